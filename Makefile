@@ -1,0 +1,61 @@
+# Everything a fresh machine needs is Python 3.10+, a C++17 compiler and, for the CUDA kernels, nvcc.
+# `make demo` and `make test` set the rest up by themselves, in a virtual environment of their own.
+
+PYTHON ?= python3
+VENV   ?= .venv
+TORCH  ?= torch==2.13.0
+LINT   := ruff==0.17.5 clang-format==23.1.5
+OUT    ?= runs/demo
+
+PY     := $(VENV)/bin/python
+PIP    := $(PY) -m pip --disable-pip-version-check --quiet
+NATIVE := setup.py pyproject.toml MANIFEST.in $(shell find csrc -type f)
+
+.PHONY: demo test lint format bench wheel clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed          ## fit 64 people with known truth, print the errors, draw a picture
+	$(PY) -m bodyreg demo --out $(OUT)
+
+test: $(VENV)/.installed          ## the whole ladder of tests
+	$(PY) -m pytest tests
+
+lint: $(VENV)/.linted             ## ruff on the Python, clang-format on the C++ and CUDA
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(VENV)/bin/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' '*.cu')
+
+format: $(VENV)/.linted           ## rewrite what lint would complain of
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+	$(VENV)/bin/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
+
+bench: $(VENV)/.benched           ## kernels against plain PyTorch, in one run; rewrites the README's tables
+	$(PY) -m pytest benchmarks --benchmark-json build/benchmarks.json
+	$(PY) benchmarks/table.py build/benchmarks.json
+
+wheel: $(VENV)/.installed         ## a wheel in dist/, for torch 2.11 and later
+	$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir dist
+
+clean:                            ## forget builds and the virtual environment
+	rm -rf build dist $(VENV) bodyreg.egg-info
+	find bodyreg -name '*.so' -delete
+
+# PyTorch comes first and by its exact name: an open range would fetch the newest build with all of CUDA.
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install "$(TORCH)" setuptools wheel ninja pybind11 numpy
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.torch $(NATIVE)
+	$(PIP) install --no-build-isolation --editable ".[test]"
+	@touch $@
+
+$(VENV)/.benched: $(VENV)/.installed
+	$(PIP) install --no-build-isolation --editable ".[bench]"
+	@touch $@
+
+$(VENV)/.linted:
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) install $(LINT)
+	@touch $@
