@@ -1,0 +1,44 @@
+// What every launcher needs: the device's limits, and a failed launch as an exception.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#include "simt.h"
+
+namespace bodyreg {
+
+inline void check_cuda(cudaError_t error, const char* what) {
+  if (error != cudaSuccess) {
+    throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
+  }
+}
+
+inline int device_limit(cudaDeviceAttr attribute) {
+  int device = 0;
+  int value = 0;
+  check_cuda(cudaGetDevice(&device), "cudaGetDevice");
+  check_cuda(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
+  return value;
+}
+
+// Blocks for `items` pieces of work, one piece per block and turn: enough to fill the device
+// `blocks_per_multiprocessor` times over, the rest in the kernel's grid-stride loop.
+inline unsigned grid_for(std::int64_t items, int blocks_per_multiprocessor) {
+  const std::int64_t fill =
+      std::int64_t{blocks_per_multiprocessor} * device_limit(cudaDevAttrMultiProcessorCount);
+  return static_cast<unsigned>(std::min(items, fill));
+}
+
+// Lets `kernel` use `bytes` of dynamic shared memory, beyond the default where it must.
+template <typename Kernel>
+void allow_shared(Kernel* kernel, std::size_t bytes) {
+  if (bytes <= 48 * 1024) return;
+  check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  static_cast<int>(bytes)),
+             "shared memory of a kernel");
+}
+
+}  // namespace bodyreg
