@@ -111,7 +111,7 @@ T shuffle(unsigned mask, T value, int source, const Place& place) {
 
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
-            cudaStream_t, const Arguments&... arguments) {
+            cudaStream_t, Arguments... arguments) {
   static_assert((sizeof(Parameters) + ... + 0) <= 4096, "kernel parameters exceed 4 KB");
   check_launch(reinterpret_cast<const void*>(kernel), grid, block, shared_bytes);
   run(grid, block, shared_bytes, [&] { kernel(arguments...); });
