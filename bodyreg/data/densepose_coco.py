@@ -1,0 +1,348 @@
+"""DensePose-COCO annotation files: COCO's JSON with dense points (dp_x, dp_y, dp_I, dp_U, dp_V).
+
+One annotation is one person; several may share an image. The chart coordinates mean something only
+for the charts they were made in, so a file's charts and the body's must be the same: files written
+by this project name theirs in `info.charts`, and a file without a name carries DensePose's own.
+
+Two keys are the project's own, and other readers ignore them: `info.charts`, and `keypoint_depths`
+of an annotation: 17 depths in frame units, relative to the pelvis, null = absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodyreg.data.frames import frames_of_boxes
+from bodyreg.data.observations import Observations
+from bodyreg.errors import UserError
+
+if TYPE_CHECKING:
+    from pycocotools.coco import COCO
+
+    from bodyreg.body import Body
+
+DENSEPOSE_CHARTS = "densepose"
+PARTS = 24
+
+# dp_x and dp_y count as if the box were 256 x 256, from its top left corner (as detectron2 reads
+# them; the notebooks divide by 255, a difference of 0.4 % of the box).
+BOX_UNITS = 256
+
+# COCO's keypoints under the names that the body has for them.
+KEYPOINTS = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear",
+    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+)  # fmt: skip
+
+# Fine part (dp_I, 0 = background) -> coarse part: the order of dp_masks, from 1.
+COARSE_PART = np.array(
+    [0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 14], np.uint8
+)
+COARSE_PARTS = 14
+
+# The whole-body selection: labelled keypoints, those that must be among them, and how far the box
+# must stay from the picture's border in pixels.
+WHOLE_BODY_KEYPOINTS = 14
+WHOLE_BODY_REQUIRED = [
+    KEYPOINTS.index(f"{side}_{joint}")
+    for side in ("left", "right")
+    for joint in ("shoulder", "hip", "ankle")
+]
+WHOLE_BODY_MARGIN = 2
+
+NO_DENSE_POINTS = "no dense points (dp_*)"
+OTHER_MODEL = "points on another model (dp_vertex), not in charts"
+CROWD = "a crowd (iscrowd)"
+NOT_WHOLE = "not the whole body"
+NO_EVIDENCE = "no point and no keypoint"
+
+
+def read_densepose_coco(
+    path: str | os.PathLike, body: Body, *, whole_body: bool = False
+) -> tuple[Observations, Counter[str]]:
+    """Read the people of a DensePose-COCO file as observations of a body.
+
+    The dense points become body points through the body's charts, the frame is the square round
+    the box, and an observation's id is its annotation's.
+
+    Args:
+        path: The JSON file.
+        body: The body; its charts must be the file's.
+        whole_body: Keep only people seen whole: 14 of 17 keypoints labelled, with shoulders, hips
+            and ankles among them, and a box clear of the picture's border.
+
+    Returns:
+        The observations, and how many annotations were skipped by reason.
+
+    Raises:
+        UserError: the file cannot be read, has no dense points, is of other charts, or holds
+            something that is wrong; the message names the annotation.
+    """
+    coco = load_coco(path)
+    annotations = list(coco.anns.values())
+    dense = [_has_charts(annotation) for annotation in annotations]
+    if not any(dense):
+        raise UserError(
+            f"{path}: no annotation has dense points (dp_x, dp_y, dp_I, dp_U, dp_V); "
+            "give a DensePose-COCO file, not plain COCO"
+        )
+    _check_charts(path, coco, body)
+
+    people: list[_Person] = []
+    skipped: Counter[str] = Counter()
+    for annotation, has_charts in zip(annotations, dense, strict=True):
+        if not has_charts:
+            skipped[OTHER_MODEL if "dp_vertex" in annotation else NO_DENSE_POINTS] += 1
+        elif annotation.get("iscrowd"):
+            skipped[CROWD] += 1
+        else:
+            person = _person(annotation, f"{path}: annotation {annotation['id']}")
+            if whole_body and not _is_whole(person, annotation, coco, path):
+                skipped[NOT_WHOLE] += 1
+            elif not len(person.part) and not (person.keypoints[:, 2] > 0).any():
+                skipped[NO_EVIDENCE] += 1
+            else:
+                people.append(person)
+    return _observations(people, body, str(path)), skipped
+
+
+def load_coco(path: str | os.PathLike) -> COCO:
+    """Read a COCO file, checked so far that its index stands: unique integer ids, lists of objects.
+
+    Raises:
+        UserError: the file is missing, not JSON, or not COCO.
+    """
+    from pycocotools.coco import COCO
+
+    try:
+        with open(path, encoding="utf-8") as stream:
+            content = json.load(stream)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable JSON ({error}); it may be truncated") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a COCO file: an object with 'annotations'")
+    if not isinstance(content.get("info", {}), dict):
+        raise UserError(f"{path}: 'info' is not an object")
+    for key, ids in {"annotations": ("id", "image_id"), "images": ("id",)}.items():
+        if not isinstance(content.get(key), list):
+            raise UserError(f"{path}: expected a COCO file with a list of '{key}'")
+        seen = set()
+        for position, item in enumerate(content[key]):
+            where = f"{path}: {key}[{position}]"
+            if not isinstance(item, dict):
+                raise UserError(f"{where} is not an object")
+            item.update({name: _integer(item.get(name), name, where) for name in ids})
+            if item["id"] in seen:
+                raise UserError(f"{where}: id {item['id']} is there twice; ids must be unique")
+            seen.add(item["id"])
+
+    coco = COCO()
+    # Categories play no part here, and pycocotools stumbles over an annotation without one.
+    coco.dataset = {**content, "categories": []}
+    with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
+        for annotation in content["annotations"]:
+            annotation.setdefault("category_id", 1)
+        coco.createIndex()
+    return coco
+
+
+def decode_part_masks(annotation: dict[str, Any], where: str = "annotation") -> np.ndarray:
+    """The coarse parts that an annotator painted, over the box stretched to 256 x 256.
+
+    Args:
+        annotation: One annotation; `dp_masks` is a list of up to 14 run-length codes, empty or
+            null where a part is absent, or one code of the whole person, or missing.
+        where: What to call it in messages.
+
+    Returns:
+        (256, 256) uint8: 0 background, 1..14 the parts in the order of dp_masks.
+
+    Raises:
+        UserError: a mask is not 256 x 256 or is damaged.
+    """
+    from pycocotools import mask
+
+    parts = np.zeros((BOX_UNITS, BOX_UNITS), np.uint8)
+    for index, code in enumerate(_mask_codes(annotation, where)):
+        if not code:
+            continue
+        try:
+            if isinstance(code["counts"], list):
+                code = mask.frPyObjects(code, BOX_UNITS, BOX_UNITS)
+            decoded = mask.decode(code)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise UserError(f"{where}: dp_masks[{index}] is damaged ({error})") from error
+        parts[decoded > 0] = index + 1
+    return parts
+
+
+@dataclass
+class _Person:
+    """One annotation in image pixels; n points, 17 keypoints."""
+
+    id: int
+    box: np.ndarray  # (4,)
+    xy: np.ndarray  # (n, 2)
+    part: np.ndarray  # (n,) 1..24
+    uv: np.ndarray  # (n, 2)
+    keypoints: np.ndarray  # (17, 3) x, y, v
+    depths: np.ndarray | None  # (17,)
+
+
+def _has_charts(annotation: dict[str, Any]) -> bool:
+    return any(annotation.get(key) is not None for key in ("dp_x", "dp_I", "dp_U"))
+
+
+def _check_charts(path: str | os.PathLike, coco: COCO, body: Body) -> None:
+    info = coco.dataset.get("info", {})
+    name = str(info.get("charts", DENSEPOSE_CHARTS))
+    needs = (
+        "DensePose's charts need SMPL and its UV_Processed.mat (--body, --uv)"
+        if name == DENSEPOSE_CHARTS
+        else f"register it with the body that has '{name}'"
+    )
+    if body.charts is None:
+        raise UserError(f"{path}: its points lie in charts, body '{body.name}' has none; {needs}")
+    if body.charts.name != name:
+        raise UserError(
+            f"{path}: its points lie in the charts '{name}', body '{body.name}' has "
+            f"'{body.charts.name}'; {needs}"
+        )
+
+
+def _person(annotation: dict[str, Any], where: str) -> _Person:
+    box = _numbers(annotation, "bbox", where, 4)
+    if not (box[2] > 0 and box[3] > 0):
+        raise UserError(f"{where}: bbox has no area ({box[2]:g} x {box[3]:g}); remove or mend it")
+    x = _numbers(annotation, "dp_x", where)
+    y, part, u, v = (_numbers(annotation, f"dp_{k}", where, len(x)) for k in ("y", "I", "U", "V"))
+    if not ((part >= 1) & (part <= PARTS) & (part % 1 == 0)).all():
+        raise UserError(f"{where}: dp_I is out of range; parts are 1 to {PARTS}")
+    uv = np.stack([u, v], axis=1)
+    if not ((uv >= -1e-3) & (uv <= 1 + 1e-3)).all():
+        raise UserError(f"{where}: dp_U or dp_V is out of range; chart coordinates are 0 to 1")
+    _mask_codes(annotation, where)
+
+    keypoints = np.zeros((len(KEYPOINTS), 3))
+    if annotation.get("keypoints"):
+        keypoints = _numbers(annotation, "keypoints", where, keypoints.size).reshape(-1, 3)
+    depths = None
+    if annotation.get("keypoint_depths") is not None:
+        depths = _numbers(annotation, "keypoint_depths", where, len(KEYPOINTS), absent=True)
+    return _Person(
+        id=annotation["id"],
+        box=box,
+        xy=box[:2] + np.stack([x, y], axis=1) * box[2:] / BOX_UNITS,
+        part=part.astype(np.int64),
+        uv=uv.clip(0, 1),
+        keypoints=keypoints,
+        depths=depths,
+    )
+
+
+def _is_whole(
+    person: _Person, annotation: dict[str, Any], coco: COCO, path: str | os.PathLike
+) -> bool:
+    image = coco.imgs.get(annotation["image_id"], {})
+    size = {"width, height": [image.get("width"), image.get("height")]}
+    size = _numbers(size, "width, height", f"{path}: image {annotation['image_id']}")
+    labelled = person.keypoints[:, 2] > 0
+    clear = (person.box[:2] >= WHOLE_BODY_MARGIN).all() and (
+        person.box[:2] + person.box[2:] <= size - WHOLE_BODY_MARGIN
+    ).all()
+    return bool(
+        clear and labelled.sum() >= WHOLE_BODY_KEYPOINTS and labelled[WHOLE_BODY_REQUIRED].all()
+    )
+
+
+def _observations(people: list[_Person], body: Body, source: str) -> Observations:
+    def stack(name: str, *shape: int) -> np.ndarray:
+        return np.array([getattr(person, name) for person in people]).reshape(len(people), *shape)
+
+    def join(name: str, *shape: int) -> np.ndarray:
+        return np.concatenate([np.zeros((0, *shape)), *(getattr(p, name) for p in people)])
+
+    part = join("part").astype(np.int64)
+    vertex, barycentric = body.charts.locate(part, join("uv", 2))
+    keypoints = stack("keypoints", len(KEYPOINTS), 3)
+    depths = None
+    if any(person.depths is not None for person in people):
+        absent = np.full(len(KEYPOINTS), np.nan)
+        depths = np.array([absent if p.depths is None else p.depths for p in people])
+    observations = Observations(
+        id=stack("id").astype(np.int64),
+        frame=frames_of_boxes(stack("box", 4)),
+        point_start=np.cumsum([0, *(len(person.part) for person in people)]),
+        point_xy=join("xy", 2),
+        point_vertex=vertex,
+        point_barycentric=barycentric,
+        point_weight=np.ones(len(part)),
+        keypoint_name=KEYPOINTS,
+        keypoint_xy=keypoints[..., :2],
+        keypoint_weight=keypoints[..., 2] > 0,
+        keypoint_depth=depths,
+        body=body.fingerprint,
+    )
+    observations.check(body, source=source)
+    return observations
+
+
+def _mask_codes(annotation: dict[str, Any], where: str) -> list[dict[str, Any] | None]:
+    """dp_masks as a list of codes whose sizes are right, so that decoding takes no other memory."""
+    codes = annotation.get("dp_masks") or []
+    codes = [codes] if isinstance(codes, dict) else codes
+    if not isinstance(codes, list) or len(codes) > COARSE_PARTS:
+        raise UserError(f"{where}: dp_masks is not a list of up to {COARSE_PARTS} masks")
+    for index, code in enumerate(codes):
+        if not code:
+            continue
+        if not isinstance(code, dict) or not isinstance(code.get("counts"), str | list):
+            raise UserError(f"{where}: dp_masks[{index}] is not a run-length code")
+        if code.get("size") != [BOX_UNITS, BOX_UNITS]:
+            raise UserError(
+                f"{where}: dp_masks[{index}] has size {code.get('size')}, "
+                f"expected [{BOX_UNITS}, {BOX_UNITS}]"
+            )
+    return codes
+
+
+def _numbers(
+    item: dict[str, Any], key: str, where: str, length: int | None = None, *, absent: bool = False
+) -> np.ndarray:
+    """A list of finite numbers as float64; with `absent`, null becomes NaN."""
+    values = item.get(key)
+    if absent and isinstance(values, list):
+        values = [np.nan if value is None else value for value in values]
+    numbers = isinstance(values, list) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
+    if not numbers:
+        raise UserError(f"{where}: {key} is missing or not a list of numbers")
+    try:
+        array = np.array(values, np.float64)
+    except OverflowError:
+        array = np.array([np.inf])
+    if length is not None and len(array) != length:
+        raise UserError(f"{where}: {key} has {len(array)} numbers, expected {length}")
+    if np.isinf(array).any() or (not absent and np.isnan(array).any()):
+        raise UserError(f"{where}: {key} is not finite")
+    return array
+
+
+def _integer(value: Any, name: str, where: str) -> int:
+    """Ids are integers, but some tools write them as 7.0."""
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+    if not whole or abs(value) >= 2**63:
+        raise UserError(f"{where}: {name} is missing or not an integer")
+    return int(value)

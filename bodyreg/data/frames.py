@@ -1,0 +1,38 @@
+"""The square crop round a person, and the one place where pixels become frame units.
+
+A frame is `centre_x, centre_y, half_side` in image pixels (y down). Frame units are [-1, 1] across
+the crop, x right and y up; everything past the readers works in them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# The crop's side over the longer side of the person's box ("Learning Body Shape and Pose from Dense
+# Correspondences" crops so).
+SIDE_PER_BOX = 1.2
+
+_Y_UP = np.array([1.0, -1.0], np.float32)
+
+
+def frame_from_image(xy: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Image pixels (..., 2), y down -> frame units (..., 2), y up; `frame` is (..., 3)."""
+    return (xy - frame[..., :2]) / frame[..., 2:] * _Y_UP
+
+
+def image_from_frame(xy: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Frame units (..., 2), y up -> image pixels (..., 2), y down; `frame` is (..., 3)."""
+    return xy * _Y_UP * frame[..., 2:] + frame[..., :2]
+
+
+def frames_of_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) as x, y, width, height in pixels -> square frames (N, 3) round their centres."""
+    corner, size = boxes[:, :2], boxes[:, 2:]
+    half_side = SIDE_PER_BOX / 2 * size.max(axis=1, keepdims=True)
+    return np.concatenate([corner + size / 2, half_side], axis=1).astype(np.float32)
+
+
+def boxes_of_points(xy: np.ndarray) -> np.ndarray:
+    """Points (N, P, 2) -> the boxes (N, 4) x, y, width, height that hold them."""
+    low, high = xy.min(axis=1), xy.max(axis=1)
+    return np.concatenate([low, high - low], axis=1)

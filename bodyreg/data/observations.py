@@ -1,0 +1,245 @@
+"""What pictures show of people: dense points, keypoints, depths — one entry per person."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bodyreg.errors import UserError
+from bodyreg.files import load_npz, save_npz
+
+if TYPE_CHECKING:
+    from bodyreg.body import Body
+
+FORMAT = "bodyreg-observations-1"
+
+# A coordinate this many half sides from its frame is a mistake of units, and its square would be
+# lost in float32.
+FARTHEST = 1e4
+
+
+@dataclass(eq=False)
+class Observations:
+    """N people, P dense points in all (person n owns points point_start[n] to point_start[n + 1]).
+
+    Coordinates are image pixels, y down, as in the pictures; `frames.frame_from_image` turns them
+    into frame units. Arrays are converted to the dtypes below when an instance is made.
+
+    Attributes:
+        id: (N,) int64, the people's names in their source.
+        frame: (N, 3) float32, the square crop: centre_x, centre_y, half_side in pixels.
+        point_start: (N + 1,) int64, from 0 to P, never falling.
+        point_xy: (P, 2) float32 pixels.
+        point_vertex: (P, 3) int32, the body vertices of the triangle a point lies in.
+        point_barycentric: (P, 3) float32, its position there; sums to 1.
+        point_weight: (P,) float32 >= 0.
+        keypoint_name: K names of the body's joints or landmarks.
+        keypoint_xy: (N, K, 2) float32 pixels; 0 where the weight is 0.
+        keypoint_weight: (N, K) float32 >= 0, 0 = absent.
+        keypoint_depth: (N, K) float32, frame units toward the viewer relative to the pelvis, NaN =
+            absent; or None.
+        body: fingerprint of the body that `point_vertex` refers to; "" = not recorded.
+    """
+
+    id: np.ndarray
+    frame: np.ndarray
+    point_start: np.ndarray
+    point_xy: np.ndarray
+    point_vertex: np.ndarray
+    point_barycentric: np.ndarray
+    point_weight: np.ndarray
+    keypoint_name: tuple[str, ...]
+    keypoint_xy: np.ndarray
+    keypoint_weight: np.ndarray
+    keypoint_depth: np.ndarray | None = None
+    body: str = ""
+
+    def __post_init__(self) -> None:
+        self.keypoint_name = tuple(str(name) for name in self.keypoint_name)
+        self.body = str(self.body)
+        for name, dtype in _DTYPES.items():
+            if getattr(self, name) is not None:
+                setattr(self, name, _convert(name, getattr(self, name), dtype))
+        if self.keypoint_xy.shape[:2] == self.keypoint_weight.shape:
+            # An absent keypoint may be NaN, which would survive a multiplication by its weight.
+            absent = self.keypoint_weight == 0
+            self.keypoint_xy = np.where(absent[..., None], np.float32(0), self.keypoint_xy)
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    @property
+    def point_person(self) -> np.ndarray:
+        """(P,) int64, the position of each point's person."""
+        return np.repeat(np.arange(len(self)), np.diff(self.point_start))
+
+    @property
+    def has_evidence(self) -> np.ndarray:
+        """(N,) bool: people with at least one point or keypoint of positive weight."""
+        points = np.bincount(self.point_person[self.point_weight > 0], minlength=len(self))
+        return (points > 0) | (self.keypoint_weight > 0).any(axis=1)
+
+    def select(self, people: np.ndarray) -> Observations:
+        """The people at these positions (or where a mask of N is true), in this order."""
+        people = np.arange(len(self))[people].reshape(-1)
+        counts = np.diff(self.point_start)[people]
+        start = np.concatenate([[0], np.cumsum(counts)])
+        points = np.arange(start[-1]) + np.repeat(self.point_start[people] - start[:-1], counts)
+        values = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "point_start":
+                value = start
+            elif field.name.startswith("point_"):
+                value = value[points]
+            elif isinstance(value, np.ndarray):
+                value = value[people]
+            values[field.name] = value
+        return Observations(**values)
+
+    def check(self, body: Body | None = None, *, source: str = "observations") -> None:
+        """Refuse what cannot be registered.
+
+        Args:
+            body: Also check vertices and keypoint names against this body.
+            source: The file's name, for messages.
+
+        Raises:
+            UserError: naming the source, the array and the person of the first thing wrong.
+        """
+        self._check_shapes(source)
+        self._check_values(source)
+        if body is not None:
+            self._check_body(body, source)
+
+    def save(self, path: str | os.PathLike, **facts: str) -> None:
+        """Write a bodyreg-observations-1 file; `facts` (what made it) are stored beside."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays["keypoint_name"] = np.array(self.keypoint_name, dtype=np.str_)
+        if self.keypoint_depth is None:
+            del arrays["keypoint_depth"]
+        save_npz(path, format=FORMAT, **arrays, **facts)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Observations:
+        """Read and check a bodyreg-observations-1 file.
+
+        Raises:
+            UserError: the file is missing, damaged, of another format, or `check` refuses it.
+        """
+        arrays = load_npz(path, kind="observations")
+        found = str(arrays.get("format", "none"))
+        if found != FORMAT:
+            raise UserError(f"{path}: format is '{found}', this version reads '{FORMAT}'")
+        optional = {"keypoint_depth", "body"}
+        names = [field.name for field in fields(cls)]
+        missing = [name for name in names if name not in arrays and name not in optional]
+        if missing:
+            raise UserError(f"{path}: array '{missing[0]}' is missing; {FORMAT} needs it")
+        if arrays["keypoint_name"].ndim != 1:
+            raise UserError(f"{path}: keypoint_name must be a list of names")
+        try:
+            observations = cls(**{name: arrays[name] for name in names if name in arrays})
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        observations.check(source=str(path))
+        return observations
+
+    def _check_shapes(self, source: str) -> None:
+        people, points, keypoints = len(self.id), len(self.point_xy), len(self.keypoint_name)
+        expected = {
+            "id": (people,),
+            "frame": (people, 3),
+            "point_start": (people + 1,),
+            "point_xy": (points, 2),
+            "point_vertex": (points, 3),
+            "point_barycentric": (points, 3),
+            "point_weight": (points,),
+            "keypoint_xy": (people, keypoints, 2),
+            "keypoint_weight": (people, keypoints),
+            "keypoint_depth": (people, keypoints),
+        }
+        for name, shape in expected.items():
+            array = getattr(self, name)
+            if array is not None and array.shape != shape:
+                raise UserError(f"{source}: {name} has shape {array.shape}, expected {shape}")
+        start = self.point_start
+        if start[0] != 0 or start[-1] != points or (np.diff(start) < 0).any():
+            raise UserError(
+                f"{source}: point_start must rise from 0 to the {points} points there are"
+            )
+
+    def _check_values(self, source: str) -> None:
+        def refuse(name: str, bad: np.ndarray, what: str) -> None:
+            if bad.any():
+                first = np.argwhere(bad)[0][0]
+                person = self.point_person[first] if name.startswith("point_") else first
+                raise UserError(f"{source}: {name} of person {self.id[person]} {what}")
+
+        for name in ("frame", "point_xy", "point_barycentric", "point_weight", "keypoint_weight"):
+            refuse(name, ~np.isfinite(getattr(self, name)), "is not finite")
+        present = self.keypoint_weight > 0
+        refuse("keypoint_xy", present[..., None] & ~np.isfinite(self.keypoint_xy), "is not finite")
+        refuse("frame", self.frame[:, 2] <= 0, "has no area (half_side must be positive)")
+        refuse("point_weight", self.point_weight < 0, "is negative")
+        refuse("keypoint_weight", self.keypoint_weight < 0, "is negative")
+        refuse("point_vertex", self.point_vertex < 0, "is negative")
+        unit_sum = np.abs(self.point_barycentric.sum(axis=1) - 1) < 1e-3
+        refuse("point_barycentric", ~unit_sum, "does not sum to 1")
+        refuse("point_barycentric", self.point_barycentric < -1e-3, "is negative")
+        if self.keypoint_depth is not None:
+            refuse("keypoint_depth", np.isinf(self.keypoint_depth), "is infinite (NaN = absent)")
+
+        far = f"is more than {FARTHEST:g} times its frame's half side away; check the units"
+        frame = self.frame[self.point_person]
+        offset = np.abs(self.point_xy - frame[:, :2])
+        refuse("point_xy", offset > FARTHEST * frame[:, 2:], far)
+        offset = np.abs(self.keypoint_xy - self.frame[:, None, :2])
+        too_far = offset > FARTHEST * self.frame[:, None, 2:]
+        refuse("keypoint_xy", present[..., None] & too_far, far)
+
+    def _check_body(self, body: Body, source: str) -> None:
+        if self.body and self.body != body.fingerprint and len(self.point_xy):
+            raise UserError(
+                f"{source}: its points refer to the vertices of another body ({self.body}) than "
+                f"'{body.name}' ({body.fingerprint}); register it with the body it was made for"
+            )
+        count = len(body.vertices)
+        bad = (self.point_vertex >= count).any(axis=1)
+        if bad.any():
+            person = self.id[self.point_person[bad.argmax()]]
+            raise UserError(
+                f"{source}: point_vertex of person {person} is out of range: "
+                f"{self.point_vertex.max()}, but body '{body.name}' has {count} vertices"
+            )
+        body.keypoints(self.keypoint_name)
+
+
+_DTYPES = {
+    "id": np.int64,
+    "frame": np.float32,
+    "point_start": np.int64,
+    "point_xy": np.float32,
+    "point_vertex": np.int32,
+    "point_barycentric": np.float32,
+    "point_weight": np.float32,
+    "keypoint_xy": np.float32,
+    "keypoint_weight": np.float32,
+    "keypoint_depth": np.float32,
+}
+
+
+def _convert(name: str, value: np.ndarray, dtype: type) -> np.ndarray:
+    array = np.asarray(value)
+    number = array.dtype.kind in "iu" or (array.dtype.kind in "fb" and dtype is np.float32)
+    if not number and array.size:
+        raise UserError(f"{name} has dtype {array.dtype}, expected {np.dtype(dtype)}")
+    if array.size and dtype is not np.float32:
+        limits = np.iinfo(dtype)
+        if array.min() < limits.min or array.max() > limits.max:
+            raise UserError(f"{name} holds a number too large for {np.dtype(dtype)}")
+    with np.errstate(over="ignore"):  # infinity is refused by the check, with the person's id
+        return np.ascontiguousarray(array, dtype)

@@ -1,0 +1,31 @@
+"""A body of 24 unit squares, one per part: chart coordinates can be read off its vertices."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bodyreg.body.charts import Charts
+
+
+def square_body(charts: str = "densepose") -> SimpleNamespace:
+    """Vertex 4 (part - 1) + 2 v + u lies at the corner (u, v) of its part's square."""
+    corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
+    quads = 4 * np.arange(24)[:, None, None] + np.array([[0, 1, 3], [0, 3, 2]])
+    uv = np.tile(corners, (24, 1))
+    return SimpleNamespace(
+        name="squares",
+        vertices=np.concatenate([uv, np.zeros((96, 1), np.float32)], axis=1),
+        charts=Charts(
+            charts, uv, np.arange(96), quads.reshape(-1, 3), np.repeat(np.arange(1, 25), 2)
+        ),
+        fingerprint="squares",
+        keypoints=lambda names: None,
+    )
+
+
+@pytest.fixture
+def body() -> SimpleNamespace:
+    return square_body()

@@ -1,0 +1,147 @@
+"""Observations: what is written is read back, and what is wrong is refused with its name."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bodyreg.data.observations import FORMAT, Observations
+from bodyreg.errors import UserError
+from bodyreg.files import save_npz
+
+
+def make(people=5, seed=0, depth=True) -> Observations:
+    random = np.random.default_rng(seed)
+    start = np.cumsum([0, *random.integers(0, 6, people)])
+    points = start[-1]
+    barycentric = random.dirichlet(np.ones(3), points)
+    return Observations(
+        id=random.permutation(1000)[:people],
+        frame=np.column_stack([random.uniform(0, 300, (people, 2)), np.full(people, 100)]),
+        point_start=start,
+        point_xy=random.uniform(0, 300, (points, 2)),
+        point_vertex=random.integers(0, 96, (points, 3)),
+        point_barycentric=barycentric,
+        point_weight=random.uniform(0, 2, points),
+        keypoint_name=("pelvis", "nose"),
+        keypoint_xy=random.uniform(0, 300, (people, 2, 2)),
+        keypoint_weight=random.integers(0, 2, (people, 2)),
+        keypoint_depth=random.normal(size=(people, 2)) if depth else None,
+        body="squares",
+    )
+
+
+def arrays(observations: Observations) -> dict:
+    return {f.name: getattr(observations, f.name) for f in dataclasses.fields(observations)}
+
+
+def assert_same(left: Observations, right: Observations) -> None:
+    for name, value in arrays(left).items():
+        np.testing.assert_array_equal(value, getattr(right, name), err_msg=name)
+
+
+@pytest.mark.parametrize("people, depth", [(5, True), (5, False), (1, True), (0, False)])
+def test_saved_and_loaded_is_the_same(tmp_path, people, depth):
+    observations = make(people, depth=depth)
+    observations.save(tmp_path / "o.npz", command="a test")
+    assert_same(observations, Observations.load(tmp_path / "o.npz"))
+
+
+def test_select_is_people_one_by_one():
+    observations = make(6)
+    order = np.array([4, 0, 4])
+    chosen = observations.select(order)
+    chosen.check()
+    for position, person in enumerate(order):
+        assert_same(chosen.select([position]), observations.select([person]))
+        points = slice(*observations.point_start[person : person + 2])
+        alone = observations.select([person])
+        np.testing.assert_array_equal(alone.point_xy, observations.point_xy[points])
+    mask = observations.id > observations.id.mean()
+    assert_same(observations.select(mask), observations.select(np.flatnonzero(mask)))
+
+
+def test_evidence_is_a_point_or_keypoint_of_positive_weight():
+    observations = make(4)
+    observations.point_weight[:] = 0
+    observations.keypoint_weight[:] = 0
+    observations.keypoint_weight[1, 0] = 1
+    point = np.flatnonzero(observations.point_person == 2)[0]
+    observations.point_weight[point] = 0.5
+    np.testing.assert_array_equal(observations.has_evidence, [False, True, True, False])
+
+
+def test_an_absent_keypoint_may_be_nan():
+    values = arrays(make(3))
+    values["keypoint_weight"][1, 1] = 0
+    values["keypoint_xy"][1, 1] = np.nan
+    observations = Observations(**values)
+    observations.check()
+    assert np.isfinite(observations.keypoint_xy).all()
+
+
+def put(array, index, value):
+    array = np.array(array, np.float64 if isinstance(value, float) else None)
+    array[index] = value
+    return array
+
+
+BAD = {
+    "NaN point": ("point_xy", lambda a: put(a, (3, 1), np.nan)),
+    "infinite frame": ("frame", lambda a: put(a, (0, 0), np.inf)),
+    "overflow to infinity": ("frame", lambda a: put(a, (0, 0), 1e300)),
+    "flat frame": ("frame", lambda a: put(a, (1, 2), 0.0)),
+    "negative weight": ("point_weight", lambda a: put(a, 2, -1.0)),
+    "negative vertex": ("point_vertex", lambda a: put(a, (0, 0), -1)),
+    "vertex too large": ("point_vertex", lambda a: put(a, (0, 0), 96)),
+    "vertex too large for its type": ("point_vertex", lambda a: a.astype(np.int64) + 2**33),
+    "barycentric sum": ("point_barycentric", lambda a: a * 1.1),
+    "falling start": ("point_start", lambda a: put(a, 1, int(a[-1] + 1))),
+    "short start": ("point_start", lambda a: a[:-1]),
+    "wrong start": ("point_start", lambda a: put(a, 0, 1)),
+    "NaN keypoint": ("keypoint_xy", lambda a: a * np.nan),
+    "negative keypoint weight": ("keypoint_weight", lambda a: a - 2),
+    "infinite depth": ("keypoint_depth", lambda a: a * np.inf),
+    "wrong shape": ("keypoint_depth", lambda a: a[:, :1]),
+    "metres for pixels": ("point_xy", lambda a: a * 1e6),
+    "text": ("id", lambda a: a.astype(str)),
+    "fractions": ("point_vertex", lambda a: a + 0.5),
+    "negative barycentric": ("point_barycentric", lambda a: a * 0 + np.array([2, -1, 0])),
+}
+
+
+@pytest.mark.parametrize("name, change", BAD.values(), ids=BAD.keys())
+def test_bad_arrays_are_refused_by_name(tmp_path, body, name, change):
+    values = arrays(make(5))
+    values["keypoint_weight"] = np.ones((5, 2), np.float32)
+    values[name] = change(values[name])
+    path = tmp_path / "bad.npz"
+    save_npz(path, format=FORMAT, **values)
+    with pytest.raises(UserError) as caught:
+        Observations.load(path).check(body, source=str(path))
+    message = str(caught.value)
+    assert name in message and str(path) in message and "\n" not in message
+
+
+def test_an_error_names_the_person():
+    observations = make(5)
+    point = np.flatnonzero(observations.point_person == 3)[0]
+    observations.point_xy[point] = np.nan
+    with pytest.raises(UserError, match=f"point_xy of person {observations.id[3]} "):
+        observations.check()
+
+
+def test_points_of_another_body_are_refused(body):
+    observations = make(5)
+    observations.check(body)
+    body.fingerprint = "other"
+    with pytest.raises(UserError, match="another body"):
+        observations.check(body)
+
+
+@pytest.mark.parametrize("change", [{"format": "bodyreg-observations-2"}, {"id": None}])
+def test_other_formats_and_missing_arrays_are_refused(tmp_path, change):
+    values = {"format": FORMAT, **arrays(make(2)), **change}
+    save_npz(tmp_path / "o.npz", **{k: v for k, v in values.items() if v is not None})
+    with pytest.raises(UserError, match="bodyreg-observations-"):
+        Observations.load(tmp_path / "o.npz")
