@@ -1,0 +1,213 @@
+"""Everything that can be chosen about a registration, in one flat record."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from bodyreg.errors import UserError
+
+PIXEL = 1 / 128
+"""One pixel of a 256-pixel frame, in frame units: the frame spans [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class RegistrationConfig:
+    """Weights, schedules and solver settings. The defaults are the preset `accurate`.
+
+    Units: lengths on the picture are frame units (a frame spans [-1, 1]; 1/128 is a pixel of a
+    256-pixel frame), angles are radians, segment scales are ratios to the template, counts are
+    plain numbers. A weight multiplies its term; a weight of 0 removes the term and its cost.
+    A weight named `*_start` is what its namesake begins with: it moves geometrically to its
+    namesake over the first `anneal_share` of the iterations.
+
+    Attributes:
+        evidence: `sum` divides the sums over points and keypoints by `dense_count` and
+            `keypoint_count`, so that more evidence weighs more; `mean` divides them by the
+            person's own counts (the paper's means).
+        dense_count: Number of dense points that together weigh `dense_weight` (`sum` only).
+        keypoint_count: Number of keypoints that together weigh `keypoint_weight` (`sum` only).
+
+        dense_weight: Squared distance of dense points, per frame unit².
+        dense_width: Width of its Geman-McClure function, frame units; inf for plain squares.
+        dense_width_start: Width at the start, frame units.
+        keypoint_weight: Squared distance of keypoints on the picture, per frame unit².
+        depth_weight: Squared error of the keypoints' depth relative to the pelvis, per frame unit².
+        depth_weight_start: The same at the start.
+
+        facing_weight: Squared hinge on matched points that turn away from the viewer, unitless.
+        facing_margin: z of a unit normal under which facing begins to cost, in (-1, 1).
+        visibility_weight: Minus log likelihood of a matched point among its segment's surface, nats.
+        visibility_sharpness: How sharply the seen part of a segment ends, per unit of normal z.
+
+        prior_weight: Anatomical prior, squared standard deviations from the everyday pose.
+        prior_weight_start: The same at the start.
+        limit_weight: Squared excess over the two-sided joint limits, per radian².
+        joint_weight: Squared joint angles, per radian² (the paper's).
+        exponential_weight: Exponential of elbow and knee hyper-extension (the paper's), unitless.
+
+        scale_smoothness_weight: Squared difference of segment scales of neighbours, per ratio².
+        scale_deviation_weight: Squared deviation of segment scales from their mean, per ratio².
+        scale_symmetry_weight: Squared difference of left and right segment scales, per ratio².
+        scale_level_weight: Squared deviation of segment scales from 1, per ratio². Without it the
+            scales can shrink while the camera grows, which switches the other scale terms off.
+
+        det_weight: exp(-det) of the raw rotation, which keeps it from becoming a reflection.
+        six_numbers: Use the first two columns of the rotation only, which cannot reflect.
+
+        stiff: Whether a cold fit begins with a stiff body, so that the camera is found first:
+            `anneal` relaxes the two weights below to their namesakes, `constant` keeps them
+            throughout, `none` never uses them.
+        stiff_scale_weight: `scale_smoothness_weight` of the stiff body, per ratio².
+        stiff_joint_weight: `joint_weight` and `exponential_weight` of the stiff body, per radian².
+
+        iterations: Adam steps of a cold fit along one path.
+        learning_rate: Adam's step for every parameter (radians, ratios, frame units).
+        learning_rate_end: Last learning rate as a share of the first; 1 keeps it constant.
+        decay_share: Share of the iterations, at the end, over which it falls along a cosine.
+        anneal_share: Share of the iterations, at the start, over which weights anneal.
+        starts: Cold starts per person, at yaws evenly around the circle.
+        explore_share: With several starts, share of the iterations that all of them take.
+        carried: How many of them, the best by loss, take the rest.
+        carried_learning_rate: Learning rate of the rest.
+        warm_iterations: Adam steps of a fit that starts from an earlier one. Nothing is annealed.
+        warm_learning_rate: Learning rate of a warm fit.
+        camera_scale: Camera scale of a cold start, frame units per metre.
+        chunk: People fitted at once. Changes speed and memory, never a fit.
+    """
+
+    evidence: Literal["sum", "mean"] = "sum"
+    dense_count: float = 120.0
+    keypoint_count: float = 16.0
+
+    dense_weight: float = 1.0
+    dense_width: float = 20 * PIXEL
+    dense_width_start: float = 20 * PIXEL
+    keypoint_weight: float = 0.5
+    depth_weight: float = 0.03
+    depth_weight_start: float = 0.5
+
+    facing_weight: float = 0.03
+    facing_margin: float = 0.3
+    visibility_weight: float = 2e-3
+    visibility_sharpness: float = 12.0
+
+    prior_weight: float = 3e-5
+    prior_weight_start: float = 3e-4
+    limit_weight: float = 0.02
+    joint_weight: float = 0.0
+    exponential_weight: float = 0.0
+
+    scale_smoothness_weight: float = 2e-3
+    scale_deviation_weight: float = 1e-3
+    scale_symmetry_weight: float = 3e-3
+    scale_level_weight: float = 0.0
+
+    det_weight: float = 0.1
+    six_numbers: bool = False
+
+    stiff: Literal["anneal", "constant", "none"] = "none"
+    stiff_scale_weight: float = 10.0
+    stiff_joint_weight: float = 1.0
+
+    iterations: int = 400
+    learning_rate: float = 0.1
+    learning_rate_end: float = 0.05
+    decay_share: float = 0.4
+    anneal_share: float = 0.6
+    starts: int = 4
+    explore_share: float = 0.5
+    carried: int = 2
+    carried_learning_rate: float = 0.05
+    warm_iterations: int = 100
+    warm_learning_rate: float = 0.03
+    camera_scale: float = 0.9
+    chunk: int = 128
+
+    @classmethod
+    def preset(cls, name: str, **changes) -> RegistrationConfig:
+        """A named configuration, with fields changed by keyword.
+
+        Args:
+            name: `accurate`, the defaults, or `paper`: the losses, weights and schedule that
+                reconstruct "Learning Body Shape and Pose from Dense Correspondences".
+            **changes: Field -> value.
+
+        Raises:
+            UserError: unknown preset, or a value out of its range.
+        """
+        if name not in PRESETS:
+            raise UserError(f"preset '{name}' is unknown; choose one of: {', '.join(PRESETS)}")
+        return replace(PRESETS[name], **changes)
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            _require(self, name, lambda v: v > 0 and not math.isnan(v), "a positive number")
+        for name in _SHARES:
+            _require(self, name, lambda v: 0 < v <= 1, "a number in (0, 1]")
+        for field in fields(self):
+            if "_weight" in field.name:
+                _require(self, field.name, lambda v: 0 <= v < math.inf, "a finite number >= 0")
+        for name in ("starts", "carried", "chunk"):
+            _require(self, name, lambda v: v >= 1, "at least 1")
+        for name in ("iterations", "warm_iterations"):
+            _require(self, name, lambda v: v >= 0, "at least 0")
+        _require(self, "facing_margin", lambda v: -1 < v < 1, "a number in (-1, 1)")
+        _require(self, "evidence", lambda v: v in ("sum", "mean"), "sum or mean")
+        _require(
+            self, "stiff", lambda v: v in ("anneal", "constant", "none"), "anneal, constant or none"
+        )
+        for name in ("depth_weight", "prior_weight"):
+            start, end = getattr(self, f"{name}_start"), getattr(self, name)
+            if (start == 0) != (end == 0):
+                raise UserError(
+                    f"{name}_start is {start:g} and {name} {end:g}: a weight anneals between "
+                    "positive numbers; set both or neither to 0"
+                )
+
+
+_POSITIVE = (
+    "dense_count", "keypoint_count", "dense_width", "dense_width_start", "visibility_sharpness",
+    "learning_rate", "carried_learning_rate", "warm_learning_rate", "camera_scale",
+)  # fmt: skip
+_SHARES = ("learning_rate_end", "decay_share", "anneal_share", "explore_share")
+
+
+def _require(config: RegistrationConfig, name: str, holds, expected: str) -> None:
+    value = getattr(config, name)
+    if not holds(value):
+        raise UserError(f"registration option {name} is {value!r}; it must be {expected}")
+
+
+PRESETS = {
+    "accurate": RegistrationConfig(),
+    # Weights and schedule of spec 1.13; the accurate preset's own terms are off.
+    "paper": RegistrationConfig(
+        evidence="mean",
+        dense_weight=1.0,
+        dense_width=math.inf,
+        dense_width_start=math.inf,
+        keypoint_weight=1.0,
+        depth_weight=1.0,
+        depth_weight_start=1.0,
+        facing_weight=0.0,
+        visibility_weight=0.0,
+        prior_weight=0.0,
+        prior_weight_start=0.0,
+        limit_weight=0.0,
+        joint_weight=1e-3,
+        exponential_weight=1e-3,
+        scale_smoothness_weight=0.05,
+        scale_deviation_weight=0.0,
+        scale_symmetry_weight=0.0,
+        scale_level_weight=0.0,
+        det_weight=0.1,
+        stiff="anneal",
+        iterations=300,
+        learning_rate_end=1.0,
+        starts=1,
+        warm_learning_rate=0.1,
+    ),
+}
+"""Named configurations."""

@@ -1,0 +1,186 @@
+"""The terms of the registration objective, one function each.
+
+Every function returns one value per person, without its weight. `B` counts people, `P` dense points
+and `K` keypoints; 24 joints. Sums run over small, fixed axes or over a person's own points, so that
+a person's value never depends on the others of the batch.
+
+Formulas: "deform and learn", sections 1.6-1.11, and the refinements listed in docs/ablation.md.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+MAX_EXPONENT = 10.0
+"""The exponential of hyper-extension is clamped here, as a safeguard against overflow."""
+
+HYPER_EXTENSION = ((4, 0, -1.0), (5, 0, -1.0), (18, 1, 1.0), (19, 1, -1.0))
+"""Joint, axis and sign such that sign · angle > 0 is hyper-extension: knees and elbows (1.10)."""
+
+
+def dense(
+    engine: ModuleType,
+    transforms: Tensor,
+    rotation: Tensor,
+    scale: Tensor,
+    translation: Tensor,
+    joint_ids: Tensor,
+    anchors: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    width: float,
+) -> Tensor:
+    """Σ_i w_i ρ(|x_i - x̂_i|²) over matched surface points (1.7), ρ Geman-McClure or the identity.
+
+    Args:
+        engine: `bodyreg.ops` or `bodyreg.reference`.
+        transforms: (B,24,3,4) joint transforms.
+        rotation, scale, translation: (B,3,3), (B,), (B,2) camera.
+        joint_ids, anchors: (B,P,K), (B,P,K,4) rig points of the matches.
+        targets: (B,P,2) frame units.
+        weights: (B,P), 0 for padding; they carry the division by the count.
+        width: Width of ρ in frame units; inf for plain squares.
+
+    Returns:
+        (B,) frame units².
+    """
+    return engine.correspondence(
+        transforms, rotation, scale, translation, joint_ids, anchors, targets, weights, width
+    )
+
+
+def keypoint(xy: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Σ_j w_j |x_j - x̂_j|² over keypoints on the picture (1.8).
+
+    Args:
+        xy, targets: (B,K,2) frame units.
+        weights: (B,K), 0 where a keypoint is absent.
+
+    Returns:
+        (B,) frame units².
+    """
+    return ((xy - targets).square().sum(-1) * weights).sum(-1)
+
+
+def depth(z: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Σ_j w_j (z_j - ẑ_j)² over keypoint depths relative to the pelvis (1.8).
+
+    Args:
+        z, targets: (B,K) frame units.
+        weights: (B,K), 0 where no depth is given.
+
+    Returns:
+        (B,) frame units².
+    """
+    return ((z - targets).square() * weights).sum(-1)
+
+
+def facing(normal_z: Tensor, weights: Tensor, margin: float) -> Tensor:
+    """Σ_i w_i relu(margin - n_z,i)²: a matched point was seen, so it faces the viewer.
+
+    Args:
+        normal_z: (B,P) z of the points' unit normals, towards the viewer.
+        weights: (B,P).
+        margin: n_z from which on a point counts as facing.
+    """
+    return ((margin - normal_z).clamp_min(0).square() * weights).sum(-1)
+
+
+def visibility(
+    normal_z: Tensor,
+    weights: Tensor,
+    surface_z: Tensor,
+    surface_area: Tensor,
+    segment_weights: Tensor,
+    sharpness: float,
+) -> Tensor:
+    """-Σ_i w_i log( f(n_z,i) / mean of f over the point's segment ), f = softplus(sharpness · n_z).
+
+    Read as a likelihood: among its segment's surface, a matched point was drawn from the part that
+    the viewer sees, whose share f measures softly.
+
+    Args:
+        normal_z, weights: (B,P).
+        surface_z: (B,24,M) z of the normals of a fixed sample of each segment's surface.
+        surface_area: (24,M) area of each sample, summing to 1 over M.
+        segment_weights: (B,24) sum of `weights` over the points of each segment.
+        sharpness: per unit of n_z.
+    """
+    points = (softplus(sharpness * normal_z).log() * weights).sum(-1)
+    seen = (softplus(sharpness * surface_z) * surface_area).sum(-1).log()
+    return (seen * segment_weights).sum(-1) - points
+
+
+def prior(pose: Tensor, mean: Tensor, inverse_spread: Tensor) -> Tensor:
+    """Σ ((θ - μ)/σ)²: distance from everyday poses, in standard deviations.
+
+    Args:
+        pose: (B,24,3) axis-angle, radians.
+        mean, inverse_spread: (24,3); the pelvis has inverse spread 0.
+    """
+    return ((pose - mean) * inverse_spread).square().sum((1, 2))
+
+
+def limit(pose: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Σ of squared excess of joint angles over their two-sided limits, radians².
+
+    Args:
+        pose: (B,24,3) axis-angle.
+        low, high: (24,3).
+    """
+    return (pose - pose.clamp(low, high)).square().sum((1, 2))
+
+
+def joint(pose: Tensor) -> Tensor:
+    """Σ_k |θ_k|², radians² (1.10, first part)."""
+    return pose.square().sum((1, 2))
+
+
+def exponential(pose: Tensor) -> Tensor:
+    """Σ exp(hyper-extension) of elbows and knees (1.10, second part)."""
+    joints, axes, signs = zip(*HYPER_EXTENSION, strict=True)
+    angles = pose[:, joints, axes] * pose.new_tensor(signs)
+    return angles.clamp_max(MAX_EXPONENT).exp().sum(-1)
+
+
+def scale_smoothness(scale: Tensor, children: Tensor, parents: Tensor) -> Tensor:
+    """Σ (S_k - S_parent(k))² over bones (1.9).
+
+    Args:
+        scale: (B,24) segment scales.
+        children, parents: (23,) int64, the two ends of every bone.
+    """
+    return (scale[:, children] - scale[:, parents]).square().sum(-1)
+
+
+def scale_deviation(scale: Tensor) -> Tensor:
+    """Σ (S_k - mean S)²."""
+    return (scale - scale.mean(-1, keepdim=True)).square().sum(-1)
+
+
+def scale_symmetry(scale: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Σ (S_left - S_right)² over the pairs of segments (1.9, the optional tie)."""
+    return (scale[:, left] - scale[:, right]).square().sum(-1)
+
+
+def scale_level(scale: Tensor) -> Tensor:
+    """Σ (S_k - 1)²: closes the direction S → 0, camera scale → ∞ (1.9)."""
+    return (scale - 1).square().sum(-1)
+
+
+def det(matrix: Tensor) -> Tensor:
+    """exp(-det R) of the raw rotation, before Gram-Schmidt, which would keep a reflection (1.11).
+
+    Args:
+        matrix: (B,3,3).
+    """
+    a, b, c = matrix.unbind(-1)
+    return (-(torch.linalg.cross(a, b) * c).sum(-1)).exp()
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + eˣ) by functions whose vectorised and scalar forms agree to the last bit."""
+    return x.clamp_min(0) + (-x.abs()).exp().log1p()

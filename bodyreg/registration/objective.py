@@ -1,0 +1,170 @@
+"""The registration objective: which terms, of which parameters, on which evidence."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bodyreg.registration import losses
+from bodyreg.registration.config import RegistrationConfig
+from bodyreg.registration.evidence import Evidence, Rig
+from bodyreg.registration.rotations import rotation_matrices
+from bodyreg.registration.schedule import Setting
+
+BLOCKS = {"pose": 72, "segment_scale": 24, "rotation": 9, "translation": 2, "scale": 1}
+"""Parameter blocks and their sizes, in the order of the flat vector of 108 numbers."""
+
+
+class Parameters(NamedTuple):
+    """The blocks of B people's parameters, as views of one (B,108) tensor.
+
+    Attributes:
+        pose: (B,24,3) axis-angle, radians. The root's is frozen at zero.
+        segment_scale: (B,24).
+        rotation: (B,3,3) raw matrix, before Gram-Schmidt.
+        translation: (B,2) frame units.
+        scale: (B,) frame units per metre.
+    """
+
+    pose: Tensor
+    segment_scale: Tensor
+    rotation: Tensor
+    translation: Tensor
+    scale: Tensor
+
+
+def split(flat: Tensor) -> Parameters:
+    """(B,108) -> its blocks, differentiable."""
+    pose, segment_scale, rotation, translation, scale = flat.split(list(BLOCKS.values()), dim=1)
+    return Parameters(
+        pose.unflatten(1, (24, 3)),
+        segment_scale,
+        rotation.unflatten(1, (3, 3)),
+        translation,
+        scale.squeeze(1),
+    )
+
+
+def frozen_root(pose: Tensor) -> Tensor:
+    """The pose without its root slot, which the camera's rotation makes redundant (1.1)."""
+    return torch.cat((torch.zeros_like(pose[:, :1]), pose[:, 1:]), 1)
+
+
+class Objective:
+    """Terms per person, as a function of the parameters.
+
+    Solvers know nothing of terms, and terms nothing of solvers: a solver calls the objective with
+    (B,108) parameters and a `Setting`, and gets (B,) losses to differentiate.
+    """
+
+    def __init__(
+        self, engine: ModuleType, rig: Rig, evidence: Evidence, config: RegistrationConfig
+    ):
+        """Args:
+        engine: `bodyreg.ops` or `bodyreg.reference`; the code is the same.
+        rig: Constants of the body.
+        evidence: Evidence of the B people.
+        config: Margins, sharpness and the form of the rotation.
+        """
+        self.engine = engine
+        self.rig = rig
+        self.evidence = evidence
+        self.config = config
+
+    def __call__(self, flat: Tensor, setting: Setting) -> Tensor:
+        """(B,108) parameters -> (B,) weighted sum of the terms."""
+        terms = self.terms(flat, setting)
+        total = None
+        for name, value in terms.items():
+            total = (
+                value * setting.weights[name]
+                if total is None
+                else torch.add(total, value, alpha=setting.weights[name])
+            )
+        return flat.new_zeros(len(flat)) if total is None else total
+
+    def terms(self, flat: Tensor, setting: Setting) -> dict[str, Tensor]:
+        """(B,108) parameters -> term -> (B,) unweighted values, for the terms that have a weight."""
+        p, wanted = split(flat), setting.weights.keys()
+        pose = frozen_root(p.pose)
+        terms = self._of_pose(pose, wanted) | self._of_scale(p.segment_scale, wanted)
+        if "det" in wanted and not self.config.six_numbers:
+            terms["det"] = losses.det(p.rotation)
+        return terms | self._of_evidence(p, pose, setting)
+
+    def _of_pose(self, pose: Tensor, wanted) -> dict[str, Tensor]:
+        rig, terms = self.rig, {}
+        if "prior" in wanted:
+            terms["prior"] = losses.prior(pose, rig.prior_mean, rig.prior_inverse_spread)
+        if "limit" in wanted:
+            terms["limit"] = losses.limit(pose, rig.limit_low, rig.limit_high)
+        if "joint" in wanted:
+            terms["joint"] = losses.joint(pose)
+        if "exponential" in wanted:
+            terms["exponential"] = losses.exponential(pose)
+        return terms
+
+    def _of_scale(self, scale: Tensor, wanted) -> dict[str, Tensor]:
+        rig, terms = self.rig, {}
+        if "scale_smoothness" in wanted:
+            terms["scale_smoothness"] = losses.scale_smoothness(
+                scale, rig.children, rig.bone_parents
+            )
+        if "scale_deviation" in wanted:
+            terms["scale_deviation"] = losses.scale_deviation(scale)
+        if "scale_symmetry" in wanted:
+            terms["scale_symmetry"] = losses.scale_symmetry(scale, rig.left, rig.right)
+        if "scale_level" in wanted:
+            terms["scale_level"] = losses.scale_level(scale)
+        return terms
+
+    def _of_evidence(self, p: Parameters, pose: Tensor, setting: Setting) -> dict[str, Tensor]:
+        engine, rig, seen, wanted, terms = (
+            self.engine, self.rig, self.evidence, setting.weights.keys(), {},
+        )  # fmt: skip
+        rotation = engine.gram_schmidt(p.rotation, self.config.six_numbers)
+        transforms, _ = engine.kinematics(
+            rotation_matrices(pose), p.segment_scale, rig.joints, rig.parents
+        )
+        camera = (rotation, p.scale, p.translation)
+        if seen.has_points and "dense" in wanted:
+            terms["dense"] = losses.dense(
+                engine, transforms, *camera,
+                seen.point_ids, seen.point_anchors, seen.point_xy, seen.point_weight,
+                setting.dense_width,
+            )  # fmt: skip
+        if seen.has_keypoints and not wanted.isdisjoint(("keypoint", "depth")):
+            points = engine.lbs(transforms, rig.keypoint_ids, rig.keypoint_anchors)
+            xy, z = engine.projection(points, *camera)
+            if "keypoint" in wanted:
+                terms["keypoint"] = losses.keypoint(
+                    xy[:, 1:], seen.keypoint_xy, seen.keypoint_weight
+                )
+            if "depth" in wanted:
+                terms["depth"] = losses.depth(
+                    z[:, 1:] - z[:, :1], seen.keypoint_depth, seen.depth_weight
+                )
+        if seen.has_points and not wanted.isdisjoint(("facing", "visibility")):
+            terms |= self._of_normals(transforms, p.segment_scale, rotation, wanted)
+        return terms
+
+    def _of_normals(
+        self, transforms: Tensor, scale: Tensor, rotation: Tensor, wanted
+    ) -> dict[str, Tensor]:
+        rig, seen, config, terms = self.rig, self.evidence, self.config, {}
+        # z of a normal n of segment k is (third row of R G_k) · n, and A_k = S_k G_k.
+        view = (rotation[:, 2, None, :, None] * transforms[..., :3]).sum(2) / scale[..., None]
+        rows = view.gather(1, seen.point_segment[..., None].expand(-1, -1, 3))
+        normal_z = (rows * seen.point_normal).sum(-1)
+        if "facing" in wanted:
+            terms["facing"] = losses.facing(normal_z, seen.point_weight, config.facing_margin)
+        if "visibility" in wanted:
+            surface_z = (view[:, :, None] * rig.surface_normals).sum(-1)
+            terms["visibility"] = losses.visibility(
+                normal_z, seen.point_weight, surface_z, rig.surface_area, seen.segment_weight,
+                config.visibility_sharpness,
+            )  # fmt: skip
+        return terms

@@ -1,0 +1,106 @@
+"""What joints of a human body can do, and what they usually do: the anatomical prior.
+
+Rotations are axis-angle vectors in model axes of the T-pose rig: x to the body's left, y up, z to
+the front. A bone that hangs down (thigh, shank) flexes forward by -x and backward by +x; the trunk
+bends forward by +x, turns to its left by +y and leans to its right by +z. The left arm points
+along +x: it sinks by -z, swings forward by -y and twists about x.
+
+Ranges of motion are the goniometric norms of the American Academy of Orthopaedic Surgeons ("Joint
+Motion: Method of Measuring and Recording", 1965) as tabulated by Norkin & White ("Measurement of
+Joint Motion", 5th ed., 2016); single spinal regions follow Kapandji ("The Physiology of the
+Joints"), the clavicle Levangie & Norkin ("Joint Structure and Function"). They are quoted beside
+each line. Means and spreads describe everyday poses (standing, walking, sitting, reaching) and are
+wide on purpose: they are judgement, not data, and a factor of 1.5 on every spread changes little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS
+
+
+@dataclass(frozen=True)
+class JointPrior:
+    """Mean, spread and limits of a joint's axis-angle components, degrees, in the order x, y, z."""
+
+    mean: tuple[float, float, float]
+    spread: tuple[float, float, float]
+    low: tuple[float, float, float]
+    high: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class PosePrior:
+    """The prior of the whole rig: four (24, 3) float64 arrays in radians. The pelvis has none."""
+
+    mean: np.ndarray
+    spread: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+# Central joints, and the left of each pair; the right is its mirror image.
+JOINTS: dict[str, JointPrior] = {
+    # Hip: flexion 120, extension 20-30, abduction 45, adduction 30, rotation 45 each way (AAOS).
+    # Flexion with the knee bent reaches 135 (Kapandji), which sitting and squatting need.
+    "left_hip": JointPrior((-15, 5, 5), (35, 18, 16), (-135, -45, -30), (30, 50, 60)),
+    # Knee: flexion 135-150, extension 0-10 (AAOS); rotation only when bent, 10 either way of use.
+    "left_knee": JointPrior((20, 0, 0), (38, 7, 6), (-5, -20, -12), (150, 20, 12)),
+    # Ankle: plantar flexion 50, dorsiflexion 20; with the subtalar joint inversion 35, eversion 15.
+    "left_ankle": JointPrior((0, 3, 0), (14, 9, 8), (-30, -25, -25), (50, 25, 30)),
+    # Toes: extension 70, flexion 45 at the first metatarsophalangeal joint (AAOS).
+    "left_foot": JointPrior((0, 0, 0), (10, 5, 5), (-60, -10, -10), (40, 10, 10)),
+    # Thoracolumbar spine: flexion 80, extension 25, side bending 35, rotation 45 in all (AAOS),
+    # shared by three joints; lumbar flexes more and thoracic turns more (Kapandji).
+    "spine1": JointPrior((5, 0, 0), (11, 7, 7), (-15, -15, -15), (40, 15, 15)),
+    "spine2": JointPrior((3, 0, 0), (9, 8, 7), (-12, -20, -15), (30, 20, 15)),
+    "spine3": JointPrior((3, 0, 0), (8, 9, 7), (-12, -25, -15), (30, 25, 15)),
+    # Cervical spine: flexion 45, extension 45, side bending 45, rotation 60-80 (AAOS), in two joints.
+    "neck": JointPrior((3, 0, 0), (12, 14, 9), (-30, -40, -25), (35, 40, 25)),
+    "head": JointPrior((0, 0, 0), (12, 16, 9), (-30, -45, -25), (30, 45, 25)),
+    # Clavicle: elevation 48, depression 15, protraction 15-20, retraction 20-30 (Levangie & Norkin).
+    "left_collar": JointPrior((0, 0, -3), (6, 8, 9), (-20, -30, -15), (20, 20, 40)),
+    # Shoulder: abduction 180 with the scapula, so 90 above the T-pose of which the collar gives 30;
+    # hanging arms are 90 below it; horizontal adduction 130-145, horizontal extension 40-45;
+    # rotation 70 inward and 90 outward (AAOS). Vectors of large rotations mix the axes: room added.
+    "left_shoulder": JointPrior((0, -15, -55), (32, 36, 34), (-100, -140, -115), (100, 60, 85)),
+    # Elbow: flexion 140-150, extension 0-10 (AAOS). The forearm's twist sits at the wrist.
+    "left_elbow": JointPrior((0, -40, 0), (9, 38, 8), (-30, -150, -15), (30, 5, 15)),
+    # Wrist: flexion 80, extension 70, ulnar deviation 30, radial 20; pronation, supination 80 (AAOS).
+    "left_wrist": JointPrior((0, 0, 0), (25, 9, 16), (-85, -25, -80), (85, 35, 70)),
+    # Fingers at the metacarpophalangeal joints: flexion 90, extension 20-45 (AAOS).
+    "left_hand": JointPrior((0, 0, -10), (8, 8, 16), (-15, -20, -90), (15, 20, 40)),
+}  # fmt: skip
+
+PELVIS = JointPrior((0, 0, 0), (180, 180, 180), (-180,) * 3, (180,) * 3)
+"""The root slot is frozen at zero: the camera's rotation turns the body."""
+
+
+def mirrored(prior: JointPrior) -> JointPrior:
+    """The other side's prior: a mirror keeps turns about x and reverses those about y and z."""
+
+    def flip(v: tuple[float, float, float]) -> tuple[float, float, float]:
+        return v[0], -v[1], -v[2]
+
+    low, high = flip(prior.low), flip(prior.high)
+    return JointPrior(
+        flip(prior.mean), prior.spread, tuple(map(min, low, high)), tuple(map(max, low, high))
+    )
+
+
+def pose_prior() -> PosePrior:
+    """The prior of the 24-joint rig, in radians."""
+    rows = [PELVIS] + [None] * (len(JOINT_NAMES) - 1)
+    for name, prior in JOINTS.items():
+        joint = JOINT_NAMES.index(name)
+        rows[MIRROR_JOINTS[joint]] = mirrored(prior)
+        rows[joint] = prior
+    return PosePrior(
+        *(
+            np.radians([getattr(row, part) for row in rows])
+            for part in ("mean", "spread", "low", "high")
+        )
+    )

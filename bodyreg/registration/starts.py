@@ -1,0 +1,55 @@
+"""Where a fit begins: the T-pose at yaws around the circle, or an earlier fit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import roma
+import torch
+from torch import Tensor
+
+from bodyreg.body import Body
+from bodyreg.registration.config import RegistrationConfig
+from bodyreg.registration.fits import Fits
+
+
+def cold_starts(
+    people: int, config: RegistrationConfig, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """T-poses in the middle of the frame, at `config.starts` yaws evenly around the circle.
+
+    Returns:
+        (people · starts, 108) parameters, a person's starts in a row; the first faces the viewer.
+    """
+    starts = config.starts
+    flat = torch.zeros(starts, 108, dtype=torch.float64)
+    flat[:, 72:96] = 1
+    for k in range(starts):
+        yaw = 2 * math.pi * k / starts
+        cos, sin = math.cos(yaw), math.sin(yaw)
+        flat[k, 96:105] = torch.tensor([cos, 0, sin, 0, 1, 0, -sin, 0, cos])
+    flat[:, 107] = config.camera_scale
+    return flat.to(device, dtype).repeat(people, 1)
+
+
+def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Parameters of earlier fits, (N,108). A turned root joint becomes part of the rotation."""
+    pose = fits.pose.astype(np.float64)
+    root = roma.rotvec_to_rotmat(torch.from_numpy(pose[:, 0])).numpy()
+    rotation = fits.rotation @ root
+    # The root joint turns about the pelvis, the camera about the model's origin.
+    pelvis = body.joints[0].astype(np.float64)
+    shift = (fits.rotation @ pelvis - rotation @ pelvis)[:, :2] * fits.scale[:, None]
+    flat = np.concatenate(
+        [
+            np.zeros((len(fits), 3)),
+            pose[:, 1:].reshape(len(fits), 69),
+            fits.segment_scale,
+            rotation.reshape(len(fits), 9),
+            fits.translation + shift,
+            fits.scale[:, None],
+        ],
+        axis=1,
+    )
+    return torch.as_tensor(flat, dtype=dtype, device=device)
