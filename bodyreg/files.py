@@ -8,9 +8,10 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,6 +20,11 @@ from bodyreg.errors import UserError
 
 # Deflate cannot shrink data by more than this factor, so a member that claims more is a lie.
 MAX_DEFLATE_RATIO = 1032
+# What the standard library and NumPy raise on bytes they cannot make sense of.
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError,
+    ValueError, SyntaxError, TypeError,
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -85,8 +91,10 @@ def save_npz(
             ) from error
 
 
-def load_npz(path: str | os.PathLike, *, kind: str) -> dict[str, np.ndarray]:
-    """Read every array of an .npz file that nobody vouches for.
+def load_npz(
+    path: str | os.PathLike, *, kind: str, names: Container[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file that nobody vouches for.
 
     Nothing is unpickled, and no memory is taken before the shape in a member's header has been
     checked against the bytes that are there.
@@ -94,6 +102,7 @@ def load_npz(path: str | os.PathLike, *, kind: str) -> dict[str, np.ndarray]:
     Args:
         path: The file.
         kind: What the file should be, for messages: "observations", "fits", "body" ...
+        names: The arrays to read where they are there; all of them when left out.
 
     Returns:
         Name -> array.
@@ -107,49 +116,74 @@ def load_npz(path: str | os.PathLike, *, kind: str) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             size = path.stat().st_size
+            members = {_array_name(member): member for member in archive.infolist()}
             return {
-                _array_name(member, kind): _read_member(archive, member, size)
-                for member in archive.infolist()
+                name: _read_member(archive, member, size)
+                for name, member in members.items()
+                if names is None or name in names
             }
-    except (
-        zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError,
-        RuntimeError, ValueError, SyntaxError,
-    ) as error:  # fmt: skip
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path}: not a readable {kind} file ({reason}); it may be truncated or of another kind"
-        ) from error
+    except UNREADABLE as error:
+        raise _unreadable(path, kind, error) from error
 
 
-def _array_name(member: zipfile.ZipInfo, kind: str) -> str:
+def load_npy(path: str | os.PathLike, *, kind: str) -> np.ndarray:
+    """Read an .npy file that nobody vouches for, with the care of `load_npz`.
+
+    Raises:
+        UserError: the file is missing, unreadable, truncated, or holds pickled objects.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such {kind} file; check the path")
+    try:
+        with path.open("rb") as stream:
+            return _read_array(stream, path.name, path.stat().st_size)
+    except UNREADABLE as error:
+        raise _unreadable(path, kind, error) from error
+
+
+def _unreadable(path: Path, kind: str, error: Exception) -> UserError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return UserError(
+        f"{path}: not a readable {kind} file ({reason}); it may be truncated or of another kind"
+    )
+
+
+def _array_name(member: zipfile.ZipInfo) -> str:
     if not member.filename.endswith(".npy"):
         raise ValueError(f"member '{member.filename}' is not an array")
     return member.filename.removesuffix(".npy")
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, archive_size: int) -> np.ndarray:
-    name = member.filename
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int) -> np.ndarray:
     ratio = 1 if member.compress_type == zipfile.ZIP_STORED else MAX_DEFLATE_RATIO
-    if member.compress_size > archive_size or member.file_size > ratio * member.compress_size + ratio:
-        raise ValueError(f"member '{name}' claims more bytes than the file has")
+    if member.compress_size > size or member.file_size > ratio * (member.compress_size + 1):
+        raise ValueError(f"member '{member.filename}' claims more bytes than the file has")
     with archive.open(member) as stream:
-        version = npy.read_magic(stream)
-        if version == (1, 0):
-            shape, fortran, dtype = npy.read_array_header_1_0(stream)
-        elif version == (2, 0):
-            shape, fortran, dtype = npy.read_array_header_2_0(stream)
-        else:
-            raise ValueError(f"member '{name}' has an unknown array version {version}")
-        if dtype.hasobject:
-            raise ValueError(f"array '{name}' holds pickled Python objects, which are never loaded")
-        expected = math.prod(shape) * dtype.itemsize
-        if expected != member.file_size - stream.tell():
-            raise ValueError(f"array '{name}' of shape {shape} does not match its size in bytes")
-        # One byte more than expected, so that zipfile reaches the end and checks the CRC.
-        data = stream.read(expected + 1)
+        return _read_array(stream, member.filename, member.file_size)
+
+
+def _read_array(stream: IO[bytes], name: str, size: int) -> np.ndarray:
+    """Read an array in NumPy's format from a stream of `size` bytes."""
+    version = npy.read_magic(stream)
+    if version == (1, 0):
+        shape, fortran, dtype = npy.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, fortran, dtype = npy.read_array_header_2_0(stream)
+    else:
+        raise ValueError(f"array '{name}' is of an unknown format version {version}")
+    if dtype.hasobject:
+        raise ValueError(f"array '{name}' holds pickled Python objects, which are never loaded")
+    expected = math.prod(shape) * dtype.itemsize
+    if expected != size - stream.tell():
+        raise ValueError(f"array '{name}' of shape {shape} does not match its size in bytes")
+    # Asking for one byte too many makes zipfile reach the end, where it checks the CRC.
+    data = bytearray(stream.read(expected + 1))
+    if len(data) != expected:
+        raise ValueError(f"array '{name}' ends early")
     if dtype.itemsize == 0:
         return np.zeros(shape, dtype)
-    array = np.frombuffer(bytearray(data), dtype)
+    array = np.frombuffer(data, dtype)
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 
 

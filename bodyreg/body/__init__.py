@@ -1,0 +1,19 @@
+"""The body: template mesh, 24-joint rig, charts, landmarks, and the files they come from."""
+
+from bodyreg.body.body import Body
+from bodyreg.body.charts import Charts
+from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS, mirror_pose
+from bodyreg.body.landmarks import LANDMARK_NAMES, Landmark
+from bodyreg.body.rig import RigPoints
+
+__all__ = [
+    "JOINT_NAMES",
+    "LANDMARK_NAMES",
+    "MIRROR_JOINTS",
+    "PARENTS",
+    "Body",
+    "Charts",
+    "Landmark",
+    "RigPoints",
+    "mirror_pose",
+]  # fmt: skip

@@ -1,0 +1,254 @@
+"""Body: a template mesh, its 24-joint rig, charts and landmarks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bodyreg.body.charts import Charts
+from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS
+from bodyreg.body.landmarks import Landmark
+from bodyreg.body.rig import RigPoints, contract
+from bodyreg.body.surface import face_normals, sample_normals, unit, vertex_normals
+from bodyreg.errors import UserError
+
+DEFAULT_BODY = Path(__file__).with_name("assets") / "default.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A body in its rest pose: arms along ±x, legs down. Metres; x to its left, y up, z front.
+
+    Attributes:
+        name: What the body is called in messages.
+        vertices: (V, 3) float32.
+        faces: (F, 3) int64, counter-clockwise seen from outside.
+        joints: (24, 3) float32 rest positions.
+        weight_joint_ids: (V, K) int32 joints that move each vertex, the strongest first.
+        weights: (V, K) float32 skinning weights; rows sum to 1.
+        parents: Parent of each joint, -1 for the root.
+        joint_names: Names of the joints.
+        charts: The surface's 24 charts, or None.
+        mirror_vertices: (V,) int64 the vertex on the other side, or None.
+        landmarks: Name -> mix of vertices.
+        shape_names: What each shape direction changes.
+        shape_directions: (S, V, 3) float32 metres per unit of coefficient, or None.
+        shape_joint_directions: (S, 24, 3) float32, the joints' share of it, or None.
+    """
+
+    name: str
+    vertices: np.ndarray
+    faces: np.ndarray
+    joints: np.ndarray
+    weight_joint_ids: np.ndarray
+    weights: np.ndarray
+    parents: tuple[int, ...] = PARENTS
+    joint_names: tuple[str, ...] = JOINT_NAMES
+    charts: Charts | None = None
+    mirror_vertices: np.ndarray | None = None
+    landmarks: dict[str, Landmark] = field(default_factory=dict)
+    shape_names: tuple[str, ...] = ()
+    shape_directions: np.ndarray | None = None
+    shape_joint_directions: np.ndarray | None = None
+
+    @staticmethod
+    def default() -> Body:
+        """The body that comes with the package, made from MakeHuman's CC0 base mesh."""
+        return _default()
+
+    @staticmethod
+    def load(
+        path: str | os.PathLike,
+        uv: str | os.PathLike | None = None,
+        regressor: str | os.PathLike | None = None,
+    ) -> Body:
+        """Read a body: SMPL's .npz or .pkl, or the project's own .npz.
+
+        Args:
+            path: The body file.
+            uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+            regressor: A (J', V) joint regressor, .npy or .npz, dense or SciPy-sparse. Its rows
+                become landmarks "regressor_0", "regressor_1" ..., or what its `names` array says.
+
+        Raises:
+            UserError: a file is missing, malformed, or does not fit the others.
+        """
+        from bodyreg.body.storage import load_body
+
+        return load_body(Path(path), uv and Path(uv), regressor and Path(regressor))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the project's own .npz: SMPL's keys, plus charts, landmarks and shapes."""
+        from bodyreg.body.storage import save_body
+
+        save_body(self, path)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits that name these vertices, faces and weights."""
+        digest = hashlib.sha256()
+        for array in (self.vertices, self.faces, self.weight_joint_ids, self.weights):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:12]
+
+    @property
+    def mirror_joints(self) -> tuple[int, ...]:
+        """The joint on the other side, for each joint."""
+        return MIRROR_JOINTS
+
+    @cached_property
+    def segment(self) -> np.ndarray:
+        """(V,) int64: the joint that moves each vertex most; the lower of equals."""
+        return self.dense_weights.argmax(1)
+
+    @cached_property
+    def dense_weights(self) -> np.ndarray:
+        """(V, 24) float32 skinning weights, as SMPL stores them."""
+        dense = np.zeros((len(self.vertices), len(self.parents)), np.float32)
+        np.add.at(dense, (np.arange(len(dense))[:, None], self.weight_joint_ids), self.weights)
+        return dense
+
+    @cached_property
+    def vertex_normals(self) -> np.ndarray:
+        """(V, 3) float32 unit normals, the area-weighted mean over each vertex's faces."""
+        return vertex_normals(self.vertices, self.faces)
+
+    def with_shape(self, coefficients: np.ndarray | Tensor | list[float]) -> Body:
+        """The body with its shape directions applied to vertices and joints.
+
+        Args:
+            coefficients: (S,), about -1 to 1 each; see `shape_names`.
+
+        Raises:
+            UserError: the body has no shape directions, or another number of them.
+        """
+        coefficients = np.asarray(coefficients, np.float32)
+        if coefficients.shape != (len(self.shape_names),) or self.shape_directions is None:
+            raise UserError(
+                f"body '{self.name}' has {len(self.shape_names)} shape directions "
+                f"({', '.join(self.shape_names) or 'none'}); got {coefficients.size} coefficients"
+            )
+        return replace(
+            self,
+            vertices=self.vertices + np.tensordot(coefficients, self.shape_directions, 1),
+            joints=self.joints + np.tensordot(coefficients, self.shape_joint_directions, 1),
+        )
+
+    def vertex_points(self) -> RigPoints:
+        """All V vertices as rig points, with their normals."""
+        return self._vertex_points
+
+    @cached_property
+    def _vertex_points(self) -> RigPoints:
+        vertex = np.arange(len(self.vertices))[:, None]
+        points = self._mix(vertex, np.ones(vertex.shape))
+        return replace(points, normals=torch.from_numpy(self.vertex_normals))
+
+    def surface_points(
+        self, vertex: np.ndarray | Tensor, barycentric: np.ndarray | Tensor
+    ) -> RigPoints:
+        """Points inside triangles as rig points, with interpolated normals.
+
+        Posing one gives what mixing the three posed vertices gives, for any pose and scales.
+
+        Args:
+            vertex: (P, 3) vertex numbers.
+            barycentric: (P, 3) shares of the three, summing to 1.
+
+        Raises:
+            UserError: a vertex number the body does not have.
+        """
+        vertex = np.asarray(vertex).reshape(-1, 3)
+        barycentric = np.asarray(barycentric, np.float64).reshape(-1, 3)
+        bad = np.flatnonzero(((vertex < 0) | (vertex >= len(self.vertices))).any(1))
+        if len(bad):
+            raise UserError(
+                f"point {bad[0]}: vertices {vertex[bad[0]].tolist()}, but body '{self.name}' has "
+                f"{len(self.vertices)}; use the body the points were made for"
+            )
+        normals = (self.vertex_normals[vertex] * barycentric[..., None]).sum(1)
+        points = self._mix(vertex, barycentric)
+        return replace(points, normals=torch.from_numpy(unit(normals)))
+
+    def keypoints(self, names: list[str] | tuple[str, ...]) -> RigPoints:
+        """Joints and landmarks as rig points, in the order of `names`.
+
+        Raises:
+            UserError: a name that is neither a joint nor a landmark of this body.
+        """
+        points = [self._keypoint(name) for name in names]
+        slots = max((p.joint_ids.shape[1] for p in points), default=1)
+        points = [p.pad_to(slots) for p in points]
+        return RigPoints(
+            torch.cat([p.joint_ids for p in points] or [torch.zeros(0, 1, dtype=torch.int32)]),
+            torch.cat([p.anchors for p in points] or [torch.zeros(0, 1, 4)]),
+        )
+
+    def _keypoint(self, name: str) -> RigPoints:
+        if name in self.joint_names:
+            joint = self.joint_names.index(name)
+            anchor = torch.tensor([[[*self.joints[joint].tolist(), 1.0]]])
+            return RigPoints(torch.tensor([[joint]], dtype=torch.int32), anchor)
+        if name in self.landmarks:
+            landmark = self.landmarks[name]
+            return self._mix(landmark.vertices[None], landmark.weights[None])
+        known = ", ".join((*self.joint_names, *self.landmarks))
+        raise UserError(f"body '{self.name}' has no joint or landmark '{name}'; it has {known}")
+
+    def _mix(self, vertex: np.ndarray, mix: np.ndarray) -> RigPoints:
+        joints = len(self.parents)
+        return RigPoints(
+            *contract(vertex, mix, self.vertices, self.weight_joint_ids, self.weights, joints)
+        )
+
+    def pose(self, pose: Tensor, segment_scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Joint transforms of poses, by the rule that a scale moves children and not sizes them.
+
+        Args:
+            pose: (N, 24, 3) axis-angle, radians; the root's slot included.
+            segment_scale: (N, 24); ones when left out.
+
+        Returns:
+            transforms (N, 24, 3, 4) for `lbs`, and joint positions (N, 24, 3), metres.
+        """
+        import roma
+
+        from bodyreg import ops
+
+        if segment_scale is None:
+            segment_scale = torch.ones_like(pose[..., 0])
+        joints = torch.from_numpy(self.joints).to(pose)
+        return ops.kinematics(roma.rotvec_to_rotmat(pose), segment_scale, joints, self.parents)
+
+    def surface_samples(self, count: int = 32) -> tuple[Tensor, Tensor]:
+        """The distribution of each segment's rest normals, in few numbers.
+
+        Args:
+            count: M, normals per segment.
+
+        Returns:
+            normals (24, M, 3) unit, and area shares (24, M) that sum to 1 per segment. A segment
+            without faces has shares of zero.
+        """
+        normals, areas = face_normals(self.vertices, self.faces)
+        owner = self.dense_weights[self.faces].sum(1).argmax(1)
+        samples = [
+            sample_normals(normals[owner == joint], areas[owner == joint], count)
+            for joint in range(len(self.parents))
+        ]
+        return (
+            torch.from_numpy(np.stack([normals for normals, _ in samples])),
+            torch.from_numpy(np.stack([shares for _, shares in samples])),
+        )
+
+
+@lru_cache(maxsize=1)
+def _default() -> Body:
+    return Body.load(DEFAULT_BODY)

@@ -1,0 +1,173 @@
+"""Charts: 24 flat maps of the surface, so that (part, u, v) names a point of the body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from bodyreg.errors import UserError
+
+PART_COUNT = 24
+# DensePose's maps store u and v in 8 bits, so a table of this side loses nothing.
+TABLE_SIDE = 256
+# Cells per side of the grid that finds candidate triangles; a triangle then covers a few cells.
+GRID_SIDE = 32
+# A point this far outside a triangle, in barycentric units, is on its edge but for rounding.
+EDGE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Charts:
+    """24 charts in DensePose's part order, each with its own u and v in [0, 1].
+
+    Vertices on the seam between charts are repeated, once for each chart: "extended" vertices.
+
+    Attributes:
+        name: "densepose" or "makehuman-24". (part, u, v) of one mean nothing in the other.
+        uv: (E, 2) float32 chart coordinates of the extended vertices.
+        vertex: (E,) body vertex of each extended vertex.
+        faces: (F, 3) triangles of extended vertices.
+        part: (F,) part of each triangle, 1..24.
+    """
+
+    name: str
+    uv: np.ndarray
+    vertex: np.ndarray
+    faces: np.ndarray
+    part: np.ndarray
+    _tables: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def locate(self, part: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The surface point of each (part, u, v).
+
+        The containing triangle of the part gives three vertices and barycentric coordinates. A
+        point outside of every triangle gets the nearest vertex of the part in the chart.
+
+        Args:
+            part: (P,) 1..24.
+            uv: (P, 2) in [0, 1].
+
+        Returns:
+            vertex (P, 3) int32 body vertices, barycentric (P, 3) float32 that sum to 1.
+
+        Raises:
+            UserError: a part outside of 1..24, or a coordinate that is not finite.
+        """
+        part = np.asarray(part).astype(np.int64).reshape(-1)
+        uv = np.asarray(uv, np.float64).reshape(-1, 2)
+        _check_queries(part, uv)
+        face, barycentric = self._containing(part, uv)
+        vertex = self.vertex[self.faces[face]]
+        outside = np.flatnonzero(face < 0)
+        for number in np.unique(part[outside]):
+            rows = outside[part[outside] == number]
+            vertex[rows] = self._nearest(number, uv[rows])[:, None]
+            barycentric[rows] = (1, 0, 0)
+        return vertex.astype(np.int32), barycentric.astype(np.float32)
+
+    def table(self, part: int) -> np.ndarray:
+        """(256, 256) int32: the nearest vertex of the part, indexed by [round 255 v, round 255 u]."""
+        if part not in self._tables:
+            steps = np.arange(TABLE_SIDE) / (TABLE_SIDE - 1)
+            v, u = np.meshgrid(steps, steps, indexing="ij")
+            nearest = self._nearest(part, np.stack([u, v], -1).reshape(-1, 2))
+            self._tables[part] = nearest.astype(np.int32).reshape(TABLE_SIDE, TABLE_SIDE)
+        return self._tables[part]
+
+    @cached_property
+    def extended_part(self) -> np.ndarray:
+        """(E,) part of each extended vertex; 0 for one that no triangle uses."""
+        part = np.zeros(len(self.uv), np.int64)
+        part[self.faces.reshape(-1)] = np.repeat(self.part, 3)
+        return part
+
+    @cached_property
+    def _trees(self):
+        from scipy.spatial import cKDTree
+
+        members = [np.flatnonzero(self.extended_part == p) for p in range(1, PART_COUNT + 1)]
+        return [(cKDTree(self.uv[ids]) if len(ids) else None, ids) for ids in members]
+
+    def _nearest(self, part: int, uv: np.ndarray) -> np.ndarray:
+        tree, members = self._trees[part - 1]
+        if tree is None:
+            raise UserError(f"charts '{self.name}': part {part} is empty; it cannot hold a point")
+        return self.vertex[members[tree.query(uv)[1]]]
+
+    @cached_property
+    def _grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Triangles by grid cell: `start` (cells + 1,) into `triangle`."""
+        corners = self.uv[self.faces]
+        low, high = _cell(corners.min(1)), _cell(corners.max(1))
+        size = high - low + 1
+        count = size.prod(1)
+        triangle = np.repeat(np.arange(len(self.faces)), count)
+        within = np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count)
+        column = low[triangle, 0] + within % size[triangle, 0]
+        row = low[triangle, 1] + within // size[triangle, 0]
+        cell = _cell_id(self.part[triangle], column, row)
+        order = np.argsort(cell, kind="stable")
+        cells = PART_COUNT * GRID_SIDE * GRID_SIDE
+        return np.searchsorted(cell[order], np.arange(cells + 1)), triangle[order]
+
+    def _containing(self, part: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Containing face (P,), -1 where there is none, and barycentrics (P, 3)."""
+        start, triangle = self._grid
+        corners = self.uv.astype(np.float64)[self.faces]
+        cell = _cell_id(part, *_cell(uv).T)
+        face = np.full(len(part), -1)
+        barycentric = np.zeros((len(part), 3))
+        best = np.full(len(part), -EDGE_TOLERANCE)
+        candidate, end = start[cell], start[cell + 1]
+        rows = np.flatnonzero(candidate < end)
+        while len(rows):
+            trial = triangle[candidate[rows]]
+            coordinates = _barycentric(corners[trial], uv[rows])
+            inside = coordinates.min(1)
+            # The most interior triangle wins, the first of equals: a fold or an edge is no tie.
+            better = inside > best[rows]
+            winners = rows[better]
+            best[winners] = inside[better]
+            face[winners] = trial[better]
+            barycentric[winners] = coordinates[better]
+            candidate[rows] += 1
+            rows = rows[candidate[rows] < end[rows]]
+        barycentric = np.maximum(barycentric, 0)
+        return face, barycentric / np.maximum(barycentric.sum(1, keepdims=True), 1e-12)
+
+
+def _check_queries(part: np.ndarray, uv: np.ndarray) -> None:
+    if len(part) != len(uv):
+        raise ValueError(f"part and uv: expected equal lengths, got {len(part)} and {len(uv)}")
+    bad = np.flatnonzero((part < 1) | (part > PART_COUNT))
+    if len(bad):
+        raise UserError(f"point {bad[0]}: part {part[bad[0]]} is not in 1..{PART_COUNT}")
+    bad = np.flatnonzero(~np.isfinite(uv).all(1))
+    if len(bad):
+        raise UserError(f"point {bad[0]}: its u or v is not a finite number")
+
+
+def _cell(uv: np.ndarray) -> np.ndarray:
+    return np.clip((uv * GRID_SIDE).astype(np.int64), 0, GRID_SIDE - 1)
+
+
+def _cell_id(part: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+    return ((part - 1) * GRID_SIDE + row) * GRID_SIDE + column
+
+
+def _barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(P, 3) barycentrics of points (P, 2) in triangles (P, 3, 2); -1 in degenerate triangles."""
+    a, b, c = np.moveaxis(corners, 1, 0)
+
+    def cross(x, y):
+        return x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]
+
+    area = cross(b - a, c - a)
+    safe = np.where(area == 0, 1, area)
+    second = cross(points - a, c - a) / safe
+    third = cross(b - a, points - a) / safe
+    result = np.stack([1 - second - third, second, third], 1)
+    result[area == 0] = -1
+    return result

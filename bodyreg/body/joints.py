@@ -1,0 +1,42 @@
+"""The 24 joints every body has: SMPL's names, order and tree (Loper et al. 2015)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+JOINT_NAMES: tuple[str, ...] = (
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2",
+    "left_ankle", "right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar",
+    "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
+    "left_wrist", "right_wrist", "left_hand", "right_hand",
+)  # fmt: skip
+
+PARENTS: tuple[int, ...] = (
+    -1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21,
+)  # fmt: skip
+
+
+def mirror_name(name: str) -> str:
+    """The name on the other side: left_knee -> right_knee, pelvis -> pelvis."""
+    for side, other in (("left_", "right_"), ("right_", "left_")):
+        if name.startswith(side):
+            return other + name.removeprefix(side)
+    return name
+
+
+MIRROR_JOINTS: tuple[int, ...] = tuple(JOINT_NAMES.index(mirror_name(n)) for n in JOINT_NAMES)
+
+
+def mirror_pose(pose: Tensor) -> Tensor:
+    """The pose seen in a mirror: joints swap sides, rotations about y and z change sign.
+
+    Args:
+        pose: (..., 24, 3) axis-angle.
+
+    Returns:
+        (..., 24, 3). Applied twice, it gives back `pose`.
+    """
+    return pose[..., list(MIRROR_JOINTS), :] * torch.tensor(
+        [1.0, -1.0, -1.0], dtype=pose.dtype, device=pose.device
+    )

@@ -1,0 +1,313 @@
+"""Body files: SMPL's .npz and .pkl, the project's own .npz, and joint regressors."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from bodyreg.body.body import Body
+from bodyreg.body.charts import Charts
+from bodyreg.body.joints import JOINT_NAMES, PARENTS
+from bodyreg.body.landmarks import Landmark, smpl_landmarks
+from bodyreg.body.pickles import load_pickle
+from bodyreg.body.uv import load_uv
+from bodyreg.errors import UserError
+from bodyreg.files import load_npy, load_npz, save_npz
+
+FORMAT = "bodyreg-body-1"
+SMPL_KEYS = ("v_template", "f", "weights", "J", "kintree_table", "vert_sym_idxs")
+OWN_KEYS = (
+    "format", "name", "mirror_vertices", "chart_name", "chart_uv", "chart_vertex", "chart_faces",
+    "chart_part", "landmark_names", "landmark_count", "landmark_vertices", "landmark_weights",
+    "shape_names", "shape_directions", "shape_joint_directions",
+)  # fmt: skip
+# Root of kintree_table: -1 stored as an unsigned 32-bit number.
+UNSIGNED_ROOT = 2**32 - 1
+# Weights that miss 1 by less than this are rounding, and are kept as they are.
+ROUNDING = 1e-6
+# Weights that miss 1 by more than this are not weights.
+MAX_WEIGHT_ERROR = 0.01
+
+
+def save_body(body: Body, path: str | os.PathLike) -> None:
+    """Write a body as .npz: SMPL's keys, and the project's own for what SMPL has no keys for."""
+    save_npz(path, compressed=True, **body_arrays(body))
+
+
+def body_arrays(body: Body) -> dict[str, np.ndarray]:
+    """The arrays of a body file."""
+    parents = np.asarray(body.parents)
+    arrays = {
+        "format": np.array(FORMAT),
+        "name": np.array(body.name),
+        "v_template": body.vertices,
+        "f": body.faces.astype(np.uint32),
+        "weights": body.dense_weights,
+        "J": body.joints,
+        "kintree_table": np.stack([parents % 2**32, np.arange(len(parents))]).astype(np.uint32),
+    }
+    if body.mirror_vertices is not None:
+        arrays["mirror_vertices"] = body.mirror_vertices.astype(np.uint32)
+    if body.charts is not None:
+        arrays["chart_name"] = np.array(body.charts.name)
+        arrays["chart_uv"] = body.charts.uv
+        arrays["chart_vertex"] = body.charts.vertex.astype(np.uint32)
+        arrays["chart_faces"] = body.charts.faces.astype(np.uint32)
+        arrays["chart_part"] = body.charts.part.astype(np.uint8)
+    if body.landmarks:
+        landmarks = list(body.landmarks.values())
+        arrays["landmark_names"] = np.array(list(body.landmarks))
+        arrays["landmark_count"] = np.array([len(item.vertices) for item in landmarks])
+        arrays["landmark_vertices"] = np.concatenate([item.vertices for item in landmarks])
+        arrays["landmark_weights"] = np.concatenate([item.weights for item in landmarks])
+    if body.shape_directions is not None:
+        arrays["shape_names"] = np.array(body.shape_names)
+        arrays["shape_directions"] = body.shape_directions
+        arrays["shape_joint_directions"] = body.shape_joint_directions
+    return arrays
+
+
+def load_body(path: Path, uv: Path | None, regressor: Path | None) -> Body:
+    """Read a body file; see `Body.load`."""
+    arrays = _read_arrays(path)
+    _check_format(arrays, path)
+    vertices = _numbers(arrays, "v_template", path, (None, 3))
+    faces = _indices(arrays, "f", path, len(vertices), (None, 3))
+    weight_joint_ids, weights = _weights(arrays, path, len(vertices))
+    _check_tree(arrays, path)
+    joints = _numbers(arrays, "J", path, (len(PARENTS), 3))
+    landmarks = _landmarks(arrays, path, vertices)
+    if regressor is not None:
+        landmarks |= load_regressor(regressor, len(vertices))
+    charts = _charts(arrays, path, len(vertices)) if uv is None else load_uv(uv, len(vertices))
+    return Body(
+        name=str(arrays.get("name", path.stem)),
+        vertices=vertices,
+        faces=faces,
+        joints=joints,
+        weight_joint_ids=weight_joint_ids,
+        weights=weights,
+        charts=charts,
+        mirror_vertices=_mirror(arrays, path, len(vertices)),
+        landmarks=landmarks,
+        **_shapes(arrays, path, len(vertices)),
+    )
+
+
+def load_regressor(path: Path, vertex_count: int) -> dict[str, Landmark]:
+    """Joints that somebody regresses from the vertices, as landmarks.
+
+    Args:
+        path: (J', V) as .npy, or as .npz with one matrix, dense or SciPy-sparse, and perhaps
+            `names` (J',).
+        vertex_count: V.
+
+    Raises:
+        UserError: it cannot be read, has another V, or rows that do not sum to 1.
+    """
+    names = None
+    if path.suffix == ".npy":
+        matrix = load_npy(path, kind="regressor")
+    else:
+        arrays = load_npz(path, kind="regressor")
+        names = arrays.pop("names", None)
+        matrix = _sparse(arrays, path) if "data" in arrays else next(iter(arrays.values()), None)
+    if matrix is None or matrix.ndim != 2 or matrix.shape[1] != vertex_count:
+        shape = None if matrix is None else matrix.shape
+        raise UserError(
+            f"{path}: expected a regressor of shape (joints, {vertex_count}), got {shape}; "
+            "it belongs to another body"
+        )
+    matrix = _unit_rows(matrix.astype(np.float64), path, "row")
+    if names is None:
+        names = [f"regressor_{row}" for row in range(len(matrix))]
+    if len(names) != len(matrix):
+        raise UserError(f"{path}: {len(names)} names for {len(matrix)} rows; give one each")
+    landmarks = {}
+    for name, row in zip(names, matrix, strict=True):
+        used = np.flatnonzero(row)
+        landmarks[str(name)] = Landmark(used, row[used].astype(np.float32))
+    return landmarks
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """SMPL's and our arrays, whatever the container; J from its regressor where it is missing."""
+    if path.suffix == ".pkl":
+
+        def read(names: tuple[str, ...]) -> dict[str, np.ndarray]:
+            return load_pickle(path, kind="body", names=names)
+    else:
+
+        def read(names: tuple[str, ...]) -> dict[str, np.ndarray]:
+            return load_npz(path, kind="body", names=names)
+
+    arrays = read((*SMPL_KEYS, *OWN_KEYS))
+    if "J" not in arrays and "v_template" in arrays:
+        regressor = read(("J_regressor",)).get("J_regressor")
+        if regressor is not None and regressor.shape[-1] == len(arrays["v_template"]):
+            arrays["J"] = regressor @ arrays["v_template"]
+    return arrays
+
+
+def _check_format(arrays: dict[str, np.ndarray], path: Path) -> None:
+    found = str(arrays.get("format", FORMAT))
+    if found != FORMAT:
+        raise UserError(f"{path}: format '{found}' is unknown; this version reads '{FORMAT}'")
+    missing = [k for k in ("v_template", "f", "weights", "J", "kintree_table") if k not in arrays]
+    if missing:
+        raise UserError(f"{path}: has no '{missing[0]}'; a body file needs SMPL's keys")
+    if arrays["weights"].ndim == 2 and arrays["weights"].shape[1] > len(PARENTS):
+        raise UserError(
+            f"{path}: has {arrays['weights'].shape[1]} joints, so it is SMPL-X, SMPL+H or the "
+            "like; give the file of plain SMPL, with 24 joints"
+        )
+
+
+def _numbers(
+    arrays: dict[str, np.ndarray], key: str, path: Path, shape: tuple[int | None, ...]
+) -> np.ndarray:
+    array = arrays[key]
+    fits = array.ndim == len(shape) and all(
+        want in (None, got) for want, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.size == 0 or array.dtype.kind not in "fiu":
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise UserError(
+            f"{path}: '{key}' should be numbers of shape ({wanted}), got {array.dtype} of shape "
+            f"{array.shape}; the file is damaged or of another kind"
+        )
+    if not np.isfinite(array).all():
+        raise UserError(f"{path}: '{key}' holds NaN or infinity; the file is damaged")
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _indices(
+    arrays: dict[str, np.ndarray],
+    key: str,
+    path: Path,
+    limit: int,
+    shape: tuple[int | None, ...],
+) -> np.ndarray:
+    _numbers(arrays, key, path, shape)
+    array = arrays[key].astype(np.int64)
+    bad = (array < 0) | (array >= limit)
+    if bad.any():
+        raise UserError(
+            f"{path}: '{key}' holds the index {array[bad][0]}, outside of 0..{limit - 1}; "
+            "the file is damaged"
+        )
+    return array
+
+
+def _unit_rows(rows: np.ndarray, path: Path, what: str) -> np.ndarray:
+    """Rows that sum to 1: kept within rounding, scaled within 1 %, refused beyond."""
+    error = np.abs(rows.sum(1) - 1)
+    bad = np.flatnonzero(~(error <= MAX_WEIGHT_ERROR))
+    if len(bad):
+        raise UserError(
+            f"{path}: the weights of {what} {bad[0]} sum to {rows[bad[0]].sum():.4g} instead of 1; "
+            "the file is damaged or of another kind"
+        )
+    return np.where(error[:, None] > ROUNDING, rows / rows.sum(1, keepdims=True), rows)
+
+
+def _weights(
+    arrays: dict[str, np.ndarray], path: Path, vertex_count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    dense = _numbers(arrays, "weights", path, (vertex_count, len(PARENTS))).astype(np.float64)
+    if dense.min() < 0:
+        raise UserError(f"{path}: 'weights' holds negative numbers; the file is damaged")
+    dense = _unit_rows(dense, path, "vertex").astype(np.float32)
+    slots = int((dense > 0).sum(1).max())
+    ids = np.argsort(-dense, axis=1, kind="stable")[:, :slots]
+    weights = np.take_along_axis(dense, ids, 1)
+    return np.where(weights > 0, ids, 0).astype(np.int32), weights
+
+
+def _check_tree(arrays: dict[str, np.ndarray], path: Path) -> None:
+    table = arrays["kintree_table"]
+    _numbers(arrays, "kintree_table", path, (2, len(PARENTS)))
+    parents = table[0].astype(np.int64)
+    parents = np.where(parents == UNSIGNED_ROOT, -1, parents)
+    wrong = np.flatnonzero(parents != PARENTS)
+    if len(wrong):
+        joint = wrong[0]
+        raise UserError(
+            f"{path}: joint {joint} ({JOINT_NAMES[joint]}) has the parent {parents[joint]}, SMPL's "
+            f"has {PARENTS[joint]}; only SMPL's skeleton is supported"
+        )
+
+
+def _mirror(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> np.ndarray | None:
+    for key in ("mirror_vertices", "vert_sym_idxs"):
+        if key in arrays:
+            return _indices(arrays, key, path, vertex_count, (vertex_count,))
+    return None
+
+
+def _charts(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> Charts | None:
+    if "chart_name" not in arrays:
+        return None
+    uv = _numbers(arrays, "chart_uv", path, (None, 2))
+    return Charts(
+        name=str(arrays["chart_name"]),
+        uv=uv,
+        vertex=_indices(arrays, "chart_vertex", path, vertex_count, (len(uv),)),
+        faces=_indices(arrays, "chart_faces", path, len(uv), (None, 3)),
+        part=_indices(arrays, "chart_part", path, 25, (len(arrays["chart_faces"]),)),
+    )
+
+
+def _landmarks(
+    arrays: dict[str, np.ndarray], path: Path, vertices: np.ndarray
+) -> dict[str, Landmark]:
+    if "landmark_names" not in arrays:
+        return smpl_landmarks(vertices)
+    names = arrays["landmark_names"]
+    ends = np.cumsum(_indices(arrays, "landmark_count", path, 2**31, (len(names),)))
+    ids = _indices(arrays, "landmark_vertices", path, len(vertices), (int(ends[-1]),))
+    weights = _numbers(arrays, "landmark_weights", path, (int(ends[-1]),))
+    return {
+        str(name): Landmark(ids[start:end], weights[start:end])
+        for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)
+    }
+
+
+def _shapes(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> dict[str, object]:
+    if "shape_names" not in arrays:
+        return {}
+    names = tuple(str(name) for name in arrays["shape_names"])
+    return {
+        "shape_names": names,
+        "shape_directions": _numbers(
+            arrays, "shape_directions", path, (len(names), vertex_count, 3)
+        ),
+        "shape_joint_directions": _numbers(
+            arrays, "shape_joint_directions", path, (len(names), len(PARENTS), 3)
+        ),
+    }
+
+
+def _sparse(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:
+    """A matrix as scipy.sparse.save_npz writes it."""
+    from scipy import sparse
+
+    layout = arrays.get("format", np.array("")).item()
+    layout = layout.decode() if isinstance(layout, bytes) else layout
+    try:
+        shape = tuple(int(n) for n in arrays["shape"])
+        if layout == "coo":
+            position = (arrays["row"], arrays["col"])
+            matrix = sparse.coo_matrix((arrays["data"], position), shape)
+        else:
+            kind = {"csc": sparse.csc_matrix, "csr": sparse.csr_matrix}[layout]
+            matrix = kind((arrays["data"], arrays["indices"], arrays["indptr"]), shape)
+            matrix.check_format(full_check=True)  # SciPy trusts indices unless asked
+        return matrix.toarray()
+    except (KeyError, ValueError, TypeError, MemoryError) as error:
+        raise UserError(
+            f"{path}: not a readable sparse regressor ({error}); "
+            "write it with scipy.sparse.save_npz, or dense"
+        ) from error

@@ -1,0 +1,61 @@
+"""Normals of triangle meshes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """(..., 3) float32 vectors of length 1; zero stays zero."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return (vectors / np.maximum(length, 1e-12)).astype(np.float32)
+
+
+def face_normals(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(F, 3) unit normals of counter-clockwise faces, and (F,) areas."""
+    a, b, c = vertices.astype(np.float64)[faces.T]
+    cross = np.cross(b - a, c - a)
+    return unit(cross), np.linalg.norm(cross, axis=1) / 2
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3) float32 unit normals: the area-weighted mean over each vertex's faces."""
+    normals, areas = face_normals(vertices, faces)
+    total = np.zeros((len(vertices), 3))
+    for corner in faces.T:
+        np.add.at(total, corner, normals * areas[:, None])
+    return unit(total)
+
+
+def sample_normals(
+    normals: np.ndarray, areas: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum up a set of normals by `count` of them, with k-means weighted by area.
+
+    The centres start as the normals farthest apart, so the result is deterministic.
+
+    Args:
+        normals: (F, 3) unit normals.
+        areas: (F,).
+        count: M.
+
+    Returns:
+        (M, 3) float32 unit centres and (M,) float32 shares of the area. What is not needed has
+        share 0 and points to the front.
+    """
+    centres = np.tile(np.array([0.0, 0.0, 1.0]), (count, 1))
+    shares = np.zeros(count)
+    if areas.sum() > 0:
+        picked = [int(areas.argmax())]
+        nearest = normals @ normals[picked[0]]
+        while len(picked) < min(count, len(normals)):
+            picked.append(int(nearest.argmin()))
+            nearest = np.maximum(nearest, normals @ normals[picked[-1]])
+        centres[: len(picked)] = normals[picked]
+        for _ in range(10):
+            owner = (normals @ centres.T)[:, : len(picked)].argmax(1)
+            sums = np.zeros_like(centres)
+            np.add.at(sums, owner, normals * areas[:, None])
+            shares = np.bincount(owner, areas, count) / areas.sum()
+            centres = np.where(shares[:, None] > 0, unit(sums), centres)
+    return centres.astype(np.float32), shares.astype(np.float32)

@@ -1,0 +1,54 @@
+"""DensePose's own charts of SMPL, from the UV_Processed.mat that its users download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bodyreg.body.charts import PART_COUNT, Charts
+from bodyreg.errors import UserError
+
+KEYS = ("All_vertices", "All_Faces", "All_FaceIndices", "All_U_norm", "All_V_norm")
+
+
+def load_uv(path: Path, vertex_count: int) -> Charts:
+    """Read UV_Processed.mat (MATLAB 5; all its indices count from 1).
+
+    Args:
+        path: The file.
+        vertex_count: Vertices of the body it should fit; SMPL's 6890.
+
+    Raises:
+        UserError: it is missing, broken, or belongs to another body.
+    """
+    from scipy import io
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such chart file; give DensePose's UV_Processed.mat")
+    try:
+        content = io.loadmat(path, variable_names=KEYS)
+        vertex, faces, part, u, v = (np.asarray(content[key]) for key in KEYS)
+        vertex = vertex.reshape(-1).astype(np.int64) - 1
+        faces = faces.reshape(-1, 3).astype(np.int64) - 1
+        part = part.reshape(-1).astype(np.int64)
+        uv = np.stack([u.reshape(-1), v.reshape(-1)], 1).astype(np.float32)
+    except KeyError as error:
+        raise UserError(f"{path}: has no {error}; give DensePose's UV_Processed.mat") from error
+    except Exception as error:  # SciPy's reader fails in as many ways as a file can be broken
+        raise UserError(
+            f"{path}: not a readable chart file ({type(error).__name__}); it may be truncated"
+        ) from error
+    for name, array, low, high in (
+        ("All_vertices", vertex + 1, 1, vertex_count),
+        ("All_Faces", faces + 1, 1, len(uv)),
+        ("All_FaceIndices", part, 1, PART_COUNT),
+        ("All_U_norm and All_V_norm", uv, 0, 1),
+    ):
+        if not array.size or not ((array >= low) & (array <= high)).all():
+            raise UserError(
+                f"{path}: {name} should lie in {low}..{high}; it belongs to another body"
+            )
+    if len(vertex) != len(uv) or len(faces) != len(part):
+        raise UserError(f"{path}: its arrays contradict one another in length; it is damaged")
+    return Charts("densepose", uv, vertex, faces, part)
