@@ -18,7 +18,9 @@ class _Rodrigues(torch.autograd.Function):
         small = square < SERIES_BELOW
         angle = square.clamp_min(SERIES_BELOW).sqrt()
         cos = torch.where(
-            small, 1 - square / 2 * (1 - square / 12 * (1 - square / 30)), angle.cos()
+            small,
+            1 - square / 2 * (1 - square / 12 * (1 - square / 30 * (1 - square / 56))),
+            angle.cos(),
         )
         sinc = torch.where(
             small, 1 - square / 6 * (1 - square / 20 * (1 - square / 42)), angle.sin() / angle

@@ -1,0 +1,125 @@
+"""Fits: the file, selections, frames, and points against the pose they are made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bodyreg import reference
+from bodyreg.data.frames import image_from_frame
+from bodyreg.errors import UserError
+from bodyreg.files import load_npz, save_npz
+from bodyreg.registration import Fits
+from bodyreg.registration.rotations import rotation_matrices
+from bodyreg.registration.starts import warm_starts
+
+
+def some_fits(count: int = 3, seed: int = 0) -> Fits:
+    rng = np.random.default_rng(seed)
+    pose = rng.normal(0, 0.5, (count, 24, 3)).astype(np.float32)
+    pose[:, 0] = 0
+    rotation = rotation_matrices(torch.from_numpy(rng.normal(size=(count, 3)))).numpy()
+    return Fits(
+        id=np.arange(count) + 10,
+        frame=np.float32(rng.uniform(50, 200, (count, 3))),
+        pose=pose,
+        segment_scale=np.float32(rng.uniform(0.8, 1.2, (count, 24))),
+        rotation=np.float32(rotation),
+        scale=np.float32(rng.uniform(0.5, 1, count)),
+        translation=np.float32(rng.normal(0, 0.1, (count, 2))),
+        loss=np.float32(rng.uniform(0, 1, count)),
+        terms={"dense": np.float32(rng.uniform(0, 1, count))},
+    )
+
+
+def test_round_trip(tmp_path):
+    fits = some_fits()
+    fits.save(tmp_path / "fits.npz", command="a test")
+    loaded = Fits.load(tmp_path / "fits.npz")
+    for name in ("id", "frame", "pose", "segment_scale", "rotation", "scale", "translation", "loss"):
+        assert np.array_equal(getattr(loaded, name), getattr(fits, name)), name
+    assert np.array_equal(loaded.terms["dense"], fits.terms["dense"])
+    arrays = load_npz(tmp_path / "fits.npz", kind="fits")
+    assert str(arrays["format"]) == "bodyreg-fits-1" and str(arrays["command"]) == "a test"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"format": "bodyreg-fits-2"}, "bodyreg-fits-2"),
+        ({"pose": np.zeros((3, 23, 3), np.float32)}, "pose has shape"),
+        ({"loss": np.float32([0, np.nan, 0])}, "loss of person 11 is not finite"),
+        ({"scale": np.array(["a", "b", "c"])}, "scale has dtype"),
+        ({"rotation": None}, "'rotation' is missing"),
+    ],
+)
+def test_damaged_files_are_user_errors(tmp_path, damage, message):
+    fits = some_fits()
+    fits.save(tmp_path / "fits.npz")
+    arrays = load_npz(tmp_path / "fits.npz", kind="fits") | damage
+    save_npz(tmp_path / "bad.npz", **{k: v for k, v in arrays.items() if v is not None})
+    with pytest.raises(UserError, match=message):
+        Fits.load(tmp_path / "bad.npz")
+
+
+def test_select_and_concatenate():
+    fits = some_fits(5)
+    again = Fits.concatenate([fits.select([3, 1]), fits.select(slice(0, 1)), fits.select([2, 4])])
+    assert again.id.tolist() == [13, 11, 10, 12, 14]
+    assert np.array_equal(again.terms["dense"], fits.terms["dense"][[3, 1, 0, 2, 4]])
+    assert fits.select(fits.scale > 10).id.shape == (0,)
+    assert len(Fits.empty()) == 0
+
+
+def test_points_of_a_fit(body):
+    """Reference: the plain-torch engine, and image = frame units · half side, y down."""
+    fits = some_fits()
+    transforms, positions = reference.kinematics(
+        rotation_matrices(torch.from_numpy(fits.pose)),
+        torch.from_numpy(fits.segment_scale), torch.from_numpy(body.joints), body.parents,
+    )  # fmt: skip
+    camera = [torch.from_numpy(a) for a in (fits.rotation, fits.scale, fits.translation)]
+    xy, depth = reference.projection(positions, *camera)
+    joints = fits.joints(body)
+    assert joints.shape == (3, 24, 3)
+    np.testing.assert_allclose(joints[..., :2], xy.numpy(), atol=2e-6)
+    np.testing.assert_allclose(joints[..., 2], depth.numpy(), atol=2e-6)
+    vertices = fits.vertices(body)
+    assert vertices.shape == (3, len(body.vertices), 3)
+    nose = fits.keypoints(body, ("left_knee", "nose"))
+    np.testing.assert_array_equal(nose[:, 0], joints[:, 4])
+    np.testing.assert_array_equal(nose[:, 1], vertices[:, body.landmarks["nose"].vertices[0]])
+
+
+def test_other_frames_show_the_same_picture(body):
+    """The image position of every joint stays where it was."""
+    fits = some_fits()
+    frame = np.float32([[100, 50, 70], [10, 90, 30], [60, 60, 60]])
+    before = image_from_frame(fits.joints(body)[..., :2], fits.frame[:, None])
+    after = image_from_frame(fits.in_frames(frame).joints(body)[..., :2], frame[:, None])
+    np.testing.assert_allclose(after, before, atol=1e-3)
+
+
+def test_mirrored_counts_reflections():
+    fits = some_fits()
+    fits.rotation[1] *= -1
+    assert fits.mirrored.tolist() == [False, True, False]
+
+
+def test_a_turned_root_becomes_rotation(body):
+    """Warm starts freeze the root at zero, so that another's turned root must move elsewhere."""
+    fits = some_fits()
+    turned = fits.select(slice(None))
+    turned.pose = turned.pose.copy()
+    turned.pose[:, 0] = np.random.default_rng(2).normal(0, 0.5, (3, 3))
+    flat = warm_starts(turned, body, torch.device("cpu"), torch.float64).numpy()
+    moved = Fits(
+        **{**vars(turned), "pose": flat[:, :72].reshape(3, 24, 3).astype(np.float32),
+           "rotation": flat[:, 96:105].reshape(3, 3, 3).astype(np.float32),
+           "translation": flat[:, 105:107].astype(np.float32)}
+    )  # fmt: skip
+    assert (moved.pose[:, 0] == 0).all()
+    np.testing.assert_allclose(
+        moved.joints(body)[..., :2], turned.joints(body)[..., :2], atol=2e-6
+    )

@@ -1,0 +1,273 @@
+"""register(): what it recovers, what it refuses, and that a fit never depends on its company."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bodyreg.errors import UserError
+from bodyreg.registration import Fits, RegistrationConfig, register
+from bodyreg.registration.evidence import POINT_GRAIN, make_rig, padded_counts
+from bodyreg.registration.objective import Objective
+from bodyreg.registration.schedule import Schedule, Setting, final_setting
+from bodyreg.registration.solver import minimise
+from bodyreg.registration.starts import cold_starts
+
+from .conftest import make_people
+
+
+def pixel_error(fits: Fits, body, people) -> np.ndarray:
+    """(N,) mean distance of the true and the fitted vertices, pixels of a 256-pixel frame."""
+    gap = fits.vertices(body)[..., :2] - people.vertices.numpy()[..., :2]
+    return np.linalg.norm(gap, axis=-1).mean(1) * 128
+
+
+def same_bits(a: Fits, b: Fits) -> bool:
+    arrays = ("id", "frame", "pose", "segment_scale", "rotation", "scale", "translation", "loss")
+    return all(np.array_equal(getattr(a, n), getattr(b, n)) for n in arrays) and all(
+        np.array_equal(a.terms[n], b.terms[n]) for n in a.terms
+    )
+
+
+@pytest.mark.parametrize("preset", ["accurate", "paper"])
+def test_recovers_people(body, people, preset):
+    """Reference: the people the observations were made of."""
+    config = RegistrationConfig.preset(preset, starts=1, iterations=200)
+    fits = register(body, people.observations, config)
+    assert fits.id.tolist() == people.observations.id.tolist()
+    assert np.median(pixel_error(fits, body, people)) < 3
+    assert not fits.mirrored.any()
+    assert (fits.pose[:, 0] == 0).all()
+    np.testing.assert_allclose(
+        fits.rotation @ fits.rotation.transpose(0, 2, 1), np.tile(np.eye(3), (6, 1, 1)), atol=1e-5
+    )
+    assert set(fits.terms) == set(final_setting(config).weights)
+    np.testing.assert_allclose(sum(fits.terms.values()), fits.loss, rtol=1e-4, atol=1e-7)
+
+
+def test_more_iterations_lower_the_loss(body, people):
+    short, long = (
+        register(body, people.observations, RegistrationConfig(starts=1, iterations=n))
+        for n in (40, 200)
+    )
+    assert (long.loss < short.loss).all()
+
+
+@pytest.mark.parametrize("starts", [1, 3])
+def test_a_fit_does_not_depend_on_its_company(body, people, starts):
+    """The same bits alone, in the batch, in another order, and in other chunks."""
+    config = RegistrationConfig(starts=starts, iterations=20)
+    together = register(body, people.observations, config)
+    order = np.array([4, 0, 5, 2, 1, 3])
+    permuted = register(body, people.observations.select(order), config)
+    assert same_bits(permuted, together.select(order))
+    for chunk in (1, 2, 5):
+        assert same_bits(register(body, people.observations, replace(config, chunk=chunk)), together)
+    for person in (0, 5):
+        alone = register(body, people.observations.select([person]), config)
+        assert same_bits(alone, together.select([person]))
+
+
+def test_a_fit_does_not_depend_on_threads(body, people, quick):
+    results, threads = [], torch.get_num_threads()
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            results.append(register(body, people.observations, quick))
+    finally:
+        torch.set_num_threads(threads)
+    assert same_bits(results[0], results[1]) and same_bits(results[0], results[2])
+
+
+def test_big_company_changes_no_bit(body, quick):
+    """130 people cross every vector width and the chunk size; three are fitted alone again."""
+    crowd = make_people(body, 130, seed=2, points=(10, 40)).observations
+    config = replace(quick, iterations=5)
+    together = register(body, crowd, config)
+    for person in (0, 64, 129):
+        assert same_bits(register(body, crowd.select([person]), config), together.select([person]))
+
+
+def test_repeats_give_the_same_bits(body, people, quick):
+    assert same_bits(
+        register(body, people.observations, quick), register(body, people.observations, quick)
+    )
+
+
+def test_points_are_padded_by_the_person_alone(people):
+    counts = np.diff(people.observations.point_start)
+    padded = padded_counts(people.observations)
+    assert (padded >= counts).all() and (padded - counts < POINT_GRAIN).all()
+    assert (padded % POINT_GRAIN == 0).all()
+
+
+def test_engines_agree(body, people):
+    """Float64, 30 iterations: the kernels follow plain torch."""
+    config = RegistrationConfig(starts=1, iterations=30)
+    ops, reference = (
+        register(body, people.observations, config, dtype=torch.float64, engine=engine)
+        for engine in ("ops", "reference")
+    )
+    np.testing.assert_allclose(ops.loss, reference.loss, rtol=1e-5)
+    np.testing.assert_allclose(ops.pose, reference.pose, atol=1e-5)
+
+
+def test_warm_start_lowers_the_error(body, people):
+    """50 iterations from a fit that was pushed 0.1 radians and 13 pixels away (1.14)."""
+    config = RegistrationConfig(starts=1, iterations=200, warm_iterations=50)
+    good = register(body, people.observations, config)
+    rng = np.random.default_rng(3)
+    pose = good.pose + rng.normal(0, 0.1, good.pose.shape).astype(np.float32)
+    pushed = replace(good, pose=pose, translation=good.translation + np.float32(0.1))
+    refined = register(body, people.observations, config, initial=pushed)
+    assert (pixel_error(refined, body, people) < 0.5 * pixel_error(pushed, body, people)).all()
+
+
+def test_initial_fits_are_matched_by_id(body, people, quick):
+    config = replace(quick, warm_iterations=5)
+    first = register(body, people.observations, quick)
+    warm = register(body, people.observations, config, initial=first)
+    shuffled = register(body, people.observations, config, initial=first.select([5, 3, 1, 0, 2, 4]))
+    assert same_bits(warm, shuffled)
+    moved = replace(people.observations, frame=people.observations.frame + np.float32([9, -5, 20]))
+    again = register(body, moved, replace(config, warm_iterations=0), initial=first)
+    np.testing.assert_allclose(again.scale * 148, first.scale * 128, rtol=1e-5)
+
+
+def test_initial_fits_of_others_are_refused(body, people, quick):
+    fits = register(body, people.observations, replace(quick, iterations=1))
+    with pytest.raises(UserError, match="no person 105"):
+        register(body, people.observations, quick, initial=fits.select(slice(0, 5)))
+    with pytest.raises(UserError, match="twice"):
+        register(body, people.observations, quick, initial=fits.select([0, 0, 1, 2, 3, 4, 5]))
+
+
+def test_six_numbers_cannot_reflect(body, people, quick):
+    config = replace(quick, six_numbers=True, iterations=150)
+    fits = register(body, people.observations, config)
+    assert not fits.mirrored.any() and "det" not in fits.terms
+    assert np.median(pixel_error(fits, body, people)) < 4
+
+
+def test_a_mirrored_start_recovers(body, people):
+    """The determinant term turns a reflection back: from det = -0.2 to a rotation."""
+    config = RegistrationConfig.preset("paper")
+    rig = make_rig(body, people.observations.keypoint_name, torch.device("cpu"), torch.float32)
+    from bodyreg import reference
+    from bodyreg.registration.evidence import pack
+
+    evidence = pack(
+        body, people.observations, np.arange(6)[padded_counts(people.observations) == 96], config,
+        torch.device("cpu"), torch.float32,
+    )  # fmt: skip
+    start = cold_starts(len(evidence), config, torch.device("cpu"), torch.float32)
+    start[:, 96] = -0.2
+    setting = Setting({"det": 0.1}, 1.0)
+    end = minimise(
+        Objective(reference, rig, evidence, config), start, Schedule(50, lambda _: 0.1, lambda _: setting)
+    )  # fmt: skip
+    assert len(end) and (torch.linalg.det(start[:, 96:105].view(-1, 3, 3)) < 0).all()
+    assert (torch.linalg.det(end[:, 96:105].view(-1, 3, 3)) > 0).all()
+
+
+def test_more_starts_never_raise_the_loss_much(body):
+    """People seen from behind: a start from the front alone may end in a wrong place."""
+    people = make_people(body, 4, seed=4)
+    one, four = (
+        register(body, people.observations, RegistrationConfig(starts=n, iterations=200))
+        for n in (1, 4)
+    )
+    assert four.loss.mean() < 1.05 * one.loss.mean()
+
+
+def without_points(observations):
+    none = np.zeros(0)
+    return replace(
+        observations, point_start=np.zeros(len(observations) + 1, np.int64),
+        point_xy=np.zeros((0, 2)), point_vertex=np.zeros((0, 3), np.int32),
+        point_barycentric=np.zeros((0, 3)), point_weight=none,
+    )  # fmt: skip
+
+
+def test_keypoints_alone(body, people, quick):
+    fits = register(
+        body, without_points(replace(people.observations, keypoint_depth=None)), quick
+    )
+    assert "dense" not in fits.terms and "facing" not in fits.terms
+    assert (fits.terms["depth"] == 0).all()
+    seen = fits.keypoints(body, people.observations.keypoint_name)[..., :2]
+    frame = people.observations.frame[:, None]
+    want = (people.observations.keypoint_xy - frame[..., :2]) / frame[..., 2:] * [1, -1]
+    assert np.median(np.linalg.norm(seen - want, axis=-1)) < 0.05
+
+
+def test_points_alone(body, people, quick):
+    observations = replace(people.observations, keypoint_name=(), keypoint_xy=np.zeros((6, 0, 2)),
+                           keypoint_weight=np.zeros((6, 0)), keypoint_depth=None)  # fmt: skip
+    fits = register(body, observations, quick)
+    assert "keypoint" not in fits.terms and np.isfinite(fits.loss).all()
+
+
+def test_a_single_point_and_no_people(body, people, quick):
+    o = people.observations.select([0])
+    single = replace(
+        without_points(o), keypoint_weight=np.zeros_like(o.keypoint_weight), point_start=[0, 1],
+        point_xy=o.point_xy[:1], point_vertex=o.point_vertex[:1],
+        point_barycentric=o.point_barycentric[:1], point_weight=[1.0],
+    )  # fmt: skip
+    assert np.isfinite(register(body, single, quick).pose).all()
+    assert len(register(body, people.observations.select([]), quick)) == 0
+
+
+def test_a_person_without_evidence_is_refused(body, people, quick):
+    observations = without_points(people.observations)
+    observations.keypoint_weight[2] = 0
+    with pytest.raises(UserError, match="person 102 has neither"):
+        register(body, observations, quick)
+
+
+def test_bad_observations_are_user_errors(body, people, quick):
+    o = people.observations
+    nan = o.point_xy.copy()
+    nan[o.point_start[3]] = np.nan
+    with pytest.raises(UserError, match="103"):
+        register(body, replace(o, point_xy=nan), quick)
+    with pytest.raises(UserError, match="another body"):
+        register(body, replace(o, body="0123456789ab"), quick)
+    with pytest.raises(UserError, match="out of range"):
+        register(body, replace(o, point_vertex=o.point_vertex + len(body.vertices)), quick)
+
+
+def test_a_diverging_fit_is_a_user_error(body, people, quick):
+    with pytest.raises(UserError, match="the fit of person 10. is not finite"):
+        register(body, people.observations, replace(quick, learning_rate=1e30))
+
+
+def test_unknown_engine(body, people):
+    with pytest.raises(ValueError, match="engine: expected one of ops, reference"):
+        register(body, people.observations, engine="cuda")
+
+
+def test_adam_is_adam(body, people):
+    """Reference: torch.optim.Adam on the same objective, float64."""
+    config = RegistrationConfig.preset("paper")
+    from bodyreg import reference
+    from bodyreg.registration.evidence import pack
+
+    device, dtype = torch.device("cpu"), torch.float64
+    rig = make_rig(body, people.observations.keypoint_name, device, dtype)
+    chosen = np.flatnonzero(padded_counts(people.observations) == 96)[:2]
+    evidence = pack(body, people.observations, chosen, config, device, dtype)
+    score, setting = Objective(reference, rig, evidence, config), final_setting(config)
+    start = cold_starts(len(chosen), config, device, dtype)
+    ours = minimise(score, start, Schedule(10, lambda _: 0.1, lambda _: setting))
+    theirs = start.clone().requires_grad_()
+    optimizer = torch.optim.Adam([theirs], lr=0.1)
+    for _ in range(10):
+        optimizer.zero_grad()
+        score(theirs, setting).sum().backward()
+        optimizer.step()
+    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-9, atol=1e-9)
