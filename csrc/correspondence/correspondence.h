@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "../common/isa.h"
+#include "../common/limits.h"
 #include "../common/stream.h"
 
 namespace bodyreg {

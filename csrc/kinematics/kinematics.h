@@ -4,11 +4,10 @@
 #include <cstdint>
 
 #include "../common/isa.h"
+#include "../common/limits.h"
 #include "../common/stream.h"
 
 namespace bodyreg {
-
-constexpr int kMaxJoints = 128;
 
 // Sent to a kernel by value. parent[0] = -1, parent[k] < k.
 struct Tree {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "../common/isa.h"
+#include "../common/limits.h"
 #include "../common/stream.h"
 
 namespace bodyreg {
@@ -77,10 +78,11 @@ inline int64_t lbs_partial_elements(int64_t people, int64_t points, int joints) 
   return lbs_blocks(people, points) * joints * 12 * kLbsPeoplePerBlock;
 }
 
-BODYREG_CPU_FUNCTION(lbs_forward_cpu, LbsParams)  // a range over lbs_blocks
-BODYREG_CPU_FUNCTION(lbs_backward_transforms_partial_cpu, LbsBackwardTransformsParams)  // the same
-BODYREG_CPU_FUNCTION(lbs_backward_transforms_sum_cpu, LbsBackwardTransformsParams)  // over people
-BODYREG_CPU_FUNCTION(lbs_backward_anchors_cpu, LbsBackwardAnchorsParams)            // over points
+// Ranges are over lbs_blocks, over lbs_people_blocks for the sum, over points for the anchors.
+BODYREG_CPU_FUNCTION(lbs_forward_cpu, LbsParams)
+BODYREG_CPU_FUNCTION(lbs_backward_transforms_partial_cpu, LbsBackwardTransformsParams)
+BODYREG_CPU_FUNCTION(lbs_backward_transforms_sum_cpu, LbsBackwardTransformsParams)
+BODYREG_CPU_FUNCTION(lbs_backward_anchors_cpu, LbsBackwardAnchorsParams)
 
 template <typename T>
 void lbs_forward_cuda(const LbsParams<T>& p, cudaStream_t stream);

@@ -1,0 +1,145 @@
+// Vectors of the widest registers of the instruction set being compiled for, and the change of
+// layout between people in memory and people as vector lanes. For *_cpu.cpp files.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "isa.h"
+
+namespace bodyreg::BODYREG_ISA {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
+template <typename T, int N>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(N * sizeof(T))));
+};
+
+// One number for each of `width` people (or points): arithmetic acts on all of them alike, so a
+// lane never learns of its neighbours, and the maths written for one scalar serves them all.
+template <typename T>
+struct Lanes {
+  static constexpr int width = kVectorBytes / int(sizeof(T));
+  typename VectorOf<T, width>::type v;
+
+  Lanes() = default;
+  Lanes(T x) { v = x - typename VectorOf<T, width>::type{}; }
+  explicit Lanes(typename VectorOf<T, width>::type x) : v(x) {}
+};
+
+template <typename T>
+static inline Lanes<T> operator+(const Lanes<T>& a, const Lanes<T>& b) {
+  return Lanes<T>(a.v + b.v);
+}
+template <typename T>
+static inline Lanes<T> operator-(const Lanes<T>& a, const Lanes<T>& b) {
+  return Lanes<T>(a.v - b.v);
+}
+template <typename T>
+static inline Lanes<T> operator*(const Lanes<T>& a, const Lanes<T>& b) {
+  return Lanes<T>(a.v * b.v);
+}
+template <typename T>
+static inline Lanes<T>& operator+=(Lanes<T>& a, const Lanes<T>& b) {
+  a.v += b.v;
+  return a;
+}
+
+// Not std::fill: what a standard header leaves out of line is one copy for all instruction sets.
+template <typename T>
+static inline void set_zero(T* p, int64_t count) {
+  __builtin_memset(p, 0, count * sizeof(T));
+}
+
+// The sum over the lanes, halves first: one order for every width would need as many registers as
+// the widest has lanes, so this sum is fixed per instruction set only.
+template <typename T>
+static inline T sum(const Lanes<T>& a) {
+  T part[Lanes<T>::width];
+  for (int l = 0; l < Lanes<T>::width; ++l) part[l] = a.v[l];
+  for (int half = Lanes<T>::width / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half; ++l) part[l] += part[l + half];
+  }
+  return part[0];
+}
+
+// One step of a transpose: swaps the off-diagonal blocks of size S between rows r and r + S.
+template <int S, typename V, std::size_t... I>
+static inline void exchange(V& a, V& b, std::index_sequence<I...>) {
+  constexpr int W = sizeof...(I);
+  const V low = __builtin_shufflevector(a, b, ((I & S) ? W + I - S : I)...);
+  const V high = __builtin_shufflevector(a, b, ((I & S) ? W + I : I + S)...);
+  a = low;
+  b = high;
+}
+
+// Transposes a square tile, rows[i][j] <-> rows[j][i].
+template <typename T, int S = 1>
+static inline void transpose(Lanes<T>* rows) {
+  constexpr int W = Lanes<T>::width;
+  if constexpr (S < W) {
+#pragma GCC unroll 16
+    for (int r = 0; r < W; ++r) {
+      if ((r & S) == 0) exchange<S>(rows[r].v, rows[r + S].v, std::make_index_sequence<W>());
+    }
+    transpose<T, 2 * S>(rows);
+  }
+}
+
+template <typename T>
+static inline Lanes<T> load_lanes(const T* p) {
+  Lanes<T> a;
+  __builtin_memcpy(&a.v, p, sizeof(a.v));
+  return a;
+}
+
+template <typename T>
+static inline void store_lanes(T* p, const Lanes<T>& a) {
+  __builtin_memcpy(p, &a.v, sizeof(a.v));
+}
+
+// Up to `width` people, each a row of `count` numbers `stride` apart -> rows of people:
+// out[c * out_stride + l] = in[l * stride + c]. Lanes beyond `people` are zero.
+template <typename T>
+static inline void to_lanes(const T* in, int64_t stride, int people, int64_t count, T* out,
+                            int64_t out_stride) {
+  constexpr int W = Lanes<T>::width;
+  int64_t c = 0;
+  for (; c + W <= count; c += W) {
+    Lanes<T> rows[W];
+    for (int l = 0; l < W; ++l)
+      rows[l] = l < people ? load_lanes(in + l * stride + c) : Lanes<T>(0);
+    transpose(rows);
+    for (int i = 0; i < W; ++i) store_lanes(out + (c + i) * out_stride, rows[i]);
+  }
+  for (; c < count; ++c) {
+    for (int l = 0; l < W; ++l) out[c * out_stride + l] = l < people ? in[l * stride + c] : T(0);
+  }
+}
+
+// The way back: out[l * stride + c] = in[c * in_stride + l] for l < people.
+template <typename T>
+static inline void from_lanes(const T* in, int64_t in_stride, int people, int64_t count, T* out,
+                              int64_t stride) {
+  constexpr int W = Lanes<T>::width;
+  int64_t c = 0;
+  for (; c + W <= count; c += W) {
+    Lanes<T> rows[W];
+    for (int i = 0; i < W; ++i) rows[i] = load_lanes(in + (c + i) * in_stride);
+    transpose(rows);
+    for (int l = 0; l < people; ++l) store_lanes(out + l * stride + c, rows[l]);
+  }
+  for (; c < count; ++c) {
+    for (int l = 0; l < people; ++l) out[l * stride + c] = in[c * in_stride + l];
+  }
+}
+
+}  // namespace bodyreg::BODYREG_ISA
