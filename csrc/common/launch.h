@@ -32,6 +32,10 @@ inline unsigned grid_for(std::int64_t items, int blocks_per_multiprocessor) {
   return static_cast<unsigned>(std::min(items, fill));
 }
 
+// What a block may ask for on every device from sm_80 on. A constant, so that how a block is cut,
+// and with it the order of its sums, does not depend on the device.
+constexpr std::size_t kSharedBudget = 96 * 1024;
+
 // Lets `kernel` use `bytes` of dynamic shared memory, beyond the default where it must.
 template <typename Kernel>
 void allow_shared(Kernel* kernel, std::size_t bytes) {

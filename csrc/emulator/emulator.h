@@ -158,6 +158,18 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, SIMT_CALLER) {
 
 #undef SIMT_CALLER
 
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+
+// CUDA declares these beside the C library's functions.
+template <typename T>
+constexpr T min(T a, T b) {
+  return b < a ? b : a;
+}
+template <typename T>
+constexpr T max(T a, T b) {
+  return a < b ? b : a;
+}
+
 // The runtime calls the launchers make. One device, with an H200's limits but few multiprocessors,
 // so that grid-stride loops really stride.
 enum cudaError_t { cudaSuccess = 0 };

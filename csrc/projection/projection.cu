@@ -1,0 +1,89 @@
+// Weak-perspective projection.
+#include "../common/access.h"
+#include "../common/launch.h"
+#include "../common/reduce.h"
+#include "projection.h"
+#include "projection_math.h"
+
+namespace bodyreg {
+namespace {
+
+constexpr int kThreads = 128;
+
+// A block owns a tile of 128 points of one person, a thread a point.
+// Moves 12 bytes in and 12 out per point (float).
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    projection_forward_kernel(const ProjectionParams<T> p, const int64_t tiles,
+                              const int64_t tiles_per_person) {
+  for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    const int64_t b = tile / tiles_per_person;
+    const int64_t i = tile % tiles_per_person * kThreads + threadIdx.x;
+    if (i >= p.points) continue;
+    const int64_t at = b * p.points + i;
+    const Vec3<T> x = project(load_mat3(p.rotation + 9 * b), p.scale[b], p.translation + 2 * b,
+                              load_vec3(p.model + 3 * at));
+    p.xy[2 * at] = x.x;
+    p.xy[2 * at + 1] = x.y;
+    p.depth[at] = x.z;
+  }
+}
+
+// A block owns a person, a thread every 128th point; the camera's gradients are summed over the
+// block. Moves 24 bytes in and 12 out per point (float).
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    projection_backward_kernel(const ProjectionBackwardParams<T> p) {
+  SIMT_SHARED(T, scratch);
+  for (int64_t b = blockIdx.x; b < p.people; b += gridDim.x) {
+    const Mat3<T> rotation = load_mat3(p.rotation + 9 * b);
+    const T scale = p.scale[b];
+    CameraSums<T> sums = {};
+    for (int64_t i = threadIdx.x; i < p.points; i += kThreads) {
+      const int64_t at = b * p.points + i;
+      const Vec3<T> g = {p.grad_xy[2 * at], p.grad_xy[2 * at + 1], p.grad_depth[at]};
+      store(p.grad_model + 3 * at, project_backward(rotation, scale, g));
+      sums.gv += outer(g, load_vec3(p.model + 3 * at));
+      sums.g = sums.g + g;
+    }
+    T totals[11];
+    for (int i = 0; i < 9; ++i) totals[i] = sums.gv.m[i];
+    totals[9] = sums.g.x;
+    totals[10] = sums.g.y;
+    block_sum(totals, scratch);
+    if (threadIdx.x == 0) {
+      for (int i = 0; i < 9; ++i) sums.gv.m[i] = totals[i];
+      store(p.grad_rotation + 9 * b, rotation_grad(scale, sums));
+      p.grad_scale[b] = scale_grad(rotation, sums);
+      p.grad_translation[2 * b] = totals[9];
+      p.grad_translation[2 * b + 1] = totals[10];
+    }
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void projection_forward_cuda(const ProjectionParams<T>& p, cudaStream_t stream) {
+  const int64_t tiles_per_person = (p.points + kThreads - 1) / kThreads;
+  const int64_t tiles = p.people * tiles_per_person;
+  if (tiles == 0) return;
+  SIMT_LAUNCH(projection_forward_kernel<T>, grid_for(tiles, 16), kThreads, 0, stream, p, tiles,
+              tiles_per_person);
+  check_cuda(cudaGetLastError(), "projection");
+}
+
+template <typename T>
+void projection_backward_cuda(const ProjectionBackwardParams<T>& p, cudaStream_t stream) {
+  if (p.people == 0) return;
+  SIMT_LAUNCH(projection_backward_kernel<T>, grid_for(p.people, 16), kThreads,
+              11 * kThreads / 32 * sizeof(T), stream, p);
+  check_cuda(cudaGetLastError(), "projection_backward");
+}
+
+template void projection_forward_cuda(const ProjectionParams<float>&, cudaStream_t);
+template void projection_forward_cuda(const ProjectionParams<double>&, cudaStream_t);
+template void projection_backward_cuda(const ProjectionBackwardParams<float>&, cudaStream_t);
+template void projection_backward_cuda(const ProjectionBackwardParams<double>&, cudaStream_t);
+
+}  // namespace bodyreg
