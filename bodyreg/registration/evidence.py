@@ -12,11 +12,8 @@ from bodyreg.body import Body
 from bodyreg.data.frames import frame_from_image
 from bodyreg.data.observations import Observations
 from bodyreg.registration.config import RegistrationConfig
+from bodyreg.registration.losses import POINT_GRAIN
 from bodyreg.registration.prior import pose_prior
-
-POINT_GRAIN = 32
-"""Dense points per person are padded to a multiple of this. A sum depends on the padded length, so
-the length must follow from the person alone."""
 
 SURFACE_SAMPLES = 32
 """Rest normals per segment that stand for its surface in the visibility term."""

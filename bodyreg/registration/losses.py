@@ -14,6 +14,10 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+POINT_GRAIN = 32
+"""Dense points per person are padded to a multiple of this. A sum depends on the padded length, so
+the length must follow from the person alone."""
+
 MAX_EXPONENT = 10.0
 """The exponential of hyper-extension is clamped here, as a safeguard against overflow."""
 
@@ -86,7 +90,7 @@ def facing(normal_z: Tensor, weights: Tensor, margin: float) -> Tensor:
         weights: (B,P).
         margin: n_z from which on a point counts as facing.
     """
-    return ((margin - normal_z).clamp_min(0).square() * weights).sum(-1)
+    return sum_points((margin - normal_z).clamp_min(0).square() * weights)
 
 
 def visibility(
@@ -109,7 +113,7 @@ def visibility(
         segment_weights: (B,24) sum of `weights` over the points of each segment.
         sharpness: per unit of n_z.
     """
-    points = (softplus(sharpness * normal_z).log() * weights).sum(-1)
+    points = sum_points(softplus(sharpness * normal_z).log() * weights)
     seen = (softplus(sharpness * surface_z) * surface_area).sum(-1).log()
     return (seen * segment_weights).sum(-1) - points
 
@@ -179,6 +183,14 @@ def det(matrix: Tensor) -> Tensor:
     """
     a, b, c = matrix.unbind(-1)
     return (-(torch.linalg.cross(a, b) * c).sum(-1)).exp()
+
+
+def sum_points(values: Tensor) -> Tensor:
+    """(B,P) -> (B,) for P a multiple of `POINT_GRAIN`, with the same bits for every B.
+
+    A single sum of tens of thousands of numbers is split over the threads, so it is made of rows.
+    """
+    return values.unflatten(-1, (-1, POINT_GRAIN)).sum(-1).sum(-1)
 
 
 def softplus(x: Tensor) -> Tensor:

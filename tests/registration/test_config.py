@@ -10,7 +10,13 @@ import pytest
 from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
 from bodyreg.registration.schedule import (
-    TERMS, cold, cosine_tail, final_setting, first_setting, geometric, warm,
+    TERMS,
+    cold,
+    cosine_tail,
+    final_setting,
+    first_setting,
+    geometric,
+    warm,
 )  # fmt: skip
 
 
@@ -74,7 +80,11 @@ def test_annealing_is_geometric():
 def test_stiffness_modes():
     paper = RegistrationConfig.preset("paper")
     stiff, soft = first_setting(paper), final_setting(paper)
-    for mode, begins, ends in (("anneal", stiff, soft), ("constant", stiff, stiff), ("none", soft, soft)):
+    for mode, begins, ends in (
+        ("anneal", stiff, soft),
+        ("constant", stiff, stiff),
+        ("none", soft, soft),
+    ):
         run = cold(replace(paper, stiff=mode), 50)
         assert run.setting(0) == begins and run.setting(50) == ends
 
@@ -103,5 +113,7 @@ def test_learning_rate_falls_along_a_cosine():
 
 
 def test_terms_without_weight_are_left_out():
-    config = RegistrationConfig(**{f"{term}_weight": 0.0 for term in TERMS if term not in ("depth", "prior")})
+    config = RegistrationConfig(
+        **{f"{term}_weight": 0.0 for term in TERMS if term not in ("depth", "prior")}
+    )
     assert final_setting(config).weights.keys() == {"depth", "prior"}

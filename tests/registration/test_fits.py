@@ -37,7 +37,16 @@ def test_round_trip(tmp_path):
     fits = some_fits()
     fits.save(tmp_path / "fits.npz", command="a test")
     loaded = Fits.load(tmp_path / "fits.npz")
-    for name in ("id", "frame", "pose", "segment_scale", "rotation", "scale", "translation", "loss"):
+    for name in (
+        "id",
+        "frame",
+        "pose",
+        "segment_scale",
+        "rotation",
+        "scale",
+        "translation",
+        "loss",
+    ):
         assert np.array_equal(getattr(loaded, name), getattr(fits, name)), name
     assert np.array_equal(loaded.terms["dense"], fits.terms["dense"])
     arrays = load_npz(tmp_path / "fits.npz", kind="fits")
@@ -75,7 +84,7 @@ def test_select_and_concatenate():
 def test_points_of_a_fit(body):
     """Reference: the plain-torch engine, and image = frame units · half side, y down."""
     fits = some_fits()
-    transforms, positions = reference.kinematics(
+    _, positions = reference.kinematics(
         rotation_matrices(torch.from_numpy(fits.pose)),
         torch.from_numpy(fits.segment_scale), torch.from_numpy(body.joints), body.parents,
     )  # fmt: skip
@@ -120,6 +129,4 @@ def test_a_turned_root_becomes_rotation(body):
            "translation": flat[:, 105:107].astype(np.float32)}
     )  # fmt: skip
     assert (moved.pose[:, 0] == 0).all()
-    np.testing.assert_allclose(
-        moved.joints(body)[..., :2], turned.joints(body)[..., :2], atol=2e-6
-    )
+    np.testing.assert_allclose(moved.joints(body)[..., :2], turned.joints(body)[..., :2], atol=2e-6)

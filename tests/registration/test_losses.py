@@ -158,7 +158,9 @@ def test_dense_terms_written_out(body, people):
                 dense += weight * 0.15**2 * e2 / (0.15**2 + e2)
 
                 joint = body.segment[corner[0]]
-                view = (q[person] @ transforms[person, joint, :, :3])[2] / p.segment_scale[person, joint]
+                view = (q[person] @ transforms[person, joint, :, :3])[2] / p.segment_scale[
+                    person, joint
+                ]
                 normal = (body.vertex_normals[corner] * mix[:, None]).sum(0)
                 z = float(view @ torch.from_numpy(normal / np.linalg.norm(normal)).double())
                 facing += weight * max(0, 0.3 - z) ** 2

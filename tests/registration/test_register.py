@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from bodyreg import reference
 from bodyreg.errors import UserError
 from bodyreg.registration import Fits, RegistrationConfig, register
-from bodyreg.registration.evidence import POINT_GRAIN, make_rig, padded_counts
+from bodyreg.registration.evidence import make_rig, pack, padded_counts
+from bodyreg.registration.losses import POINT_GRAIN
 from bodyreg.registration.objective import Objective
 from bodyreg.registration.schedule import Schedule, Setting, final_setting
 from bodyreg.registration.solver import minimise
@@ -65,7 +67,9 @@ def test_a_fit_does_not_depend_on_its_company(body, people, starts):
     permuted = register(body, people.observations.select(order), config)
     assert same_bits(permuted, together.select(order))
     for chunk in (1, 2, 5):
-        assert same_bits(register(body, people.observations, replace(config, chunk=chunk)), together)
+        assert same_bits(
+            register(body, people.observations, replace(config, chunk=chunk)), together
+        )
     for person in (0, 5):
         alone = register(body, people.observations.select([person]), config)
         assert same_bits(alone, together.select([person]))
@@ -156,8 +160,6 @@ def test_a_mirrored_start_recovers(body, people):
     """The determinant term turns a reflection back: from det = -0.2 to a rotation."""
     config = RegistrationConfig.preset("paper")
     rig = make_rig(body, people.observations.keypoint_name, torch.device("cpu"), torch.float32)
-    from bodyreg import reference
-    from bodyreg.registration.evidence import pack
 
     evidence = pack(
         body, people.observations, np.arange(6)[padded_counts(people.observations) == 96], config,
@@ -193,9 +195,7 @@ def without_points(observations):
 
 
 def test_keypoints_alone(body, people, quick):
-    fits = register(
-        body, without_points(replace(people.observations, keypoint_depth=None)), quick
-    )
+    fits = register(body, without_points(replace(people.observations, keypoint_depth=None)), quick)
     assert "dense" not in fits.terms and "facing" not in fits.terms
     assert (fits.terms["depth"] == 0).all()
     seen = fits.keypoints(body, people.observations.keypoint_name)[..., :2]
@@ -254,8 +254,6 @@ def test_unknown_engine(body, people):
 def test_adam_is_adam(body, people):
     """Reference: torch.optim.Adam on the same objective, float64."""
     config = RegistrationConfig.preset("paper")
-    from bodyreg import reference
-    from bodyreg.registration.evidence import pack
 
     device, dtype = torch.device("cpu"), torch.float64
     rig = make_rig(body, people.observations.keypoint_name, device, dtype)
