@@ -1,0 +1,15 @@
+"""The differentiable kernels. Importing them needs torch and NumPy alone.
+
+Each has a twin of the same name and signature in `bodyreg.reference`, in plain torch, which says
+what it means. All of them take float32 or float64 on the CPU or a CUDA device, contiguous; half
+precision is cast up to float32 under autocast. They work with torch.compile and torch.vmap, and are
+differentiable once. What they compute for a person does not depend, bit for bit, on the rest of the
+batch or on the number of threads.
+"""
+
+from bodyreg.ops.correspondence import correspondence
+from bodyreg.ops.kinematics import kinematics
+from bodyreg.ops.lbs import lbs
+from bodyreg.ops.projection import gram_schmidt, projection
+
+__all__ = ["correspondence", "gram_schmidt", "kinematics", "lbs", "projection"]

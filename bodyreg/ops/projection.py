@@ -1,0 +1,151 @@
+"""Weak-perspective projection, and Gram–Schmidt for its rotation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bodyreg.ops import _library
+from bodyreg.ops._library import folded, unfolded
+
+
+def projection(
+    points: Tensor, rotation: Tensor, scale: Tensor, translation: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Projects points into the frame: xy = s (R v)_xy + t, depth = s (R v)_z.
+
+    Source: "Learning Body Shape and Pose from Dense Correspondences", Eq. 2.
+
+    Args:
+        points: (B, P, 3), metres.
+        rotation: (B, 3, 3) camera rotation R, taken as it is.
+        scale: (B,) s, frame units per metre.
+        translation: (B, 2) t, frame units.
+
+    Returns:
+        xy: (B, P, 2) frame units, y up.
+        depth: (B, P) frame units, toward the viewer.
+
+    Gradients reach all four arguments.
+
+    Raises:
+        RuntimeError: an argument has the wrong dtype, device, layout or shape.
+    """
+    return _library.active.projection(points, rotation, scale, translation)
+
+
+def gram_schmidt(matrix: Tensor, six: bool = False) -> Tensor:
+    """Orthonormalises the columns of 3×3 matrices::
+
+        e1 = a1 / |a1|
+        e2 = (a2 - (e1·a2) e1) / |…|
+        e3 = (a3 - (e1·a3) e1 - (e2·a3) e2) / |…|         or, with six, e1 × e2
+
+    The nine-number form keeps the sign of the determinant, so it may return a reflection. A norm
+    below 1e-8 counts as 1e-8, a constant: such a column comes out short, never NaN.
+
+    Source: "Learning Body Shape and Pose from Dense Correspondences"; the six-number form is that of
+    "On the Continuity of Rotation Representations in Neural Networks".
+
+    Args:
+        matrix: (B, 3, 3).
+        six: ignore the third column (its gradient is zero) and return a proper rotation.
+
+    Returns:
+        (B, 3, 3).
+
+    Gradients reach the matrix.
+
+    Raises:
+        RuntimeError: the matrix has the wrong dtype, layout or shape.
+    """
+    return _library.active.gram_schmidt(matrix, six)
+
+
+@_library.registration
+def _register_projection(namespace: str) -> None:
+    ops = getattr(torch.ops, namespace)
+
+    def fake(points: Tensor, rotation: Tensor, scale: Tensor, translation: Tensor):
+        people, count = points.shape[:2]
+        return points.new_empty(people, count, 2), points.new_empty(people, count)
+
+    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
+        ctx.save_for_backward(*inputs[:3])
+
+    def backward(ctx: Any, grad_xy: Tensor, grad_depth: Tensor):
+        return ops.projection_backward(
+            grad_xy.contiguous(), grad_depth.contiguous(), *ctx.saved_tensors
+        )
+
+    def vmap(info: Any, in_dims: tuple, *args: Tensor):
+        size = info.batch_size
+        args = [folded(size, dim, arg) for dim, arg in zip(in_dims, args, strict=True)]
+        return unfolded(size, ops.projection(*args)), (0, 0)
+
+    def fake_backward(grad_xy, grad_depth, points, rotation, scale):
+        return (
+            torch.empty_like(points),
+            torch.empty_like(rotation),
+            torch.empty_like(scale),
+            points.new_empty(points.shape[0], 2),
+        )
+
+    def vmap_backward(info: Any, in_dims: tuple, *args: Tensor):
+        size = info.batch_size
+        args = [folded(size, dim, arg) for dim, arg in zip(in_dims, args, strict=True)]
+        return unfolded(size, ops.projection_backward(*args)), (0, 0, 0, 0)
+
+    _library.register_op(
+        f"{namespace}::projection",
+        fake=fake,
+        setup_context=setup_context,
+        backward=backward,
+        vmap=vmap,
+    )
+    _library.register_backward_op(
+        f"{namespace}::projection_backward", fake=fake_backward, vmap=vmap_backward
+    )
+
+
+@_library.registration
+def _register_gram_schmidt(namespace: str) -> None:
+    ops = getattr(torch.ops, namespace)
+
+    def fake(matrix: Tensor, six: bool) -> Tensor:
+        return torch.empty_like(matrix)
+
+    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+        matrix, ctx.six = inputs
+        ctx.save_for_backward(matrix)
+
+    def backward(ctx: Any, grad_rotation: Tensor):
+        (matrix,) = ctx.saved_tensors
+        return ops.gram_schmidt_backward(grad_rotation.contiguous(), matrix, ctx.six), None
+
+    def vmap(info: Any, in_dims: tuple, matrix: Tensor, six: bool):
+        out = ops.gram_schmidt(folded(info.batch_size, in_dims[0], matrix), six)
+        return unfolded(info.batch_size, [out])[0], 0
+
+    def fake_backward(grad_rotation: Tensor, matrix: Tensor, six: bool) -> Tensor:
+        return torch.empty_like(matrix)
+
+    def vmap_backward(info: Any, in_dims: tuple, grad_rotation: Tensor, matrix: Tensor, six: bool):
+        size = info.batch_size
+        out = ops.gram_schmidt_backward(
+            folded(size, in_dims[0], grad_rotation), folded(size, in_dims[1], matrix), six
+        )
+        return unfolded(size, [out])[0], 0
+
+    _library.register_op(
+        f"{namespace}::gram_schmidt",
+        fake=fake,
+        setup_context=setup_context,
+        backward=backward,
+        vmap=vmap,
+    )
+    _library.register_backward_op(
+        f"{namespace}::gram_schmidt_backward", fake=fake_backward, vmap=vmap_backward
+    )

@@ -1,0 +1,12 @@
+"""What each op means, in plain torch: same names and signatures as `bodyreg.ops`, any dtype.
+
+Tests and benchmarks compare the ops against these, so they are written to be read, and as fast as
+plain torch allows without losing that.
+"""
+
+from bodyreg.reference.correspondence import correspondence
+from bodyreg.reference.kinematics import kinematics
+from bodyreg.reference.lbs import lbs
+from bodyreg.reference.projection import gram_schmidt, projection
+
+__all__ = ["correspondence", "gram_schmidt", "kinematics", "lbs", "projection"]
