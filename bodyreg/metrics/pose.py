@@ -71,8 +71,3 @@ def turned_away(source: np.ndarray, target: np.ndarray, names: tuple[str, ...]) 
     The front-back mistake: a body that explains the picture seen from behind.
     """
     return (facing(source, names) * facing(target, names)).sum(axis=1) < 0
-
-
-def reflected(rotation: np.ndarray) -> np.ndarray:
-    """(N,) bool: fits whose orthonormal matrix (N, 3, 3) has determinant -1, a mirrored body."""
-    return np.linalg.det(rotation) < 0

@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
 from bodyreg.body.joints import JOINT_NAMES
-from bodyreg.metrics.pose import facing, mpjpe, pa_mpjpe, procrustes, reflected, turned_away
+from bodyreg.metrics.pose import facing, mpjpe, pa_mpjpe, procrustes, turned_away
 from bodyreg.metrics.surface import pixel_error, vertex_error
 
 
@@ -105,9 +105,3 @@ def test_facing_follows_the_yaw():
         front = facing(turned, JOINT_NAMES)[0]
         np.testing.assert_allclose(np.degrees(np.arctan2(front[0], front[2])) % 360, yaw % 360)
         assert turned_away(turned, joints, JOINT_NAMES)[0] == (abs(yaw) > 90)
-
-
-def test_reflected_is_the_sign_of_the_determinant(random):
-    turns = Rotation.random(5, rng=random).as_matrix()
-    assert not reflected(turns).any()
-    assert reflected(turns @ np.diag([1, 1, -1])).all()

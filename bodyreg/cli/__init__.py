@@ -1,0 +1,84 @@
+"""The command `bodyreg`: one module per subcommand, imported when it is asked for.
+
+A command's module has `Options`, a dataclass that tyro turns into flags, and `run(options)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from bodyreg.errors import UserError
+
+COMMANDS = {
+    "register": "Fit bodies to the people of a file.",
+    "demo": "Make people with known truth, register them, and show how close it comes.",
+    "info": "Show versions, what was built, the device and the body.",
+}
+
+# What a shell reports for a command that a signal ended.
+INTERRUPTED = 128 + 2
+BROKEN_PIPE = 128 + 13
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status.
+
+    An error a user can cause prints one line on stderr and returns 2.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _dispatch(arguments)
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        print(f"bodyreg: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bodyreg: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone. Python flushes stdout once more when it ends; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    if name in ("", "-h", "--help"):
+        print(_help())
+        return 0 if name else 2
+    if name == "--version":
+        from bodyreg import __version__
+
+        print(f"bodyreg {__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise UserError(f"unknown command '{name}'; choose one of: {', '.join(COMMANDS)}")
+
+    import tyro
+
+    command = importlib.import_module(f"bodyreg.cli.{name}")
+    options = tyro.cli(
+        command.Options, prog=f"bodyreg {name}", description=COMMANDS[name], args=arguments[1:]
+    )
+    command.run(options)
+    return 0
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: bodyreg COMMAND [OPTIONS]",
+            "",
+            "Register bodies from dense image-to-surface correspondences.",
+            "",
+            *lines,
+            "",
+            "bodyreg COMMAND --help explains a command's options; bodyreg --version.",
+        ]
+    )

@@ -1,0 +1,181 @@
+"""bodyreg demo: people with known truth, registered through the real file format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from bodyreg.cli import runs
+from bodyreg.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bodyreg.body import Body
+    from bodyreg.data import Observations, Truth
+
+# Without depth a body is easily taken for one seen from behind; more starts find the right one.
+STARTS_WITHOUT_DEPTH = 8
+# People on the sheet of overlays.
+SHOWN = 16
+
+ROWS = {
+    "pixel": "visible vertices, px of a 256-pixel frame",
+    "vertex": "vertices after Procrustes, mm",
+    "pa_mpjpe": "joints after Procrustes (PA-MPJPE), mm",
+    "mpjpe": "joints, pelvis at the origin (MPJPE), mm",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `bodyreg demo`.
+
+    Attributes:
+        out: Folder for people.json, truth.npz, fits.npz, run.json and overlays.png.
+        people: How many people to make.
+        seed: Of the people and of the noise; the same seed makes the same files.
+        preset: Losses, weights and schedule: accurate, or the paper's.
+        starts: Cold starts per person. If left out the preset's, or 8 for accurate without depth.
+        iterations: Iterations of a fit. The preset's if left out.
+        set: Other fields of the configuration, as NAME=VALUE; `bodyreg info --preset` lists them.
+        without_depth: Withhold the keypoints' depths.
+        points: Dense points per person.
+        device: auto, cpu or cuda.
+        quiet: No progress bar.
+    """
+
+    out: Path = Path("runs/demo")
+    people: int = 64
+    seed: int = 0
+    preset: Literal["accurate", "paper"] = "accurate"
+    starts: int | None = None
+    iterations: int | None = None
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    without_depth: bool = False
+    points: int = 120
+    device: str = "auto"
+    quiet: bool = False
+
+
+def run(options: Options) -> None:
+    """Make people, write them, read them back, register them, compare with the truth, draw."""
+    if options.people < 1 or options.seed < 0 or options.points < 0:
+        raise UserError("--people must be at least 1, --seed and --points at least 0")
+    runs.require_writable(options.out)
+    starts = options.starts
+    if starts is None and options.without_depth and options.preset == "accurate":
+        starts = STARTS_WITHOUT_DEPTH
+    config = runs.make_config(options.preset, starts, options.iterations, options.set)
+    device, _ = runs.choose_device(options.device)
+
+    from bodyreg.body import Body
+    from bodyreg.data import read_densepose_coco
+    from bodyreg.metrics import evaluate
+
+    body = Body.default()
+    path = options.out / "people.json"
+    truth = _make(options, body, path)
+    observations, skipped = read_densepose_coco(path, body)
+    if options.without_depth:
+        observations.keypoint_depth = None
+    print(
+        f"made {len(truth)} people, {len(observations.point_xy) / len(truth):.0f} dense points and "
+        f"{len(observations.keypoint_name)} keypoints each, "
+        f"{'without' if options.without_depth else 'with'} depths: {path}"
+    )
+    done = runs.run_registration(body, observations, config, device, quiet=options.quiet)
+    done.fits.save(options.out / "fits.npz", **runs.stored_facts(device, options.seed))
+    errors = evaluate(done.fits, truth, body)
+    runs.write_record(
+        options.out,
+        done,
+        body,
+        [path],
+        skipped,
+        options.seed,
+        errors={name: float(values.mean()) for name, values in errors.items()},
+    )
+    _draw(options, body, done, observations, truth, errors)
+    print(_table(errors))
+    print(f"\nregistered {done.speed} ({options.preset}, {done.config.starts} starts)")
+    print(f"overlays: {options.out / 'overlays.png'}   everything: {options.out}/")
+
+
+def _make(options: Options, body: Body, path: Path) -> Truth:
+    import torch
+
+    from bodyreg.synthetic.dataset import make_dataset
+    from bodyreg.synthetic.densepose_coco import write_densepose_coco
+    from bodyreg.synthetic.observe import Noise
+
+    pictures, truth = make_dataset(body, options.people, options.seed, Noise(points=options.points))
+    facts = runs.facts(torch.device("cpu"), options.seed)
+    write_densepose_coco(path, pictures, body.charts.name, **facts)
+    truth.save(options.out / "truth.npz", **runs.stored_facts(torch.device("cpu"), options.seed))
+    return truth
+
+
+def _table(errors: dict[str, np.ndarray]) -> str:
+    import numpy as np
+
+    width = max(map(len, ROWS.values()))
+    lines = [f"\n{'error against the truth':<{width}}{'mean':>9}{'median':>9}{'worst':>9}"]
+    for name, label in ROWS.items():
+        values = errors[name]
+        numbers = (values.mean(), np.median(values), values.max())
+        lines.append(f"{label:<{width}}" + "".join(f"{number:9.2f}" for number in numbers))
+    people = len(errors["pixel"])
+    lines.append(
+        f"{'mirrored bodies (determinant of the rotation < 0)':<{width}}  "
+        f"{int(errors['reflected'].sum())} of {people}"
+    )
+    lines.append(
+        f"{'bodies facing away (more than 90 degrees off)':<{width}}  "
+        f"{int(errors['turned_away'].sum())} of {people}"
+    )
+    return "\n".join(lines)
+
+
+def _draw(
+    options: Options,
+    body: Body,
+    done: runs.Run,
+    observations: Observations,
+    truth: Truth,
+    errors: dict[str, np.ndarray],
+) -> None:
+    """From the best fit to the worst, over the masks of the file that was registered."""
+    import numpy as np
+
+    from bodyreg.data.densepose_coco import decode_part_masks, load_coco
+    from bodyreg.viz.overlay import TILE, fit_sheet, silhouette_ground, write_picture
+
+    people = len(done.fits)
+    order = np.argsort(errors["vertex"], kind="stable")
+    shown = order[np.unique(np.linspace(0, people - 1, min(SHOWN, people)).round().astype(int))]
+    annotations = load_coco(options.out / "people.json").anns
+    grounds, captions = [], []
+    for person in shown:
+        number = int(done.fits.id[person])
+        annotation = annotations[number]
+        box = np.array(annotation["bbox"])
+        parts = decode_part_masks(annotation)
+        grounds.append(silhouette_ground(parts, box, done.fits.frame[person], TILE))
+        captions.append(
+            (
+                f"{number} {truth.activity[number - 1]}",
+                f"{errors['pixel'][person]:.1f} px   {errors['vertex'][person]:.0f} mm",
+            )
+        )
+    title = (
+        f"{people} people, preset {options.preset}: {errors['pixel'].mean():.1f} px, "
+        f"{errors['vertex'].mean():.0f} mm; from best to worst, and from the side"
+    )
+    page = fit_sheet(
+        body, done.fits.select(shown), observations.select(shown), captions, title, grounds
+    )
+    write_picture(options.out / "overlays.png", page)

@@ -1,0 +1,109 @@
+"""bodyreg info: what is installed, what was built, where it would compute, and the body."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+import re
+from dataclasses import dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bodyreg.cli import runs
+
+if TYPE_CHECKING:
+    from bodyreg.body import Body
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `bodyreg info`.
+
+    Attributes:
+        body: Describe this body instead of the built-in one.
+        uv: DensePose's UV_Processed.mat for it.
+        preset: Instead list every field of this configuration, for `--set NAME=VALUE`.
+    """
+
+    body: Path | None = None
+    uv: Path | None = None
+    preset: Literal["accurate", "paper"] | None = None
+
+
+def run(options: Options) -> None:
+    """Print facts, one a line."""
+    if options.preset is not None:
+        print(_preset(options.preset))
+        return
+
+    from bodyreg.body import Body
+
+    body = Body.default()
+    if options.body is not None:
+        body = Body.load(options.body, uv=options.uv)
+    rows = {**_software(), **_build(), **_device(), **_body(body)}
+    width = max(map(len, rows)) + 2
+    print("\n".join(f"{name:<{width}}{value}" for name, value in rows.items()))
+
+
+def _software() -> dict[str, str]:
+    from bodyreg import __version__
+
+    versions = {name: metadata.version(name) for name in ("torch", "numpy")}
+    return {
+        "bodyreg": __version__,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        **versions,
+    }
+
+
+def _build() -> dict[str, str]:
+    import bodyreg._C as native
+
+    build = native.build_info()
+    return {
+        "compiler": str(build["compiler"]),
+        "CUDA compiler": str(build["nvcc"] or "none: built for the CPU only"),
+        "CUDA kernels for": " ".join(build["cuda_archs"]) or "none",
+        "serves torch": f"{build['torch_target']} and later",
+        "CPU instructions": " ".join(build["isa"]) or "the compiler's default",
+    }
+
+
+def _device() -> dict[str, str]:
+    import torch
+
+    device, why = runs.choose_device("auto")
+    return {"device": f"{device} ({why})", "threads": str(torch.get_num_threads())}
+
+
+def _body(body: Body) -> dict[str, str]:
+    import numpy as np
+
+    size = np.ptp(body.vertices, axis=0)
+    return {
+        "body": f"{body.name}, fingerprint {body.fingerprint}",
+        "mesh": f"{len(body.vertices):,} vertices, {len(body.faces):,} faces, {size[1]:.2f} m tall",
+        "rig": f"{len(body.joints)} joints, up to {body.weights.shape[1]} per vertex",
+        "charts": body.charts.name if body.charts is not None else "none",
+        "landmarks": ", ".join(body.landmarks) or "none",
+        "shape directions": ", ".join(body.shape_names) or "none",
+    }
+
+
+def _preset(name: str) -> str:
+    """Every field with its value and the line that its docstring has for it."""
+    from bodyreg.registration import RegistrationConfig
+
+    config = RegistrationConfig.preset(name)
+    lines = []
+    for field in fields(config):
+        value = f"{field.name}={getattr(config, field.name)}"
+        lines.append(f"{value:<36}{_explained(RegistrationConfig, field.name)}")
+    return "\n".join(lines)
+
+
+def _explained(record: type, name: str) -> str:
+    found = re.search(rf"^ {{4}}{name}: (.*(?:\n {{8}}.*)*)", inspect.getdoc(record) or "", re.M)
+    return " ".join(found.group(1).split()) if found else ""

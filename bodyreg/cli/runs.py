@@ -1,0 +1,225 @@
+"""What the commands that register people share: options made into objects, and a run's record."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bodyreg.errors import UserError
+from bodyreg.files import atomic_path, provenance
+
+if TYPE_CHECKING:
+    import torch
+
+    from bodyreg.body import Body
+    from bodyreg.data import Observations
+    from bodyreg.registration import Fits, RegistrationConfig
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished registration and how long it took, in seconds."""
+
+    fits: Fits
+    config: RegistrationConfig
+    device: torch.device
+    seconds: float
+
+    @property
+    def speed(self) -> str:
+        """People, seconds and rates, for reading."""
+        people = len(self.fits)
+        iterations = people * iterations_per_person(self.config) / self.seconds
+        return (
+            f"{people:,} people in {self.seconds:.1f} s on {self.device}: "
+            f"{people / self.seconds:,.1f} people/s, {iterations:,.0f} person-iterations/s"
+        )
+
+
+def run_registration(
+    body: Body,
+    observations: Observations,
+    config: RegistrationConfig,
+    device: torch.device,
+    initial: Fits | None = None,
+    *,
+    quiet: bool = False,
+) -> Run:
+    """Register, with a progress bar on a terminal."""
+    from bodyreg.registration import register
+
+    start = time.perf_counter()
+    fits = register(
+        body,
+        observations,
+        config,
+        initial=initial,
+        device=device,
+        progress=sys.stderr.isatty() and not quiet,
+    )
+    return Run(fits, config, device, time.perf_counter() - start)
+
+
+def iterations_per_person(config: RegistrationConfig) -> int:
+    """Adam steps that a cold fit takes, over all of its starts."""
+    if config.starts == 1:
+        return config.iterations
+    explored = round(config.explore_share * config.iterations)
+    carried = min(config.carried, config.starts)
+    return config.starts * explored + carried * (config.iterations - explored)
+
+
+def make_config(
+    preset: str, starts: int | None, iterations: int | None, settings: Sequence[str]
+) -> RegistrationConfig:
+    """A preset with some fields changed.
+
+    Args:
+        preset: Its name.
+        starts: The field `starts`; None leaves the preset's.
+        iterations: The field `iterations`, and of warm fits `warm_iterations`; None likewise.
+        settings: Further fields, each as NAME=VALUE.
+
+    Raises:
+        UserError: unknown field, or a value that does not fit.
+    """
+    from bodyreg.registration import RegistrationConfig
+
+    config = RegistrationConfig.preset(preset)
+    changes: dict[str, Any] = {}
+    if starts is not None:
+        changes["starts"] = starts
+    if iterations is not None:
+        changes |= {"iterations": iterations, "warm_iterations": iterations}
+    known = [field.name for field in fields(config)]
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        name = name.replace("-", "_")
+        if not equals or name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else "; bodyreg info --preset lists them"
+            raise UserError(f"--set {setting}: expected NAME=VALUE with a field's name{hint}")
+        changes[name] = _parsed(setting, text, getattr(config, name))
+    return replace(config, **changes)
+
+
+def choose_device(name: str) -> tuple[torch.device, str]:
+    """The device of a name, and why.
+
+    Args:
+        name: "auto" takes CUDA where it can be used, and the CPU elsewhere.
+
+    Raises:
+        UserError: the device is unknown or cannot be used here.
+    """
+    import torch
+
+    import bodyreg._C as native
+
+    if not native.build_info()["cuda_archs"]:
+        obstacle = "this build has no CUDA kernels"
+    elif not torch.backends.cuda.is_built():
+        obstacle = "this torch was built without CUDA"
+    elif not torch.cuda.is_available():
+        obstacle = "torch sees no CUDA device"
+    else:
+        obstacle = ""
+    if name == "auto":
+        return torch.device("cpu" if obstacle else "cuda"), obstacle or torch.cuda.get_device_name()
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"--device {name}: unknown device; use auto, cpu or cuda") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {name}: only cpu and cuda are supported")
+    if device.type == "cuda" and (obstacle or (device.index or 0) >= torch.cuda.device_count()):
+        raise UserError(f"--device {name}: {obstacle or 'no such CUDA device'}; use --device cpu")
+    return device, "asked for"
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse an output folder that could not be written to, without making it yet.
+
+    Raises:
+        UserError: it, or the nearest folder above that exists, is not a folder one may write to.
+    """
+    existing = folder.absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UserError(f"{folder}: cannot be written, {existing} is not a folder; choose another")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: cannot be written, no permission in {existing}; choose another")
+
+
+def facts(device: torch.device, seed: int | None = None) -> dict[str, str | int | None]:
+    """What made an output file: the same for equal runs."""
+    return provenance(shlex.join(["bodyreg", *sys.argv[1:]]), seed=seed, device=str(device))
+
+
+def stored_facts(device: torch.device, seed: int | None = None) -> dict[str, str]:
+    """The same as one text to store in an .npz."""
+    return {"provenance": json.dumps(facts(device, seed))}
+
+
+def write_record(
+    folder: Path,
+    run: Run,
+    body: Body,
+    inputs: Sequence[Path],
+    skipped: Mapping[str, int],
+    seed: int | None = None,
+    **more: Any,
+) -> None:
+    """Write run.json: everything needed to do the run again, and what came of it."""
+    import torch
+
+    record = {
+        **facts(run.device, seed),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "body": {"name": body.name, "fingerprint": body.fingerprint},
+        "inputs": {str(path): _sha256(path) for path in inputs},
+        "config": {name: _plain(value) for name, value in asdict(run.config).items()},
+        "people": len(run.fits),
+        "skipped": dict(skipped),
+        "seconds": round(run.seconds, 3),
+        **more,
+    }
+    with atomic_path(folder / "run.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _parsed(setting: str, text: str, example: Any) -> Any:
+    if isinstance(example, bool):
+        words = {"true": True, "false": False}
+        if text.lower() not in words:
+            raise UserError(f"--set {setting}: expected true or false")
+        return words[text.lower()]
+    try:
+        return type(example)(text)
+    except ValueError:
+        kind = "a whole number" if isinstance(example, int) else "a number"
+        raise UserError(f"--set {setting}: expected {kind}") from None
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

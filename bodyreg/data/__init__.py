@@ -1,0 +1,8 @@
+"""Observations and truth, and a reader per real format."""
+
+from bodyreg.data.densepose_coco import read_densepose_coco
+from bodyreg.data.mpii import read_mpii_poses
+from bodyreg.data.observations import Observations
+from bodyreg.data.truth import Truth
+
+__all__ = ["Observations", "Truth", "read_densepose_coco", "read_mpii_poses"]

@@ -1,0 +1,86 @@
+"""What is known of made people: the parameters behind a data set, and the surface they give."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from bodyreg.errors import UserError
+from bodyreg.files import load_npz, save_npz
+
+FORMAT = "bodyreg-truth-1"
+
+
+@dataclass(eq=False)
+class Truth:
+    """N people. A point p (metres, camera axes) appears at scale p_xy + translation in its frame.
+
+    Attributes:
+        id: (N,) int64, as in the observations.
+        frame: (N, 3) float32 centre_x, centre_y, half_side in image pixels.
+        pose: (N, 24, 3) float32 axis-angle.
+        segment_scale: (N, 24) float32.
+        shape: (N, S) float32, coefficients of the body's shape directions.
+        rotation: (N, 3, 3) float32, model to camera axes.
+        scale: (N,) float32, frame units per metre.
+        translation: (N, 2) float32, frame units.
+        vertices: (N, V, 3) float32 metres, camera axes: x right, y up, z toward the viewer.
+        joints: (N, 24, 3) float32 likewise.
+        visible: (N, V) bool, vertices that the picture shows.
+        activity: (N,) str, what the person is doing.
+        body: fingerprint of the body they were made from.
+    """
+
+    id: np.ndarray
+    frame: np.ndarray
+    pose: np.ndarray
+    segment_scale: np.ndarray
+    shape: np.ndarray
+    rotation: np.ndarray
+    scale: np.ndarray
+    translation: np.ndarray
+    vertices: np.ndarray
+    joints: np.ndarray
+    visible: np.ndarray
+    activity: np.ndarray
+    body: str
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def in_frame(self, points: np.ndarray) -> np.ndarray:
+        """Points (N, P, 3), metres in camera axes -> xy (N, P, 2) in frame units."""
+        return self.scale[:, None, None] * points[..., :2] + self.translation[:, None]
+
+    def select(self, people: np.ndarray) -> Truth:
+        """The people at these positions, in this order."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Truth(**{n: v if isinstance(v, str) else v[people] for n, v in values.items()})
+
+    def save(self, path: str | os.PathLike, **facts: str) -> None:
+        """Write a bodyreg-truth-1 file; `facts` (what made it) are stored beside."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        save_npz(path, format=FORMAT, **arrays, **facts)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Truth:
+        """Read a bodyreg-truth-1 file.
+
+        Raises:
+            UserError: the file is missing, damaged, of another format or not of one size.
+        """
+        arrays = load_npz(path, kind="truth")
+        found = str(arrays.get("format", "none"))
+        if found != FORMAT:
+            raise UserError(f"{path}: format is '{found}', this version reads '{FORMAT}'")
+        names = [field.name for field in fields(cls)]
+        missing = [name for name in names if name not in arrays]
+        if missing:
+            raise UserError(f"{path}: array '{missing[0]}' is missing; {FORMAT} needs it")
+        people = arrays["id"].shape
+        for name in names:
+            if name != "body" and arrays[name].shape[:1] != people:
+                raise UserError(f"{path}: {name} has {arrays[name].shape[:1]} people, id {people}")
+        return cls(**{n: str(arrays[n]) if n == "body" else arrays[n] for n in names})

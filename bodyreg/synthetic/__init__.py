@@ -1,0 +1,1 @@
+"""People with known truth, written in the formats of real data sets."""

@@ -1,0 +1,232 @@
+"""Fits drawn over pictures, with the evidence they explain, and sheets of many of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from bodyreg.data.densepose_coco import load_coco
+from bodyreg.data.frames import frame_from_image
+from bodyreg.errors import UserError
+from bodyreg.files import atomic_path
+from bodyreg.viz.shading import render_body
+
+if TYPE_CHECKING:
+    from bodyreg.body import Body
+    from bodyreg.data import Observations
+    from bodyreg.registration import Fits
+
+# Blue, green, red.
+PAPER = (250, 248, 246)
+GROUND = (236, 232, 228)
+SILHOUETTE = (214, 206, 200)
+INK = (70, 60, 55)
+FAINT = (150, 140, 132)
+POINT = (110, 90, 20)
+KEYPOINT = (60, 90, 235)
+
+TILE = 240
+GAP = 14
+LINE = 20
+# Text and dots are drawn this much finer and then averaged.
+FINE = 2
+
+
+def plain_ground(side: int) -> np.ndarray:
+    """(side, side, 3) uint8: no picture behind the body."""
+    return np.full((side, side, 3), GROUND, np.uint8)
+
+
+def silhouette_ground(
+    parts: np.ndarray, box: np.ndarray, frame: np.ndarray, side: int
+) -> np.ndarray:
+    """A ground with the masks an annotator painted, for people without a picture.
+
+    Args:
+        parts: (256, 256) coarse parts over the box stretched to a square; 0 is the background.
+        box: (4,) x, y, width, height in image pixels.
+        frame: (3,) the crop.
+        side: of the result in pixels.
+    """
+    zoom = side / (2 * frame[2])
+    step = box[2:] / len(parts) * zoom
+    corner = (box[:2] - frame[:2] + frame[2]) * zoom
+    mask = cv2.warpAffine(
+        (parts > 0).astype(np.float32),
+        np.array([[step[0], 0, corner[0]], [0, step[1], corner[1]]]),
+        (side, side),
+        flags=cv2.INTER_LINEAR,
+    )[..., None]
+    return np.rint(GROUND + mask * (np.array(SILHOUETTE) - GROUND)).astype(np.uint8)
+
+
+def picture_grounds(
+    coco_file: str | os.PathLike, folder: str | os.PathLike, fits: Fits, side: int = TILE
+) -> list[np.ndarray]:
+    """The pictures that people of a COCO file are in, cropped to the frames of their fits.
+
+    Raises:
+        UserError: a picture cannot be read.
+    """
+    coco = load_coco(coco_file)
+    grounds = []
+    for number, frame in zip(fits.id.tolist(), fits.frame, strict=True):
+        image = coco.imgs.get(coco.anns[number]["image_id"], {})
+        path = os.path.join(folder, str(image.get("file_name", "")))
+        picture = cv2.imread(path) if os.path.isfile(path) else None
+        if picture is None:
+            raise UserError(f"{path}: no readable picture of person {number}; check --images")
+        zoom = side / (2 * frame[2])
+        shift = (frame[2] - frame[:2]) * zoom
+        matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]], np.float64)
+        interpolation = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+        grounds.append(
+            cv2.warpAffine(picture, matrix, (side, side), flags=interpolation, borderValue=GROUND)
+        )
+    return grounds
+
+
+def overlay(
+    ground: np.ndarray, vertices: np.ndarray, faces: np.ndarray, opacity: float = 0.9
+) -> np.ndarray:
+    """Paint a body over the square picture of its frame.
+
+    Args:
+        ground: (S, S, 3) uint8.
+        vertices: (V, 3) frame units.
+        faces: (F, 3).
+        opacity: Of the body.
+    """
+    colour, coverage = render_body(vertices, faces, len(ground))
+    return np.rint(ground * (1 - opacity * coverage) + opacity * colour).astype(np.uint8)
+
+
+def draw_evidence(picture: np.ndarray, points: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+    """Dots where the observed points (P, 2) and keypoints (K, 2) are, in frame units."""
+    side = len(picture)
+    fine = cv2.resize(picture, (FINE * side, FINE * side), interpolation=cv2.INTER_LINEAR)
+    unit = FINE * side / 256
+
+    def dot(xy: np.ndarray, radius: float, colour: tuple[int, int, int]) -> None:
+        centre = (xy * [1, -1] + 1) * (FINE * side / 2) - 0.5
+        x, y = (round(float(v) * 16) for v in centre)
+        cv2.circle(fine, (x, y), round(16 * radius * unit), colour, -1, cv2.LINE_AA, 4)
+
+    for xy in points:
+        dot(xy, 1.3, POINT)
+    for xy in keypoints:
+        dot(xy, 3.2, (255, 255, 255))
+        dot(xy, 2.3, KEYPOINT)
+    return cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def side_view(vertices: np.ndarray) -> np.ndarray:
+    """The body (V, 3) turned by 90 degrees about the vertical: seen from the picture's left."""
+    x, y, z = vertices.T
+    middle = [(x.min() + x.max()) / 2, (z.min() + z.max()) / 2]
+    return np.column_stack([z - middle[1], y, middle[0] - x]).astype(np.float32)
+
+
+def fit_tile(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    ground: np.ndarray,
+    points: np.ndarray,
+    keypoints: np.ndarray,
+) -> np.ndarray:
+    """(S, 2 S, 3): the fit over its picture with the evidence, and the same body from the side."""
+    front = draw_evidence(overlay(ground, vertices, faces), points, keypoints)
+    side = overlay(plain_ground(len(ground)), side_view(vertices), faces, opacity=1.0)
+    return np.concatenate([front, side], axis=1)
+
+
+def fit_sheet(
+    body: Body,
+    fits: Fits,
+    observations: Observations,
+    captions: Sequence[tuple[str, str]],
+    title: str,
+    grounds: Sequence[np.ndarray] | None = None,
+    side: int = TILE,
+    columns: int = 4,
+) -> np.ndarray:
+    """A sheet of fits.
+
+    Args:
+        body: The fitted body.
+        fits: N fits.
+        observations: The same N people.
+        captions: N pairs of text, left and right under each tile.
+        title: Above all.
+        grounds: N pictures (side, side, 3) of the frames; plain ones if left out.
+        side: of one picture in pixels.
+        columns: Tiles per row.
+
+    Returns:
+        (H, W, 3) uint8 blue-green-red.
+    """
+    points = frame_from_image(observations.point_xy, observations.frame[observations.point_person])
+    keypoints = frame_from_image(observations.keypoint_xy, observations.frame[:, None])
+    tiles = []
+    for person, vertices in enumerate(fits.vertices(body)):
+        ground = plain_ground(side) if grounds is None else grounds[person]
+        own = slice(*observations.point_start[person : person + 2])
+        present = keypoints[person][observations.keypoint_weight[person] > 0]
+        tiles.append(fit_tile(vertices, body.faces, ground, points[own], present))
+    return sheet(tiles, captions, title, columns)
+
+
+def sheet(
+    tiles: Sequence[np.ndarray], captions: Sequence[tuple[str, str]], title: str, columns: int
+) -> np.ndarray:
+    """Tiles of one size (h, w, 3) in rows, with captions and a title."""
+    height, width = tiles[0].shape[:2]
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    page = np.empty(
+        (2 * LINE + GAP + rows * (height + LINE + GAP), GAP + columns * (width + GAP), 3), np.uint8
+    )
+    page[:] = PAPER
+    places = [
+        (
+            2 * LINE + GAP + (n // columns) * (height + LINE + GAP),
+            GAP + (n % columns) * (width + GAP),
+        )
+        for n in range(len(tiles))
+    ]
+    for tile, (top, left) in zip(tiles, places, strict=True):
+        page[top : top + height, left : left + width] = tile
+    fine = cv2.resize(page, None, fx=FINE, fy=FINE, interpolation=cv2.INTER_NEAREST)
+    _text(fine, title, GAP, 2 * LINE - 8, 0.62, INK)
+    for (left_text, right_text), (top, left) in zip(captions, places, strict=True):
+        baseline = top + height + LINE - 5
+        _text(fine, left_text, left + 1, baseline, 0.42, INK)
+        _text(fine, right_text, left + width - 1, baseline, 0.42, FAINT, right=True)
+    return cv2.resize(fine, page.shape[1::-1], interpolation=cv2.INTER_AREA)
+
+
+def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
+    """Write a picture (H, W, 3), atomically; the suffix names the format."""
+    with atomic_path(path) as temporary:
+        if not cv2.imwrite(str(temporary), picture):
+            raise ValueError(f"path: expected the suffix of a picture format, got '{path}'")
+
+
+def _text(
+    page: np.ndarray,
+    text: str,
+    x: float,
+    y: float,
+    size: float,
+    colour: tuple[int, int, int],
+    right: bool = False,
+) -> None:
+    font, size, thickness = cv2.FONT_HERSHEY_SIMPLEX, size * FINE, FINE
+    if right:
+        x -= cv2.getTextSize(text, font, size, thickness)[0][0] / FINE
+    origin = (round(x * FINE), round(y * FINE))
+    cv2.putText(page, text, origin, font, size, colour, thickness, cv2.LINE_AA)

@@ -1,0 +1,88 @@
+"""Soft two-tone shading of a body seen by a weak-perspective camera, on the CPU."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from bodyreg.body.painter import paint_faces
+from bodyreg.body.surface import vertex_normals
+
+# Painted this much finer than asked for, then averaged: smooth outlines.
+SUPERSAMPLING = 3
+
+# Blue, green, red in [0, 1]: the colour in the light and in the shade.
+LIT = np.array([0.92, 0.80, 0.66], np.float32)
+SHADE = np.array([0.58, 0.39, 0.30], np.float32)
+# Toward the light: over the viewer's left shoulder.
+LIGHT = np.array([-0.45, 0.60, 0.66], np.float32)
+# How much creases, where something near stands before something far, and outlines darken.
+CREASE, OUTLINE = 0.35, 0.35
+# Depth differences of this share of the picture's side count as fully creased.
+CREASE_DEPTH = 0.03
+
+
+def render_body(
+    vertices: np.ndarray, faces: np.ndarray, side: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shade a body.
+
+    Args:
+        vertices: (V, 3) frame units: x right, y up, z toward the viewer.
+        faces: (F, 3), counter-clockwise seen from outside.
+        side: of the square picture of the frame, pixels.
+
+    Returns:
+        colour (side, side, 3) float32 blue-green-red in [0, 255], and coverage (side, side, 1)
+        float32 in [0, 1]. The colour is already multiplied by the coverage.
+    """
+    fine = side * SUPERSAMPLING
+    # Pixel centres lie at whole numbers, the frame's border half a pixel before the first.
+    xy = (vertices[:, :2] * [1, -1] + 1) * (fine / 2) - 0.5
+    face = paint_faces(xy, vertices[:, 2], faces, fine)
+    rows, columns = np.nonzero(face >= 0)
+    corners = faces[face[rows, columns]]
+    share = _barycentric(xy[corners], np.column_stack([columns, rows]))
+    normals = vertex_normals(vertices, faces)
+    normal = np.einsum("pk,pkc->pc", share, normals[corners])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+    depth = np.full((fine, fine), np.nan, np.float32)
+    depth[rows, columns] = (share * vertices[corners, 2]).sum(1)
+
+    picture = np.zeros((fine, fine, 3), np.float32)
+    picture[rows, columns] = (
+        255 * _shade(normal) * (1 - CREASE * _creases(depth)[rows, columns, None])
+    )
+    coverage = (face >= 0).astype(np.float32)
+    return (
+        cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA),
+        cv2.resize(coverage, (side, side), interpolation=cv2.INTER_AREA)[..., None],
+    )
+
+
+def _shade(normal: np.ndarray) -> np.ndarray:
+    light = np.clip(0.5 + 0.5 * (normal @ (LIGHT / np.linalg.norm(LIGHT))), 0, 1)
+    light = light * light * (3 - 2 * light)
+    edge = np.clip(1 - normal[:, 2], 0, 1) ** 3
+    return ((SHADE + (LIT - SHADE) * light[:, None]) * (1 - OUTLINE * edge[:, None])).clip(0, 1)
+
+
+def _creases(depth: np.ndarray) -> np.ndarray:
+    """[0, 1]: how far a pixel lies behind the mean of its surroundings on the body."""
+    inside = np.isfinite(depth)
+    sigma = len(depth) / 60
+    known = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), sigma)
+    mean = cv2.GaussianBlur(np.where(inside, depth, 0), (0, 0), sigma) / np.maximum(known, 1e-6)
+    behind = np.where(inside, mean - depth, 0)
+    return np.clip(behind / (2 * CREASE_DEPTH), 0, 1)
+
+
+def _barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(P, 3) of pixels in triangles (P, 3, 2), moved inside: outlines are a pixel fat."""
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    offset = points - corners[:, 0]
+    area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    u = (offset[:, 0] * second[:, 1] - offset[:, 1] * second[:, 0]) / area
+    v = (first[:, 0] * offset[:, 1] - first[:, 1] * offset[:, 0]) / area
+    values = np.column_stack([1 - u - v, u, v]).clip(0)
+    return (values / np.maximum(values.sum(1, keepdims=True), 1e-9)).astype(np.float32)
