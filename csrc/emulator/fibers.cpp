@@ -4,9 +4,8 @@
 // nobody is ready, one meeting whose members have all arrived is chosen at random and released; so
 // one warp may run far ahead of another, as on a GPU. When no meeting can be released, the barrier
 // is divergent and the launch throws, saying who waits where.
-#include <ucontext.h>
-
 #include <algorithm>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -17,20 +16,14 @@
 #include <vector>
 
 #include "emulator.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
-#endif
+#include "stack.h"
 
 namespace {
-
-constexpr std::size_t kStackBytes = 256 * 1024;
 
 enum class State { ready, at_barrier, at_warp_meeting, ended };
 
 struct Fiber {
-  ucontext_t context;
-  std::unique_ptr<char[]> stack;  // uninitialised, so that untouched pages cost nothing
+  simt::Stack stack;
   uint3 thread;
   State state;
   simt::Place place;
@@ -38,18 +31,15 @@ struct Fiber {
   std::uint64_t posted;  // value brought to it
 };
 
-// Everything about the launch in progress. Fibers are kept between launches for their stacks.
+// Everything about the launch in progress. Fibers outlive it, for their stacks.
 struct Engine {
-  std::vector<Fiber> fibers;
+  std::deque<Fiber> fibers;              // their addresses must last
   std::vector<std::uint64_t> exchanged;  // the values of each lane's last warp meeting
   std::vector<int> ready;
   std::unique_ptr<unsigned char[]> shared;
   const std::function<void()>* kernel = nullptr;
   std::exception_ptr failure;
   std::mt19937_64 random;
-  ucontext_t scheduler;
-  const void* scheduler_stack = nullptr;
-  std::size_t scheduler_stack_bytes = 0;
   int running = -1;
   int threads = 0;
 
@@ -59,51 +49,27 @@ struct Engine {
 Engine engine;
 std::mutex one_launch_at_a_time;
 
-// AddressSanitizer must be told which stack it is on; `hidden` keeps the left stack's fake frames.
-void about_to_switch([[maybe_unused]] void** hidden, [[maybe_unused]] const void* bottom,
-                     [[maybe_unused]] std::size_t bytes) {
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_start_switch_fiber(hidden, bottom, bytes);
-#endif
-}
+Fiber& running() { return engine.fibers[static_cast<std::size_t>(engine.running)]; }
 
-void switched([[maybe_unused]] void* hidden, [[maybe_unused]] const void** old_bottom,
-              [[maybe_unused]] std::size_t* old_bytes) {
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(hidden, old_bottom, old_bytes);
-#endif
-}
-
-// Back to the scheduler; returns when the scheduler resumes this fiber.
-void yield() {
-  Fiber& fiber = engine.fibers[static_cast<std::size_t>(engine.running)];
-  void* hidden = nullptr;
-  about_to_switch(&hidden, engine.scheduler_stack, engine.scheduler_stack_bytes);
-  swapcontext(&fiber.context, &engine.scheduler);
-  switched(hidden, nullptr, nullptr);
-}
-
+// Runs a kernel as this fiber's thread, again and again: once for each time it is made ready.
 void fiber_main() {
-  switched(nullptr, &engine.scheduler_stack, &engine.scheduler_stack_bytes);
-  try {
-    (*engine.kernel)();
-  } catch (...) {
-    engine.failure = std::current_exception();
+  Fiber& fiber = running();
+  fiber.stack.arrived();
+  for (;;) {
+    try {
+      (*engine.kernel)();
+    } catch (...) {
+      engine.failure = std::current_exception();
+    }
+    fiber.state = State::ended;
+    fiber.stack.leave();
   }
-  Fiber& fiber = engine.fibers[static_cast<std::size_t>(engine.running)];
-  fiber.state = State::ended;
-  about_to_switch(nullptr, engine.scheduler_stack, engine.scheduler_stack_bytes);
-  swapcontext(&fiber.context, &engine.scheduler);  // never resumed
 }
 
 void resume(int index) {
-  Fiber& fiber = engine.fibers[static_cast<std::size_t>(index)];
   engine.running = index;
-  threadIdx = fiber.thread;
-  void* hidden = nullptr;
-  about_to_switch(&hidden, fiber.stack.get(), kStackBytes);
-  swapcontext(&engine.scheduler, &fiber.context);
-  switched(hidden, nullptr, nullptr);
+  threadIdx = running().thread;
+  running().stack.enter();
 }
 
 bool same(const simt::Place& a, const simt::Place& b) {
@@ -183,12 +149,7 @@ void start_fiber(int index, dim3 block) {
   const unsigned flat = static_cast<unsigned>(index);
   fiber.thread = {flat % block.x, flat / block.x % block.y, flat / (block.x * block.y)};
   fiber.state = State::ready;
-  if (!fiber.stack) fiber.stack.reset(new char[kStackBytes]);
-  getcontext(&fiber.context);
-  fiber.context.uc_stack.ss_sp = fiber.stack.get();
-  fiber.context.uc_stack.ss_size = kStackBytes;
-  fiber.context.uc_link = nullptr;
-  makecontext(&fiber.context, fiber_main, 0);
+  if (!fiber.stack.prepared()) fiber.stack.prepare(fiber_main);
   engine.ready.push_back(index);
 }
 
@@ -213,15 +174,15 @@ void run_block(dim3 block, std::size_t shared_bytes) {
 namespace simt {
 
 void meet_block(const Place& place) {
-  Fiber& fiber = engine.fibers[static_cast<std::size_t>(engine.running)];
+  Fiber& fiber = running();
   fiber.state = State::at_barrier;
   fiber.place = place;
-  yield();
+  fiber.stack.leave();
 }
 
 const std::uint64_t* meet_warp(unsigned mask, std::uint64_t posted, bool, const Place& place) {
   const std::size_t index = static_cast<std::size_t>(engine.running);
-  Fiber& fiber = engine.fibers[index];
+  Fiber& fiber = running();
   if ((mask >> (index % 32) & 1u) == 0) {
     throw std::runtime_error(std::string(place.what) + " at " + place.file + ":" +
                              std::to_string(place.line) + ": its mask does not name the caller");
@@ -230,7 +191,7 @@ const std::uint64_t* meet_warp(unsigned mask, std::uint64_t posted, bool, const 
   fiber.place = place;
   fiber.mask = mask;
   fiber.posted = posted;
-  yield();
+  fiber.stack.leave();
   return engine.exchanged.data() + index / 32 * 32;
 }
 
@@ -242,7 +203,7 @@ void run(dim3 grid, dim3 block, std::size_t shared_bytes, const std::function<vo
   engine.random.seed(seed());
   engine.threads = static_cast<int>(block.x * block.y * block.z);
   const std::size_t threads = static_cast<std::size_t>(engine.threads);
-  if (engine.fibers.size() < threads) engine.fibers.resize(threads);
+  while (engine.fibers.size() < threads) engine.fibers.emplace_back();
   engine.exchanged.assign((threads + 31) / 32 * 32, 0);
 
   std::vector<std::uint64_t> blocks(std::uint64_t{grid.x} * grid.y * grid.z);
@@ -253,7 +214,12 @@ void run(dim3 grid, dim3 block, std::size_t shared_bytes, const std::function<vo
   for (const std::uint64_t flat : blocks) {
     blockIdx = {static_cast<unsigned>(flat % grid.x), static_cast<unsigned>(flat / grid.x % grid.y),
                 static_cast<unsigned>(flat / (std::uint64_t{grid.x} * grid.y))};
-    run_block(block, shared_bytes);
+    try {
+      run_block(block, shared_bytes);
+    } catch (...) {
+      engine.fibers.clear();  // some are stuck in the middle of the kernel
+      throw;
+    }
   }
 }
 
