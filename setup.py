@@ -1,11 +1,11 @@
 """Builds bodyreg._C: the CPU ops, and the CUDA kernels where nvcc is found.
 
-Everything is written into one build.ninja, so that a second build compiles what has changed (headers
-count) and nothing else. nvcc is called directly: the .cu files know nothing of torch, so they build
-beside a CPU-only torch and on a machine without a GPU.
+Everything is written into one build.ninja, so that a second build compiles what has changed
+(headers count) and nothing else. nvcc is called directly: the .cu files know nothing of torch, so
+they build beside a CPU-only torch and on a machine without a GPU.
 
 Environment:
-    BODYREG_CUDA        auto (default: CUDA if nvcc is found), 1 (an error without nvcc) or 0 (CPU only)
+    BODYREG_CUDA        auto (CUDA if nvcc is found; default), 1 (an error without it) or 0 (no CUDA)
     BODYREG_CUDA_ARCHS  compute capabilities, default "80;90"; PTX of the last one is embedded too
     CUDA_HOME           where to look for bin/nvcc before PATH
 """
@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,21 +31,18 @@ CSRC = ROOT / "csrc"
 # One build serves this torch and every later one.
 TORCH_TARGET = (2, 11)
 
-CXX_FLAGS = "-std=c++17 -O3 -fPIC -fvisibility=hidden -Wall -Wextra -Werror".split()
+CXX_FLAGS = "-std=c++17 -O3 -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-psabi".split()
 # -mtune=generic: tuned for a Zen of today, gcc's code is a quarter slower. The other three let it
 # use fused multiply-add and vector square roots; no sum is reordered.
-CPU_FLAGS = (
-    "-mtune=generic -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-psabi".split()
-)
+CPU_FLAGS = "-mtune=generic -ffp-contract=fast -fno-math-errno -fno-trapping-math".split()
 ISA_FLAGS = {"baseline": []}
 if platform.machine() in ("x86_64", "AMD64"):
     ISA_FLAGS["avx2"] = "-mavx2 -mfma".split()
     ISA_FLAGS["avx512"] = (
         "-mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512".split()
     )
-NVCC_FLAGS = (
-    "-std=c++17 -O3 -lineinfo -Werror all-warnings -Xcompiler -fPIC,-fvisibility=hidden".split()
-)
+NVCC_FLAGS = "-std=c++17 -O3 -lineinfo -Werror all-warnings".split()
+NVCC_FLAGS += ["-Xcompiler", "-fPIC,-fvisibility=hidden"]
 
 
 def package_folder(name: str) -> Path:
@@ -143,8 +142,6 @@ def escape(path: Path) -> str:
 
 
 def join(flags: list[str]) -> str:
-    import shlex
-
     return shlex.join(flags).replace("$", "$$")
 
 
@@ -162,11 +159,9 @@ class BuildNative(build_ext):
         subprocess.run([ninja, "-C", str(folder)], check=True)
 
     def plan(self, cxx: str, cuda: Cuda | None, target: Path) -> NinjaFile:
-        import pybind11
-
         torch = package_folder("torch")
-        system = [f"-isystem{torch / 'include'}", f"-isystem{pybind11.get_include()}"]
-        system.append(f"-isystem{self.include_dirs_of_python()}")
+        folders = [torch / "include", package_folder("pybind11") / "include"]
+        system = [f"-isystem{folder}" for folder in (*folders, sysconfig.get_path("include"))]
         major, minor = TORCH_TARGET
         torch_flags = [*system, f"-DTORCH_TARGET_VERSION=0x{major:02x}{minor:02x}000000000000"]
         if cuda:
@@ -193,15 +188,10 @@ class BuildNative(build_ext):
         plan.compile("cxx", CSRC / "common" / "stream.cpp", CXX_FLAGS)
         for source in sorted(CSRC.rglob("*.cu")) if cuda else []:
             plan.compile("cuda", source, cuda.flags)
-        link = [f"-L{torch / 'lib'}", "-ltorch", "-ltorch_cpu", "-lc10", "-Wl,--exclude-libs,ALL"]
+        link = [f"-L{torch / 'lib'}", "-ltorch_cpu"]
+        link.append(f"-Wl,--version-script={CSRC / 'exports.map'}")
         plan.link(target, [*link, *(cuda.link_flags if cuda else []), "-ldl"])
         return plan
-
-    @staticmethod
-    def include_dirs_of_python() -> str:
-        import sysconfig
-
-        return sysconfig.get_path("include")
 
 
 setup(

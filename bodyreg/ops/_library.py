@@ -30,7 +30,7 @@ _registrations: list[Callable[[str], None]] = []
 
 
 def registration(register: Callable[[str], None]) -> Callable[[str], None]:
-    """Decorates an op file's `register(namespace)`: runs it, and remembers it for `register_all`."""
+    """Decorates an op file's `register(namespace)`: runs it, and keeps it for `register_all`."""
     register(NAMESPACE)
     _registrations.append(register)
     return register

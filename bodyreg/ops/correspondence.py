@@ -23,13 +23,15 @@ def correspondence(
     weights: Tensor,
     width: float = math.inf,
 ) -> Tensor:
-    """How far matched rig points are seen from their targets, per person::
+    """How far matched rig points are seen from their targets, per person.
+
+    ::
 
         loss = Σ_i w_i ρ(|x_i - target_i|²),      x_i = s (R Σ_k T[j_ik] h_ik)_xy + t
         ρ(q) = width² q / (width² + q)            (Geman–McClure), or q where width is infinite
 
-    The same as `lbs`, `projection` and the sum, but no vertex is written to memory. A point of weight
-    zero contributes nothing, not a bit: pad with those.
+    The same as `lbs`, `projection` and the sum, but no vertex is written to memory. A point of
+    weight zero contributes nothing, not a bit: pad with those.
 
     Source: "Learning Body Shape and Pose from Dense Correspondences", Eq. 8; the robust form as in
     "Keep it SMPL".

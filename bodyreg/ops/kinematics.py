@@ -92,13 +92,14 @@ def _register(namespace: str) -> None:
         )
 
     def vmap_backward(info: Any, in_dims: tuple, *args):
-        size, joints = info.batch_size, args[4]
-        per_person = [
-            folded(size, dim, arg) for dim, arg in zip(in_dims[:4], args[:4], strict=True)
-        ]
+        size = info.batch_size
         people = people_of(in_dims[2], args[2])
-        joints = folded_shareable(size, in_dims[4], joints, 2, people)
-        return unfolded(size, ops.kinematics_backward(*per_person, joints, args[5])), (0, 0, 0)
+        out = ops.kinematics_backward(
+            *(folded(size, dim, arg) for dim, arg in zip(in_dims[:4], args[:4], strict=True)),
+            folded_shareable(size, in_dims[4], args[4], 2, people),
+            args[5],
+        )
+        return unfolded(size, out), (0, 0, 0)
 
     _library.register_op(
         f"{namespace}::kinematics",

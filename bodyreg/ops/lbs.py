@@ -14,9 +14,9 @@ from bodyreg.ops._library import folded, folded_shareable, people_of, unfolded
 def lbs(transforms: Tensor, joint_ids: Tensor, anchors: Tensor) -> Tensor:
     """Skins rig points: x_i = Σ_k T[j_ik] h_ik.
 
-    An anchor h_ik = Σ weight · [v; 1] carries rest position and weight in one 4-vector, so a vertex, a
-    point inside a triangle and a joint are all the same. An anchor of four zeros is padding and
-    is skipped.
+    An anchor h_ik = Σ weight · [v; 1] carries rest position and weight in one 4-vector, so a
+    vertex, a point inside a triangle and a joint are all the same. An anchor of four zeros is
+    padding and is skipped.
 
     Args:
         transforms: (B, J, 3, 4) segment transforms, as from `kinematics`. At most 128 joints.

@@ -37,7 +37,9 @@ def projection(
 
 
 def gram_schmidt(matrix: Tensor, six: bool = False) -> Tensor:
-    """Orthonormalises the columns of 3×3 matrices::
+    """Orthonormalises the columns of 3×3 matrices.
+
+    ::
 
         e1 = a1 / |a1|
         e2 = (a2 - (e1·a2) e1) / |…|
@@ -46,8 +48,8 @@ def gram_schmidt(matrix: Tensor, six: bool = False) -> Tensor:
     The nine-number form keeps the sign of the determinant, so it may return a reflection. A norm
     below 1e-8 counts as 1e-8, a constant: such a column comes out short, never NaN.
 
-    Source: "Learning Body Shape and Pose from Dense Correspondences"; the six-number form is that of
-    "On the Continuity of Rotation Representations in Neural Networks".
+    Source: "Learning Body Shape and Pose from Dense Correspondences"; the six-number form is that
+    of "On the Continuity of Rotation Representations in Neural Networks".
 
     Args:
         matrix: (B, 3, 3).

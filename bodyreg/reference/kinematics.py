@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ def kinematics(
     joints = joints.expand(people, count, 3)
     levels = _levels(parents)
     chain, positions = [rotations[:, :1]], [joints[:, :1]]
-    for above, level in zip(levels, levels[1:], strict=False):
+    for above, level in pairwise(levels):
         q = [parents[k] for k in level]
         parent = [above.index(joint) for joint in q]
         parent_chain = chain[-1][:, parent]
