@@ -1,0 +1,181 @@
+"""The outer skin of the base mesh: closed, smooth, and every vertex a mix of MakeHuman's own.
+
+All that is known about a MakeHuman vertex — where any morph puts it, its skinning weights — is
+linear in the vertex. So a mesh made of fixed mixes of vertices inherits all of it through one
+sparse matrix.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from bodyreg.body.painter import paint_faces, visible_faces
+from body_maker.makehuman import BaseMesh
+
+# Helpers that stand in front of cavities: what only they hide from view is inside.
+OCCLUDERS = (
+    "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue",
+)  # fmt: skip
+# Half the width of the picture of the head, metres, and its side in pixels.
+HEAD_RADIUS, PICTURE_SIDE = 0.17, 1600
+# Hidden patches smaller than this are folds of the skin, like those behind the ears.
+MIN_CAVITY_FACES = 50
+
+
+def closed_skin(base: BaseMesh, vertices: np.ndarray, head: int) -> list[np.ndarray]:
+    """Polygons of the body without mouth, nose and eye cavities; their openings are closed.
+
+    Args:
+        base: The base mesh.
+        vertices: (19158, 3) a person, for looking at.
+        head: The head's joint.
+
+    Returns:
+        Polygons over vertices and, numbered after them, the openings; see `with_centres`.
+    """
+    quads = base.quads[~_cavities(base, vertices, head)]
+    polygons = list(quads)
+    for number, loop in enumerate(_boundary_loops(quads)):
+        centre = base.body_count + number
+        polygons += [
+            np.array([a, b, centre]) for a, b in zip(loop, np.roll(loop, -1), strict=True)
+        ]
+    return polygons
+
+
+def with_centres(base: BaseMesh, polygons: list[np.ndarray]) -> sparse.csr_matrix:
+    """(V', 13380): identity for the vertices, then the mean of each opening's rim."""
+    count = max(int(p.max()) for p in polygons) + 1
+    rows, columns = list(range(base.body_count)), list(range(base.body_count))
+    values = [1.0] * base.body_count
+    for centre in range(base.body_count, count):
+        rim = np.unique([v for p in polygons if centre in p for v in p if v != centre])
+        rows += [centre] * len(rim)
+        columns += rim.tolist()
+        values += [1 / len(rim)] * len(rim)
+    return sparse.csr_matrix((values, (rows, columns)), (count, base.body_count))
+
+
+def _cavities(base: BaseMesh, vertices: np.ndarray, head: int) -> np.ndarray:
+    """(Q,) quads of the head that no view from outside shows."""
+    parts = [base.quads, *(base.helpers[name] for name in OCCLUDERS)]
+    quads = np.concatenate(parts)
+    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    of_head = (base.weights[:, head] > 0.5)[base.quads].all(1)
+    centred = (vertices - vertices[: base.body_count][base.weights[:, head] > 0.5].mean(0)) * (
+        PICTURE_SIDE / 2 / HEAD_RADIUS
+    )
+    seen = np.zeros(len(triangles), bool)
+    for pitch in np.radians([-60, -30, 0, 30, 60]):
+        for yaw in np.radians(np.arange(-90, 91, 30)):
+            turned = centred @ _turn(yaw, pitch).T
+            xy = turned[:, :2] * [1, -1] + PICTURE_SIDE / 2
+            picture = paint_faces(xy, turned[:, 2], triangles, PICTURE_SIDE)
+            seen |= visible_faces(picture, len(triangles))
+    seen = seen.reshape(2, -1).any(0)[: len(base.quads)]
+    seen |= seen[_mirror_quads(base)]
+    hidden = np.flatnonzero(of_head & ~seen)
+    patch = _patches(base.quads[hidden])
+    skin = np.ones(len(base.quads), bool)
+    skin[hidden[np.bincount(patch)[patch] >= MIN_CAVITY_FACES]] = False
+    # Bits of a cavity that a view caught through an opening are islands now.
+    patch = _patches(base.quads[skin])
+    skin[skin] = patch == np.bincount(patch).argmax()
+    return ~skin
+
+
+def _mirror_quads(base: BaseMesh) -> np.ndarray:
+    """(Q,) the quad on the other side."""
+    number = {tuple(sorted(quad)): i for i, quad in enumerate(base.quads.tolist())}
+    return np.array([number[tuple(sorted(quad))] for quad in base.mirror[base.quads].tolist()])
+
+
+def _turn(yaw: float, pitch: float) -> np.ndarray:
+    about_y = np.array(
+        [[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]
+    )
+    about_x = np.array(
+        [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
+    )
+    return about_x @ about_y
+
+
+def _patches(quads: np.ndarray) -> np.ndarray:
+    """(Q,) number of the patch, connected through edges, that each quad belongs to."""
+    edges = np.sort(np.stack([quads, np.roll(quads, -1, 1)], 2).reshape(-1, 2), 1)
+    owner = np.repeat(np.arange(len(quads)), 4)
+    order = np.lexsort(edges.T)
+    same = (edges[order][1:] == edges[order][:-1]).all(1)
+    links = (owner[order][:-1][same], owner[order][1:][same])
+    graph = sparse.coo_matrix((np.ones(same.sum()), links), (len(quads), len(quads)))
+    return connected_components(graph, directed=False)[1]
+
+
+def _boundary_loops(quads: np.ndarray) -> list[np.ndarray]:
+    """Loops of vertices around the openings, in the order that a closing face needs."""
+    edges = np.stack([quads, np.roll(quads, -1, 1)], 2).reshape(-1, 2)
+    present = set(map(tuple, edges.tolist()))
+    # An opening's edge runs the other way round than the one face that has it.
+    follow = {b: a for a, b in present if (b, a) not in present}
+    loops = []
+    while follow:
+        loop = [min(follow)]
+        while loop[-1] in follow:
+            loop.append(follow.pop(loop[-1]))
+        loops.append(np.array(loop[:-1]))
+    return loops
+
+
+def subdivide(
+    polygons: list[np.ndarray], vertex_count: int
+) -> tuple[np.ndarray, sparse.csr_matrix]:
+    """One step of Catmull and Clark (1978) on a closed mesh.
+
+    Args:
+        polygons: Faces of any number of corners.
+        vertex_count: V'.
+
+    Returns:
+        quads (Q, 4), and (V'', V') mixes: smoothed vertices, then face points, then edge points.
+    """
+    size = np.array([len(p) for p in polygons])
+    corner = np.concatenate(polygons)
+    following = np.concatenate([np.roll(p, -1) for p in polygons])
+    preceding_corner = np.concatenate(
+        [np.roll(np.arange(n), 1) + start for n, start in
+         zip(size, np.cumsum(size) - size, strict=True)]
+    )  # fmt: skip
+    face = np.repeat(np.arange(len(polygons)), size)
+    ends, edge = np.unique(np.sort(np.stack([corner, following], 1), 1), axis=0, return_inverse=True)
+
+    def matrix(rows, columns, values, shape):
+        return sparse.csr_matrix((np.broadcast_to(values, rows.shape), (rows, columns)), shape)
+
+    faces, edges = len(polygons), len(ends)
+    face_points = matrix(face, corner, 1 / size[face], (faces, vertex_count))
+    middles = matrix(
+        np.repeat(np.arange(edges), 2), ends.reshape(-1), 0.5, (edges, vertex_count)
+    )
+    faces_of_edge = matrix(edge, face, 0.5, (edges, faces))
+    edge_points = (middles + faces_of_edge @ face_points) / 2
+    valence = np.maximum(np.bincount(corner, minlength=vertex_count), 1)
+    mean_face = matrix(corner, face, 1 / valence[corner], (vertex_count, faces)) @ face_points
+    mean_middle = (
+        matrix(ends.reshape(-1), np.repeat(np.arange(edges), 2), 1.0, (vertex_count, edges))
+        @ middles
+    )
+    own = sparse.diags((valence - 3) / valence)
+    smoothed = own + sparse.diags(1 / valence) @ mean_face
+    smoothed = smoothed + sparse.diags(2 / valence**2) @ mean_middle
+    quads = np.stack(
+        [
+            corner,
+            vertex_count + faces + edge,
+            vertex_count + face,
+            vertex_count + faces + edge[preceding_corner],
+        ],
+        1,
+    )
+    return quads, sparse.vstack([smoothed, face_points, edge_points]).tocsr()
