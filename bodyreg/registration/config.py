@@ -53,6 +53,7 @@ class RegistrationConfig:
         scale_level_weight: Squared deviation of segment scales from 1, per ratio². Without it the
             scales can shrink while the camera grows, which switches the other scale terms off.
 
+        upright_weight: Squared sine of the pelvis' lean toward or away from the viewer, unitless.
         det_weight: exp(-det) of the raw rotation, which keeps it from becoming a reflection.
         six_numbers: Use the first two columns of the rotation only, which cannot reflect.
 
@@ -104,6 +105,7 @@ class RegistrationConfig:
     scale_symmetry_weight: float = 3e-3
     scale_level_weight: float = 0.0
 
+    upright_weight: float = 0.0
     det_weight: float = 0.1
     six_numbers: bool = False
 
@@ -202,6 +204,7 @@ PRESETS = {
         scale_deviation_weight=0.0,
         scale_symmetry_weight=0.0,
         scale_level_weight=0.0,
+        upright_weight=0.0,
         det_weight=0.1,
         stiff="anneal",
         iterations=300,

@@ -150,6 +150,18 @@ def exponential(pose: Tensor) -> Tensor:
     return angles.clamp_max(MAX_EXPONENT).exp().sum(-1)
 
 
+def upright(rotation: Tensor) -> Tensor:
+    """Squared sine of the pelvis' lean toward or away from the viewer.
+
+    Pictures are taken from about the height of people who stand or sit: without depths, this tells a
+    short thigh from one that points to the viewer.
+
+    Args:
+        rotation: (B,3,3) orthonormal.
+    """
+    return rotation[:, 2, 1].square()
+
+
 def scale_smoothness(scale: Tensor, children: Tensor, parents: Tensor) -> Tensor:
     """Σ (S_k - S_parent(k))² over bones (1.9).
 

@@ -19,7 +19,7 @@ BLOCKS = {"pose": 72, "segment_scale": 24, "rotation": 9, "translation": 2, "sca
 
 
 class Parameters(NamedTuple):
-    """The blocks of B people's parameters, as views of one (B,108) tensor.
+    """The blocks of B people's parameters, each contiguous, as the kernels want them.
 
     Attributes:
         pose: (B,24,3) axis-angle, radians. The root's is frozen at zero.
@@ -38,7 +38,9 @@ class Parameters(NamedTuple):
 
 def split(flat: Tensor) -> Parameters:
     """(B,108) -> its blocks, differentiable."""
-    pose, segment_scale, rotation, translation, scale = flat.split(list(BLOCKS.values()), dim=1)
+    pose, segment_scale, rotation, translation, scale = (
+        block.contiguous() for block in flat.split(list(BLOCKS.values()), dim=1)
+    )
     return Parameters(
         pose.unflatten(1, (24, 3)),
         segment_scale,
@@ -130,6 +132,8 @@ class Objective:
             rotation_matrices(pose), p.segment_scale, rig.joints, rig.parents
         )
         camera = (rotation, p.scale, p.translation)
+        if "upright" in wanted:
+            terms["upright"] = losses.upright(rotation)
         if seen.has_points and "dense" in wanted:
             terms["dense"] = losses.dense(
                 engine, transforms, *camera,

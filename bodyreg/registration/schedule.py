@@ -10,7 +10,7 @@ from bodyreg.registration.config import RegistrationConfig
 
 TERMS = (
     "dense", "keypoint", "depth", "facing", "visibility", "prior", "limit", "joint", "exponential",
-    "scale_smoothness", "scale_deviation", "scale_symmetry", "scale_level", "det",
+    "scale_smoothness", "scale_deviation", "scale_symmetry", "scale_level", "upright", "det",
 )  # fmt: skip
 """Every term of the objective; `<term>_weight` is its weight in the configuration."""
 
