@@ -98,7 +98,6 @@ def _join_halves(
     centred = (centred + sparse.diags(np.where(middle, 0.5, 0.0)) @ other_mix).tocsr()
     weights = np.where(middle[:, None], (weights + other_weights) / 2, weights)
     weights = _strongest(weights)
-    weights[middle] = (weights[middle] + weights[middle][:, list(MIRROR_JOINTS)]) / 2
     return Skin(
         sparse.vstack([centred, other_mix[side]]).tocsr(),
         np.concatenate([half, mirror[half][:, ::-1]]),
@@ -108,8 +107,9 @@ def _join_halves(
 
 
 def _strongest(weights: np.ndarray) -> np.ndarray:
-    order = np.sort(weights, 1)[:, -MAX_INFLUENCES]
-    return _unit_rows(np.where(weights >= order[:, None], weights, 0))
+    """At most four weights a row; equals, like the two hips', stay or go together."""
+    fifth = np.sort(weights.round(9), 1)[:, [-MAX_INFLUENCES - 1]]
+    return _unit_rows(np.where(weights.round(9) > fifth, weights, 0))
 
 
 def _unit_rows(rows: np.ndarray) -> np.ndarray:
