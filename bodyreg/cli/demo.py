@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from bodyreg.cli import runs
+from bodyreg.cli.flags import Device, Folder, OfPreset, Settings, Switch
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,30 +36,36 @@ class Options:
     """Options of `bodyreg demo`.
 
     Attributes:
-        out: Folder for people.json, truth.npz, fits.npz, run.json and overlays.png.
+        out: For people.json, truth.npz, fits.npz, run.json and overlays.png.
         people: How many people to make.
         seed: Of the people and of the noise; the same seed makes the same files.
         preset: Losses, weights and schedule: accurate, or the paper's.
-        starts: Cold starts per person. If left out the preset's, or 8 for accurate without depth.
-        iterations: Iterations of a fit. The preset's if left out.
-        set: Other fields of the configuration, as NAME=VALUE; `bodyreg info --preset` lists them.
+        starts: Cold starts per person, at yaws around the circle.
+        iterations: Iterations of a fit.
+        set: Other fields of the configuration; `bodyreg info --preset accurate` lists them.
         without_depth: Withhold the keypoints' depths.
         points: Dense points per person.
-        device: auto, cpu or cuda.
+        device: Where to compute; auto takes CUDA where it can be used.
         quiet: No progress bar.
     """
 
-    out: Path = Path("runs/demo")
+    out: Folder = Path("runs/demo")
     people: int = 64
     seed: int = 0
     preset: Literal["accurate", "paper"] = "accurate"
-    starts: int | None = None
-    iterations: int | None = None
-    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    without_depth: bool = False
+    starts: Annotated[
+        int | None,
+        tyro.conf.arg(
+            metavar="N",
+            help_behavior_hint="(default: the preset's; 8 for accurate without depth)",
+        ),
+    ] = None
+    iterations: OfPreset = None
+    set: Settings = ()
+    without_depth: Switch = False
     points: int = 120
-    device: str = "auto"
-    quiet: bool = False
+    device: Device = "auto"
+    quiet: Switch = False
 
 
 def run(options: Options) -> None:

@@ -7,10 +7,12 @@ import platform
 import re
 from dataclasses import dataclass, fields
 from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 from bodyreg.cli import runs
+from bodyreg.cli.flags import OptionalFile
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -26,9 +28,12 @@ class Options:
         preset: Instead list every field of this configuration, for `--set NAME=VALUE`.
     """
 
-    body: Path | None = None
-    uv: Path | None = None
-    preset: Literal["accurate", "paper"] | None = None
+    body: OptionalFile = None
+    uv: OptionalFile = None
+    preset: Annotated[
+        Literal["accurate", "paper"] | None,
+        tyro.conf.arg(metavar="accurate|paper", help_behavior_hint=""),
+    ] = None
 
 
 def run(options: Options) -> None:
@@ -59,9 +64,11 @@ def _software() -> dict[str, str]:
 
 
 def _build() -> dict[str, str]:
-    import bodyreg._C as native
+    import torch  # noqa: F401 - loads the libraries that the native module needs
 
-    build = native.build_info()
+    from bodyreg import _C
+
+    build = _C.build_info()
     return {
         "compiler": str(build["compiler"]),
         "CUDA compiler": str(build["nvcc"] or "none: built for the CPU only"),

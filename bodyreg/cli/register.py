@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from bodyreg.cli import runs
+from bodyreg.cli.flags import (
+    Device,
+    Folder,
+    OfPreset,
+    OptionalFile,
+    OptionalFolder,
+    Settings,
+    Switch,
+)
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,42 +32,44 @@ class Options:
     """Options of `bodyreg register`.
 
     Attributes:
-        out: Folder for the results; made when they are written.
-        observations: People to register: a bodyreg-observations-1 file (.npz).
+        out: For the results; made when they are written.
+        observations: People to register: bodyreg-observations-1 (.npz).
         densepose_coco: People to register: a DensePose-COCO file (.json).
         mpii_poses: People to register, from keypoints alone: MPII poses, (N, 34) pixels (.npy).
         whole_body: Of a DensePose-COCO file, only people whose whole body is in the picture.
         body: Body to fit: SMPL's .npz or .pkl, or the project's .npz. The built-in one if left out.
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
         preset: Losses, weights and schedule: accurate, or the paper's.
-        starts: Cold starts per person, at yaws around the circle. The preset's if left out.
-        iterations: Iterations of a fit. The preset's if left out.
-        set: Other fields of the configuration, as NAME=VALUE; `bodyreg info --preset` lists them.
-        initial: Fits to start from (a fits.npz); people are matched by id.
-        device: auto, cpu or cuda.
+        starts: Cold starts per person, at yaws around the circle.
+        iterations: Iterations of a fit.
+        set: Other fields of the configuration; `bodyreg info --preset accurate` lists them.
+        initial: Fits to start from (fits.npz); people are matched by id.
+        device: Where to compute; auto takes CUDA where it can be used.
         meshes: Also write a mesh per person: metres, x right, y up, z toward the viewer.
         overlays: Also draw this many of the fits, evenly chosen, as overlays.png.
-        images: Folder with the pictures of a DensePose-COCO file, to draw the fits over.
+        images: The pictures of a DensePose-COCO file, to draw the fits over.
         quiet: No progress bar and no summary.
     """
 
-    out: Path
-    observations: Path | None = None
-    densepose_coco: Path | None = None
-    mpii_poses: Path | None = None
-    whole_body: bool = False
-    body: Path | None = None
-    uv: Path | None = None
+    out: Folder
+    observations: OptionalFile = None
+    densepose_coco: OptionalFile = None
+    mpii_poses: OptionalFile = None
+    whole_body: Switch = False
+    body: OptionalFile = None
+    uv: OptionalFile = None
     preset: Literal["accurate", "paper"] = "accurate"
-    starts: int | None = None
-    iterations: int | None = None
-    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    initial: Path | None = None
-    device: str = "auto"
-    meshes: Literal["obj", "ply"] | None = None
+    starts: OfPreset = None
+    iterations: OfPreset = None
+    set: Settings = ()
+    initial: OptionalFile = None
+    device: Device = "auto"
+    meshes: Annotated[
+        Literal["obj", "ply"] | None, tyro.conf.arg(metavar="obj|ply", help_behavior_hint="")
+    ] = None
     overlays: int = 0
-    images: Path | None = None
-    quiet: bool = False
+    images: OptionalFolder = None
+    quiet: Switch = False
 
 
 def run(options: Options) -> None:

@@ -125,9 +125,9 @@ def choose_device(name: str) -> tuple[torch.device, str]:
     """
     import torch
 
-    import bodyreg._C as native
+    from bodyreg import _C
 
-    if not native.build_info()["cuda_archs"]:
+    if not _C.build_info()["cuda_archs"]:
         obstacle = "this build has no CUDA kernels"
     elif not torch.backends.cuda.is_built():
         obstacle = "this torch was built without CUDA"
@@ -221,5 +221,8 @@ def _plain(value: Any) -> Any:
 
 
 def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -174,7 +174,7 @@ def _walking(random: np.random.Generator) -> Posture:
             stride * np.sin(angle) + 5 * brisk,
             u(0, 6),
             u(0, 10),
-            8 + (45 + 45 * brisk) * swing,
+            8 + (42 + 35 * brisk) * swing,
             -10 * max(0.0, -np.sin(angle)) + 5 * swing,
         )
 

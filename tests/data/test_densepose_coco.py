@@ -60,7 +60,8 @@ def path(tmp_path):
 def test_points_become_body_points_and_pixels(path, body):
     person = annotation()
     people, skipped = read_densepose_coco(coco_file(path, person), body)
-    assert len(people) == 1 and not skipped
+    assert len(people) == 1
+    assert not skipped
     np.testing.assert_allclose(
         people.point_xy[:, 0], 50 + np.array(person["dp_x"]) * 0.5, rtol=1e-6
     )
@@ -71,7 +72,8 @@ def test_points_become_body_points_and_pixels(path, body):
     np.testing.assert_allclose(uv, np.column_stack([person["dp_U"], person["dp_V"]]), atol=1e-6)
     np.testing.assert_array_equal(people.point_vertex // 4 + 1, np.array([person["dp_I"]] * 3).T)
     np.testing.assert_array_equal(people.frame, [[114, 200, 192]])
-    assert people.keypoint_name == KEYPOINTS and people.keypoint_depth is None
+    assert people.keypoint_name == KEYPOINTS
+    assert people.keypoint_depth is None
     assert people.body == "squares"
 
 
@@ -156,7 +158,8 @@ def test_charts_must_agree(path):
 
 def test_foot_five_is_the_left_one():
     """Coarse parts 4 and 5 are the left and the right foot; fine parts have the same order."""
-    assert COARSE_PART[5] == 4 and COARSE_PART[6] == 5
+    assert COARSE_PART[5] == 4
+    assert COARSE_PART[6] == 5
 
 
 def random_masks(seed=0) -> tuple[list, np.ndarray]:

@@ -16,12 +16,15 @@ def poses() -> np.ndarray:
 def test_slots_become_named_keypoints(tmp_path, poses):
     np.save(tmp_path / "poses.npy", poses)
     people, skipped = read_mpii_poses(tmp_path / "poses.npy")
-    assert not skipped and len(people) == 11 and len(people.point_xy) == 0
+    assert not skipped
+    assert len(people) == 11
+    assert len(people.point_xy) == 0
     slots = {"pelvis": 0, "right_ankle": 3, "left_hip": 4, "head_top": 10, "left_wrist": 13}
     for name, slot in slots.items():
         xy = people.keypoint_xy[:, people.keypoint_name.index(name)]
         np.testing.assert_array_equal(xy, poses.reshape(-1, 17, 2)[:, slot])
-    assert people.keypoint_depth is None and (people.keypoint_weight == 1).all()
+    assert people.keypoint_depth is None
+    assert (people.keypoint_weight == 1).all()
     inside = frame_from_image(people.keypoint_xy, people.frame[:, None])
     assert np.abs(inside).max() <= 1 / 1.2 + 1e-6
 

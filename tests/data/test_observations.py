@@ -40,7 +40,7 @@ def assert_same(left: Observations, right: Observations) -> None:
         np.testing.assert_array_equal(value, getattr(right, name), err_msg=name)
 
 
-@pytest.mark.parametrize("people, depth", [(5, True), (5, False), (1, True), (0, False)])
+@pytest.mark.parametrize(("people", "depth"), [(5, True), (5, False), (1, True), (0, False)])
 def test_saved_and_loaded_is_the_same(tmp_path, people, depth):
     observations = make(people, depth=depth)
     observations.save(tmp_path / "o.npz", command="a test")
@@ -110,7 +110,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name, change", BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize(("name", "change"), BAD.values(), ids=BAD.keys())
 def test_bad_arrays_are_refused_by_name(tmp_path, body, name, change):
     values = arrays(make(5))
     values["keypoint_weight"] = np.ones((5, 2), np.float32)
@@ -120,7 +120,9 @@ def test_bad_arrays_are_refused_by_name(tmp_path, body, name, change):
     with pytest.raises(UserError) as caught:
         Observations.load(path).check(body, source=str(path))
     message = str(caught.value)
-    assert name in message and str(path) in message and "\n" not in message
+    assert name in message
+    assert str(path) in message
+    assert "\n" not in message
 
 
 def test_an_error_names_the_person():

@@ -1,0 +1,220 @@
+"""The commands end to end, on a tiny body and on a handful of made people."""
+
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from bodyreg.cli import INTERRUPTED, main
+from bodyreg.data import Truth
+from bodyreg.registration import Fits, RegistrationConfig
+
+from .conftest import made_observations
+
+
+def test_register_writes_fits_record_meshes_and_overlays(
+    bodyreg, tmp_path, observations_file, body_file
+):
+    out = tmp_path / "new" / "out"
+    result = bodyreg(
+        "register", "--observations", observations_file, "--body", body_file, "--out", out,
+        "--preset", "paper", "--iterations", 60, "--meshes", "ply", "--overlays", 2,
+        "--set", "det_weight=0.2", "stiff=none",
+    )  # fmt: skip
+    assert (result.status, result.error) == (0, "")
+    assert "3 people" in result.out
+    fits = Fits.load(out / "fits.npz")
+    np.testing.assert_array_equal(fits.id, [10, 11, 12])
+    mesh = trimesh.load(out / "meshes" / "11.ply", process=False)
+    assert mesh.vertices.shape == (96, 3)
+    assert cv2.imread(str(out / "overlays.png")) is not None
+
+    record = json.loads((out / "run.json").read_text())
+    expected = RegistrationConfig.preset("paper", iterations=60, det_weight=0.2, stiff="none")
+    assert record["config"]["det_weight"] == expected.det_weight
+    assert record["config"]["iterations"] == record["config"]["warm_iterations"] == 60
+    assert record["people"] == 3
+    assert set(record["inputs"]) == {str(observations_file), str(body_file)}
+    assert record["threads"] == torch.get_num_threads()
+    assert {"version", "command", "torch", "device", "seconds", "skipped"} <= set(record)
+    assert sorted(p.name for p in out.iterdir()) == [
+        "fits.npz", "meshes", "overlays.png", "run.json",
+    ]  # fmt: skip
+
+
+def test_a_mesh_is_the_body_in_metres(bodyreg, tmp_path, observations_file, body_file):
+    """The people stand in T-pose, 200 pixels a metre: their spans are the template's."""
+    bodyreg(
+        "register", "--observations", observations_file, "--body", body_file,
+        "--out", tmp_path / "out", "--meshes", "obj",
+    )  # fmt: skip
+    fits = Fits.load(tmp_path / "out" / "fits.npz")
+    vertices = trimesh.load(tmp_path / "out" / "meshes" / "10.obj", process=False).vertices
+    assert np.ptp(vertices[:, 0]) * fits.scale[0] * 240 == pytest.approx(1.58 * 200, rel=0.05)
+
+
+def test_the_same_command_writes_the_same_fits(bodyreg, tmp_path, observations_file, body_file):
+    outs = [tmp_path / "a", tmp_path / "b"]
+    for out in outs:
+        bodyreg(
+            "register", "--observations", observations_file, "--body", body_file,
+            "--iterations", 20, "--out", out,
+        )  # fmt: skip
+    first, second = ((out / "fits.npz").read_bytes() for out in outs)
+    assert first == second
+
+
+def test_people_without_evidence_are_skipped_and_counted(bodyreg, tmp_path, body_file):
+    observations = made_observations()
+    observations.point_weight[observations.point_person == 1] = 0
+    observations.keypoint_weight[1] = 0
+    observations.save(tmp_path / "some.npz")
+    result = bodyreg(
+        "register", "--observations", tmp_path / "some.npz", "--body", body_file,
+        "--iterations", 3, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert result.status == 0
+    assert "skipped 1 (1 no point and no keypoint)" in result.out
+    np.testing.assert_array_equal(Fits.load(tmp_path / "out" / "fits.npz").id, [10, 12])
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["skipped"] == {"no point and no keypoint": 1}
+
+
+def test_initial_fits_are_taken_up(bodyreg, tmp_path, observations_file, body_file):
+    common = ("register", "--observations", observations_file, "--body", body_file)
+    bodyreg(*common, "--iterations", 100, "--out", tmp_path / "first")
+    start = tmp_path / "first" / "fits.npz"
+    bodyreg(*common, "--iterations", 1, "--initial", start, "--out", tmp_path / "second")
+    first, second = (Fits.load(tmp_path / run / "fits.npz") for run in ("first", "second"))
+    assert np.abs(second.pose - first.pose).max() < 0.2
+    record = json.loads((tmp_path / "second" / "run.json").read_text())
+    assert str(start) in record["inputs"]
+
+
+def test_mpii_poses(bodyreg, tmp_path):
+    """A standing stick figure in the file's order of joints, registered with the built-in body."""
+    right = [(-12, 0), (-13, 45), (-13, 90)]
+    arm = [(18, -52), (22, -22), (24, 5)]
+    joints = [(0, 0), *right, *((-x, y) for x, y in right), (0, -52), (0, -60), (0, -70), (0, -80)]
+    joints += [*arm, *((-x, y) for x, y in arm)]
+    np.save(tmp_path / "poses.npy", np.array([joints, joints]).reshape(2, 34) + 200.0)
+    result = bodyreg(
+        "register", "--mpii-poses", tmp_path / "poses.npy", "--out", tmp_path / "out",
+        "--starts", 1, "--iterations", 150,
+    )  # fmt: skip
+    assert result.status == 0
+    assert "median distance of keypoints" in result.out
+    fits = Fits.load(tmp_path / "out" / "fits.npz")
+    np.testing.assert_array_equal(fits.pose[0], fits.pose[1])
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["median_pixel"]["keypoints"] < 6.4
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    assert main(["demo", "--out", str(out), "--people", "3", "--iterations", "80", "--quiet"]) == 0
+    return out
+
+
+def test_the_demo_leaves_everything(demo):
+    names = {"people.json", "truth.npz", "fits.npz", "run.json", "overlays.png"}
+    assert {path.name for path in demo.iterdir()} == names
+    assert len(Truth.load(demo / "truth.npz")) == len(Fits.load(demo / "fits.npz")) == 3
+    record = json.loads((demo / "run.json").read_text())
+    assert record["errors"]["pixel"] < 20
+    assert record["seed"] == 0
+
+
+def test_the_demo_prints_errors_and_throughput(bodyreg, tmp_path):
+    result = bodyreg(
+        "demo", "--out", tmp_path / "demo", "--people", 2, "--iterations", 10, "--preset", "paper",
+        "--without-depth", "--points", 30,
+    )  # fmt: skip
+    assert result.status == 0
+    for words in ("visible vertices, px", "PA-MPJPE", "mirrored bodies", "people/s", "without"):
+        assert words in result.out
+
+
+def test_the_demo_file_registers_like_any_other(bodyreg, demo, tmp_path):
+    result = bodyreg(
+        "register", "--densepose-coco", demo / "people.json", "--whole-body",
+        "--iterations", 80, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert result.status == 0
+    ours, theirs = Fits.load(tmp_path / "out" / "fits.npz"), Fits.load(demo / "fits.npz")
+    np.testing.assert_array_equal(ours.pose, theirs.pose)
+
+
+def test_fits_are_drawn_over_pictures(bodyreg, demo, tmp_path):
+    content = json.loads((demo / "people.json").read_text())
+    images = tmp_path / "images"
+    images.mkdir()
+    for image in content["images"]:
+        image["file_name"] = f"{image['id']}.png"
+        picture = np.full((image["height"], image["width"], 3), (0, 200, 0), np.uint8)
+        cv2.imwrite(str(images / image["file_name"]), picture)
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    arguments = (
+        "register", "--densepose-coco", tmp_path / "people.json", "--images", images,
+        "--iterations", 2, "--overlays", 3, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert bodyreg(*arguments).status == 0
+    page = cv2.imread(str(tmp_path / "out" / "overlays.png"))
+    assert (page == (0, 200, 0)).all(-1).mean() > 0.1
+
+
+@pytest.mark.parametrize("arguments", [(), ("--preset", "paper")])
+def test_info(bodyreg, arguments):
+    result = bodyreg("info", *arguments)
+    assert (result.status, result.error) == (0, "")
+    expected = "dense_width=inf" if arguments else "CUDA kernels for"
+    assert expected in result.out
+
+
+def test_info_of_a_body(bodyreg, body_file):
+    assert "96 vertices" in bodyreg("info", "--body", body_file).out
+
+
+def test_help_version_and_unknown_commands(bodyreg):
+    assert bodyreg("--help").status == 0
+    assert bodyreg().status == 2
+    assert bodyreg("--version").out.startswith("bodyreg ")
+    result = bodyreg("regster")
+    assert result.status == 2
+    assert result.error.count("\n") == 1
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from bodyreg.cli import main; main(['--help']); "
+        "sys.exit(bool({'torch', 'numpy', 'tyro'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_an_interrupt_ends_quietly(bodyreg, monkeypatch):
+    def interrupt(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bodyreg.cli._dispatch", interrupt)
+    result = bodyreg("info")
+    assert result.status == INTERRUPTED
+    assert result.error == "bodyreg: interrupted\n"
+
+
+def test_a_closed_pipe_ends_quietly():
+    read, write = os.pipe()
+    os.close(read)
+    result = subprocess.run(
+        [sys.executable, "-m", "bodyreg", "--help"], stdout=write, stderr=subprocess.PIPE
+    )
+    os.close(write)
+    assert result.stderr == b""
+    assert result.returncode == 141

@@ -1,0 +1,102 @@
+"""Pictures: bodies are where the frame says, covered pixels blend, sheets hold every tile."""
+
+import cv2
+import numpy as np
+import pytest
+import trimesh
+
+from bodyreg.viz.overlay import (
+    GROUND,
+    draw_evidence,
+    fit_tile,
+    overlay,
+    plain_ground,
+    sheet,
+    side_view,
+    silhouette_ground,
+    write_picture,
+)
+from bodyreg.viz.shading import render_body
+
+
+@pytest.fixture(scope="module")
+def ball():
+    sphere = trimesh.creation.icosphere(3, 1.0)
+    return np.array(sphere.vertices, np.float32), np.array(sphere.faces)
+
+
+def test_a_ball_is_a_disc_where_the_frame_puts_it(ball):
+    """Coverage against the disc's closed-form area and centre."""
+    vertices, faces = ball
+    side, radius, centre = 120, 0.4, np.array([0.3, 0.2, 0])
+    colour, coverage = render_body(radius * vertices + centre, faces, side)
+    assert coverage.sum() == pytest.approx(np.pi * (radius * side / 2) ** 2, rel=0.03)
+    rows, columns = np.indices((side, side)) + 0.5
+    x = (coverage[..., 0] * columns).sum() / coverage.sum()
+    y = (coverage[..., 0] * rows).sum() / coverage.sum()
+    assert (x, y) == pytest.approx((1.3 * side / 2, 0.8 * side / 2), abs=0.3)
+    assert np.isfinite(colour).all()
+    assert (colour <= 255.5 * coverage).all()
+    assert colour.min() >= 0
+
+
+def test_light_comes_from_above(ball):
+    colour, _ = render_body(0.8 * ball[0], ball[1], 100)
+    assert colour[25:35, 40:60].mean() > colour[65:75, 40:60].mean()
+
+
+def test_a_near_body_hides_a_far_one(ball):
+    """Two balls on one line of sight: only the near one's colour may show in its disc."""
+    vertices, faces = ball
+    near = 0.3 * vertices + [0, 0, 1]
+    both = np.concatenate([0.6 * vertices + [0.2, 0, -1], near]).astype(np.float32)
+    both_faces = np.concatenate([faces, faces + len(vertices)])
+    alone, _ = render_body(near, faces, 100)
+    together, _ = render_body(both, both_faces, 100)
+    np.testing.assert_allclose(together[45:55, 45:55], alone[45:55, 45:55], atol=30)
+    assert np.abs(together - alone).max() > 50
+
+
+def test_overlay_leaves_the_rest_of_the_picture(ball):
+    ground = np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)
+    painted = overlay(ground, 0.5 * ball[0], ball[1])
+    np.testing.assert_array_equal(painted[:15], ground[:15])
+    assert (painted[40, 40] != ground[40, 40]).any()
+
+
+def test_a_body_outside_of_the_frame_paints_nothing(ball):
+    painted = overlay(plain_ground(50), 0.2 * ball[0] + [4, 0, 0], ball[1])
+    np.testing.assert_array_equal(painted, plain_ground(50))
+
+
+def test_dots_lie_where_the_evidence_is():
+    picture = draw_evidence(plain_ground(100), np.zeros((0, 2)), np.array([[0.5, 0.5]]))
+    changed = np.argwhere((picture != plain_ground(100)).any(-1))
+    np.testing.assert_allclose(changed.mean(0), [24.5, 74.5], atol=0.6)
+
+
+def test_the_side_view_turns_the_front_to_the_left():
+    """Seen from the picture's left, what is near the viewer lies to the right."""
+    turned = side_view(np.array([[0, 0, 1], [0, 0, -1], [1, 2, 0], [-1, 0, 0]], np.float32))
+    assert turned[0, 0] > turned[1, 0]  # near the viewer -> right
+    assert turned[3, 2] > turned[2, 2]  # on the left -> near
+    np.testing.assert_allclose(turned[2, 1], 2)
+
+
+def test_masks_land_on_their_box():
+    parts = np.zeros((256, 256), np.uint8)
+    parts[:128] = 3  # the upper half of the box
+    ground = silhouette_ground(parts, np.array([20.0, 10, 40, 80]), np.array([50.0, 50, 50]), 100)
+    dark = np.argwhere((ground != GROUND).any(-1))
+    np.testing.assert_allclose(dark.min(0), [10, 20], atol=1)
+    np.testing.assert_allclose(dark.max(0), [49, 59], atol=1)
+
+
+def test_a_sheet_holds_its_tiles_and_is_written(ball, tmp_path):
+    tile = fit_tile(0.5 * ball[0], ball[1], plain_ground(60), np.zeros((1, 2)), np.zeros((1, 2)))
+    assert tile.shape == (60, 120, 3)
+    page = sheet([tile] * 5, [("left", "right")] * 5, "title", columns=2)
+    assert page.shape[1] > 2 * 120
+    assert page.shape[0] > 3 * 60
+    write_picture(tmp_path / "page.png", page)
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "page.png")), page)
