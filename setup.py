@@ -5,7 +5,7 @@ Everything is written into one build.ninja, so that a second build compiles what
 they build beside a CPU-only torch and on a machine without a GPU.
 
 Environment:
-    BODYREG_CUDA        auto (CUDA if nvcc is found; default), 1 (an error without it) or 0 (no CUDA)
+    BODYREG_CUDA        auto (CUDA if nvcc is found, the default), 1 (an error without) or 0 (CPU)
     BODYREG_CUDA_ARCHS  compute capabilities, default "80;90"; PTX of the last one is embedded too
     CUDA_HOME           where to look for bin/nvcc before PATH
 """

@@ -13,15 +13,16 @@ inline void check_joint_ids(Cpu, const Arguments& arguments, const Tensor& joint
                             int64_t joints) {
   const int32_t* ids = joint_ids.const_data_ptr<int32_t>();
   const int64_t count = joint_ids.numel();
-  int32_t low = 0, high = 0;
+  const uint32_t last = static_cast<uint32_t>(joints - 1);
+  uint32_t seen = 0;  // the sign bit is set once id or last − id is negative
   for (int64_t i = 0; i < count; ++i) {
-    low = std::min(low, ids[i]);
-    high = std::max(high, ids[i]);
+    const uint32_t id = static_cast<uint32_t>(ids[i]);
+    seen |= id | (last - id);
   }
-  if (low < 0 || high >= joints) {
-    arguments.fail("joint_ids", "ids in [0, " + std::to_string(joints) + ")",
-                   std::to_string(low < 0 ? low : high));
-  }
+  if (seen >> 31 == 0) return;
+  const int32_t* wrong =
+      std::find_if(ids, ids + count, [&](int32_t id) { return id < 0 || id >= joints; });
+  arguments.fail("joint_ids", "ids in [0, " + std::to_string(joints) + ")", std::to_string(*wrong));
 }
 
 // A kernel would have to wait for the device to report one: it writes NaN instead.

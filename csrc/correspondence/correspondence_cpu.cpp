@@ -32,7 +32,9 @@ struct Xy {
 
 template <typename T>
 inline Xy<T> sum_rows(const Rows<T>& a) {
-  return {(a[0] + a[1]) + (a[2] + a[3]), (a[4] + a[5]) + (a[6] + a[7])};
+  const Rows<T> b = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
+  const Rows<T> c = b + __builtin_shufflevector(b, b, 2, 3, 0, 1, 6, 7, 4, 5);
+  return {c[0], c[4]};
 }
 
 // One person: where the points are seen, relative to their targets.
