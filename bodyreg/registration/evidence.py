@@ -28,7 +28,7 @@ class Rig:
         keypoint_ids (K+1,k), keypoint_anchors (K+1,k,4): the pelvis first, then the keypoints.
         children, bone_parents (23,): ends of the bones. left, right (L,): paired segments.
         prior_mean, prior_inverse_spread, limit_low, limit_high: (24,3) radians.
-        surface_normals (24,M,3), surface_area (24,M): sample of each segment's rest surface.
+        surface_normals (3,24,M), surface_area (24,M): sample of each segment's rest surface.
     """
 
     joints: Tensor
@@ -122,7 +122,7 @@ def make_rig(
         prior_inverse_spread=real(inverse_spread),
         limit_low=real(prior.low),
         limit_high=real(prior.high),
-        surface_normals=real(normals),
+        surface_normals=real(normals).permute(2, 0, 1).contiguous(),
         surface_area=real(area),
     )
 

@@ -205,6 +205,22 @@ def sum_points(values: Tensor) -> Tensor:
     return values.unflatten(-1, (-1, POINT_GRAIN)).sum(-1).sum(-1)
 
 
+class _Softplus(torch.autograd.Function):
+    """Made of functions whose vectorised and scalar forms agree to the last bit: torch's own
+    softplus and sigmoid do not, and then a person's bits depend on the size of the batch."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        decay = (-x.abs()).exp()
+        ctx.save_for_backward(x, decay)
+        return x.clamp_min(0) + decay.log1p()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        x, decay = ctx.saved_tensors
+        return grad * torch.where(x > 0, 1, decay) / (1 + decay)
+
+
 def softplus(x: Tensor) -> Tensor:
-    """log(1 + eˣ) by functions whose vectorised and scalar forms agree to the last bit."""
-    return x.clamp_min(0) + (-x.abs()).exp().log1p()
+    """log(1 + eˣ), without overflow."""
+    return _Softplus.apply(x)

@@ -166,7 +166,7 @@ class Objective:
         if "facing" in wanted:
             terms["facing"] = losses.facing(normal_z, seen.point_weight, config.facing_margin)
         if "visibility" in wanted:
-            surface_z = (view[:, :, None] * rig.surface_normals).sum(-1)
+            surface_z = sum(view[..., axis, None] * rig.surface_normals[axis] for axis in range(3))
             terms["visibility"] = losses.visibility(
                 normal_z, seen.point_weight, surface_z, rig.surface_area, seen.segment_weight,
                 config.visibility_sharpness,

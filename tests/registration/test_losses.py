@@ -17,7 +17,7 @@ from bodyreg.registration import RegistrationConfig, losses
 from bodyreg.registration.evidence import make_rig, pack
 from bodyreg.registration.objective import Objective, split
 from bodyreg.registration.prior import JOINTS, pose_prior
-from bodyreg.registration.rotations import SERIES_BELOW, rotation_matrices
+from bodyreg.registration.rotations import rotation_matrices
 from bodyreg.registration.schedule import TERMS, Setting
 
 CPU, F64 = torch.device("cpu"), torch.float64
@@ -112,19 +112,38 @@ def test_root_slot_is_frozen(body, people):
 
 
 def test_rotation_matrices():
-    """Reference: the matrix exponential, on both sides of the switch to the series."""
-    angle = torch.tensor([0, 1e-9, 1e-3, 0.9, 0.999, 1.001, 3, 10.0, 15.7], dtype=F64)
+    """Reference: the matrix exponential; the gradient against finite differences."""
+    angle = torch.tensor([0, 1e-9, 1e-4, 1e-2, 0.2, 1, 2, 3.1, 3.2, 7], dtype=F64)
     axis = torch.nn.functional.normalize(
         torch.randn(len(angle), 3, generator=generator(9), dtype=F64), dim=-1
     )
-    vectors = axis * (angle * SERIES_BELOW**0.5)[:, None]
-    x, y, z = vectors.unbind(-1)
-    o = torch.zeros_like(x)
-    skew = torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
+    vectors = axis * angle[:, None]
     torch.testing.assert_close(
-        rotation_matrices(vectors), torch.linalg.matrix_exp(skew), rtol=1e-11, atol=1e-11
+        rotation_matrices(vectors), torch.linalg.matrix_exp(skew(vectors)), rtol=1e-12, atol=1e-12
     )
     assert gradcheck(rotation_matrices, vectors.requires_grad_())
+
+
+def test_rotation_gradient_in_float32():
+    """Reference: float64, at angles where the naive quotients cancel; error of a few roundings."""
+    size = torch.logspace(-20, 0.5, 200, dtype=F64)[:, None]
+    vectors = size * torch.nn.functional.normalize(
+        torch.randn(200, 3, generator=generator(17), dtype=F64), dim=-1
+    )
+    upstream = torch.randn(200, 3, 3, generator=generator(18), dtype=F64)
+
+    def gradient(dtype):
+        v = vectors.to(dtype).requires_grad_()
+        return torch.autograd.grad(rotation_matrices(v), v, upstream.to(dtype))[0].double()
+
+    torch.testing.assert_close(gradient(torch.float32), gradient(F64), rtol=0, atol=5e-6)
+
+
+def skew(vectors):
+    """(..., 3) -> (..., 3, 3), the matrix of the cross product."""
+    x, y, z = vectors.unbind(-1)
+    o = torch.zeros_like(x)
+    return torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
 
 
 def test_dense_terms_written_out(body, people):
