@@ -118,8 +118,7 @@ __device__ void joint_backward(const KinematicsBackwardParams<T>& p, const Level
   const T* __restrict__ rest = p.rest_joints + b * p.rest_stride;
   const Vec3<T> own_rest = load_vec3(rest + 3 * k);
 
-  Mat34<T> grad_transform;
-  load_vector(grad_transform.m, p.grad_transforms + at * 12);
+  const Mat34<T> grad_transform = load_mat34(p.grad_transforms + at * 12);
   JointPoseGrad<T> grad = {{}, load_vec3(p.grad_positions + at * 3)};
   Vec3<T> grad_rest = {};
   T grad_scale = joint_transform_backward(load_pose(pose + kPosePitch * k), scale[k], own_rest,
@@ -191,7 +190,6 @@ void kinematics_forward_cuda(const KinematicsParams<T>& p, cudaStream_t stream) 
 
 template <typename T>
 void kinematics_backward_cuda(const KinematicsBackwardParams<T>& p, cudaStream_t stream) {
-  check_aligned(p.grad_transforms, "grad_transforms");
   launch(kinematics_backward_kernel<T>, p, p.tree.joints * (kPosePitch + kHandedPitch) * sizeof(T),
          stream);
 }
