@@ -36,9 +36,7 @@ def threads_sanitized() -> Path:
 
 
 def run(program: Path, kernel: str, seed: int = 0) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [program, kernel, str(seed)], capture_output=True, text=True, timeout=120
-    )
+    return subprocess.run([program, kernel, str(seed)], capture_output=True, text=True, timeout=120)
 
 
 def numbers(done: subprocess.CompletedProcess) -> list[float]:

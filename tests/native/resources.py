@@ -1,0 +1,107 @@
+"""What every kernel takes of a multiprocessor, as ptxas reports it.
+
+``python -m tests.native.resources`` rewrites budget.json with what it measures.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.native.build import CSRC, cuda_sources
+
+ARCHS = (80, 90)
+BUDGET = Path(__file__).with_name("budget.json")
+FLAGS = "-std=c++17 -O3 -lineinfo -Werror all-warnings -Xcompiler -Wall,-Wextra".split()
+
+_KERNEL = re.compile(r"Compiling entry function '(\S+)'")
+_STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+_REGISTERS = re.compile(r"Used (\d+) registers")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Per thread: registers; bytes of local memory, and of it what spilled registers move."""
+
+    registers: int
+    stack: int
+    spill_stores: int
+    spill_loads: int
+
+
+def nvcc() -> str | None:
+    """The compiler, or None where there is none."""
+    return shutil.which("nvcc")
+
+
+def compile_report(source: Path, arch: int) -> dict[str, Resources]:
+    """Compiles one file for one arch; returns what each of its kernels takes.
+
+    Raises:
+        RuntimeError: the compiler failed or warned; the message is its output.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [nvcc(), *FLAGS, "-gencode", f"arch=compute_{arch},code=sm_{arch}"]
+        command += ["-Xptxas", "-v", "-c", str(source), "-o", f"{folder}/out.o"]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    return parse_report(done.stdout + done.stderr)
+
+
+def parse_report(report: str) -> dict[str, Resources]:
+    """ptxas -v's lines, by kernel."""
+    demangled = subprocess.run(["c++filt"], input=report, capture_output=True, text=True).stdout
+    kernels = {}
+    name, stack = "", (0, 0, 0)
+    for mangled, line in zip(report.splitlines(), demangled.splitlines(), strict=True):
+        if _KERNEL.search(mangled):
+            name = re.search(r"(\w+(<[^>]*>)?)\(bodyreg", line).group(1)
+        elif found := _STACK.search(line):
+            stack = tuple(map(int, found.groups()))
+        elif found := _REGISTERS.search(line):
+            kernels[name] = Resources(int(found.group(1)), *stack)
+    return kernels
+
+
+def measure() -> dict[str, dict[str, Resources]]:
+    """Every kernel for every arch: {"sm_90": {kernel: resources}}."""
+    jobs = [(source, arch) for arch in ARCHS for source in cuda_sources()]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        reports = list(pool.map(lambda job: compile_report(*job), jobs))
+    measured: dict[str, dict[str, Resources]] = {f"sm_{arch}": {} for arch in ARCHS}
+    for (_, arch), report in zip(jobs, reports, strict=True):
+        measured[f"sm_{arch}"].update(report)
+    return measured
+
+
+def budget() -> dict[str, dict[str, Resources]]:
+    """The stored budget, in the form of `measure`."""
+    stored = json.loads(BUDGET.read_text())
+    return {
+        arch: {name: Resources(**numbers) for name, numbers in kernels.items()}
+        for arch, kernels in stored.items()
+    }
+
+
+def _write() -> None:
+    # Registers are handed out by eights, so a budget between two multiples would say nothing more.
+    stored = {
+        arch: {
+            name: {**asdict(taken), "registers": -(-taken.registers // 8) * 8}
+            for name, taken in sorted(kernels.items())
+        }
+        for arch, kernels in measure().items()
+    }
+    BUDGET.write_text(json.dumps(stored, indent=2) + "\n")
+    print(f"{CSRC}: {sum(map(len, stored.values()))} kernels, written to {BUDGET}")
+
+
+if __name__ == "__main__":
+    _write()

@@ -1,0 +1,52 @@
+"""Rung 5: every kernel file compiles for every arch without a warning, within its budget.
+
+Reference: budget.json, written by ``python -m tests.native.resources`` when a kernel is changed on
+purpose.
+"""
+
+import pytest
+
+from tests.native import resources
+from tests.native.resources import Resources
+
+pytestmark = pytest.mark.rung5
+
+REPORT = """\
+ptxas info    : 0 bytes gmem
+ptxas info    : Compiling entry function '_ZN7bodyreg1kIfEEvNS_6ParamsIT_EE' for 'sm_90'
+ptxas info    : Function properties for _ZN7bodyreg1kIfEEvNS_6ParamsIT_EE
+    16 bytes stack frame, 8 bytes spill stores, 12 bytes spill loads
+ptxas info    : Used 40 registers, used 1 barriers, 16 bytes cumulative stack size
+"""
+
+
+def test_report_is_read():
+    assert resources.parse_report(REPORT) == {"k<float>": Resources(40, 16, 8, 12)}
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, dict[str, Resources]]:
+    if resources.nvcc() is None:
+        pytest.skip("nvcc is not on PATH: kernels cannot be compiled here")
+    return resources.measure()  # fails on a warning
+
+
+@pytest.mark.parametrize("arch", [f"sm_{arch}" for arch in resources.ARCHS])
+def test_kernels_stay_within_their_budget(measured, arch):
+    budget = resources.budget()[arch]
+    assert measured[arch].keys() == budget.keys(), "kernels came or went: rewrite budget.json"
+    for name, taken in measured[arch].items():
+        allowed = budget[name]
+        assert taken.registers <= allowed.registers, name
+        assert taken.stack <= allowed.stack, name
+        assert taken.spill_stores <= allowed.spill_stores, name
+        assert taken.spill_loads <= allowed.spill_loads, name
+
+
+@pytest.mark.parametrize("arch", [f"sm_{arch}" for arch in resources.ARCHS])
+def test_nothing_spills(measured, arch):
+    assert {
+        k
+        for k, r in measured[arch].items()
+        if (r.stack, r.spill_stores, r.spill_loads) != (0, 0, 0)
+    } == set()
