@@ -27,7 +27,7 @@ from scipy import sparse
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from body_maker import charting, landmarks, outer_skin, shapes, thinning, tpose  # noqa: E402
+from body_maker import charting, landmarks, outer_skin, relaxing, shapes, thinning, tpose  # noqa: E402
 from body_maker.makehuman import BaseMesh, person, read_base_mesh  # noqa: E402
 from bodyreg.body.body import DEFAULT_BODY, Body  # noqa: E402
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS  # noqa: E402
@@ -66,44 +66,50 @@ def make_skin(base: BaseMesh, vertices: np.ndarray) -> Skin:
     polygons = outer_skin.closed_skin(base, vertices, JOINT_NAMES.index("head"))
     centres = outer_skin.with_centres(base, polygons)
     quads, smooth = outer_skin.subdivide(polygons, centres.shape[0])
-    mix = (smooth @ centres).tocsr()
-    fine = mix @ vertices[: base.body_count]
-    weights = _unit_rows(mix @ base.weights)
+    fine_mix = (smooth @ centres).tocsr()
+    fine = fine_mix @ vertices[: base.body_count]
+    fine_left = thinning.triangulate_left(fine, quads)
     relative = np.array([_finer(name) for name in JOINT_NAMES])
-    left = thinning.triangulate_left(fine, quads)
     middle = np.abs(fine[:, 0]) < 1e-9
     half, kept = thinning.thin(
-        fine, left, middle, EDGE_LENGTH * (weights @ relative), VERTEX_COUNT
+        fine,
+        fine_left,
+        middle,
+        EDGE_LENGTH * (_unit_rows(fine_mix @ base.weights) @ relative),
+        VERTEX_COUNT,
     )
-    return _join_halves(mix[kept], np.searchsorted(kept, half), middle[kept], weights[kept], base)
+    half, middle = np.searchsorted(kept, half), middle[kept]
+    faces, mirror = _join_halves(half, middle)
+    side = np.flatnonzero(~middle)
+    start = np.concatenate([fine[kept], fine[kept][side] * [-1, 1, 1]])
+    permutation = sparse.csr_matrix(
+        (np.ones(base.body_count), (np.arange(base.body_count), base.mirror[: base.body_count]))
+    )
+    fine_mix = sparse.vstack([fine_mix, fine_mix @ permutation]).tocsr()
+    fine_faces = np.concatenate([fine_left, fine_left[:, ::-1] + len(fine)])
+    fine = np.concatenate([fine, fine * [-1, 1, 1]])
+    mix = relaxing.relax(faces, start, fine, fine_faces) @ fine_mix
+    # The left half decides; what lies in the middle is the mean of itself and its mirror image.
+    left = mix[: len(kept)]
+    own = sparse.diags(np.where(middle, 0.5, 1.0))
+    other = sparse.diags(np.where(middle, 0.5, 0.0))
+    left = (own @ left + other @ left @ permutation).tocsr()
+    mix = sparse.vstack([left, (left @ permutation)[side]]).tocsr()
+    weights = _strongest(_unit_rows(left @ base.weights))
+    weights = np.concatenate([weights, weights[side][:, list(MIRROR_JOINTS)]])
+    return Skin(mix, faces, mirror, weights)
 
 
 def _finer(joint: str) -> float:
     return FINER.get(joint.removeprefix("left_").removeprefix("right_"), 1.0)
 
 
-def _join_halves(
-    mix: sparse.csr_matrix, half: np.ndarray, middle: np.ndarray, weights: np.ndarray, base: BaseMesh
-) -> Skin:
-    """Add the right half to a left one; what lies in the middle is made symmetric."""
-    permutation = sparse.csr_matrix(
-        (np.ones(base.body_count), (np.arange(base.body_count), base.mirror[: base.body_count]))
-    )
-    count, side = len(middle), np.flatnonzero(~middle)
-    mirror = np.arange(count)
-    mirror[side] = count + np.arange(len(side))
-    other_mix = mix @ permutation
-    other_weights = weights[:, list(MIRROR_JOINTS)]
-    centred = sparse.diags(np.where(middle, 0.5, 1.0)) @ mix
-    centred = (centred + sparse.diags(np.where(middle, 0.5, 0.0)) @ other_mix).tocsr()
-    weights = np.where(middle[:, None], (weights + other_weights) / 2, weights)
-    weights = _strongest(weights)
-    return Skin(
-        sparse.vstack([centred, other_mix[side]]).tocsr(),
-        np.concatenate([half, mirror[half][:, ::-1]]),
-        np.concatenate([mirror, side]),
-        np.concatenate([weights, weights[side][:, list(MIRROR_JOINTS)]]),
-    )
+def _join_halves(half: np.ndarray, middle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Faces and mirror table of a left half (F, 3) with its mirror image appended."""
+    side = np.flatnonzero(~middle)
+    mirror = np.arange(len(middle))
+    mirror[side] = len(middle) + np.arange(len(side))
+    return np.concatenate([half, mirror[half][:, ::-1]]), np.concatenate([mirror, side])
 
 
 def _strongest(weights: np.ndarray) -> np.ndarray:

@@ -125,9 +125,7 @@ class _Pieces:
         self.part.append(np.full(len(local), part))
 
     def joined(self) -> Charts:
-        uv, vertex, faces, part = map(
-            np.concatenate, (self.uv, self.vertex, self.faces, self.part)
-        )
+        uv, vertex, faces, part = map(np.concatenate, (self.uv, self.vertex, self.faces, self.part))
         return Charts("makehuman-24", uv.astype(np.float32), vertex, faces, part)
 
 

@@ -109,7 +109,9 @@ def rim(faces: np.ndarray) -> np.ndarray:
     return np.array(loop)
 
 
-def flatten(vertices: np.ndarray, faces: np.ndarray, across: np.ndarray, along: np.ndarray) -> np.ndarray:
+def flatten(
+    vertices: np.ndarray, faces: np.ndarray, across: np.ndarray, along: np.ndarray
+) -> np.ndarray:
     """Flatten a disc into the unit square.
 
     Args:

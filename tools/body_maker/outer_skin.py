@@ -39,9 +39,7 @@ def closed_skin(base: BaseMesh, vertices: np.ndarray, head: int) -> list[np.ndar
     polygons = list(quads)
     for number, loop in enumerate(_boundary_loops(quads)):
         centre = base.body_count + number
-        polygons += [
-            np.array([a, b, centre]) for a, b in zip(loop, np.roll(loop, -1), strict=True)
-        ]
+        polygons += [np.array([a, b, centre]) for a, b in zip(loop, np.roll(loop, -1), strict=True)]
     return polygons
 
 
@@ -93,9 +91,7 @@ def _mirror_quads(base: BaseMesh) -> np.ndarray:
 
 
 def _turn(yaw: float, pitch: float) -> np.ndarray:
-    about_y = np.array(
-        [[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]
-    )
+    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     about_x = np.array(
         [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
     )
@@ -148,16 +144,16 @@ def subdivide(
          zip(size, np.cumsum(size) - size, strict=True)]
     )  # fmt: skip
     face = np.repeat(np.arange(len(polygons)), size)
-    ends, edge = np.unique(np.sort(np.stack([corner, following], 1), 1), axis=0, return_inverse=True)
+    ends, edge = np.unique(
+        np.sort(np.stack([corner, following], 1), 1), axis=0, return_inverse=True
+    )
 
     def matrix(rows, columns, values, shape):
         return sparse.csr_matrix((np.broadcast_to(values, rows.shape), (rows, columns)), shape)
 
     faces, edges = len(polygons), len(ends)
     face_points = matrix(face, corner, 1 / size[face], (faces, vertex_count))
-    middles = matrix(
-        np.repeat(np.arange(edges), 2), ends.reshape(-1), 0.5, (edges, vertex_count)
-    )
+    middles = matrix(np.repeat(np.arange(edges), 2), ends.reshape(-1), 0.5, (edges, vertex_count))
     faces_of_edge = matrix(edge, face, 0.5, (edges, faces))
     edge_points = (middles + faces_of_edge @ face_points) / 2
     valence = np.maximum(np.bincount(corner, minlength=vertex_count), 1)

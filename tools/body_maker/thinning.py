@@ -18,8 +18,9 @@ SURFACE_TOLERANCE = 0.003
 MAX_LENGTH, MAX_VALENCE = 1.75, 9
 # Least shape of a triangle a collapse may make (equilateral is 1), unless it was worse before.
 MIN_QUALITY = 0.35
-# Cosine of the most a triangle may turn in one collapse.
-MIN_TURN = 0.5
+# Cosine of the most a triangle may turn in one collapse, and the length of an edge, in wanted
+# lengths, below which it may turn freely: creases like the lips' are finer than the mesh can show.
+MIN_TURN, CREASE = 0.5, 0.4
 
 
 def triangulate_left(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
@@ -96,9 +97,7 @@ class _Half:
         self.quadric = self.quadric.tolist()
 
     def edges(self):
-        return sorted(
-            {tuple(sorted((f[i], f[i - 1]))) for f in self.faces for i in range(3)}
-        )
+        return sorted({tuple(sorted((f[i], f[i - 1]))) for f in self.faces for i in range(3)})
 
     def neighbours(self, v):
         return {w for f in self.around[v] for w in self.faces[f]} - {v}
@@ -139,11 +138,13 @@ class _Half:
             return False
         if any(self.relative_length(kept, w) > MAX_LENGTH for w in ring - other - {kept}):
             return False
+        min_turn = MIN_TURN if self.relative_length(gone, kept) > CREASE else -1.0
         for number in self.around[gone] - shared:
             face = self.faces[number]
             moved = tuple(kept if v == gone else v for v in face)
             before, after = self.normal(face), self.normal(moved)
-            if _dot(before, after) < MIN_TURN * math.sqrt(_dot(before, before) * _dot(after, after)):
+            size = math.sqrt(_dot(before, before) * _dot(after, after))
+            if _dot(before, after) < min_turn * size:
                 return False
             if self.quality(moved) < min(MIN_QUALITY, self.quality(face)):
                 return False

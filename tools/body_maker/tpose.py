@@ -13,7 +13,10 @@ UP = np.array([0.0, 1.0, 0.0])
 
 
 def bake(
-    vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray, across_hand: dict[str, np.ndarray]
+    vertices: np.ndarray,
+    joints: np.ndarray,
+    weights: np.ndarray,
+    across_hand: dict[str, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move a body into the T-pose, its pelvis at the origin.
 
