@@ -67,8 +67,9 @@ constexpr int64_t kLbsPointsPerBlock = 1024;
 inline int64_t lbs_people_blocks(int64_t people) {
   return (people + kLbsPeoplePerBlock - 1) / kLbsPeoplePerBlock;
 }
+// At least one, so that the sums of no points are written too.
 inline int64_t lbs_point_blocks(int64_t points) {
-  return (points + kLbsPointsPerBlock - 1) / kLbsPointsPerBlock;
+  return points == 0 ? 1 : (points + kLbsPointsPerBlock - 1) / kLbsPointsPerBlock;
 }
 inline int64_t lbs_blocks(int64_t people, int64_t points) {
   return lbs_people_blocks(people) * lbs_point_blocks(points);

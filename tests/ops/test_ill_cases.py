@@ -1,0 +1,147 @@
+"""Inputs at the edge: results stay finite and mean what they should.
+
+Reference: closed forms, named in each test.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from bodyreg import ops, reference
+from tests.ops import cases
+
+
+def gram_schmidt_with_gradient(
+    matrix: torch.Tensor, six: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    leaf = matrix.clone().requires_grad_()
+    rotation = ops.gram_schmidt(leaf, six)
+    weights = torch.arange(1.0, 10.0, dtype=matrix.dtype).reshape(3, 3).to(matrix.device)
+    (gradient,) = torch.autograd.grad((rotation * weights).sum(), leaf)
+    return rotation.detach().cpu(), gradient.cpu()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("six", [False, True])
+def test_degenerate_columns_give_no_nan(backend, six, dtype):
+    # Reference: the guard. A column without a direction of its own comes out shorter than one.
+    eye = torch.eye(3, dtype=dtype)
+    zero_first, zero_all, parallel, tiny = eye.clone(), 0 * eye, eye.clone(), 1e-12 * eye
+    zero_first[:, 0] = 0
+    parallel[:, 1] = parallel[:, 0]
+    matrix = torch.stack([zero_first, zero_all, parallel, tiny]).to(backend.device)
+    rotation, gradient = gram_schmidt_with_gradient(matrix, six)
+    assert rotation.isfinite().all()
+    assert gradient.isfinite().all()
+    assert (rotation[0, :, 0] == 0).all()
+    assert (rotation[1] == 0).all()
+    assert (rotation[2, :, 1] == 0).all()
+    expected = reference.gram_schmidt(matrix.cpu().double(), six)
+    torch.testing.assert_close(rotation.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_reflections_keep_their_sign_unless_six(backend):
+    # Reference: det of the nine-number form is the sign of det of the matrix; of six, it is 1.
+    matrix = cases.Draw(2).rotations(8).float()
+    matrix[:, :, 2] *= -1
+    matrix = matrix.to(backend.device)
+    nine = torch.linalg.det(ops.gram_schmidt(matrix))
+    six = torch.linalg.det(ops.gram_schmidt(matrix, six=True))
+    torch.testing.assert_close(nine, -torch.ones_like(nine))
+    torch.testing.assert_close(six, torch.ones_like(six))
+
+
+def test_six_ignores_the_third_column(backend):
+    # Reference: its own definition.
+    matrix = cases.Draw(4).normal(5, 3, 3).to(backend.device)
+    changed = matrix.clone()
+    changed[:, :, 2] = math.nan
+    rotation, gradient = gram_schmidt_with_gradient(matrix, True)
+    same, same_gradient = gram_schmidt_with_gradient(changed, True)
+    assert torch.equal(rotation, same)
+    assert torch.equal(gradient, same_gradient)
+    assert (gradient[:, :, 2] == 0).all()
+
+
+def test_the_rest_pose(backend):
+    # Reference: nothing moves, so transforms are the identity and positions the rest joints.
+    rest = cases.Draw(5).normal(24, 3).float().to(backend.device)
+    eye = torch.eye(3, device=backend.device).repeat(2, 24, 1, 1)
+    ones = torch.ones(2, 24, device=backend.device)
+    transforms, positions = ops.kinematics(eye, ones, rest, cases.SMPL_PARENTS)
+    torch.testing.assert_close(transforms[..., :3], eye, rtol=0, atol=0)
+    assert transforms[..., 3].abs().max() < 1e-6
+    torch.testing.assert_close(positions, rest.expand(2, 24, 3), rtol=0, atol=1e-6)
+
+
+def test_a_scale_of_zero(backend):
+    # Reference: a segment of scale 0 shrinks to its joint, and its children's joints onto it.
+    case = cases.kinematics_case(2)
+    case.arguments[1][:, 1] = 0
+    case = case.to(torch.float64, backend.device)
+    transforms, positions = case.call(ops)
+    assert (transforms[:, 1, :, :3] == 0).all()
+    torch.testing.assert_close(positions[:, 4], positions[:, 1])
+    assert all(x.isfinite().all() for x in case.results(ops))
+
+
+def test_padding_adds_nothing(backend):
+    # Reference: the same points without their padding. Exactly, not to a tolerance.
+    for shared in ("both", "none"):
+        case = cases.lbs_case(3, 40, influences=2, shared=shared).to(torch.float32, backend.device)
+        transforms, ids, anchors = case.arguments
+        padded_ids = torch.cat([ids, torch.zeros_like(ids)], -1)
+        padded_anchors = torch.cat([anchors, torch.zeros_like(anchors)], -2)
+        padded = ops.lbs(transforms, padded_ids, padded_anchors)
+        assert torch.equal(padded, ops.lbs(transforms, ids, anchors))
+
+
+@pytest.mark.parametrize("points", [0, 5])
+def test_no_evidence_is_no_loss(backend, points):
+    # Reference: an empty sum.
+    case = cases.correspondence_case(3, points).to(torch.float32, backend.device)
+    case = case.with_argument(7, torch.zeros_like(case.arguments[7]))
+    assert all((x == 0).all() for x in case.results(ops))
+
+
+def test_far_outliers_saturate(backend):
+    # Reference: ρ(q) -> width² as q -> ∞, and its slope -> 0.
+    case = cases.correspondence_case(3, 1, width=0.5)
+    case = case.with_argument(6, torch.full_like(case.arguments[6], 1e7))
+    case = case.with_argument(7, torch.ones_like(case.arguments[7]))
+    loss, *gradients = case.to(torch.float32, backend.device).results(ops)
+    torch.testing.assert_close(loss.cpu(), torch.full((3,), 0.25))
+    assert all(gradient.abs().max() < 1e-6 for gradient in gradients)
+
+
+@pytest.mark.rung2
+def test_joint_ids_out_of_range_are_an_error_on_the_cpu():
+    for wrong in (-1, 24, -(2**31), 2**31 - 1):
+        case = cases.lbs_case(2, 40).to(torch.float32)
+        case.arguments[1][7, 2] = wrong
+        with pytest.raises(RuntimeError, match=rf"lbs: joint_ids: expected .*24\), got {wrong}$"):
+            case.call(ops)
+        case = cases.correspondence_case(2, 40).to(torch.float32)
+        case.arguments[4][1, 7, 2] = wrong
+        with pytest.raises(RuntimeError, match=rf"correspondence: joint_ids: .* got {wrong}$"):
+            case.call(ops)
+
+
+@pytest.mark.parametrize("name", ["emulated", "cuda"])
+def test_joint_ids_out_of_range_are_nan_on_a_device(name):
+    from tests.ops.backends import CUDA, EMULATED
+
+    backend = EMULATED if name == "emulated" else CUDA
+    with backend.active():
+        for wrong in (-1, 24, -(2**31), 2**31 - 1):
+            case = cases.lbs_case(2, 40).to(torch.float32, backend.device)
+            clean = ops.lbs(*case.arguments)
+            case.arguments[1][7, 2] = wrong
+            case.arguments[2][7, 2] = 1.0  # not padding
+            points = ops.lbs(*case.arguments)
+            assert points[:, 7].isnan().all()
+            others = [i for i in range(40) if i != 7]
+            assert torch.equal(points[:, others], clean[:, others])
