@@ -48,14 +48,19 @@ def test_equal_arrays_give_equal_bytes(tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+def fail_while_writing(path):
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+
+
 def test_atomic_path_leaves_the_old_file_when_the_writer_fails(tmp_path):
     target = tmp_path / "new" / "file.txt"
     with atomic_path(target) as temporary:
         temporary.write_text("old")
-        assert temporary.suffix == ".txt" and temporary.parent == target.parent
-    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+        assert (temporary.suffix, temporary.parent) == (".txt", target.parent)
+    with pytest.raises(RuntimeError):
+        fail_while_writing(target)
     assert target.read_text() == "old"
     assert list(target.parent.iterdir()) == [target]
 
@@ -132,5 +137,5 @@ def test_shapes_that_do_not_match_the_bytes(tmp_path, shape):
 def test_other_zip_files(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(UserError, match="readme.txt"):
+    with pytest.raises(UserError, match="readme"):
         load_npz(tmp_path / "a.npz", kind="test")

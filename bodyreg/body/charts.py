@@ -68,7 +68,7 @@ class Charts:
         return vertex.astype(np.int32), barycentric.astype(np.float32)
 
     def table(self, part: int) -> np.ndarray:
-        """(256, 256) int32: the nearest vertex of the part, indexed by [round 255 v, round 255 u]."""
+        """(256, 256) int32: the part's nearest vertex, indexed by [round 255 v, round 255 u]."""
         if part not in self._tables:
             steps = np.arange(TABLE_SIDE) / (TABLE_SIDE - 1)
             v, u = np.meshgrid(steps, steps, indexing="ij")

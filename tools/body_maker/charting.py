@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from body_maker.islands import flatten, make_discs
 from bodyreg.body.charts import Charts
 from bodyreg.body.joints import JOINT_NAMES
 from bodyreg.body.surface import vertex_normals
-from body_maker.islands import flatten, make_discs
 
 X, Y, Z = np.eye(3)
 # Space left empty between two islands of one chart.

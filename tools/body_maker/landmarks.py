@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.body.landmarks import LANDMARK_NAMES, Landmark
 from body_maker.makehuman import BaseMesh
+from body_maker.skin import Skin
+from bodyreg.body.landmarks import LANDMARK_NAMES, Landmark
 
 # Of a foot, what is lower than this (metres above the ground) is heel and toes.
 SOLE_HEIGHT = 0.05
+# From the middle of the eyeball to the opening of the lids, metres.
+EYE_TO_SKIN = np.array([0, 0, 0.015])
 
 
-def find(base: BaseMesh, person: np.ndarray, skin, vertices: np.ndarray) -> dict[str, Landmark]:
+def find(
+    base: BaseMesh, person: np.ndarray, skin: Skin, vertices: np.ndarray
+) -> dict[str, Landmark]:
     """Landmarks as mixes of a triangle's vertices, the right ones mirrored from the left.
 
     Args:
@@ -29,7 +34,7 @@ def find(base: BaseMesh, person: np.ndarray, skin, vertices: np.ndarray) -> dict
     nose = np.flatnonzero(head & (np.abs(posed[:, 0]) < 1e-6))
     points = {
         "nose": posed[nose[posed[nose, 2].argmax()]],
-        "left_eye": eye + [0, 0, 0.015],
+        "left_eye": eye + EYE_TO_SKIN,
         "left_ear": posed[ear].mean(0),
         "head_top": posed[posed[:, 1].argmax()] * [0, 1, 1],
         "left_heel": posed[foot[vertices[foot, 2].argmin()]],

@@ -12,10 +12,12 @@ import importlib.util
 import itertools
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+from bodyreg.body.joints import mirror_name
 
 DECIMETRE = 0.1
 RACES = ("african", "asian", "caucasian")
@@ -77,9 +79,9 @@ class BaseMesh:
         quads: (Q, 4) faces of the group `body`.
         helpers: Name -> (Q', 4) faces of the other groups.
         mirror: (19158,) vertex on the other side.
-        weights: (13380, 24) dense skinning weights of the body.
+        weights: (13380, 24) dense skinning weights of the body, made symmetric.
         joint_vertices: For each joint, the helper vertices whose mean is the joint.
-        cubes: Ranges of vertices of MakeHuman's named groups, the cubes that mark points among them.
+        cubes: Ranges of vertices of MakeHuman's named groups; some mark points, as cubes.
     """
 
     vertices: np.ndarray
@@ -137,6 +139,10 @@ def read_base_mesh(joint_names: tuple[str, ...]) -> BaseMesh:
             np.add.at(weights[:, joint], pairs[:, 0].astype(np.int64), pairs[:, 1])
     table = np.empty(len(vertices), np.int64)
     table[mirror[:, 0]] = mirror[:, 1]
+    other_side = weights[table[: len(weights)]][
+        :, [joint_names.index(mirror_name(n)) for n in joint_names]
+    ]
+    weights = (weights + other_side) / 2
     return BaseMesh(vertices, quads, groups, table, weights, joint_vertices, cubes)
 
 
@@ -196,7 +202,7 @@ def _target(name: str, amount: float) -> np.ndarray | float:
     return amount * _read_target(name) if amount else 0.0
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read_target(name: str) -> np.ndarray:
     path = data_folder() / "targets" / f"{name}.target.gz"
     offsets = np.zeros((19158, 3))

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from bodyreg.body.painter import paint_faces, visible_faces
 from body_maker.makehuman import BaseMesh
+from bodyreg.body.painter import paint_faces, visible_faces
 
 # Helpers that stand in front of cavities: what only they hide from view is inside.
 OCCLUDERS = (

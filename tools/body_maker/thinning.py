@@ -162,7 +162,9 @@ class _Half:
             self.faces[number] = tuple(kept if v == gone else v for v in face)
             for v in self.faces[number]:
                 self.around[v].add(number)
-        self.quadric[kept] = [p + q for p, q in zip(self.quadric[kept], self.quadric[gone])]
+        self.quadric[kept] = [
+            p + q for p, q in zip(self.quadric[kept], self.quadric[gone], strict=True)
+        ]
         self.version[gone] += 1
         changed = {kept, *self.neighbours(kept)}
         for v in changed:
@@ -194,11 +196,11 @@ class _Half:
                 if any(_dot(n, m) < 0.9 * math.sqrt(_dot(n, n) * _dot(m, m))
                        for n in normals[:2] for m in normals[2:]):  # fmt: skip
                     continue
-                for number, face in zip(pair, new):
+                for number, face in zip(pair, new, strict=True):
                     for v in self.faces[number]:
                         self.around[v].discard(number)
                     self.faces[number] = face
-                for number, face in zip(pair, new):
+                for number, face in zip(pair, new, strict=True):
                     for v in face:
                         self.around[v].add(number)
                 flips += 1

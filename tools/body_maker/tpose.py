@@ -74,7 +74,7 @@ def _rotations(joints: np.ndarray, across_hand: dict[str, np.ndarray]) -> np.nda
 
 
 def _frame(direction: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Orthonormal axes as columns: `direction`, what is left of `other`, and their cross product."""
+    """Orthonormal columns: `direction`, the rest of `other`, and their cross product."""
     first = direction / np.linalg.norm(direction)
     second = other - (other @ first) * first
     second /= np.linalg.norm(second)
