@@ -23,9 +23,9 @@ CXX = os.environ.get("CXX", "g++")
 
 # As setup.py compiles, with the emulator behind simt.h. nvcc knows `#pragma unroll`, g++ does not.
 FLAGS = (
-    "-std=c++17 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-unknown-pragmas".split()
-    + ["-DBODYREG_EMULATED"]
-)
+    "-std=c++17 -g -fPIC -fvisibility=hidden -DBODYREG_EMULATED "
+    "-Wall -Wextra -Werror -Wno-unknown-pragmas"
+).split()
 ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 THREAD = ["-fsanitize=thread"]
 

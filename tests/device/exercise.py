@@ -1,0 +1,21 @@
+"""Runs every kernel once on the first GPU; compute-sanitizer watches it do so."""
+
+from __future__ import annotations
+
+import torch
+
+from bodyreg import ops
+from tests.ops.cases import FORMS
+
+
+def main() -> None:
+    """Every op, forward and backward, both dtypes, odd sizes."""
+    for form in FORMS.values():
+        for dtype in (torch.float32, torch.float64):
+            for people, points in ((1, 1), (33, 257)):
+                form(people, points).to(dtype, "cuda").results(ops)
+    torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()
