@@ -111,7 +111,8 @@ def test_vmap_over_everything(backend: Backend, form):
     in_dims = tuple(0 if isinstance(a, torch.Tensor) else None for a in stacked)
     outputs = torch.vmap(getattr(ops, each[0].op), in_dims)(*stacked)
     for i, expected in enumerate(zip(*(case.call(ops) for case in each), strict=True)):
-        assert torch.equal(cases.as_tuple(outputs)[i], torch.stack(expected))
+        ours = cases.as_tuple(outputs)[i]
+        torch.testing.assert_close(ours, torch.stack(expected), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -132,18 +133,35 @@ def test_vmap_over_one_argument_at_a_time(backend: Backend, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_vmap_of_a_gradient(backend: Backend, form):
+def test_gradient_through_vmap(backend: Backend, form):
+    # Reference: the sum of the losses, one by one. (torch.func.grad knows no registered op.)
     each = [make(form, seed).to(torch.float64, backend.device) for seed in range(3)]
     for i in each[0].differentiable:
 
         def loss(argument, i=i):
-            outputs = each[0].with_argument(i, argument).call(ops)
-            return sum(x.square().sum() for x in outputs)
+            return sum(x.square().sum() for x in each[0].with_argument(i, argument).call(ops))
 
-        stacked = torch.stack([case.arguments[i] for case in each])
-        ours = torch.vmap(torch.func.grad(loss))(stacked)
-        expected = torch.stack([torch.func.grad(loss)(x) for x in stacked])
+        leaf = torch.stack([case.arguments[i] for case in each]).requires_grad_()
+        (ours,) = torch.autograd.grad(torch.vmap(loss)(leaf).sum(), leaf)
+        (expected,) = torch.autograd.grad(sum(loss(x) for x in leaf), leaf)
         torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_many_cotangents_at_once(backend: Backend, form):
+    # The backward ops under vmap. Reference: one cotangent after the other.
+    case = with_leaves(make(form, 0).to(torch.float64, backend.device))
+    leaves = [case.arguments[i] for i in case.differentiable]
+    outputs = case.call(ops)
+    draw = cases.Draw(1)
+    cotangents = [draw.normal(3, *x.shape).to(x) for x in outputs]
+    together = torch.autograd.grad(
+        outputs, leaves, cotangents, is_grads_batched=True, retain_graph=True
+    )
+    for k in range(3):
+        alone = torch.autograd.grad(outputs, leaves, [c[k] for c in cotangents], retain_graph=True)
+        for ours, expected in zip(together, alone, strict=True):
+            torch.testing.assert_close(ours[k], expected, rtol=1e-10, atol=1e-10)
 
 
 def make(form: str, seed: int) -> Case:
