@@ -13,13 +13,13 @@ from scipy.spatial.transform import Rotation
 
 from bodyreg import ops
 from bodyreg.body import Body
-from bodyreg.synthetic.poses import sample_pose
+from bodyreg.synthetic.poses import UPRIGHT, sample_pose
 
 # Standard deviation of a segment's scale about 1. A left and a right segment are alike.
 SEGMENT_SCALE_SD = 0.06
-# Shape coefficients run from -1 to 1 between the extremes a modeller may choose. Everyday variety is
-# narrower: these standard deviations give adults a stature of 1.70 m with sd 0.09, and limbs that
-# differ by a few per cent. Other directions vary by OTHER_SHAPE_SD.
+# Shape coefficients run from -1 to 1 between the extremes a modeller may choose. Everyday variety
+# is narrower: these standard deviations give men a stature of 1.77 m and women one of 1.63 m, each
+# with sd 0.08, and limbs that differ by a few per cent. Others vary by OTHER_SHAPE_SD.
 SHAPE_SD = {
     "height": 0.3,
     "hips": 0.25,
@@ -35,6 +35,23 @@ AGES = {"child": (0.12, 0.2, 0.9), "old": (0.2, 0.2, 1.0)}
 FRONT_YAW = 60.0
 # Standard deviations of the camera's pitch and roll, degrees.
 PITCH_SD, ROLL_SD = 7.0, 4.0
+
+# Share of a body's mass between two joints (Dempster, "Space requirements of the seated operator",
+# 1955); of a limb, each side's.
+MASSES = {
+    ("pelvis", "spine1"): 0.14,
+    ("spine1", "spine3"): 0.14,
+    ("spine3", "neck"): 0.22,
+    ("neck", "head"): 0.08,
+    ("hip", "knee"): 0.10,
+    ("knee", "ankle"): 0.046,
+    ("ankle", "foot"): 0.014,
+    ("shoulder", "elbow"): 0.028,
+    ("elbow", "wrist"): 0.016,
+    ("wrist", "hand"): 0.006,
+}
+# A foot this much higher than the other, in metres, carries a third of what the other does.
+LIFTED = 0.1
 
 
 @dataclass(eq=False)
@@ -64,11 +81,14 @@ def sample_person(body: Body, keypoint_names: tuple[str, ...], seed: int, index:
     pose, activity = sample_pose(random)
     segment_scale = 1 + SEGMENT_SCALE_SD * random.normal(size=len(body.parents))
     segment_scale = segment_scale[np.minimum(np.arange(len(body.parents)), body.mirror_joints)]
-    rotation = _view(random, full_circle=index % 2 == 0)
+    view = _view(random, full_circle=index % 2 == 0)
     shape = sample_shape(random, body.shape_names)
 
     shaped = body.with_shape(shape) if body.shape_directions is not None else body
     transforms, joints = shaped.pose(_batch(pose), _batch(segment_scale))
+    rotation = view
+    if activity not in UPRIGHT:
+        rotation = view @ balance(joints[0].numpy(), body.joint_names)
 
     def in_view(points: torch.Tensor) -> np.ndarray:
         moved = points[0].double().numpy() - joints[0, 0].double().numpy()
@@ -88,6 +108,25 @@ def sample_person(body: Body, keypoint_names: tuple[str, ...], seed: int, index:
         joints=in_view(joints),
         keypoints=placed[1],
     )
+
+
+def balance(joints: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """The turn (3, 3) that brings a standing body's centre of mass above its feet.
+
+    Args:
+        joints: (24, 3) metres, y up.
+        names: Their names.
+    """
+    at = dict(zip(names, joints.astype(np.float64), strict=True))
+    sides = ("left_", "right_")
+    centre = np.zeros(3)
+    for (first, second), share in MASSES.items():
+        for side in ("",) if first in at else sides:
+            centre += share * (at[side + first] + at[side + second]) / 2
+    feet = np.array([(at[f"{side}ankle"] + at[f"{side}foot"]) / 2 for side in sides])
+    load = 3.0 ** -((feet[:, 1] - feet[:, 1].min()) / LIFTED)
+    upward = centre - load @ feet / load.sum()
+    return Rotation.align_vectors([[0, 1, 0]], [upward])[0].as_matrix()
 
 
 def sample_shape(random: np.random.Generator, names: tuple[str, ...]) -> np.ndarray:

@@ -285,7 +285,11 @@ def _picking_up(random: np.random.Generator) -> Posture:
     arms = [Arm(u(40, 95), u(70, 95), u(0, 25), u(5, 40)) for _ in range(2)]
     if random.random() < 0.5:
         arms[1] = Arm(u(10, 30), u(-20, 60), u(0, 40), u(10, 70))
-    legs = [Leg(fold + u(-10, 10), u(2, 12), u(0, 15), u(5, 50), u(0, 10)) for _ in range(2)]
+    knee = u(5, 50)
+    legs = [
+        Leg(fold + u(-8, 8), u(2, 12), u(0, 15), max(0, knee + u(-8, 8)), u(0, 10))
+        for _ in range(2)
+    ]
     return Posture(
         left_arm=arms[0], right_arm=arms[1], left_leg=legs[0], right_leg=legs[1],
         bend=u(30, 60), lean=u(-8, 8), twist=u(-20, 20), nod=u(-30, 10), turn=u(-25, 25),
@@ -317,3 +321,7 @@ ACTIVITIES: dict[str, Callable[[np.random.Generator], Posture]] = {
     "picking up": _picking_up,
     "climbing": _climbing,
 }
+
+UPRIGHT = {"sitting", "walking", "climbing"}
+"""Activities with an upright pelvis: a chair or a step carries the body, or it is in motion.
+In the others the feet do, and the pelvis tilts so that the weight is above them."""
