@@ -66,9 +66,10 @@ JOINTS: dict[str, JointPrior] = {
     # Shoulder: abduction 180 with the scapula, so 90 above the T-pose of which the collar gives 30;
     # hanging arms are 90 below it; horizontal adduction 130-145, horizontal extension 40-45;
     # rotation 70 inward and 90 outward (AAOS). Vectors of large rotations mix the axes: room added.
-    "left_shoulder": JointPrior((0, -15, -55), (32, 36, 34), (-100, -140, -115), (100, 60, 85)),
-    # Elbow: flexion 140-150, extension 0-10 (AAOS). The forearm's twist sits at the wrist.
-    "left_elbow": JointPrior((0, -40, 0), (9, 38, 8), (-30, -150, -15), (30, 5, 15)),
+    "left_shoulder": JointPrior((0, -15, -55), (35, 36, 34), (-130, -140, -115), (110, 60, 85)),
+    # Elbow: flexion 140-150, extension 0-10; pronation and supination 80 each way (AAOS), which the
+    # elbow and the wrist share. A twisted bent elbow has a part about z.
+    "left_elbow": JointPrior((0, -40, 0), (15, 38, 9), (-80, -155, -40), (80, 10, 40)),
     # Wrist: flexion 80, extension 70, ulnar deviation 30, radial 20; pronation, supination 80 (AAOS).
     "left_wrist": JointPrior((0, 0, 0), (25, 9, 16), (-85, -25, -80), (85, 35, 70)),
     # Fingers at the metacarpophalangeal joints: flexion 90, extension 20-45 (AAOS).
