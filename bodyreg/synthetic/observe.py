@@ -168,7 +168,8 @@ def _barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
     edges = corners[:, 1:] - corners[:, :1]
     second_third = np.linalg.solve(edges.transpose(0, 2, 1), (points - corners[:, 0])[..., None])
     second_third = second_third[..., 0]
-    values = np.column_stack([1 - second_third.sum(1), second_third]).clip(0)
+    # Not quite to the edge: on the border of a chart, rounding would put a point outside.
+    values = np.column_stack([1 - second_third.sum(1), second_third]).clip(1e-3)
     return values / values.sum(1, keepdims=True)
 
 
