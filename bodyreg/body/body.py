@@ -38,7 +38,7 @@ class Body:
         charts: The surface's 24 charts, or None.
         mirror_vertices: (V,) int64 the vertex on the other side, or None.
         landmarks: Name -> mix of vertices.
-        shape_names: What each shape direction changes.
+        shape_names: What each shape direction changes. See `with_shape`.
         shape_directions: (S, V, 3) float32 metres per unit of coefficient, or None.
         shape_joint_directions: (S, 24, 3) float32, the joints' share of it, or None.
     """
@@ -123,8 +123,15 @@ class Body:
     def with_shape(self, coefficients: np.ndarray | Tensor | list[float]) -> Body:
         """The body with its shape directions applied to vertices and joints.
 
+        The default body's directions are half the way between the ends of MakeHuman's sliders, so
+        coefficients of -1 and 1 give the ends and draws of standard deviation 0.5 look human.
+        "child" and "old" start at a young adult and have one end only: draw them from 0 to 1 (a
+        child of 1 is about six years old). "sex" is -1 for a woman and 1 for a man. "sex_weight",
+        "sex_muscle" and "child_weight" correct the sum of two directions; give them the product of
+        the two coefficients.
+
         Args:
-            coefficients: (S,), about -1 to 1 each; see `shape_names`.
+            coefficients: (S,), in the order of `shape_names`.
 
         Raises:
             UserError: the body has no shape directions, or another number of them.

@@ -69,6 +69,8 @@ class Charts:
 
     def table(self, part: int) -> np.ndarray:
         """(256, 256) int32: the part's nearest vertex, indexed by [round 255 v, round 255 u]."""
+        if not 1 <= part <= PART_COUNT:
+            raise ValueError(f"part: expected 1..{PART_COUNT}, got {part}")
         if part not in self._tables:
             steps = np.arange(TABLE_SIDE) / (TABLE_SIDE - 1)
             v, u = np.meshgrid(steps, steps, indexing="ij")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ class ArrayUnpickler(pickle.Unpickler):
                 "_frombuffer": BufferRecord,
             }
         elif module in ("__builtin__", "builtins"):
-            known = {"object": Record, "set": Record}
+            known = {"object": Record, "set": Record, "bytes": _empty_bytes}
         elif module in ("copy_reg", "copyreg"):
             known = {"_reconstructor": _new_record}
         elif module == "_codecs":
@@ -131,6 +132,10 @@ def _new_record(kind: Any, *_: Any) -> Record:
     if not (isinstance(kind, type) and issubclass(kind, Record)):
         raise ForbiddenError("copyreg._reconstructor of a plain value")
     return kind()
+
+
+def _empty_bytes() -> bytes:
+    return b""  # how Python 3 writes them in the protocols of Python 2
 
 
 def _encode_latin1(text: str, _: str = "latin1") -> bytes:
@@ -165,7 +170,7 @@ def as_array(value: Any) -> np.ndarray:
 
 def _from_bytes(data: Any, kind: TypeRecord, shape: tuple[int, ...], order: str) -> np.ndarray:
     code = str(kind.arguments[0])
-    if code[:1] not in "biuf":
+    if not re.fullmatch("[biuf][1248]", code):
         raise TypeError(f"elements of type '{code}' where numbers should be")
     byte_order = kind.state[1] if kind.state else "="
     dtype = np.dtype(code).newbyteorder("=" if byte_order == "|" else byte_order)
