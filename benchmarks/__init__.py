@@ -1,0 +1,1 @@
+"""Benchmarks: one file per op, and what makes tables of them."""

@@ -1,0 +1,59 @@
+"""What the machine can do at most: bytes and operations per second."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+
+@functools.cache
+def ceilings(device: str) -> dict[str, float]:
+    """Copy bandwidth (bytes read and written a second) and float32 operations a second.
+
+    The operations are those of a large matrix product, two for each multiply-add: the best the
+    vendor's own library does.
+    """
+    source = torch.randn(64 * 2**20 // 4, device=device)
+    target = torch.empty_like(source)
+    copy = best(lambda: target.copy_(source), device)
+    a, b = torch.randn(2, 2048, 2048, device=device)
+    product = best(lambda: a @ b, device)
+    return {
+        "bytes_per_s": 2 * source.numel() * 4 / copy,
+        "flops_per_s": 2 * 2048**3 / product,
+    }
+
+
+def best(function: Callable[[], object], device: str, repeats: int = 10) -> float:
+    """The shortest time of a call, seconds."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def machine(device: str) -> str:
+    """A name for result files: processor or GPU, and threads."""
+    if device == "cuda":
+        name = torch.cuda.get_device_name()
+    else:
+        name = f"{_processor()} {torch.get_num_threads()} threads"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _processor() -> str:
+    try:
+        info = Path("/proc/cpuinfo").read_text()
+        return re.search(r"model name\s*: (.*)", info).group(1)
+    except (OSError, AttributeError):
+        return platform.processor() or platform.machine()

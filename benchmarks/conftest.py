@@ -1,0 +1,112 @@
+"""How a row is measured, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.ceilings import ceilings, machine
+
+CACHE = 64 * 2**20  # bytes: inputs are rotated through more than this
+MOST_SETS = 32
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> str:
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return request.param
+
+
+@pytest.fixture
+def measure(benchmark: Any, device: str) -> Callable[..., None]:
+    """Times one row of a table: a function on input sets, rotated so that none stays in a cache."""
+
+    def run(
+        group: str,
+        row: str,
+        function: Callable[..., Any],
+        inputs: Callable[[int], Sequence[Any]],
+        *,
+        bytes_moved: float,
+        flops: float,
+    ) -> None:
+        """Measures.
+
+        Args:
+            group: the table, with its sizes.
+            row: the line of the table.
+            function: called with one input set.
+            inputs: makes an input set from a seed.
+            bytes_moved: what a call must read and write at least.
+            flops: what it must compute at least, a multiply-add being two.
+        """
+        count = min(MOST_SETS, max(2, int(CACHE / bytes_moved) + 1))
+        sets = [inputs(seed) for seed in range(count)]
+        limit = ceilings(device)
+        floor = max(bytes_moved / limit["bytes_per_s"], flops / limit["flops_per_s"])
+        benchmark.group = f"{group} [{device}]"
+        benchmark.extra_info.update(
+            row=row,
+            device=device,
+            machine=machine(device),
+            bytes=bytes_moved,
+            flops=flops,
+            floor_s=floor,
+            **limit,
+        )
+        if device == "cuda":
+            _time_graph(benchmark, function, sets)
+        else:
+            _time_calls(benchmark, function, sets)
+
+    return run
+
+
+def _time_calls(benchmark: Any, function: Callable[..., Any], sets: list) -> None:
+    """One round is one call."""
+    rotation = itertools.cycle(sets)
+    for _ in range(5):
+        function(*next(rotation))
+    benchmark.extra_info["calls"] = 1
+    benchmark.pedantic(lambda: function(*next(rotation)), rounds=_rounds(function, sets))
+
+
+def _rounds(function: Callable[..., Any], sets: list) -> int:
+    """As many as fit two seconds, between 10 and 1,000."""
+    start = time.perf_counter()
+    for inputs in sets[:3]:
+        function(*inputs)
+    each = (time.perf_counter() - start) / len(sets[:3])
+    return int(min(1000, max(10, 2 / each)))
+
+
+def _time_graph(benchmark: Any, function: Callable[..., Any], sets: list) -> None:
+    """One round replays a CUDA graph of one call per input set: no launch cost of Python's."""
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        for inputs in sets:
+            function(*inputs)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for inputs in sets:
+            function(*inputs)
+
+    def replay() -> None:
+        graph.replay()
+        torch.cuda.synchronize()
+
+    benchmark.extra_info["calls"] = len(sets)
+    benchmark.pedantic(replay, rounds=50, warmup_rounds=5)
+
+
+def backward(outputs: Any, leaves: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]):
+    """Gradients of the leaves: what "forward + backward" times beside the forward."""
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    return torch.autograd.grad(outputs, leaves, cotangents)
