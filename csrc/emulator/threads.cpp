@@ -1,17 +1,21 @@
-// The second engine, for ThreadSanitizer: one OS thread per CUDA thread.
+// The second engine, for ThreadSanitizer: one OS thread per CUDA thread of a block. Each goes from
+// block to block without waiting for the others, as another thread of each, so that races between
+// blocks show as well.
 //
-// A meeting is a mutex and a condition variable, one pair per warp and one per block, so that a
-// warp's meeting orders nothing between warps. Shuffles and ballots are hidden from the sanitizer:
-// in CUDA they exchange values and do not order memory. Who waits in a divergent barrier is the
-// fibers' business; here it shows as a meeting that nobody completes, and ends the program.
+// A meeting is a barrier of the C library, one per warp and one per block, so that a warp's meeting
+// orders nothing between warps. Shuffles and ballots are hidden from the sanitizer: in CUDA they
+// exchange values and do not order memory. Who is missing at a divergent barrier is the fibers'
+// business; here nobody goes on, and the alarm ends the program.
 //
 // Compile this file without -fsanitize=thread and link it with: the sanitizer then knows the
-// mutexes and does not suspect the meetings themselves.
+// barriers and does not suspect the meetings themselves.
+#include <pthread.h>
+#include <unistd.h>
+
 #include <array>
-#include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -27,7 +31,7 @@ extern "C" void AnnotateIgnoreSyncEnd(const char* file, int line) __attribute__(
 
 namespace {
 
-constexpr std::chrono::seconds kPatience{60};
+constexpr unsigned kPatienceSeconds = 240;  // for one launch
 
 [[noreturn]] void die(const std::string& message) {
   std::fprintf(stderr, "%s\n", message.c_str());
@@ -38,66 +42,74 @@ std::string text(const simt::Place& place) {
   return std::string(place.what) + " at " + place.file + ":" + std::to_string(place.line);
 }
 
-// A meeting of `expected` threads, used again and again.
+// Where `threads` threads meet, each bringing a value and its place in the source. Two sets of
+// values, used in turn: a thread that runs ahead into the next meeting does not overwrite what a
+// slower one still reads, and cannot leave it before the slower one has arrived.
 class Meeting {
  public:
-  // The last to arrive calls `complete`, under the lock, before the others go on.
-  template <typename Complete>
-  void arrive(int expected, const simt::Place& place, Complete complete) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    if (arrived_ > 0 && place.line != place_.line) {
-      die("divergent barrier: " + text(place) + " meets " + text(place_));
+  explicit Meeting(unsigned threads) : values_{Values(threads), Values(threads)}, places_(threads) {
+    pthread_barrier_init(&barrier_, nullptr, threads);
+  }
+  Meeting(const Meeting&) = delete;
+  Meeting& operator=(const Meeting&) = delete;
+  ~Meeting() { pthread_barrier_destroy(&barrier_); }
+
+  // turn: how many meetings the thread has had here.
+  const std::uint64_t* arrive(unsigned member, unsigned turn, std::uint64_t value,
+                              const simt::Place& place) {
+    Values& values = values_[turn % 2];
+    values[member] = value;
+    places_[member][turn % 2] = place;
+    pthread_barrier_wait(&barrier_);
+    const simt::Place& other = places_[0][turn % 2];
+    if (other.line != place.line) {
+      die("divergent barrier: " + text(place) + " meets " + text(other));
     }
-    place_ = place;
-    if (++arrived_ == expected) {
-      complete();
-      arrived_ = 0;
-      ++generation_;
-      condition_.notify_all();
-      return;
-    }
-    const unsigned generation = generation_;
-    const bool met =
-        condition_.wait_for(lock, kPatience, [&] { return generation_ != generation; });
-    if (!met) die("divergent barrier: nobody completes " + text(place));
+    return values.data();
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable condition_;
-  simt::Place place_{};
-  int arrived_ = 0;
-  unsigned generation_ = 0;
-};
-
-struct Warp {
-  Meeting meeting;
-  std::array<std::uint64_t, 32> posted{};
-  std::array<std::uint64_t, 32> exchanged{};
+  using Values = std::vector<std::uint64_t>;
+  pthread_barrier_t barrier_;
+  std::array<Values, 2> values_;
+  std::vector<std::array<simt::Place, 2>> places_;
 };
 
 struct Block {
-  Block(int threads, std::size_t shared_bytes)
-      : threads(threads),
-        warps(static_cast<std::size_t>((threads + 31) / 32)),
-        shared(new unsigned char[shared_bytes]) {
+  Block(unsigned threads, std::size_t shared_bytes)
+      : barrier(threads), shared(new unsigned char[shared_bytes]) {
+    for (unsigned first = 0; first < threads; first += 32) warps.emplace_back(32);
     std::memset(shared.get(), 0xff, shared_bytes);
   }
-  int threads;
   Meeting barrier;
-  std::vector<Warp> warps;
+  std::deque<Meeting> warps;
   std::unique_ptr<unsigned char[]> shared;
 };
 
-Block* block_in_progress = nullptr;
 std::mutex one_launch_at_a_time;
+
+// The block this thread is in, and how often it has met its block and its warp.
+thread_local Block* current = nullptr;
+thread_local unsigned block_turn = 0;
+thread_local unsigned warp_turn = 0;
+
+void enter(Block& block, std::uint64_t flat, unsigned index) {
+  current = &block;
+  block_turn = 0;
+  warp_turn = 0;
+  blockIdx = {static_cast<unsigned>(flat % gridDim.x),
+              static_cast<unsigned>(flat / gridDim.x % gridDim.y),
+              static_cast<unsigned>(flat / (std::uint64_t{gridDim.x} * gridDim.y))};
+  threadIdx = {index % blockDim.x, index / blockDim.x % blockDim.y,
+               index / (blockDim.x * blockDim.y)};
+}
 
 }  // namespace
 
 namespace simt {
 
 void meet_block(const Place& place) {
-  block_in_progress->barrier.arrive(block_in_progress->threads, place, [] {});
+  current->barrier.arrive(thread_index(), block_turn++, 0, place);
 }
 
 const std::uint64_t* meet_warp(unsigned mask, std::uint64_t posted, bool orders_memory,
@@ -105,42 +117,39 @@ const std::uint64_t* meet_warp(unsigned mask, std::uint64_t posted, bool orders_
   if (mask != 0xffffffffu) die(text(place) + ": this engine knows full warps only");
   const bool hide = !orders_memory && AnnotateIgnoreSyncBegin != nullptr;
   if (hide) AnnotateIgnoreSyncBegin(__FILE__, __LINE__);
-  Warp& warp = block_in_progress->warps[thread_index() / 32];
-  warp.posted[thread_index() % 32] = posted;
-  // A slower lane may still read `exchanged` while this one posts its next value; nobody completes
-  // the next meeting before every lane has arrived there, having read.
-  warp.meeting.arrive(32, place, [&] { warp.exchanged = warp.posted; });
+  Meeting& warp = current->warps[thread_index() / 32];
+  const std::uint64_t* const values = warp.arrive(thread_index() % 32, warp_turn++, posted, place);
   if (hide) AnnotateIgnoreSyncEnd(__FILE__, __LINE__);
-  return warp.exchanged.data();
+  return values;
 }
 
-void* shared_memory() { return block_in_progress->shared.get(); }
+void* shared_memory() { return current->shared.get(); }
 
 void run(dim3 grid, dim3 block, std::size_t shared_bytes, const std::function<void()>& thread) {
   const std::lock_guard<std::mutex> lock(one_launch_at_a_time);
   const unsigned threads = block.x * block.y * block.z;
-  const std::uint64_t blocks = std::uint64_t{grid.x} * grid.y * grid.z;
-  for (std::uint64_t flat = 0; flat < blocks; ++flat) {
-    Block state(static_cast<int>(threads), shared_bytes);
-    block_in_progress = &state;
-    std::vector<std::thread> running;
-    for (unsigned index = 0; index < threads; ++index) {
-      running.emplace_back([&, index] {
-        blockDim = block;
-        gridDim = grid;
-        blockIdx = {static_cast<unsigned>(flat % grid.x),
-                    static_cast<unsigned>(flat / grid.x % grid.y),
-                    static_cast<unsigned>(flat / (std::uint64_t{grid.x} * grid.y))};
-        threadIdx = {index % block.x, index / block.x % block.y, index / (block.x * block.y)};
-        try {
-          thread();
-        } catch (const std::exception& error) {
-          die(error.what());
-        }
-      });
-    }
-    for (std::thread& one : running) one.join();
+  std::deque<Block> blocks;
+  while (blocks.size() < std::uint64_t{grid.x} * grid.y * grid.z) {
+    blocks.emplace_back(threads, shared_bytes);
   }
+  alarm(kPatienceSeconds);
+  std::vector<std::thread> running;
+  for (unsigned own = 0; own < threads; ++own) {
+    running.emplace_back([&, own] {
+      blockDim = block;
+      gridDim = grid;
+      try {
+        for (std::uint64_t flat = 0; flat < blocks.size(); ++flat) {
+          enter(blocks[flat], flat, static_cast<unsigned>((own + flat) % threads));
+          thread();
+        }
+      } catch (const std::exception& error) {
+        die(error.what());
+      }
+    });
+  }
+  for (std::thread& one : running) one.join();
+  alarm(0);
 }
 
 }  // namespace simt

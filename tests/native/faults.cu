@@ -93,35 +93,42 @@ __global__ void race(float* out) {
   if (threadIdx.x == 3 || threadIdx.x == 40) out[0] = static_cast<float>(threadIdx.x);
 }
 
+// The same thread of every block writes the same number to the same place.
+__global__ void race_between_blocks(float* out) {
+  if (threadIdx.x == 3) out[7] = 1.0f;
+}
+
 struct Launch {
   const char* name;
   void (*kernel)(float*);
-  unsigned threads;
+  unsigned blocks, threads;
   std::size_t shared_bytes;
 };
 
 constexpr std::size_t kRow = kThreads * sizeof(float);
 
 const Launch kLaunches[] = {
-    {"sum", sum, kThreads, 2 * sizeof(float)},
-    {"missing_barrier", missing_barrier, kThreads, kRow},
-    {"shuffle_as_barrier", shuffle_as_barrier, kThreads, kRow},
-    {"warp_barrier", warp_barrier, kThreads, kRow},
-    {"divergent_barrier", divergent_barrier, kThreads, 0},
-    {"two_barriers", two_barriers, kThreads, 0},
-    {"absent_lane", absent_lane, kThreads, 0},
-    {"unwritten", unwritten, kThreads, kRow},
-    {"overrun", overrun, kThreads, kRow},
-    {"global_overrun", global_overrun, kThreads, 0},
-    {"misaligned", misaligned, kThreads, 4 * kRow + 16},
-    {"race", race, kThreads, 0},
-    {"too_many_threads", sum, 1025, 132},
-    {"too_much_shared", sum, kThreads, 64 * 1024},
+    {"sum", sum, 1, kThreads, 2 * sizeof(float)},
+    {"missing_barrier", missing_barrier, 1, kThreads, kRow},
+    {"shuffle_as_barrier", shuffle_as_barrier, 1, kThreads, kRow},
+    {"warp_barrier", warp_barrier, 1, kThreads, kRow},
+    {"divergent_barrier", divergent_barrier, 1, kThreads, 0},
+    {"two_barriers", two_barriers, 1, kThreads, 0},
+    {"absent_lane", absent_lane, 1, kThreads, 0},
+    {"unwritten", unwritten, 1, kThreads, kRow},
+    {"overrun", overrun, 1, kThreads, kRow},
+    {"global_overrun", global_overrun, 1, kThreads, 0},
+    {"misaligned", misaligned, 1, kThreads, 4 * kRow + 16},
+    {"race", race, 1, kThreads, 0},
+    {"race_between_blocks", race_between_blocks, 2, kThreads, 0},
+    {"too_many_threads", sum, 1, 1025, 132},
+    {"too_much_shared", sum, 1, kThreads, 64 * 1024},
 };
 
 int run(const Launch& launch) {
   std::vector<float> out(launch.threads, 0.0f);
-  SIMT_LAUNCH(launch.kernel, 2, launch.threads, launch.shared_bytes, nullptr, out.data());
+  SIMT_LAUNCH(launch.kernel, launch.blocks, launch.threads, launch.shared_bytes, nullptr,
+              out.data());
   for (float value : out) std::printf("%g ", static_cast<double>(value));
   std::printf("\n");
   return 0;
