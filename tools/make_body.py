@@ -40,7 +40,7 @@ def make_body() -> Body:
 
     def baked(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return tpose.bake(
-            skin.mix @ vertices[: base.body_count],
+            skin.mix @ vertices,
             base.joints(vertices),
             skin.weights,
             base.across_hand(vertices),

@@ -154,9 +154,12 @@ class Body:
 
     @cached_property
     def _vertex_points(self) -> RigPoints:
-        vertex = np.arange(len(self.vertices))[:, None]
-        points = self._mix(vertex, np.ones(vertex.shape))
-        return replace(points, normals=torch.from_numpy(self.vertex_normals))
+        homogeneous = np.concatenate([self.vertices, np.ones_like(self.vertices[:, :1])], 1)
+        return RigPoints(
+            torch.from_numpy(self.weight_joint_ids),
+            torch.from_numpy(self.weights[..., None] * homogeneous[:, None]),
+            torch.from_numpy(self.vertex_normals),
+        )
 
     def surface_points(
         self, vertex: np.ndarray | Tensor, barycentric: np.ndarray | Tensor
@@ -210,10 +213,7 @@ class Body:
         raise UserError(f"body '{self.name}' has no joint or landmark '{name}'; it has {known}")
 
     def _mix(self, vertex: np.ndarray, mix: np.ndarray) -> RigPoints:
-        joints = len(self.parents)
-        return RigPoints(
-            *contract(vertex, mix, self.vertices, self.weight_joint_ids, self.weights, joints)
-        )
+        return RigPoints(*contract(vertex, mix, self.vertices, self.dense_weights))
 
     def pose(self, pose: Tensor, segment_scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Joint transforms of poses, by the rule that a scale moves children and not sizes them.

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Points contracted at a time: bounds the dense (points, joints, 4) work array to a few tens of MB.
-CHUNK = 16384
+# Points contracted at a time: bounds the dense (points, corners, joints) work array to a few MB.
+CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +71,7 @@ class RigPoints:
 
 
 def contract(
-    vertex_ids: np.ndarray,
-    mix: np.ndarray,
-    vertices: np.ndarray,
-    weight_joint_ids: np.ndarray,
-    weights: np.ndarray,
-    joint_count: int,
+    vertex_ids: np.ndarray, mix: np.ndarray, vertices: np.ndarray, weights: np.ndarray
 ) -> tuple[Tensor, Tensor]:
     """Contract mixes of vertices into (joint, anchor) pairs, one per joint that moves the point.
 
@@ -84,52 +79,29 @@ def contract(
         vertex_ids: (P, n) the vertices of each mix.
         mix: (P, n) their shares; any numbers (a regressor's may be negative).
         vertices: (V, 3) rest vertices.
-        weight_joint_ids: (V, K) joints of each vertex.
-        weights: (V, K) skinning weights.
-        joint_count: Number of joints.
+        weights: (V, J) dense skinning weights.
 
     Returns:
-        joint_ids (P, K') int32 and anchors (P, K', 4) float32, K' as small as the points allow.
+        joint_ids (P, K) int32 in rising order and anchors (P, K, 4) float32; K is as small as the
+        points allow, and at least 1.
     """
     homogeneous = np.concatenate([vertices, np.ones_like(vertices[:, :1])], 1).astype(np.float64)
-    ids, anchors = [], []
+    weights = weights.astype(np.float64)
+    pieces = []
     for start in range(0, len(vertex_ids), CHUNK):
-        chunk_ids, chunk_anchors = _contract_chunk(
-            vertex_ids[start : start + CHUNK],
-            mix[start : start + CHUNK].astype(np.float64),
-            homogeneous,
-            weight_joint_ids,
-            weights,
-            joint_count,
-        )
-        ids.append(chunk_ids)
-        anchors.append(chunk_anchors)
-    slots = max((chunk.shape[1] for chunk in ids), default=1)
+        ids = vertex_ids[start : start + CHUNK]
+        share = mix[start : start + CHUNK, :, None] * weights[ids]  # (P, n, J)
+        anchors = share.transpose(0, 2, 1) @ homogeneous[ids]  # (P, J, 4)
+        used = (share != 0).any(1)
+        order = np.argsort(~used, axis=1, kind="stable")[:, : max(1, used.sum(1).max())]
+        kept = np.take_along_axis(used, order, 1)
+        chosen = np.take_along_axis(anchors, order[..., None], 1)
+        pieces.append((np.where(kept, order, 0), np.where(kept[..., None], chosen, 0)))
+    slots = max((ids.shape[1] for ids, _ in pieces), default=1)
     joint_ids = np.zeros((len(vertex_ids), slots), np.int32)
     packed = np.zeros((len(vertex_ids), slots, 4), np.float32)
-    for i, (chunk_ids, chunk_anchors) in enumerate(zip(ids, anchors, strict=True)):
-        rows = slice(i * CHUNK, i * CHUNK + len(chunk_ids))
-        joint_ids[rows, : chunk_ids.shape[1]] = chunk_ids
-        packed[rows, : chunk_ids.shape[1]] = chunk_anchors
+    for i, (ids, anchors) in enumerate(pieces):
+        rows = slice(i * CHUNK, i * CHUNK + len(ids))
+        joint_ids[rows, : ids.shape[1]] = ids
+        packed[rows, : ids.shape[1]] = anchors
     return torch.from_numpy(joint_ids), torch.from_numpy(packed)
-
-
-def _contract_chunk(vertex_ids, mix, homogeneous, weight_joint_ids, weights, joint_count):
-    points, corners = vertex_ids.shape
-    dense = np.zeros((points, joint_count, 4))
-    used = np.zeros((points, joint_count), bool)
-    rows = np.arange(points)
-    for i in range(corners):
-        vertex = vertex_ids[:, i]
-        for k in range(weights.shape[1]):
-            joint = weight_joint_ids[vertex, k]
-            share = mix[:, i] * weights[vertex, k]
-            # One joint per row in each pass, so fancy indexing adds every contribution.
-            dense[rows, joint] += share[:, None] * homogeneous[vertex]
-            used[rows, joint] |= share != 0
-    slots = max(1, int(used.sum(1).max(initial=1)))
-    order = np.argsort(~used, axis=1, kind="stable")[:, :slots]
-    kept = np.take_along_axis(used, order, 1)
-    joint_ids = np.where(kept, order, 0)
-    anchors = np.where(kept[..., None], np.take_along_axis(dense, order[..., None], 1), 0)
-    return joint_ids, anchors

@@ -25,7 +25,7 @@ def find(
         skin: The thinned skin.
         vertices: (V, 3) the skin in the T-pose.
     """
-    posed = skin.mix @ person[: base.body_count]
+    posed = skin.mix @ person
     left = vertices[:, 0] > 0
     foot = np.flatnonzero(left & (vertices[:, 1] < vertices[:, 1].min() + SOLE_HEIGHT))
     head = posed[:, 1] > base.cube(person, "joint-head")[1]

@@ -20,6 +20,7 @@ import numpy as np
 from bodyreg.body.joints import mirror_name
 
 DECIMETRE = 0.1
+EYES = ("helper-l-eye", "helper-r-eye")
 RACES = ("african", "asian", "caucasian")
 # Anchors of MakeHuman's sliders (macro.json); between two anchors targets mix linearly.
 ANCHORS = {
@@ -79,7 +80,7 @@ class BaseMesh:
         quads: (Q, 4) faces of the group `body`.
         helpers: Name -> (Q', 4) faces of the other groups.
         mirror: (19158,) vertex on the other side.
-        weights: (13380, 24) dense skinning weights of the body, made symmetric.
+        weights: (19158, 24) dense skinning weights of the body and the eyes, made symmetric.
         joint_vertices: For each joint, the helper vertices whose mean is the joint.
         cubes: Ranges of vertices of MakeHuman's named groups; some mark points, as cubes.
     """
@@ -95,7 +96,7 @@ class BaseMesh:
     @property
     def body_count(self) -> int:
         """Number of vertices of the body; helpers follow."""
-        return len(self.weights)
+        return int(self.quads.max()) + 1
 
     def joints(self, vertices: np.ndarray) -> np.ndarray:
         """(24, 3) joints of a morphed mesh."""
@@ -127,7 +128,7 @@ def read_base_mesh(joint_names: tuple[str, ...]) -> BaseMesh:
     rig = json.loads((folder / "rigs" / "standard" / "rig.game_engine.json").read_text())
     skin = json.loads((folder / "rigs" / "standard" / "weights.game_engine.json").read_text())
     quads = groups.pop("body")
-    weights = np.zeros((quads.max() + 1, len(joint_names)))
+    weights = np.zeros((len(vertices), len(joint_names)))
     joint_vertices = []
     for joint, name in enumerate(joint_names):
         head = rig[BONES[name][0]]["head"]
@@ -135,13 +136,13 @@ def read_base_mesh(joint_names: tuple[str, ...]) -> BaseMesh:
         joint_vertices.append(np.concatenate([np.arange(a, b + 1) for a, b in ranges]))
         for bone in BONES[name]:
             pairs = np.array(skin["weights"][bone]).reshape(-1, 2)
-            pairs = pairs[pairs[:, 0] < len(weights)]
+            pairs = pairs[pairs[:, 0] <= quads.max()]
             np.add.at(weights[:, joint], pairs[:, 0].astype(np.int64), pairs[:, 1])
+    for eye in EYES:
+        weights[np.unique(groups[eye]), joint_names.index("head")] = 1
     table = np.empty(len(vertices), np.int64)
     table[mirror[:, 0]] = mirror[:, 1]
-    other_side = weights[table[: len(weights)]][
-        :, [joint_names.index(mirror_name(n)) for n in joint_names]
-    ]
+    other_side = weights[table][:, [joint_names.index(mirror_name(n)) for n in joint_names]]
     weights = (weights + other_side) / 2
     return BaseMesh(vertices, quads, groups, table, weights, joint_vertices, cubes)
 

@@ -11,13 +11,13 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from body_maker.makehuman import BaseMesh
+from body_maker.makehuman import EYES, BaseMesh
 from bodyreg.body.painter import paint_faces, visible_faces
 
 # Helpers that stand in front of cavities: what only they hide from view is inside.
-OCCLUDERS = (
-    "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue",
-)  # fmt: skip
+OCCLUDERS = (*EYES, "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
+# An opening whose middle is this close (metres) to the middle of an eyeball is its lids'.
+EYE_REACH = 0.03
 # Half the width of the picture of the head, metres, and its side in pixels.
 HEAD_RADIUS, PICTURE_SIDE = 0.17, 1600
 # Hidden patches smaller than this are folds of the skin, like those behind the ears.
@@ -43,17 +43,36 @@ def closed_skin(base: BaseMesh, vertices: np.ndarray, head: int) -> list[np.ndar
     return polygons
 
 
-def with_centres(base: BaseMesh, polygons: list[np.ndarray]) -> sparse.csr_matrix:
-    """(V', 13380): identity for the vertices, then the mean of each opening's rim."""
+def with_centres(
+    base: BaseMesh, polygons: list[np.ndarray], vertices: np.ndarray
+) -> sparse.csr_matrix:
+    """The vertices of `closed_skin` as mixes: each itself, each opening's centre by its rim.
+
+    The lids close over the front of the eyeball, any other opening at the mean of its rim.
+
+    Args:
+        base: The base mesh.
+        polygons: From `closed_skin`.
+        vertices: (19158, 3) the person it was made on.
+
+    Returns:
+        (V', 19158) rows sum to 1.
+    """
     count = max(int(p.max()) for p in polygons) + 1
+    eyes = [np.unique(base.helpers[name]) for name in EYES]
+    fronts = [ids[vertices[ids, 2].argmax()] for ids in eyes]
     rows, columns = list(range(base.body_count)), list(range(base.body_count))
     values = [1.0] * base.body_count
     for centre in range(base.body_count, count):
         rim = np.unique([v for p in polygons if centre in p for v in p if v != centre])
+        middle = vertices[rim].mean(0)
+        for ids, front in zip(eyes, fronts, strict=True):
+            if np.linalg.norm(vertices[ids].mean(0) - middle) < EYE_REACH:
+                rim = np.array([front])
         rows += [centre] * len(rim)
         columns += rim.tolist()
         values += [1 / len(rim)] * len(rim)
-    return sparse.csr_matrix((values, (rows, columns)), (count, base.body_count))
+    return sparse.csr_matrix((values, (rows, columns)), (count, len(vertices)))
 
 
 def _cavities(base: BaseMesh, vertices: np.ndarray, head: int) -> np.ndarray:
@@ -62,7 +81,7 @@ def _cavities(base: BaseMesh, vertices: np.ndarray, head: int) -> np.ndarray:
     quads = np.concatenate(parts)
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     of_head = (base.weights[:, head] > 0.5)[base.quads].all(1)
-    centred = (vertices - vertices[: base.body_count][base.weights[:, head] > 0.5].mean(0)) * (
+    centred = (vertices - vertices[base.weights[:, head] > 0.5].mean(0)) * (
         PICTURE_SIDE / 2 / HEAD_RADIUS
     )
     seen = np.zeros(len(triangles), bool)

@@ -15,18 +15,20 @@ CANDIDATES = 24
 MIN_AREA = 1e-10
 # Cosine between the normals of a vertex and of the surface it slides on; keeps fingers apart.
 SAME_SIDE = 0.3
+# Shape of a triangle (1 is equilateral) below which a slide is taken back.
+MIN_QUALITY = 0.3
 # Vertices whose faces bend away more than this (cosine) are features and stay where they are.
 FEATURE, FLAT = 0.6, 0.9
 
 
 def relax(
-    faces: np.ndarray, vertices: np.ndarray, fine: np.ndarray, fine_faces: np.ndarray
+    faces: np.ndarray, start: np.ndarray, fine: np.ndarray, fine_faces: np.ndarray
 ) -> sparse.csr_matrix:
     """Slide vertices towards the mean of their neighbours, along the surface.
 
     Args:
         faces: (F, 3) the thinned mesh.
-        vertices: (V, 3) where its vertices are now.
+        start: (V,) the fine vertices that its vertices are.
         fine: (V', 3) the fine mesh.
         fine_faces: (F', 3).
 
@@ -36,19 +38,40 @@ def relax(
     fine_faces = fine_faces[face_normals(fine, fine_faces)[1] > MIN_AREA]
     fine_normals, _ = face_normals(fine, fine_faces)
     tree = cKDTree(fine[fine_faces].mean(1))
-    mean = _mean_of_neighbours(faces, len(vertices))
+    mean = _mean_of_neighbours(faces, len(start))
+    corners = np.repeat(start[:, None], 3, 1)
+    share = np.tile([1.0, 0.0, 0.0], (len(start), 1))
     for _ in range(ROUNDS):
+        vertices = (fine[corners] * share[..., None]).sum(1)
         normals = vertex_normals(vertices, faces).astype(np.float64)
         step = mean @ vertices - vertices
         step -= (step * normals).sum(1, keepdims=True) * normals
         freedom = np.clip((_flatness(vertices, faces, normals) - FEATURE) / (FLAT - FEATURE), 0, 1)
         wanted = vertices + STEP * freedom[:, None] * step
-        corners, share = _nearest(wanted, normals, fine, fine_faces, fine_normals, tree)
-        vertices = (fine[corners] * share[..., None]).sum(1)
-    rows = np.repeat(np.arange(len(vertices)), 3)
+        new_corners, new_share = _nearest(wanted, normals, fine, fine_faces, fine_normals, tree)
+        moved = (fine[new_corners] * new_share[..., None]).sum(1)
+        better = _keeps_triangles(vertices, moved, faces)
+        corners = np.where(better[:, None], new_corners, corners)
+        share = np.where(better[:, None], new_share, share)
+    rows = np.repeat(np.arange(len(start)), 3)
     return sparse.csr_matrix(
-        (share.reshape(-1), (rows, corners.reshape(-1))), (len(vertices), len(fine))
+        (share.reshape(-1), (rows, corners.reshape(-1))), (len(start), len(fine))
     )
+
+
+def _keeps_triangles(before: np.ndarray, after: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V,) whether no triangle around a vertex becomes a sliver."""
+    old, new = _quality(before, faces), _quality(after, faces)
+    keeps = np.ones(len(before), bool)
+    keeps[faces[(new < MIN_QUALITY) & (new < old)]] = False
+    return keeps
+
+
+def _quality(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) 1 for an equilateral triangle, 0 for a line."""
+    corners = vertices[faces]
+    sides = ((corners - np.roll(corners, 1, 1)) ** 2).sum((1, 2))
+    return 4 * np.sqrt(3) * face_normals(vertices, faces)[1] / np.maximum(sides, 1e-20)
 
 
 def _mean_of_neighbours(faces: np.ndarray, count: int) -> sparse.csr_matrix:

@@ -25,7 +25,7 @@ class Skin:
     """The thinned outer skin, as fixed mixes of MakeHuman's vertices.
 
     Attributes:
-        mix: (V, 13380) rows sum to 1.
+        mix: (V, 19158) rows sum to 1.
         faces: (F, 3), the left half first, then its mirror image.
         mirror: (V,) vertex on the other side.
         weights: (V, 24) skinning weights, at most 4 a row.
@@ -44,7 +44,7 @@ def make_skin(base: BaseMesh, vertices: np.ndarray) -> Skin:
     middle becomes the mean of itself and its mirror image.
     """
     fine_mix, quads = _fine_surface(base, vertices)
-    fine = fine_mix @ vertices[: base.body_count]
+    fine = fine_mix @ vertices
     fine_left = thinning.triangulate_left(fine, quads)
     middle = np.abs(fine[:, 0]) < 1e-9
     relative = np.array([_finer(name) for name in JOINT_NAMES])
@@ -58,7 +58,7 @@ def make_skin(base: BaseMesh, vertices: np.ndarray) -> Skin:
     swap = _swap_sides(base)
     slides = relaxing.relax(
         faces,
-        np.concatenate([fine[kept], fine[kept][side] * reflect]),
+        np.concatenate([kept, kept[side] + len(fine)]),
         np.concatenate([fine, fine * reflect]),
         np.concatenate([fine_left, fine_left[:, ::-1] + len(fine)]),
     )
@@ -75,17 +75,17 @@ def make_skin(base: BaseMesh, vertices: np.ndarray) -> Skin:
 
 
 def _fine_surface(base: BaseMesh, vertices: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Mixes (V', 13380) and quads (Q, 4) of the closed skin, smoothed once."""
+    """Mixes (V', 19158) and quads (Q, 4) of the closed skin, smoothed once."""
     polygons = outer_skin.closed_skin(base, vertices, JOINT_NAMES.index("head"))
-    centres = outer_skin.with_centres(base, polygons)
+    centres = outer_skin.with_centres(base, polygons, vertices)
     quads, smooth = outer_skin.subdivide(polygons, centres.shape[0])
     return (smooth @ centres).tocsr(), quads
 
 
 def _swap_sides(base: BaseMesh) -> sparse.csr_matrix:
-    """(13380, 13380): mix @ it is the mix of the mirrored vertices."""
-    count = np.arange(base.body_count)
-    return sparse.csr_matrix((np.ones(len(count)), (count, base.mirror[count])))
+    """(19158, 19158): mix @ it is the mix of the mirrored vertices."""
+    count = np.arange(len(base.mirror))
+    return sparse.csr_matrix((np.ones(len(count)), (count, base.mirror)))
 
 
 def _finer(joint: str) -> float:
