@@ -13,6 +13,7 @@
 namespace bodyreg {
 namespace {
 
+constexpr int64_t kMostEntries = int64_t{1} << 30;  // of lists that count in 32 bits
 constexpr int kListThreads = 256;
 constexpr int kGatherThreads = 128;
 constexpr int kGatherPeople = 4;  // people who share a warp's reads of a joint's list
@@ -134,7 +135,8 @@ __global__ void __launch_bounds__(kAnchorThreads)
     const int64_t begin = index / tiles * people_at_once;
     const int64_t end = begin + people_at_once;
     const int64_t e = index % tiles * kAnchorThreads + threadIdx.x;
-    const bool active = e < p.points * p.influences;
+    const int64_t point = e / p.influences;
+    const bool active = point < p.points;
     T sum[4] = {};
     for (int64_t staged = begin; staged < end; staged += kStagedPeople) {
       const int people = static_cast<int>(min(int64_t{kStagedPeople}, end - staged));
@@ -148,7 +150,7 @@ __global__ void __launch_bounds__(kAnchorThreads)
         } else {
           for (int i = 0; i < 12; ++i) t[i] = quiet_nan<T>();
         }
-        add_anchor_grad(t, load_vec3(p.grad_out + (b * p.points + e / p.influences) * 3), sum);
+        add_anchor_grad(t, load_vec3(p.grad_out + (b * p.points + point) * 3), sum);
       }
       __syncthreads();
     }
@@ -158,8 +160,8 @@ __global__ void __launch_bounds__(kAnchorThreads)
 
 template <typename T>
 void launch_gather(const LbsBackwardTransformsParams<T>& p, cudaStream_t stream) {
-  if (p.points * p.influences > INT32_MAX) {
-    throw std::runtime_error("joint_ids: expected fewer than 2^31 numbers in shared rig points");
+  if (p.points * p.influences > kMostEntries) {
+    throw std::runtime_error("joint_ids: expected at most 2^30 numbers in shared rig points");
   }
   SIMT_LAUNCH(lbs_list_kernel<T>, static_cast<unsigned>(p.joints), kListThreads,
               kListThreads / 32 * sizeof(int32_t), stream, p);

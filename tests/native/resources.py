@@ -20,7 +20,7 @@ ARCHS = (80, 90)
 BUDGET = Path(__file__).with_name("budget.json")
 FLAGS = "-std=c++17 -O3 -lineinfo -Werror all-warnings -Xcompiler -Wall,-Wextra".split()
 
-_KERNEL = re.compile(r"Compiling entry function '(\S+)'")
+_KERNEL = re.compile(r"Compiling entry function '\S+' for '(\w+)'")
 _STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _REGISTERS = re.compile(r"Used (\d+) registers")
 
@@ -40,45 +40,46 @@ def nvcc() -> str | None:
     return shutil.which("nvcc")
 
 
-def compile_report(source: Path, arch: int) -> dict[str, Resources]:
-    """Compiles one file for one arch; returns what each of its kernels takes.
+def measure() -> dict[str, dict[str, Resources]]:
+    """Compiles every kernel file for every arch: {"sm_90": {kernel: resources}}.
 
     Raises:
         RuntimeError: the compiler failed or warned; the message is its output.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        command = [nvcc(), *FLAGS, "-gencode", f"arch=compute_{arch},code=sm_{arch}"]
-        command += ["-Xptxas", "-v", "-c", str(source), "-o", f"{folder}/out.o"]
-        done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-    return parse_report(done.stdout + done.stderr)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        reports = list(pool.map(_compile, cuda_sources()))
+    measured: dict[str, dict[str, Resources]] = {f"sm_{arch}": {} for arch in ARCHS}
+    for report in reports:
+        for arch, kernels in parse_report(report).items():
+            measured[arch].update(kernels)
+    return measured
 
 
-def parse_report(report: str) -> dict[str, Resources]:
-    """ptxas -v's lines, by kernel."""
+def parse_report(report: str) -> dict[str, dict[str, Resources]]:
+    """ptxas -v's lines, by arch and kernel."""
     demangled = subprocess.run(["c++filt"], input=report, capture_output=True, text=True).stdout
-    kernels = {}
-    name, stack = "", (0, 0, 0)
+    kernels: dict[str, dict[str, Resources]] = {}
+    name, arch, stack = "", "", (0, 0, 0)
     for mangled, line in zip(report.splitlines(), demangled.splitlines(), strict=True):
-        if _KERNEL.search(mangled):
+        if found := _KERNEL.search(mangled):
+            arch = found.group(1)
             name = re.search(r"(\w+(<[^>]*>)?)\(bodyreg", line).group(1)
         elif found := _STACK.search(line):
             stack = tuple(map(int, found.groups()))
         elif found := _REGISTERS.search(line):
-            kernels[name] = Resources(int(found.group(1)), *stack)
+            kernels.setdefault(arch, {})[name] = Resources(int(found.group(1)), *stack)
     return kernels
 
 
-def measure() -> dict[str, dict[str, Resources]]:
-    """Every kernel for every arch: {"sm_90": {kernel: resources}}."""
-    jobs = [(source, arch) for arch in ARCHS for source in cuda_sources()]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        reports = list(pool.map(lambda job: compile_report(*job), jobs))
-    measured: dict[str, dict[str, Resources]] = {f"sm_{arch}": {} for arch in ARCHS}
-    for (_, arch), report in zip(jobs, reports, strict=True):
-        measured[f"sm_{arch}"].update(report)
-    return measured
+def _compile(source: Path) -> str:
+    targets = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in ARCHS]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [nvcc(), *FLAGS, *targets, "-Xptxas", "-v"]
+        command += ["-c", str(source), "-o", f"{folder}/out.o"]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
 
 
 def budget() -> dict[str, dict[str, Resources]]:

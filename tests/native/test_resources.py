@@ -21,7 +21,7 @@ ptxas info    : Used 40 registers, used 1 barriers, 16 bytes cumulative stack si
 
 
 def test_report_is_read():
-    assert resources.parse_report(REPORT) == {"k<float>": Resources(40, 16, 8, 12)}
+    assert resources.parse_report(REPORT) == {"sm_90": {"k<float>": Resources(40, 16, 8, 12)}}
 
 
 @pytest.fixture(scope="module")

@@ -57,8 +57,9 @@ def test_odd_sizes(form, dtype):
     ],
     ids=["chain", "star", "shared-points", "own-points", "correspondence"],
 )
-def test_as_many_joints_as_allowed(case):
-    assert_schedules_agree(case.to(torch.float64))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_as_many_joints_as_allowed(case, dtype):
+    assert_schedules_agree(case.to(dtype))
 
 
 def test_anchors_that_begin_between_sixteen_bytes_are_refused():
