@@ -78,7 +78,7 @@ void launch_forward(const LbsParams<T>& p, cudaStream_t stream) {
 
 template <typename T>
 void lbs_forward_cuda(const LbsParams<T>& p, cudaStream_t stream) {
-  check_aligned(p.anchors, "anchors");
+  check_aligned(p.anchors, "bodyreg.lbs: anchors");
   if (p.people == 0 || p.points == 0) return;
   const std::size_t together = kPeopleTogether * p.joints * 12 * sizeof(T);
   const bool shared_points = p.joint_ids_stride == 0 && p.anchors_stride == 0;

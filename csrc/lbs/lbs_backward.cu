@@ -161,7 +161,8 @@ __global__ void __launch_bounds__(kAnchorThreads)
 template <typename T>
 void launch_gather(const LbsBackwardTransformsParams<T>& p, cudaStream_t stream) {
   if (p.points * p.influences > kMostEntries) {
-    throw std::runtime_error("joint_ids: expected at most 2^30 numbers in shared rig points");
+    throw std::runtime_error(
+        "bodyreg.lbs: joint_ids: expected at most 2^30 numbers in shared rig points");
   }
   SIMT_LAUNCH(lbs_list_kernel<T>, static_cast<unsigned>(p.joints), kListThreads,
               kListThreads / 32 * sizeof(int32_t), stream, p);
@@ -187,7 +188,7 @@ void launch_own_points(const LbsBackwardTransformsParams<T>& p, cudaStream_t str
 
 template <typename T>
 void lbs_backward_transforms_cuda(const LbsBackwardTransformsParams<T>& p, cudaStream_t stream) {
-  check_aligned(p.anchors, "anchors");
+  check_aligned(p.anchors, "bodyreg.lbs: anchors");
   if (p.people == 0) return;
   if (p.joint_ids_stride == 0 && p.anchors_stride == 0) {
     launch_gather(p, stream);
