@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from bodyreg.body.surface import barycentric_coordinates
 from bodyreg.errors import UserError
 
 PART_COUNT = 24
@@ -126,7 +127,7 @@ class Charts:
         rows = np.flatnonzero(candidate < end)
         while len(rows):
             trial = triangle[candidate[rows]]
-            coordinates = _barycentric(corners[trial], uv[rows])
+            coordinates = barycentric_coordinates(corners[trial], uv[rows])
             inside = coordinates.min(1)
             # The most interior triangle wins, the first of equals: a fold or an edge is no tie.
             better = inside > best[rows]
@@ -157,19 +158,3 @@ def _cell(uv: np.ndarray) -> np.ndarray:
 
 def _cell_id(part: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
     return ((part - 1) * GRID_SIDE + row) * GRID_SIDE + column
-
-
-def _barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(P, 3) barycentrics of points (P, 2) in triangles (P, 3, 2); -1 in degenerate triangles."""
-    a, b, c = np.moveaxis(corners, 1, 0)
-
-    def cross(x, y):
-        return x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]
-
-    area = cross(b - a, c - a)
-    safe = np.where(area == 0, 1, area)
-    second = cross(points - a, c - a) / safe
-    third = cross(b - a, points - a) / safe
-    result = np.stack([1 - second - third, second, third], 1)
-    result[area == 0] = -1
-    return result

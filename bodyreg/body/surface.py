@@ -1,4 +1,4 @@
-"""Normals of triangle meshes."""
+"""Normals of triangle meshes, and coordinates in triangles."""
 
 from __future__ import annotations
 
@@ -59,3 +59,19 @@ def sample_normals(
             shares = np.bincount(owner, areas, count) / areas.sum()
             centres = np.where(shares[:, None] > 0, unit(sums), centres)
     return centres.astype(np.float32), shares.astype(np.float32)
+
+
+def barycentric_coordinates(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(P, 3) barycentrics of points (P, 2) in triangles (P, 3, 2); -1 in degenerate triangles."""
+    a, b, c = np.moveaxis(corners, 1, 0)
+
+    def cross(x, y):
+        return x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]
+
+    area = cross(b - a, c - a)
+    safe = np.where(area == 0, 1, area)
+    second = cross(points - a, c - a) / safe
+    third = cross(b - a, points - a) / safe
+    result = np.stack([1 - second - third, second, third], 1)
+    result[area == 0] = -1
+    return result

@@ -14,6 +14,7 @@ import numpy as np
 
 from bodyreg.body import Body
 from bodyreg.body.painter import paint_faces, visible_vertices
+from bodyreg.body.surface import barycentric_coordinates
 from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PART, COARSE_PARTS
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.synthetic.people import Person
@@ -95,7 +96,9 @@ def annotate(
     row, column = _sample_pixels(COARSE_PART[part_picture], noise.points, random)
     face = face_picture[row, column]
     inside = np.column_stack([column, row]) + random.uniform(-0.5, 0.5, (len(row), 2))
-    barycentric = _barycentric(stretched[body.faces[face]], inside)
+    # Not quite to the edge: on the border of a chart, rounding would put a point outside.
+    barycentric = barycentric_coordinates(stretched[body.faces[face]], inside).clip(1e-3)
+    barycentric /= barycentric.sum(1, keepdims=True)
     point_xy = np.einsum("pk,pkc->pc", barycentric, xy[body.faces[face]])
 
     keypoints = np.empty((len(person.keypoints), 3))
@@ -161,16 +164,6 @@ def _share(count: int, room: np.ndarray) -> np.ndarray:
         open_places = np.flatnonzero(quota < room)
         quota[open_places[quota[open_places].argmin()]] += 1
     return quota
-
-
-def _barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Barycentrics (P, 3) of points (P, 2) in triangles (P, 3, 2), moved inside if outside."""
-    edges = corners[:, 1:] - corners[:, :1]
-    second_third = np.linalg.solve(edges.transpose(0, 2, 1), (points - corners[:, 0])[..., None])
-    second_third = second_third[..., 0]
-    # Not quite to the edge: on the border of a chart, rounding would put a point outside.
-    values = np.column_stack([1 - second_third.sum(1), second_third]).clip(1e-3)
-    return values / values.sum(1, keepdims=True)
 
 
 def _hidden(

@@ -30,6 +30,8 @@ POINT = (110, 90, 20)
 KEYPOINT = (60, 90, 235)
 
 TILE = 240
+# Half the height or width of a body seen from the side may take in its tile, frame units.
+LARGEST = 0.95
 GAP = 14
 LINE = 20
 # Text and dots are drawn this much finer and then averaged.
@@ -126,9 +128,12 @@ def draw_evidence(picture: np.ndarray, points: np.ndarray, keypoints: np.ndarray
 
 def side_view(vertices: np.ndarray) -> np.ndarray:
     """The body (V, 3) turned by 90 degrees about the vertical: seen from the picture's left."""
-    x, y, z = vertices.T
-    middle = [(x.min() + x.max()) / 2, (z.min() + z.max()) / 2]
-    return np.column_stack([z - middle[1], y, middle[0] - x]).astype(np.float32)
+    turned = np.column_stack([vertices[:, 2], vertices[:, 1], -vertices[:, 0]])
+    low, high = turned.min(0), turned.max(0)
+    turned -= (low + high) / 2 * [1, 0, 1]
+    # Upright it keeps its place; what a frame cuts off, or a body seen along its length, shrinks.
+    excess = max(-low[1], high[1], (high[0] - low[0]) / 2) / LARGEST
+    return (turned / max(1, excess)).astype(np.float32)
 
 
 def fit_tile(

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from bodyreg.body.painter import paint_faces
-from bodyreg.body.surface import vertex_normals
+from bodyreg.body.surface import barycentric_coordinates, vertex_normals
 
 # Painted this much finer than asked for, then averaged: smooth outlines.
 SUPERSAMPLING = 3
@@ -42,7 +42,9 @@ def render_body(
     face = paint_faces(xy, vertices[:, 2], faces, fine)
     rows, columns = np.nonzero(face >= 0)
     corners = faces[face[rows, columns]]
-    share = _barycentric(xy[corners], np.column_stack([columns, rows]))
+    # Outlines are a pixel fat: there a pixel may lie a little outside of its face.
+    share = barycentric_coordinates(xy[corners], np.column_stack([columns, rows])).clip(1e-6)
+    share /= share.sum(1, keepdims=True)
     normals = vertex_normals(vertices, faces)
     normal = np.einsum("pk,pkc->pc", share, normals[corners])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
@@ -75,14 +77,3 @@ def _creases(depth: np.ndarray) -> np.ndarray:
     mean = cv2.GaussianBlur(np.where(inside, depth, 0), (0, 0), sigma) / np.maximum(known, 1e-6)
     behind = np.where(inside, mean - depth, 0)
     return np.clip(behind / (2 * CREASE_DEPTH), 0, 1)
-
-
-def _barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(P, 3) of pixels in triangles (P, 3, 2), moved inside: outlines are a pixel fat."""
-    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    offset = points - corners[:, 0]
-    area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    u = (offset[:, 0] * second[:, 1] - offset[:, 1] * second[:, 0]) / area
-    v = (first[:, 0] * offset[:, 1] - first[:, 1] * offset[:, 0]) / area
-    values = np.column_stack([1 - u - v, u, v]).clip(0)
-    return (values / np.maximum(values.sum(1, keepdims=True), 1e-9)).astype(np.float32)

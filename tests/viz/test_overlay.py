@@ -77,10 +77,12 @@ def test_dots_lie_where_the_evidence_is():
 
 def test_the_side_view_turns_the_front_to_the_left():
     """Seen from the picture's left, what is near the viewer lies to the right."""
-    turned = side_view(np.array([[0, 0, 1], [0, 0, -1], [1, 2, 0], [-1, 0, 0]], np.float32))
+    points = np.array([[0, 0, 0.5], [0, 0, -0.5], [0.4, 0.8, 0], [-0.4, 0, 0]], np.float32)
+    turned = side_view(points)
     assert turned[0, 0] > turned[1, 0]  # near the viewer -> right
     assert turned[3, 2] > turned[2, 2]  # on the left -> near
-    np.testing.assert_allclose(turned[2, 1], 2)
+    np.testing.assert_allclose(turned[2, 1], 0.8)
+    assert np.abs(side_view(4 * points)[:, :2]).max() <= 0.95 + 1e-6  # too large: shrunk
 
 
 def test_masks_land_on_their_box():
