@@ -17,7 +17,7 @@ from bodyreg.errors import UserError
 from bodyreg.files import load_npy, load_npz, save_npz
 
 FORMAT = "bodyreg-body-1"
-SMPL_KEYS = ("v_template", "f", "weights", "J", "kintree_table", "vert_sym_idxs")
+SMPL_KEYS = ("v_template", "f", "weights", "kintree_table", "vert_sym_idxs")
 OWN_KEYS = (
     "format", "name", "mirror_vertices", "chart_name", "chart_uv", "chart_vertex", "chart_faces",
     "chart_part", "landmark_names", "landmark_count", "landmark_vertices", "landmark_weights",
@@ -133,22 +133,29 @@ def load_regressor(path: Path, vertex_count: int) -> dict[str, Landmark]:
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """SMPL's and our arrays, whatever the container; J from its regressor where it is missing."""
-    if path.suffix == ".pkl":
-
-        def read(names: tuple[str, ...]) -> dict[str, np.ndarray]:
-            return load_pickle(path, kind="body", names=names)
-    else:
-
-        def read(names: tuple[str, ...]) -> dict[str, np.ndarray]:
-            return load_npz(path, kind="body", names=names)
-
-    arrays = read((*SMPL_KEYS, *OWN_KEYS))
-    if "J" not in arrays and "v_template" in arrays:
-        regressor = read(("J_regressor",)).get("J_regressor")
-        if regressor is not None and regressor.shape[-1] == len(arrays["v_template"]):
-            arrays["J"] = regressor @ arrays["v_template"]
+    """SMPL's and our arrays, whatever the container; J from its regressor where that is better."""
+    pickled = path.suffix == ".pkl"
+    load = load_pickle if pickled else load_npz
+    arrays = load(path, kind="body", names=(*SMPL_KEYS, *OWN_KEYS))
+    # Pickles may hold J as an unevaluated chumpy expression, .npz files the regressor as a pickle.
+    for source in ("J_regressor", "J") if pickled else ("J", "J_regressor"):
+        found = load(path, kind="body", names=(source,)).get(source)
+        if found is not None and source == "J":
+            arrays["J"] = found
+        elif found is not None and "v_template" in arrays:
+            arrays["J"] = _regress(found, arrays["v_template"], path)
+        if "J" in arrays:
+            break
     return arrays
+
+
+def _regress(regressor: np.ndarray, vertices: np.ndarray, path: Path) -> np.ndarray:
+    if regressor.ndim != 2 or vertices.ndim != 2 or regressor.shape[1] != len(vertices):
+        raise UserError(
+            f"{path}: 'J_regressor' of shape {regressor.shape} does not fit 'v_template' of shape "
+            f"{vertices.shape}; the file is damaged"
+        )
+    return regressor @ vertices
 
 
 def _check_format(arrays: dict[str, np.ndarray], path: Path) -> None:

@@ -44,14 +44,19 @@ class _Python2Pickler(pickle._Pickler):
     dispatch = pickle._Pickler.dispatch | {bytes: save_string, str: save_string}
 
 
+CHUMPY_CLASSES = (
+    ("chumpy.ch", "Ch"), ("chumpy.reordering", "Select"), ("chumpy.reordering", "transpose"),
+)  # fmt: skip
+
+
 class _ChumpyModules:
     """chumpy, as far as a pickle of it goes, for the time of writing one."""
 
     def __enter__(self) -> types.SimpleNamespace:
         classes = {}
         sys.modules["chumpy"] = types.ModuleType("chumpy")
-        for module, name in (("chumpy.ch", "Ch"), ("chumpy.reordering", "Select")):
-            sys.modules[module] = types.ModuleType(module)
+        for module, name in CHUMPY_CLASSES:
+            sys.modules.setdefault(module, types.ModuleType(module))
             classes[name] = type(name, (), {"__module__": module})
             setattr(sys.modules[module], name, classes[name])
         return types.SimpleNamespace(**classes)
@@ -61,7 +66,13 @@ class _ChumpyModules:
             del sys.modules[module]
 
 
-def write_smpl_pickle(path: Path, arrays: dict, protocol: int = 2, chumpy: bool = True) -> None:
+def write_smpl_pickle(
+    path: Path,
+    arrays: dict,
+    protocol: int = 2,
+    chumpy: bool = True,
+    joints_as_expression: bool = False,
+) -> None:
     """Write a model like basicModel_neutral_lbs_10_207_0_v1.0.0.pkl: Python 2, chumpy, SciPy."""
     content = dict(arrays, bs_type="lrotmin", bs_style="lbs")
     content["J_regressor"] = sparse.csc_matrix(arrays["J_regressor"])
@@ -73,6 +84,9 @@ def write_smpl_pickle(path: Path, arrays: dict, protocol: int = 2, chumpy: bool 
             joints.a, joints.idxs = template, np.arange(72)
             joints.preferred_shape = (24, 3)
             content |= {"v_template": template, "shapedirs": joints}
+            if joints_as_expression:
+                content["J"] = ch.transpose()
+                content["J"].a, content["J"].axes = ch.Ch(), (1, 0)
         _Python2Pickler(stream, protocol).dump(content)
     data = path.read_bytes().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     path.write_bytes(data.replace(b"scipy.sparse._csc", b"scipy.sparse.csc"))

@@ -53,6 +53,12 @@ def test_joints_from_the_regressor(tmp_path, layout):
     check(Body.load(tmp_path / "smpl.pkl"), arrays)
 
 
+def test_joints_that_only_chumpy_could_evaluate(tmp_path):
+    arrays = smpl_arrays(2)
+    write_smpl_pickle(tmp_path / "smpl.pkl", arrays, joints_as_expression=True)
+    check(Body.load(tmp_path / "smpl.pkl"), arrays)
+
+
 @pytest.mark.parametrize("regressed", [True, False])
 def test_npz(tmp_path, regressed):
     arrays = smpl_arrays(3)
@@ -146,12 +152,16 @@ BROKEN = {
     "negative weight": (broken("weights", lambda w: w + 0.5 * (np.arange(24) % 2 * 2 - 1)), "neg"),
     "NaN vertex": (broken("v_template", with_nan), "'v_template' holds NaN"),
     "NaN weight": (broken("weights", with_nan), "'weights' holds NaN"),
-    "NaN joint": (broken("J", with_nan), "'J' holds NaN"),
+    "NaN joint": (lambda a: (broken("J", with_nan)(a), a.pop("J_regressor")), "'J' holds NaN"),
+    "regressor of other vertices": (
+        lambda a: (a.pop("J"), broken("J_regressor", lambda r: r[:, 1:])(a)),
+        "'J_regressor' of",
+    ),
     "face too high": (broken("f", with_value((3, 1), 61)), "index 61"),
     "face below zero": (broken("f", lambda f: f.astype(int) - 70), "index -"),
     "faces of four": (broken("f", np.zeros((5, 4), int)), "'f' should be"),
     "text": (broken("v_template", np.array(["a", "b"])), "'v_template' should be"),
-    "empty": (broken("v_template", np.zeros((0, 3))), "'v_template' should be"),
+    "empty": (broken("v_template", np.zeros((0, 3))), "'v_template'"),
     "weights of other vertices": (broken("weights", lambda w: w[:-1]), "'weights' should be"),
     "parent out of range": (broken("kintree_table", with_value((0, 5), 77)), "joint 5"),
     "another tree": (broken("kintree_table", with_value((0, 12), 0)), "joint 12 .neck."),
