@@ -30,6 +30,11 @@ ROWS = {
     "mpjpe": "joints, pelvis at the origin (MPJPE), mm",
 }
 
+FAILURES = {
+    "reflected": "mirrored bodies (det of rotation < 0)",
+    "turned_away": "facing away (by more than 90 degrees)",
+}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -108,7 +113,7 @@ def run(options: Options) -> None:
     )
     _draw(options, body, done, observations, truth, errors)
     print(_table(errors))
-    print(f"\nregistered {done.speed} ({options.preset}, {done.config.starts} starts)")
+    print(f"\nregistered {done.speed} (preset {options.preset})")
     print(f"overlays: {options.out / 'overlays.png'}   everything: {options.out}/")
 
 
@@ -136,14 +141,8 @@ def _table(errors: dict[str, np.ndarray]) -> str:
         numbers = (values.mean(), np.median(values), values.max())
         lines.append(f"{label:<{width}}" + "".join(f"{number:9.2f}" for number in numbers))
     people = len(errors["pixel"])
-    lines.append(
-        f"{'mirrored bodies (determinant of the rotation < 0)':<{width}}  "
-        f"{int(errors['reflected'].sum())} of {people}"
-    )
-    lines.append(
-        f"{'bodies facing away (more than 90 degrees off)':<{width}}  "
-        f"{int(errors['turned_away'].sum())} of {people}"
-    )
+    for name, label in FAILURES.items():
+        lines.append(f"{label:<{width}}{int(errors[name].sum()):>9} of {people}")
     return "\n".join(lines)
 
 

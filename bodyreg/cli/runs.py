@@ -35,15 +35,18 @@ class Run:
     config: RegistrationConfig
     device: torch.device
     seconds: float
+    warm: bool
 
     @property
     def speed(self) -> str:
         """People, seconds and rates, for reading."""
-        people = len(self.fits)
-        iterations = people * iterations_per_person(self.config) / self.seconds
+        people, config = len(self.fits), self.config
+        each = config.warm_iterations if self.warm else iterations_from_cold(config)
+        starts = "warm" if self.warm else f"{config.starts} start{'s' * (config.starts > 1)} each"
         return (
-            f"{people:,} people in {self.seconds:.1f} s on {self.device}: "
-            f"{people / self.seconds:,.1f} people/s, {iterations:,.0f} person-iterations/s"
+            f"{people:,} people in {self.seconds:.1f} s on {self.device}, {starts}: "
+            f"{people / self.seconds:,.1f} people/s, "
+            f"{people * each / self.seconds:,.0f} person-iterations/s"
         )
 
 
@@ -68,11 +71,11 @@ def run_registration(
         device=device,
         progress=sys.stderr.isatty() and not quiet,
     )
-    return Run(fits, config, device, time.perf_counter() - start)
+    return Run(fits, config, device, time.perf_counter() - start, warm=initial is not None)
 
 
-def iterations_per_person(config: RegistrationConfig) -> int:
-    """Adam steps that a cold fit takes, over all of its starts."""
+def iterations_from_cold(config: RegistrationConfig) -> int:
+    """Adam steps that a cold fit of one person takes, over all of its starts."""
     if config.starts == 1:
         return config.iterations
     explored = round(config.explore_share * config.iterations)

@@ -324,20 +324,17 @@ def _numbers(
     values = item.get(key)
     if absent and isinstance(values, list):
         values = [np.nan if value is None else value for value in values]
-    numbers = isinstance(values, list) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in values
-    )
-    if not numbers:
-        raise UserError(f"{where}: {key} is missing or not a list of numbers")
     try:
-        array = np.array(values, np.float64)
-    except OverflowError:
-        array = np.array([np.inf])
+        array = np.array(values if isinstance(values, list) else None)
+    except ValueError:  # lists of different lengths inside
+        array = np.array(None)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
+        raise UserError(f"{where}: {key} is missing or not a list of numbers")
     if length is not None and len(array) != length:
         raise UserError(f"{where}: {key} has {len(array)} numbers, expected {length}")
     if np.isinf(array).any() or (not absent and np.isnan(array).any()):
         raise UserError(f"{where}: {key} is not finite")
-    return array
+    return array.astype(np.float64)
 
 
 def _integer(value: Any, name: str, where: str) -> int:

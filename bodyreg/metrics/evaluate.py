@@ -42,10 +42,10 @@ def evaluate(fits: Fits, truth: Truth, body: Body) -> dict[str, np.ndarray]:
     missing = [person for person in fits.id.tolist() if person not in position]
     if missing:
         raise UserError(f"the truth holds no person {missing[0]}; it must be of the same people")
-    if truth.vertices.shape[1] != len(body.vertices):
+    if truth.body != body.fingerprint:
         raise UserError(
-            f"the truth has {truth.vertices.shape[1]} vertices, body '{body.name}' has "
-            f"{len(body.vertices)}; evaluate with the body it was made from"
+            f"the truth was made from body {truth.body}, these are fits of '{body.name}' "
+            f"({body.fingerprint}); evaluate with the body it was made from"
         )
     truth = truth.select(np.array([position[person] for person in fits.id.tolist()], int))
     parts = [

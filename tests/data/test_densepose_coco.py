@@ -200,6 +200,7 @@ BAD = {
     "too large for a float": changed(dp_x=[10**400] * POINTS),
     "null in y": changed(dp_y=[None] * POINTS),
     "text in V": changed(dp_V=["0.5"] * POINTS),
+    "lists in y": changed(dp_y=[[1], [1, 2]] * (POINTS // 2)),
     "lengths differ": changed(dp_V=[0.5] * (POINTS - 1)),
     "no dp_U": {k: v for k, v in annotation().items() if k != "dp_U"},
     "keypoints cut": changed(keypoints=[1, 2, 2]),

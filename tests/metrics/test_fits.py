@@ -1,0 +1,147 @@
+"""Fits against truth and evidence that were made from the very same numbers."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from bodyreg.body import Body
+from bodyreg.data import Observations, Truth
+from bodyreg.errors import UserError
+from bodyreg.metrics import evaluate
+from bodyreg.metrics.reprojection import reprojection_error
+from bodyreg.registration import Fits
+
+PEOPLE = 5
+PIXEL = 1 / 128
+
+
+@pytest.fixture(scope="module")
+def body() -> Body:
+    return Body.default()
+
+
+@pytest.fixture
+def fits() -> Fits:
+    random = np.random.default_rng(5)
+    pose = 0.3 * random.normal(size=(PEOPLE, 24, 3))
+    pose[:, 0] = 0
+    turns = Rotation.from_rotvec(np.outer(0.5 * np.arange(PEOPLE), [0, 1, 0]))
+    return Fits(
+        id=np.arange(PEOPLE) + 7,
+        frame=np.tile(np.float32([100, 80, 90]), (PEOPLE, 1)),
+        pose=pose.astype(np.float32),
+        segment_scale=random.uniform(0.9, 1.1, (PEOPLE, 24)).astype(np.float32),
+        rotation=turns.as_matrix().astype(np.float32),
+        scale=random.uniform(0.7, 1, PEOPLE).astype(np.float32),
+        translation=random.normal(0, 0.1, (PEOPLE, 2)).astype(np.float32),
+        loss=np.zeros(PEOPLE, np.float32),
+    )
+
+
+def truth_of(fits: Fits, body: Body) -> Truth:
+    """The truth that these fits are, in metres."""
+    vertices, joints = (
+        (points - np.pad(fits.translation, ((0, 0), (0, 1)))[:, None]) / fits.scale[:, None, None]
+        for points in (fits.vertices(body), fits.joints(body))
+    )
+    return Truth(
+        shape=np.zeros((PEOPLE, len(body.shape_names)), np.float32),
+        vertices=vertices,
+        joints=joints,
+        visible=np.random.default_rng(0).random(vertices.shape[:2]) < 0.5,
+        activity=np.full(PEOPLE, "standing"),
+        body=body.fingerprint,
+        **{
+            name: getattr(fits, name)
+            for name in (
+                "id", "frame", "pose", "segment_scale", "rotation", "scale", "translation",
+            )
+        },
+    )  # fmt: skip
+
+
+def test_the_truth_has_no_error(fits, body):
+    errors = evaluate(fits, truth_of(fits, body), body)
+    for name in ("pixel", "vertex", "pa_mpjpe", "mpjpe"):
+        np.testing.assert_allclose(errors[name], 0, atol=2e-3, err_msg=name)
+    assert not errors["reflected"].any()
+    assert not errors["turned_away"].any()
+
+
+def test_people_are_matched_by_id_and_frames_converted(fits, body):
+    truth = truth_of(fits, body).select(np.array([3, 0, 4, 2, 1]))
+    other_crop = fits.in_frames(fits.frame * np.float32([1.1, 0.9, 1.3]))
+    errors = evaluate(other_crop.select([1, 4]), truth, body)
+    np.testing.assert_allclose(errors["pixel"], 0, atol=2e-3)
+    np.testing.assert_allclose(errors["mpjpe"], 0, atol=2e-3)
+
+
+def test_each_mistake_shows_where_it_should(fits, body):
+    truth = truth_of(fits, body)
+    shifted = dataclasses.replace(
+        fits, translation=fits.translation + np.float32([3 * PIXEL, 4 * PIXEL])
+    )
+    errors = evaluate(shifted, truth, body)
+    np.testing.assert_allclose(errors["pixel"], 5, rtol=1e-3)
+    np.testing.assert_allclose(errors["vertex"], 0, atol=2e-3)
+
+    turned = dataclasses.replace(fits, rotation=fits.rotation @ np.float32(np.diag([-1, 1, -1])))
+    errors = evaluate(turned, truth, body)
+    assert errors["turned_away"].all()
+    assert not errors["reflected"].any()
+    np.testing.assert_allclose(errors["vertex"], 0, atol=2e-3)
+
+    mirrored = dataclasses.replace(fits, rotation=np.float32(np.diag([1, 1, -1])) @ fits.rotation)
+    errors = evaluate(mirrored, truth, body)
+    assert errors["reflected"].all()
+    np.testing.assert_allclose(errors["pixel"], 0, atol=2e-3)
+    assert (errors["vertex"] > 10).all()
+
+
+def test_the_truth_must_be_of_the_same_people_and_mesh(fits, body):
+    truth = truth_of(fits, body)
+    with pytest.raises(UserError, match="no person 11"):
+        evaluate(fits, truth.select(np.arange(4)), body)
+    truth.body = "another"
+    with pytest.raises(UserError, match="made from body another"):
+        evaluate(fits, truth, body)
+
+
+def test_reprojection_is_the_distance_to_the_evidence(fits, body):
+    """Evidence put 5 pixels off; what has no weight, and who has no evidence, does not count."""
+    random = np.random.default_rng(1)
+    names = ("pelvis", "left_wrist", "nose")
+    counts = np.array([3, 0, 4, 2, 6])
+    person = np.repeat(np.arange(PEOPLE), counts)
+    vertex = random.integers(0, len(body.vertices), (len(person), 3))
+    barycentric = random.dirichlet(np.ones(3), len(person))
+    corners = fits.vertices(body)[person[:, None], vertex]
+    points = np.einsum("pk,pkc->pc", barycentric, corners)[:, :2]
+    keypoints = fits.keypoints(body, names)[..., :2]
+    off = np.array([3 * PIXEL, 4 * PIXEL])
+
+    def pixels(xy):
+        return [100, 80] + (xy + off) * [90, -90]
+
+    weight = np.ones((PEOPLE, 3))
+    weight[2] = 0
+    weight[0, 1] = 0
+    keypoint_xy = pixels(keypoints)
+    keypoint_xy[0, 1] = 0
+    observations = Observations(
+        id=fits.id,
+        frame=fits.frame,
+        point_start=np.cumsum([0, *counts]),
+        point_xy=pixels(points),
+        point_vertex=vertex,
+        point_barycentric=barycentric,
+        point_weight=np.ones(len(person)),
+        keypoint_name=names,
+        keypoint_xy=keypoint_xy,
+        keypoint_weight=weight,
+    )
+    errors = reprojection_error(fits, observations, body)
+    np.testing.assert_allclose(errors["dense points"], [5, np.nan, 5, 5, 5], rtol=1e-3)
+    np.testing.assert_allclose(errors["keypoints"], [5, 5, np.nan, 5, 5], rtol=1e-3)
