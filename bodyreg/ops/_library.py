@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 try:
-    import bodyreg._C  # noqa: F401  (loading it defines torch.ops.bodyreg)
+    from bodyreg import _C  # loading it defines torch.ops.bodyreg
 except ImportError as error:
     raise ImportError(
         "bodyreg's native library is missing or does not fit this torch: build it with "
@@ -67,6 +67,8 @@ def register_op(
     torch.library.register_vmap(name, vmap)
     for device in ("cpu", "cuda"):
         torch.library.register_autocast(name, device, torch.float32)
+    if not _C.build_info()["cuda_archs"] and name.startswith(f"{NAMESPACE}::"):
+        torch.library.register_kernel(name, "cuda", _refuse_cuda)
 
 
 def register_backward_op(name: str, *, fake: Callable, vmap: Callable) -> None:
@@ -79,6 +81,13 @@ def register_backward_op(name: str, *, fake: Callable, vmap: Callable) -> None:
     torch.library.register_fake(name, fake)
     torch.library.register_autograd(name, refuse)
     torch.library.register_vmap(name, vmap)
+
+
+def _refuse_cuda(*args: Any) -> None:
+    raise RuntimeError(
+        "bodyreg was built without CUDA: build it where nvcc is, with BODYREG_CUDA=1, or use "
+        "tensors on the CPU"
+    )
 
 
 def folded(size: int, dim: int | None, tensor: torch.Tensor) -> torch.Tensor:

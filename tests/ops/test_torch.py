@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bodyreg import ops, reference
+from bodyreg import _C, ops, reference
 from tests.ops import cases
 from tests.ops.backends import CPU, CUDA, Backend
 from tests.ops.cases import FORMS, Case
@@ -196,3 +196,12 @@ def test_a_second_derivative_is_a_clear_error(backend: Backend, form):
     (gradient,) = torch.autograd.grad(loss, leaf, create_graph=True)
     with pytest.raises(RuntimeError, match=rf"bodyreg.{case.op}: second derivatives are not"):
         torch.autograd.grad(gradient.sum(), leaf)
+
+
+@pytest.mark.skipif(bool(_C.build_info()["cuda_archs"]), reason="built with CUDA")
+def test_cuda_tensors_without_cuda_kernels_are_a_clear_error():
+    cuda = torch._C.DispatchKeySet(torch._C.DispatchKey.CUDA)
+    for case in (make(form, 0) for form in FORMS):
+        op = getattr(torch.ops.bodyreg, case.op).default
+        with pytest.raises(RuntimeError, match="bodyreg was built without CUDA"):
+            op.redispatch(cuda, *case.arguments)
