@@ -1,10 +1,10 @@
 """Tables from a benchmark run.
 
     python -m pytest benchmarks --benchmark-json=run.json
-    python -m benchmarks.table run.json --results benchmarks/results --readme README.md
+    python benchmarks/table.py run.json
 
-Writes one JSON file per machine, prints the tables in Markdown, and puts them into a file between
-the lines <!-- benchmarks:begin --> and <!-- benchmarks:end -->.
+Writes one JSON file per machine, prints the tables in Markdown, and puts them into the README
+between the lines <!-- benchmarks:begin --> and <!-- benchmarks:end -->.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 PEER = "reference, eager"
 
@@ -87,21 +88,19 @@ def put_between_markers(path: Path, text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path, help="what --benchmark-json wrote")
-    parser.add_argument("--results", type=Path, help="folder for one JSON file per machine")
-    parser.add_argument("--readme", type=Path, help="file whose tables to replace")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
+    parser.add_argument("--readme", type=Path, default=HERE.parent / "README.md")
     options = parser.parse_args()
     run = json.loads(options.run.read_text())
     rows = rows_of(run)
     text = markdown(rows, run)
     print(text)
-    if options.results:
-        options.results.mkdir(parents=True, exist_ok=True)
-        for machine in dict.fromkeys(row["machine"] for row in rows):
-            mine = [row for row in rows if row["machine"] == machine]
-            content = {"machine": machine, "datetime": run["datetime"], "rows": mine}
-            (options.results / f"{machine}.json").write_text(json.dumps(content, indent=1) + "\n")
-    if options.readme:
-        put_between_markers(options.readme, text)
+    options.results.mkdir(parents=True, exist_ok=True)
+    for machine in dict.fromkeys(row["machine"] for row in rows):
+        mine = [row for row in rows if row["machine"] == machine]
+        content = {"machine": machine, "datetime": run["datetime"], "rows": mine}
+        (options.results / f"{machine}.json").write_text(json.dumps(content, indent=1) + "\n")
+    put_between_markers(options.readme, text)
 
 
 if __name__ == "__main__":
