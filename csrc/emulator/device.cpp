@@ -13,7 +13,7 @@ thread_local dim3 gridDim;
 
 namespace {
 
-constexpr int kMultiprocessors = 3;
+constexpr int kMultiprocessors = 1;
 constexpr std::size_t kSharedDefault = 48 * 1024;
 constexpr std::size_t kSharedOptIn = 227 * 1024;
 

@@ -170,8 +170,8 @@ constexpr T max(T a, T b) {
   return a < b ? b : a;
 }
 
-// The runtime calls the launchers make. One device, with an H200's limits but few multiprocessors,
-// so that grid-stride loops really stride.
+// The runtime calls the launchers make. One device, with an H200's limits but a single
+// multiprocessor, so that grid-stride loops really stride.
 enum cudaError_t { cudaSuccess = 0 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
 enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount, cudaDevAttrMaxSharedMemoryPerBlockOptin };

@@ -1,9 +1,11 @@
 // The first engine: one fiber per CUDA thread, all on the launching OS thread.
 //
-// A round runs every ready thread, in an order the seed decides, up to its next meeting point. When
-// nobody is ready, one meeting whose members have all arrived is chosen at random and released; so
-// one warp may run far ahead of another, as on a GPU. When no meeting can be released, the barrier
-// is divergent and the launch throws, saying who waits where.
+// A step picks a warp and runs some of its ready threads, up to their next meeting point, or
+// releases a meeting of its own whose members have all arrived. The seed decides which warp, which
+// threads, and how long a warp that has begun goes on before others get their turn: anything from
+// lockstep to one warp at a time can happen on a GPU. When no warp can go on, the whole block must
+// have met at a barrier; if not, the barrier is divergent and the launch throws, saying who waits
+// where.
 #include <algorithm>
 #include <deque>
 #include <exception>
@@ -35,13 +37,15 @@ struct Fiber {
 struct Engine {
   std::deque<Fiber> fibers;              // their addresses must last
   std::vector<std::uint64_t> exchanged;  // the values of each lane's last warp meeting
-  std::vector<int> ready;
+  std::vector<std::vector<int>> ready;   // threads of each warp
   std::unique_ptr<unsigned char[]> shared;
   const std::function<void()>* kernel = nullptr;
   std::exception_ptr failure;
   std::mt19937_64 random;
   int running = -1;
   int threads = 0;
+  int favourite = 0;         // the warp that went on last
+  std::size_t patience = 0;  // in 100 steps, how many it may go on for before another is picked
 
   std::size_t pick(std::size_t count) { return static_cast<std::size_t>(random() % count); }
 };
@@ -110,7 +114,7 @@ void release(int index) {
     Fiber& fiber = engine.fibers[static_cast<std::size_t>(member)];
     engine.exchanged[static_cast<std::size_t>(member)] = fiber.posted;
     fiber.state = State::ready;
-    engine.ready.push_back(member);
+    engine.ready[static_cast<std::size_t>(member / 32)].push_back(member);
   }
 }
 
@@ -127,21 +131,55 @@ void release(int index) {
   throw std::logic_error("no thread waits");
 }
 
-// Releases a meeting whose members have all arrived; false when every thread has ended.
-bool release_one() {
-  const int start = static_cast<int>(engine.pick(static_cast<std::size_t>(engine.threads)));
-  bool all_ended = true;
-  for (int step = 0; step < engine.threads; ++step) {
-    const int index = (start + step) % engine.threads;
-    if (engine.fibers[static_cast<std::size_t>(index)].state == State::ended) continue;
-    all_ended = false;
-    if (missing(index) < 0) {
+bool has_ended(int index) {
+  return engine.fibers[static_cast<std::size_t>(index)].state == State::ended;
+}
+
+void run_one_of(std::vector<int>& ready) {
+  std::swap(ready[engine.pick(ready.size())], ready.back());
+  const int next = ready.back();
+  ready.pop_back();
+  resume(next);
+  if (engine.failure) std::rethrow_exception(std::exchange(engine.failure, nullptr));
+}
+
+// Lets a warp go on; false if all its threads wait for others, or have ended.
+bool advance(int warp) {
+  std::vector<int>& ready = engine.ready[static_cast<std::size_t>(warp)];
+  if (!ready.empty()) {
+    for (std::size_t count = 1 + engine.pick(ready.size()); count > 0; --count) run_one_of(ready);
+    return true;
+  }
+  const int last = std::min(warp * 32 + 32, engine.threads);
+  for (int index = warp * 32; index < last; ++index) {
+    const State state = engine.fibers[static_cast<std::size_t>(index)].state;
+    if (state == State::at_warp_meeting && missing(index) < 0) {
       release(index);
       return true;
     }
   }
-  if (!all_ended) report_divergence();
   return false;
+}
+
+bool advance_some_warp() {
+  const int warps = static_cast<int>(engine.ready.size());
+  if (engine.pick(100) >= engine.patience) {
+    engine.favourite = static_cast<int>(engine.pick(static_cast<std::size_t>(warps)));
+  }
+  for (int step = 0; step < warps; ++step, engine.favourite = (engine.favourite + 1) % warps) {
+    if (advance(engine.favourite)) return true;
+  }
+  return false;
+}
+
+// For when no warp can go on; false if every thread has ended.
+bool release_block() {
+  int index = 0;
+  while (index < engine.threads && has_ended(index)) ++index;
+  if (index == engine.threads) return false;
+  if (missing(index) >= 0) report_divergence();
+  release(index);
+  return true;
 }
 
 void start_fiber(int index, dim3 block) {
@@ -150,23 +188,18 @@ void start_fiber(int index, dim3 block) {
   fiber.thread = {flat % block.x, flat / block.x % block.y, flat / (block.x * block.y)};
   fiber.state = State::ready;
   if (!fiber.stack.prepared()) fiber.stack.prepare(fiber_main);
-  engine.ready.push_back(index);
+  engine.ready[static_cast<std::size_t>(index / 32)].push_back(index);
 }
 
 void run_block(dim3 block, std::size_t shared_bytes) {
   engine.shared.reset(new unsigned char[shared_bytes]);
   std::memset(engine.shared.get(), 0xff, shared_bytes);
-  engine.ready.clear();
+  engine.ready.assign(static_cast<std::size_t>((engine.threads + 31) / 32), {});
+  engine.favourite = static_cast<int>(engine.pick(engine.ready.size()));
+  engine.patience = std::size_t{50} * engine.pick(3);
   for (int index = 0; index < engine.threads; ++index) start_fiber(index, block);
-  do {
-    while (!engine.ready.empty()) {
-      std::swap(engine.ready[engine.pick(engine.ready.size())], engine.ready.back());
-      const int next = engine.ready.back();
-      engine.ready.pop_back();
-      resume(next);
-      if (engine.failure) std::rethrow_exception(std::exchange(engine.failure, nullptr));
-    }
-  } while (release_one());
+  while (advance_some_warp() || release_block()) {
+  }
 }
 
 }  // namespace

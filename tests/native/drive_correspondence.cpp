@@ -45,5 +45,6 @@ int main() {
     drive<float>(7, points, 4, 24, std::numeric_limits<float>::infinity());
     drive<double>(2, points, 3, 5, 0.5);
   }
+  drive<float>(19, 9, 2, 3, 0.5f);    // more people than blocks
   drive<double>(2, 33, 2, 128, 0.5);  // tables past 48 KB of shared memory
 }

@@ -52,6 +52,7 @@ int main() {
     drive<float>(5, joints, true);
     drive<double>(9, joints, false);
   }
+  drive<float>(70, 3, true);  // more people than the grid has warps
   drive<float>(0, 24, true);
   drive<double>(3, kMaxJoints, true);
 }

@@ -68,6 +68,8 @@ int main() {
       drive<double>(2, 33, 3, 2, own_ids, own_anchors);
     }
   }
+  drive<float>(70, 131, 1, 2, false, false);  // more tiles than blocks
+  drive<float>(19, 9, 2, 3, true, true);
   drive<float>(1, 1, 1, 1, false, false);
   drive<float>(2, 0, 4, 5, false, false);
   drive<double>(2, 33, 2, 128, true, true);  // tables and transforms past 48 KB of shared memory

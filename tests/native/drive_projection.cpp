@@ -69,6 +69,7 @@ int main() {
     drive<float>(2, points);
     drive<double>(1, points);
   }
+  drive<float>(19, 33);  // more people than blocks
   for (bool six : {false, true}) {
     drive_gram_schmidt<float>(131, six);
     drive_gram_schmidt<double>(1, six);
