@@ -67,7 +67,8 @@ def _table(group: str, rows: list[dict[str, Any]]) -> list[str]:
     lines = [f"| {group} | time | against {PEER} | of the ceiling |", "|---|---:|---:|---:|"]
     for row in rows:
         speed = f"{peer / row['median_s']:.3g} ×" if peer else "–"
-        share = f"{100 * row['fraction_of_ceiling']:.2g} %"
+        percent = 100 * row["fraction_of_ceiling"]
+        share = f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
         lines.append(f"| {row['row']} | {_time(row['median_s'])} | {speed} | {share} |")
     return [*lines, ""]
 

@@ -8,6 +8,10 @@
 
 #include "isa.h"
 
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 12
+#error "bodyreg needs GCC 12 or later, or Clang"
+#endif
+
 namespace bodyreg::BODYREG_ISA {
 
 #if defined(__AVX512F__)
