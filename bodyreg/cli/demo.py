@@ -124,7 +124,13 @@ def _make(options: Options, body: Body, path: Path) -> Truth:
     from bodyreg.synthetic.densepose_coco import write_densepose_coco
     from bodyreg.synthetic.observe import Noise
 
-    pictures, truth = make_dataset(body, options.people, options.seed, Noise(points=options.points))
+    pictures, truth = make_dataset(
+        body,
+        options.people,
+        options.seed,
+        Noise(points=options.points),
+        progress=runs.shows_progress(options.quiet),
+    )
     facts = runs.facts(torch.device("cpu"), options.seed)
     write_densepose_coco(path, pictures, body.charts.name, **facts)
     truth.save(options.out / "truth.npz", **runs.stored_facts(torch.device("cpu"), options.seed))

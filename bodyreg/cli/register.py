@@ -23,8 +23,11 @@ from bodyreg.cli.flags import (
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bodyreg.body import Body
     from bodyreg.data import Observations
+    from bodyreg.registration import Fits
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ def run(options: Options) -> None:
     initial = _initial(options)
     if options.meshes and len(set(observations.id.tolist())) < len(observations):
         raise UserError(f"{source}: ids are not unique, so meshes cannot be named by them")
+    grounds = _grounds(options, observations)
     reading = time.perf_counter() - started
 
     done = runs.run_registration(body, observations, config, device, initial, quiet=options.quiet)
@@ -94,7 +98,7 @@ def run(options: Options) -> None:
     if options.meshes:
         _write_meshes(options.out / "meshes", done, body, options.meshes)
     if options.overlays:
-        _draw(options, done, body, observations)
+        _draw(options, done, body, observations, grounds)
     distances = _distances(done, body, observations)
     inputs = [path for path in (source, options.body, options.uv, options.initial) if path]
     writing = time.perf_counter() - started
@@ -122,6 +126,8 @@ def _source(options: Options) -> Path:
         raise UserError("give one of --observations, --densepose-coco and --mpii-poses")
     if options.densepose_coco is None and (options.whole_body or options.images):
         raise UserError("--whole-body and --images belong to --densepose-coco")
+    if options.overlays < 0 or (options.images and not options.overlays):
+        raise UserError("--overlays must be how many fits to draw; --images needs it")
     return given[0]
 
 
@@ -158,10 +164,19 @@ def _read(options: Options, body: Body) -> tuple[Observations, Counter[str]]:
     return observations, skipped
 
 
-def _initial(options: Options):
+def _initial(options: Options) -> Fits | None:
     from bodyreg.registration import Fits
 
     return None if options.initial is None else Fits.load(options.initial)
+
+
+def _grounds(options: Options, observations: Observations) -> list[np.ndarray] | None:
+    if options.images is None:
+        return None
+    from bodyreg.viz.overlay import picture_grounds
+
+    shown = observations.select(_shown(options, len(observations)))
+    return picture_grounds(options.densepose_coco, options.images, shown)
 
 
 def _write_meshes(folder: Path, done: runs.Run, body: Body, suffix: str) -> None:
@@ -178,19 +193,27 @@ def _write_meshes(folder: Path, done: runs.Run, body: Body, suffix: str) -> None
             mesh.export(temporary)
 
 
-def _draw(options: Options, done: runs.Run, body: Body, observations: Observations) -> None:
+def _shown(options: Options, people: int) -> np.ndarray:
+    """Positions of the people to draw, evenly chosen."""
     import numpy as np
 
-    from bodyreg.viz.overlay import fit_sheet, picture_grounds, write_picture
+    return np.unique(np.linspace(0, people - 1, options.overlays).round().astype(int))
 
-    shown = np.unique(np.linspace(0, len(done.fits) - 1, options.overlays).round().astype(int))
+
+def _draw(
+    options: Options,
+    done: runs.Run,
+    body: Body,
+    observations: Observations,
+    grounds: list[np.ndarray] | None,
+) -> None:
+    from bodyreg.viz.overlay import fit_sheet, write_picture
+
+    shown = _shown(options, len(observations))
     fits = done.fits.select(shown)
     captions = [
         (str(number), f"loss {loss:.3g}") for number, loss in zip(fits.id, fits.loss, strict=True)
     ]
-    grounds = None
-    if options.images is not None:
-        grounds = picture_grounds(options.densepose_coco, options.images, fits)
     title = f"{len(fits)} of {len(done.fits):,} fits"
     page = fit_sheet(body, fits, observations.select(shown), captions, title, grounds)
     write_picture(options.out / "overlays.png", page)

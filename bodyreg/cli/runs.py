@@ -6,10 +6,10 @@ import difflib
 import hashlib
 import json
 import math
-import os
 import platform
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -69,9 +69,14 @@ def run_registration(
         config,
         initial=initial,
         device=device,
-        progress=sys.stderr.isatty() and not quiet,
+        progress=shows_progress(quiet),
     )
     return Run(fits, config, device, time.perf_counter() - start, warm=initial is not None)
+
+
+def shows_progress(quiet: bool) -> bool:
+    """Progress bars are for people at a terminal."""
+    return sys.stderr.isatty() and not quiet
 
 
 def iterations_from_cold(config: RegistrationConfig) -> int:
@@ -162,8 +167,14 @@ def require_writable(folder: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise UserError(f"{folder}: cannot be written, {existing} is not a folder; choose another")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(f"{folder}: cannot be written, no permission in {existing}; choose another")
+    try:
+        # Asking for permissions would say yes to root, on a disk that is read-only, and so on.
+        with tempfile.TemporaryDirectory(dir=existing):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror} in {existing}); choose another"
+        ) from error
 
 
 def facts(device: torch.device, seed: int | None = None) -> dict[str, str | int | None]:

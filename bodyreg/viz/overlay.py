@@ -67,16 +67,16 @@ def silhouette_ground(
 
 
 def picture_grounds(
-    coco_file: str | os.PathLike, folder: str | os.PathLike, fits: Fits, side: int = TILE
+    coco_file: str | os.PathLike, folder: str | os.PathLike, people: Observations, side: int = TILE
 ) -> list[np.ndarray]:
-    """The pictures that people of a COCO file are in, cropped to the frames of their fits.
+    """The pictures that people of a COCO file are in, cropped to their frames.
 
     Raises:
         UserError: a picture cannot be read.
     """
     coco = load_coco(coco_file)
     grounds = []
-    for number, frame in zip(fits.id.tolist(), fits.frame, strict=True):
+    for number, frame in zip(people.id.tolist(), people.frame, strict=True):
         image = coco.imgs.get(coco.anns[number]["image_id"], {})
         path = os.path.join(folder, str(image.get("file_name", "")))
         picture = cv2.imread(path) if os.path.isfile(path) else None

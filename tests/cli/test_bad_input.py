@@ -91,6 +91,12 @@ def test_bad_annotation(refused, coco_file, changes, expected):
     assert expected in refused("--densepose-coco", coco_file(json.dumps(coco(**changes))))
 
 
+def test_missing_pictures(refused, coco_file, tmp_path):
+    path = coco_file(json.dumps(coco()))
+    pictures = ("--images", tmp_path, "--overlays", "1")
+    assert "no readable picture of person 41" in refused("--densepose-coco", path, *pictures)
+
+
 def test_no_dense_people(refused, coco_file):
     plain = coco(**{f"dp_{key}": None for key in "xyIUV"})
     assert "no annotation has dense points" in refused(
@@ -219,6 +225,8 @@ def test_initial_fits_of_other_people(refused, tmp_path, observations_file, body
         ((), "give one of --observations"),
         (("--observations", "a", "--mpii-poses", "b"), "give one of --observations"),
         (("--observations", "PEOPLE", "--whole-body"), "--whole-body"),
+        (("--observations", "PEOPLE", "--overlays", "-1"), "--overlays"),
+        (("--densepose-coco", "PEOPLE", "--images", "."), "--images needs it"),
         (("--observations", "PEOPLE", "--uv", "uv.mat"), "--uv"),
         (("--observations", "PEOPLE", "--starts", "0"), "starts"),
         (("--observations", "PEOPLE", "--set", "dense_wieght=2"), "did you mean dense_weight"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pycocotools import mask
+from pycocotools.coco import COCO
 from scipy.spatial.transform import Rotation
 
 from bodyreg.body import Body
@@ -201,8 +202,11 @@ def test_masks_agree_with_points_boxes_and_silhouettes(exact):
         assert np.abs([*edges, rows.max() - y - height]).max() < 3
 
 
-def test_the_file_is_plain_coco_to_others(exact):
+def test_the_file_is_plain_coco_to_others(exact, capsys):
     _, _, path, _ = exact
+    coco = COCO(path)
+    assert sum(len(coco.getAnnIds(imgIds=[image])) for image in coco.getImgIds()) == 7
+    assert all(coco.annToMask(annotation).any() for annotation in coco.loadAnns(coco.getAnnIds()))
     content = json.loads(path.read_text())
     assert content["info"]["charts"] == "makehuman-24"
     for annotation in content["annotations"]:
