@@ -1,12 +1,14 @@
 """The command `bodyreg`: one module per subcommand, imported when it is asked for.
 
-A command's module has `Options`, a dataclass that tyro turns into flags, and `run(options)`.
+A command's module has `Options`, a dataclass that tyro turns into flags, and a function
+`run(options, command)`, which is told the command line too, to keep it in what it writes.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -64,7 +66,7 @@ def _dispatch(arguments: list[str]) -> int:
     options = tyro.cli(
         command.Options, prog=f"bodyreg {name}", description=COMMANDS[name], args=arguments[1:]
     )
-    command.run(options)
+    command.run(options, shlex.join(["bodyreg", *arguments]))
     return 0
 
 

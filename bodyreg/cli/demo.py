@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from bodyreg.cli import runs
 from bodyreg.cli.flags import Device, Folder, OfPreset, Settings, Switch
 from bodyreg.errors import UserError
+from bodyreg.files import provenance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +75,7 @@ class Options:
     quiet: Switch = False
 
 
-def run(options: Options) -> None:
+def run(options: Options, command: str) -> None:
     """Make people, write them, read them back, register them, compare with the truth, draw."""
     if options.people < 1 or options.seed < 0 or options.points < 0:
         raise UserError("--people must be at least 1, --seed and --points at least 0")
@@ -90,25 +92,27 @@ def run(options: Options) -> None:
 
     body = Body.default()
     path = options.out / "people.json"
-    truth = _make(options, body, path)
+    facts = provenance(command, seed=options.seed, device=str(device))
+    truth = _make(options, body, path, facts)
     observations, skipped = read_densepose_coco(path, body)
     if options.without_depth:
         observations.keypoint_depth = None
     print(
         f"made {len(truth)} people, {len(observations.point_xy) / len(truth):.0f} dense points and "
         f"{len(observations.keypoint_name)} keypoints each, "
-        f"{'without' if options.without_depth else 'with'} depths: {path}"
+        f"{'without' if options.without_depth else 'with'} depths: {path}",
+        flush=True,
     )
     done = runs.run_registration(body, observations, config, device, quiet=options.quiet)
-    done.fits.save(options.out / "fits.npz", **runs.stored_facts(device, options.seed))
+    done.fits.save(options.out / "fits.npz", provenance=json.dumps(facts))
     errors = evaluate(done.fits, truth, body)
     runs.write_record(
         options.out,
+        facts,
         done,
         body,
         [path],
         skipped,
-        options.seed,
         errors={name: float(values.mean()) for name, values in errors.items()},
     )
     _draw(options, body, done, observations, truth, errors)
@@ -117,9 +121,7 @@ def run(options: Options) -> None:
     print(f"overlays: {options.out / 'overlays.png'}   everything: {options.out}/")
 
 
-def _make(options: Options, body: Body, path: Path) -> Truth:
-    import torch
-
+def _make(options: Options, body: Body, path: Path, facts: dict[str, Any]) -> Truth:
     from bodyreg.synthetic.dataset import make_dataset
     from bodyreg.synthetic.densepose_coco import write_densepose_coco
     from bodyreg.synthetic.observe import Noise
@@ -131,9 +133,8 @@ def _make(options: Options, body: Body, path: Path) -> Truth:
         Noise(points=options.points),
         progress=runs.shows_progress(options.quiet),
     )
-    facts = runs.facts(torch.device("cpu"), options.seed)
     write_densepose_coco(path, pictures, body.charts.name, **facts)
-    truth.save(options.out / "truth.npz", **runs.stored_facts(torch.device("cpu"), options.seed))
+    truth.save(options.out / "truth.npz", provenance=json.dumps(facts))
     return truth
 
 

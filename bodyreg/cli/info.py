@@ -36,8 +36,9 @@ class Options:
     ] = None
 
 
-def run(options: Options) -> None:
+def run(options: Options, command: str) -> None:
     """Print facts, one a line."""
+    del command
     if options.preset is not None:
         print(_preset(options.preset))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from bodyreg.cli.flags import (
     Switch,
 )
 from bodyreg.errors import UserError
+from bodyreg.files import provenance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +77,7 @@ class Options:
     quiet: Switch = False
 
 
-def run(options: Options) -> None:
+def run(options: Options, command: str) -> None:
     """Read, register, write, and say what was done."""
     source = _source(options)
     runs.require_writable(options.out)
@@ -94,7 +96,8 @@ def run(options: Options) -> None:
     done = runs.run_registration(body, observations, config, device, initial, quiet=options.quiet)
 
     started = time.perf_counter()
-    done.fits.save(options.out / "fits.npz", **runs.stored_facts(device))
+    facts = provenance(command, device=str(device))
+    done.fits.save(options.out / "fits.npz", provenance=json.dumps(facts))
     if options.meshes:
         _write_meshes(options.out / "meshes", done, body, options.meshes)
     if options.overlays:
@@ -104,6 +107,7 @@ def run(options: Options) -> None:
     writing = time.perf_counter() - started
     runs.write_record(
         options.out,
+        facts,
         done,
         body,
         inputs,

@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import platform
-import shlex
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, provenance
+from bodyreg.files import atomic_path
 
 if TYPE_CHECKING:
     import torch
@@ -177,30 +176,30 @@ def require_writable(folder: Path) -> None:
         ) from error
 
 
-def facts(device: torch.device, seed: int | None = None) -> dict[str, str | int | None]:
-    """What made an output file: the same for equal runs."""
-    return provenance(shlex.join(["bodyreg", *sys.argv[1:]]), seed=seed, device=str(device))
-
-
-def stored_facts(device: torch.device, seed: int | None = None) -> dict[str, str]:
-    """The same as one text to store in an .npz."""
-    return {"provenance": json.dumps(facts(device, seed))}
-
-
 def write_record(
     folder: Path,
+    facts: Mapping[str, Any],
     run: Run,
     body: Body,
     inputs: Sequence[Path],
     skipped: Mapping[str, int],
-    seed: int | None = None,
     **more: Any,
 ) -> None:
-    """Write run.json: everything needed to do the run again, and what came of it."""
+    """Write run.json: everything needed to do the run again, and what came of it.
+
+    Args:
+        folder: Where.
+        facts: What made it, from `files.provenance`.
+        run: What was done.
+        body: The fitted body.
+        inputs: Files that were read, to keep their hashes.
+        skipped: People that were not registered, by reason.
+        **more: Further entries.
+    """
     import torch
 
     record = {
-        **facts(run.device, seed),
+        **facts,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
