@@ -265,3 +265,9 @@ def test_missing_binary_and_plain_coco_files(path, body):
 def test_nothing_is_printed(path, capsys):
     load_coco(coco_file(path, annotation()))
     assert capsys.readouterr() == ("", "")
+
+
+def test_everybody_skipped_leaves_no_people(path, body):
+    people, skipped = read_densepose_coco(coco_file(path, annotation() | {"iscrowd": 1}), body)
+    assert len(people) == 0
+    assert skipped == {"a crowd (iscrowd)": 1}
