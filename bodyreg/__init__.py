@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.data import Observations
+    from bodyreg.data import Observations, read_densepose_coco
     from bodyreg.errors import UserError
     from bodyreg.registration import Fits, RegistrationConfig, register
 
@@ -19,10 +19,19 @@ _HOMES = {
     "Observations": "bodyreg.data",
     "RegistrationConfig": "bodyreg.registration",
     "UserError": "bodyreg.errors",
+    "read_densepose_coco": "bodyreg.data",
     "register": "bodyreg.registration",
 }
 
-__all__ = ["Body", "Fits", "Observations", "RegistrationConfig", "UserError", "register"]
+__all__ = [
+    "Body",
+    "Fits",
+    "Observations",
+    "RegistrationConfig",
+    "UserError",
+    "read_densepose_coco",
+    "register",
+]
 
 
 def __getattr__(name: str) -> Any:
