@@ -87,7 +87,6 @@ __global__ void __launch_bounds__(32 * kMostWarps)
       store_vector(p.transforms + (b * joints + k) * 12, transform.m);
       store(p.positions + (b * joints + k) * 3, joint.position);
     }
-    __syncwarp();
   }
 }
 

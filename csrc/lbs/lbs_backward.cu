@@ -32,28 +32,26 @@ __global__ void __launch_bounds__(kListThreads, 2)
   const int run = (entries + kListThreads - 1) / kListThreads * 32;
   const int begin = warp * run;
   const int end = min(begin + run, entries);
-  const auto belongs = [&](int e, int joint) {
+  const int joint = blockIdx.x;
+  const auto belongs = [&](int e) {
     return e < end && p.joint_ids[e] == joint && !is_padding(p.anchors + 4 * int64_t{e});
   };
-  for (int joint = blockIdx.x; joint < p.joints; joint += gridDim.x) {
-    int count = 0;
-    for (int e = begin; e < end; e += 32) {
-      count += __popc(__ballot_sync(kFullWarp, belongs(e + static_cast<int>(lane), joint)));
-    }
-    if (lane == 0) found[warp] = count;
-    __syncthreads();
-    int64_t at = int64_t{joint} * entries;
-    for (int w = 0; w < warp; ++w) at += found[w];
-    for (int e = begin; e < end; e += 32) {
-      const bool mine = belongs(e + static_cast<int>(lane), joint);
-      const unsigned all = __ballot_sync(kFullWarp, mine);
-      if (mine) p.entries[at + __popc(all & ((1u << lane) - 1u))] = e + static_cast<int>(lane);
-      at += __popc(all);
-    }
-    if (threadIdx.x == kListThreads - 1) {
-      p.entry_count[joint] = static_cast<int32_t>(at - int64_t{joint} * entries);
-    }
-    __syncthreads();
+  int count = 0;
+  for (int e = begin; e < end; e += 32) {
+    count += __popc(__ballot_sync(kFullWarp, belongs(e + static_cast<int>(lane))));
+  }
+  if (lane == 0) found[warp] = count;
+  __syncthreads();
+  int64_t at = int64_t{joint} * entries;
+  for (int w = 0; w < warp; ++w) at += found[w];
+  for (int e = begin; e < end; e += 32) {
+    const bool mine = belongs(e + static_cast<int>(lane));
+    const unsigned all = __ballot_sync(kFullWarp, mine);
+    if (mine) p.entries[at + __popc(all & ((1u << lane) - 1u))] = e + static_cast<int>(lane);
+    at += __popc(all);
+  }
+  if (threadIdx.x == kListThreads - 1) {
+    p.entry_count[joint] = static_cast<int32_t>(at - int64_t{joint} * entries);
   }
 }
 

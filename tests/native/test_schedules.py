@@ -46,6 +46,10 @@ def test_odd_sizes(form, dtype):
         assert_schedules_agree(FORMS[form](min(size, 33), size).to(dtype))
 
 
+def test_more_people_than_the_grid_has_warps():
+    assert_schedules_agree(cases.kinematics_case(130).to(torch.float32))
+
+
 @pytest.mark.parametrize(
     "case",
     [
