@@ -38,7 +38,7 @@ class RegistrationConfig:
 
         facing_weight: Squared hinge on matched points that turn away from the viewer, unitless.
         facing_margin: z of a unit normal under which facing begins to cost, in (-1, 1).
-        visibility_weight: Minus log likelihood of a matched point among its segment's surface, nats.
+        visibility_weight: Minus log likelihood of a matched point on its segment's surface, nats.
         visibility_sharpness: How sharply the seen part of a segment ends, per unit of normal z.
 
         prior_weight: Anatomical prior, squared standard deviations from the everyday pose.
@@ -51,7 +51,11 @@ class RegistrationConfig:
         scale_deviation_weight: Squared deviation of segment scales from their mean, per ratio².
         scale_symmetry_weight: Squared difference of left and right segment scales, per ratio².
         scale_level_weight: Squared deviation of segment scales from 1, per ratio². Without it the
-            scales can shrink while the camera grows, which switches the other scale terms off.
+            scales can shrink while the camera grows, which switches the other scale terms off. It
+            contains the deviation term: Σ (S - 1)² = Σ (S - mean)² + 24 (mean - 1)².
+        scale_limit_weight: Squared excess of segment scales over the two limits below, per ratio².
+        scale_low: Smallest segment scale that costs nothing, ratio to the template.
+        scale_high: Largest such scale; a child's head on a grown-up's template needs about this.
 
         upright_weight: Squared sine of the pelvis' lean toward or away from the viewer, unitless.
         det_weight: exp(-det) of the raw rotation, which keeps it from becoming a reflection.
@@ -82,11 +86,11 @@ class RegistrationConfig:
     dense_count: float = 120.0
     keypoint_count: float = 16.0
 
-    dense_weight: float = 1.0
+    dense_weight: float = 1.5
     dense_width: float = 20 * PIXEL
     dense_width_start: float = 20 * PIXEL
     keypoint_weight: float = 0.5
-    depth_weight: float = 0.03
+    depth_weight: float = 0.05
     depth_weight_start: float = 0.5
 
     facing_weight: float = 0.03
@@ -100,12 +104,15 @@ class RegistrationConfig:
     joint_weight: float = 0.0
     exponential_weight: float = 0.0
 
-    scale_smoothness_weight: float = 2e-3
-    scale_deviation_weight: float = 1e-3
+    scale_smoothness_weight: float = 3e-4
+    scale_deviation_weight: float = 0.0
     scale_symmetry_weight: float = 3e-3
-    scale_level_weight: float = 0.0
+    scale_level_weight: float = 1e-3
+    scale_limit_weight: float = 0.02
+    scale_low: float = 0.6
+    scale_high: float = 1.7
 
-    upright_weight: float = 0.0
+    upright_weight: float = 2e-3
     det_weight: float = 0.1
     six_numbers: bool = False
 
@@ -160,14 +167,29 @@ class RegistrationConfig:
         _require(
             self, "stiff", lambda v: v in ("anneal", "constant", "none"), "anneal, constant or none"
         )
-        for name in ("depth_weight", "prior_weight"):
-            start, end = getattr(self, f"{name}_start"), getattr(self, name)
-            if (start == 0) != (end == 0):
-                raise UserError(
-                    f"{name}_start is {start:g} and {name} {end:g}: a weight anneals between "
-                    "positive numbers; set both or neither to 0"
-                )
+        for end, start in _ANNEALED.items():
+            self._check_annealing(end, start)
 
+    def _check_annealing(self, end: str, start: str) -> None:
+        """A geometric sequence has no zero and no infinity at one end only."""
+        first, last = getattr(self, start), getattr(self, end)
+        if start.startswith("stiff") and self.stiff != "anneal":
+            return
+        if last > 0 and (first == 0 or math.isinf(first) != math.isinf(last)):
+            raise UserError(
+                f"registration option {start} is {first:g} and {end} {last:g}: a value anneals "
+                "between positive, finite numbers; set both or neither to 0 or inf"
+            )
+
+
+_ANNEALED = {
+    "depth_weight": "depth_weight_start",
+    "prior_weight": "prior_weight_start",
+    "dense_width": "dense_width_start",
+    "scale_smoothness_weight": "stiff_scale_weight",
+    "joint_weight": "stiff_joint_weight",
+}
+"""Option -> the option that says where it begins."""
 
 _POSITIVE = (
     "dense_count", "keypoint_count", "dense_width", "dense_width_start", "visibility_sharpness",
@@ -204,6 +226,7 @@ PRESETS = {
         scale_deviation_weight=0.0,
         scale_symmetry_weight=0.0,
         scale_level_weight=0.0,
+        scale_limit_weight=0.0,
         upright_weight=0.0,
         det_weight=0.1,
         stiff="anneal",

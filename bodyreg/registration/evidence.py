@@ -76,10 +76,12 @@ class Evidence:
 
     @property
     def has_points(self) -> bool:
+        """Whether anybody here has dense points."""
         return self.point_xy.shape[1] > 0
 
     @property
     def has_keypoints(self) -> bool:
+        """Whether the observations name any keypoint."""
         return self.keypoint_xy.shape[1] > 0
 
     def repeat(self, times: int) -> Evidence:

@@ -150,11 +150,21 @@ def exponential(pose: Tensor) -> Tensor:
     return angles.clamp_max(MAX_EXPONENT).exp().sum(-1)
 
 
+def scale_limit(scale: Tensor, low: float, high: float) -> Tensor:
+    """Σ of squared excess of segment scales over their limits: none shrinks away or turns negative.
+
+    Args:
+        scale: (B,24) segment scales.
+        low, high: ratios to the template.
+    """
+    return (scale - scale.clamp(low, high)).square().sum(-1)
+
+
 def upright(rotation: Tensor) -> Tensor:
     """Squared sine of the pelvis' lean toward or away from the viewer.
 
-    Pictures are taken from about the height of people who stand or sit: without depths, this tells a
-    short thigh from one that points to the viewer.
+    Pictures are taken from about the height of people who stand or sit: without depths, this
+    tells a short thigh from one that points to the viewer.
 
     Args:
         rotation: (B,3,3) orthonormal.
@@ -206,8 +216,10 @@ def sum_points(values: Tensor) -> Tensor:
 
 
 class _Softplus(torch.autograd.Function):
-    """Made of functions whose vectorised and scalar forms agree to the last bit: torch's own
-    softplus and sigmoid do not, and then a person's bits depend on the size of the batch."""
+    """Made of functions whose vectorised and scalar forms agree to the last bit.
+
+    torch's own softplus and sigmoid do not, and a person's bits would depend on the batch's size.
+    """
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:

@@ -65,11 +65,13 @@ class Objective:
     def __init__(
         self, engine: ModuleType, rig: Rig, evidence: Evidence, config: RegistrationConfig
     ):
-        """Args:
-        engine: `bodyreg.ops` or `bodyreg.reference`; the code is the same.
-        rig: Constants of the body.
-        evidence: Evidence of the B people.
-        config: Margins, sharpness and the form of the rotation.
+        """Bring together what the terms read.
+
+        Args:
+            engine: `bodyreg.ops` or `bodyreg.reference`; the code is the same.
+            rig: Constants of the body.
+            evidence: Evidence of the B people.
+            config: Margins, limits, sharpness and the form of the rotation.
         """
         self.engine = engine
         self.rig = rig
@@ -89,7 +91,7 @@ class Objective:
         return flat.new_zeros(len(flat)) if total is None else total
 
     def terms(self, flat: Tensor, setting: Setting) -> dict[str, Tensor]:
-        """(B,108) parameters -> term -> (B,) unweighted values, for the terms that have a weight."""
+        """(B,108) parameters -> term -> (B,) unweighted values, of the terms with a weight."""
         p, wanted = split(flat), setting.weights.keys()
         pose = frozen_root(p.pose)
         terms = self._of_pose(pose, wanted) | self._of_scale(p.segment_scale, wanted)
@@ -119,6 +121,10 @@ class Objective:
             terms["scale_deviation"] = losses.scale_deviation(scale)
         if "scale_symmetry" in wanted:
             terms["scale_symmetry"] = losses.scale_symmetry(scale, rig.left, rig.right)
+        if "scale_limit" in wanted:
+            terms["scale_limit"] = losses.scale_limit(
+                scale, self.config.scale_low, self.config.scale_high
+            )
         if "scale_level" in wanted:
             terms["scale_level"] = losses.scale_level(scale)
         return terms

@@ -46,9 +46,9 @@ class PosePrior:
 JOINTS: dict[str, JointPrior] = {
     # Hip: flexion 120, extension 20-30, abduction 45, adduction 30, rotation 45 each way (AAOS).
     # Flexion with the knee bent reaches 135 (Kapandji), which sitting and squatting need.
-    "left_hip": JointPrior((-15, 5, 5), (35, 18, 16), (-135, -45, -30), (30, 50, 60)),
+    "left_hip": JointPrior((-10, 5, 5), (25, 14, 11), (-135, -45, -30), (25, 50, 60)),
     # Knee: flexion 135-150, extension 0-10 (AAOS); rotation only when bent, 10 either way of use.
-    "left_knee": JointPrior((20, 0, 0), (38, 7, 6), (-5, -20, -12), (150, 20, 12)),
+    "left_knee": JointPrior((15, 0, 0), (30, 7, 6), (-5, -20, -12), (150, 20, 12)),
     # Ankle: plantar flexion 50, dorsiflexion 20; with the subtalar joint inversion 35, eversion 15.
     "left_ankle": JointPrior((0, 3, 0), (14, 9, 8), (-30, -25, -25), (50, 25, 30)),
     # Toes: extension 70, flexion 45 at the first metatarsophalangeal joint (AAOS).
@@ -58,10 +58,10 @@ JOINTS: dict[str, JointPrior] = {
     "spine1": JointPrior((5, 0, 0), (11, 7, 7), (-15, -15, -15), (40, 15, 15)),
     "spine2": JointPrior((3, 0, 0), (9, 8, 7), (-12, -20, -15), (30, 20, 15)),
     "spine3": JointPrior((3, 0, 0), (8, 9, 7), (-12, -25, -15), (30, 25, 15)),
-    # Cervical spine: flexion 45, extension 45, side bending 45, rotation 60-80 (AAOS), in two joints.
+    # Cervical spine: flexion 45, extension 45, side bending 45, rotation 60-80 (AAOS), by two.
     "neck": JointPrior((3, 0, 0), (12, 14, 9), (-30, -40, -25), (35, 40, 25)),
     "head": JointPrior((0, 0, 0), (12, 16, 9), (-30, -45, -25), (30, 45, 25)),
-    # Clavicle: elevation 48, depression 15, protraction 15-20, retraction 20-30 (Levangie & Norkin).
+    # Clavicle: elevation 48, depression 15, protraction 20, retraction 30 (Levangie & Norkin).
     "left_collar": JointPrior((0, 0, -3), (6, 8, 9), (-20, -30, -15), (20, 20, 40)),
     # Shoulder: abduction 180 with the scapula, so 90 above the T-pose of which the collar gives 30;
     # hanging arms are 90 below it; horizontal adduction 130-145, horizontal extension 40-45;
@@ -70,7 +70,7 @@ JOINTS: dict[str, JointPrior] = {
     # Elbow: flexion 140-150, extension 0-10; pronation and supination 80 each way (AAOS), which the
     # elbow and the wrist share. A twisted bent elbow has a part about z.
     "left_elbow": JointPrior((0, -40, 0), (15, 38, 9), (-80, -155, -40), (80, 10, 40)),
-    # Wrist: flexion 80, extension 70, ulnar deviation 30, radial 20; pronation, supination 80 (AAOS).
+    # Wrist: flexion 80, extension 70, ulnar deviation 30, radial 20, forearm's twist 80 (AAOS).
     "left_wrist": JointPrior((0, 0, 0), (25, 9, 16), (-85, -25, -80), (85, 35, 70)),
     # Fingers at the metacarpophalangeal joints: flexion 90, extension 20-45 (AAOS).
     "left_hand": JointPrior((0, 0, -10), (8, 8, 16), (-15, -20, -90), (15, 20, 40)),

@@ -10,7 +10,8 @@ from bodyreg.registration.config import RegistrationConfig
 
 TERMS = (
     "dense", "keypoint", "depth", "facing", "visibility", "prior", "limit", "joint", "exponential",
-    "scale_smoothness", "scale_deviation", "scale_symmetry", "scale_level", "upright", "det",
+    "scale_smoothness", "scale_deviation", "scale_symmetry", "scale_level", "scale_limit",
+    "upright", "det",
 )  # fmt: skip
 """Every term of the objective; `<term>_weight` is its weight in the configuration."""
 
@@ -45,7 +46,7 @@ class Schedule:
 
 
 def geometric(start: float, end: float, progress: float) -> float:
-    """From `start` to `end` in equal ratios as progress goes from 0 to 1; constant if they agree."""
+    """From `start` to `end` in equal ratios as progress goes from 0 to 1."""
     if start == end or progress >= 1:
         return end
     return start * (end / start) ** progress

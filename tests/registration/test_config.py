@@ -57,7 +57,8 @@ def test_preset_takes_changes():
         {"dense_weight": -1.0}, {"prior_weight": math.nan}, {"dense_width": 0.0},
         {"learning_rate": -0.1}, {"iterations": -1}, {"starts": 0}, {"carried": 0}, {"chunk": 0},
         {"decay_share": 1.5}, {"anneal_share": 0.0}, {"stiff": "hard"}, {"evidence": "median"},
-        {"facing_margin": 1.0}, {"depth_weight": 0.0}, {"depth_weight_start": 0.0},
+        {"facing_margin": 1.0}, {"depth_weight_start": 0.0}, {"dense_width": math.inf},
+        {"stiff_scale_weight": 0.0, "stiff": "anneal"},
     ],
 )  # fmt: skip
 def test_values_out_of_range_are_user_errors(change):
