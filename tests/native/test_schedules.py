@@ -69,5 +69,7 @@ def test_as_many_joints_as_allowed(case, dtype):
 def test_anchors_that_begin_between_sixteen_bytes_are_refused():
     transforms, ids, anchors = cases.lbs_case(2, 3).to(torch.float32).arguments
     shifted = torch.empty(anchors.numel() + 1)[1:].view(anchors.shape).copy_(anchors)
-    with pytest.raises(RuntimeError, match=r"bodyreg.lbs: anchors: expected memory aligned to 16 bytes"):
+    with pytest.raises(
+        RuntimeError, match=r"bodyreg.lbs: anchors: expected memory aligned to 16 bytes"
+    ):
         ops.lbs(transforms, ids, shifted)
