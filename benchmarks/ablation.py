@@ -173,7 +173,7 @@ ACCURATE_WITHOUT = {
     "determinant": {"det_weight": 0.0},
     "determinant, six numbers in its place": {"six_numbers": True},
     "falling learning rate": {"learning_rate_end": 1.0},
-    "sums (means per person)": {"evidence": "mean"},
+    "sums, means per person in their place": {"evidence": "mean"},
 }  # fmt: skip
 
 PAPER_WITHOUT = {

@@ -58,7 +58,8 @@ class RegistrationConfig:
         scale_high: Largest such scale; a child's head on a grown-up's template needs about this.
 
         upright_weight: Squared sine of the pelvis' lean toward or away from the viewer, unitless.
-        det_weight: exp(-det) of the raw rotation, which keeps it from becoming a reflection.
+        det_weight: exp(-det) of the raw rotation, which keeps it from becoming a reflection; not
+            used with `six_numbers`.
         six_numbers: Use the first two columns of the rotation only, which cannot reflect.
 
         stiff: Whether a cold fit begins with a stiff body, so that the camera is found first:
@@ -163,11 +164,13 @@ class RegistrationConfig:
         for name in ("iterations", "warm_iterations"):
             _require(self, name, lambda v: v >= 0, "at least 0")
         _require(self, "facing_margin", lambda v: -1 < v < 1, "a number in (-1, 1)")
+        _require(self, "scale_low", lambda v: 0 < v < 1, "a number in (0, 1)")
+        _require(self, "scale_high", lambda v: v > 1, "a number above 1")
         _require(self, "evidence", lambda v: v in ("sum", "mean"), "sum or mean")
         _require(
             self, "stiff", lambda v: v in ("anneal", "constant", "none"), "anneal, constant or none"
         )
-        for end, start in _ANNEALED.items():
+        for end, start in _ANNEALED:
             self._check_annealing(end, start)
 
     def _check_annealing(self, end: str, start: str) -> None:
@@ -182,14 +185,15 @@ class RegistrationConfig:
             )
 
 
-_ANNEALED = {
-    "depth_weight": "depth_weight_start",
-    "prior_weight": "prior_weight_start",
-    "dense_width": "dense_width_start",
-    "scale_smoothness_weight": "stiff_scale_weight",
-    "joint_weight": "stiff_joint_weight",
-}
-"""Option -> the option that says where it begins."""
+_ANNEALED = (
+    ("depth_weight", "depth_weight_start"),
+    ("prior_weight", "prior_weight_start"),
+    ("dense_width", "dense_width_start"),
+    ("scale_smoothness_weight", "stiff_scale_weight"),
+    ("joint_weight", "stiff_joint_weight"),
+    ("exponential_weight", "stiff_joint_weight"),
+)
+"""Options, and those that say where they begin."""
 
 _POSITIVE = (
     "dense_count", "keypoint_count", "dense_width", "dense_width_start", "visibility_sharpness",

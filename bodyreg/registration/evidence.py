@@ -54,7 +54,8 @@ class Evidence:
     Attributes:
         point_ids (B,P,k) int32, point_anchors (B,P,k,4): rig points of the matches.
         point_xy (B,P,2) frame units, point_weight (B,P).
-        point_normal (B,P,3), point_segment (B,P) int64: rest normal and the segment that turns it.
+        point_normal (B,P,1,4), point_segment (B,P,1) int32: rest normal and the segment that turns
+            it, as a rig point of no position (its fourth number is 0).
         segment_weight (B,24): sum of point weights over each segment.
         keypoint_xy (B,K,2), keypoint_weight (B,K); keypoint_depth (B,K), depth_weight (B,K).
     """
@@ -192,7 +193,7 @@ def pack(
     def real(array: np.ndarray) -> Tensor:
         return torch.as_tensor(array, dtype=dtype, device=device)
 
-    segments = padded_grid(segment.astype(np.int64))
+    segments = padded_grid(segment)
     segment_weight = np.zeros((len(people), 24))
     np.add.at(segment_weight, (np.arange(len(people))[:, None], segments), weight)
     return Evidence(
@@ -200,8 +201,8 @@ def pack(
         point_anchors=real(padded_grid(anchors)),
         point_xy=real(padded_grid(frame_from_image(observations.point_xy[source], point_frame))),
         point_weight=real(weight),
-        point_normal=real(padded_grid(normals)),
-        point_segment=torch.as_tensor(segments, device=device),
+        point_normal=real(np.pad(padded_grid(normals), ((0, 0), (0, 0), (0, 1)))[:, :, None]),
+        point_segment=torch.as_tensor(segments[..., None], dtype=torch.int32, device=device),
         segment_weight=real(segment_weight),
         keypoint_xy=real(np.where(used[..., None], keypoint_xy, 0)),
         keypoint_weight=real(keypoint_weight),

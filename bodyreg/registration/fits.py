@@ -33,7 +33,8 @@ class Fits:
         scale: (N,) float32 frame units per metre.
         translation: (N, 2) float32 frame units.
         loss: (N,) float32, the objective at the end.
-        terms: name -> (N,) float32, the weighted terms; they add up to the loss.
+        terms: name -> (N,) float32, the weighted terms; they add up to the loss. A term for which
+            a person has no evidence is 0.
     """
 
     id: np.ndarray

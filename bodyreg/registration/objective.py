@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from types import ModuleType
 from typing import NamedTuple
 
@@ -91,15 +92,18 @@ class Objective:
         return flat.new_zeros(len(flat)) if total is None else total
 
     def terms(self, flat: Tensor, setting: Setting) -> dict[str, Tensor]:
-        """(B,108) parameters -> term -> (B,) unweighted values, of the terms with a weight."""
+        """(B,108) parameters -> term -> (B,) unweighted values.
+
+        Only terms that have a weight, and evidence to read, are there.
+        """
         p, wanted = split(flat), setting.weights.keys()
         pose = frozen_root(p.pose)
         terms = self._of_pose(pose, wanted) | self._of_scale(p.segment_scale, wanted)
-        if "det" in wanted and not self.config.six_numbers:
+        if "det" in wanted:
             terms["det"] = losses.det(p.rotation)
         return terms | self._of_evidence(p, pose, setting)
 
-    def _of_pose(self, pose: Tensor, wanted) -> dict[str, Tensor]:
+    def _of_pose(self, pose: Tensor, wanted: Set[str]) -> dict[str, Tensor]:
         rig, terms = self.rig, {}
         if "prior" in wanted:
             terms["prior"] = losses.prior(pose, rig.prior_mean, rig.prior_inverse_spread)
@@ -111,7 +115,7 @@ class Objective:
             terms["exponential"] = losses.exponential(pose)
         return terms
 
-    def _of_scale(self, scale: Tensor, wanted) -> dict[str, Tensor]:
+    def _of_scale(self, scale: Tensor, wanted: Set[str]) -> dict[str, Tensor]:
         rig, terms = self.rig, {}
         if "scale_smoothness" in wanted:
             terms["scale_smoothness"] = losses.scale_smoothness(
@@ -162,16 +166,17 @@ class Objective:
         return terms
 
     def _of_normals(
-        self, transforms: Tensor, scale: Tensor, rotation: Tensor, wanted
+        self, transforms: Tensor, scale: Tensor, rotation: Tensor, wanted: Set[str]
     ) -> dict[str, Tensor]:
         rig, seen, config, terms = self.rig, self.evidence, self.config, {}
-        # z of a normal n of segment k is (third row of R G_k) · n, and A_k = S_k G_k.
-        view = (rotation[:, 2, None, :, None] * transforms[..., :3]).sum(2) / scale[..., None]
-        rows = view.gather(1, seen.point_segment[..., None].expand(-1, -1, 3))
-        normal_z = (rows * seen.point_normal).sum(-1)
+        # A_k = S_k G_k, and G_k turns the normals of segment k.
+        turns = transforms / scale[..., None, None]
+        normals = self.engine.lbs(turns, seen.point_segment, seen.point_normal)
+        normal_z = (normals * rotation[:, None, 2]).sum(-1)
         if "facing" in wanted:
             terms["facing"] = losses.facing(normal_z, seen.point_weight, config.facing_margin)
         if "visibility" in wanted:
+            view = (rotation[:, 2, None, :, None] * turns[..., :3]).sum(2)
             surface_z = sum(view[..., axis, None] * rig.surface_normals[axis] for axis in range(3))
             terms["visibility"] = losses.visibility(
                 normal_z, seen.point_weight, surface_z, rig.surface_area, seen.segment_weight,

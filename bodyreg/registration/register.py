@@ -162,7 +162,11 @@ def _as_fits(
         scale=plain(p.scale),
         translation=plain(p.translation),
         loss=plain(loss),
-        terms={name: plain(value * setting.weights[name]) for name, value in terms.items()},
+        # Without evidence a term is absent here, but not in another chunk.
+        terms={
+            name: plain(weight * terms.get(name, torch.zeros_like(loss)))
+            for name, weight in setting.weights.items()
+        },
     )
 
 

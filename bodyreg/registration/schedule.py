@@ -66,6 +66,8 @@ def final_setting(config: RegistrationConfig) -> Setting:
     weights = {term: getattr(config, f"{term}_weight") for term in TERMS}
     if config.stiff == "constant":
         weights |= _stiff_weights(config)
+    if config.six_numbers:
+        weights["det"] = 0.0  # six numbers cannot reflect
     return Setting(
         {term: weight for term, weight in weights.items() if weight > 0}, config.dense_width
     )

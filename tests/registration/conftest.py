@@ -19,8 +19,9 @@ from bodyreg.registration.rotations import rotation_matrices
 # Pelvis first; metres, x left, y up, z front.
 JOINTS = np.array(
     [[0, 0, 0], [.1, -.08, 0], [-.1, -.08, 0], [0, .1, 0], [.11, -.45, .01], [-.11, -.45, .01],
-     [0, .2, 0], [.11, -.85, -.01], [-.11, -.85, -.01], [0, .3, 0], [.11, -.9, .12], [-.11, -.9, .12],
-     [0, .5, 0], [.05, .44, 0], [-.05, .44, 0], [0, .58, .02], [.18, .45, 0], [-.18, .45, 0],
+     [0, .2, 0], [.11, -.85, -.01], [-.11, -.85, -.01], [0, .3, 0], [.11, -.9, .12],
+     [-.11, -.9, .12], [0, .5, 0], [.05, .44, 0], [-.05, .44, 0], [0, .58, .02],
+     [.18, .45, 0], [-.18, .45, 0],
      [.45, .45, -.01], [-.45, .45, -.01], [.7, .45, 0], [-.7, .45, 0], [.8, .45, 0], [-.8, .45, 0]],
     np.float32,
 )  # fmt: skip
@@ -32,12 +33,15 @@ COCO = (
 
 
 def ellipsoid_body() -> Body:
-    """One ellipsoid per segment, from its joint to its child; rigid skinning."""
+    """One ellipsoid per segment, from its joint to its child.
+
+    The head is rigid, the others give a fifth to their parent: rig points differ in their joints.
+    """
     sphere = trimesh.creation.icosphere(subdivisions=1)
     vertices, faces, segment = [], [], []
     for joint, position in enumerate(JOINTS):
         children = [k for k, parent in enumerate(PARENTS) if parent == joint]
-        end = JOINTS[children].mean(0) if children else position + (0, 0.08, 0.05)
+        end = JOINTS[children].mean(0) if children else position + np.float32([0, 0.08, 0.05])
         axis, length = end - position, max(np.linalg.norm(end - position), 0.1)
         frame = trimesh.geometry.align_vectors([0, 0, 1], axis / np.linalg.norm(axis))[:3, :3]
         radius = 0.13 if joint in (0, 3, 6, 9) else 0.06
@@ -45,15 +49,16 @@ def ellipsoid_body() -> Body:
         faces.append(sphere.faces + sum(map(len, vertices)))
         vertices.append(shape)
         segment += [joint] * len(shape)
-    count = len(segment)
     nose = np.flatnonzero(np.array(segment) == 15)[:1]
     return Body(
         name="ellipsoids",
         vertices=np.concatenate(vertices).astype(np.float32),
         faces=np.concatenate(faces).astype(np.int64),
         joints=JOINTS,
-        weight_joint_ids=np.array(segment, np.int32)[:, None],
-        weights=np.ones((count, 1), np.float32),
+        weight_joint_ids=np.stack([segment, np.maximum(np.array(PARENTS)[segment], 0)], 1).astype(
+            np.int32
+        ),
+        weights=np.where(np.isin(segment, (0, 15))[:, None], (1, 0), (0.8, 0.2)).astype(np.float32),
         landmarks={"nose": Landmark(nose, np.ones(1, np.float32))},
     )
 
@@ -116,7 +121,9 @@ def make_people(body: Body, count: int, seed: int, *, points=(70, 100), noise=0.
             keypoints[:, 1:, :2] + rng.normal(0, noise, (count, len(COCO), 2)), frame[:, None]
         ),
         keypoint_weight=np.ones((count, len(COCO))),
-        keypoint_depth=keypoints[:, 1:, 2] - keypoints[:, :1, 2] + rng.normal(0, 0.05, (count, len(COCO))),
+        keypoint_depth=keypoints[:, 1:, 2]
+        - keypoints[:, :1, 2]
+        + rng.normal(0, 0.05, (count, len(COCO))),
         body=body.fingerprint,
     )  # fmt: skip
     return People(observations, pose, scale, rotation, vertices)

@@ -28,7 +28,7 @@ def generator(seed: int) -> torch.Generator:
 
 
 def parameters(count: int, seed: int) -> torch.Tensor:
-    """Parameters away from the ideal: bent joints, uneven scales, a rotation that is no rotation."""
+    """Parameters off the ideal: bent joints, uneven scales, a rotation that is no rotation."""
     g = generator(seed)
     flat = 0.4 * torch.randn(count, 108, generator=g, dtype=F64)
     flat[:, 72:96] = 1 + 0.1 * torch.randn(count, 24, generator=g, dtype=F64)
@@ -252,8 +252,24 @@ def test_scale_terms():
         assert float(losses.scale_level(scale)[row]) == pytest.approx(sum((x - 1) ** 2 for x in s))
 
 
+def test_scale_limits_are_two_sided():
+    scale = torch.tensor([[1.0] * 24, [0.6] * 12 + [1.7] * 12, [0.5] * 12 + [2.0] * 12], dtype=F64)
+    torch.testing.assert_close(
+        losses.scale_limit(scale, 0.6, 1.7), torch.tensor([0, 0, 12 * (0.01 + 0.09)], dtype=F64)
+    )
+
+
+def test_upright_counts_the_lean_alone():
+    """Reference: sin² of the pitch; turning and rolling cost nothing."""
+    turns = torch.tensor([[0.3, 0, 0], [0, 1.0, 0], [0, 0, 0.5]], dtype=F64)
+    torch.testing.assert_close(
+        losses.upright(rotation_matrices(turns)),
+        torch.tensor([math.sin(0.3) ** 2, 0, 0], dtype=F64),
+    )
+
+
 def test_exponential_punishes_hyper_extension():
-    """At zero each of the four terms is 1 (1.10); bending a knee or elbow the natural way lowers it."""
+    """At zero each of the four terms is 1 (1.10); bending the natural way lowers it."""
     pose = torch.zeros(5, 24, 3, dtype=F64)
     pose[1, 4, 0] = pose[2, 5, 0] = 1  # knees bend backward by +x
     pose[3, 18, 1], pose[4, 19, 1] = -1, 1  # elbows bend forward
