@@ -15,7 +15,7 @@ from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.losses import POINT_GRAIN
 from bodyreg.registration.prior import pose_prior
 
-SURFACE_SAMPLES = 32
+SURFACE_SAMPLES = 16
 """Rest normals per segment that stand for its surface in the visibility term."""
 
 

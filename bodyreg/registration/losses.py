@@ -223,14 +223,14 @@ class _Softplus(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        decay = (-x.abs()).exp()
-        ctx.save_for_backward(x, decay)
-        return x.clamp_min(0) + decay.log1p()
+        value = x.clamp_min(0) + (-x.abs()).exp().log1p()
+        ctx.save_for_backward(x, value)
+        return value
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
-        x, decay = ctx.saved_tensors
-        return grad * torch.where(x > 0, 1, decay) / (1 + decay)
+        x, value = ctx.saved_tensors
+        return grad * (x - value).exp()
 
 
 def softplus(x: Tensor) -> Tensor:

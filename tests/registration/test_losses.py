@@ -14,7 +14,7 @@ from torch.autograd import gradcheck
 from bodyreg import reference
 from bodyreg.body import MIRROR_JOINTS, PARENTS, mirror_pose
 from bodyreg.registration import RegistrationConfig, losses
-from bodyreg.registration.evidence import make_rig, pack
+from bodyreg.registration.evidence import SURFACE_SAMPLES, make_rig, pack
 from bodyreg.registration.objective import Objective, split
 from bodyreg.registration.prior import JOINTS, pose_prior
 from bodyreg.registration.rotations import rotation_matrices
@@ -183,7 +183,9 @@ def test_dense_terms_written_out(body, people):
                 normal = (body.vertex_normals[corner] * mix[:, None]).sum(0)
                 z = float(view @ torch.from_numpy(normal / np.linalg.norm(normal)).double())
                 facing += weight * max(0, 0.3 - z) ** 2
-                normals, area = (np.asarray(a[joint], float) for a in body.surface_samples(32))
+                normals, area = (
+                    np.asarray(a[joint], float) for a in body.surface_samples(SURFACE_SAMPLES)
+                )
                 seen = np.log1p(np.exp(12 * normals @ view.numpy())) @ area
                 visibility -= weight * math.log(math.log1p(math.exp(12 * z)) / seen)
             assert float(got["dense"][person]) == pytest.approx(dense, rel=1e-5)
