@@ -14,6 +14,12 @@ from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.fits import Fits
 
 
+WARM_LENGTH = 2.0
+"""Length of the raw rotation's columns in a warm start, about what a cold fit ends with. The
+determinant term wants them long (Gram-Schmidt takes the length out again); from length 1 it would
+spend the few iterations of a warm fit on stretching them."""
+
+
 def cold_starts(
     people: int, config: RegistrationConfig, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
@@ -41,12 +47,13 @@ def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype
     # The root joint turns about the pelvis, the camera about the model's origin.
     pelvis = body.joints[0].astype(np.float64)
     shift = (fits.rotation @ pelvis - rotation @ pelvis)[:, :2] * fits.scale[:, None]
+    length = np.where(fits.mirrored, 1, WARM_LENGTH)  # a reflection has to turn round, not to grow
     flat = np.concatenate(
         [
             np.zeros((len(fits), 3)),
             pose[:, 1:].reshape(len(fits), 69),
             fits.segment_scale,
-            rotation.reshape(len(fits), 9),
+            (length[:, None, None] * rotation).reshape(len(fits), 9),
             fits.translation + shift,
             fits.scale[:, None],
         ],

@@ -12,7 +12,7 @@ from bodyreg.errors import UserError
 from bodyreg.files import load_npz, save_npz
 from bodyreg.registration import Fits
 from bodyreg.registration.rotations import rotation_matrices
-from bodyreg.registration.starts import warm_starts
+from bodyreg.registration.starts import WARM_LENGTH, warm_starts
 
 
 def some_fits(count: int = 3, seed: int = 0) -> Fits:
@@ -125,7 +125,7 @@ def test_a_turned_root_becomes_rotation(body):
     flat = warm_starts(turned, body, torch.device("cpu"), torch.float64).numpy()
     moved = Fits(
         **{**vars(turned), "pose": flat[:, :72].reshape(3, 24, 3).astype(np.float32),
-           "rotation": flat[:, 96:105].reshape(3, 3, 3).astype(np.float32),
+           "rotation": flat[:, 96:105].reshape(3, 3, 3).astype(np.float32) / WARM_LENGTH,
            "translation": flat[:, 105:107].astype(np.float32)}
     )  # fmt: skip
     assert (moved.pose[:, 0] == 0).all()
