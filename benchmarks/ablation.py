@@ -214,6 +214,7 @@ def without(study: Study) -> dict[str, list[str]]:
 def page(study: Study, command: str, tables: dict[str, list[str]]) -> str:
     """The whole page in Markdown."""
     points = np.diff(study.observations.point_start).mean()
+    keypoints, threads = len(study.observations.keypoint_name), torch.get_num_threads()
     text = f"""# Ablation
 
 What each part of the registration is worth. Every number below was measured by one run of
@@ -222,10 +223,13 @@ What each part of the registration is worth. Every number below was measured by 
 
 on {study.people} people made from the built-in body with seed {study.seed}; all choices (weights,
 schedules, the prior) were made on people of other seeds. Per person: {points:.0f} dense points and
-{len(study.observations.keypoint_name)} keypoints with 2 px of noise in a 256-pixel frame, depths
-with a standard deviation of 0.08 frame units; shape directions and segment scales that the fitted
-template does not know; half of the people seen from anywhere, half within 60 degrees of the front.
-Version {__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads, float32, CPU.
+{keypoints} keypoints with 2 px of noise in a 256-pixel frame, depths with a standard deviation of
+0.08 frame units; shape directions and segment scales that the fitted template does not know; half
+of the people seen from anywhere, half within 60 degrees of the front. Version {__version__},
+torch {torch.__version__}, float32, CPU, threads: {threads}.
+
+The poses of these people and the anatomical prior rest on the same published ranges of motion: on
+real people the prior may be worth less than here.
 
 Columns: mean distance of visible vertices on the picture, in pixels of a 256-pixel frame; mean
 distance of all vertices after Procrustes; of the 24 joints after Procrustes; median over people of

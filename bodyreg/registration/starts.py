@@ -13,7 +13,6 @@ from bodyreg.body import Body
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.fits import Fits
 
-
 WARM_LENGTH = 2.0
 """Length of the raw rotation's columns in a warm start, about what a cold fit ends with. The
 determinant term wants them long (Gram-Schmidt takes the length out again); from length 1 it would
