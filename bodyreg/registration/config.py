@@ -210,7 +210,7 @@ def _require(config: RegistrationConfig, name: str, holds, expected: str) -> Non
 
 PRESETS = {
     "accurate": RegistrationConfig(),
-    # Weights and schedule of spec 1.13; the accurate preset's own terms are off.
+    # The paper's terms alone. It does not print its weights: these reproduce its behaviour.
     "paper": RegistrationConfig(
         evidence="mean",
         dense_weight=1.0,

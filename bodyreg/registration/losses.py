@@ -4,7 +4,8 @@ Every function returns one value per person, without its weight. `B` counts peop
 and `K` keypoints; 24 joints. Sums run over small, fixed axes or over a person's own points, so that
 a person's value never depends on the others of the batch.
 
-Formulas: "deform and learn", sections 1.6-1.11, and the refinements listed in docs/ablation.md.
+Equation numbers are those of Yoshiyasu & Gamez, "Learning Body Shape and Pose from Dense
+Correspondences" (2019); terms without one are this package's. What each is worth: docs/ablation.md.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAX_EXPONENT = 10.0
 """The exponential of hyper-extension is clamped here, as a safeguard against overflow."""
 
 HYPER_EXTENSION = ((4, 0, -1.0), (5, 0, -1.0), (18, 1, 1.0), (19, 1, -1.0))
-"""Joint, axis and sign such that sign · angle > 0 is hyper-extension: knees and elbows (1.10)."""
+"""Joint, axis and sign such that sign · angle > 0 is hyper-extension: knees and elbows (Eq. 11)."""
 
 
 def dense(
@@ -37,7 +38,7 @@ def dense(
     weights: Tensor,
     width: float,
 ) -> Tensor:
-    """Σ_i w_i ρ(|x_i - x̂_i|²) over matched surface points (1.7), ρ Geman-McClure or the identity.
+    """Σ_i w_i ρ(|x_i - x̂_i|²) over matched surface points (Eq. 8), ρ Geman-McClure or the identity.
 
     Args:
         engine: `bodyreg.ops` or `bodyreg.reference`.
@@ -57,7 +58,7 @@ def dense(
 
 
 def keypoint(xy: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Σ_j w_j |x_j - x̂_j|² over keypoints on the picture (1.8).
+    """Σ_j w_j |x_j - x̂_j|² over keypoints on the picture (Eq. 9).
 
     Args:
         xy, targets: (B,K,2) frame units.
@@ -70,7 +71,7 @@ def keypoint(xy: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
 
 
 def depth(z: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Σ_j w_j (z_j - ẑ_j)² over keypoint depths relative to the pelvis (1.8).
+    """Σ_j w_j (z_j - ẑ_j)² over keypoint depths relative to the pelvis (Eq. 9).
 
     Args:
         z, targets: (B,K) frame units.
@@ -139,12 +140,12 @@ def limit(pose: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def joint(pose: Tensor) -> Tensor:
-    """Σ_k |θ_k|², radians² (1.10, first part)."""
+    """Σ_k |θ_k|², radians² (Eq. 11, first part)."""
     return pose.square().sum((1, 2))
 
 
 def exponential(pose: Tensor) -> Tensor:
-    """Σ exp(hyper-extension) of elbows and knees (1.10, second part)."""
+    """Σ exp(hyper-extension) of elbows and knees (Eq. 11, second part)."""
     joints, axes, signs = zip(*HYPER_EXTENSION, strict=True)
     angles = pose[:, joints, axes] * pose.new_tensor(signs)
     return angles.clamp_max(MAX_EXPONENT).exp().sum(-1)
@@ -173,7 +174,7 @@ def upright(rotation: Tensor) -> Tensor:
 
 
 def scale_smoothness(scale: Tensor, children: Tensor, parents: Tensor) -> Tensor:
-    """Σ (S_k - S_parent(k))² over bones (1.9).
+    """Σ (S_k - S_parent(k))² over bones (Eq. 10).
 
     Args:
         scale: (B,24) segment scales.
@@ -188,17 +189,17 @@ def scale_deviation(scale: Tensor) -> Tensor:
 
 
 def scale_symmetry(scale: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Σ (S_left - S_right)² over the pairs of segments (1.9, the optional tie)."""
+    """Σ (S_left - S_right)² over the pairs of segments."""
     return (scale[:, left] - scale[:, right]).square().sum(-1)
 
 
 def scale_level(scale: Tensor) -> Tensor:
-    """Σ (S_k - 1)²: closes the direction S → 0, camera scale → ∞ (1.9)."""
+    """Σ (S_k - 1)²: closes the direction S → 0, camera scale → ∞ that Eq. 10 leaves open."""
     return (scale - 1).square().sum(-1)
 
 
 def det(matrix: Tensor) -> Tensor:
-    """exp(-det R) of the raw rotation, before Gram-Schmidt, which would keep a reflection (1.11).
+    """exp(-det R) of the raw rotation, before Gram-Schmidt, which would keep a reflection (Eq. 12).
 
     Args:
         matrix: (B,3,3).

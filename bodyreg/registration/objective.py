@@ -52,7 +52,7 @@ def split(flat: Tensor) -> Parameters:
 
 
 def frozen_root(pose: Tensor) -> Tensor:
-    """The pose without its root slot, which the camera's rotation makes redundant (1.1)."""
+    """The pose without its root slot, which the camera's rotation makes redundant."""
     return torch.cat((torch.zeros_like(pose[:, :1]), pose[:, 1:]), 1)
 
 

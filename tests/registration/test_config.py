@@ -21,7 +21,7 @@ from bodyreg.registration.schedule import (
 
 
 def test_paper_is_the_papers():
-    """Reference: the table of hyper-parameters (1.13) and the initial values."""
+    """Reference: the reconstruction's table of weights, schedule and initial values."""
     config = RegistrationConfig.preset("paper")
     assert final_setting(config).weights == {
         "dense": 1, "keypoint": 1, "depth": 1, "scale_smoothness": 0.05, "joint": 1e-3,

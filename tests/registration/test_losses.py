@@ -217,7 +217,7 @@ def test_absent_depths_and_keypoints_count_for_nothing(body, people):
 
 
 def test_depth_is_relative_to_the_pelvis(body, people):
-    """Reference: z_j - z_0 of the posed joints (1.8), for a body whose pelvis is not the origin."""
+    """Reference: z_j - z_0 of the posed joints (Eq. 9), the pelvis off the origin."""
     moved = replace(body, joints=body.joints + np.float32([0.1, 0.2, 0.3]))
     score, flat = objective(moved, people, "reference"), parameters(2, 13)
     p, o = split(flat), people.observations
@@ -271,7 +271,7 @@ def test_upright_counts_the_lean_alone():
 
 
 def test_exponential_punishes_hyper_extension():
-    """At zero each of the four terms is 1 (1.10); bending the natural way lowers it."""
+    """At zero each of the four terms is 1 (Eq. 11); bending the natural way lowers it."""
     pose = torch.zeros(5, 24, 3, dtype=F64)
     pose[1, 4, 0] = pose[2, 5, 0] = 1  # knees bend backward by +x
     pose[3, 18, 1], pose[4, 19, 1] = -1, 1  # elbows bend forward

@@ -138,7 +138,7 @@ def test_engines_agree(body, people):
 
 
 def test_warm_start_lowers_the_error(body, people):
-    """50 iterations from a fit that was pushed 0.1 radians and 13 pixels away (1.14)."""
+    """50 iterations from a fit that was pushed 0.1 radians and 13 pixels away."""
     config = RegistrationConfig(starts=1, iterations=200, warm_iterations=50)
     good = register(body, people.observations, config)
     rng = np.random.default_rng(3)
