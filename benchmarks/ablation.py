@@ -146,7 +146,7 @@ def starts(study: Study) -> list[str]:
 ACCURATE_WITHOUT = {
     "nothing (the preset)": {},
     "anatomical prior": {"prior_weight": 0.0, "prior_weight_start": 0.0},
-    "anatomical prior, isotropic |θ|² in its place": {
+    "anatomical prior, squared angles in its place": {
         "prior_weight": 0.0, "prior_weight_start": 0.0, "joint_weight": 3e-4,
     },
     "annealing of the prior": {"prior_weight_start": accurate().prior_weight},

@@ -96,7 +96,7 @@ class RegistrationConfig:
 
     facing_weight: float = 0.03
     facing_margin: float = 0.3
-    visibility_weight: float = 2e-3
+    visibility_weight: float = 1e-3
     visibility_sharpness: float = 12.0
 
     prior_weight: float = 3e-5
@@ -133,7 +133,7 @@ class RegistrationConfig:
     warm_iterations: int = 100
     warm_learning_rate: float = 0.03
     camera_scale: float = 0.9
-    chunk: int = 128
+    chunk: int = 256
 
     @classmethod
     def preset(cls, name: str, **changes) -> RegistrationConfig:

@@ -10,7 +10,7 @@ Motion: Method of Measuring and Recording", 1965) as tabulated by Norkin & White
 Joint Motion", 5th ed., 2016); single spinal regions follow Kapandji ("The Physiology of the
 Joints"), the clavicle Levangie & Norkin ("Joint Structure and Function"). They are quoted beside
 each line. Means and spreads describe everyday poses (standing, walking, sitting, reaching) and are
-wide on purpose: they are judgement, not data, and a factor of 1.5 on every spread changes little.
+wide on purpose: they are judgement, not data.
 """
 
 from __future__ import annotations
