@@ -108,12 +108,12 @@ class RegistrationConfig:
     scale_smoothness_weight: float = 3e-4
     scale_deviation_weight: float = 0.0
     scale_symmetry_weight: float = 3e-3
-    scale_level_weight: float = 1e-3
+    scale_level_weight: float = 5e-4
     scale_limit_weight: float = 0.02
     scale_low: float = 0.6
     scale_high: float = 1.7
 
-    upright_weight: float = 2e-3
+    upright_weight: float = 3e-3
     det_weight: float = 0.1
     six_numbers: bool = False
 
