@@ -35,6 +35,22 @@ inline bool is_empty(const T* anchor) {
   return any == 0;
 }
 
+// A transform's rows, (3, 4), each one vector.
+template <typename T>
+struct TransformRows {
+  explicit TransformRows(const T* transform)
+      : row{load<Row<T>>(transform), load<Row<T>>(transform + 4), load<Row<T>>(transform + 8)} {}
+  Row<T> row[3];
+};
+
+// project_transform of correspondence_math.h, four columns at once.
+template <typename T>
+inline Rows<T> project(const T* rotation, const TransformRows<T>& t) {
+  const Row<T> x = rotation[0] * t.row[0] + rotation[1] * t.row[1] + rotation[2] * t.row[2];
+  const Row<T> y = rotation[3] * t.row[0] + rotation[4] * t.row[1] + rotation[5] * t.row[2];
+  return __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+
 template <typename T>
 struct Xy {
   T x, y;
@@ -62,9 +78,7 @@ struct Person {
         weights(p.weights + b * p.points),
         inverse_width2(T(1) / (p.width * p.width)) {
     for (int j = 0; j < p.joints; ++j) {
-      T row[8];
-      project_transform(rotation, transforms + j * 12, row);
-      projected[j] = load<Rows<T>>(row);
+      projected[j] = project(rotation, TransformRows<T>(transforms + j * 12));
     }
   }
 
@@ -91,6 +105,51 @@ struct Person {
   Rows<T> projected[kMaxJoints];  // N_j
 };
 
+// Sums Y_j over the pairs that are not padding. They are listed first and summed later, because a
+// branch per pair would be guessed wrong about once a point.
+template <typename T>
+class PairsInUse {
+ public:
+  PairsInUse(const Person<T>& person, Rows<T>* y) : person_(person), y_(y) {}
+
+  // The pairs of point i, whose gradient is e.
+  void add(int64_t i, const Xy<T>& e) {
+    if (points_ == kPointsAtOnce) sum();
+    gradient_[points_] = Rows<T>{e.x, e.x, e.x, e.x, e.y, e.y, e.y, e.y};
+    for (int64_t k = i * person_.p.influences; k < (i + 1) * person_.p.influences; ++k) {
+      if (pairs_ == kPairsAtOnce) sum_pairs();
+      pair_[pairs_] = k;
+      point_[pairs_] = points_;
+      pairs_ += !is_empty(person_.anchors + 4 * k);
+    }
+    ++points_;
+  }
+
+  void sum() {
+    sum_pairs();
+    points_ = 0;
+  }
+
+ private:
+  void sum_pairs() {
+    for (int n = 0; n < pairs_; ++n) {
+      y_[person_.joint_ids[pair_[n]]] +=
+          gradient_[point_[n]] * load_anchor(person_.anchors + 4 * pair_[n]);
+    }
+    pairs_ = 0;
+  }
+
+  static constexpr int kPointsAtOnce = 32;
+  static constexpr int kPairsAtOnce = 128;
+  const Person<T>& person_;
+  Rows<T>* y_;
+  int points_ = 0;
+  int pairs_ = 0;
+  Rows<T> gradient_[kPointsAtOnce];
+  int64_t pair_[kPairsAtOnce];
+  int point_[kPairsAtOnce];
+};
+
 }  // namespace
 
 template <typename T>
@@ -112,39 +171,45 @@ template <typename T>
 void correspondence_backward_cpu(const CorrespondenceBackwardParams<T>& p, int64_t begin,
                                  int64_t end) {
   const int J = p.forward.joints;
-  const int K = p.forward.influences;
   for (int64_t b = begin; b < end; ++b) {
     const Person<T> person(p.forward, b);
     Rows<T> y[kMaxJoints];  // Y_j
     for (int j = 0; j < J; ++j) y[j] = Rows<T>{};
     Xy<T> force = {0, 0};  // Σ e_i
+    PairsInUse<T> pairs(person, y);
     for (int64_t i = 0; i < p.forward.points; ++i) {
       const T weight = person.weights[i];
       if (weight == T(0)) continue;
       const Xy<T> r = person.residual(i);
       const T slope = geman_mcclure(r.x * r.x + r.y * r.y, person.inverse_width2).slope;
       const T factor = 2 * p.grad_loss[b] * weight * slope;
-      const T ex = factor * r.x, ey = factor * r.y;
-      const Rows<T> e = {ex, ex, ex, ex, ey, ey, ey, ey};
-      for (int64_t k = i * K; k < (i + 1) * K; ++k) {
-        // Padding is all of one joint: its sums would wait for each other.
-        if (is_empty(person.anchors + 4 * k)) continue;
-        y[person.joint_ids[k]] += e * load_anchor(person.anchors + 4 * k);
-      }
-      force.x += ex;
-      force.y += ey;
+      const Xy<T> e = {factor * r.x, factor * r.y};
+      pairs.add(i, e);
+      force.x += e.x;
+      force.y += e.y;
     }
-    T rotation_sum[6] = {};
+    pairs.sum();
+    Row<T> rotation_sum[2][3] = {};  // Σ_j Y_j T_jᵀ before the sum over its four columns
     Rows<T> scale_sum = {};
     for (int j = 0; j < J; ++j) {
-      T rows[8];
-      __builtin_memcpy(rows, &y[j], sizeof(rows));
-      projected_grad_to_transform(person.rotation, person.scale, rows,
-                                  p.grad_transforms + (b * J + j) * 12);
-      add_rotation_grad(rows, person.transforms + j * 12, rotation_sum);
+      const Row<T> row[2] = {__builtin_shufflevector(y[j], y[j], 0, 1, 2, 3),
+                             __builtin_shufflevector(y[j], y[j], 4, 5, 6, 7)};
+      const TransformRows<T> transform(person.transforms + j * 12);
+      for (int c = 0; c < 3; ++c) {
+        const Row<T> grad =
+            person.scale * (person.rotation[c] * row[0] + person.rotation[3 + c] * row[1]);
+        __builtin_memcpy(p.grad_transforms + (b * J + j) * 12 + 4 * c, &grad, sizeof(grad));
+        rotation_sum[0][c] += row[0] * transform.row[c];
+        rotation_sum[1][c] += row[1] * transform.row[c];
+      }
       scale_sum += person.projected[j] * y[j];
     }
-    for (int c = 0; c < 6; ++c) p.grad_rotation[b * 9 + c] = person.scale * rotation_sum[c];
+    for (int c = 0; c < 3; ++c) {
+      const Xy<T> sum = sum_rows<T>(
+          __builtin_shufflevector(rotation_sum[0][c], rotation_sum[1][c], 0, 1, 2, 3, 4, 5, 6, 7));
+      p.grad_rotation[b * 9 + c] = person.scale * sum.x;
+      p.grad_rotation[b * 9 + 3 + c] = person.scale * sum.y;
+    }
     for (int c = 6; c < 9; ++c) p.grad_rotation[b * 9 + c] = 0;
     const Xy<T> along = sum_rows<T>(scale_sum);
     p.grad_scale[b] = along.x + along.y;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <tuple>
 
 #include "../common/joint_ids.h"
@@ -14,23 +15,40 @@ int64_t grain(const CorrespondenceParams<T>& p) {
   return std::max<int64_t>(1, 1024 / std::max<int64_t>(1, p.points * p.influences));
 }
 
+// Calls f(begin, end) on ranges of people whose joint ids fit, and returns whether all did. The ids
+// are each person's own and as many as a call reads, so they are checked where they are read next.
+template <typename T, typename F>
+bool for_people(const CorrespondenceParams<T>& p, const F& f) {
+  const int64_t ids = p.points * p.influences;
+  std::atomic<bool> fit{true};
+  Cpu::parallel(p.people, grain(p), [&](int64_t b, int64_t e) {
+    if (joint_ids_fit(p.joint_ids + b * ids, (e - b) * ids, p.joints)) {
+      f(b, e);
+    } else {
+      fit = false;
+    }
+  });
+  return fit;
+}
+
+// Each returns whether the joint ids fit; on a device nobody asks.
 template <typename T>
-void run(Cpu, const CorrespondenceParams<T>& p, const Tensor&) {
-  Cpu::parallel(p.people, grain(p),
-                [&](int64_t b, int64_t e) { correspondence_forward_cpu(p, b, e); });
+bool run(Cpu, const CorrespondenceParams<T>& p, const Tensor&) {
+  return for_people(p, [&](int64_t b, int64_t e) { correspondence_forward_cpu(p, b, e); });
 }
 template <typename T>
-void run(Cpu, const CorrespondenceBackwardParams<T>& p, const Tensor&) {
-  Cpu::parallel(p.forward.people, grain(p.forward),
-                [&](int64_t b, int64_t e) { correspondence_backward_cpu(p, b, e); });
+bool run(Cpu, const CorrespondenceBackwardParams<T>& p, const Tensor&) {
+  return for_people(p.forward, [&](int64_t b, int64_t e) { correspondence_backward_cpu(p, b, e); });
 }
 template <typename T>
-void run(Cuda, const CorrespondenceParams<T>& p, const Tensor& on) {
+bool run(Cuda, const CorrespondenceParams<T>& p, const Tensor& on) {
   Cuda::launch(on, [&](cudaStream_t stream) { correspondence_forward_cuda(p, stream); });
+  return true;
 }
 template <typename T>
-void run(Cuda, const CorrespondenceBackwardParams<T>& p, const Tensor& on) {
+bool run(Cuda, const CorrespondenceBackwardParams<T>& p, const Tensor& on) {
   Cuda::launch(on, [&](cudaStream_t stream) { correspondence_backward_cuda(p, stream); });
+  return true;
 }
 
 // The tensors of a forward call; a backward call has them too.
@@ -45,8 +63,7 @@ struct Inputs {
   const Tensor& weights;
   double width;
 
-  template <typename Device>
-  void check(Device device, const Arguments& arguments) const {
+  void check(const Arguments& arguments) const {
     arguments.real("transforms", transforms, {kAny, kAny, 3, 4});
     const int64_t B = transforms.size(0), J = transforms.size(1);
     if (J < 1 || J > kMaxJoints) {
@@ -62,7 +79,6 @@ struct Inputs {
     arguments.real("targets", targets, {B, P, 2});
     arguments.real("weights", weights, {B, P});
     if (!(width > 0)) arguments.fail("width", "a positive number", std::to_string(width));
-    check_joint_ids(device, arguments, joint_ids, J);
   }
 
   template <typename T>
@@ -91,11 +107,13 @@ Tensor correspondence(const Tensor& transforms, const Tensor& rotation, const Te
   const Arguments arguments("correspondence", transforms, "transforms");
   const Inputs in{transforms, rotation, scale,   translation, joint_ids,
                   anchors,    targets,  weights, width};
-  in.check(Device(), arguments);
+  in.check(arguments);
   Tensor loss = empty_like(transforms, {transforms.size(0)});
   with_scalar(transforms, [&](auto zero) {
     using T = decltype(zero);
-    run(Device(), in.params(loss.mutable_data_ptr<T>()), transforms);
+    if (!run(Device(), in.params(loss.mutable_data_ptr<T>()), transforms)) {
+      check_joint_ids(Device(), arguments, joint_ids, transforms.size(1));
+    }
   });
   return loss;
 }
@@ -108,7 +126,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> correspondence_backward(
   const Arguments arguments("correspondence_backward", transforms, "transforms");
   const Inputs in{transforms, rotation, scale,   translation, joint_ids,
                   anchors,    targets,  weights, width};
-  in.check(Device(), arguments);
+  in.check(arguments);
   const int64_t B = transforms.size(0), J = transforms.size(1);
   arguments.real("grad_loss", grad_loss, {B});
   Tensor grad_transforms = empty_like(transforms, {B, J, 3, 4});
@@ -117,12 +135,15 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> correspondence_backward(
   Tensor grad_translation = empty_like(transforms, {B, 2});
   with_scalar(transforms, [&](auto zero) {
     using T = decltype(zero);
-    run(Device(),
-        CorrespondenceBackwardParams<T>{
-            in.params<T>(nullptr), grad_loss.const_data_ptr<T>(),
-            grad_transforms.mutable_data_ptr<T>(), grad_rotation.mutable_data_ptr<T>(),
-            grad_scale.mutable_data_ptr<T>(), grad_translation.mutable_data_ptr<T>()},
-        transforms);
+    const CorrespondenceBackwardParams<T> params{in.params<T>(nullptr),
+                                                 grad_loss.const_data_ptr<T>(),
+                                                 grad_transforms.mutable_data_ptr<T>(),
+                                                 grad_rotation.mutable_data_ptr<T>(),
+                                                 grad_scale.mutable_data_ptr<T>(),
+                                                 grad_translation.mutable_data_ptr<T>()};
+    if (!run(Device(), params, transforms)) {
+      check_joint_ids(Device(), arguments, joint_ids, J);
+    }
   });
   return {grad_transforms, grad_rotation, grad_scale, grad_translation};
 }
