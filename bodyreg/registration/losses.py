@@ -2,15 +2,13 @@
 
 Every function returns one value per person, without its weight. `B` counts people, `P` dense points
 and `K` keypoints; 24 joints. Sums run over small, fixed axes or over a person's own points, so that
-a person's value never depends on the others of the batch.
+a person's value never depends on the others of the batch. The dense term is the op `correspondence`.
 
 Equation numbers are those of Yoshiyasu & Gamez, "Learning Body Shape and Pose from Dense
 Correspondences" (2019); terms without one are this package's. What each is worth: docs/ablation.md.
 """
 
 from __future__ import annotations
-
-from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -24,37 +22,6 @@ MAX_EXPONENT = 10.0
 
 HYPER_EXTENSION = ((4, 0, -1.0), (5, 0, -1.0), (18, 1, 1.0), (19, 1, -1.0))
 """Joint, axis and sign such that sign · angle > 0 is hyper-extension: knees and elbows (Eq. 11)."""
-
-
-def dense(
-    engine: ModuleType,
-    transforms: Tensor,
-    rotation: Tensor,
-    scale: Tensor,
-    translation: Tensor,
-    joint_ids: Tensor,
-    anchors: Tensor,
-    targets: Tensor,
-    weights: Tensor,
-    width: float,
-) -> Tensor:
-    """Σ_i w_i ρ(|x_i - x̂_i|²) over matched surface points (Eq. 8), ρ Geman-McClure or the identity.
-
-    Args:
-        engine: `bodyreg.ops` or `bodyreg.reference`.
-        transforms: (B,24,3,4) joint transforms.
-        rotation, scale, translation: (B,3,3), (B,), (B,2) camera.
-        joint_ids, anchors: (B,P,K), (B,P,K,4) rig points of the matches.
-        targets: (B,P,2) frame units.
-        weights: (B,P), 0 for padding; they carry the division by the count.
-        width: Width of ρ in frame units; inf for plain squares.
-
-    Returns:
-        (B,) frame units².
-    """
-    return engine.correspondence(
-        transforms, rotation, scale, translation, joint_ids, anchors, targets, weights, width
-    )
 
 
 def keypoint(xy: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

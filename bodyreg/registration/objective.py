@@ -145,8 +145,9 @@ class Objective:
         if "upright" in wanted:
             terms["upright"] = losses.upright(rotation)
         if seen.has_points and "dense" in wanted:
-            terms["dense"] = losses.dense(
-                engine, transforms, *camera,
+            # The paper's Eq. 8, Geman-McClure in place of the square where the width is finite.
+            terms["dense"] = engine.correspondence(
+                transforms, *camera,
                 seen.point_ids, seen.point_anchors, seen.point_xy, seen.point_weight,
                 setting.dense_width,
             )  # fmt: skip

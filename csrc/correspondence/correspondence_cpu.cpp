@@ -35,22 +35,6 @@ inline bool is_empty(const T* anchor) {
   return any == 0;
 }
 
-// A transform's rows, (3, 4), each one vector.
-template <typename T>
-struct TransformRows {
-  explicit TransformRows(const T* transform)
-      : row{load<Row<T>>(transform), load<Row<T>>(transform + 4), load<Row<T>>(transform + 8)} {}
-  Row<T> row[3];
-};
-
-// project_transform of correspondence_math.h, four columns at once.
-template <typename T>
-inline Rows<T> project(const T* rotation, const TransformRows<T>& t) {
-  const Row<T> x = rotation[0] * t.row[0] + rotation[1] * t.row[1] + rotation[2] * t.row[2];
-  const Row<T> y = rotation[3] * t.row[0] + rotation[4] * t.row[1] + rotation[5] * t.row[2];
-  return __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7);
-}
-
 template <typename T>
 struct Xy {
   T x, y;
@@ -78,7 +62,9 @@ struct Person {
         weights(p.weights + b * p.points),
         inverse_width2(T(1) / (p.width * p.width)) {
     for (int j = 0; j < p.joints; ++j) {
-      projected[j] = project(rotation, TransformRows<T>(transforms + j * 12));
+      T row[8];
+      project_transform(rotation, transforms + j * 12, row);
+      projected[j] = load<Rows<T>>(row);
     }
   }
 
@@ -189,27 +175,17 @@ void correspondence_backward_cpu(const CorrespondenceBackwardParams<T>& p, int64
       force.y += e.y;
     }
     pairs.sum();
-    Row<T> rotation_sum[2][3] = {};  // Σ_j Y_j T_jᵀ before the sum over its four columns
+    T rotation_sum[6] = {};
     Rows<T> scale_sum = {};
     for (int j = 0; j < J; ++j) {
-      const Row<T> row[2] = {__builtin_shufflevector(y[j], y[j], 0, 1, 2, 3),
-                             __builtin_shufflevector(y[j], y[j], 4, 5, 6, 7)};
-      const TransformRows<T> transform(person.transforms + j * 12);
-      for (int c = 0; c < 3; ++c) {
-        const Row<T> grad =
-            person.scale * (person.rotation[c] * row[0] + person.rotation[3 + c] * row[1]);
-        __builtin_memcpy(p.grad_transforms + (b * J + j) * 12 + 4 * c, &grad, sizeof(grad));
-        rotation_sum[0][c] += row[0] * transform.row[c];
-        rotation_sum[1][c] += row[1] * transform.row[c];
-      }
+      T rows[8];
+      __builtin_memcpy(rows, &y[j], sizeof(rows));
+      projected_grad_to_transform(person.rotation, person.scale, rows,
+                                  p.grad_transforms + (b * J + j) * 12);
+      add_rotation_grad(rows, person.transforms + j * 12, rotation_sum);
       scale_sum += person.projected[j] * y[j];
     }
-    for (int c = 0; c < 3; ++c) {
-      const Xy<T> sum = sum_rows<T>(
-          __builtin_shufflevector(rotation_sum[0][c], rotation_sum[1][c], 0, 1, 2, 3, 4, 5, 6, 7));
-      p.grad_rotation[b * 9 + c] = person.scale * sum.x;
-      p.grad_rotation[b * 9 + 3 + c] = person.scale * sum.y;
-    }
+    for (int c = 0; c < 6; ++c) p.grad_rotation[b * 9 + c] = person.scale * rotation_sum[c];
     for (int c = 6; c < 9; ++c) p.grad_rotation[b * 9 + c] = 0;
     const Xy<T> along = sum_rows<T>(scale_sum);
     p.grad_scale[b] = along.x + along.y;
