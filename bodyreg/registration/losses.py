@@ -2,7 +2,7 @@
 
 Every function returns one value per person, without its weight. `B` counts people, `P` dense points
 and `K` keypoints; 24 joints. Sums run over small, fixed axes or over a person's own points, so that
-a person's value never depends on the others of the batch. The dense term is the op `correspondence`.
+a person's value never depends on the others of the batch. The dense term is `ops.correspondence`.
 
 Equation numbers are those of Yoshiyasu & Gamez, "Learning Body Shape and Pose from Dense
 Correspondences" (2019); terms without one are this package's. What each is worth: docs/ablation.md.
