@@ -1,0 +1,142 @@
+// Fits of whole people: 108 parameters from points and keypoints on a picture, all iterations in
+// one call. Parameters, CPU functions, launchers.
+//
+// What is minimised is the objective of bodyreg/registration, term by term; how, is said in
+// fit_math.h (one joint), moments.h (the points) and fit_cpu.cpp, fit.cu (the loop).
+#pragma once
+
+#include <cstdint>
+
+#include "../common/isa.h"
+#include "../common/stream.h"
+
+namespace bodyreg {
+
+constexpr int kFitJoints = 24;
+
+// Where the blocks of a parameter vector begin. The root's pose is frozen at zero, whatever stands
+// in its slot.
+constexpr int kPoseAt = 0;           // (24, 3) axis-angle, radians
+constexpr int kScalesAt = 72;        // (24,) segment scales S_k
+constexpr int kRotationAt = 96;      // (3, 3) raw camera rotation, row-major
+constexpr int kTranslationAt = 105;  // (2,) t, frame units
+constexpr int kCameraScaleAt = 107;  // s, frame units per metre
+constexpr int kParameters = 108;
+
+// The columns of a settings row: the weights of the terms, in the order of registration's TERMS,
+// then the width of the robust function and the learning rate.
+enum FitTerm : int {
+  kDense,
+  kKeypoint,
+  kDepth,
+  kFacing,
+  kVisibility,
+  kPrior,
+  kLimit,
+  kJoint,
+  kExponential,
+  kScaleSmoothness,
+  kScaleDeviation,
+  kScaleSymmetry,
+  kScaleLevel,
+  kScaleLimit,
+  kUpright,
+  kDet,
+  kFitTerms,
+};
+constexpr int kDenseWidthAt = kFitTerms;
+constexpr int kLearningRateAt = kFitTerms + 1;
+constexpr int kFitSettings = kFitTerms + 2;
+
+enum FitSolver : int { kAdam, kLevenbergMarquardt };
+
+// A run of iterations of one solver, after which only the best candidates are kept.
+struct FitPhase {
+  int solver;  // a FitSolver
+  int iterations;
+  int kept;  // candidates that go on; 1 in the last phase
+};
+constexpr int kFitMaxPhases = 8;
+
+// One gradient step of Adam (Kingma & Ba 2015).
+constexpr double kAdamFirstDecay = 0.9;
+constexpr double kAdamSecondDecay = 0.999;
+constexpr double kAdamEpsilon = 1e-8;
+
+// The exponential of hyper-extension is clamped here, as registration/losses.py does.
+constexpr double kMaxExponent = 10;
+
+// A body and the evidence of B people. Sent to a kernel by value.
+template <typename T>
+struct FitProblem {
+  int64_t people;               // B
+  const T* joints;              // (24, 3) rest positions J_k, metres
+  int8_t parent[kFitJoints];    // parent[0] = -1, parent[k] < k
+  int8_t mirror[kFitJoints];    // the joint on the other side
+  int64_t vertices;             // V
+  int vertex_pairs;             // n
+  const int32_t* vertex_ids;    // (V, n) the body's vertices as rig points
+  const T* vertex_anchors;      // (V, n, 4)
+  const T* vertex_normals;      // (V, 3) unit, rest pose
+  int64_t points;               // P, of all people together
+  const int64_t* point_start;   // (B + 1,) person b owns points point_start[b] … point_start[b + 1]
+  const int32_t* point_vertex;  // (P, 3)
+  const T* point_barycentric;   // (P, 3)
+  const T* point_xy;            // (P, 2) frame units
+  const T* point_weight;        // (P,) divided by counts already
+  int keypoints;                // K
+  int keypoint_pairs;           // m
+  const int32_t* keypoint_ids;  // (K + 1, m) row 0 is the pelvis, row j + 1 is keypoint j
+  const T* keypoint_anchors;    // (K + 1, m, 4)
+  const T* keypoint_xy;         // (B, K, 2) frame units
+  const T* keypoint_weight;     // (B, K) 0 = absent
+  const T* keypoint_depth;      // (B, K) frame units, relative to the pelvis
+  const T* depth_weight;        // (B, K) 0 = absent
+  const T* pose_terms;          // (4, 24, 3) prior mean, prior inverse spread, limits low and high
+  int surface_samples;          // M
+  const T* surface_normals;     // (24, M, 3) samples of each segment's rest surface
+  const T* surface_area;        // (24, M)
+  T facing_margin;              // m
+  T visibility_sharpness;       // per unit of a normal's z
+  T scale_low;                  // smallest segment scale that costs nothing
+  T scale_high;                 // largest such scale
+  bool six_numbers;             // the rotation's third column is a cross product
+};
+
+template <typename T>
+struct FitParams {
+  FitProblem<T> problem;
+  int candidates;   // C starts per person, at least 1
+  const T* start;   // (B, C, 108)
+  int phase_count;  // at least 1
+  FitPhase phases[kFitMaxPhases];
+  const double*
+      settings;        // (I + 1, 18): a row per iteration of all phases, and the one that judges
+  int64_t iterations;  // I
+  int refresh;         // iterations from one refresh to the next
+  bool refreshes;      // some row weighs facing or visibility, or has a finite width
+  T* parameters;       // (B, 108) out
+  T* loss;             // (B,) out
+  T* terms;            // (B, 16) out: weighted
+};
+
+template <typename T>
+struct FitGradientParams {
+  FitProblem<T> problem;
+  const T* parameters;     // (B, 108)
+  const double* settings;  // (1, 18)
+  T* loss;                 // (B,) out
+  T* gradient;             // (B, 108) out
+  T* terms;                // (B, 16) out: weighted
+};
+
+// Ranges are over people.
+BODYREG_CPU_FUNCTION(fit_cpu, FitParams)
+BODYREG_CPU_FUNCTION(fit_gradient_cpu, FitGradientParams)
+
+template <typename T>
+void fit_cuda(const FitParams<T>& p, cudaStream_t stream);
+template <typename T>
+void fit_gradient_cuda(const FitGradientParams<T>& p, cudaStream_t stream);
+
+}  // namespace bodyreg
