@@ -2,11 +2,13 @@
 // layout between people in memory and people as vector lanes. For *_cpu.cpp files.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
 #include "isa.h"
+#include "scalar.h"
 
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 12
 #error "bodyreg needs GCC 12 or later, or Clang"
@@ -39,6 +41,15 @@ struct Lanes {
   explicit Lanes(typename VectorOf<T, width>::type x) : v(x) {}
 };
 
+}  // namespace bodyreg::BODYREG_ISA
+
+template <typename T>
+struct bodyreg::ScalarOf<bodyreg::BODYREG_ISA::Lanes<T>> {
+  using type = T;
+};
+
+namespace bodyreg::BODYREG_ISA {
+
 template <typename T>
 static inline Lanes<T> operator+(const Lanes<T>& a, const Lanes<T>& b) {
   return Lanes<T>(a.v + b.v);
@@ -52,9 +63,70 @@ static inline Lanes<T> operator*(const Lanes<T>& a, const Lanes<T>& b) {
   return Lanes<T>(a.v * b.v);
 }
 template <typename T>
+static inline Lanes<T> operator/(const Lanes<T>& a, const Lanes<T>& b) {
+  return Lanes<T>(a.v / b.v);
+}
+template <typename T>
+static inline Lanes<T> operator-(const Lanes<T>& a) {
+  return Lanes<T>(-a.v);
+}
+template <typename T>
 static inline Lanes<T>& operator+=(Lanes<T>& a, const Lanes<T>& b) {
   a.v += b.v;
   return a;
+}
+
+// A condition per lane: all bits set where it holds.
+template <typename T>
+struct LaneMask {
+  decltype(typename VectorOf<T, Lanes<T>::width>::type{} <
+           typename VectorOf<T, Lanes<T>::width>::type{}) v;
+};
+
+template <typename T>
+static inline LaneMask<T> operator<(const Lanes<T>& a, const Lanes<T>& b) {
+  return {a.v < b.v};
+}
+template <typename T>
+static inline LaneMask<T> operator>(const Lanes<T>& a, const Lanes<T>& b) {
+  return {a.v > b.v};
+}
+template <typename T>
+static inline LaneMask<T> operator>=(const Lanes<T>& a, const Lanes<T>& b) {
+  return {a.v >= b.v};
+}
+template <typename T>
+static inline LaneMask<T> operator!(const LaneMask<T>& a) {
+  return {~a.v};
+}
+
+template <typename T>
+static inline Lanes<T> select(const LaneMask<T>& condition, const Lanes<T>& yes,
+                              const Lanes<T>& no) {
+  return Lanes<T>(condition.v ? yes.v : no.v);
+}
+
+template <typename T>
+static inline bool any(const LaneMask<T>& condition) {
+  bool some = false;
+  for (int l = 0; l < Lanes<T>::width; ++l) some |= condition.v[l] != 0;
+  return some;
+}
+
+// f of every lane.
+template <typename T, typename F>
+static inline Lanes<T> map(const F& f, const Lanes<T>& a) {
+  T x[Lanes<T>::width];
+  __builtin_memcpy(x, &a.v, sizeof(x));
+  for (int l = 0; l < Lanes<T>::width; ++l) x[l] = f(x[l]);
+  Lanes<T> b;
+  __builtin_memcpy(&b.v, x, sizeof(x));
+  return b;
+}
+
+template <typename T>
+static inline Lanes<T> sqrt(const Lanes<T>& a) {
+  return map([](T x) { return std::sqrt(x); }, a);
 }
 
 // Not std::fill: what a standard header leaves out of line is one copy for all instruction sets.

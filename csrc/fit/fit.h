@@ -110,14 +110,12 @@ struct FitParams {
   const T* start;   // (B, C, 108)
   int phase_count;  // at least 1
   FitPhase phases[kFitMaxPhases];
-  const double*
-      settings;        // (I + 1, 18): a row per iteration of all phases, and the one that judges
-  int64_t iterations;  // I
-  int refresh;         // iterations from one refresh to the next
-  bool refreshes;      // some row weighs facing or visibility, or has a finite width
-  T* parameters;       // (B, 108) out
-  T* loss;             // (B,) out
-  T* terms;            // (B, 16) out: weighted
+  const double* settings;  // (I + 1, 18) a row per iteration of all phases, then the judge's
+  int64_t iterations;      // I
+  int refresh;             // iterations from one refresh to the next
+  T* parameters;           // (B, 108) out
+  T* loss;                 // (B,) out
+  T* terms;                // (B, 16) out: weighted
 };
 
 template <typename T>

@@ -5,9 +5,8 @@
 // counts as the guard itself, a constant: such a column comes out short, and never as NaN.
 #pragma once
 
-#include <cmath>
-
 #include "../common/geometry.h"
+#include "../common/scalar.h"
 
 namespace bodyreg {
 
@@ -17,23 +16,25 @@ constexpr double kGramSchmidtGuard = 1e-8;
 template <typename T>
 struct Normalized {
   Vec3<T> unit;
-  T length;      // max(|a|, guard)
-  bool guarded;  // |a| below the guard: the length is a constant
+  T length;                      // max(|a|, guard)
+  decltype(T() >= T()) guarded;  // |a| below the guard: the length is a constant
 };
 
 template <typename T>
 BODYREG_HD Normalized<T> normalize(const Vec3<T>& a) {
   const T norm = sqrt(dot(a, a));
-  const bool guarded = !(norm >= T(kGramSchmidtGuard));  // NaN too
-  const T length = guarded ? T(kGramSchmidtGuard) : norm;
+  const auto guarded = !(norm >= T(kGramSchmidtGuard));  // NaN too
+  const T length = select(guarded, T(kGramSchmidtGuard), norm);
   return {{a.x / length, a.y / length, a.z / length}, length, guarded};
 }
 
 // The gradient of a from that of its unit vector.
 template <typename T>
 BODYREG_HD Vec3<T> normalize_backward(const Normalized<T>& n, const Vec3<T>& grad) {
-  const Vec3<T> tangent = n.guarded ? grad : grad - dot(n.unit, grad) * n.unit;
-  return (T(1) / n.length) * tangent;
+  const Vec3<T> tangent = grad - dot(n.unit, grad) * n.unit;
+  return (T(1) / n.length) * Vec3<T>{select(n.guarded, grad.x, tangent.x),
+                                     select(n.guarded, grad.y, tangent.y),
+                                     select(n.guarded, grad.z, tangent.z)};
 }
 
 // The intermediate results that both directions need.
@@ -49,7 +50,7 @@ BODYREG_HD Orthonormal<T> orthonormalize(const Mat3<T>& a, bool six) {
   const Vec3<T> a2 = column(a, 1);
   e.second = normalize(a2 - dot(e.first.unit, a2) * e.first.unit);
   if (six) {
-    e.third = {cross(e.first.unit, e.second.unit), T(1), false};
+    e.third = {cross(e.first.unit, e.second.unit), T(1), T(1) < T(0)};
   } else {
     const Vec3<T> a3 = column(a, 2);
     e.third = normalize(a3 - dot(e.first.unit, a3) * e.first.unit -
@@ -59,9 +60,13 @@ BODYREG_HD Orthonormal<T> orthonormalize(const Mat3<T>& a, bool six) {
 }
 
 template <typename T>
-BODYREG_HD Mat3<T> gram_schmidt(const Mat3<T>& a, bool six) {
-  const Orthonormal<T> e = orthonormalize(a, six);
+BODYREG_HD Mat3<T> rotation_of(const Orthonormal<T>& e) {
   return from_columns(e.first.unit, e.second.unit, e.third.unit);
+}
+
+template <typename T>
+BODYREG_HD Mat3<T> gram_schmidt(const Mat3<T>& a, bool six) {
+  return rotation_of(orthonormalize(a, six));
 }
 
 // Adjoint of r = a − (e·a) e: adds to the gradient of e, returns that of a.
@@ -73,9 +78,10 @@ BODYREG_HD Vec3<T> reject_backward(const Vec3<T>& e, const Vec3<T>& a, const Vec
   return grad - along * e;
 }
 
+// The gradient of the matrix from that of the rotation; e = orthonormalize(a, six).
 template <typename T>
-BODYREG_HD Mat3<T> gram_schmidt_backward(const Mat3<T>& a, bool six, const Mat3<T>& grad) {
-  const Orthonormal<T> e = orthonormalize(a, six);
+BODYREG_HD Mat3<T> gram_schmidt_backward(const Orthonormal<T>& e, const Mat3<T>& a, bool six,
+                                         const Mat3<T>& grad) {
   Vec3<T> grad_e1 = column(grad, 0), grad_e2 = column(grad, 1), grad_a3 = {T(0), T(0), T(0)};
   const Vec3<T> grad_e3 = column(grad, 2);
   if (six) {
@@ -93,6 +99,11 @@ BODYREG_HD Mat3<T> gram_schmidt_backward(const Mat3<T>& a, bool six, const Mat3<
   const Vec3<T> grad_a2 =
       reject_backward(e.first.unit, column(a, 1), normalize_backward(e.second, grad_e2), grad_e1);
   return from_columns(normalize_backward(e.first, grad_e1), grad_a2, grad_a3);
+}
+
+template <typename T>
+BODYREG_HD Mat3<T> gram_schmidt_backward(const Mat3<T>& a, bool six, const Mat3<T>& grad) {
+  return gram_schmidt_backward(orthonormalize(a, six), a, six, grad);
 }
 
 }  // namespace bodyreg

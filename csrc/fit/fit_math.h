@@ -1,0 +1,324 @@
+// The algebra of a fit, one joint at a time; for numbers, for lanes of people and for a GPU's
+// lanes.
+//
+// Forward. In the picture's axes (x, y in frame units, z toward the viewer), with Q the rotation
+// that Gram–Schmidt makes of the raw nine numbers and q the parent of k,
+//
+//   C_0 = Q                P_0 = s Q J_0
+//   C_k = C_q Rot(θ_k)     P_k = P_q + s S_q C_q (J_k − J_q)
+//
+// C_k turns segment k (it has no scale), P_k is where joint k is, but for the translation t. A rig
+// point (k, h) has the image x = Σ_k [s S_k C_k | P_k] h'_k + t with h'_k = (h_xyz − h_w J_k, h_w).
+//
+// Backward. Let Y_k = ∂L / ∂[s S_k C_k | P_k], rows x, y and z, [A | b] by columns. What pulls at
+// segment k is a wrench, a force and a torque about the origin:
+//
+//   F_k = b of Y_k         τ_k = s S_k Σ_c C_k,c × A_c + P_k × F_k
+//
+// Summed over subtrees, ΣF_k and Στ_k are all that the parameters feel:
+//
+//   ∂L/∂θ_k = det Q · J_left(θ_k)ᵀ C_qᵀ (Στ_k − P_k × ΣF_k)
+//   ∂L/∂S_k = s g_k,   g_k = ⟨A of Y_k, C_k⟩ + Σ_children j ΣF_j · C_k (J_j − J_k)
+//   ∂L/∂s   = Σ_k S_k g_k + ΣF_0 · Q J_0
+//   ∂L/∂t   = ΣF_0, x and y
+//   ∂L/∂raw = the adjoint of Gram–Schmidt on ½ [Στ_0]ₓ Q
+//
+// The last because for a rotation dQ = [ω]ₓ Q only the torque counts, and ⟨½ [τ]ₓ Q, [ω]ₓ Q⟩ = τ·ω.
+// Terms of a normal's z, which reads the third row of C_k, are torques too: g · d(third row of
+// C_k).
+#pragma once
+
+#include "../common/geometry.h"
+#include "../common/scalar.h"
+#include "../projection/gram_schmidt_math.h"
+#include "fit.h"
+#include "rotation_math.h"
+
+namespace bodyreg {
+
+// ---- The tree, forward
+
+template <typename T>
+struct PosedJoint {
+  Mat3<T> turn;      // C_k
+  Vec3<T> position;  // P_k
+};
+
+template <typename T>
+BODYREG_HD PosedJoint<T> posed_root(const Mat3<T>& rotation, const T& scale, const Vec3<T>& joint) {
+  return {rotation, scale * (rotation * joint)};
+}
+
+// size = s S_q, bone = J_k − J_q
+template <typename T>
+BODYREG_HD PosedJoint<T> posed_child(const PosedJoint<T>& parent, const T& size,
+                                     const Vec3<T>& bone, const Mat3<T>& rotation) {
+  return {parent.turn * rotation, parent.position + size * (parent.turn * bone)};
+}
+
+// The rows x and y of [s S_k C_k | P_k + t], size = s S_k.
+template <typename T>
+BODYREG_HD void image_rows(const PosedJoint<T>& joint, const T& size, const T (&translation)[2],
+                           T (&rows)[8]) {
+  for (int c = 0; c < 3; ++c) {
+    rows[c] = size * joint.turn.m[c];
+    rows[4 + c] = size * joint.turn.m[3 + c];
+  }
+  rows[3] = joint.position.x + translation[0];
+  rows[7] = joint.position.y + translation[1];
+}
+
+// The row z of [s S_k C_k | P_k].
+template <typename T>
+BODYREG_HD void depth_row(const PosedJoint<T>& joint, const T& size, T (&row)[4]) {
+  for (int c = 0; c < 3; ++c) row[c] = size * joint.turn.m[6 + c];
+  row[3] = joint.position.z;
+}
+
+// ---- The tree, backward
+
+// What pulls at a segment, and how far that stretches it.
+template <typename T>
+struct Wrench {
+  Vec3<T> force;
+  Vec3<T> torque;  // about the origin
+};
+
+template <typename T>
+BODYREG_HD Wrench<T>& operator+=(Wrench<T>& a, const Wrench<T>& b) {
+  a.force = a.force + b.force;
+  a.torque = a.torque + b.torque;
+  return a;
+}
+
+// Of the rows x and y of Y_k. Adds ⟨A, C_k⟩ to stretch.
+template <typename T>
+BODYREG_HD Wrench<T> image_wrench(const PosedJoint<T>& joint, const T& size, const T (&y)[8],
+                                  T& stretch) {
+  const T* const c = joint.turn.m;
+  const T xx = c[0] * y[0] + c[1] * y[1] + c[2] * y[2];  // row x of C · row x of A
+  const T yy = c[3] * y[4] + c[4] * y[5] + c[5] * y[6];
+  const T xy = c[0] * y[4] + c[1] * y[5] + c[2] * y[6];
+  const T yx = c[3] * y[0] + c[4] * y[1] + c[5] * y[2];
+  const T zx = c[6] * y[0] + c[7] * y[1] + c[8] * y[2];
+  const T zy = c[6] * y[4] + c[7] * y[5] + c[8] * y[6];
+  stretch += xx + yy;
+  const Vec3<T> force = {y[3], y[7], T(0)};
+  const Vec3<T>& p = joint.position;
+  return {force,
+          {-(size * zy) - p.z * force.y, size * zx + p.z * force.x,
+           size * (xy - yx) + (p.x * force.y - p.y * force.x)}};
+}
+
+// The same of the row z.
+template <typename T>
+BODYREG_HD Wrench<T> depth_wrench(const PosedJoint<T>& joint, const T& size, const T (&z)[4],
+                                  T& stretch) {
+  const T* const c = joint.turn.m;
+  const T xz = c[0] * z[0] + c[1] * z[1] + c[2] * z[2];  // row x of C · row z of A
+  const T yz = c[3] * z[0] + c[4] * z[1] + c[5] * z[2];
+  stretch += c[6] * z[0] + c[7] * z[1] + c[8] * z[2];
+  const Vec3<T>& p = joint.position;
+  return {{T(0), T(0), z[3]}, {size * yz + p.y * z[3], -(size * xz) - p.x * z[3], T(0)}};
+}
+
+// The torque of a gradient g by the third row of C_k.
+template <typename T>
+BODYREG_HD Vec3<T> normal_torque(const Mat3<T>& turn, const Vec3<T>& g) {
+  const T* const c = turn.m;
+  return {g.x * c[3] + g.y * c[4] + g.z * c[5], -(g.x * c[0] + g.y * c[1] + g.z * c[2]), T(0)};
+}
+
+// ∂L/∂θ_k. sum: the wrench of the subtree of k; mirror: det Q, which is 1 or −1.
+template <typename T>
+BODYREG_HD Vec3<T> pose_gradient(const Vec3<T>& theta, const AxisAngle<T>& r,
+                                 const Mat3<T>& parent_turn, const Vec3<T>& position,
+                                 const T& mirror, const Wrench<T>& sum) {
+  const Vec3<T> torque = sum.torque - cross(position, sum.force);
+  return left_jacobian_transposed(theta, r, transposed_times(parent_turn, mirror * torque));
+}
+
+// ---- The camera
+
+template <typename T>
+BODYREG_HD T determinant(const Mat3<T>& a) {
+  return dot(cross(column(a, 0), column(a, 1)), column(a, 2));
+}
+
+// ∂L/∂raw from the torque about the origin. e: what Gram–Schmidt found, rotation: what it made.
+template <typename T>
+BODYREG_HD Mat3<T> rotation_gradient(const Orthonormal<T>& e, const Mat3<T>& raw, bool six,
+                                     const Mat3<T>& rotation, const Vec3<T>& torque) {
+  const Vec3<T> half = T(Scalar<T>(0.5)) * torque;
+  return gram_schmidt_backward(
+      e, raw, six,
+      from_columns(cross(half, column(rotation, 0)), cross(half, column(rotation, 1)),
+                   cross(half, column(rotation, 2))));
+}
+
+// upright = Q_21², and what it adds to the torque.
+template <typename T>
+BODYREG_HD T upright(const Mat3<T>& rotation) {
+  return rotation.m[7] * rotation.m[7];
+}
+template <typename T>
+BODYREG_HD Vec3<T> upright_torque(const T& weight, const Mat3<T>& rotation) {
+  const T factor = T(2) * weight * rotation.m[7];
+  return {factor * rotation.m[4], -(factor * rotation.m[1]), T(0)};
+}
+
+// det = exp(−det raw), and its gradient by raw: minus itself times the cofactors.
+template <typename T>
+BODYREG_HD T reflection(const Mat3<T>& raw) {
+  return exp(-determinant(raw));
+}
+template <typename T>
+BODYREG_HD Mat3<T> reflection_gradient(const T& weight, const Mat3<T>& raw) {
+  const Vec3<T> a = column(raw, 0), b = column(raw, 1), c = column(raw, 2);
+  const T factor = -(weight * reflection(raw));
+  return factor * from_columns(cross(b, c), cross(c, a), cross(a, b));
+}
+
+// ---- Terms of one joint's angles
+//
+// `weights` is a settings row, `pose_terms` the (4, 24, 3) table of FitProblem. A term of weight 0
+// is not looked at.
+
+// How far x is outside [low, high], signed.
+template <typename T>
+BODYREG_HD T excess(const T& x, const T& low, const T& high) {
+  return x - select(x < low, low, select(x > high, high, x));
+}
+
+// Knees and elbows, whose extension beyond straight the exponential punishes: the axis about which
+// joint k does it, or −1, and in which direction.
+BODYREG_HD int hyper_extension_axis(int k) {
+  return k == 4 || k == 5 ? 0 : k == 18 || k == 19 ? 1 : -1;
+}
+BODYREG_HD int hyper_extension_sign(int k) { return k == 18 ? 1 : -1; }
+
+template <typename T>
+BODYREG_HD T hyper_extension(int k, const Vec3<T>& theta) {
+  const T angle = hyper_extension_axis(k) == 0 ? theta.x : theta.y;
+  return hyper_extension_sign(k) > 0 ? angle : -angle;
+}
+
+// One angle's share of the gradient of prior, limit and joint; `at` = 3 k + axis.
+template <typename T, typename S>
+BODYREG_HD T angle_slope(const T& angle, int at, const S* weights, const S* pose_terms) {
+  T half = T(weights[kJoint]) * angle;
+  if (weights[kPrior] != S(0)) {
+    const S inverse_spread = pose_terms[72 + at];
+    half += T(weights[kPrior] * inverse_spread * inverse_spread) * (angle - T(pose_terms[at]));
+  }
+  if (weights[kLimit] != S(0)) {
+    half += T(weights[kLimit]) * excess(angle, T(pose_terms[144 + at]), T(pose_terms[216 + at]));
+  }
+  return T(2) * half;
+}
+
+// ∂/∂θ_k of prior, limit, joint and exponential.
+template <typename T, typename S>
+BODYREG_HD Vec3<T> pose_slope(const Vec3<T>& theta, int k, const S* weights, const S* pose_terms) {
+  Vec3<T> slope = {angle_slope(theta.x, 3 * k, weights, pose_terms),
+                   angle_slope(theta.y, 3 * k + 1, weights, pose_terms),
+                   angle_slope(theta.z, 3 * k + 2, weights, pose_terms)};
+  if (hyper_extension_axis(k) >= 0 && weights[kExponential] != S(0)) {
+    const T angle = hyper_extension(k, theta);
+    const T value = T(weights[kExponential] * S(hyper_extension_sign(k))) * exp(angle);
+    const T clamped = select(angle > T(S(kMaxExponent)), T(0), value);
+    if (hyper_extension_axis(k) == 0) {
+      slope.x += clamped;
+    } else {
+      slope.y += clamped;
+    }
+  }
+  return slope;
+}
+
+// Adds joint k's unweighted share of prior, limit, joint and exponential.
+template <typename T, typename S>
+BODYREG_HD void add_pose_terms(const Vec3<T>& theta, int k, const S* pose_terms,
+                               T (&terms)[kFitTerms]) {
+  const T angles[3] = {theta.x, theta.y, theta.z};
+  for (int axis = 0; axis < 3; ++axis) {
+    const int at = 3 * k + axis;
+    const T& angle = angles[axis];
+    const T deviation = T(pose_terms[72 + at]) * (angle - T(pose_terms[at]));
+    const T outside = excess(angle, T(pose_terms[144 + at]), T(pose_terms[216 + at]));
+    terms[kPrior] += deviation * deviation;
+    terms[kLimit] += outside * outside;
+    terms[kJoint] += angle * angle;
+  }
+  if (hyper_extension_axis(k) >= 0) {
+    const T angle = hyper_extension(k, theta);
+    const T most = T(S(kMaxExponent));
+    terms[kExponential] += exp(select(angle > most, most, angle));
+  }
+}
+
+// ---- Terms of one joint's scale
+
+// ∂/∂S_k of deviation, symmetry, level and limit. mirror: the scale of the joint on the other side,
+// or S_k itself.
+template <typename T, typename S>
+BODYREG_HD T scale_slope(const T& scale, const T& mean, const T& mirror, const S* weights, S low,
+                         S high) {
+  T half = T(weights[kScaleLevel]) * (scale - T(1));
+  if (weights[kScaleDeviation] != S(0)) half += T(weights[kScaleDeviation]) * (scale - mean);
+  if (weights[kScaleSymmetry] != S(0)) half += T(weights[kScaleSymmetry]) * (scale - mirror);
+  if (weights[kScaleLimit] != S(0)) {
+    half += T(weights[kScaleLimit]) * excess(scale, T(low), T(high));
+  }
+  return T(2) * half;
+}
+
+// What smoothness adds to ∂/∂S_k and takes from ∂/∂S_parent(k).
+template <typename T, typename S>
+BODYREG_HD T smoothness_slope(const T& scale, const T& parent_scale, const S* weights) {
+  return T(S(2) * weights[kScaleSmoothness]) * (scale - parent_scale);
+}
+
+// ---- Terms of points
+
+// softplus(x) = log(1 + eˣ), without overflow, and its slope over itself: d/dx log softplus(x).
+template <typename T>
+BODYREG_HD T softplus(const T& x) {
+  return maximum(x, T(0)) + log1p(exp(-maximum(x, -x)));
+}
+template <typename T>
+BODYREG_HD T log_softplus_slope(const T& x, const T& value) {
+  return exp(x - value) / value;
+}
+
+// ---- Adam
+
+// The numbers of one step: step = rate / (1 − β1ⁱ), inverse_unbias = 1 / √(1 − β2ⁱ).
+template <typename S>
+struct AdamStep {
+  S step, inverse_unbias;
+};
+
+// β1ⁱ and β2ⁱ as the iterations i of a phase go by; both begin at 1.
+struct AdamDecay {
+  double first, second;
+};
+
+template <typename S>
+BODYREG_HD AdamStep<S> next_step(AdamDecay& decay, double learning_rate) {
+  decay.first *= kAdamFirstDecay;
+  decay.second *= kAdamSecondDecay;
+  return {S(learning_rate / (1 - decay.first)), S(1 / sqrt(1 - decay.second))};
+}
+
+template <typename T>
+BODYREG_HD void adam(T& parameter, T& mean, T& square, const T& gradient,
+                     const AdamStep<Scalar<T>>& step) {
+  using S = Scalar<T>;
+  mean = mean + T(S(1 - kAdamFirstDecay)) * (gradient - mean);
+  square = T(S(kAdamSecondDecay)) * square + T(S(1 - kAdamSecondDecay)) * gradient * gradient;
+  parameter = parameter -
+              T(step.step) * (mean / (sqrt(square) * T(step.inverse_unbias) + T(S(kAdamEpsilon))));
+}
+
+}  // namespace bodyreg
