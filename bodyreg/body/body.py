@@ -15,8 +15,8 @@ from torch import Tensor
 from bodyreg.body.charts import Charts
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS
 from bodyreg.body.landmarks import Landmark
-from bodyreg.body.rig import RigPoints, contract
-from bodyreg.body.surface import face_normals, sample_normals, unit, vertex_normals
+from bodyreg.body.rig import RigPoints
+from bodyreg.body.surface import face_normals, sample_normals, vertex_normals
 from bodyreg.errors import UserError
 
 DEFAULT_BODY = Path(__file__).with_name("assets") / "default.npz"
@@ -183,9 +183,7 @@ class Body:
                 f"point {bad[0]}: vertices {vertex[bad[0]].tolist()}, but body '{self.name}' has "
                 f"{len(self.vertices)}; use the body the points were made for"
             )
-        normals = (self.vertex_normals[vertex] * barycentric[..., None]).sum(1)
-        points = self._mix(vertex, barycentric)
-        return replace(points, normals=torch.from_numpy(unit(normals)))
+        return self.vertex_points().mix(vertex, barycentric)
 
     def keypoints(self, names: list[str] | tuple[str, ...]) -> RigPoints:
         """Joints and landmarks as rig points, in the order of `names`.
@@ -208,12 +206,10 @@ class Body:
             return RigPoints(torch.tensor([[joint]], dtype=torch.int32), anchor)
         if name in self.landmarks:
             landmark = self.landmarks[name]
-            return self._mix(landmark.vertices[None], landmark.weights[None])
+            points = self.vertex_points().mix(landmark.vertices[None], landmark.weights[None])
+            return replace(points, normals=None)
         known = ", ".join((*self.joint_names, *self.landmarks))
         raise UserError(f"body '{self.name}' has no joint or landmark '{name}'; it has {known}")
-
-    def _mix(self, vertex: np.ndarray, mix: np.ndarray) -> RigPoints:
-        return RigPoints(*contract(vertex, mix, self.vertices, self.dense_weights))
 
     def pose(self, pose: Tensor, segment_scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Joint transforms of poses, by the rule that a scale moves children and not sizes them.

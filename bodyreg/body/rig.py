@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Points contracted at a time: bounds the dense (points, corners, joints) work array to a few MB.
+# Points contracted at a time: bounds the dense (points, joints, 4) work array to a few MB.
 CHUNK = 4096
 
 
@@ -69,39 +69,48 @@ class RigPoints:
             anchors=torch.nn.functional.pad(self.anchors, (0, 0, 0, extra)),
         )
 
+    def mix(self, index: np.ndarray, shares: np.ndarray) -> RigPoints:
+        """Points that are mixes of these: x = Σ_i shares_i · x[index_i], and the normals likewise.
 
-def contract(
-    vertex_ids: np.ndarray, mix: np.ndarray, vertices: np.ndarray, weights: np.ndarray
-) -> tuple[Tensor, Tensor]:
-    """Contract mixes of vertices into (joint, anchor) pairs, one per joint that moves the point.
+        Pairs of the same joint become one. Sums are taken in float64, in the order of the mix.
 
-    Args:
-        vertex_ids: (P, n) the vertices of each mix.
-        mix: (P, n) their shares; any numbers (a regressor's may be negative).
-        vertices: (V, 3) rest vertices.
-        weights: (V, J) dense skinning weights.
+        Args:
+            index: (P, n) the points of each mix; on the CPU, as these points are.
+            shares: (P, n); any numbers (a regressor's may be negative).
 
-    Returns:
-        joint_ids (P, K) int32 in rising order and anchors (P, K, 4) float32; K is as small as the
-        points allow, and at least 1.
-    """
-    homogeneous = np.concatenate([vertices, np.ones_like(vertices[:, :1])], 1).astype(np.float64)
-    weights = weights.astype(np.float64)
-    pieces = []
-    for start in range(0, len(vertex_ids), CHUNK):
-        ids = vertex_ids[start : start + CHUNK]
-        share = mix[start : start + CHUNK, :, None] * weights[ids]  # (P, n, J)
-        anchors = share.transpose(0, 2, 1) @ homogeneous[ids]  # (P, J, 4)
-        used = (share != 0).any(1)
-        order = np.argsort(~used, axis=1, kind="stable")[:, : max(1, used.sum(1).max())]
-        kept = np.take_along_axis(used, order, 1)
-        chosen = np.take_along_axis(anchors, order[..., None], 1)
-        pieces.append((np.where(kept, order, 0), np.where(kept[..., None], chosen, 0)))
-    slots = max((ids.shape[1] for ids, _ in pieces), default=1)
-    joint_ids = np.zeros((len(vertex_ids), slots), np.int32)
-    packed = np.zeros((len(vertex_ids), slots, 4), np.float32)
-    for i, (ids, anchors) in enumerate(pieces):
-        rows = slice(i * CHUNK, i * CHUNK + len(ids))
-        joint_ids[rows, : ids.shape[1]] = ids
-        packed[rows, : ids.shape[1]] = anchors
-    return torch.from_numpy(joint_ids), torch.from_numpy(packed)
+        Returns:
+            P points in the same floating-point type, joints in rising order; K is as small as the
+            points allow, and at least 1.
+        """
+        pieces = [
+            self._mix(index[start : start + CHUNK], shares[start : start + CHUNK])
+            for start in range(0, max(len(index), 1), CHUNK)
+        ]
+        slots = max(piece.joint_ids.shape[1] for piece in pieces)
+        padded = [piece.pad_to(slots) for piece in pieces]
+        normals = [piece.normals for piece in padded if piece.normals is not None]
+        return RigPoints(
+            torch.cat([piece.joint_ids for piece in padded]),
+            torch.cat([piece.anchors for piece in padded]),
+            torch.cat(normals) if normals else None,
+        )
+
+    def _mix(self, index: np.ndarray, shares: np.ndarray) -> RigPoints:
+        ids, anchors = self.joint_ids.numpy(), self.anchors.numpy()
+        point = np.arange(len(index))
+        dense = np.zeros((len(index), int(ids.max(initial=0)) + 1, 4))
+        for corner, share in zip(index.T, shares.T, strict=True):
+            for slot in range(ids.shape[1]):
+                dense[point, ids[corner, slot]] += share[:, None] * anchors[corner, slot]
+        used = np.logical_or.reduce(np.moveaxis(dense != 0, 2, 0))
+        row, joint = np.nonzero(used)
+        slot = (np.cumsum(used, 1) - 1)[row, joint]
+        shape = len(index), max(1, int(used.sum(1).max(initial=0)))
+        joint_ids, packed = np.zeros(shape, np.int32), np.zeros((*shape, 4), anchors.dtype)
+        joint_ids[row, slot], packed[row, slot] = joint, dense[row, joint]
+        normals = None
+        if self.normals is not None:
+            mixed = (self.normals.numpy()[index] * shares[..., None].astype(np.float64)).sum(1)
+            mixed /= np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
+            normals = torch.from_numpy(mixed).to(self.normals.dtype)
+        return RigPoints(torch.from_numpy(joint_ids), torch.from_numpy(packed), normals)

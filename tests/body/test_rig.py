@@ -6,7 +6,7 @@ import torch
 
 from bodyreg import reference
 from bodyreg.body import JOINT_NAMES, Body, mirror_pose
-from bodyreg.body.rig import contract
+from bodyreg.body.rig import RigPoints
 from bodyreg.errors import UserError
 
 
@@ -61,12 +61,17 @@ def test_vertices_far_apart_and_any_weights():
     dense[:, 0] += 0.01
     vertex = rng.integers(0, 40, (33, 5))
     mix = rng.normal(size=(33, 5))
-    joint_ids, anchors = contract(vertex, mix, vertices, dense)
-    transforms = torch.from_numpy(rng.normal(size=(2, joints, 3, 4)))
-    posed = reference.lbs(transforms, joint_ids, anchors.double()).numpy()
     homogeneous = np.concatenate([vertices, np.ones((40, 1))], 1)
+    every = np.tile(np.arange(joints, dtype=np.int32), (40, 1))
+    table = RigPoints(
+        torch.from_numpy(every), torch.from_numpy(dense[..., None] * homogeneous[:, None])
+    )
+    points = table.mix(vertex, mix)
+    assert (np.diff(points.joint_ids.numpy()) > 0).any() and points.anchors.dtype == torch.float64
+    transforms = torch.from_numpy(rng.normal(size=(2, joints, 3, 4)))
+    posed = reference.lbs(transforms, points.joint_ids, points.anchors).numpy()
     mesh = np.einsum("vj,njrc,vc->nvr", dense, transforms.numpy(), homogeneous)
-    np.testing.assert_allclose(posed, np.einsum("pi,npir->npr", mix, mesh[:, vertex]), atol=1e-5)
+    np.testing.assert_allclose(posed, np.einsum("pi,npir->npr", mix, mesh[:, vertex]), atol=1e-12)
 
 
 def test_joints_as_keypoints(body):
