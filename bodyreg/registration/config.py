@@ -68,6 +68,10 @@ class RegistrationConfig:
         stiff_scale_weight: `scale_smoothness_weight` of the stiff body, per ratio².
         stiff_joint_weight: `joint_weight` and `exponential_weight` of the stiff body, per radian².
 
+        solver: `adam`; or `lm`, Levenberg-Marquardt, before which a cold fit explores with Adam.
+        refresh: Iterations of Adam between two looks at the points: robust weights, which points
+            turn away and the slope of the visibility term are kept in between. 1 is exact. It
+            concerns the fused solver; terms without such parts are exact always.
         iterations: Adam steps of a cold fit along one path.
         learning_rate: Adam's step for every parameter (radians, ratios, frame units).
         learning_rate_end: Last learning rate as a share of the first; 1 keeps it constant.
@@ -79,6 +83,9 @@ class RegistrationConfig:
         carried_learning_rate: Learning rate of the rest.
         warm_iterations: Adam steps of a fit that starts from an earlier one. Nothing is annealed.
         warm_learning_rate: Learning rate of a warm fit.
+        lm_adam_iterations: With lm, Adam steps of every start of a cold fit.
+        lm_iterations: Levenberg-Marquardt steps: of the starts that are carried on, and of a warm
+            fit.
         camera_scale: Camera scale of a cold start, frame units per metre.
         chunk: People fitted at once. Changes speed and memory, never a fit.
     """
@@ -121,6 +128,8 @@ class RegistrationConfig:
     stiff_scale_weight: float = 10.0
     stiff_joint_weight: float = 1.0
 
+    solver: Literal["adam", "lm"] = "adam"
+    refresh: int = 30
     iterations: int = 400
     learning_rate: float = 0.1
     learning_rate_end: float = 0.05
@@ -132,8 +141,10 @@ class RegistrationConfig:
     carried_learning_rate: float = 0.05
     warm_iterations: int = 100
     warm_learning_rate: float = 0.03
+    lm_adam_iterations: int = 30
+    lm_iterations: int = 8
     camera_scale: float = 0.9
-    chunk: int = 256
+    chunk: int = 4096
 
     @classmethod
     def preset(cls, name: str, **changes) -> RegistrationConfig:
@@ -159,14 +170,15 @@ class RegistrationConfig:
         for field in fields(self):
             if "_weight" in field.name:
                 _require(self, field.name, lambda v: 0 <= v < math.inf, "a finite number >= 0")
-        for name in ("starts", "carried", "chunk"):
+        for name in ("starts", "carried", "chunk", "refresh"):
             _require(self, name, lambda v: v >= 1, "at least 1")
-        for name in ("iterations", "warm_iterations"):
+        for name in ("iterations", "warm_iterations", "lm_adam_iterations", "lm_iterations"):
             _require(self, name, lambda v: v >= 0, "at least 0")
         _require(self, "facing_margin", lambda v: -1 < v < 1, "a number in (-1, 1)")
         _require(self, "scale_low", lambda v: 0 < v < 1, "a number in (0, 1)")
         _require(self, "scale_high", lambda v: v > 1, "a number above 1")
         _require(self, "evidence", lambda v: v in ("sum", "mean"), "sum or mean")
+        _require(self, "solver", lambda v: v in ("adam", "lm"), "adam or lm")
         _require(
             self, "stiff", lambda v: v in ("anneal", "constant", "none"), "anneal, constant or none"
         )
@@ -210,7 +222,7 @@ def _require(config: RegistrationConfig, name: str, holds, expected: str) -> Non
 
 PRESETS = {
     "accurate": RegistrationConfig(),
-    # The paper's terms alone. It does not print its weights: these reproduce its behaviour.
+    # The paper's terms. It does not print its weights: these reproduce its behaviour.
     "paper": RegistrationConfig(
         evidence="mean",
         dense_weight=1.0,
@@ -229,7 +241,8 @@ PRESETS = {
         scale_smoothness_weight=0.05,
         scale_deviation_weight=0.0,
         scale_symmetry_weight=0.0,
-        scale_level_weight=0.0,
+        # Not the paper's: without it a solver that converges finds S → 0, camera scale → ∞.
+        scale_level_weight=1e-2,
         scale_limit_weight=0.0,
         upright_weight=0.0,
         det_weight=0.1,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from types import ModuleType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from bodyreg.ops.fit import Plan, Rig
 from bodyreg.registration import losses
-from bodyreg.registration.config import RegistrationConfig
-from bodyreg.registration.evidence import Evidence, Rig
+from bodyreg.registration.padding import Padded
 from bodyreg.registration.rotations import rotation_matrices
 from bodyreg.registration.schedule import Setting
 
@@ -35,6 +35,10 @@ class Parameters(NamedTuple):
     rotation: Tensor
     translation: Tensor
     scale: Tensor
+
+
+ExtraLoss = Callable[[Parameters, Padded], Tensor]
+"""A user's own term: parameters of B paths and what is known of their people -> (B,) losses."""
 
 
 def split(flat: Tensor) -> Parameters:
@@ -64,7 +68,12 @@ class Objective:
     """
 
     def __init__(
-        self, engine: ModuleType, rig: Rig, evidence: Evidence, config: RegistrationConfig
+        self,
+        engine: ModuleType,
+        rig: Rig,
+        evidence: Padded,
+        plan: Plan,
+        extra_loss: ExtraLoss | None = None,
     ):
         """Bring together what the terms read.
 
@@ -72,43 +81,53 @@ class Objective:
             engine: `bodyreg.ops` or `bodyreg.reference`; the code is the same.
             rig: Constants of the body.
             evidence: Evidence of the B people.
-            config: Margins, limits, sharpness and the form of the rotation.
+            plan: Margins, limits, sharpness and the form of the rotation; not its iterations.
+            extra_loss: A term that is added as it is, under the name "extra".
         """
         self.engine = engine
         self.rig = rig
         self.evidence = evidence
-        self.config = config
+        self.plan = plan
+        self.extra_loss = extra_loss
+
+        def index(values) -> Tensor:
+            return torch.tensor(values, dtype=torch.int64, device=rig.joints.device)
+
+        self.children, self.bone_parents = index(range(1, 24)), index(rig.parents[1:])
+        pairs = [(k, m) for k, m in enumerate(rig.mirror) if k < m]
+        self.left, self.right = index([k for k, _ in pairs]), index([m for _, m in pairs])
 
     def __call__(self, flat: Tensor, setting: Setting) -> Tensor:
         """(B,108) parameters -> (B,) weighted sum of the terms."""
         terms = self.terms(flat, setting)
         total = None
         for name, value in terms.items():
-            total = (
-                value * setting.weights[name]
-                if total is None
-                else torch.add(total, value, alpha=setting.weights[name])
-            )
+            weight = setting.weights.get(name, 1.0)
+            total = value * weight if total is None else torch.add(total, value, alpha=weight)
         return flat.new_zeros(len(flat)) if total is None else total
 
     def terms(self, flat: Tensor, setting: Setting) -> dict[str, Tensor]:
         """(B,108) parameters -> term -> (B,) unweighted values.
 
-        Only terms that have a weight, and evidence to read, are there.
+        Only terms that have a weight, and evidence to read, are there; and the extra one.
         """
         p, wanted = split(flat), setting.weights.keys()
         pose = frozen_root(p.pose)
         terms = self._of_pose(pose, wanted) | self._of_scale(p.segment_scale, wanted)
         if "det" in wanted:
             terms["det"] = losses.det(p.rotation)
-        return terms | self._of_evidence(p, pose, setting)
+        terms |= self._of_evidence(p, pose, setting)
+        if self.extra_loss is not None:
+            terms["extra"] = self.extra_loss(p._replace(pose=pose), self.evidence)
+        return terms
 
     def _of_pose(self, pose: Tensor, wanted: Set[str]) -> dict[str, Tensor]:
-        rig, terms = self.rig, {}
+        mean, inverse_spread, low, high = self.rig.pose_terms
+        terms = {}
         if "prior" in wanted:
-            terms["prior"] = losses.prior(pose, rig.prior_mean, rig.prior_inverse_spread)
+            terms["prior"] = losses.prior(pose, mean, inverse_spread)
         if "limit" in wanted:
-            terms["limit"] = losses.limit(pose, rig.limit_low, rig.limit_high)
+            terms["limit"] = losses.limit(pose, low, high)
         if "joint" in wanted:
             terms["joint"] = losses.joint(pose)
         if "exponential" in wanted:
@@ -116,19 +135,17 @@ class Objective:
         return terms
 
     def _of_scale(self, scale: Tensor, wanted: Set[str]) -> dict[str, Tensor]:
-        rig, terms = self.rig, {}
+        plan, terms = self.plan, {}
         if "scale_smoothness" in wanted:
             terms["scale_smoothness"] = losses.scale_smoothness(
-                scale, rig.children, rig.bone_parents
+                scale, self.children, self.bone_parents
             )
         if "scale_deviation" in wanted:
             terms["scale_deviation"] = losses.scale_deviation(scale)
         if "scale_symmetry" in wanted:
-            terms["scale_symmetry"] = losses.scale_symmetry(scale, rig.left, rig.right)
+            terms["scale_symmetry"] = losses.scale_symmetry(scale, self.left, self.right)
         if "scale_limit" in wanted:
-            terms["scale_limit"] = losses.scale_limit(
-                scale, self.config.scale_low, self.config.scale_high
-            )
+            terms["scale_limit"] = losses.scale_limit(scale, plan.scale_low, plan.scale_high)
         if "scale_level" in wanted:
             terms["scale_level"] = losses.scale_level(scale)
         return terms
@@ -137,7 +154,7 @@ class Objective:
         engine, rig, seen, wanted, terms = (
             self.engine, self.rig, self.evidence, setting.weights.keys(), {},
         )  # fmt: skip
-        rotation = engine.gram_schmidt(p.rotation, self.config.six_numbers)
+        rotation = engine.gram_schmidt(p.rotation, self.plan.six_numbers)
         transforms, _ = engine.kinematics(
             rotation_matrices(pose), p.segment_scale, rig.joints, rig.parents
         )
@@ -169,18 +186,20 @@ class Objective:
     def _of_normals(
         self, transforms: Tensor, scale: Tensor, rotation: Tensor, wanted: Set[str]
     ) -> dict[str, Tensor]:
-        rig, seen, config, terms = self.rig, self.evidence, self.config, {}
+        rig, seen, plan, terms = self.rig, self.evidence, self.plan, {}
         # A_k = S_k G_k, and G_k turns the normals of segment k.
         turns = transforms / scale[..., None, None]
         normals = self.engine.lbs(turns, seen.point_segment, seen.point_normal)
         normal_z = (normals * rotation[:, None, 2]).sum(-1)
         if "facing" in wanted:
-            terms["facing"] = losses.facing(normal_z, seen.point_weight, config.facing_margin)
+            terms["facing"] = losses.facing(normal_z, seen.point_weight, plan.facing_margin)
         if "visibility" in wanted:
             view = (rotation[:, 2, None, :, None] * turns[..., :3]).sum(2)
-            surface_z = sum(view[..., axis, None] * rig.surface_normals[axis] for axis in range(3))
+            surface_z = sum(
+                view[..., axis, None] * rig.surface_normals[..., axis] for axis in range(3)
+            )
             terms["visibility"] = losses.visibility(
                 normal_z, seen.point_weight, surface_z, rig.surface_area, seen.segment_weight,
-                config.visibility_sharpness,
+                plan.visibility_sharpness,
             )  # fmt: skip
         return terms

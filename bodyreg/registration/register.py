@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from types import ModuleType
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from bodyreg import ops
 from bodyreg.body import Body
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
-from bodyreg.registration import schedule
+from bodyreg.ops.fit import Evidence, Plan, Rig
+from bodyreg.registration import schedule, solver
 from bodyreg.registration.config import RegistrationConfig
-from bodyreg.registration.evidence import Evidence, Rig, make_rig, pack, padded_counts
+from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.fits import Fits
-from bodyreg.registration.objective import Objective, frozen_root, split
-from bodyreg.registration.solver import minimise
+from bodyreg.registration.objective import ExtraLoss, frozen_root, split
+from bodyreg.registration.padding import padded_counts
 from bodyreg.registration.starts import cold_starts, warm_starts
 
-ENGINES = {"ops": "bodyreg.ops", "reference": "bodyreg.reference"}
-"""Engine -> module with the four ops: compiled kernels, or plain torch."""
+COMPOSED = {"ops": "bodyreg.ops", "reference": "bodyreg.reference"}
+"""Engines that compose the objective of four ops -> the module that has them."""
+
+COMPOSED_CHUNK = 256
+"""People at once with these engines, at most: they keep what they need to differentiate."""
+
+Solve = Callable[[Tensor, Rig, Evidence, Plan], tuple[Tensor, Tensor, Tensor]]
+"""(starts, rig, evidence, plan) -> parameters, losses and terms: `ops.fit`, or one like it."""
 
 
 def register(
@@ -34,7 +42,8 @@ def register(
     initial: Fits | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
-    engine: str = "ops",
+    engine: str | None = None,
+    extra_loss: ExtraLoss | None = None,
     progress: bool = False,
 ) -> Fits:
     """Fit the body to every person.
@@ -50,7 +59,15 @@ def register(
         initial: Earlier fits to start from, one for every person, matched by id.
         device: Where to compute.
         dtype: torch.float32 or torch.float64.
-        engine: `ops` for the compiled kernels, `reference` for plain torch.
+        engine: `fit`, one kernel for the whole fit; or the same objective composed of single
+            operations, differentiated by autograd and followed by Adam: `ops`, of compiled
+            kernels, or `reference`, of plain torch.
+        extra_loss: A term of your own, added to the objective as it is: a function of the
+            parameters (`objective.Parameters`; rotation is the raw matrix, which
+            `ops.gram_schmidt` makes orthonormal) and of the evidence (`padding.Padded`, whose
+            `person` holds positions in `observations`) of B paths, to (B,) losses that autograd
+            can follow. A path is one start of one person. Its values are in the fits' terms under
+            "extra". A person's fit stays his own as long as his loss is.
         progress: Show a progress bar with people per second.
 
     Returns:
@@ -58,120 +75,112 @@ def register(
 
     Raises:
         UserError: the observations do not fit the body or hold a person without evidence, the
-            initial fits lack a person, or a fit is not finite.
+            initial fits lack a person, a fit is not finite, or solver `lm` is asked of another
+            engine than `fit`.
     """
     config = config or RegistrationConfig()
+    engine = engine or "ops"
+    _check_engine(engine, config, extra_loss)
     observations.check(body)
     _require_evidence(observations)
-    if engine not in ENGINES:
-        raise ValueError(f"engine: expected one of {', '.join(ENGINES)}, got '{engine}'")
     if initial is not None:
         initial = _matched(initial, observations)
-    ops = importlib.import_module(ENGINES[engine])
     device = torch.device(device)
     rig = make_rig(body, observations.keypoint_name, device, dtype)
+    plan = schedule.cold(config) if initial is None else schedule.warm(config)
+    plan = plan._replace(settings=plan.settings.to(device))
 
+    parts = _in_turn if engine == "fit" else _of_one_padded_count
     results, order = [], []
     with tqdm(total=len(observations), unit="person", disable=not progress) as bar:
-        for people in _chunks(padded_counts(observations), config.chunk):
-            evidence = pack(body, observations, people, config, device, dtype)
+        for people in parts(observations, config.chunk):
+            some = observations.select(people)
             if initial is None:
-                flat = _fit_cold(ops, rig, evidence, config)
+                start = cold_starts(len(some), config, device, dtype)
             else:
                 start = warm_starts(initial.select(people), body, device, dtype)
-                flat = _fit_warm(ops, rig, evidence, config, start)
-            results.append(
-                _as_fits(Objective(ops, rig, evidence, config), flat, observations, people)
-            )
-            order.append(people)
-            bar.update(len(people))
+            solve = ops.fit if engine == "fit" else _composed(engine, people, extra_loss)
+            parameters, loss, terms = solve(start, rig, gather(some, config, device, dtype), plan)
+            results.append(_as_fits(some, config, parameters, loss, terms))
+            order.append(np.arange(len(observations))[people])
+            bar.update(len(some))
     if not results:
         return Fits.empty()
     return Fits.concatenate(results).select(np.argsort(np.concatenate(order)))
 
 
-def _fit_cold(ops: ModuleType, rig: Rig, evidence: Evidence, config: RegistrationConfig) -> Tensor:
-    """(B,108) parameters from T-poses: one start, or many of which the best are carried on."""
-    people, starts = len(evidence), config.starts
-    flat = cold_starts(people, config, evidence.point_xy.device, evidence.point_xy.dtype)
-    if starts == 1:
-        return minimise(
-            Objective(ops, rig, evidence, config), flat, schedule.cold(config, config.iterations)
-        )
-    exploring = round(config.explore_share * config.iterations)
-    objective = Objective(ops, rig, evidence.repeat(starts), config)
-    flat = minimise(objective, flat, schedule.cold(config, exploring))
-    carried = min(config.carried, starts)
-    flat = _best(objective, flat, starts, carried)
-
-    objective = Objective(ops, rig, evidence.repeat(carried), config)
-    finish = schedule.warm(config, config.iterations - exploring, config.carried_learning_rate)
-    return _best(objective, minimise(objective, flat, finish), carried, 1)
+def _check_engine(engine: str, config: RegistrationConfig, extra_loss: ExtraLoss | None) -> None:
+    if engine != "fit" and engine not in COMPOSED:
+        raise ValueError(f"engine: expected one of fit, {', '.join(COMPOSED)}, got '{engine}'")
+    if engine == "fit" and extra_loss is not None:
+        raise ValueError("extra_loss: engine 'fit' cannot take it; use 'ops' or 'reference'")
+    if engine != "fit" and config.solver == "lm":
+        raise UserError("solver lm needs engine fit, which takes no extra loss; use solver adam")
 
 
-def _fit_warm(
-    ops: ModuleType, rig: Rig, evidence: Evidence, config: RegistrationConfig, start: Tensor
-) -> Tensor:
-    """(B,108) parameters from earlier ones, under the final weights."""
-    run = schedule.warm(config, config.warm_iterations, config.warm_learning_rate)
-    return minimise(Objective(ops, rig, evidence, config), start, run)
+def _composed(engine: str, people: np.ndarray, extra_loss: ExtraLoss | None) -> Solve:
+    """The composed solver on the people at these positions."""
+    module, extra = importlib.import_module(COMPOSED[engine]), None
+    if extra_loss is not None:
+        position = torch.from_numpy(people)
 
+        def extra(parameters, evidence):
+            here = position.to(evidence.person.device)[evidence.person]
+            return extra_loss(parameters, replace(evidence, person=here))
 
-def _best(objective: Objective, flat: Tensor, candidates: int, kept: int) -> Tensor:
-    """Of every person's candidates, in a row, the `kept` ones of lowest final loss, best first."""
-    with torch.no_grad():
-        loss = objective(flat, schedule.final_setting(objective.config))
-    loss = loss.nan_to_num(nan=torch.inf).view(-1, candidates)
-    order = loss.argsort(dim=1, stable=True)[:, :kept]
-    chosen = flat.view(-1, candidates, flat.shape[1]).gather(
-        1, order[..., None].expand(-1, -1, flat.shape[1])
-    )
-    return chosen.flatten(0, 1)
+    return lambda *arguments: solver.fit(module, *arguments, extra)
 
 
 def _as_fits(
-    objective: Objective, flat: Tensor, observations: Observations, people: np.ndarray
+    observations: Observations,
+    config: RegistrationConfig,
+    parameters: Tensor,
+    loss: Tensor,
+    terms: Tensor,
 ) -> Fits:
     """Parameters and their judgement as a record of arrays.
 
     Raises:
         UserError: a person's numbers are not finite.
     """
-    setting = schedule.final_setting(objective.config)
-    with torch.no_grad():
-        terms = objective.terms(flat, setting)
-        loss = objective(flat, setting)
-        p = split(flat)
-        rotation = objective.engine.gram_schmidt(p.rotation, objective.config.six_numbers)
+    bad = ~(torch.isfinite(parameters).all(1) & torch.isfinite(loss)).cpu().numpy()
+    if bad.any():
+        raise UserError(
+            f"the fit of person {observations.id[bad.argmax()]} is not finite; "
+            "check that person's coordinates, or lower learning_rate"
+        )
+    weights = schedule.final_setting(config).weights
+    p = split(parameters)
 
     def plain(tensor: Tensor) -> np.ndarray:
         return tensor.cpu().numpy().astype(np.float32)
 
-    bad = ~(torch.isfinite(flat).all(1) & torch.isfinite(loss)).cpu().numpy()
-    if bad.any():
-        raise UserError(
-            f"the fit of person {observations.id[people[bad.argmax()]]} is not finite; "
-            "check that person's coordinates, or lower learning_rate"
-        )
     return Fits(
-        id=observations.id[people],
-        frame=observations.frame[people],
+        id=observations.id,
+        frame=observations.frame,
         pose=plain(frozen_root(p.pose)),
         segment_scale=plain(p.segment_scale),
-        rotation=plain(rotation),
+        rotation=plain(ops.gram_schmidt(p.rotation, config.six_numbers)),
         scale=plain(p.scale),
         translation=plain(p.translation),
         loss=plain(loss),
-        # Without evidence a term is absent here, but not in another chunk.
         terms={
-            name: plain(weight * terms.get(name, torch.zeros_like(loss)))
-            for name, weight in setting.weights.items()
+            name: values
+            for name, values in zip((*schedule.TERMS, "extra"), plain(terms).T, strict=False)
+            if name in weights or name == "extra"
         },
     )
 
 
-def _chunks(padded: np.ndarray, size: int) -> Iterator[np.ndarray]:
+def _in_turn(observations: Observations, size: int) -> Iterator[slice]:
+    """Chunks of people as they come."""
+    for begin in range(0, len(observations), size):
+        yield slice(begin, begin + size)
+
+
+def _of_one_padded_count(observations: Observations, size: int) -> Iterator[np.ndarray]:
     """Positions of people in chunks of one padded count each: no one is padded to another's."""
+    padded, size = padded_counts(observations.point_start), min(size, COMPOSED_CHUNK)
     for count in np.unique(padded):
         people = np.flatnonzero(padded == count)
         for begin in range(0, len(people), size):

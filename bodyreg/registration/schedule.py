@@ -1,11 +1,18 @@
-"""How weights, widths and the learning rate change along a run of iterations."""
+"""How weights, widths and the step size change along a fit: its plan, one row per iteration.
+
+Every solver walks the same plan, so that annealing has its rules here and nowhere else.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
+import torch
+
+from bodyreg.ops.fit import Plan
 from bodyreg.registration.config import RegistrationConfig
 
 TERMS = (
@@ -15,50 +22,113 @@ TERMS = (
 )  # fmt: skip
 """Every term of the objective; `<term>_weight` is its weight in the configuration."""
 
+ADAM, LM = 0, 1
+"""Solvers of a phase."""
+
 
 @dataclass(frozen=True)
 class Setting:
-    """What the objective reads besides parameters and evidence, at one iteration.
+    """What one iteration reads besides parameters and evidence: a row of `Plan.settings`.
 
     Attributes:
         weights: Term -> weight; terms without weight are left out.
         dense_width: Width of the dense term's robust function, frame units.
+        learning_rate: Adam's step; no part of the objective.
     """
 
     weights: dict[str, float]
     dense_width: float
+    learning_rate: float = field(default=0.0, compare=False)
+
+    def row(self) -> list[float]:
+        """The 18 numbers: weights in the order of `TERMS`, width, learning rate."""
+        return [*(self.weights.get(t, 0.0) for t in TERMS), self.dense_width, self.learning_rate]
+
+    @classmethod
+    def of_row(cls, row: list[float]) -> Setting:
+        """The setting that `row` gives back."""
+        *weights, width, rate = row
+        return cls({t: w for t, w in zip(TERMS, weights, strict=True) if w > 0}, width, rate)
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """One run of the solver: how long, how fast, and under which setting at each iteration.
+class Phase:
+    """Iterations of one solver, each with its setting, and how many candidates it leaves."""
 
-    Attributes:
-        iterations: Adam steps.
-        learning_rate: Iteration -> step size.
-        setting: Iteration -> weights and width. Iteration `iterations` is the last setting, by
-            which the result is judged.
+    solver: int
+    settings: list[Setting]
+    kept: int = 1
+
+
+@lru_cache(maxsize=8)
+def cold(config: RegistrationConfig) -> Plan:
+    """The plan of a fit from nothing.
+
+    All starts are explored while weights anneal, then the best are carried on under the final
+    weights; a single start that only Adam follows is one run. Levenberg-Marquardt takes a few
+    steps of Adam to explore, since far from a fit it would do no better.
     """
+    kept = min(config.carried, config.starts)
+    if config.solver == "lm":
+        explore = Phase(ADAM, annealed(config, config.lm_adam_iterations), kept)
+        return plan(config, [explore, _finish_by_lm(config)])
+    if config.starts == 1:
+        return plan(config, [Phase(ADAM, annealed(config, config.iterations))])
+    exploring = round(config.explore_share * config.iterations)
+    explore = Phase(ADAM, annealed(config, exploring), kept)
+    rest, rate = config.iterations - exploring, config.carried_learning_rate
+    return plan(config, [explore, Phase(ADAM, settled(config, rest, rate))])
 
-    iterations: int
-    learning_rate: Callable[[int], float]
-    setting: Callable[[int], Setting]
+
+@lru_cache(maxsize=8)
+def warm(config: RegistrationConfig) -> Plan:
+    """The plan of a fit from a good start: the final weights throughout."""
+    if config.solver == "lm":
+        return plan(config, [_finish_by_lm(config)])
+    run = settled(config, config.warm_iterations, config.warm_learning_rate)
+    return plan(config, [Phase(ADAM, run)])
 
 
-def geometric(start: float, end: float, progress: float) -> float:
-    """From `start` to `end` in equal ratios as progress goes from 0 to 1."""
-    if start == end or progress >= 1:
-        return end
-    return start * (end / start) ** progress
+def plan(config: RegistrationConfig, phases: list[Phase]) -> Plan:
+    """Phases as the table that the solvers read; the final setting judges."""
+    settings = [setting for phase in phases for setting in phase.settings]
+    rows = [setting.row() for setting in (*settings, final_setting(config))]
+    numbers = [(phase.solver, len(phase.settings), phase.kept) for phase in phases]
+    return Plan(
+        settings=torch.tensor(rows, dtype=torch.float64),
+        phases=tuple(number for phase in numbers for number in phase),
+        facing_margin=config.facing_margin,
+        visibility_sharpness=config.visibility_sharpness,
+        scale_low=config.scale_low,
+        scale_high=config.scale_high,
+        six_numbers=config.six_numbers,
+        refresh=config.refresh,
+    )
 
 
-def cosine_tail(iteration: int, iterations: int, share: float, end: float) -> float:
-    """1 until the last `share` of the iterations, then along half a cosine towards `end`."""
-    begin = (1 - share) * iterations
-    if iteration <= begin:
-        return 1.0
-    progress = (iteration - begin) / (iterations - begin)
-    return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * progress))
+def annealed(config: RegistrationConfig, iterations: int) -> list[Setting]:
+    """A run from nothing: weights anneal over its first part, the step falls over its last."""
+    first, final = first_setting(config), final_setting(config)
+    rate = _falling(config, config.learning_rate, iterations)
+
+    def setting(iteration: int) -> Setting:
+        progress = iteration / max(config.anneal_share * iterations, 1e-9)
+        return Setting(
+            {
+                term: geometric(first.weights[term], weight, progress)
+                for term, weight in final.weights.items()
+            },
+            geometric(first.dense_width, final.dense_width, progress),
+            rate(iteration),
+        )
+
+    return [setting(iteration) for iteration in range(iterations)]
+
+
+def settled(config: RegistrationConfig, iterations: int, learning_rate: float) -> list[Setting]:
+    """A run from a good start: nothing anneals, the step falls over its last part."""
+    final, rate = final_setting(config), _falling(config, learning_rate, iterations)
+    return [Setting(final.weights, final.dense_width, rate(i)) for i in range(iterations)]
 
 
 def final_setting(config: RegistrationConfig) -> Setting:
@@ -83,27 +153,24 @@ def first_setting(config: RegistrationConfig) -> Setting:
     return Setting(weights, config.dense_width_start)
 
 
-def cold(config: RegistrationConfig, iterations: int) -> Schedule:
-    """A run from nothing: weights anneal over its first part, the step falls over its last."""
-    first, final = first_setting(config), final_setting(config)
-
-    def setting(iteration: int) -> Setting:
-        progress = iteration / max(config.anneal_share * iterations, 1e-9)
-        return Setting(
-            {
-                term: geometric(first.weights[term], weight, progress)
-                for term, weight in final.weights.items()
-            },
-            geometric(first.dense_width, final.dense_width, progress),
-        )
-
-    return Schedule(iterations, _falling(config, config.learning_rate, iterations), setting)
+def geometric(start: float, end: float, progress: float) -> float:
+    """From `start` to `end` in equal ratios as progress goes from 0 to 1."""
+    if start == end or progress >= 1:
+        return end
+    return start * (end / start) ** progress
 
 
-def warm(config: RegistrationConfig, iterations: int, learning_rate: float) -> Schedule:
-    """A run from a good start: the final weights throughout."""
-    final = final_setting(config)
-    return Schedule(iterations, _falling(config, learning_rate, iterations), lambda _: final)
+def cosine_tail(iteration: int, iterations: int, share: float, end: float) -> float:
+    """1 until the last `share` of the iterations, then along half a cosine towards `end`."""
+    begin = (1 - share) * iterations
+    if iteration <= begin:
+        return 1.0
+    progress = (iteration - begin) / (iterations - begin)
+    return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _finish_by_lm(config: RegistrationConfig) -> Phase:
+    return Phase(LM, settled(config, config.lm_iterations, 0.0))
 
 
 def _stiff_weights(config: RegistrationConfig) -> dict[str, float]:

@@ -25,7 +25,7 @@ def cold_starts(
     """T-poses in the middle of the frame, at `config.starts` yaws evenly around the circle.
 
     Returns:
-        (people · starts, 108) parameters, a person's starts in a row; the first faces the viewer.
+        (people, starts, 108) parameters; the first start faces the viewer.
     """
     starts = config.starts
     flat = torch.zeros(starts, 108, dtype=torch.float64)
@@ -35,11 +35,11 @@ def cold_starts(
         cos, sin = math.cos(yaw), math.sin(yaw)
         flat[k, 96:105] = torch.tensor([cos, 0, sin, 0, 1, 0, -sin, 0, cos])
     flat[:, 107] = config.camera_scale
-    return flat.to(device, dtype).repeat(people, 1)
+    return flat.to(device, dtype).repeat(people, 1, 1)
 
 
 def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Parameters of earlier fits, (N,108). A turned root joint becomes part of the rotation."""
+    """Parameters of earlier fits, (N,1,108). A turned root joint becomes part of the rotation."""
     pose = fits.pose.astype(np.float64)
     root = roma.rotvec_to_rotmat(torch.from_numpy(pose[:, 0])).numpy()
     rotation = fits.rotation @ root
@@ -58,4 +58,4 @@ def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype
         ],
         axis=1,
     )
-    return torch.as_tensor(flat, dtype=dtype, device=device)
+    return torch.as_tensor(flat[:, None], dtype=dtype, device=device)

@@ -13,7 +13,10 @@ from bodyreg import reference
 from bodyreg.body import PARENTS, Body, Landmark
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.observations import Observations
-from bodyreg.registration import RegistrationConfig
+from bodyreg.registration import RegistrationConfig, schedule
+from bodyreg.registration.evidence import gather, make_rig
+from bodyreg.registration.objective import Objective
+from bodyreg.registration.padding import pad
 from bodyreg.registration.rotations import rotation_matrices
 
 # Pelvis first; metres, x left, y up, z front.
@@ -127,6 +130,16 @@ def make_people(body: Body, count: int, seed: int, *, points=(70, 100), noise=0.
         body=body.fingerprint,
     )  # fmt: skip
     return People(observations, pose, scale, rotation, vertices)
+
+
+def composed(
+    engine, body: Body, observations: Observations, config: RegistrationConfig, dtype=torch.float64
+) -> Objective:
+    """The objective of the composed solver."""
+    device = torch.device("cpu")
+    rig = make_rig(body, observations.keypoint_name, device, dtype)
+    evidence = pad(rig, gather(observations, config, device, dtype))
+    return Objective(engine, rig, evidence, schedule.cold(config))
 
 
 @pytest.fixture(scope="session")

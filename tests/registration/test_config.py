@@ -10,26 +10,31 @@ import pytest
 from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
 from bodyreg.registration.schedule import (
+    ADAM,
+    LM,
     TERMS,
+    Setting,
+    annealed,
     cold,
     cosine_tail,
     final_setting,
     first_setting,
     geometric,
+    settled,
     warm,
 )  # fmt: skip
 
 
 def test_paper_is_the_papers():
-    """Reference: the reconstruction's table of weights, schedule and initial values."""
+    """Reference: the reconstruction's table of weights, schedule and starts; scale_level ours."""
     config = RegistrationConfig.preset("paper")
     assert final_setting(config).weights == {
         "dense": 1, "keypoint": 1, "depth": 1, "scale_smoothness": 0.05, "joint": 1e-3,
-        "exponential": 1e-3, "det": 0.1,
+        "exponential": 1e-3, "det": 0.1, "scale_level": 1e-2,
     }  # fmt: skip
     assert first_setting(config).weights == {
         "dense": 1, "keypoint": 1, "depth": 1, "scale_smoothness": 10, "joint": 1,
-        "exponential": 1, "det": 0.1,
+        "exponential": 1, "det": 0.1, "scale_level": 1e-2,
     }  # fmt: skip
     assert config.evidence == "mean" and math.isinf(config.dense_width)
     assert (config.iterations, config.warm_iterations) == (300, 100)
@@ -58,7 +63,8 @@ def test_preset_takes_changes():
         {"learning_rate": -0.1}, {"iterations": -1}, {"starts": 0}, {"carried": 0}, {"chunk": 0},
         {"decay_share": 1.5}, {"anneal_share": 0.0}, {"stiff": "hard"}, {"evidence": "median"},
         {"facing_margin": 1.0}, {"depth_weight_start": 0.0}, {"dense_width": math.inf},
-        {"stiff_scale_weight": 0.0, "stiff": "anneal"},
+        {"stiff_scale_weight": 0.0, "stiff": "anneal"}, {"solver": "newton"}, {"refresh": 0},
+        {"lm_iterations": -1}, {"lm_adam_iterations": -1},
     ],
 )  # fmt: skip
 def test_values_out_of_range_are_user_errors(change):
@@ -69,12 +75,11 @@ def test_values_out_of_range_are_user_errors(change):
 def test_annealing_is_geometric():
     """Stiffness halves its logarithm halfway, and is gone after the first 60 %."""
     config = RegistrationConfig.preset("paper")
-    run = cold(config, 100)
-    assert run.setting(0) == first_setting(config)
-    assert run.setting(30).weights["scale_smoothness"] == pytest.approx(math.sqrt(10 * 0.05))
-    assert run.setting(30).weights["joint"] == pytest.approx(math.sqrt(1 * 1e-3))
-    for iteration in (60, 80, 100):
-        assert run.setting(iteration) == final_setting(config)
+    run = annealed(config, 100)
+    assert run[0] == first_setting(config)
+    assert run[30].weights["scale_smoothness"] == pytest.approx(math.sqrt(10 * 0.05))
+    assert run[30].weights["joint"] == pytest.approx(math.sqrt(1 * 1e-3))
+    assert run[60] == run[80] == run[99] == final_setting(config)
     assert geometric(4.0, 1.0, 0.5) == 2 and geometric(math.inf, math.inf, 0.5) == math.inf
 
 
@@ -86,31 +91,74 @@ def test_stiffness_modes():
         ("constant", stiff, stiff),
         ("none", soft, soft),
     ):
-        run = cold(replace(paper, stiff=mode), 50)
-        assert run.setting(0) == begins and run.setting(50) == ends
+        run = annealed(replace(paper, stiff=mode), 50)
+        assert run[0] == begins and run[-1] == ends
 
 
 def test_width_and_weights_of_accurate_anneal():
     config = RegistrationConfig(dense_width=0.1, dense_width_start=0.4)
-    run = cold(config, 100)
-    assert run.setting(0).dense_width == 0.4
-    assert run.setting(30).dense_width == pytest.approx(0.2)
-    assert run.setting(60).dense_width == 0.1
-    assert run.setting(0).weights["prior"] == config.prior_weight_start
-    assert run.setting(99).weights["prior"] == config.prior_weight
-    assert all(warm(config, 50, 0.03).setting(i) == run.setting(100) for i in (0, 49))
+    run = annealed(config, 100)
+    assert run[0].dense_width == 0.4
+    assert run[30].dense_width == pytest.approx(0.2)
+    assert run[60].dense_width == 0.1
+    assert run[0].weights["prior"] == config.prior_weight_start
+    assert run[99].weights["prior"] == config.prior_weight
+    assert all(setting == run[99] for setting in settled(config, 50, 0.03))
 
 
 def test_learning_rate_falls_along_a_cosine():
     """Full until 60 %, halfway between the ends at 80 %, 5 % at the end."""
     config = RegistrationConfig()
-    rate = cold(config, 200).learning_rate
-    assert [rate(i) for i in (0, 60, 120)] == [0.1] * 3
-    assert rate(160) == pytest.approx(0.1 * 0.525)
+    rate = [setting.learning_rate for setting in annealed(config, 200)]
+    assert [rate[i] for i in (0, 60, 120)] == [0.1] * 3
+    assert rate[160] == pytest.approx(0.1 * 0.525)
     assert cosine_tail(200, 200, 0.4, 0.05) == pytest.approx(0.05)
-    assert all(rate(i + 1) < rate(i) for i in range(120, 199))
-    constant = cold(RegistrationConfig.preset("paper"), 200).learning_rate
-    assert {constant(i) for i in range(200)} == {0.1}
+    assert all(rate[i + 1] < rate[i] for i in range(120, 199))
+    constant = annealed(RegistrationConfig.preset("paper"), 200)
+    assert {setting.learning_rate for setting in constant} == {0.1}
+
+
+def test_a_setting_is_a_row():
+    """The columns of a row are the terms' weights, the width and the learning rate."""
+    setting = Setting({"keypoint": 2.0, "det": 0.5}, math.inf, 0.1)
+    row = setting.row()
+    assert row[1] == 2 and row[15:] == [0.5, math.inf, 0.1] and sum(map(bool, row)) == 4
+    again = Setting.of_row(row)
+    assert again == setting and again.learning_rate == 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "phases"),
+    [
+        ({"starts": 1}, [ADAM, 400, 1]),
+        ({}, [ADAM, 200, 2, ADAM, 200, 1]),
+        ({"starts": 2, "carried": 5, "explore_share": 0.25}, [ADAM, 100, 2, ADAM, 300, 1]),
+        ({"solver": "lm", "starts": 1, "lm_iterations": 6}, [ADAM, 30, 1, LM, 6, 1]),
+        ({"solver": "lm", "lm_adam_iterations": 20}, [ADAM, 20, 2, LM, 8, 1]),
+    ],
+)
+def test_phases_of_a_cold_fit(changes, phases):
+    """Solver, iterations and kept candidates; a row for each iteration and one that judges."""
+    config = RegistrationConfig(**changes)
+    plan = cold(config)
+    assert list(plan.phases) == phases
+    rows = [Setting.of_row(row) for row in plan.settings.tolist()]
+    assert len(rows) == sum(phases[1::3]) + 1
+    assert rows[0] == first_setting(config) and rows[-1] == final_setting(config)
+    explored = annealed(config, phases[1])
+    assert rows[: phases[1]] == explored
+    assert [r.learning_rate for r in rows[: phases[1]]] == [r.learning_rate for r in explored]
+    assert all(row == final_setting(config) for row in rows[phases[1] :])
+
+
+def test_phases_of_a_warm_fit():
+    config = RegistrationConfig(warm_iterations=50, starts=4)
+    plan = warm(config)
+    assert plan.phases == (ADAM, 50, 1) and plan.settings.shape == (51, 18)
+    assert plan.settings[0, 17] == config.warm_learning_rate
+    assert warm(replace(config, solver="lm")).phases == (LM, config.lm_iterations, 1)
+    for name in ("facing_margin", "visibility_sharpness", "scale_low", "scale_high", "refresh"):
+        assert getattr(plan, name) == getattr(config, name)
 
 
 def test_terms_without_weight_are_left_out():

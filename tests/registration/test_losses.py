@@ -14,13 +14,15 @@ from torch.autograd import gradcheck
 from bodyreg import reference
 from bodyreg.body import MIRROR_JOINTS, PARENTS, mirror_pose
 from bodyreg.registration import RegistrationConfig, losses
-from bodyreg.registration.evidence import SURFACE_SAMPLES, make_rig, pack
+from bodyreg.registration.evidence import SURFACE_SAMPLES
 from bodyreg.registration.objective import Objective, split
 from bodyreg.registration.prior import JOINTS, pose_prior
 from bodyreg.registration.rotations import rotation_matrices
 from bodyreg.registration.schedule import TERMS, Setting
 
-CPU, F64 = torch.device("cpu"), torch.float64
+from .conftest import composed
+
+F64 = torch.float64
 
 
 def generator(seed: int) -> torch.Generator:
@@ -40,12 +42,10 @@ def parameters(count: int, seed: int) -> torch.Tensor:
 
 
 def objective(body, people, engine: str, **changes) -> Objective:
-    config = RegistrationConfig.preset("accurate", **changes)
-    observations = people.observations.select(np.arange(2))
-    rig = make_rig(body, observations.keypoint_name, CPU, F64)
     # The first person has fewer points than the second: padding is part of the test.
-    evidence = pack(body, observations, np.arange(2), config, CPU, F64)
-    return Objective(importlib.import_module(f"bodyreg.{engine}"), rig, evidence, config)
+    observations = people.observations.select(np.arange(2))
+    config = RegistrationConfig.preset("accurate", **changes)
+    return composed(importlib.import_module(f"bodyreg.{engine}"), body, observations, config)
 
 
 @pytest.mark.parametrize("engine", ["ops", "reference"])
@@ -199,14 +199,9 @@ def test_absent_depths_and_keypoints_count_for_nothing(body, people):
     observations = people.observations.select(np.arange(2))
     observations.keypoint_depth[:, 3:] = np.nan
     observations.keypoint_weight[:, 5] = 0
-    config = RegistrationConfig()
-    rig = make_rig(body, observations.keypoint_name, CPU, F64)
 
     def terms(o):
-        evidence = pack(body, o, np.arange(2), config, CPU, F64)
-        return Objective(importlib.import_module("bodyreg.reference"), rig, evidence, config).terms(
-            flat, setting
-        )
+        return composed(reference, body, o, RegistrationConfig()).terms(flat, setting)
 
     base = terms(observations)
     observations.keypoint_xy[:, 5] += 1000

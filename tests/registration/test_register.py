@@ -11,14 +11,13 @@ import torch
 from bodyreg import reference
 from bodyreg.errors import UserError
 from bodyreg.registration import Fits, RegistrationConfig, register
-from bodyreg.registration.evidence import make_rig, pack, padded_counts
 from bodyreg.registration.losses import POINT_GRAIN
-from bodyreg.registration.objective import Objective
-from bodyreg.registration.schedule import Schedule, Setting, final_setting
+from bodyreg.registration.padding import padded_counts
+from bodyreg.registration.schedule import Setting, final_setting
 from bodyreg.registration.solver import minimise
 from bodyreg.registration.starts import cold_starts
 
-from .conftest import make_people
+from .conftest import composed, make_people
 
 
 def pixel_error(fits: Fits, body, people) -> np.ndarray:
@@ -121,7 +120,7 @@ def test_repeats_give_the_same_bits(body, people, quick):
 
 def test_points_are_padded_by_the_person_alone(people):
     counts = np.diff(people.observations.point_start)
-    padded = padded_counts(people.observations)
+    padded = padded_counts(people.observations.point_start)
     assert (padded >= counts).all() and (padded - counts < POINT_GRAIN).all()
     assert (padded % POINT_GRAIN == 0).all()
 
@@ -176,19 +175,12 @@ def test_six_numbers_cannot_reflect(body, people, quick):
 
 def test_a_mirrored_start_recovers(body, people):
     """The determinant term turns a reflection back: from det = -0.2 to a rotation."""
-    config = RegistrationConfig.preset("paper")
-    rig = make_rig(body, people.observations.keypoint_name, torch.device("cpu"), torch.float32)
-
-    evidence = pack(
-        body, people.observations, np.arange(6)[padded_counts(people.observations) == 96], config,
-        torch.device("cpu"), torch.float32,
-    )  # fmt: skip
-    start = cold_starts(len(evidence), config, torch.device("cpu"), torch.float32)
+    config = RegistrationConfig.preset("paper", starts=1)
+    score = composed(reference, body, people.observations, config, torch.float32)
+    start = cold_starts(6, config, torch.device("cpu"), torch.float32)[:, 0]
     start[:, 96] = -0.2
-    setting = Setting({"det": 0.1}, 1.0)
-    run = Schedule(50, lambda _: 0.1, lambda _: setting)
-    end = minimise(Objective(reference, rig, evidence, config), start, run)
-    assert len(end) and (torch.linalg.det(start[:, 96:105].view(-1, 3, 3)) < 0).all()
+    end = minimise(score, start, [Setting({"det": 0.1}, 1.0, 0.1)] * 50)
+    assert (torch.linalg.det(start[:, 96:105].view(-1, 3, 3)) < 0).all()
     assert (torch.linalg.det(end[:, 96:105].view(-1, 3, 3)) > 0).all()
 
 
@@ -263,21 +255,17 @@ def test_a_diverging_fit_is_a_user_error(body, people, quick):
 
 
 def test_unknown_engine(body, people):
-    with pytest.raises(ValueError, match="engine: expected one of ops, reference"):
+    with pytest.raises(ValueError, match="engine: expected one of fit, ops, reference"):
         register(body, people.observations, engine="cuda")
 
 
 def test_adam_is_adam(body, people):
     """Reference: torch.optim.Adam on the same objective, float64."""
     config = RegistrationConfig.preset("paper")
-
-    device, dtype = torch.device("cpu"), torch.float64
-    rig = make_rig(body, people.observations.keypoint_name, device, dtype)
-    chosen = np.flatnonzero(padded_counts(people.observations) == 96)[:2]
-    evidence = pack(body, people.observations, chosen, config, device, dtype)
-    score, setting = Objective(reference, rig, evidence, config), final_setting(config)
-    start = cold_starts(len(chosen), config, device, dtype)
-    ours = minimise(score, start, Schedule(10, lambda _: 0.1, lambda _: setting))
+    score = composed(reference, body, people.observations.select([0, 1]), config)
+    start = cold_starts(2, config, torch.device("cpu"), torch.float64)[:, 0]
+    setting = replace(final_setting(config), learning_rate=0.1)
+    ours = minimise(score, start, [setting] * 10)
     theirs = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([theirs], lr=0.1)
     for _ in range(10):
