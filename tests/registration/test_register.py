@@ -254,6 +254,31 @@ def test_a_diverging_fit_is_a_user_error(body, people, quick):
         register(body, people.observations, replace(quick, learning_rate=1e30))
 
 
+def test_a_loss_of_ones_own(body, people, quick):
+    """It pulls every person's camera to a scale of its own, in any company and order."""
+    wanted = torch.linspace(0.7, 1.2, 6)
+
+    def pull(parameters, evidence):
+        return 10 * (parameters.scale - wanted[evidence.person]).square()
+
+    config = replace(quick, starts=2)
+    fits = register(body, people.observations, config, extra_loss=pull)
+    np.testing.assert_allclose(fits.scale, wanted, atol=0.01)
+    assert (fits.terms["extra"] >= 0).all()
+    np.testing.assert_allclose(sum(fits.terms.values()), fits.loss, rtol=1e-4)
+    order = np.array([3, 0, 5])
+    wanted = wanted[order]
+    some = register(body, people.observations.select(order), config, extra_loss=pull)
+    assert same_bits(some, fits.select(order))
+    with pytest.raises(ValueError, match="extra_loss"):
+        register(body, people.observations, config, extra_loss=pull, engine="fit")
+
+
+def test_composed_engines_follow_adam_alone(body, people):
+    with pytest.raises(UserError, match="solver lm needs engine fit"):
+        register(body, people.observations, RegistrationConfig(solver="lm"), engine="ops")
+
+
 def test_unknown_engine(body, people):
     with pytest.raises(ValueError, match="engine: expected one of fit, ops, reference"):
         register(body, people.observations, engine="cuda")
