@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from bodyreg.cli import ranks
 from bodyreg.errors import UserError
 
 COMMANDS = {
@@ -28,7 +29,8 @@ BROKEN_PIPE = 128 + 13
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status.
 
-    An error a user can cause prints one line on stderr and returns 2.
+    An error a user can cause prints one line on stderr and returns 2. Of several processes only
+    the first one speaks.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -36,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except UserError as error:
-        print(f"bodyreg: error: {' '.join(str(error).split())}", file=sys.stderr)
+        if ranks.rank() == 0:
+            print(f"bodyreg: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except ranks.FailedElsewhereError:
         return 2
     except KeyboardInterrupt:
         print("bodyreg: interrupted", file=sys.stderr)
@@ -64,7 +69,11 @@ def _dispatch(arguments: list[str]) -> int:
 
     command = importlib.import_module(f"bodyreg.cli.{name}")
     options = tyro.cli(
-        command.Options, prog=f"bodyreg {name}", description=COMMANDS[name], args=arguments[1:]
+        command.Options,
+        prog=f"bodyreg {name}",
+        description=COMMANDS[name],
+        args=arguments[1:],
+        console_outputs=ranks.rank() == 0,
     )
     command.run(options, shlex.join(["bodyreg", *arguments]))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,13 +13,14 @@ import tyro
 from bodyreg.cli import runs
 from bodyreg.cli.flags import Device, Folder, OfPreset, Settings, Switch
 from bodyreg.errors import UserError
-from bodyreg.files import provenance
+from bodyreg.files import fingerprint, provenance
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bodyreg.body import Body
     from bodyreg.data import Observations, Truth
+    from bodyreg.registration import Fits
 
 # Without depth a body is easily taken for one seen from behind; more starts find the right one.
 STARTS_WITHOUT_DEPTH = 8
@@ -89,6 +91,7 @@ def run(options: Options, command: str) -> None:
     from bodyreg.body import Body
     from bodyreg.data import read_densepose_coco
     from bodyreg.metrics import evaluate
+    from bodyreg.registration import register
 
     body = Body.default()
     path = options.out / "people.json"
@@ -103,21 +106,28 @@ def run(options: Options, command: str) -> None:
         f"{'without' if options.without_depth else 'with'} depths: {path}",
         flush=True,
     )
-    done = runs.run_registration(body, observations, config, device, quiet=options.quiet)
-    done.fits.save(options.out / "fits.npz", provenance=json.dumps(facts))
-    errors = evaluate(done.fits, truth, body)
+    started = time.perf_counter()
+    fits = register(
+        body, observations, config, device=device, progress=runs.shows_progress(options.quiet)
+    )
+    seconds = time.perf_counter() - started
+    fits.save(options.out / "fits.npz", provenance=json.dumps(facts))
+    errors = evaluate(fits, truth, body)
     runs.write_record(
         options.out,
         facts,
-        done,
+        config,
         body,
-        [path],
-        skipped,
+        {str(path): fingerprint(path)},
+        people=len(fits),
+        skipped=dict(skipped),
+        seconds=round(seconds, 3),
         errors={name: float(values.mean()) for name, values in errors.items()},
     )
-    _draw(options, body, done, observations, truth, errors)
+    _draw(options, body, fits, observations, truth, errors)
     print(_table(errors))
-    print(f"\nregistered {done.speed} (preset {options.preset})")
+    speed = runs.speed(len(fits), seconds, config, device, warm=False)
+    print(f"\nregistered {speed} (preset {options.preset})")
     print(f"overlays: {options.out / 'overlays.png'}   everything: {options.out}/")
 
 
@@ -156,7 +166,7 @@ def _table(errors: dict[str, np.ndarray]) -> str:
 def _draw(
     options: Options,
     body: Body,
-    done: runs.Run,
+    fits: Fits,
     observations: Observations,
     truth: Truth,
     errors: dict[str, np.ndarray],
@@ -167,17 +177,17 @@ def _draw(
     from bodyreg.data.densepose_coco import decode_part_masks, load_coco
     from bodyreg.viz.overlay import TILE, fit_sheet, silhouette_ground, write_picture
 
-    people = len(done.fits)
+    people = len(fits)
     order = np.argsort(errors["vertex"], kind="stable")
     shown = order[np.unique(np.linspace(0, people - 1, min(SHOWN, people)).round().astype(int))]
     annotations = load_coco(options.out / "people.json").anns
     grounds, captions = [], []
     for person in shown:
-        number = int(done.fits.id[person])
+        number = int(fits.id[person])
         annotation = annotations[number]
         box = np.array(annotation["bbox"])
         parts = decode_part_masks(annotation)
-        grounds.append(silhouette_ground(parts, box, done.fits.frame[person], TILE))
+        grounds.append(silhouette_ground(parts, box, fits.frame[person], TILE))
         captions.append(
             (
                 f"{number} {truth.activity[number - 1]}",
@@ -188,7 +198,5 @@ def _draw(
         f"{people} people, preset {options.preset}: {errors['pixel'].mean():.1f} px, "
         f"{errors['vertex'].mean():.0f} mm; from best to worst, and from the side"
     )
-    page = fit_sheet(
-        body, done.fits.select(shown), observations.select(shown), captions, title, grounds
-    )
+    page = fit_sheet(body, fits.select(shown), observations.select(shown), captions, title, grounds)
     write_picture(options.out / "overlays.png", page)

@@ -9,6 +9,7 @@ import tyro
 
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
+OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="FILE|FOLDER", help_behavior_hint="")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 OfPreset = Annotated[
     int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: the preset's)")

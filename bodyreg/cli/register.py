@@ -1,35 +1,44 @@
-"""bodyreg register: fit bodies to the people of a file."""
+"""bodyreg register: fit bodies to the people of a file, or of a folder of files."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from bodyreg.cli import runs
+from bodyreg.cli import ranks, runs
 from bodyreg.cli.flags import (
     Device,
     Folder,
     OfPreset,
     OptionalFile,
     OptionalFolder,
+    OptionalPath,
     Settings,
     Switch,
 )
+from bodyreg.cli.parts import Parts, pipeline
+from bodyreg.cli.summary import Summary
 from bodyreg.errors import UserError
-from bodyreg.files import provenance
+from bodyreg.files import atomic_path, fingerprint, provenance
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from bodyreg.body import Body
+    from bodyreg.cli.ranks import Ranks
     from bodyreg.data import Observations
-    from bodyreg.registration import Fits
+    from bodyreg.data.stored import StoredPeople
+    from bodyreg.registration import Fits, FitsById, RegistrationConfig
 
 
 @dataclass(frozen=True)
@@ -37,8 +46,9 @@ class Options:
     """Options of `bodyreg register`.
 
     Attributes:
-        out: For the results; made when they are written.
-        observations: People to register: bodyreg-observations-1 (.npz).
+        out: For the results; made when they are written. The same command finishes what a killed
+            one has left in it.
+        observations: People to register: bodyreg-observations-1 (.npz), or a folder of such files.
         densepose_coco: People to register: a DensePose-COCO file (.json).
         mpii_poses: People to register, from keypoints alone: MPII poses, (N, 34) pixels (.npy).
         whole_body: Of a DensePose-COCO file, only people whose whole body is in the picture.
@@ -53,11 +63,11 @@ class Options:
         meshes: Also write a mesh per person: metres, x right, y up, z toward the viewer.
         overlays: Also draw this many of the fits, evenly chosen, as overlays.png.
         images: The pictures of a DensePose-COCO file, to draw the fits over.
-        quiet: No progress bar and no summary.
+        quiet: Print nothing but errors.
     """
 
     out: Folder
-    observations: OptionalFile = None
+    observations: OptionalPath = None
     densepose_coco: OptionalFile = None
     mpii_poses: OptionalFile = None
     whole_body: Switch = False
@@ -77,47 +87,184 @@ class Options:
     quiet: Switch = False
 
 
+@dataclass(frozen=True)
+class Job:
+    """What options ask for, ready to be done part by part.
+
+    Attributes:
+        config, device, body: How people are registered, where, and what is fitted to them.
+        people: Where they are read from.
+        skipped: Those that the reader left out, by reason.
+        initial: Fits to start from.
+        grounds: Pictures to draw the shown fits over.
+        inputs: Files that were read, and their fingerprints.
+        parts: What has been done.
+    """
+
+    config: RegistrationConfig
+    device: torch.device
+    body: Body
+    people: StoredPeople
+    skipped: Counter[str]
+    initial: FitsById | None
+    grounds: list[np.ndarray] | None
+    inputs: dict[str, str]
+    parts: Parts
+
+    def read(self, part: int) -> tuple[Observations, Counter[str]]:
+        """The people of a part who have evidence, and how many have not."""
+        observations = self.people.read(*self.parts.range(part))
+        return _with_evidence(observations)
+
+
 def run(options: Options, command: str) -> None:
     """Read, register, write, and say what was done."""
+    clock = runs.Clock()
+    with ranks.joined() as processes:
+        with processes.together():
+            job = _prepare(options)
+            if processes.rank == 0:
+                job.parts.take_up()
+        missing = processes.from_first(job.parts.missing)
+        before = job.parts.summary.people
+        clock.lap("preparing")
+        with processes.together():
+            _register(options, job, processes, missing[processes.rank :: processes.count])
+        clock.lap("registering")
+        if processes.rank > 0:
+            return
+        job.parts.look()
+        summary = job.parts.summary
+        summary.skipped += job.skipped
+        _require_people(options, job, summary)
+        facts = provenance(command, device=job.device.type)
+        _write(options, job, facts)
+        clock.lap("writing")
+        runs.write_record(
+            options.out,
+            facts,
+            job.config,
+            job.body,
+            job.inputs,
+            within=job.parts.folder,
+            processes=processes.count,
+            parts=len(job.parts),
+            people=summary.people,
+            people_of_earlier_starts=before,
+            skipped=dict(summary.skipped),
+            mirrored=summary.mirrored,
+            loss=summary.mean_loss,
+            terms=summary.mean_terms,
+            median_pixel=summary.median_pixels,
+            median_pixel_people={name: len(h) for name, h in summary.distances.items()},
+            seconds=clock.laps["registering"],
+            seconds_preparing=clock.laps["preparing"],
+            seconds_fitting=round(summary.seconds, 3),
+            seconds_writing=clock.laps["writing"],
+        )
+        job.parts.remove()
+    if not options.quiet:
+        people, seconds = summary.people - before, clock.laps["registering"]
+        print(_report(options, job, summary, processes.count, people, seconds))
+
+
+def _prepare(options: Options) -> Job:
+    """Open what is read, and refuse what cannot be done."""
     source = _source(options)
     runs.require_writable(options.out)
     config = runs.make_config(options.preset, options.starts, options.iterations, options.set)
     device, _ = runs.choose_device(options.device)
 
-    started = time.perf_counter()
+    from bodyreg import __version__
+    from bodyreg.registration import FitsById
+
     body = _body(options)
-    observations, skipped = _read(options, body)
-    initial = _initial(options)
-    if options.meshes and len(set(observations.id.tolist())) < len(observations):
+    people, skipped = _people(options, body)
+    initial = None if options.initial is None else FitsById(options.initial)
+    if options.meshes and len(set(people.ids().tolist())) < len(people):
         raise UserError(f"{source}: ids are not unique, so meshes cannot be named by them")
-    grounds = _grounds(options, observations)
-    reading = time.perf_counter() - started
-
-    done = runs.run_registration(body, observations, config, device, initial, quiet=options.quiet)
-
-    started = time.perf_counter()
-    facts = provenance(command, device=str(device))
-    done.fits.save(options.out / "fits.npz", provenance=json.dumps(facts))
-    if options.meshes:
-        _write_meshes(options.out / "meshes", done, body, options.meshes)
-    if options.overlays:
-        _draw(options, done, body, observations, grounds)
-    distances = _distances(done, body, observations)
-    inputs = [path for path in (source, options.body, options.uv, options.initial) if path]
-    writing = time.perf_counter() - started
-    runs.write_record(
-        options.out,
-        facts,
-        done,
-        body,
-        inputs,
-        skipped,
-        seconds_reading=round(reading, 3),
-        seconds_writing=round(writing, 3),
-        median_pixel=distances,
+    others = [path for path in (options.body, options.uv, options.initial) if path]
+    prints = {str(source): people.fingerprint, **{str(p): fingerprint(p) for p in others}}
+    what_parts_depend_on = {
+        "version": __version__,
+        "people": people.fingerprint,
+        "whole_body": options.whole_body,
+        "body": body.fingerprint,
+        "initial_fits": prints.get(str(options.initial)),
+        "configuration": runs.plain(config),
+        "device": device.type,
+        "meshes": options.meshes,
+    }
+    return Job(
+        config=config,
+        device=device,
+        body=body,
+        people=people,
+        skipped=skipped,
+        initial=initial,
+        grounds=_grounds(options, people),
+        inputs=prints,
+        parts=Parts(options.out / "parts", len(people), what_parts_depend_on),
     )
-    if not options.quiet:
-        _summarise(options, done, skipped, distances)
+
+
+def _register(options: Options, job: Job, processes: Ranks, parts: Sequence[int]) -> None:
+    """Fit these parts and write them."""
+    from bodyreg.registration import register
+
+    def fit(read: tuple[Observations, Counter[str]]) -> tuple[Fits, float]:
+        observations, _ = read
+        initial = None if job.initial is None else job.initial.of(observations.id)
+        started = time.perf_counter()
+        fits = register(job.body, observations, job.config, initial=initial, device=job.device)
+        return fits, time.perf_counter() - started
+
+    def write(
+        part: int, read: tuple[Observations, Counter[str]], fitted: tuple[Fits, float]
+    ) -> None:
+        (observations, skipped), (fits, seconds) = read, fitted
+        if options.meshes:
+            _write_meshes(options.out / "meshes", fits, job.body, options.meshes)
+        summary = Summary.of(fits, observations, job.body, skipped, seconds)
+        job.parts.write(part, fits, summary)
+
+    with runs.progress_bar(job.parts.people, options.quiet) as bar:
+        bar.update(job.parts.people_done)
+        for _ in pipeline(parts, job.read, fit, write):
+            if processes.trouble:
+                break
+            if not bar.disable:
+                job.parts.look()
+                bar.set_postfix(loss=f"{job.parts.summary.mean_loss:.4g}", refresh=False)
+                bar.update(job.parts.people_done - bar.n)
+
+
+def _require_people(options: Options, job: Job, summary: Summary) -> None:
+    """Refuse to write results of nobody, or of only some."""
+    if job.parts.missing:
+        raise UserError(
+            f"{job.parts.path(job.parts.missing[0])}: is missing or damaged; give the same command "
+            "again to finish"
+        )
+    if not summary.people:
+        job.parts.remove()
+        with contextlib.suppress(OSError):
+            options.out.rmdir()
+        raise UserError(f"{_source(options)}: nobody to register{_reasons(summary.skipped)}")
+
+
+def _write(options: Options, job: Job, facts: dict[str, Any]) -> None:
+    """Join the parts, and draw."""
+    from bodyreg.registration.fits import join_fits
+
+    join_fits(
+        options.out / "fits.npz",
+        job.parts.paths(),
+        within=job.parts.folder,
+        provenance=json.dumps(facts),
+    )
+    if options.overlays:
+        _draw(options, job)
 
 
 def _source(options: Options) -> Path:
@@ -145,51 +292,57 @@ def _body(options: Options) -> Body:
     return Body.default()
 
 
-def _read(options: Options, body: Body) -> tuple[Observations, Counter[str]]:
-    from bodyreg.data import Observations, read_densepose_coco, read_mpii_poses
+def _people(options: Options, body: Body) -> tuple[StoredPeople, Counter[str]]:
+    """Where people are read from, and how many its reader left out, by reason."""
+    from bodyreg.data import (
+        ObservationsInMemory,
+        open_observations,
+        read_densepose_coco,
+        read_mpii_poses,
+    )
+
+    source = _source(options)
+    if options.observations is not None:
+        people, skipped = open_observations(source, body), Counter()
+    else:
+        if options.densepose_coco is not None:
+            read = read_densepose_coco(source, body, whole_body=options.whole_body)
+        else:
+            read = read_mpii_poses(source)
+        observations, skipped = _with_evidence(*read)
+        people = ObservationsInMemory(observations, fingerprint(source))
+    if not len(people):
+        raise UserError(f"{source}: nobody to register{_reasons(skipped)}")
+    return people, skipped
+
+
+def _with_evidence(
+    observations: Observations, skipped: Mapping[str, int] = MappingProxyType({})
+) -> tuple[Observations, Counter[str]]:
+    """The people who have evidence, and how many were skipped, by reason."""
     from bodyreg.data.densepose_coco import NO_EVIDENCE
 
-    skipped: Counter[str] = Counter()
-    if options.densepose_coco is not None:
-        observations, skipped = read_densepose_coco(
-            options.densepose_coco, body, whole_body=options.whole_body
-        )
-    elif options.mpii_poses is not None:
-        observations, skipped = read_mpii_poses(options.mpii_poses)
-    else:
-        observations = Observations.load(options.observations)
-        observations.check(body, source=str(options.observations))
-    evidence = observations.has_evidence
+    skipped, evidence = Counter(skipped), observations.has_evidence
     if not evidence.all():
         skipped[NO_EVIDENCE] += int((~evidence).sum())
         observations = observations.select(evidence)
-    if not len(observations):
-        raise UserError(f"{_source(options)}: nobody to register{_reasons(skipped)}")
     return observations, skipped
 
 
-def _initial(options: Options) -> Fits | None:
-    from bodyreg.registration import Fits
-
-    return None if options.initial is None else Fits.load(options.initial)
-
-
-def _grounds(options: Options, observations: Observations) -> list[np.ndarray] | None:
+def _grounds(options: Options, people: StoredPeople) -> list[np.ndarray] | None:
     if options.images is None:
         return None
     from bodyreg.viz.overlay import picture_grounds
 
-    shown = observations.select(_shown(options, len(observations)))
+    shown = people.read(0, len(people)).select(_shown(options, len(people)))
     return picture_grounds(options.densepose_coco, options.images, shown)
 
 
-def _write_meshes(folder: Path, done: runs.Run, body: Body, suffix: str) -> None:
+def _write_meshes(folder: Path, fits: Fits, body: Body, suffix: str) -> None:
     import trimesh
 
-    from bodyreg.files import atomic_path
-
-    for person, number in enumerate(done.fits.id.tolist()):
-        fit = done.fits.select([person])
+    for person, number in enumerate(fits.id.tolist()):
+        fit = fits.select([person])
         vertices = fit.vertices(body)[0]
         vertices[:, :2] -= fit.translation[0]
         mesh = trimesh.Trimesh(vertices / fit.scale[0], body.faces, process=False)
@@ -204,55 +357,56 @@ def _shown(options: Options, people: int) -> np.ndarray:
     return np.unique(np.linspace(0, people - 1, options.overlays).round().astype(int))
 
 
-def _draw(
-    options: Options,
-    done: runs.Run,
-    body: Body,
-    observations: Observations,
-    grounds: list[np.ndarray] | None,
-) -> None:
+def _draw(options: Options, job: Job) -> None:
+    import numpy as np
+
+    from bodyreg.data import Observations
+    from bodyreg.registration import Fits
     from bodyreg.viz.overlay import fit_sheet, write_picture
 
-    shown = _shown(options, len(observations))
-    fits = done.fits.select(shown)
+    last = np.cumsum(job.parts.counts)
+    shown = _shown(options, last[-1])
+    of_part = np.searchsorted(last, shown, side="right")
+    fits, observations = [], []
+    for part in np.unique(of_part).tolist():
+        chosen = shown[of_part == part] - (last[part] - job.parts.counts[part])
+        fits.append(Fits.load(job.parts.path(part)).select(chosen))
+        observations.append(job.read(part)[0].select(chosen))
+    drawn = Fits.concatenate(fits)
     captions = [
-        (str(number), f"loss {loss:.3g}") for number, loss in zip(fits.id, fits.loss, strict=True)
+        (str(number), f"loss {loss:.3g}") for number, loss in zip(drawn.id, drawn.loss, strict=True)
     ]
-    title = f"{len(fits)} of {len(done.fits):,} fits"
-    page = fit_sheet(body, fits, observations.select(shown), captions, title, grounds)
+    title = f"{len(drawn)} of {last[-1]:,} fits"
+    page = fit_sheet(
+        job.body, drawn, Observations.concatenate(observations), captions, title, job.grounds
+    )
     write_picture(options.out / "overlays.png", page)
 
 
-def _distances(done: runs.Run, body: Body, observations: Observations) -> dict[str, float]:
-    import numpy as np
-
-    from bodyreg.metrics.reprojection import reprojection_error
-
-    errors = reprojection_error(done.fits, observations, body)
-    return {
-        name: round(float(np.median(error[np.isfinite(error)])), 3)
-        for name, error in errors.items()
-        if np.isfinite(error).any()
-    }
-
-
-def _summarise(
-    options: Options, done: runs.Run, skipped: Counter[str], distances: dict[str, float]
-) -> None:
-    if skipped:
-        print(f"skipped {sum(skipped.values()):,}{_reasons(skipped)}")
-    print(done.speed)
-    for name, pixels in distances.items():
-        print(
+def _report(
+    options: Options, job: Job, summary: Summary, processes: int, people: int, seconds: float
+) -> str:
+    """What a user wants to know at the end; `people` were fitted now, in these seconds."""
+    lines = []
+    if summary.skipped:
+        lines.append(f"skipped {summary.skipped.total():,}{_reasons(summary.skipped)}")
+    if people < summary.people:
+        lines.append(f"{summary.people - people:,} people had been fitted before")
+    if people:
+        warm = job.initial is not None
+        speed = runs.speed(people, seconds, job.config, job.device, warm=warm)
+        lines.append(speed + (f", {processes} processes" if processes > 1 else ""))
+    lines.append(f"mean loss: {summary.mean_loss:.4g}")
+    for name, pixels in summary.median_pixels.items():
+        lines.append(
             f"median distance of {name}: {pixels:.2f} px of a 256-pixel frame "
             f"({100 * pixels / 256:.2f} % of its side)"
         )
-    mirrored = int(done.fits.mirrored.sum())
-    if mirrored:
-        print(f"mirrored fits (rotation of determinant -1): {mirrored:,}")
-    print(f"results: {options.out}")
+    if summary.mirrored:
+        lines.append(f"mirrored fits (rotation of determinant -1): {summary.mirrored:,}")
+    return "\n".join([*lines, f"results: {options.out}"])
 
 
-def _reasons(skipped: Counter[str]) -> str:
+def _reasons(skipped: Mapping[str, int]) -> str:
     counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(skipped.items()))
     return f" ({counts})" if counts else ""

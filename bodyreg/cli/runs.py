@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import math
 import platform
@@ -11,71 +10,61 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bodyreg.cli import ranks
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path
 
 if TYPE_CHECKING:
     import torch
+    from tqdm import tqdm
 
     from bodyreg.body import Body
-    from bodyreg.data import Observations
-    from bodyreg.registration import Fits, RegistrationConfig
+    from bodyreg.registration import RegistrationConfig
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished registration and how long it took, in seconds."""
-
-    fits: Fits
-    config: RegistrationConfig
-    device: torch.device
-    seconds: float
-    warm: bool
-
-    @property
-    def speed(self) -> str:
-        """People, seconds and rates, for reading."""
-        people, config = len(self.fits), self.config
-        each = config.warm_iterations if self.warm else iterations_from_cold(config)
-        starts = "warm" if self.warm else f"{config.starts} start{'s' * (config.starts > 1)} each"
-        return (
-            f"{people:,} people in {self.seconds:.1f} s on {self.device}, {starts}: "
-            f"{people / self.seconds:,.1f} people/s, "
-            f"{people * each / self.seconds:,.0f} person-iterations/s"
-        )
-
-
-def run_registration(
-    body: Body,
-    observations: Observations,
-    config: RegistrationConfig,
-    device: torch.device,
-    initial: Fits | None = None,
-    *,
-    quiet: bool = False,
-) -> Run:
-    """Register, with a progress bar on a terminal."""
-    from bodyreg.registration import register
-
-    start = time.perf_counter()
-    fits = register(
-        body,
-        observations,
-        config,
-        initial=initial,
-        device=device,
-        progress=shows_progress(quiet),
+def speed(
+    people: int, seconds: float, config: RegistrationConfig, device: torch.device, *, warm: bool
+) -> str:
+    """People, seconds and rates, for reading."""
+    each = config.warm_iterations if warm else iterations_from_cold(config)
+    starts = "warm" if warm else f"{config.starts} start{'s' * (config.starts > 1)} each"
+    return (
+        f"{people:,} people in {seconds:.1f} s on {device}, {starts}: "
+        f"{people / seconds:,.1f} people/s, {people * each / seconds:,.0f} person-iterations/s"
     )
-    return Run(fits, config, device, time.perf_counter() - start, warm=initial is not None)
+
+
+class Clock:
+    """Seconds that the steps of a run took.
+
+    Attributes:
+        laps: Step -> seconds.
+    """
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        """End a step."""
+        now = time.perf_counter()
+        self.laps[step], self._last = round(now - self._last, 3), now
+
+
+def progress_bar(people: int, quiet: bool) -> tqdm:
+    """A bar with people per second and the time left."""
+    from tqdm import tqdm
+
+    return tqdm(total=people, unit=" people", unit_scale=True, disable=not shows_progress(quiet))
 
 
 def shows_progress(quiet: bool) -> bool:
     """Progress bars are for people at a terminal."""
-    return sys.stderr.isatty() and not quiet
+    return sys.stderr.isatty() and not quiet and ranks.rank() == 0
 
 
 def iterations_from_cold(config: RegistrationConfig) -> int:
@@ -122,7 +111,7 @@ def make_config(
 
 
 def choose_device(name: str) -> tuple[torch.device, str]:
-    """The device of a name, and why.
+    """The device of a name, and why. Of several processes each has a GPU of its own.
 
     Args:
         name: "auto" takes CUDA where it can be used, and the CPU elsewhere.
@@ -142,17 +131,23 @@ def choose_device(name: str) -> tuple[torch.device, str]:
         obstacle = "torch sees no CUDA device"
     else:
         obstacle = ""
+    if name == "auto" and obstacle:
+        return torch.device("cpu"), obstacle
+    why = "asked for"
     if name == "auto":
-        return torch.device("cpu" if obstacle else "cuda"), obstacle or torch.cuda.get_device_name()
+        name, why = "cuda", torch.cuda.get_device_name()
     try:
         device = torch.device(name)
     except RuntimeError:
         raise UserError(f"--device {name}: unknown device; use auto, cpu or cuda") from None
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"--device {name}: only cpu and cuda are supported")
+    if device.type == "cuda" and device.index is None and ranks.count() > 1:
+        device = torch.device("cuda", ranks.local_rank())
     if device.type == "cuda" and (obstacle or (device.index or 0) >= torch.cuda.device_count()):
-        raise UserError(f"--device {name}: {obstacle or 'no such CUDA device'}; use --device cpu")
-    return device, "asked for"
+        missing = f"no CUDA device {device.index}"
+        raise UserError(f"--device {name}: {obstacle or missing}; use --device cpu")
+    return device, why
 
 
 def require_writable(folder: Path) -> None:
@@ -179,10 +174,11 @@ def require_writable(folder: Path) -> None:
 def write_record(
     folder: Path,
     facts: Mapping[str, Any],
-    run: Run,
+    config: RegistrationConfig,
     body: Body,
-    inputs: Sequence[Path],
-    skipped: Mapping[str, int],
+    inputs: Mapping[str, str],
+    *,
+    within: Path | None = None,
     **more: Any,
 ) -> None:
     """Write run.json: everything needed to do the run again, and what came of it.
@@ -190,10 +186,10 @@ def write_record(
     Args:
         folder: Where.
         facts: What made it, from `files.provenance`.
-        run: What was done.
+        config: How people were registered.
         body: The fitted body.
-        inputs: Files that were read, to keep their hashes.
-        skipped: People that were not registered, by reason.
+        inputs: Files that were read, and their fingerprints.
+        within: The folder of the temporary file, as in `files.atomic_path`.
         **more: Further entries.
     """
     import torch
@@ -204,15 +200,20 @@ def write_record(
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
         "body": {"name": body.name, "fingerprint": body.fingerprint},
-        "inputs": {str(path): _sha256(path) for path in inputs},
-        "config": {name: _plain(value) for name, value in asdict(run.config).items()},
-        "people": len(run.fits),
-        "skipped": dict(skipped),
-        "seconds": round(run.seconds, 3),
+        "inputs": dict(inputs),
+        "config": plain(config),
         **more,
     }
-    with atomic_path(folder / "run.json") as temporary:
+    with atomic_path(folder / "run.json", within=within) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def plain(config: RegistrationConfig) -> dict[str, Any]:
+    """The configuration for JSON, which has no infinity."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(config).items()
+    }
 
 
 def _parsed(setting: str, text: str, example: Any) -> Any:
@@ -226,16 +227,3 @@ def _parsed(setting: str, text: str, example: Any) -> Any:
     except ValueError:
         kind = "a whole number" if isinstance(example, int) else "a number"
         raise UserError(f"--set {setting}: expected {kind}") from None
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no infinity."""
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from bodyreg import ops
 from bodyreg.data.frames import frame_from_image
 
 if TYPE_CHECKING:
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from bodyreg.data import Observations
     from bodyreg.registration import Fits
 
-# People whose vertices are posed at a time.
+# People whose points are posed at a time.
 CHUNK = 64
 
 
@@ -31,30 +34,58 @@ def reprojection_error(
     Returns:
         `dense points` and `keypoints`, each (N,) pixels of such a frame; NaN for a person without.
     """
-    keypoints = fits.keypoints(body, observations.keypoint_name)[..., :2]
+    pictured = _pictured(fits, body)
+    points = body.keypoints(observations.keypoint_name)
+    keypoints = ops.lbs(pictured, points.joint_ids, points.anchors).numpy()[..., :2]
     observed = frame_from_image(observations.keypoint_xy, observations.frame[:, None])
     present = observations.keypoint_weight > 0
-    distance = np.linalg.norm(keypoints - observed, axis=2)
+    distance = _length(keypoints - observed)
     return {
-        "dense points": _mean(_dense(fits, observations, body), observations) * side / 2,
+        "dense points": _mean(_dense(pictured, observations, body), observations) * side / 2,
         "keypoints": _ratio((distance * present).sum(1), present.sum(1)) * side / 2,
     }
 
 
-def _dense(fits: Fits, observations: Observations, body: Body) -> np.ndarray:
+def _pictured(fits: Fits, body: Body) -> Tensor:
+    """(N, 24, 3, 4) segment transforms with the camera in them: lbs then gives frame units."""
+    pose, segment_scale = map(np.ascontiguousarray, (fits.pose, fits.segment_scale))
+    transforms, _ = body.pose(torch.from_numpy(pose), torch.from_numpy(segment_scale))
+    camera = torch.from_numpy(fits.scale[:, None, None] * fits.rotation)
+    pictured = torch.bmm(camera, transforms.transpose(1, 2).reshape(len(fits), 3, -1))
+    pictured = pictured.view(len(fits), 3, -1, 4).transpose(1, 2).contiguous()
+    # A point's weights, the fourth numbers of its anchors, sum to 1.
+    pictured[..., :2, 3] += torch.from_numpy(fits.translation)[:, None]
+    return pictured
+
+
+def _dense(pictured: Tensor, observations: Observations, body: Body) -> np.ndarray:
     """(P,) distances in frame units."""
-    distance = np.zeros(len(observations.point_xy))
-    person = observations.point_person
-    observed = frame_from_image(observations.point_xy, observations.frame[person])
-    for start in range(0, len(fits) if len(distance) else 0, CHUNK):
+    vertices, starts = body.vertex_points(), observations.point_start
+    influences = vertices.joint_ids.shape[1]
+    placed = np.zeros((len(observations.point_xy), 2), np.float32)
+    for start in range(0, len(pictured) if len(placed) else 0, CHUNK):
         some = slice(start, start + CHUNK)
-        vertices = fits.select(some).vertices(body)[..., :2]
-        first, last = observations.point_start[[start, min(start + CHUNK, len(fits))]]
-        own = slice(first, last)
-        corners = vertices[person[own, None] - start, observations.point_vertex[own]]
-        placed = np.einsum("pk,pkc->pc", observations.point_barycentric[own], corners)
-        distance[own] = np.linalg.norm(placed - observed[own], axis=1)
-    return distance
+        counts = np.diff(starts[start : start + CHUNK + 1])
+        # Rows of equal length: those who have fewer points borrow from their neighbours.
+        points = starts[:-1][some, None] + np.arange(counts.max())
+        np.minimum(points, len(placed) - 1, out=points)
+        corners = torch.from_numpy(observations.point_vertex[points].reshape(-1))
+        posed = ops.lbs(
+            pictured[some],
+            vertices.joint_ids.index_select(0, corners).view(len(counts), -1, influences),
+            vertices.anchors.index_select(0, corners).view(len(counts), -1, influences, 4),
+        ).numpy()
+        posed = posed.reshape(*points.shape, 3, 3)
+        mix = observations.point_barycentric[points][..., None]
+        mixed = sum(mix[:, :, corner] * posed[:, :, corner, :2] for corner in range(3))
+        own = np.arange(points.shape[1]) < counts[:, None]
+        placed[starts[start] : starts[start + len(counts)]] = mixed[own]
+    frame = np.repeat(observations.frame, np.diff(starts), axis=0)
+    return _length(placed - frame_from_image(observations.point_xy, frame))
+
+
+def _length(xy: np.ndarray) -> np.ndarray:
+    return np.hypot(xy[..., 0], xy[..., 1])
 
 
 def _mean(distance: np.ndarray, observations: Observations) -> np.ndarray:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from bodyreg.body import Body, RigPoints
 from bodyreg.errors import UserError
-from bodyreg.files import load_npz, save_npz
+from bodyreg.files import NpzReader, Rows, save_npz
 
 FORMAT = "bodyreg-fits-1"
 POSED_AT_ONCE = 64
@@ -138,32 +139,151 @@ class Fits:
             UserError: the file is missing, damaged or of another format, an array is missing, has
                 the wrong shape, or holds a number that is not finite.
         """
-        arrays = load_npz(path, kind="fits")
-        found = str(arrays.get("format", "none"))
+        with FitsFile(path) as file:
+            return file.read(0, len(file))
+
+
+class FitsFile:
+    """A bodyreg-fits-1 file, of which people are read and checked as they are wanted.
+
+    Raises:
+        UserError: the file is missing, damaged or of another format, or an array is missing or has
+            the wrong shape.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._path = path
+        self._reader = NpzReader(path, kind="fits")
+        try:
+            self._check()
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def _check(self) -> None:
+        path, reader = self._path, self._reader
+        found = str(reader.read("format")) if "format" in reader.names else "none"
         if found != FORMAT:
             raise UserError(f"{path}: format is '{found}', this version reads '{FORMAT}'")
         for name in ARRAYS:
-            if name not in arrays:
+            if name not in reader.names:
                 raise UserError(f"{path}: array '{name}' is missing; {FORMAT} needs it")
-        people = arrays["id"].shape[0] if arrays["id"].ndim == 1 else -1
+        self._people = reader.shape("id")[0] if len(reader.shape("id")) == 1 else -1
         for name, shape in ARRAYS.items():
-            array = arrays[name]
-            if array.shape != (people, *shape):
+            if reader.shape(name) != (self._people, *shape):
                 expected = "(N" + "".join(f", {n}" for n in shape) + ")"
-                raise UserError(f"{path}: {name} has shape {array.shape}, expected {expected}")
-            if array.dtype.kind not in ("iu" if name == "id" else "iuf"):
-                raise UserError(f"{path}: {name} has dtype {array.dtype}, expected numbers")
-            if not np.isfinite(array).all():
-                bad = int(np.argwhere(~np.isfinite(array))[0][0])
-                raise UserError(f"{path}: {name} of person {arrays['id'][bad]} is not finite")
-        terms = {
-            name.removeprefix(TERM_PREFIX): value
-            for name, value in arrays.items()
-            if name.startswith(TERM_PREFIX) and value.shape == (people,)
-        }
-        ids = arrays.pop("id").astype(np.int64)
+                raise UserError(
+                    f"{path}: {name} has shape {reader.shape(name)}, expected {expected}"
+                )
+            if reader.dtype(name).kind not in ("iu" if name == "id" else "iuf"):
+                raise UserError(f"{path}: {name} has dtype {reader.dtype(name)}, expected numbers")
+        self._terms = [
+            name
+            for name in reader.names
+            if name.startswith(TERM_PREFIX) and reader.shape(name) == (self._people,)
+        ]
+
+    def __enter__(self) -> FitsFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._reader.close()
+
+    def __len__(self) -> int:
+        return self._people
+
+    def ids(self) -> np.ndarray:
+        """(N,) int64 the ids of all people."""
+        return self._reader.read("id").astype(np.int64)
+
+    def read(self, start: int, stop: int) -> Fits:
+        """The fits of people `start` to `stop`.
+
+        Raises:
+            UserError: the file is damaged, or holds a number that is not finite.
+        """
+        arrays = {name: self._reader.rows(name, start, stop) for name in (*ARRAYS, *self._terms)}
+        for name in ARRAYS:
+            finite = np.isfinite(arrays[name])
+            if not finite.all():
+                person = arrays["id"][np.argwhere(~finite)[0][0]]
+                raise UserError(f"{self._path}: {name} of person {person} is not finite")
         kept = {name: arrays[name].astype(np.float32) for name in ARRAYS if name != "id"}
-        return cls(id=ids, **kept, terms=terms)
+        terms = {name.removeprefix(TERM_PREFIX): arrays[name] for name in self._terms}
+        return Fits(id=arrays["id"].astype(np.int64), **kept, terms=terms)
+
+
+class FitsById:
+    """Fits of a file, found by the people's ids. Memory: the ids, and the fits asked for.
+
+    Raises:
+        UserError: as `FitsFile`, or a person is named twice.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._file = FitsFile(path)
+        ids = self._file.ids()
+        self._order = np.argsort(ids, kind="stable")
+        self._sorted = ids[self._order]
+        if (self._sorted[1:] == self._sorted[:-1]).any():
+            raise UserError(f"{path}: names a person twice; ids must be unique to be matched")
+
+    def of(self, ids: np.ndarray) -> Fits:
+        """The fits of those of these people who are there, and of all between them in the file."""
+        place = np.searchsorted(self._sorted, ids)
+        place = place[place < len(self._sorted)]
+        found = self._order[place[np.isin(self._sorted[place], ids)]]
+        if not len(found):
+            return Fits.empty()
+        return self._file.read(int(found.min()), int(found.max()) + 1)
+
+
+def join_fits(
+    path: str | os.PathLike, parts: Sequence[Path], *, within: Path | None = None, **facts: str
+) -> int:
+    """Write one bodyreg-fits-1 file with the people of several, one after the other.
+
+    It has the bytes that `Fits.concatenate` and `Fits.save` would give. Memory: one array of one
+    part.
+
+    Args:
+        path: The file to write.
+        parts: Files that `Fits.save` wrote, with the same terms; those without people do not count.
+        within: The folder of the temporary file, as in `files.atomic_path`.
+        **facts: Stored beside.
+
+    Returns:
+        How many people there are.
+
+    Raises:
+        UserError: a part is missing or damaged, or the file cannot be written.
+    """
+    counts = {part: _count(part) for part in parts}
+    parts = [part for part in parts if counts[part]]
+    if not parts:
+        Fits.empty().save(path, **facts)
+        return 0
+    people = sum(counts.values())
+    with NpzReader(parts[0], kind="fits") as first:
+        kinds = {
+            name: (first.shape(name)[1:], first.dtype(name))
+            for name in first.names
+            if name in ARRAYS or name.startswith(TERM_PREFIX)
+        }
+
+    def blocks(name: str) -> Iterator[np.ndarray]:
+        for part in parts:
+            with NpzReader(part, kind="fits") as reader:
+                yield reader.read(name)
+
+    arrays = {n: Rows((people, *shape), dtype, blocks(n)) for n, (shape, dtype) in kinds.items()}
+    save_npz(path, within=within, format=FORMAT, **arrays, **facts)
+    return people
+
+
+def _count(path: Path) -> int:
+    with NpzReader(path, kind="fits") as reader:
+        return reader.shape("id")[0]
 
 
 ARRAYS = {

@@ -1,0 +1,180 @@
+"""A run's people in parts, so that it needs the memory of a few and loses one when it is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from bodyreg.cli.summary import Summary
+from bodyreg.errors import UserError
+from bodyreg.files import NpzReader, atomic_path
+
+if TYPE_CHECKING:
+    from bodyreg.registration import Fits
+
+PEOPLE_PER_PART = 8192
+"""Some ten million points: tens of MB to read, and enough to keep any device busy."""
+
+SUMMARY = "part_summary"
+
+Read = TypeVar("Read")
+Fitted = TypeVar("Fitted")
+
+
+class Parts:
+    """The finished parts of a run: one file each, in a folder that says which run it belongs to.
+
+    A part's file is written whole or not at all, so that one that is there is finished. Nothing is
+    made before the first part is written.
+
+    Args:
+        folder: Where.
+        people: How many there are in all.
+        run: What the parts depend on, as plain values for JSON. Equal values, equal parts.
+    """
+
+    def __init__(self, folder: Path, people: int, run: Mapping[str, Any]) -> None:
+        self.folder, self.people = folder, people
+        self._run = json.loads(json.dumps({**run, "people_per_part": PEOPLE_PER_PART}))
+        self._summaries: dict[int, Summary] = {}
+
+    def __len__(self) -> int:
+        return -(-self.people // PEOPLE_PER_PART)
+
+    def range(self, part: int) -> tuple[int, int]:
+        """The first person of a part, and the one after its last."""
+        first = part * PEOPLE_PER_PART
+        return first, min(first + PEOPLE_PER_PART, self.people)
+
+    def path(self, part: int) -> Path:
+        """The file of a part."""
+        return self.folder / f"{part:05}.npz"
+
+    def paths(self) -> list[Path]:
+        """The files of all parts."""
+        return [self.path(part) for part in range(len(self))]
+
+    def take_up(self) -> None:
+        """Look for parts that an earlier start of this run has finished.
+
+        Raises:
+            UserError: the folder holds parts of another run.
+        """
+        _remove(self._leaving)
+        if not self.folder.exists():
+            return
+        try:
+            theirs = json.loads(self._label.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            theirs = {}
+        if theirs != self._run and any(self.folder.glob("*")):
+            known = {**self._run, **theirs}
+            other = sorted(name for name in known if theirs.get(name) != self._run.get(name))
+            what = f"other {', '.join(other)}".replace("_", " ") if theirs else "unknown"
+            raise UserError(
+                f"{self.folder}: holds the unfinished parts of another run ({what}); finish that "
+                "one with its own command, remove the folder, or choose another --out"
+            )
+        self.look()
+
+    def look(self) -> None:
+        """Learn of parts that have been finished meanwhile."""
+        with contextlib.suppress(FileNotFoundError):
+            there = set(os.listdir(self.folder))
+            for part in range(len(self)):
+                if part in self._summaries or self.path(part).name not in there:
+                    continue
+                # What a failing disk has damaged is made again.
+                with (
+                    contextlib.suppress(UserError),
+                    NpzReader(self.path(part), kind="part") as file,
+                ):
+                    self._summaries[part] = Summary.from_json(file.read(SUMMARY).tobytes().decode())
+
+    @property
+    def missing(self) -> list[int]:
+        """Parts that are not known to be finished."""
+        return [part for part in range(len(self)) if part not in self._summaries]
+
+    @property
+    def people_done(self) -> int:
+        """How many people the parts known to be finished were made from."""
+        return sum(stop - start for start, stop in map(self.range, self._summaries))
+
+    @property
+    def summary(self) -> Summary:
+        """Of all parts known to be finished."""
+        return sum((self._summaries[part] for part in sorted(self._summaries)), Summary())
+
+    @property
+    def counts(self) -> list[int]:
+        """How many people of each part were fitted."""
+        return [self._summaries[part].people for part in range(len(self))]
+
+    def write(self, part: int, fits: Fits, summary: Summary) -> None:
+        """Write a finished part.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        if not self._label.exists():
+            with atomic_path(self._label) as temporary:
+                temporary.write_text(json.dumps(self._run, indent=2), encoding="utf-8")
+        text = np.frombuffer(summary.to_json().encode(), np.uint8)
+        fits.save(self.path(part), **{SUMMARY: text})
+        self._summaries[part] = summary
+
+    def remove(self) -> None:
+        """Remove the folder, with what killed processes left in it.
+
+        Under another name: a run that is killed now would otherwise find some of its parts.
+        """
+        if self.folder.exists():
+            os.replace(self.folder, self._leaving)
+        _remove(self._leaving)
+
+    @property
+    def _label(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def _leaving(self) -> Path:
+        return self.folder.with_name(f".{self.folder.name}.finished")
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def pipeline(
+    parts: Sequence[int],
+    read: Callable[[int], Read],
+    fit: Callable[[Read], Fitted],
+    write: Callable[[int, Read, Fitted], None],
+) -> Iterator[int]:
+    """Read, fit and write parts; the next is read and the last one written while one is fitted.
+
+    Yields:
+        Every part when it has been fitted; all have been written at the end.
+    """
+    writing: Future[None] | None = None
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        reading = reader.submit(read, parts[0]) if parts else None
+        for part, following in zip(parts, [*parts[1:], None], strict=True):
+            observed = reading.result()
+            reading = None if following is None else reader.submit(read, following)
+            fitted = fit(observed)
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(write, part, observed, fitted)
+            yield part
+        if writing is not None:
+            writing.result()

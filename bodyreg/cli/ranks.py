@@ -1,0 +1,108 @@
+"""One run by several processes, as torchrun starts them: who am I, and are the others all right?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from bodyreg.errors import UserError
+
+# Processes wait for each other at the end only, for as long as the slowest takes.
+PATIENCE = timedelta(days=30)
+TROUBLE = "bodyreg/trouble"
+
+
+class FailedElsewhereError(Exception):
+    """Another process has met a user's error and tells about it; this one ends with its status."""
+
+
+def rank() -> int:
+    """This process' number among those of its run; the first one, 0, speaks for all."""
+    return int(os.environ.get("RANK", "0")) if count() > 1 else 0
+
+
+def count() -> int:
+    """How many processes share the run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def local_rank() -> int:
+    """This process' number on its machine, by which it takes a GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+class Ranks:
+    """The processes of a run, each of which makes the same calls in the same order.
+
+    Attributes:
+        rank: This process' number.
+        count: How many there are.
+    """
+
+    def __init__(self, store: Any = None) -> None:
+        self.rank, self.count = rank(), count()
+        self._store = store
+
+    def from_first(self, value: Any) -> Any:
+        """The first process' value."""
+        values = [value]
+        if self.count > 1:
+            import torch.distributed
+
+            torch.distributed.broadcast_object_list(values, src=0)
+        return values[0]
+
+    @property
+    def trouble(self) -> bool:
+        """Whether any process has met a user's error."""
+        return self.count > 1 and self._store.check([TROUBLE])
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """A section that all processes leave together, or with a user's error none.
+
+        Raises:
+            UserError: on the first process, the error of the process of lowest rank that met one.
+            FailedElsewhereError: on the others.
+        """
+        message = None
+        try:
+            yield
+        except UserError as error:
+            if self.count == 1:
+                raise
+            message = str(error)
+            self._store.set(TROUBLE, "1")
+        if self.count == 1:
+            return
+        import torch.distributed
+
+        messages: list[str | None] = [None] * self.count
+        torch.distributed.all_gather_object(messages, message)
+        met = [text for text in messages if text is not None]
+        if met:
+            raise UserError(met[0]) if self.rank == 0 else FailedElsewhereError
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[Ranks]:
+    """The processes of this run, connected; this one alone where torchrun has started no others.
+
+    What is exchanged are a few words, never tensors: gloo serves beside a GPU as well.
+    """
+    if count() == 1:
+        yield Ranks()
+        return
+    import torch.distributed
+
+    store, _, _ = next(torch.distributed.rendezvous("env://", timeout=PATIENCE))
+    torch.distributed.init_process_group(
+        "gloo", store=store, rank=rank(), world_size=count(), timeout=PATIENCE
+    )
+    try:
+        yield Ranks(store)
+    finally:
+        torch.distributed.destroy_process_group()

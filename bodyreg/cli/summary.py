@@ -1,0 +1,164 @@
+"""What a run says about its fits, in a few numbers that add up part by part."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bodyreg.body import Body
+    from bodyreg.data import Observations
+    from bodyreg.registration import Fits
+
+MEASURED = 1024
+"""People of a part whose distances are measured, evenly chosen: all of them takes a quarter of the
+time of a fast fit."""
+
+# Bits of a float32 that a histogram forgets; the 10 bits of mantissa that stay bound its error by
+# half of 1/1024.
+FORGOTTEN = 13
+
+
+@dataclass
+class Histogram:
+    """Positive numbers in bins a tenth of a per cent wide; any number of them in bounded memory.
+
+    Attributes:
+        counts: The upper bits of a bin's float32 numbers -> how many there are.
+    """
+
+    counts: Counter[int] = field(default_factory=Counter)
+
+    @staticmethod
+    def of(values: np.ndarray) -> Histogram:
+        """The finite ones of these values."""
+        values = np.asarray(values, np.float32)
+        bits = np.abs(values[np.isfinite(values)]).view(np.uint32) >> FORGOTTEN
+        bins, counts = np.unique(bits, return_counts=True)
+        return Histogram(Counter(dict(zip(bins.tolist(), counts.tolist(), strict=True))))
+
+    def __len__(self) -> int:
+        return self.counts.total()
+
+    def __add__(self, other: Histogram) -> Histogram:
+        return Histogram(self.counts + other.counts)
+
+    @property
+    def median(self) -> float:
+        """The median, within 0.05 %; NaN of nothing."""
+        if not len(self):
+            return float("nan")
+        bins = np.array(sorted(self.counts), np.uint32)
+        below = np.cumsum([self.counts[number] for number in bins.tolist()])
+        middle = [(len(self) - 1) // 2, len(self) // 2]
+        found = bins[np.searchsorted(below, middle, side="right")]
+        half_a_bin = 1 << (FORGOTTEN - 1)
+        return float(((found << FORGOTTEN) + half_a_bin).astype(np.uint32).view(np.float32).mean())
+
+
+@dataclass
+class Summary:
+    """Of a part, or of parts that were added.
+
+    Attributes:
+        people: How many were fitted.
+        skipped: How many were not, by reason.
+        mirrored: Fits whose rotation is a reflection.
+        loss: Sum of the losses.
+        terms: Name -> sum of the weighted term.
+        distances: Of what -> mean distance from it of the people measured, pixels.
+        seconds: Time that the fits took.
+    """
+
+    people: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    mirrored: int = 0
+    loss: float = 0.0
+    terms: Counter[str] = field(default_factory=Counter)
+    distances: dict[str, Histogram] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @staticmethod
+    def of(
+        fits: Fits,
+        observations: Observations,
+        body: Body,
+        skipped: Counter[str],
+        seconds: float,
+    ) -> Summary:
+        """Of fits and the observations they were made from."""
+        from bodyreg.metrics.reprojection import reprojection_error
+
+        every = -(-len(fits) // MEASURED) or 1
+        errors = {}
+        if len(fits):
+            errors = reprojection_error(
+                fits.select(slice(None, None, every)),
+                observations.select(slice(None, None, every)) if every > 1 else observations,
+                body,
+            )
+        return Summary(
+            people=len(fits),
+            skipped=skipped,
+            mirrored=int(fits.mirrored.sum()),
+            loss=float(fits.loss.sum(dtype=np.float64)),
+            terms=Counter({n: float(t.sum(dtype=np.float64)) for n, t in fits.terms.items()}),
+            distances={name: Histogram.of(error) for name, error in errors.items()},
+            seconds=seconds,
+        )
+
+    def __add__(self, other: Summary) -> Summary:
+        names = {**self.distances, **other.distances}
+        return Summary(
+            people=self.people + other.people,
+            skipped=self.skipped + other.skipped,
+            mirrored=self.mirrored + other.mirrored,
+            loss=self.loss + other.loss,
+            terms=_added(self.terms, other.terms),
+            distances={
+                name: self.distances.get(name, Histogram()) + other.distances.get(name, Histogram())
+                for name in names
+            },
+            seconds=self.seconds + other.seconds,
+        )
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss of the people; NaN of nobody."""
+        return self.loss / self.people if self.people else float("nan")
+
+    @property
+    def mean_terms(self) -> dict[str, float]:
+        """Mean of every weighted term; they add up to the mean loss."""
+        return {name: value / max(self.people, 1) for name, value in self.terms.items()}
+
+    @property
+    def median_pixels(self) -> dict[str, float]:
+        """Median distance of what was measured, pixels of a 256-pixel frame."""
+        return {name: round(h.median, 3) for name, h in self.distances.items() if len(h)}
+
+    def to_json(self) -> str:
+        """As text that `from_json` reads."""
+        values = {**vars(self), "distances": {n: h.counts for n, h in self.distances.items()}}
+        return json.dumps(values)
+
+    @staticmethod
+    def from_json(text: str) -> Summary:
+        """What `to_json` wrote."""
+        values = json.loads(text)
+        values["distances"] = {
+            name: Histogram(Counter({int(number): count for number, count in counts.items()}))
+            for name, counts in values["distances"].items()
+        }
+        for name in ("skipped", "terms"):
+            values[name] = Counter(values[name])
+        return Summary(**values)
+
+
+def _added(left: Counter[str], right: Counter[str]) -> Counter[str]:
+    """Counters' own sum leaves out what is not positive."""
+    return Counter({name: left[name] + right[name] for name in {**left, **right}})
