@@ -49,8 +49,9 @@ class Options:
         people: How many people to make.
         seed: Of the people and of the noise; the same seed makes the same files.
         preset: Losses, weights and schedule: accurate, or the paper's.
+        solver: Gradient steps (adam), or fewer and dearer ones that use curvature (lm).
         starts: Cold starts per person, at yaws around the circle.
-        iterations: Iterations of a fit.
+        iterations: Iterations of a fit; with lm, those of Levenberg-Marquardt.
         set: Other fields of the configuration; `bodyreg info --preset accurate` lists them.
         without_depth: Withhold the keypoints' depths.
         points: Dense points per person.
@@ -62,6 +63,7 @@ class Options:
     people: int = 64
     seed: int = 0
     preset: Literal["accurate", "paper"] = "accurate"
+    solver: Literal["adam", "lm"] = "adam"
     starts: Annotated[
         int | None,
         tyro.conf.arg(
@@ -85,7 +87,9 @@ def run(options: Options, command: str) -> None:
     starts = options.starts
     if starts is None and options.without_depth and options.preset == "accurate":
         starts = STARTS_WITHOUT_DEPTH
-    config = runs.make_config(options.preset, starts, options.iterations, options.set)
+    config = runs.make_config(
+        options.preset, options.solver, starts, options.iterations, options.set
+    )
     device, _ = runs.choose_device(options.device)
 
     from bodyreg.body import Body

@@ -55,8 +55,9 @@ class Options:
         body: Body to fit: SMPL's .npz or .pkl, or the project's .npz. The built-in one if left out.
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
         preset: Losses, weights and schedule: accurate, or the paper's.
+        solver: Gradient steps (adam), or fewer and dearer ones that use curvature (lm).
         starts: Cold starts per person, at yaws around the circle.
-        iterations: Iterations of a fit.
+        iterations: Iterations of a fit; with lm, those of Levenberg-Marquardt.
         set: Other fields of the configuration; `bodyreg info --preset accurate` lists them.
         initial: Fits to start from (fits.npz); people are matched by id.
         device: Where to compute; auto takes CUDA where it can be used.
@@ -74,6 +75,7 @@ class Options:
     body: OptionalFile = None
     uv: OptionalFile = None
     preset: Literal["accurate", "paper"] = "accurate"
+    solver: Literal["adam", "lm"] = "adam"
     starts: OfPreset = None
     iterations: OfPreset = None
     set: Settings = ()
@@ -172,7 +174,9 @@ def _prepare(options: Options) -> Job:
     """Open what is read, and refuse what cannot be done."""
     source = _source(options)
     runs.require_writable(options.out)
-    config = runs.make_config(options.preset, options.starts, options.iterations, options.set)
+    config = runs.make_config(
+        options.preset, options.solver, options.starts, options.iterations, options.set
+    )
     device, _ = runs.choose_device(options.device)
 
     from bodyreg import __version__

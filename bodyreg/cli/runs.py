@@ -30,7 +30,9 @@ def speed(
     people: int, seconds: float, config: RegistrationConfig, device: torch.device, *, warm: bool
 ) -> str:
     """People, seconds and rates, for reading."""
-    each = config.warm_iterations if warm else iterations_from_cold(config)
+    from bodyreg.registration.schedule import iterations_per_person
+
+    each = iterations_per_person(config, warm_start=warm)
     starts = "warm" if warm else f"{config.starts} start{'s' * (config.starts > 1)} each"
     return (
         f"{people:,} people in {seconds:.1f} s on {device}, {starts}: "
@@ -67,24 +69,21 @@ def shows_progress(quiet: bool) -> bool:
     return sys.stderr.isatty() and not quiet and ranks.rank() == 0
 
 
-def iterations_from_cold(config: RegistrationConfig) -> int:
-    """Adam steps that a cold fit of one person takes, over all of its starts."""
-    if config.starts == 1:
-        return config.iterations
-    explored = round(config.explore_share * config.iterations)
-    carried = min(config.carried, config.starts)
-    return config.starts * explored + carried * (config.iterations - explored)
-
-
 def make_config(
-    preset: str, starts: int | None, iterations: int | None, settings: Sequence[str]
+    preset: str,
+    solver: str,
+    starts: int | None,
+    iterations: int | None,
+    settings: Sequence[str],
 ) -> RegistrationConfig:
     """A preset with some fields changed.
 
     Args:
         preset: Its name.
+        solver: The field `solver`.
         starts: The field `starts`; None leaves the preset's.
-        iterations: The field `iterations`, and of warm fits `warm_iterations`; None likewise.
+        iterations: The fields `iterations` and `warm_iterations`, or with lm `lm_iterations`; None
+            likewise.
         settings: Further fields, each as NAME=VALUE.
 
     Raises:
@@ -93,11 +92,12 @@ def make_config(
     from bodyreg.registration import RegistrationConfig
 
     config = RegistrationConfig.preset(preset)
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {"solver": solver}
     if starts is not None:
         changes["starts"] = starts
     if iterations is not None:
-        changes |= {"iterations": iterations, "warm_iterations": iterations}
+        names = ("lm_iterations",) if solver == "lm" else ("iterations", "warm_iterations")
+        changes |= dict.fromkeys(names, iterations)
     known = [field.name for field in fields(config)]
     for setting in settings:
         name, equals, text = setting.partition("=")

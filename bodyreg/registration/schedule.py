@@ -71,25 +71,25 @@ def cold(config: RegistrationConfig) -> Plan:
     kept = min(config.carried, config.starts)
     if config.solver == "lm":
         explore = Phase(ADAM, annealed(config, config.lm_adam_iterations), kept)
-        return plan(config, [explore, _finish_by_lm(config)])
+        return _plan(config, explore, _finish_by_lm(config))
     if config.starts == 1:
-        return plan(config, [Phase(ADAM, annealed(config, config.iterations))])
+        return _plan(config, Phase(ADAM, annealed(config, config.iterations)))
     exploring = round(config.explore_share * config.iterations)
     explore = Phase(ADAM, annealed(config, exploring), kept)
     rest, rate = config.iterations - exploring, config.carried_learning_rate
-    return plan(config, [explore, Phase(ADAM, settled(config, rest, rate))])
+    return _plan(config, explore, Phase(ADAM, settled(config, rest, rate)))
 
 
 @lru_cache(maxsize=8)
 def warm(config: RegistrationConfig) -> Plan:
     """The plan of a fit from a good start: the final weights throughout."""
     if config.solver == "lm":
-        return plan(config, [_finish_by_lm(config)])
+        return _plan(config, _finish_by_lm(config))
     run = settled(config, config.warm_iterations, config.warm_learning_rate)
-    return plan(config, [Phase(ADAM, run)])
+    return _plan(config, Phase(ADAM, run))
 
 
-def plan(config: RegistrationConfig, phases: list[Phase]) -> Plan:
+def _plan(config: RegistrationConfig, *phases: Phase) -> Plan:
     """Phases as the table that the solvers read; the final setting judges."""
     settings = [setting for phase in phases for setting in phase.settings]
     rows = [setting.row() for setting in (*settings, final_setting(config))]
@@ -104,6 +104,20 @@ def plan(config: RegistrationConfig, phases: list[Phase]) -> Plan:
         six_numbers=config.six_numbers,
         refresh=config.refresh,
     )
+
+
+def phases(plan: Plan) -> list[tuple[int, int, int]]:
+    """Solver, iterations and kept candidates of each phase."""
+    return list(zip(*[iter(plan.phases)] * 3, strict=True))
+
+
+def iterations_per_person(config: RegistrationConfig, *, warm_start: bool = False) -> int:
+    """Iterations that a person's fit takes, of all candidates together and of either solver."""
+    candidates, total = 1 if warm_start else config.starts, 0
+    for _, iterations, kept in phases(warm(config) if warm_start else cold(config)):
+        total += candidates * iterations
+        candidates = min(kept, candidates)
+    return total
 
 
 def annealed(config: RegistrationConfig, iterations: int) -> list[Setting]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration.objective import ExtraLoss, Objective
 from bodyreg.registration.padding import pad
-from bodyreg.registration.schedule import ADAM, TERMS, Setting
+from bodyreg.registration.schedule import ADAM, TERMS, Setting, phases
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
 
@@ -46,7 +46,7 @@ def fit(
     candidates, flat = start.shape[1], start.flatten(0, 1)
     settings = [Setting.of_row(row) for row in plan.settings.tolist()]
     final, begin = settings[-1], 0
-    for solver, iterations, kept in zip(*[iter(plan.phases)] * 3, strict=True):
+    for solver, iterations, kept in phases(plan):
         if solver != ADAM:
             raise ValueError("plan: expected phases of Adam alone; ops.fit has the other solver")
         objective = Objective(engine, rig, padded.repeat(candidates), plan, extra_loss)

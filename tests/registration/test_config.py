@@ -20,6 +20,7 @@ from bodyreg.registration.schedule import (
     final_setting,
     first_setting,
     geometric,
+    iterations_per_person,
     settled,
     warm,
 )  # fmt: skip
@@ -149,6 +150,14 @@ def test_phases_of_a_cold_fit(changes, phases):
     assert rows[: phases[1]] == explored
     assert [r.learning_rate for r in rows[: phases[1]]] == [r.learning_rate for r in explored]
     assert all(row == final_setting(config) for row in rows[phases[1] :])
+
+
+def test_iterations_per_person():
+    """4 starts of 200 and 2 of 200; 4 of 30 and 2 of 8; one that is warm."""
+    assert iterations_per_person(RegistrationConfig()) == 1200
+    assert iterations_per_person(RegistrationConfig(solver="lm")) == 136
+    assert iterations_per_person(RegistrationConfig(), warm_start=True) == 100
+    assert iterations_per_person(RegistrationConfig.preset("paper")) == 300
 
 
 def test_phases_of_a_warm_fit():
