@@ -83,12 +83,22 @@ class Observations:
         points = np.bincount(self.point_person[self.point_weight > 0], minlength=len(self))
         return (points > 0) | (self.keypoint_weight > 0).any(axis=1)
 
-    def select(self, people: np.ndarray) -> Observations:
-        """The people at these positions (or where a mask of N is true), in this order."""
-        people = np.arange(len(self))[people].reshape(-1)
-        counts = np.diff(self.point_start)[people]
-        start = np.concatenate([[0], np.cumsum(counts)])
-        points = np.arange(start[-1]) + np.repeat(self.point_start[people] - start[:-1], counts)
+    def select(self, people: np.ndarray | slice) -> Observations:
+        """The people at these positions (or where a mask of N is true), in this order.
+
+        As of any array, people in a row (a slice of step 1) are views, others copies.
+        """
+        if isinstance(people, slice) and people.indices(len(self))[2] == 1:
+            first, last, _ = people.indices(len(self))
+            last = max(first, last)
+            people = slice(first, last)
+            points = slice(self.point_start[first], self.point_start[last])
+            start = self.point_start[first : last + 1] - self.point_start[first]
+        else:
+            people = np.arange(len(self))[people].reshape(-1)
+            counts = np.diff(self.point_start)[people]
+            start = np.concatenate([[0], np.cumsum(counts)])
+            points = np.arange(start[-1]) + np.repeat(self.point_start[people] - start[:-1], counts)
         values = {}
         for field in fields(self):
             value = getattr(self, field.name)

@@ -144,7 +144,7 @@ class RegistrationConfig:
     lm_adam_iterations: int = 30
     lm_iterations: int = 8
     camera_scale: float = 0.9
-    chunk: int = 4096
+    chunk: int = 8192
 
     @classmethod
     def preset(cls, name: str, **changes) -> RegistrationConfig:

@@ -61,6 +61,16 @@ def test_select_is_people_one_by_one():
     assert_same(observations.select(mask), observations.select(np.flatnonzero(mask)))
 
 
+@pytest.mark.parametrize(
+    "some", [slice(1, 3), slice(None), slice(2, 1), slice(-2, 99), slice(0, 0)]
+)
+def test_a_slice_selects_what_its_numbers_do(some):
+    observations = make(4)
+    chosen = observations.select(some)
+    assert_same(chosen, observations.select(np.arange(len(observations))[some]))
+    assert not len(chosen.point_xy) or np.shares_memory(chosen.point_xy, observations.point_xy)
+
+
 def test_evidence_is_a_point_or_keypoint_of_positive_weight():
     observations = make(4)
     observations.point_weight[:] = 0
