@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from benchmarks.ceilings import ceilings, machine
+from benchmarks.registrations import person_iterations
+from benchmarks.roofline import operations
 
 CACHE = 64 * 2**20  # bytes: inputs are rotated through more than this
 MOST_SETS = 32
@@ -48,8 +50,6 @@ def measure(benchmark: Any, device: str) -> Callable[..., None]:
         """
         count = min(MOST_SETS, max(2, int(CACHE / bytes_moved) + 1))
         sets = [inputs(seed) for seed in range(count)]
-        limit = ceilings(device)
-        floor = max(bytes_moved / limit["bytes_per_s"], flops / limit["flops_per_s"])
         benchmark.group = f"{group} [{device}]"
         benchmark.extra_info.update(
             row=row,
@@ -57,13 +57,70 @@ def measure(benchmark: Any, device: str) -> Callable[..., None]:
             machine=machine(device),
             bytes=bytes_moved,
             flops=flops,
-            floor_s=floor,
-            **limit,
+            **ceilings(device),
         )
         if device == "cuda":
             _time_graph(benchmark, function, sets)
         else:
             _time_calls(benchmark, function, sets)
+
+    return run
+
+
+@pytest.fixture
+def measure_fit(benchmark: Any, device: str) -> Callable[..., None]:
+    """Times one row of a table of whole registrations: from ragged evidence to parameters."""
+
+    def run(
+        group: str,
+        row: str,
+        against: str,
+        function: Callable[..., Any],
+        problems: Sequence[Any],
+        *,
+        rounds: int = 5,
+        less: str | None = None,
+        to_a_goal: bool = False,
+        result: tuple[str, str] | None = None,
+    ) -> None:
+        """Measures.
+
+        Args:
+            group: the table, with its sizes.
+            row: the line of the table.
+            against: the line of the table that ratios are taken to.
+            function: called with the arguments of `ops.fit`.
+            problems: input sets of equal size, taken in turn.
+            rounds: how often.
+            less: a line of the table whose time, and whose iterations, are taken off this one's.
+            to_a_goal: the rows of the table end at the same loss, after different iterations:
+                ratios are those of people per second.
+            result: title and text of a column about what came out.
+        """
+        start, rig, evidence, plan = problems[0]
+        iterations = None if to_a_goal else person_iterations(problems[0])
+        benchmark.group = f"{group} [{device}]"
+        benchmark.extra_info.update(
+            row=row,
+            device=device,
+            machine=machine(device),
+            against=against,
+            calls=1,
+            people=len(start),
+            person_iterations=iterations,
+            flops=0 if to_a_goal else iterations * operations(rig, evidence, plan),
+            less=less,
+            result=result,
+            **ceilings(device),
+        )
+        rotation = itertools.cycle(problems)
+
+        def call() -> None:
+            function(*next(rotation))
+            if device == "cuda":
+                torch.cuda.synchronize()
+
+        benchmark.pedantic(call, rounds=rounds, warmup_rounds=1)
 
     return run
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +28,46 @@ def rows_of(run: dict[str, Any]) -> list[dict[str, Any]]:
         info, stats = item["extra_info"], item["stats"]
         if "row" not in info:
             continue
-        median = stats["median"] / info["calls"]
         rows.append(
             {
                 "group": item["group"],
                 "row": info["row"],
+                "against": info.get("against", PEER),
                 "machine": info["machine"],
-                "median_s": median,
+                "median_s": stats["median"] / info["calls"],
                 "iqr_s": stats["iqr"] / info["calls"],
                 "rounds": stats["rounds"],
-                "bytes": info["bytes"],
+                "bytes": info.get("bytes", 0),
                 "flops": info["flops"],
+                "person_iterations": info.get("person_iterations"),
+                "people": info.get("people"),
+                "less": info.get("less"),
+                "result": info.get("result"),
                 "ceiling": {k: info[k] for k in ("bytes_per_s", "flops_per_s")},
-                "fraction_of_ceiling": info["floor_s"] / median,
             }
         )
+    for row in rows:
+        if row["less"]:
+            _take_off(row, _named(rows, row["group"], row["less"]))
+    for row in rows:
+        limit = row["ceiling"]
+        floor = max(row["bytes"] / limit["bytes_per_s"], row["flops"] / limit["flops_per_s"])
+        row["fraction_of_ceiling"] = floor / row["median_s"]
     return rows
 
 
+def _named(rows: list[dict[str, Any]], group: str, name: str) -> dict[str, Any]:
+    return next(row for row in rows if row["group"] == group and row["row"] == name)
+
+
+def _take_off(row: dict[str, Any], other: dict[str, Any]) -> None:
+    """What is left when both did the same before: the time of the iterations alone."""
+    for quantity in ("median_s", "flops", "person_iterations"):
+        row[quantity] -= other[quantity]
+
+
 def markdown(rows: list[dict[str, Any]], run: dict[str, Any]) -> str:
-    """The tables: one per group, in the order measured."""
+    """The tables: whole registrations first, then the ops; groups in the order measured."""
     lines = []
     for machine in dict.fromkeys(row["machine"] for row in rows):
         mine = [row for row in rows if row["machine"] == machine]
@@ -57,23 +78,60 @@ def markdown(rows: list[dict[str, Any]], run: dict[str, Any]) -> str:
             f"{ceiling['flops_per_s'] / 1e9:.0f} GFLOP/s.",
             "",
         ]
-        for group in dict.fromkeys(row["group"] for row in mine):
+        groups = list(dict.fromkeys(row["group"] for row in mine))
+        for group in sorted(groups, key=lambda group: _rank(mine, group)):
             lines += _table(group, [row for row in mine if row["group"] == group])
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _rank(rows: list[dict[str, Any]], group: str) -> int:
+    """Registrations, from file to file, single ops."""
+    unit = _unit(next(row for row in rows if row["group"] == group))
+    return ("person_iterations", "people", None).index(unit)
+
+
 def _table(group: str, rows: list[dict[str, Any]]) -> list[str]:
-    peer = next((row["median_s"] for row in rows if row["row"] == PEER), None)
-    lines = [f"| {group} | time | against {PEER} | of the ceiling |", "|---|---:|---:|---:|"]
-    for row in rows:
-        speed = f"{peer / row['median_s']:.3g} ×" if peer else "–"
-        percent = 100 * row["fraction_of_ceiling"]
-        share = f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
-        lines.append(f"| {row['row']} | {_time(row['median_s'])} | {speed} | {share} |")
-    return [*lines, ""]
+    """One table; its columns are those that its rows have something to say in."""
+    peer = next((row for row in rows if row["row"] == rows[0]["against"]), None)
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "time": lambda row: _time(row["median_s"])
+    }
+    unit = _unit(rows[0])
+    if unit:
+        columns[f"{unit.replace('_', '-')}/s"] = lambda row: f"{row[unit] / row['median_s']:.3g}"
+    if peer:
+        columns[f"against {peer['row']}"] = lambda row: f"{_ratio(row, peer):.3g} ×"
+    if rows[0]["flops"]:
+        columns["of the ceiling"] = lambda row: _percent(row["fraction_of_ceiling"])
+    if rows[0]["result"]:
+        columns[rows[0]["result"][0]] = lambda row: row["result"][1]
+    head = [f"| {' | '.join([group, *columns])} |", f"|---|{'---:|' * len(columns)}"]
+    body = [
+        f"| {' | '.join([row['row'], *(text(row) for text in columns.values())])} |" for row in rows
+    ]
+    return [*head, *body, ""]
+
+
+def _ratio(row: dict[str, Any], peer: dict[str, Any]) -> float:
+    """How much faster: in time, and where the work differs, for the same work."""
+    unit = _unit(row)
+    work = row[unit] / peer[unit] if unit else 1
+    return work * peer["median_s"] / row["median_s"]
+
+
+def _unit(row: dict[str, Any]) -> str | None:
+    """What a row of registrations does many of; single ops are calls."""
+    return next((unit for unit in ("person_iterations", "people") if row[unit]), None)
+
+
+def _percent(fraction: float) -> str:
+    percent = 100 * fraction
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
 
 
 def _time(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.3g} s"
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"
 
 

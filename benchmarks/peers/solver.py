@@ -9,9 +9,9 @@ from benchmarks.peers import by_hand
 from benchmarks.peers.grid import Seen, Skeleton, grid, skeleton
 from benchmarks.peers.objective import WIDTH, Numbers, numbers_of, objective
 from bodyreg.ops.fit import Evidence, Plan, Rig
+from bodyreg.registration.schedule import ADAM, phases
 from bodyreg.registration.solver import EPSILON, FIRST_DECAY, SECOND_DECAY
 
-ADAM = 0
 RATE = WIDTH + 1
 """Place of the learning rate in a row of settings."""
 
@@ -45,7 +45,7 @@ def fit(
     settings, final = plan.settings[:-1], plan.settings[-1].to(start)
     candidates, flat = start.shape[1], start.flatten(0, 1)
     with torch.no_grad():
-        for solver, iterations, kept in zip(*[iter(plan.phases)] * 3, strict=True):
+        for solver, iterations, kept in phases(plan):
             if solver != ADAM:
                 raise ValueError("plan: expected phases of Adam alone")
             several, run = seen.repeat(candidates), settings[:iterations]

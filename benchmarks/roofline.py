@@ -1,0 +1,81 @@
+"""How many operations an iteration of `fit` needs: what its rate is measured against.
+
+Counted from the formulas of csrc/fit/fit_math.h, an addition, a product, a quotient and a root each
+being one. What a kernel does beyond that (padding a group of people to the union of their blocks,
+refreshes, preparation) is not counted: it is overhead.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bodyreg.ops.fit import Evidence, Plan, Rig
+from bodyreg.registration.schedule import TERMS
+
+JOINTS, PARAMETERS = 24, 108
+
+# Of one joint.
+AXIS_ANGLE = 38  # θ·θ, two polynomials, three factors
+ROTATION = 24  # R of them
+CHAIN = 67  # C_q R, P_q + s S_q C_q bone
+ROWS = 11  # s S_k C_k | P_k + t
+WRENCH = 42 + 20  # force, torque and stretch from the rows x and y, and z
+SUBTREE = 6 + 10  # force and torque onto the parent's; the children's stretch
+POSE = 56  # torque about the joint, into its parent's axes, times J_leftᵀ
+JOINT = AXIS_ANGLE + ROTATION + CHAIN + ROWS + WRENCH + SUBTREE + POSE
+
+CAMERA = 200  # Gram–Schmidt and its adjoint, the determinant, translation and scale
+ADAM = 14  # of one parameter
+BLOCK = 2 * 2 * 16  # a 4 x 4 block of Q times two rows, a product and a sum each
+KEYPOINT_PAIR = 2 * 2 * 4  # one anchor of a depth, there and back
+
+ANGLE_TERMS = {"prior": 4, "limit": 4, "joint": 2}  # of one angle
+SCALE_TERMS = {
+    "scale_smoothness": 4, "scale_deviation": 4, "scale_symmetry": 3, "scale_level": 3,
+    "scale_limit": 4,
+}  # fmt: skip
+NORMAL_TERMS = {"facing": 27, "visibility": 5}  # of one joint: N_k c, c·N_k c, a torque
+
+
+def operations(rig: Rig, evidence: Evidence, plan: Plan) -> float:
+    """Operations of one iteration of one person, a mean over the people."""
+    diagonal, beside = blocks(rig, evidence)
+    pairs = float((rig.keypoint_anchors[..., 3] != 0).sum())
+    weights = dict(zip(TERMS, plan.settings[-1].tolist(), strict=False))
+
+    def of(costs: dict[str, int]) -> int:
+        return sum(cost for term, cost in costs.items() if weights[term] > 0)
+
+    return (
+        BLOCK * diagonal
+        + 2 * BLOCK * beside  # Q_kl serves both joints
+        + (KEYPOINT_PAIR * pairs if weights["depth"] > 0 else 0)
+        + JOINTS * (JOINT + 3 * of(ANGLE_TERMS) + of(SCALE_TERMS) + of(NORMAL_TERMS))
+        + CAMERA
+        + ADAM * PARAMETERS
+    )
+
+
+def blocks(rig: Rig, evidence: Evidence) -> tuple[float, float]:
+    """Blocks of the moments that are not zero: on the diagonal and above it, means over people."""
+    used = _joints(rig.vertex_ids, rig.vertex_anchors)
+    points = used[evidence.point_vertex.long()].any(1)
+    marks = _joints(rig.keypoint_ids, rig.keypoint_anchors)[1:].float()
+    start = evidence.point_start.tolist()
+    diagonal = beside = 0
+    for person, keypoints in enumerate(evidence.keypoint_weight > 0):
+        own = points[start[person] : start[person + 1]].float()
+        own = torch.cat((own, marks[keypoints]))
+        together = own.T @ own > 0
+        on = int(together.diagonal().sum())
+        diagonal, beside = diagonal + on, beside + (int(together.sum()) - on) // 2
+    people = len(evidence.keypoint_weight)
+    return diagonal / people, beside / people
+
+
+def _joints(ids: Tensor, anchors: Tensor) -> Tensor:
+    """(N,24) bool: the joints that move each point."""
+    used = torch.zeros(len(ids), JOINTS, dtype=torch.int32, device=ids.device)
+    used.scatter_add_(1, ids.long(), (anchors[..., 3] != 0).int())
+    return used > 0
