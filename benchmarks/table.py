@@ -98,7 +98,7 @@ def _table(group: str, rows: list[dict[str, Any]]) -> list[str]:
     }
     unit = _unit(rows[0])
     if unit:
-        columns[f"{unit.replace('_', '-')}/s"] = lambda row: f"{row[unit] / row['median_s']:.3g}"
+        columns[f"{unit.replace('_', '-')}/s"] = lambda row: _many(row[unit] / row["median_s"])
     if peer:
         columns[f"against {peer['row']}"] = lambda row: f"{_ratio(row, peer):.3g} ×"
     if rows[0]["flops"]:
@@ -127,6 +127,14 @@ def _unit(row: dict[str, Any]) -> str | None:
 def _percent(fraction: float) -> str:
     percent = 100 * fraction
     return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
+
+
+def _many(number: float) -> str:
+    """Three digits, with thousands or millions spelt k and M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {letter}"
+    return f"{number:.3g}"
 
 
 def _time(seconds: float) -> str:
