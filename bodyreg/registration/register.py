@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from bodyreg import ops
 from bodyreg.body import Body
@@ -78,6 +77,8 @@ def register(
             initial fits lack a person, a fit is not finite, or solver `lm` is asked of another
             engine than `fit`.
     """
+    from tqdm import tqdm
+
     config = config or RegistrationConfig()
     engine = engine or "ops"
     _check_engine(engine, config, extra_loss)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import roma
 import torch
 from torch import Tensor
 
@@ -40,6 +39,8 @@ def cold_starts(
 
 def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Parameters of earlier fits, (N,1,108). A turned root joint becomes part of the rotation."""
+    import roma
+
     pose = fits.pose.astype(np.float64)
     root = roma.rotvec_to_rotmat(torch.from_numpy(pose[:, 0])).numpy()
     rotation = fits.rotation @ root
