@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -41,7 +43,7 @@ def fit(
     body, seen, numbers = skeleton(rig), grid(rig, evidence, whole_mesh), numbers_of(plan)
     if gradient == "by hand" and not set(numbers.terms).issubset(by_hand.HAND_MADE):
         raise ValueError(f"gradient by hand: has no {set(numbers.terms) - {*by_hand.HAND_MADE}}")
-    functions = COMPILED if compiled else EAGER
+    functions = _compiled() if compiled else EAGER
     settings, final = plan.settings[:-1], plan.settings[-1].to(start)
     candidates, flat = start.shape[1], start.flatten(0, 1)
     with torch.no_grad():
@@ -107,4 +109,8 @@ def _step_by_hand(
 
 
 EAGER = (objective, _adam, _step_by_hand)
-COMPILED = tuple(torch.compile(f, fullgraph=True, dynamic=False) for f in EAGER)
+
+
+@functools.cache
+def _compiled() -> tuple:
+    return tuple(torch.compile(f, fullgraph=True, dynamic=False) for f in EAGER)
