@@ -5,11 +5,23 @@ what it means. All of them take float32 or float64 on the CPU or a CUDA device, 
 precision is cast up to float32 under autocast. They work with torch.compile and torch.vmap, and are
 differentiable once. What they compute for a person does not depend, bit for bit, on the rest of the
 batch or on the number of threads.
+
+`fit` is made of all of them: a whole registration in one call. It has no derivative and no twin:
+what it means is `bodyreg.registration`.
 """
 
 from bodyreg.ops.correspondence import correspondence
+from bodyreg.ops.fit import fit, fit_gradient
 from bodyreg.ops.kinematics import kinematics
 from bodyreg.ops.lbs import lbs
 from bodyreg.ops.projection import gram_schmidt, projection
 
-__all__ = ["correspondence", "gram_schmidt", "kinematics", "lbs", "projection"]
+__all__ = [
+    "correspondence",
+    "fit",
+    "fit_gradient",
+    "gram_schmidt",
+    "kinematics",
+    "lbs",
+    "projection",
+]

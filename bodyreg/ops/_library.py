@@ -65,6 +65,21 @@ def register_op(
     torch.library.register_fake(name, fake)
     torch.library.register_autograd(name, backward, setup_context=setup_context)
     torch.library.register_vmap(name, vmap)
+    _register_devices(name)
+
+
+def register_solver_op(name: str, *, fake: Callable) -> None:
+    """Registers an op without a derivative. Asking for one is an error that says so."""
+
+    def refuse(ctx: Any, *grads: torch.Tensor) -> None:
+        raise RuntimeError(f"bodyreg.{name.split('::')[1]}: it is not differentiable")
+
+    torch.library.register_fake(name, fake)
+    torch.library.register_autograd(name, refuse)
+    _register_devices(name)
+
+
+def _register_devices(name: str) -> None:
     for device in ("cpu", "cuda"):
         torch.library.register_autocast(name, device, torch.float32)
     if not _C.build_info()["cuda_archs"] and name.startswith(f"{NAMESPACE}::"):

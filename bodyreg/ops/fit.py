@@ -1,24 +1,35 @@
-"""What the op `fit` reads: a body, people's evidence, and a plan of iterations."""
+"""Whole fits in one call: every iteration of every start, for many people at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+from bodyreg.ops import _library
+
+TERMS = 16
+"""Terms of the objective; a settings row holds their weights, the dense width and the step size."""
 
 
 class Rig(NamedTuple):
-    """Constants of a body and of the wanted keypoints.
+    """A body, as the fit reads it.
 
     Attributes:
-        joints (24,3), parents: the skeleton; parents[0] = -1, parents[k] < k.
-        vertex_ids (V,n) int32, vertex_anchors (V,n,4): the body's vertices as rig points.
-        vertex_normals (V,3): unit, in the rest pose.
-        keypoint_ids (K+1,m) int32, keypoint_anchors (K+1,m,4): the pelvis, then the keypoints.
-        pose_terms (4,24,3): prior mean, prior inverse spread, limit low, limit high; radians.
-        mirror: the joint on the other side, for each joint.
-        surface_normals (24,M,3), surface_area (24,M): samples of each segment's rest surface.
+        joints: (24, 3) rest joints, metres.
+        parents: of each joint: -1 for the root, and an earlier joint for every other one.
+        vertex_ids: (V, n) int32 joints of the vertices as rig points, see `lbs`.
+        vertex_anchors: (V, n, 4).
+        vertex_normals: (V, 3) unit normals in the rest pose.
+        keypoint_ids: (K + 1, m) int32 joints of the keypoints as rig points, the pelvis first.
+        keypoint_anchors: (K + 1, m, 4).
+        pose_terms: (4, 24, 3) radians: mean and inverse spread of the prior, lower and upper
+            limits. The root's do not count.
+        mirror: the joint on the other side, of each joint.
+        surface_normals: (24, M, 3) unit normals that stand for each segment's surface.
+        surface_area: (24, M) their shares of its area.
     """
 
     joints: Tensor
@@ -35,14 +46,21 @@ class Rig(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What pictures show of B people, P points in all. Weights are divided by counts already.
+    """What the pictures show of B people: P points of all of them, K keypoints of each.
+
+    Weights carry their division by counts; where one is 0, what it weighs is not looked at.
 
     Attributes:
-        point_start (B+1,) int64: person b owns points point_start[b] to point_start[b + 1].
-        point_vertex (P,3) int32, point_barycentric (P,3): where on the body.
-        point_xy (P,2) frame units, point_weight (P,).
-        keypoint_xy (B,K,2) frame units, keypoint_weight (B,K).
-        keypoint_depth (B,K) frame units relative to the pelvis, depth_weight (B,K) 0 = absent.
+        point_start: (B + 1,) int64; person b owns the points from point_start[b] to
+            point_start[b + 1].
+        point_vertex: (P, 3) int32 vertices of the point's triangle.
+        point_barycentric: (P, 3).
+        point_xy: (P, 2) frame units.
+        point_weight: (P,).
+        keypoint_xy: (B, K, 2) frame units.
+        keypoint_weight: (B, K).
+        keypoint_depth: (B, K) frame units, relative to the pelvis, towards the viewer.
+        depth_weight: (B, K).
     """
 
     point_start: Tensor
@@ -57,15 +75,21 @@ class Evidence(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How to solve, iteration by iteration.
+    """How to minimise what.
 
     Attributes:
-        settings: (I+1,18) float64, a row per iteration of all phases and the one that judges:
-            weights in the order of `registration.schedule.TERMS`, dense_width, learning_rate.
-        phases: per phase solver (0 Adam, 1 Levenberg-Marquardt), iterations, kept candidates.
-        facing_margin, visibility_sharpness, scale_low, scale_high: as in `RegistrationConfig`.
-        six_numbers: whether the rotation is made of its first two columns alone.
-        refresh: iterations of a phase from one refresh to the next.
+        settings: (I + 1, 18) float64, a row per iteration of all phases and a last one that judges:
+            the weights of the 16 terms in the order of `registration.schedule.TERMS` (0 leaves a
+            term out), the width of the dense term's robust function, Adam's step size.
+        phases: three numbers each: solver (0 Adam, 1 Levenberg-Marquardt), iterations, and how many
+            candidates go on; the last phase keeps 1. At most 8 phases.
+        facing_margin: z of a unit normal under which facing begins to cost.
+        visibility_sharpness: how sharply the seen part of a segment ends, per unit of normal z.
+        scale_low: smallest segment scale that costs nothing.
+        scale_high: largest such scale.
+        six_numbers: use the first two columns of the rotation only.
+        refresh: iterations after which robust weights, active facing points and visibility's
+            tangent are taken anew. 1 is the objective itself; terms that are squares need none.
     """
 
     settings: Tensor
@@ -76,3 +100,109 @@ class Plan(NamedTuple):
     scale_high: float
     six_numbers: bool
     refresh: int
+
+
+def fit(start: Tensor, rig: Rig, evidence: Evidence, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
+    """Fits B people, each from C starts.
+
+    The objective is `registration.Objective`, term by term, and the result that of its solver. In
+    every phase each of a person's candidates is followed by itself; then those of lowest loss under
+    the last settings row go on, best first (NaN counts as infinite, ties keep their order). Adam's
+    moments begin at zero in every phase. A person's results do not depend, bit for bit, on the rest
+    of the batch, and a person whose numbers are not finite touches nobody else's.
+
+    Between two refreshes, the dense term is minimised as squares with the weights ρ'(q) of the
+    refresh, facing on the points that cost something then, visibility along its tangent. The
+    weights of dense, keypoint, facing and visibility and the width are read at refreshes.
+
+    Args:
+        start: (B, C, 108) parameters: pose (24, 3) axis-angle, segment scale (24), raw rotation
+            (9, row-major), translation (2), scale (1). The root's pose counts as zero.
+        rig: the body; real tensors in the dtype of `start`, float32 or float64.
+        evidence: of the B people.
+        plan: terms, phases and step sizes.
+
+    Returns:
+        parameters: (B, 108) of each person's best candidate.
+        loss: (B,) under the last settings row; the exact objective.
+        terms: (B, 16) its terms, weighted; the loss is their sum.
+
+    Not differentiable, and of no use under torch.vmap: people are a batch already.
+
+    Raises:
+        RuntimeError: an argument has the wrong dtype, device, layout or shape, phases or parents
+            are malformed, or (on the CPU) an id is out of range or the points do not start in
+            order. On a CUDA device such a person's results are NaN.
+    """
+    return _library.active.fit(
+        start, *_problem(rig, evidence), plan.settings, list(plan.phases), *_numbers(plan),
+        plan.refresh,
+    )  # fmt: skip
+
+
+def fit_gradient(
+    parameters: Tensor, rig: Rig, evidence: Evidence, plan: Plan
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The objective of `fit` and its gradient at some parameters, just refreshed and so exact.
+
+    Args:
+        parameters: (B, 108).
+        rig: the body.
+        evidence: of the B people.
+        plan: as for `fit`, with a single settings row; phases and refresh are not read.
+
+    Returns:
+        loss: (B,).
+        gradient: (B, 108); 0 for the root's pose.
+        terms: (B, 16) the loss's terms, weighted.
+
+    Not differentiable, and of no use under torch.vmap: people are a batch already.
+
+    Raises:
+        RuntimeError: as for `fit`.
+    """
+    return _library.active.fit_gradient(
+        parameters, *_problem(rig, evidence), plan.settings, *_numbers(plan)
+    )
+
+
+def _problem(rig: Rig, evidence: Evidence) -> tuple:
+    """Rig and evidence in the order of the op."""
+    seen = evidence
+    return (
+        rig.joints, list(rig.parents), rig.vertex_ids, rig.vertex_anchors, rig.vertex_normals,
+        seen.point_start, seen.point_vertex, seen.point_barycentric, seen.point_xy,
+        seen.point_weight,
+        rig.keypoint_ids, rig.keypoint_anchors,
+        seen.keypoint_xy, seen.keypoint_weight, seen.keypoint_depth, seen.depth_weight,
+        rig.pose_terms, list(rig.mirror), rig.surface_normals, rig.surface_area,
+    )  # fmt: skip
+
+
+def _numbers(plan: Plan) -> tuple:
+    return (
+        plan.facing_margin, plan.visibility_sharpness, plan.scale_low, plan.scale_high,
+        plan.six_numbers,
+    )  # fmt: skip
+
+
+@_library.registration
+def _register(namespace: str) -> None:
+    def fake(start: Tensor, *args):
+        people, parameters = start.shape[0], start.shape[-1]
+        return (
+            start.new_empty(people, parameters),
+            start.new_empty(people),
+            start.new_empty(people, TERMS),
+        )
+
+    def fake_gradient(parameters: Tensor, *args):
+        people = parameters.shape[0]
+        return (
+            parameters.new_empty(people),
+            torch.empty_like(parameters),
+            parameters.new_empty(people, TERMS),
+        )
+
+    _library.register_solver_op(f"{namespace}::fit", fake=fake)
+    _library.register_solver_op(f"{namespace}::fit_gradient", fake=fake_gradient)

@@ -41,8 +41,14 @@ class Arguments {
   // Joint ids.
   void index(const char* argument, const Tensor& tensor,
              std::initializer_list<int64_t> sizes) const {
-    if (tensor.scalar_type() != ScalarType::Int) {
-      fail(argument, "dtype int32", name(tensor.scalar_type()));
+    typed(argument, tensor, ScalarType::Int, sizes);
+  }
+
+  // A tensor of a dtype of its own.
+  void typed(const char* argument, const Tensor& tensor, ScalarType dtype,
+             std::initializer_list<int64_t> sizes) const {
+    if (tensor.scalar_type() != dtype) {
+      fail(argument, std::string("dtype ") + name(dtype), name(tensor.scalar_type()));
     }
     layout(argument, tensor, sizes);
   }

@@ -44,4 +44,12 @@ BODYREG_HD T maximum(T a, T b) {
 // Whether a condition holds in some lane.
 BODYREG_HD bool any(bool condition) { return condition; }
 
+// Σ_i coefficients[i] xⁱ, by Horner's rule.
+template <typename T, int N>
+BODYREG_HD T polynomial(const T& x, const double (&coefficients)[N]) {
+  T sum = T(Scalar<T>(coefficients[N - 1]));
+  for (int i = N - 2; i >= 0; --i) sum = T(Scalar<T>(coefficients[i])) + x * sum;
+  return sum;
+}
+
 }  // namespace bodyreg

@@ -96,6 +96,10 @@ static inline LaneMask<T> operator>=(const Lanes<T>& a, const Lanes<T>& b) {
   return {a.v >= b.v};
 }
 template <typename T>
+static inline LaneMask<T> operator==(const Lanes<T>& a, const Lanes<T>& b) {
+  return {a.v == b.v};
+}
+template <typename T>
 static inline LaneMask<T> operator!(const LaneMask<T>& a) {
   return {~a.v};
 }
@@ -196,7 +200,7 @@ static inline void to_lanes(const T* in, int64_t stride, int people, int64_t cou
     transpose(rows);
     for (int i = 0; i < W; ++i) store_lanes(out + (c + i) * out_stride, rows[i]);
   }
-  for (; c < count; ++c) {
+  for (int rest = 0; rest < W && c < count; ++rest, ++c) {
     for (int l = 0; l < W; ++l) out[c * out_stride + l] = l < people ? in[l * stride + c] : T(0);
   }
 }
@@ -213,7 +217,7 @@ static inline void from_lanes(const T* in, int64_t in_stride, int people, int64_
     transpose(rows);
     for (int l = 0; l < people; ++l) store_lanes(out + l * stride + c, rows[l]);
   }
-  for (; c < count; ++c) {
+  for (int rest = 0; rest < W && c < count; ++rest, ++c) {
     for (int l = 0; l < people; ++l) out[l * stride + c] = in[c * in_stride + l];
   }
 }

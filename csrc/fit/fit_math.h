@@ -11,18 +11,21 @@
 // point (k, h) has the image x = Σ_k [s S_k C_k | P_k] h'_k + t with h'_k = (h_xyz − h_w J_k, h_w).
 //
 // Backward. Let Y_k = ∂L / ∂[s S_k C_k | P_k], rows x, y and z, [A | b] by columns. What pulls at
-// segment k is a wrench, a force and a torque about the origin:
+// segment k is a wrench: a force and a torque, here about joint k itself,
 //
-//   F_k = b of Y_k         τ_k = s S_k Σ_c C_k,c × A_c + P_k × F_k
+//   F_k = b of Y_k         τ_k = s S_k Σ_c C_k,c × A_c
 //
-// Summed over subtrees, ΣF_k and Στ_k are all that the parameters feel:
+// Summed over the subtree of k and moved to joint k, ΣF_k and Στ_k are all that the parameters
+// feel:
 //
-//   ∂L/∂θ_k = det Q · J_left(θ_k)ᵀ C_qᵀ (Στ_k − P_k × ΣF_k)
+//   ∂L/∂θ_k = det Q · J_left(θ_k)ᵀ C_qᵀ Στ_k
 //   ∂L/∂S_k = s g_k,   g_k = ⟨A of Y_k, C_k⟩ + Σ_children j ΣF_j · C_k (J_j − J_k)
 //   ∂L/∂s   = Σ_k S_k g_k + ΣF_0 · Q J_0
 //   ∂L/∂t   = ΣF_0, x and y
-//   ∂L/∂raw = the adjoint of Gram–Schmidt on ½ [Στ_0]ₓ Q
+//   ∂L/∂raw = the adjoint of Gram–Schmidt on ½ [Στ_0 + P_0 × ΣF_0]ₓ Q
 //
+// About the joint, because Adam tells a gradient of zero from one that rounding left: a wrist that
+// only a keypoint on the wrist pulls at must not begin to turn.
 // The last because for a rotation dQ = [ω]ₓ Q only the torque counts, and ⟨½ [τ]ₓ Q, [ω]ₓ Q⟩ = τ·ω.
 // Terms of a normal's z, which reads the third row of C_k, are torques too: g · d(third row of
 // C_k).
@@ -81,7 +84,7 @@ BODYREG_HD void depth_row(const PosedJoint<T>& joint, const T& size, T (&row)[4]
 template <typename T>
 struct Wrench {
   Vec3<T> force;
-  Vec3<T> torque;  // about the origin
+  Vec3<T> torque;
 };
 
 template <typename T>
@@ -91,11 +94,16 @@ BODYREG_HD Wrench<T>& operator+=(Wrench<T>& a, const Wrench<T>& b) {
   return a;
 }
 
-// Of the rows x and y of Y_k. Adds ⟨A, C_k⟩ to stretch.
+// The same wrench about a point from which its own is at `lever`.
 template <typename T>
-BODYREG_HD Wrench<T> image_wrench(const PosedJoint<T>& joint, const T& size, const T (&y)[8],
-                                  T& stretch) {
-  const T* const c = joint.turn.m;
+BODYREG_HD Wrench<T> moved(const Wrench<T>& wrench, const Vec3<T>& lever) {
+  return {wrench.force, wrench.torque + cross(lever, wrench.force)};
+}
+
+// Of the rows x and y of Y_k, about joint k. Adds ⟨A, C_k⟩ to stretch.
+template <typename T>
+BODYREG_HD Wrench<T> image_wrench(const Mat3<T>& turn, const T& size, const T (&y)[8], T& stretch) {
+  const T* const c = turn.m;
   const T xx = c[0] * y[0] + c[1] * y[1] + c[2] * y[2];  // row x of C · row x of A
   const T yy = c[3] * y[4] + c[4] * y[5] + c[5] * y[6];
   const T xy = c[0] * y[4] + c[1] * y[5] + c[2] * y[6];
@@ -103,23 +111,17 @@ BODYREG_HD Wrench<T> image_wrench(const PosedJoint<T>& joint, const T& size, con
   const T zx = c[6] * y[0] + c[7] * y[1] + c[8] * y[2];
   const T zy = c[6] * y[4] + c[7] * y[5] + c[8] * y[6];
   stretch += xx + yy;
-  const Vec3<T> force = {y[3], y[7], T(0)};
-  const Vec3<T>& p = joint.position;
-  return {force,
-          {-(size * zy) - p.z * force.y, size * zx + p.z * force.x,
-           size * (xy - yx) + (p.x * force.y - p.y * force.x)}};
+  return {{y[3], y[7], T(0)}, {-(size * zy), size * zx, size * (xy - yx)}};
 }
 
 // The same of the row z.
 template <typename T>
-BODYREG_HD Wrench<T> depth_wrench(const PosedJoint<T>& joint, const T& size, const T (&z)[4],
-                                  T& stretch) {
-  const T* const c = joint.turn.m;
+BODYREG_HD Wrench<T> depth_wrench(const Mat3<T>& turn, const T& size, const T (&z)[4], T& stretch) {
+  const T* const c = turn.m;
   const T xz = c[0] * z[0] + c[1] * z[1] + c[2] * z[2];  // row x of C · row z of A
   const T yz = c[3] * z[0] + c[4] * z[1] + c[5] * z[2];
   stretch += c[6] * z[0] + c[7] * z[1] + c[8] * z[2];
-  const Vec3<T>& p = joint.position;
-  return {{T(0), T(0), z[3]}, {size * yz + p.y * z[3], -(size * xz) - p.x * z[3], T(0)}};
+  return {{T(0), T(0), z[3]}, {size * yz, -(size * xz), T(0)}};
 }
 
 // The torque of a gradient g by the third row of C_k.
@@ -129,12 +131,11 @@ BODYREG_HD Vec3<T> normal_torque(const Mat3<T>& turn, const Vec3<T>& g) {
   return {g.x * c[3] + g.y * c[4] + g.z * c[5], -(g.x * c[0] + g.y * c[1] + g.z * c[2]), T(0)};
 }
 
-// ∂L/∂θ_k. sum: the wrench of the subtree of k; mirror: det Q, which is 1 or −1.
+// ∂L/∂θ_k. torque: of the subtree of k, about joint k; mirror: det Q, which is 1 or −1.
 template <typename T>
 BODYREG_HD Vec3<T> pose_gradient(const Vec3<T>& theta, const AxisAngle<T>& r,
-                                 const Mat3<T>& parent_turn, const Vec3<T>& position,
-                                 const T& mirror, const Wrench<T>& sum) {
-  const Vec3<T> torque = sum.torque - cross(position, sum.force);
+                                 const Mat3<T>& parent_turn, const T& mirror,
+                                 const Vec3<T>& torque) {
   return left_jacobian_transposed(theta, r, transposed_times(parent_turn, mirror * torque));
 }
 

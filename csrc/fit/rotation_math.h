@@ -20,13 +20,6 @@ namespace bodyreg {
 // and f at Chebyshev's nodes, within 4e-10 and 6e-11 for float, 7e-19 and 8e-20 for double.
 constexpr double kHalfAngleReach = 10;
 
-template <typename T, int N>
-BODYREG_HD T polynomial(const T& x, const double (&coefficients)[N]) {
-  T sum = T(Scalar<T>(coefficients[N - 1]));
-  for (int i = N - 2; i >= 0; --i) sum = T(Scalar<T>(coefficients[i])) + x * sum;
-  return sum;
-}
-
 template <typename T>
 struct Versines {
   T e, f;

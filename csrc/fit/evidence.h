@@ -1,0 +1,156 @@
+// The evidence of a group of people: loaded once, refreshed where terms are no squares, and the
+// exact value of every term.
+#pragma once
+
+#include "person.h"
+
+namespace bodyreg::BODYREG_ISA {
+
+template <typename T>
+class GroupEvidence {
+ public:
+  using V = Lanes<T>;
+  static constexpr int W = V::width;
+
+  // most: points of the largest group.
+  GroupEvidence(const FitProblem<T>& p, int64_t most, bool with_normals)
+      : p_(p),
+        keypoint_pairs_(p),
+        keypoints_(p, keypoint_pairs_.pairs()),
+        points_(p, most, with_normals),
+        surface_(p),
+        scratch_(most),
+        person_moments_(W),
+        person_normals_(W),
+        rows_(W * kRows),
+        turns_(W * kTurns) {}
+
+  const GroupMoments<T>& moments() const { return moments_; }
+  const GroupNormals<T>& normals() const { return normals_; }
+  const GroupKeypoints<T>& keypoints() const { return keypoints_; }
+
+  void load(int64_t first, int people) {
+    first_ = first;
+    people_ = people;
+    points_.contract(p_.point_start[first], p_.point_start[first + people]);
+    keypoints_.load(first, people);
+    normals_.joints = 0;
+  }
+
+  // Weights, active points and tangents anew, from the body as it is. Where the dense term is plain
+  // squares and no normal counts, the body makes no difference.
+  void refresh(const Setting<T>& setting, const PosedGroup<T>& body) {
+    spread(body);
+    const T facing = setting[kFacing], visibility = setting[kVisibility];
+    normals_.joints = 0;
+    for (int l = 0; l < people_; ++l) {
+      Person<T> person = person_of(l);
+      PersonMoments<T>& moments = person_moments_[l];
+      moments.clear();
+      if (setting[kDense] != T(0)) {
+        person.add_dense(setting[kDense], setting.inverse_width2(), moments);
+      }
+      if (setting[kKeypoint] != T(0)) add_keypoints(setting[kKeypoint], first_ + l, moments);
+      if (facing != T(0) || visibility != T(0)) {
+        person.find_normals();
+        normals_.joints |= person.add_normals(facing, visibility, person_normals_[l]);
+      }
+    }
+    moments_.gather(person_moments_.data(), people_);
+    for (uint32_t left = normals_.joints; left != 0; left &= left - 1) {
+      const int k = __builtin_ctz(left);
+      to_lanes(reinterpret_cast<const T*>(person_normals_[0].form[k]),
+               sizeof(PersonNormals<T>) / sizeof(T), people_, 12,
+               reinterpret_cast<T*>(normals_.form[k]), W);
+    }
+  }
+
+  // The terms' exact values times their weights; what has no weight is zero. Returns their sum.
+  V judge(const Setting<T>& setting, const ParameterLanes<T>& x, const PosedGroup<T>& body,
+          V (&terms)[kFitTerms]) {
+    for (V& term : terms) term = T(0);
+    add_parameter_terms(x, body, terms);
+    if (setting[kKeypoint] != T(0)) terms[kKeypoint] = keypoints_.image_term(body);
+    if (setting[kDepth] != T(0)) terms[kDepth] = keypoints_.depth_term(body);
+    find_point_terms(setting, body, terms);
+    V loss = T(0);
+    for (int i = 0; i < kFitTerms; ++i) {
+      terms[i] = setting[i] != T(0) ? V(setting[i]) * terms[i] : V(T(0));
+      loss += terms[i];
+    }
+    return loss;
+  }
+
+ private:
+  static constexpr int kRows = 8 * kFitJoints;    // M_k
+  static constexpr int kTurns = 12 * kFitJoints;  // C_k and P_k
+
+  // The group's bodies, person by person.
+  void spread(const PosedGroup<T>& body) {
+    static_assert(sizeof(PosedJoint<V>) == 12 * sizeof(V));
+    from_lanes(reinterpret_cast<const T*>(body.rows), W, people_, kRows, rows_.data(), kRows);
+    from_lanes(reinterpret_cast<const T*>(body.joint), W, people_, kTurns, turns_.data(), kTurns);
+  }
+
+  Person<T> person_of(int l) {
+    return Person<T>(p_, points_, surface_, scratch_, first_ + l, rows_.data() + l * kRows,
+                     turns_.data() + l * kTurns);
+  }
+
+  void add_keypoints(T weight, int64_t b, PersonMoments<T>& moments) const {
+    const PairList<T> pairs = keypoint_pairs_.pairs();
+    for (int j = 0; j < p_.keypoints; ++j) {
+      const T twice = T(2) * weight * p_.keypoint_weight[b * p_.keypoints + j];
+      if (twice == T(0)) continue;
+      const T* const target = p_.keypoint_xy + 2 * (b * p_.keypoints + j);
+      moments.add(pairs, pairs.first[j + 1], pairs.first[j + 2], twice, target[0], target[1]);
+    }
+  }
+
+  void add_parameter_terms(const ParameterLanes<T>& x, const PosedGroup<T>& body,
+                           V (&terms)[kFitTerms]) const {
+    const V mean = mean_scale<T>(x);
+    for (int k = 0; k < kFitJoints; ++k) {
+      const V zero = T(0), scale = x[kScalesAt + k];
+      add_pose_terms(k > 0 ? vec3(x + kPoseAt + 3 * k) : Vec3<V>{zero, zero, zero}, k,
+                     p_.pose_terms, terms);
+      const auto add_square = [&](int term, const V& a) { terms[term] += a * a; };
+      if (k > 0) add_square(kScaleSmoothness, scale - x[kScalesAt + p_.parent[k]]);
+      if (k < p_.mirror[k]) add_square(kScaleSymmetry, scale - x[kScalesAt + p_.mirror[k]]);
+      add_square(kScaleDeviation, scale - mean);
+      add_square(kScaleLevel, scale - V(T(1)));
+      add_square(kScaleLimit, excess(scale, V(p_.scale_low), V(p_.scale_high)));
+    }
+    terms[kUpright] = upright(body.rotation());
+    terms[kDet] = reflection(body.raw);
+  }
+
+  void find_point_terms(const Setting<T>& setting, const PosedGroup<T>& body,
+                        V (&terms)[kFitTerms]) {
+    spread(body);
+    for (int l = 0; l < people_; ++l) {
+      Person<T> person = person_of(l);
+      if (setting[kDense] != T(0)) terms[kDense].v[l] = person.dense_term(setting.inverse_width2());
+      if (setting[kFacing] == T(0) && setting[kVisibility] == T(0)) continue;
+      person.find_normals();
+      if (setting[kFacing] != T(0)) terms[kFacing].v[l] = person.facing_term();
+      if (setting[kVisibility] != T(0)) terms[kVisibility].v[l] = person.visibility_term();
+    }
+  }
+
+  const FitProblem<T>& p_;
+  Keypoints<T> keypoint_pairs_;
+  GroupKeypoints<T> keypoints_;
+  GroupPoints<T> points_;
+  Surface<T> surface_;
+  PointScratch<T> scratch_;
+  int64_t first_ = 0;
+  int people_ = 0;
+  Buffer<PersonMoments<T>> person_moments_;
+  Buffer<PersonNormals<T>> person_normals_;
+  Buffer<T> rows_, turns_;  // per person
+  GroupMoments<T> moments_;
+  GroupNormals<T> normals_;
+};
+
+}  // namespace bodyreg::BODYREG_ISA

@@ -1,0 +1,207 @@
+// Fits on a CPU: a group of people as lanes, their candidates one after the other, every iteration
+// of a phase before the next candidate. A lane never learns of its neighbours, so a person's bits
+// depend neither on the group nor on the width.
+#include <stdexcept>
+
+#include "evidence.h"
+
+namespace bodyreg::BODYREG_ISA {
+namespace {
+
+// The points of the largest group of a range of people.
+template <typename T>
+int64_t most_points(const FitProblem<T>& p, int64_t begin, int64_t end) {
+  int64_t most = 0;
+  for (int64_t first = begin; first < end; first += Lanes<T>::width) {
+    const int64_t last = first + Lanes<T>::width < end ? first + Lanes<T>::width : end;
+    const int64_t points = p.point_start[last] - p.point_start[first];
+    most = points > most ? points : most;
+  }
+  return most;
+}
+
+// Whether some of the settings rows [begin, end) weigh terms that read normals.
+bool reads_normals(const double* row) { return row[kFacing] != 0 || row[kVisibility] != 0; }
+bool reads_normals(const double* rows, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    if (reads_normals(rows + i * kFitSettings)) return true;
+  }
+  return false;
+}
+
+// Whether some rows make moments that depend on the parameters.
+bool needs_refresh(const double* rows, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const double* const row = rows + i * kFitSettings;
+    if (reads_normals(row) || (row[kDense] != 0 && 1 / row[kDenseWidthAt] != 0)) return true;
+  }
+  return false;
+}
+
+template <typename T>
+class Solver {
+ public:
+  using V = Lanes<T>;
+  static constexpr int W = V::width;
+
+  Solver(const FitParams<T>& p, int64_t begin, int64_t end)
+      : p_(p),
+        evidence_(p.problem, most_points(p.problem, begin, end),
+                  reads_normals(p.settings, p.iterations + 1)),
+        refreshes_(needs_refresh(p.settings, p.iterations)),
+        candidates_(p.candidates),
+        kept_(p.candidates) {}
+
+  // People first … first + people.
+  void solve(int64_t first, int people) {
+    evidence_.load(first, people);
+    for (int c = 0; c < p_.candidates; ++c) {
+      to_lanes(p_.start + (first * p_.candidates + c) * kParameters, p_.candidates * kParameters,
+               people, kParameters, numbers(candidates_[c]), W);
+    }
+    if (!refreshes_ && p_.iterations > 0) {
+      body_.pose(p_.problem, candidates_[0]);
+      evidence_.refresh(Setting<T>(p_.settings), body_);
+    }
+    const double* rows = p_.settings;
+    int candidates = p_.candidates;
+    for (int i = 0; i < p_.phase_count; ++i) {
+      const FitPhase& phase = p_.phases[i];
+      for (int c = 0; c < candidates; ++c) {
+        if (phase.solver == kAdam) {
+          adam_phase(rows, phase.iterations, candidates_[c]);
+        } else {
+          throw std::runtime_error("lm");
+        }
+      }
+      rows += int64_t{phase.iterations} * kFitSettings;
+      candidates = keep(candidates, phase.kept);
+    }
+    write(first, people);
+  }
+
+ private:
+  static T* numbers(ParameterLanes<T>& x) { return reinterpret_cast<T*>(x); }
+
+  void adam_phase(const double* rows, int iterations, ParameterLanes<T>& x) {
+    set_zero(numbers(mean_), kParameters * W);
+    set_zero(numbers(square_), kParameters * W);
+    AdamDecay decay = {1, 1};
+    for (int i = 0; i < iterations; ++i, rows += kFitSettings) {
+      const Setting<T> setting(rows);
+      body_.pose(p_.problem, x);
+      if (refreshes_ && i % p_.refresh == 0) evidence_.refresh(setting, body_);
+      objective_gradient(p_.problem, setting, x, body_, evidence_.moments(), evidence_.keypoints(),
+                         evidence_.normals(), scratch_, gradient_);
+      const AdamStep<T> step = next_step<T>(decay, rows[kLearningRateAt]);
+      for (int n = 3; n < kParameters; ++n) adam(x[n], mean_[n], square_[n], gradient_[n], step);
+    }
+  }
+
+  // Orders every person's candidates by their exact loss, best first, ties in the order they were
+  // in, and returns how many go on.
+  int keep(int candidates, int most) {
+    if (candidates == 1) return 1;
+    const int kept = candidates < most ? candidates : most;
+    const Setting<T> setting = judge();
+    Buffer<V> loss(candidates);
+    for (int c = 0; c < candidates; ++c) {
+      body_.pose(p_.problem, candidates_[c]);
+      loss[c] = evidence_.judge(setting, candidates_[c], body_, terms_);
+    }
+    for (int l = 0; l < W; ++l) {
+      for (int c = 0; c < candidates; ++c) {
+        int place = 0;  // how many are better
+        for (int other = 0; other < candidates; ++other) {
+          place += precedes(loss[other].v[l], other, loss[c].v[l], c);
+        }
+        if (place >= kept) continue;
+        for (int n = 0; n < kParameters; ++n) kept_[place][n].v[l] = candidates_[c][n].v[l];
+      }
+    }
+    for (int c = 0; c < kept; ++c) {
+      for (int n = 0; n < kParameters; ++n) candidates_[c][n] = kept_[c][n];
+    }
+    return kept;
+  }
+
+  // What is not a number is worse than any number.
+  static bool precedes(T a, int i, T b, int j) {
+    const bool a_is_nan = !(a == a), b_is_nan = !(b == b);
+    if (a_is_nan || b_is_nan) return a_is_nan == b_is_nan ? i < j : b_is_nan;
+    return a < b || (a == b && i < j);
+  }
+
+  Setting<T> judge() const { return Setting<T>(p_.settings + p_.iterations * kFitSettings); }
+
+  void write(int64_t first, int people) {
+    body_.pose(p_.problem, candidates_[0]);
+    const V loss = evidence_.judge(judge(), candidates_[0], body_, terms_);
+    for (int l = 0; l < people; ++l) p_.loss[first + l] = loss.v[l];
+    from_lanes(numbers(candidates_[0]), W, people, kParameters, p_.parameters + first * kParameters,
+               kParameters);
+    from_lanes(reinterpret_cast<const T*>(terms_), W, people, kFitTerms,
+               p_.terms + first * kFitTerms, kFitTerms);
+  }
+
+  const FitParams<T>& p_;
+  GroupEvidence<T> evidence_;
+  bool refreshes_;
+  Buffer<ParameterLanes<T>> candidates_, kept_;
+  PosedGroup<T> body_;
+  GradientScratch<T> scratch_;
+  ParameterLanes<T> gradient_, mean_, square_;
+  V terms_[kFitTerms];
+};
+
+// Calls f(first, people) for the groups of a range.
+template <typename T, typename F>
+void for_groups(int64_t begin, int64_t end, const F& f) {
+  constexpr int64_t W = Lanes<T>::width;
+  for (int64_t first = begin; first < end; first += W) {
+    f(first, static_cast<int>(end - first < W ? end - first : W));
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void fit_cpu(const FitParams<T>& p, int64_t begin, int64_t end) {
+  Solver<T> solver(p, begin, end);
+  for_groups<T>(begin, end, [&](int64_t first, int people) { solver.solve(first, people); });
+}
+
+template <typename T>
+void fit_gradient_cpu(const FitGradientParams<T>& p, int64_t begin, int64_t end) {
+  using V = Lanes<T>;
+  constexpr int W = V::width;
+  const Setting<T> setting(p.settings);
+  GroupEvidence<T> evidence(p.problem, most_points(p.problem, begin, end),
+                            reads_normals(p.settings, 1));
+  PosedGroup<T> body;
+  GradientScratch<T> scratch;
+  ParameterLanes<T> x, gradient;
+  V terms[kFitTerms];
+  for_groups<T>(begin, end, [&](int64_t first, int people) {
+    to_lanes(p.parameters + first * kParameters, kParameters, people, kParameters,
+             reinterpret_cast<T*>(x), W);
+    evidence.load(first, people);
+    body.pose(p.problem, x);
+    evidence.refresh(setting, body);
+    objective_gradient(p.problem, setting, x, body, evidence.moments(), evidence.keypoints(),
+                       evidence.normals(), scratch, gradient);
+    const V loss = evidence.judge(setting, x, body, terms);
+    for (int l = 0; l < people; ++l) p.loss[first + l] = loss.v[l];
+    from_lanes(reinterpret_cast<const T*>(gradient), W, people, kParameters,
+               p.gradient + first * kParameters, kParameters);
+    from_lanes(reinterpret_cast<const T*>(terms), W, people, kFitTerms, p.terms + first * kFitTerms,
+               kFitTerms);
+  });
+}
+
+template void fit_cpu(const FitParams<float>&, int64_t, int64_t);
+template void fit_cpu(const FitParams<double>&, int64_t, int64_t);
+template void fit_gradient_cpu(const FitGradientParams<float>&, int64_t, int64_t);
+template void fit_gradient_cpu(const FitGradientParams<double>&, int64_t, int64_t);
+
+}  // namespace bodyreg::BODYREG_ISA

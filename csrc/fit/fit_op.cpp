@@ -1,0 +1,335 @@
+#include <algorithm>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "../common/library.h"
+#include "fit.h"
+
+namespace bodyreg {
+namespace {
+
+// A person is hundreds of iterations: any number of them is worth a thread.
+template <typename T>
+void run(Cpu, const FitParams<T>& p, const Tensor&) {
+  Cpu::parallel(p.problem.people, 1, [&](int64_t b, int64_t e) { fit_cpu(p, b, e); });
+}
+template <typename T>
+void run(Cpu, const FitGradientParams<T>& p, const Tensor&) {
+  Cpu::parallel(p.problem.people, 16, [&](int64_t b, int64_t e) { fit_gradient_cpu(p, b, e); });
+}
+template <typename T>
+void run(Cuda, const FitParams<T>&, const Tensor&) {
+  throw std::runtime_error("bodyreg.fit: there is no CUDA kernel yet");
+}
+template <typename T>
+void run(Cuda, const FitGradientParams<T>&, const Tensor&) {
+  throw std::runtime_error("bodyreg.fit_gradient: there is no CUDA kernel yet");
+}
+
+// The tensors and numbers that both ops have, but for the first argument.
+struct Inputs {
+  const Tensor& joints;
+  const std::vector<int64_t>& parents;
+  const Tensor& vertex_ids;
+  const Tensor& vertex_anchors;
+  const Tensor& vertex_normals;
+  const Tensor& point_start;
+  const Tensor& point_vertex;
+  const Tensor& point_barycentric;
+  const Tensor& point_xy;
+  const Tensor& point_weight;
+  const Tensor& keypoint_ids;
+  const Tensor& keypoint_anchors;
+  const Tensor& keypoint_xy;
+  const Tensor& keypoint_weight;
+  const Tensor& keypoint_depth;
+  const Tensor& depth_weight;
+  const Tensor& pose_terms;
+  const std::vector<int64_t>& mirror;
+  const Tensor& surface_normals;
+  const Tensor& surface_area;
+  double facing_margin;
+  double visibility_sharpness;
+  double scale_low;
+  double scale_high;
+  bool six_numbers;
+
+  void check(const Arguments& arguments, int64_t people) const {
+    constexpr int64_t J = kFitJoints;
+    arguments.real("joints", joints, {J, 3});
+    check_tree(arguments);
+    arguments.index("vertex_ids", vertex_ids, {kAny, kAny});
+    const int64_t V = vertex_ids.size(0);
+    arguments.real("vertex_anchors", vertex_anchors, {V, vertex_ids.size(1), 4});
+    arguments.real("vertex_normals", vertex_normals, {V, 3});
+    arguments.typed("point_start", point_start, ScalarType::Long, {people + 1});
+    arguments.index("point_vertex", point_vertex, {kAny, 3});
+    const int64_t P = point_vertex.size(0);
+    arguments.real("point_barycentric", point_barycentric, {P, 3});
+    arguments.real("point_xy", point_xy, {P, 2});
+    arguments.real("point_weight", point_weight, {P});
+    arguments.index("keypoint_ids", keypoint_ids, {kAny, kAny});
+    if (keypoint_ids.size(0) < 1) {
+      arguments.fail("keypoint_ids", "a row for the pelvis", "0 rows");
+    }
+    const int64_t K = keypoint_ids.size(0) - 1;
+    arguments.real("keypoint_anchors", keypoint_anchors, {K + 1, keypoint_ids.size(1), 4});
+    arguments.real("keypoint_xy", keypoint_xy, {people, K, 2});
+    arguments.real("keypoint_weight", keypoint_weight, {people, K});
+    arguments.real("keypoint_depth", keypoint_depth, {people, K});
+    arguments.real("depth_weight", depth_weight, {people, K});
+    arguments.real("pose_terms", pose_terms, {4, J, 3});
+    arguments.real("surface_normals", surface_normals, {J, kAny, 3});
+    arguments.real("surface_area", surface_area, {J, surface_normals.size(1)});
+  }
+
+  void check_settings(const Arguments& arguments, const Tensor& settings, int64_t rows) const {
+    arguments.typed("settings", settings, ScalarType::Double, {rows, kFitSettings});
+  }
+
+  template <typename T>
+  FitProblem<T> problem(int64_t people) const {
+    FitProblem<T> p{};
+    p.people = people;
+    p.joints = joints.const_data_ptr<T>();
+    std::copy(parents.begin(), parents.end(), p.parent);
+    std::copy(mirror.begin(), mirror.end(), p.mirror);
+    p.vertices = vertex_ids.size(0);
+    p.vertex_pairs = static_cast<int>(vertex_ids.size(1));
+    p.vertex_ids = vertex_ids.const_data_ptr<int32_t>();
+    p.vertex_anchors = vertex_anchors.const_data_ptr<T>();
+    p.vertex_normals = vertex_normals.const_data_ptr<T>();
+    p.points = point_vertex.size(0);
+    p.point_start = point_start.const_data_ptr<int64_t>();
+    p.point_vertex = point_vertex.const_data_ptr<int32_t>();
+    p.point_barycentric = point_barycentric.const_data_ptr<T>();
+    p.point_xy = point_xy.const_data_ptr<T>();
+    p.point_weight = point_weight.const_data_ptr<T>();
+    p.keypoints = static_cast<int>(keypoint_ids.size(0) - 1);
+    p.keypoint_pairs = static_cast<int>(keypoint_ids.size(1));
+    p.keypoint_ids = keypoint_ids.const_data_ptr<int32_t>();
+    p.keypoint_anchors = keypoint_anchors.const_data_ptr<T>();
+    p.keypoint_xy = keypoint_xy.const_data_ptr<T>();
+    p.keypoint_weight = keypoint_weight.const_data_ptr<T>();
+    p.keypoint_depth = keypoint_depth.const_data_ptr<T>();
+    p.depth_weight = depth_weight.const_data_ptr<T>();
+    p.pose_terms = pose_terms.const_data_ptr<T>();
+    p.surface_samples = static_cast<int>(surface_normals.size(1));
+    p.surface_normals = surface_normals.const_data_ptr<T>();
+    p.surface_area = surface_area.const_data_ptr<T>();
+    p.facing_margin = static_cast<T>(facing_margin);
+    p.visibility_sharpness = static_cast<T>(visibility_sharpness);
+    p.scale_low = static_cast<T>(scale_low);
+    p.scale_high = static_cast<T>(scale_high);
+    p.six_numbers = six_numbers;
+    return p;
+  }
+
+ private:
+  void check_tree(const Arguments& arguments) const {
+    for (const auto& [name, list] :
+         {std::pair("parents", &parents), std::pair("mirror", &mirror)}) {
+      if (list->size() != kFitJoints) {
+        arguments.fail(name, "24 joints", std::to_string(list->size()));
+      }
+    }
+    for (int64_t k = 0; k < kFitJoints; ++k) {
+      const bool valid = k == 0 ? parents[0] == -1 : parents[k] >= 0 && parents[k] < k;
+      if (!valid) {
+        arguments.fail("parents", "-1 for the root and an earlier joint for every other one",
+                       std::to_string(parents[k]) + " for joint " + std::to_string(k));
+      }
+    }
+    for (int64_t k = 0; k < kFitJoints; ++k) {
+      if (mirror[k] < 0 || mirror[k] >= kFitJoints || mirror[mirror[k]] != k) {
+        arguments.fail("mirror", "a joint whose own mirror is this one",
+                       std::to_string(mirror[k]) + " for joint " + std::to_string(k));
+      }
+    }
+  }
+};
+
+void check_ids(const Arguments& arguments, const char* name, const Tensor& tensor, int64_t limit) {
+  const int32_t* const ids = tensor.const_data_ptr<int32_t>();
+  const int32_t* const end = ids + tensor.numel();
+  const int32_t* const wrong =
+      std::find_if(ids, end, [&](int32_t id) { return id < 0 || id >= limit; });
+  if (wrong == end) return;
+  arguments.fail(name, "ids in [0, " + std::to_string(limit) + ")", std::to_string(*wrong));
+}
+
+// What lies inside the tensors; a kernel would have to wait for the device to tell.
+void check_content(Cpu, const Arguments& arguments, const Inputs& in) {
+  check_ids(arguments, "vertex_ids", in.vertex_ids, kFitJoints);
+  check_ids(arguments, "keypoint_ids", in.keypoint_ids, kFitJoints);
+  check_ids(arguments, "point_vertex", in.point_vertex, in.vertex_ids.size(0));
+  const int64_t* const start = in.point_start.const_data_ptr<int64_t>();
+  const int64_t people = in.point_start.size(0) - 1, points = in.point_vertex.size(0);
+  if (start[0] != 0 || start[people] != points || !std::is_sorted(start, start + people + 1)) {
+    arguments.fail("point_start", "numbers that rise from 0 to " + std::to_string(points),
+                   "others, " + std::to_string(start[0]) + " to " + std::to_string(start[people]));
+  }
+}
+inline void check_content(Cuda, const Arguments&, const Inputs&) {}
+
+// The phases of a fit, and how many iterations they have together.
+template <typename T>
+void set_phases(const Arguments& arguments, const std::vector<int64_t>& phases, FitParams<T>& p) {
+  const int64_t count = static_cast<int64_t>(phases.size()) / 3;
+  if (phases.size() % 3 != 0 || count < 1 || count > kFitMaxPhases) {
+    arguments.fail(
+        "phases",
+        "solver, iterations and kept for 1 to " + std::to_string(kFitMaxPhases) + " phases",
+        std::to_string(phases.size()) + " numbers");
+  }
+  p.phase_count = static_cast<int>(count);
+  p.iterations = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t solver = phases[3 * i], iterations = phases[3 * i + 1], kept = phases[3 * i + 2];
+    const std::string got = std::to_string(solver) + ", " + std::to_string(iterations) + ", " +
+                            std::to_string(kept) + " for phase " + std::to_string(i);
+    if (solver != kAdam && solver != kLevenbergMarquardt) {
+      arguments.fail("phases", "solver 0 or 1", got);
+    }
+    if (iterations < 0 || iterations > 1'000'000) {
+      arguments.fail("phases", "0 to 1000000 iterations", got);
+    }
+    if (kept < 1 || (i == count - 1 && kept != 1)) {
+      arguments.fail("phases", "at least 1 kept, and 1 in the last phase", got);
+    }
+    p.phases[i] = {static_cast<int>(solver), static_cast<int>(iterations),
+                   static_cast<int>(std::min<int64_t>(kept, p.candidates))};
+    p.iterations += iterations;
+  }
+}
+
+template <typename Device>
+std::tuple<Tensor, Tensor, Tensor> fit(
+    const Tensor& start, const Tensor& joints, std::vector<int64_t> parents,
+    const Tensor& vertex_ids, const Tensor& vertex_anchors, const Tensor& vertex_normals,
+    const Tensor& point_start, const Tensor& point_vertex, const Tensor& point_barycentric,
+    const Tensor& point_xy, const Tensor& point_weight, const Tensor& keypoint_ids,
+    const Tensor& keypoint_anchors, const Tensor& keypoint_xy, const Tensor& keypoint_weight,
+    const Tensor& keypoint_depth, const Tensor& depth_weight, const Tensor& pose_terms,
+    std::vector<int64_t> mirror, const Tensor& surface_normals, const Tensor& surface_area,
+    const Tensor& settings, std::vector<int64_t> phases, double facing_margin,
+    double visibility_sharpness, double scale_low, double scale_high, bool six_numbers,
+    int64_t refresh) {
+  const Arguments arguments("fit", start, "start");
+  const Inputs in{joints,          parents,
+                  vertex_ids,      vertex_anchors,
+                  vertex_normals,  point_start,
+                  point_vertex,    point_barycentric,
+                  point_xy,        point_weight,
+                  keypoint_ids,    keypoint_anchors,
+                  keypoint_xy,     keypoint_weight,
+                  keypoint_depth,  depth_weight,
+                  pose_terms,      mirror,
+                  surface_normals, surface_area,
+                  facing_margin,   visibility_sharpness,
+                  scale_low,       scale_high,
+                  six_numbers};
+  arguments.real("start", start, {kAny, kAny, kParameters});
+  const int64_t people = start.size(0);
+  if (start.size(1) < 1 || start.size(1) > 1024) {
+    arguments.fail("start", "1 to 1024 candidates", std::to_string(start.size(1)));
+  }
+  in.check(arguments, people);
+  check_content(Device(), arguments, in);
+  if (refresh < 1) arguments.fail("refresh", "at least 1", std::to_string(refresh));
+  Tensor parameters = empty_like(start, {people, kParameters});
+  Tensor loss = empty_like(start, {people});
+  Tensor terms = empty_like(start, {people, kFitTerms});
+  with_scalar(start, [&](auto zero) {
+    using T = decltype(zero);
+    FitParams<T> p{};
+    p.problem = in.problem<T>(people);
+    p.candidates = static_cast<int>(start.size(1));
+    p.start = start.const_data_ptr<T>();
+    set_phases(arguments, phases, p);
+    in.check_settings(arguments, settings, p.iterations + 1);
+    p.settings = settings.const_data_ptr<double>();
+    p.refresh = static_cast<int>(std::min<int64_t>(refresh, 1'000'000));
+    p.parameters = parameters.mutable_data_ptr<T>();
+    p.loss = loss.mutable_data_ptr<T>();
+    p.terms = terms.mutable_data_ptr<T>();
+    run(Device(), p, start);
+  });
+  return {parameters, loss, terms};
+}
+
+template <typename Device>
+std::tuple<Tensor, Tensor, Tensor> fit_gradient(
+    const Tensor& parameters, const Tensor& joints, std::vector<int64_t> parents,
+    const Tensor& vertex_ids, const Tensor& vertex_anchors, const Tensor& vertex_normals,
+    const Tensor& point_start, const Tensor& point_vertex, const Tensor& point_barycentric,
+    const Tensor& point_xy, const Tensor& point_weight, const Tensor& keypoint_ids,
+    const Tensor& keypoint_anchors, const Tensor& keypoint_xy, const Tensor& keypoint_weight,
+    const Tensor& keypoint_depth, const Tensor& depth_weight, const Tensor& pose_terms,
+    std::vector<int64_t> mirror, const Tensor& surface_normals, const Tensor& surface_area,
+    const Tensor& settings, double facing_margin, double visibility_sharpness, double scale_low,
+    double scale_high, bool six_numbers) {
+  const Arguments arguments("fit_gradient", parameters, "parameters");
+  const Inputs in{joints,          parents,
+                  vertex_ids,      vertex_anchors,
+                  vertex_normals,  point_start,
+                  point_vertex,    point_barycentric,
+                  point_xy,        point_weight,
+                  keypoint_ids,    keypoint_anchors,
+                  keypoint_xy,     keypoint_weight,
+                  keypoint_depth,  depth_weight,
+                  pose_terms,      mirror,
+                  surface_normals, surface_area,
+                  facing_margin,   visibility_sharpness,
+                  scale_low,       scale_high,
+                  six_numbers};
+  arguments.real("parameters", parameters, {kAny, kParameters});
+  const int64_t people = parameters.size(0);
+  in.check(arguments, people);
+  in.check_settings(arguments, settings, 1);
+  check_content(Device(), arguments, in);
+  Tensor loss = empty_like(parameters, {people});
+  Tensor gradient = empty_like(parameters, {people, kParameters});
+  Tensor terms = empty_like(parameters, {people, kFitTerms});
+  with_scalar(parameters, [&](auto zero) {
+    using T = decltype(zero);
+    run(Device(),
+        FitGradientParams<T>{in.problem<T>(people), parameters.const_data_ptr<T>(),
+                             settings.const_data_ptr<double>(), loss.mutable_data_ptr<T>(),
+                             gradient.mutable_data_ptr<T>(), terms.mutable_data_ptr<T>()},
+        parameters);
+  });
+  return {loss, gradient, terms};
+}
+
+constexpr const char* kProblemSchema =
+    "Tensor joints, int[] parents, Tensor vertex_ids, Tensor vertex_anchors,"
+    " Tensor vertex_normals, Tensor point_start, Tensor point_vertex, Tensor point_barycentric,"
+    " Tensor point_xy, Tensor point_weight, Tensor keypoint_ids, Tensor keypoint_anchors,"
+    " Tensor keypoint_xy, Tensor keypoint_weight, Tensor keypoint_depth, Tensor depth_weight,"
+    " Tensor pose_terms, int[] mirror, Tensor surface_normals, Tensor surface_area,"
+    " Tensor settings, ";
+constexpr const char* kFloatsSchema =
+    "float facing_margin, float visibility_sharpness, float scale_low, float scale_high,"
+    " bool six_numbers";
+
+void fit_schemas(torch::stable::detail::StableLibrary& library) {
+  library.def((std::string("fit(Tensor start, ") + kProblemSchema + "int[] phases, " +
+               kFloatsSchema + ", int refresh) -> (Tensor parameters, Tensor loss, Tensor terms)")
+                  .c_str());
+  library.def((std::string("fit_gradient(Tensor parameters, ") + kProblemSchema + kFloatsSchema +
+               ") -> (Tensor loss, Tensor gradient, Tensor terms)")
+                  .c_str());
+}
+
+template <typename Device>
+void fit_kernels(torch::stable::detail::StableLibrary& library) {
+  library.impl("fit", TORCH_BOX(&fit<Device>));
+  library.impl("fit_gradient", TORCH_BOX(&fit_gradient<Device>));
+}
+
+BODYREG_LIBRARY(fit)
+
+}  // namespace
+}  // namespace bodyreg

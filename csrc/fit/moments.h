@@ -1,0 +1,167 @@
+// The squared distances of any number of points as one quadratic form of the joints' image rows.
+//
+// With x_i = Σ_k M_k h'_ik (M_k: 2 × 4, rows x and y) and weights c_i,
+//
+//   L = Σ_i c_i |x_i − x̂_i|² = ½ ⟨M Q, M⟩ + ⟨M, r⟩ + constant      ∂L/∂M = Y = M Q + r
+//   Q_kl = Σ_i 2 c_i h'_ik h'_ilᵀ (4 × 4)                          r_k = −Σ_i 2 c_i x̂_i h'_ikᵀ (2 ×
+//   4)
+//
+// Q is symmetric, the same for both rows, and sparse: two joints meet where a point hangs on both.
+// So an iteration costs the same for any number of points. The moments are summed person by person,
+// in the order of the points, and then laid out as lanes. Where one of a group of people has a
+// block and another has not, the other's is zero, which adds nothing to anything, not a bit.
+#pragma once
+
+#include "points.h"
+
+namespace bodyreg::BODYREG_ISA {
+
+constexpr int kJointPairs = kFitJoints * (kFitJoints + 1) / 2;
+
+// The place of the block of joints k ≤ l.
+static inline int block_at(int k, int l) { return k * (2 * kFitJoints - k - 1) / 2 + l; }
+
+template <typename T>
+using Block = typename VectorOf<T, 16>::type;  // 4 × 4, row-major
+
+// a bᵀ
+template <typename T>
+static inline Block<T> outer(const Quad<T>& a, const Quad<T>& b) {
+  return __builtin_shufflevector(a, a, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3) *
+         __builtin_shufflevector(b, b, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
+}
+
+// One person's moments.
+template <typename T>
+struct PersonMoments {
+  Block<T> q[kJointPairs];       // Q_kl for k ≤ l
+  Quad<T> r[kFitJoints][2];      // r_k
+  uint32_t columns[kFitJoints];  // bit l: the block (k, l) is in use
+
+  void clear() { set_zero(reinterpret_cast<char*>(this), sizeof(*this)); }
+
+  // A point of weight 2 c, whose pairs are begin … end.
+  void add(const PairList<T>& pairs, int32_t begin, int32_t end, T twice, T x, T y) {
+    for (int32_t a = begin; a < end; ++a) {
+      const int k = pairs.joint[a];
+      const Quad<T> weighted = twice * pairs.anchor[a];
+      r[k][0] -= x * weighted;
+      r[k][1] -= y * weighted;
+      for (int32_t b = a; b < end; ++b) {
+        const int l = pairs.joint[b];
+        q[block_at(k, l)] += outer<T>(weighted, pairs.anchor[b]);
+        columns[k] |= 1u << l;
+      }
+    }
+  }
+};
+
+// The moments of a group of people as lanes.
+template <typename T>
+class GroupMoments {
+ public:
+  using V = Lanes<T>;
+  static constexpr int W = V::width;
+
+  GroupMoments() : stream_(10 * kFitJoints + 16 * (kJointPairs - kFitJoints)) {}
+
+  // Bit k: something pulls at joint k.
+  uint32_t joints() const { return joints_; }
+
+  void gather(const PersonMoments<T>* person, int people) {
+    joints_ = 0;
+    V* out = stream_.data();
+    for (int k = 0; k < kFitJoints; ++k) {
+      columns_[k] = 0;
+      for (int b = 0; b < people; ++b) columns_[k] |= person[b].columns[k];
+      joints_ |= columns_[k];
+      if (columns_[k] != 0) gather_rows(&person->r[k][0], people, 8, r_[k]);
+      for (uint32_t left = columns_[k]; left != 0; left &= left - 1) {
+        const int l = __builtin_ctz(left);
+        V block[16];
+        gather_rows(&person->q[block_at(k, l)], people, 16, block);
+        for (int a = 0; a < 4; ++a) {
+          for (int b = l == k ? a : 0; b < 4; ++b) *out++ = block[4 * a + b];
+        }
+      }
+    }
+  }
+
+  // Y_k = Σ_l M_l Q_lk + r_k for the joints in use; M, Y: (24, 8), rows x and y.
+  void times(const V (&m)[kFitJoints][8], V (&y)[kFitJoints][8]) const {
+    const V* q = stream_.data();
+    uint32_t begun = 0;  // joints whose y holds something already
+    for (int k = 0; k < kFitJoints; ++k) {
+      if (columns_[k] == 0) continue;
+      V mk[8], yk[8];
+      const V* const from = begun >> k & 1 ? y[k] : r_[k];
+      for (int c = 0; c < 8; ++c) mk[c] = m[k][c], yk[c] = from[c];
+      uint32_t left = columns_[k];
+      if (left >> k & 1) {
+        add_own(q, mk, yk);
+        q += 10;
+        left &= left - 1;
+      }
+      for (; left != 0; left &= left - 1, q += 16) {
+        const int l = __builtin_ctz(left);
+        add_both(q, mk, m[l], yk, begun >> l & 1 ? y[l] : r_[l], y[l]);
+        begun |= 1u << l;
+      }
+      for (int c = 0; c < 8; ++c) y[k][c] = yk[c];
+    }
+  }
+
+ private:
+  // Rows of `count` numbers at the same place of every person's moments.
+  template <typename Rows>
+  static void gather_rows(const Rows* first, int people, int count, V* out) {
+    constexpr int64_t stride = sizeof(PersonMoments<T>) / sizeof(T);
+    static_assert(sizeof(PersonMoments<T>) % sizeof(T) == 0);
+    to_lanes(reinterpret_cast<const T*>(first), stride, people, count, reinterpret_cast<T*>(out),
+             W);
+  }
+
+  // The symmetric block of joint k and itself: ten numbers.
+  static void add_own(const V* q, const V (&m)[8], V (&y)[8]) {
+#pragma GCC unroll 4
+    for (int a = 0; a < 4; ++a) {
+      const V diagonal = *q++;
+      y[a] += m[a] * diagonal;
+      y[4 + a] += m[4 + a] * diagonal;
+#pragma GCC unroll 4
+      for (int b = a + 1; b < 4; ++b) {
+        const V shared = *q++;
+        y[a] += m[b] * shared;
+        y[4 + a] += m[4 + b] * shared;
+        y[b] += m[a] * shared;
+        y[4 + b] += m[4 + a] * shared;
+      }
+    }
+  }
+
+  // The block of joints k < l: y_l += m_k Q, y_k += m_l Qᵀ.
+  static void add_both(const V* q, const V (&mk)[8], const V (&ml)[8], V (&yk)[8], const V* from,
+                       V* yl) {
+#pragma GCC unroll 4
+    for (int b = 0; b < 4; ++b) {
+      V x = from[b], y = from[4 + b];
+#pragma GCC unroll 4
+      for (int a = 0; a < 4; ++a) {
+        const V shared = q[4 * a + b];
+        x += mk[a] * shared;
+        y += mk[4 + a] * shared;
+        yk[a] += ml[b] * shared;
+        yk[4 + a] += ml[4 + b] * shared;
+      }
+      yl[b] = x;
+      yl[4 + b] = y;
+    }
+  }
+
+  uint32_t joints_ = 0;
+  uint32_t columns_[kFitJoints];
+  V r_[kFitJoints][8];
+  Buffer<V> stream_;
+};
+
+}  // namespace bodyreg::BODYREG_ISA

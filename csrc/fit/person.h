@@ -1,0 +1,284 @@
+// One person's points under given parameters: residuals and normals, what a refresh makes of them,
+// and their terms' exact values. Numbers of single points are taken as lanes; sums run in the order
+// of the points, so they do not depend on the lanes' width.
+//
+// A refresh turns terms that are not squares into squares that touch them at the current
+// parameters:
+//   dense        Σ w ρ(q): weights w ρ'(q) of plain squares
+//   facing       Σ w relu(m − n_z)²: the points that cost something now, as Σ w (m − c·n)²
+//   visibility   its tangent, a vector by c
+// with c the third row of the segment's C_k. Their gradients are exact where they were made.
+#pragma once
+
+#include "group.h"
+
+namespace bodyreg::BODYREG_ISA {
+
+// Samples of the segments' rest surfaces, a row of `padded` numbers per segment and quantity.
+template <typename T>
+class Surface {
+ public:
+  explicit Surface(const FitProblem<T>& p)
+      : samples_(p.surface_samples),
+        padded_((p.surface_samples + 15) / 16 * 16),
+        rows_(kFitJoints * 3 * padded_),
+        normals_(kFitJoints * p.surface_samples) {
+    set_zero(rows_.data(), kFitJoints * 3 * padded_);
+    for (int k = 0; k < kFitJoints; ++k) {
+      for (int m = 0; m < samples_; ++m) {
+        const T* const n = p.surface_normals + 3 * (k * samples_ + m);
+        for (int c = 0; c < 3; ++c) rows_[(3 * k + c) * padded_ + m] = n[c];
+        normals_[k * samples_ + m] =
+            p.surface_area[k * samples_ + m] * Quad<T>{n[0], n[1], n[2], T(0)};
+        normals_[k * samples_ + m][3] = p.surface_area[k * samples_ + m];
+      }
+    }
+  }
+
+  // F = Σ_m area f(sharpness c·n), f = softplus, and its gradient by c: (x, y, z, F).
+  Quad<T> seen(int k, const Quad<T>& c, T sharpness) const {
+    using V = Lanes<T>;
+    constexpr int W = V::width;
+    const T* const n = rows_.data() + 3 * k * padded_;
+    Quad<T> sum = {};
+    for (int m = 0; m < samples_; m += W) {
+      const V z =
+          V(sharpness) * (V(c[0]) * load_lanes(n + m) + V(c[1]) * load_lanes(n + padded_ + m) +
+                          V(c[2]) * load_lanes(n + 2 * padded_ + m));
+      const V value = softplus(z);
+      T f[W], slope[W];
+      store_lanes(f, value);
+      store_lanes(slope, V(sharpness) * exp(z - value));
+      for (int l = 0; l < W && m + l < samples_; ++l) {
+        sum += Quad<T>{slope[l], slope[l], slope[l], f[l]} * normals_[k * samples_ + m + l];
+      }
+    }
+    return sum;
+  }
+
+ private:
+  int samples_;
+  int64_t padded_;
+  Buffer<T> rows_;           // (24, 3, padded) normals
+  Buffer<Quad<T>> normals_;  // (24, M) area · (normal, 1)
+};
+
+// Numbers per point, for the person at hand.
+template <typename T>
+struct PointScratch {
+  explicit PointScratch(int64_t most)
+      : squared(padded(most)), normal_z(padded(most)), first(padded(most)), second(padded(most)) {}
+  static int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
+
+  Buffer<T> squared;   // |x − x̂|²
+  Buffer<T> normal_z;  // c·n
+  Buffer<T> first, second;
+};
+
+// One person's third rows of [N | b], see GroupNormals.
+template <typename T>
+struct PersonNormals {
+  Quad<T> form[kFitJoints][4];  // the fourth row is padding
+};
+
+template <typename T>
+class Person {
+ public:
+  using V = Lanes<T>;
+  static constexpr int W = V::width;
+
+  // rows: (24, 8) M_k, turns: (24, 12) C_k and P_k, of person b.
+  Person(const FitProblem<T>& p, const GroupPoints<T>& points, const Surface<T>& surface,
+         PointScratch<T>& scratch, int64_t b, const T* rows, const T* turns)
+      : p_(p),
+        begin_(p.point_start[b]),
+        count_(p.point_start[b + 1] - begin_),
+        points_(points),
+        surface_(surface),
+        scratch_(scratch) {
+    for (int k = 0; k < kFitJoints; ++k) {
+      rows_[k] = load<Pair8>(rows + 8 * k);
+      view_[k] = Quad<T>{turns[12 * k + 6], turns[12 * k + 7], turns[12 * k + 8], T(0)};
+    }
+  }
+
+  // |x_i − x̂_i|² of all points.
+  void find_residuals() {
+    const PairList<T> pairs = points_.pairs(begin_);
+    for (int64_t i = 0; i < count_; ++i) {
+      Pair8 sum = {};
+      for (int32_t e = pairs.first[i]; e < pairs.first[i + 1]; ++e) {
+        sum += rows_[pairs.joint[e]] * twice(pairs.anchor[e]);
+      }
+      const T* const target = p_.point_xy + 2 * (begin_ + i);
+      const T x = (sum[0] + sum[1]) + (sum[2] + sum[3]) - target[0];
+      const T y = (sum[4] + sum[5]) + (sum[6] + sum[7]) - target[1];
+      scratch_.squared[i] = x * x + y * y;
+    }
+    clear_padding(scratch_.squared);
+  }
+
+  // c·n of all points.
+  void find_normals() {
+    const Quad<T>* const normals = points_.normals(begin_);
+    const int32_t* const segments = points_.segments(begin_);
+    for (int64_t i = 0; i < count_; ++i) {
+      const Quad<T> product = view_[segments[i]] * normals[i];
+      scratch_.normal_z[i] = product[0] + product[1] + product[2];
+    }
+    clear_padding(scratch_.normal_z);
+  }
+
+  // Adds the dense points as squares that touch the robust term.
+  void add_dense(T weight, T inverse_width2, PersonMoments<T>& moments) {
+    T* const factor = scratch_.first.data();
+    if (inverse_width2 != T(0)) {
+      find_residuals();
+      for (int64_t i = 0; i < count_; i += W) {
+        const V shrink = shrinkage(i, inverse_width2);
+        store_lanes(factor + i, shrink * shrink);
+      }
+    }
+    const PairList<T> pairs = points_.pairs(begin_);
+    for (int64_t i = 0; i < count_; ++i) {
+      T twice = T(2) * weight * p_.point_weight[begin_ + i];
+      if (twice == T(0)) continue;
+      if (inverse_width2 != T(0)) twice *= factor[i];
+      const T* const target = p_.point_xy + 2 * (begin_ + i);
+      moments.add(pairs, pairs.first[i], pairs.first[i + 1], twice, target[0], target[1]);
+    }
+  }
+
+  // Facing and visibility as [N | b] per segment; find_normals comes first. Returns the segments.
+  uint32_t add_normals(T facing, T visibility, PersonNormals<T>& out) {
+    set_zero(reinterpret_cast<char*>(&out), sizeof(out));
+    const T margin = p_.facing_margin, sharpness = p_.visibility_sharpness;
+    T* const hinge = scratch_.first.data();
+    T* const pull = scratch_.second.data();
+    for (int64_t i = 0; i < count_; i += W) {
+      const V z = load_lanes(scratch_.normal_z.data() + i);
+      store_lanes(hinge + i, select(z < V(margin), V(T(2) * facing), V(T(0))));
+      V tangent = T(0);
+      if (visibility != T(0)) {
+        const V x = V(sharpness) * z;
+        tangent = V(-(visibility * sharpness)) * log_softplus_slope(x, softplus(x));
+      }
+      store_lanes(pull + i, tangent);
+    }
+    const Quad<T>* const normals = points_.normals(begin_);
+    const int32_t* const segments = points_.segments(begin_);
+    T total[kFitJoints] = {};  // Σ w of each segment
+    uint32_t joints = 0;
+    for (int64_t i = 0; i < count_; ++i) {
+      const T w = p_.point_weight[begin_ + i];
+      if (w == T(0)) continue;
+      const int k = segments[i];
+      const Quad<T>& n = normals[i];
+      const T h = w * hinge[i];
+      Quad<T> column = h * n;
+      column[3] = w * pull[i] - margin * h;
+      for (int r = 0; r < 3; ++r) out.form[k][r] += n[r] * column;
+      total[k] += w;
+      joints |= 1u << k;
+    }
+    if (visibility != T(0)) {
+      for (uint32_t left = joints; left != 0; left &= left - 1) {
+        const int k = __builtin_ctz(left);
+        const Quad<T> seen = surface_.seen(k, view_[k], sharpness);
+        const T factor = visibility * total[k] / seen[3];
+        for (int r = 0; r < 3; ++r) out.form[k][r][3] += factor * seen[r];
+      }
+    }
+    return joints;
+  }
+
+  // Σ w ρ(|x − x̂|²)
+  T dense_term(T inverse_width2) {
+    find_residuals();
+    T* const value = scratch_.first.data();
+    for (int64_t i = 0; i < count_; i += W) {
+      const V q = load_lanes(scratch_.squared.data() + i);
+      store_lanes(value + i, q * shrinkage(i, inverse_width2));
+    }
+    return weighted_sum(value);
+  }
+
+  // Σ w relu(m − n_z)²; find_normals comes first.
+  T facing_term() {
+    T* const value = scratch_.first.data();
+    for (int64_t i = 0; i < count_; i += W) {
+      const V lack = V(p_.facing_margin) - load_lanes(scratch_.normal_z.data() + i);
+      const V hinge = select(lack < V(T(0)), V(T(0)), lack);
+      store_lanes(value + i, hinge * hinge);
+    }
+    return weighted_sum(value);
+  }
+
+  // −Σ w log(f / mean of f over the segment); find_normals comes first.
+  T visibility_term() {
+    const T sharpness = p_.visibility_sharpness;
+    T* const value = scratch_.first.data();
+    for (int64_t i = 0; i < count_; i += W) {
+      const V z = load_lanes(scratch_.normal_z.data() + i);
+      store_lanes(value + i, log(softplus(V(sharpness) * z)));
+    }
+    T total[kFitJoints] = {};
+    uint32_t joints = 0;
+    for (int64_t i = 0; i < count_; ++i) {
+      const T w = p_.point_weight[begin_ + i];
+      if (w == T(0)) continue;
+      const int k = points_.segments(begin_)[i];
+      total[k] += w;
+      joints |= 1u << k;
+    }
+    T sum = T(0);
+    for (uint32_t left = joints; left != 0; left &= left - 1) {
+      const int k = __builtin_ctz(left);
+      const V seen = surface_.seen(k, view_[k], sharpness)[3];
+      sum += total[k] * log(seen).v[0];
+    }
+    return sum - weighted_sum(value);
+  }
+
+ private:
+  using Pair8 = typename VectorOf<T, 8>::type;  // rows x and y
+
+  template <typename Vector>
+  static Vector load(const T* p) {
+    Vector a;
+    __builtin_memcpy(&a, p, sizeof(a));
+    return a;
+  }
+  static Pair8 twice(const Quad<T>& h) {
+    return __builtin_shufflevector(h, h, 0, 1, 2, 3, 0, 1, 2, 3);
+  }
+
+  // 1 / (1 + q / width²): ρ(q) is q times it, ρ'(q) is its square.
+  V shrinkage(int64_t i, T inverse_width2) const {
+    const V q = load_lanes(scratch_.squared.data() + i);
+    return V(T(1)) / (V(T(1)) + q * V(inverse_width2));
+  }
+
+  T weighted_sum(const T* value) const {
+    T sum = T(0);
+    for (int64_t i = 0; i < count_; ++i) {
+      const T w = p_.point_weight[begin_ + i];
+      if (w != T(0)) sum += w * value[i];
+    }
+    return sum;
+  }
+
+  void clear_padding(Buffer<T>& numbers) const {
+    for (int64_t i = count_; i < PointScratch<T>::padded(count_); ++i) numbers[i] = T(0);
+  }
+
+  const FitProblem<T>& p_;
+  int64_t begin_, count_;
+  const GroupPoints<T>& points_;
+  const Surface<T>& surface_;
+  PointScratch<T>& scratch_;
+  Pair8 rows_[kFitJoints];
+  Quad<T> view_[kFitJoints];  // third rows of C_k
+};
+
+}  // namespace bodyreg::BODYREG_ISA

@@ -1,0 +1,169 @@
+// Points of a body's surface, and keypoints, as pairs (joint k, h') with h' relative to the joint:
+//
+//   h = Σ_corners barycentric · anchor        h' = (h_xyz − h_w J_k, h_w)
+//
+// so that a point's image is Σ_k M_k h', M_k = [s S_k C_k | P_k + t]. For fit_cpu.cpp.
+#pragma once
+
+#include "../common/buffer.h"
+#include "../common/simd.h"
+#include "fit.h"
+
+namespace bodyreg::BODYREG_ISA {
+
+// Four numbers of one joint: an anchor, or a row of M_k.
+template <typename T>
+using Quad = typename VectorOf<T, 4>::type;
+
+template <typename T>
+static inline Quad<T> load_quad(const T* p) {
+  Quad<T> a;
+  __builtin_memcpy(&a, p, sizeof(a));
+  return a;
+}
+
+template <typename T>
+static inline bool is_empty(const T* anchor) {
+  return anchor[3] == T(0) && anchor[0] == T(0) && anchor[1] == T(0) && anchor[2] == T(0);
+}
+
+// Some points' pairs, one point after the other: point i owns first[i] … first[i + 1].
+template <typename T>
+struct PairList {
+  const int32_t* first;
+  const int32_t* joint;
+  const Quad<T>* anchor;
+};
+
+// Pairs being summed per joint.
+template <typename T>
+class Contraction {
+ public:
+  // share · (id, anchor) for each of a rig point's slots.
+  void add(T share, const int32_t* ids, const T* anchors, int slots) {
+    if (share == T(0)) return;
+    for (int e = 0; e < slots; ++e) {
+      if (is_empty(anchors + 4 * e)) continue;
+      const Quad<T> h = share * load_quad(anchors + 4 * e);
+      const int k = ids[e];
+      sum_[k] = used_ >> k & 1 ? sum_[k] + h : h;
+      used_ |= 1u << k;
+    }
+  }
+
+  // Writes the pairs by rising joint and returns how many there are.
+  int write(const T* joints, int32_t* joint, Quad<T>* anchor) const {
+    int count = 0;
+    for (uint32_t left = used_; left != 0; left &= left - 1, ++count) {
+      const int k = __builtin_ctz(left);
+      const T w = sum_[k][3];
+      joint[count] = k;
+      anchor[count] =
+          sum_[k] - w * Quad<T>{joints[3 * k], joints[3 * k + 1], joints[3 * k + 2], T(0)};
+    }
+    return count;
+  }
+
+ private:
+  Quad<T> sum_[kFitJoints];
+  uint32_t used_ = 0;
+};
+
+// The keypoints of all people, the pelvis first.
+template <typename T>
+class Keypoints {
+ public:
+  explicit Keypoints(const FitProblem<T>& p)
+      : first_(p.keypoints + 2),
+        joint_((p.keypoints + 1) * p.keypoint_pairs),
+        anchor_((p.keypoints + 1) * p.keypoint_pairs) {
+    first_[0] = 0;
+    for (int i = 0; i <= p.keypoints; ++i) {
+      Contraction<T> point;
+      point.add(T(1), p.keypoint_ids + i * p.keypoint_pairs,
+                p.keypoint_anchors + 4 * i * p.keypoint_pairs, p.keypoint_pairs);
+      const int at = first_[i];
+      first_[i + 1] = at + point.write(p.joints, joint_.data() + at, anchor_.data() + at);
+    }
+  }
+
+  PairList<T> pairs() const { return {first_.data(), joint_.data(), anchor_.data()}; }
+
+ private:
+  Buffer<int32_t> first_;
+  Buffer<int32_t> joint_;
+  Buffer<Quad<T>> anchor_;
+};
+
+// The points of one group of people.
+template <typename T>
+class GroupPoints {
+ public:
+  // Room for groups of up to `most` points.
+  GroupPoints(const FitProblem<T>& p, int64_t most, bool with_normals)
+      : p_(p),
+        with_normals_(with_normals),
+        first_(most + 1),
+        joint_(most * pairs_of_a_point(p)),
+        anchor_(most * pairs_of_a_point(p)),
+        normal_(with_normals ? most : 0),
+        segment_(with_normals ? most : 0) {}
+
+  void contract(int64_t begin, int64_t end) {
+    begin_ = begin;
+    first_[0] = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      const int32_t* const corners = p_.point_vertex + 3 * i;
+      const T* const shares = p_.point_barycentric + 3 * i;
+      Contraction<T> point;
+      for (int c = 0; c < 3; ++c) {
+        const int64_t at = int64_t{corners[c]} * p_.vertex_pairs;
+        point.add(shares[c], p_.vertex_ids + at, p_.vertex_anchors + 4 * at, p_.vertex_pairs);
+      }
+      const int32_t at = first_[i - begin];
+      const int pairs = point.write(p_.joints, joint_.data() + at, anchor_.data() + at);
+      first_[i - begin + 1] = at + pairs;
+      if (with_normals_) find_normal(i - begin, corners, shares, pairs);
+    }
+  }
+
+  // Point i of the problem: its pairs begin at pairs(i).first[0].
+  PairList<T> pairs(int64_t i) const {
+    return {first_.data() + (i - begin_), joint_.data(), anchor_.data()};
+  }
+  // Unit rest normals (x, y, z, 0) and the segments that turn them: the largest h_w, first of
+  // equals.
+  const Quad<T>* normals(int64_t i) const { return normal_.data() + (i - begin_); }
+  const int32_t* segments(int64_t i) const { return segment_.data() + (i - begin_); }
+
+ private:
+  static int64_t pairs_of_a_point(const FitProblem<T>& p) {
+    return 3 * p.vertex_pairs < kFitJoints ? 3 * p.vertex_pairs : kFitJoints;
+  }
+
+  void find_normal(int64_t i, const int32_t* corners, const T* shares, int pairs) {
+    Quad<T> sum = {};
+    for (int c = 0; c < 3; ++c) {
+      const T* const n = p_.vertex_normals + 3 * int64_t{corners[c]};
+      sum += shares[c] * Quad<T>{n[0], n[1], n[2], T(0)};
+    }
+    const T length = std::sqrt(sum[0] * sum[0] + sum[1] * sum[1] + sum[2] * sum[2]);
+    normal_[i] = sum / maximum(length, T(1e-12));
+    int32_t strongest = first_[i];
+    for (int32_t e = first_[i] + 1; e < first_[i] + pairs; ++e) {
+      if (anchor_[e][3] > anchor_[strongest][3]) strongest = e;
+    }
+    segment_[i] = pairs > 0 ? joint_[strongest] : 0;
+  }
+
+  const FitProblem<T>& p_;
+  bool with_normals_;
+  int64_t begin_ = 0;
+  Buffer<int32_t> first_;
+  Buffer<int32_t> joint_;
+  Buffer<Quad<T>> anchor_;
+  Buffer<Quad<T>> normal_;
+  Buffer<int32_t> segment_;
+};
+
+}  // namespace bodyreg::BODYREG_ISA
