@@ -17,17 +17,21 @@ def ceilings(device: str) -> dict[str, float]:
     """Copy bandwidth (bytes read and written a second) and float32 operations a second.
 
     The operations are those of a large matrix product, two for each multiply-add: the best the
-    vendor's own library does.
+    vendor's own library does. On a GPU, also the seconds from asking for an empty kernel to having
+    waited for it: no call is shorter.
     """
     source = torch.randn(64 * 2**20 // 4, device=device)
     target = torch.empty_like(source)
     copy = best(lambda: target.copy_(source), device)
     a, b = torch.randn(2, 2048, 2048, device=device)
     product = best(lambda: a @ b, device)
-    return {
+    limits = {
         "bytes_per_s": 2 * source.numel() * 4 / copy,
         "flops_per_s": 2 * 2048**3 / product,
     }
+    if device == "cuda":
+        limits["launch_s"] = best(lambda: torch.cuda._sleep(0), device, 100)
+    return limits
 
 
 def best(function: Callable[[], object], device: str, repeats: int = 10) -> float:

@@ -32,7 +32,11 @@ def people(count: int, points: int = 120, seed: int = 0) -> Observations:
 
 @functools.cache
 def made_people(count: int, seed: int) -> tuple[Observations, Truth]:
-    """People of `bodyreg.synthetic` and their truth, through the file format of real ones."""
+    """People of `bodyreg.synthetic` and their truth, through the file format of real ones.
+
+    Raises:
+        ImportError: a package that making them needs is not installed.
+    """
     from bodyreg.synthetic.dataset import make_dataset
     from bodyreg.synthetic.densepose_coco import write_densepose_coco
 

@@ -19,6 +19,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 PEER = "reference, eager"
+CEILINGS = ("bytes_per_s", "flops_per_s", "launch_s")
 
 
 def rows_of(run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -43,7 +44,7 @@ def rows_of(run: dict[str, Any]) -> list[dict[str, Any]]:
                 "people": info.get("people"),
                 "less": info.get("less"),
                 "result": info.get("result"),
-                "ceiling": {k: info[k] for k in ("bytes_per_s", "flops_per_s")},
+                "ceiling": {k: info[k] for k in CEILINGS if k in info},
             }
         )
     for row in rows:
@@ -75,13 +76,17 @@ def markdown(rows: list[dict[str, Any]], run: dict[str, Any]) -> str:
         lines += [
             f"Measured on {machine}, {run['datetime'][:10]}, float32, medians of one run. Ceilings "
             f"measured there: copy {ceiling['bytes_per_s'] / 1e9:.0f} GB/s, matrix product "
-            f"{ceiling['flops_per_s'] / 1e9:.0f} GFLOP/s.",
+            f"{ceiling['flops_per_s'] / 1e9:,.0f} GFLOP/s{_launch(ceiling)}.",
             "",
         ]
         groups = list(dict.fromkeys(row["group"] for row in mine))
         for group in sorted(groups, key=lambda group: _rank(mine, group)):
             lines += _table(group, [row for row in mine if row["group"] == group])
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _launch(ceiling: dict[str, float]) -> str:
+    return f", an empty kernel {_time(ceiling['launch_s'])}" if "launch_s" in ceiling else ""
 
 
 def _rank(rows: list[dict[str, Any]], group: str) -> int:
