@@ -120,11 +120,8 @@ static inline bool any(const LaneMask<T>& condition) {
 // f of every lane.
 template <typename T, typename F>
 static inline Lanes<T> map(const F& f, const Lanes<T>& a) {
-  T x[Lanes<T>::width];
-  __builtin_memcpy(x, &a.v, sizeof(x));
-  for (int l = 0; l < Lanes<T>::width; ++l) x[l] = f(x[l]);
   Lanes<T> b;
-  __builtin_memcpy(&b.v, x, sizeof(x));
+  for (int l = 0; l < Lanes<T>::width; ++l) b.v[l] = f(a.v[l]);
   return b;
 }
 

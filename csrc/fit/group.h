@@ -249,8 +249,9 @@ static inline void objective_gradient(const FitProblem<T>& p, const Setting<T>& 
   const bool has_depths = weights[kDepth] != T(0) && p.keypoints > 0;
   if (has_depths) keypoints.pull_depths(weights[kDepth], body, y.depth);
 
+  const Vec3<V> zero = {V(T(0)), V(T(0)), V(T(0))};
   for (int k = 0; k < kFitJoints; ++k) {
-    y.sum[k] = {};
+    y.sum[k] = {zero, zero};
     y.stretch[k] = T(0);
     gradient[kScalesAt + k] = T(0);
   }

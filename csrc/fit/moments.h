@@ -24,11 +24,18 @@ static inline int block_at(int k, int l) { return k * (2 * kFitJoints - k - 1) /
 template <typename T>
 using Block = typename VectorOf<T, 16>::type;  // 4 × 4, row-major
 
-// a bᵀ
+// The four numbers four times over. By doubling, because from 4 to 16 at once goes through memory.
 template <typename T>
-static inline Block<T> outer(const Quad<T>& a, const Quad<T>& b) {
-  return __builtin_shufflevector(a, a, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3) *
-         __builtin_shufflevector(b, b, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
+static inline Block<T> repeated(const Quad<T>& a) {
+  const auto twice = __builtin_shufflevector(a, a, 0, 1, 2, 3, 0, 1, 2, 3);
+  return __builtin_shufflevector(twice, twice, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+
+// Each of four numbers four times in a row.
+template <typename T>
+static inline Block<T> stretched(const Quad<T>& a) {
+  const Block<T> b = repeated<T>(a);
+  return __builtin_shufflevector(b, b, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
 }
 
 // One person's moments.
@@ -47,9 +54,10 @@ struct PersonMoments {
       const Quad<T> weighted = twice * pairs.anchor[a];
       r[k][0] -= x * weighted;
       r[k][1] -= y * weighted;
+      const Block<T> rows = stretched<T>(weighted);
       for (int32_t b = a; b < end; ++b) {
         const int l = pairs.joint[b];
-        q[block_at(k, l)] += outer<T>(weighted, pairs.anchor[b]);
+        q[block_at(k, l)] += rows * repeated<T>(pairs.anchor[b]);
         columns[k] |= 1u << l;
       }
     }
