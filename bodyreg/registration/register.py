@@ -60,7 +60,7 @@ def register(
         dtype: torch.float32 or torch.float64.
         engine: `fit`, one kernel for the whole fit; or the same objective composed of single
             operations, differentiated by autograd and followed by Adam: `ops`, of compiled
-            kernels, or `reference`, of plain torch.
+            kernels, or `reference`, of plain torch. Left out: `fit`, or `ops` with `extra_loss`.
         extra_loss: A term of your own, added to the objective as it is: a function of the
             parameters (`objective.Parameters`; rotation is the raw matrix, which
             `ops.gram_schmidt` makes orthonormal) and of the evidence (`padding.Padded`, whose
@@ -80,7 +80,7 @@ def register(
     from tqdm import tqdm
 
     config = config or RegistrationConfig()
-    engine = engine or "ops"
+    engine = engine or ("fit" if extra_loss is None else "ops")
     _check_engine(engine, config, extra_loss)
     observations.check(body)
     _require_evidence(observations)

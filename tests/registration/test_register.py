@@ -57,44 +57,54 @@ def test_more_iterations_lower_the_loss(body, people):
     assert (long.loss < short.loss).all()
 
 
+ENGINES = pytest.mark.parametrize("engine", ["fit", "ops"])
+
+
+@ENGINES
 @pytest.mark.parametrize("starts", [1, 3])
-def test_a_fit_does_not_depend_on_its_company(body, people, starts):
+def test_a_fit_does_not_depend_on_its_company(body, people, engine, starts):
     """The same bits alone, in the batch, in another order, and in other chunks."""
     config = RegistrationConfig(starts=starts, iterations=20)
-    together = register(body, people.observations, config)
+    together = register(body, people.observations, config, engine=engine)
     order = np.array([4, 0, 5, 2, 1, 3])
-    permuted = register(body, people.observations.select(order), config)
+    permuted = register(body, people.observations.select(order), config, engine=engine)
     assert same_bits(permuted, together.select(order))
     for chunk in (1, 2, 5):
         assert same_bits(
-            register(body, people.observations, replace(config, chunk=chunk)), together
+            register(body, people.observations, replace(config, chunk=chunk), engine=engine),
+            together,
         )
     for person in (0, 5):
-        alone = register(body, people.observations.select([person]), config)
+        alone = register(body, people.observations.select([person]), config, engine=engine)
         assert same_bits(alone, together.select([person]))
 
 
-def test_a_fit_does_not_depend_on_threads(body, people, quick):
+@ENGINES
+def test_a_fit_does_not_depend_on_threads(body, people, quick, engine):
     results, threads = [], torch.get_num_threads()
     try:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            results.append(register(body, people.observations, quick))
+            results.append(register(body, people.observations, quick, engine=engine))
     finally:
         torch.set_num_threads(threads)
     assert same_bits(results[0], results[1]) and same_bits(results[0], results[2])
 
 
-def test_big_company_changes_no_bit(body, quick):
+@ENGINES
+def test_big_company_changes_no_bit(body, quick, engine):
     """130 people cross every vector width and the chunk size; three are fitted alone again."""
     crowd = make_people(body, 130, seed=2, points=(10, 40)).observations
     config = replace(quick, iterations=5)
-    together = register(body, crowd, config)
+    together = register(body, crowd, config, engine=engine)
     for person in (0, 64, 129):
-        assert same_bits(register(body, crowd.select([person]), config), together.select([person]))
+        assert same_bits(
+            register(body, crowd.select([person]), config, engine=engine), together.select([person])
+        )
 
 
-def test_mixed_evidence_changes_no_bit(body, people, quick):
+@ENGINES
+def test_mixed_evidence_changes_no_bit(body, people, quick, engine):
     """One without points, one with points on the rigid head alone, one with points of all kinds."""
     o = people.observations
     head = np.flatnonzero((body.segment[o.point_vertex] == 15).all(1))[:3]
@@ -105,16 +115,18 @@ def test_mixed_evidence_changes_no_bit(body, people, quick):
         point_xy=o.point_xy[chosen], point_vertex=o.point_vertex[chosen],
         point_barycentric=o.point_barycentric[chosen], point_weight=o.point_weight[chosen],
     )  # fmt: skip
-    together = register(body, mixed, quick)
+    together = register(body, mixed, quick, engine=engine)
     assert together.terms["dense"][0] == 0 and (together.terms["dense"][1:] > 0).all()
     for person in range(3):
-        alone = register(body, mixed.select([person]), quick)
+        alone = register(body, mixed.select([person]), quick, engine=engine)
         assert same_bits(alone, together.select([person]))
 
 
-def test_repeats_give_the_same_bits(body, people, quick):
+@ENGINES
+def test_repeats_give_the_same_bits(body, people, quick, engine):
     assert same_bits(
-        register(body, people.observations, quick), register(body, people.observations, quick)
+        register(body, people.observations, quick, engine=engine),
+        register(body, people.observations, quick, engine=engine),
     )
 
 

@@ -1,0 +1,150 @@
+"""The fused solver against the composed one, whose meaning it has: step by step, and at the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bodyreg import Body, ops, reference
+from bodyreg.data import read_densepose_coco
+from bodyreg.errors import UserError
+from bodyreg.metrics import evaluate
+from bodyreg.registration import RegistrationConfig, register, schedule, solver
+from bodyreg.registration.evidence import gather, make_rig
+from bodyreg.registration.starts import cold_starts, warm_starts
+from bodyreg.synthetic.dataset import make_dataset
+from bodyreg.synthetic.densepose_coco import write_densepose_coco
+
+from .conftest import make_people
+
+CPU = torch.device("cpu")
+
+EXACT = {
+    "paper": RegistrationConfig.preset("paper"),
+    "accurate": RegistrationConfig(starts=1, refresh=1),
+}
+"""Both presets with one start, without parts that are kept from one refresh to the next."""
+
+
+@pytest.fixture(scope="module")
+def crowd(body):
+    """128 people, of whom some lack points, keypoints or depths."""
+    o = make_people(body, 128, seed=7).observations
+    o.point_weight[np.isin(o.point_person, (3, 50))] = 0
+    o.keypoint_weight[5] = 0
+    o.keypoint_weight[::3, 4] = 0
+    o.keypoint_depth[::9] = np.nan
+    return o
+
+
+def both(body, observations, config, dtype=torch.float64, start=None):
+    """(fit, composed) of the same start, rig, evidence and plan, each: parameters, loss, terms."""
+    rig = make_rig(body, observations.keypoint_name, CPU, dtype)
+    evidence = gather(observations, config, CPU, dtype)
+    if start is None:
+        start, plan = cold_starts(len(observations), config, CPU, dtype), schedule.cold(config)
+    else:
+        plan = schedule.warm(config)
+    arguments = start, rig, evidence, plan
+    return ops.fit(*arguments), solver.fit(reference, *arguments)
+
+
+@pytest.mark.parametrize("preset", EXACT)
+@pytest.mark.parametrize("changes", [{}, {"starts": 4}, {"six_numbers": True}], ids=str)
+def test_steps_of_a_cold_fit(body, crowd, preset, changes):
+    """Ten steps; with several starts five, of which two are carried on. Reference: composed."""
+    config = replace(EXACT[preset], iterations=10, **changes)
+    fused, composed = both(body, crowd, config)
+    for ours, theirs in zip(fused, composed, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("preset", EXACT)
+def test_steps_of_a_warm_fit(body, crowd, preset):
+    """From a fit that was pushed away, mirrored people among them."""
+    config = replace(EXACT[preset], iterations=60, warm_iterations=10)
+    fits = register(body, crowd, config, engine="ops")
+    rng = np.random.default_rng(1)
+    fits.pose += rng.normal(0, 0.1, fits.pose.shape).astype(np.float32)
+    fits.rotation[::10, :, 0] *= -1
+    start = warm_starts(fits, body, CPU, torch.float64)
+    fused, composed = both(body, crowd, config, start=start)
+    for ours, theirs in zip(fused, composed, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("preset", EXACT)
+def test_whole_fits_end_alike(body, crowd, preset):
+    """All iterations: the losses of 99 % of people agree to 1e-6."""
+    (_, ours, _), (_, theirs, _) = both(body, crowd, EXACT[preset])
+    assert ((ours / theirs - 1).abs() < 1e-6).double().mean() >= 0.99
+
+
+@pytest.mark.parametrize("preset", ["paper", "accurate"])
+def test_float32_is_enough(body, crowd, preset):
+    """As the presets stand: the loss is within 1 % of float64's for 99 % of people."""
+    config = RegistrationConfig.preset(preset)
+    single, double = (
+        register(body, crowd, config, dtype=dtype) for dtype in (torch.float32, torch.float64)
+    )
+    assert (np.abs(single.loss / double.loss - 1) < 0.01).mean() >= 0.99
+
+
+def test_terms_are_those_of_the_objective(body, crowd):
+    """At the parameters it returns; reference: the composed solver, no iterations."""
+    config = replace(EXACT["accurate"], iterations=30)
+    (parameters, loss, terms), _ = both(body, crowd, config)
+    still = replace(config, warm_iterations=0)
+    _, (_, exact_loss, exact_terms) = both(body, crowd, still, start=parameters[:, None])
+    torch.testing.assert_close(loss, exact_loss, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(terms, exact_terms, rtol=1e-10, atol=1e-12)
+
+
+def test_refreshes_cost_no_accuracy(tmp_path):
+    """People of the default body with known truth: the error moves by at most 0.3 mm."""
+    body = Body.default()
+    pictures, truth = make_dataset(body, 64, seed=0)
+    write_densepose_coco(tmp_path / "people.json", pictures, body.charts.name)
+    observations, _ = read_densepose_coco(tmp_path / "people.json", body)
+    exact, kept = (
+        evaluate(register(body, observations, config), truth, body)["vertex"].mean()
+        for config in (RegistrationConfig(refresh=1), RegistrationConfig())
+    )
+    assert abs(kept - exact) < 0.3
+
+
+def test_a_crowd_in_any_order_chunk_and_number_of_threads(body, crowd):
+    """128 people cross every vector width; the bits stay."""
+    config = RegistrationConfig(iterations=40)
+    threads, order = torch.get_num_threads(), np.random.default_rng(2).permutation(128)
+    together = register(body, crowd, config)
+    try:
+        for count, chunk in ((1, 50), (2, 128), (3, 7)):
+            torch.set_num_threads(count)
+            again = register(body, crowd.select(order), replace(config, chunk=chunk))
+            for name in ("pose", "segment_scale", "rotation", "scale", "translation", "loss"):
+                assert np.array_equal(getattr(again, name), getattr(together, name)[order])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_person_whose_numbers_break_touches_nobody_else(body, people):
+    """He is named; the others have the bits they have without him."""
+    config = RegistrationConfig(starts=1, iterations=20, warm_iterations=20)
+    initial = register(body, people.observations, config)
+    initial.pose[3, 5] = np.nan
+    with pytest.raises(UserError, match="the fit of person 103 is not finite"):
+        register(body, people.observations, config, initial=initial)
+
+    def fit(chosen):
+        o = people.observations.select(chosen)
+        start = warm_starts(initial.select(chosen), body, CPU, torch.float32)
+        rig = make_rig(body, o.keypoint_name, CPU, torch.float32)
+        return ops.fit(start, rig, gather(o, config, CPU, torch.float32), schedule.warm(config))
+
+    others = [0, 1, 2, 4, 5]
+    for together, alone in zip(fit(range(6)), fit(others), strict=True):
+        assert torch.equal(together[others], alone) and torch.isfinite(alone).all()
