@@ -191,25 +191,35 @@ class Body:
         Raises:
             UserError: a name that is neither a joint nor a landmark of this body.
         """
-        points = [self._keypoint(name) for name in names]
-        slots = max((p.joint_ids.shape[1] for p in points), default=1)
-        points = [p.pad_to(slots) for p in points]
+        numbers, points = self._named_points
+        for name in names:
+            if name not in numbers:
+                known = ", ".join((*self.joint_names, *self.landmarks))
+                raise UserError(
+                    f"body '{self.name}' has no joint or landmark '{name}'; it has {known}"
+                )
+        points = points.select(torch.tensor([numbers[name] for name in names], dtype=torch.int64))
+        slots = max(1, int((points.anchors != 0).any(2).sum(1).max())) if names else 1
         return RigPoints(
-            torch.cat([p.joint_ids for p in points] or [torch.zeros(0, 1, dtype=torch.int32)]),
-            torch.cat([p.anchors for p in points] or [torch.zeros(0, 1, 4)]),
+            points.joint_ids[:, :slots].contiguous(), points.anchors[:, :slots].contiguous()
         )
 
-    def _keypoint(self, name: str) -> RigPoints:
-        if name in self.joint_names:
-            joint = self.joint_names.index(name)
-            anchor = torch.tensor([[[*self.joints[joint].tolist(), 1.0]]])
-            return RigPoints(torch.tensor([[joint]], dtype=torch.int32), anchor)
-        if name in self.landmarks:
-            landmark = self.landmarks[name]
-            points = self.vertex_points().mix(landmark.vertices[None], landmark.weights[None])
-            return replace(points, normals=None)
-        known = ", ".join((*self.joint_names, *self.landmarks))
-        raise UserError(f"body '{self.name}' has no joint or landmark '{name}'; it has {known}")
+    @cached_property
+    def _named_points(self) -> tuple[dict[str, int], RigPoints]:
+        """All joints and landmarks as rig points, and which is whose. A joint goes before."""
+        joints = torch.from_numpy(np.pad(self.joints, ((0, 0), (0, 1)), constant_values=1))
+        ids = torch.arange(len(joints), dtype=torch.int32)
+        vertices = replace(self.vertex_points(), normals=None)
+        points = [
+            RigPoints(ids[:, None], joints[:, None]),
+            *(vertices.mix(p.vertices[None], p.weights[None]) for p in self.landmarks.values()),
+        ]
+        slots = max(p.joint_ids.shape[1] for p in points)
+        points = [p.pad_to(slots) for p in points]
+        names = (*self.joint_names, *self.landmarks)
+        return {name: i for i, name in reversed(list(enumerate(names)))}, RigPoints(
+            torch.cat([p.joint_ids for p in points]), torch.cat([p.anchors for p in points])
+        )
 
     def pose(self, pose: Tensor, segment_scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Joint transforms of poses, by the rule that a scale moves children and not sizes them.
