@@ -1,6 +1,7 @@
 // One person's points under given parameters: residuals and normals, what a refresh makes of them,
 // and their terms' exact values. Numbers of single points are taken as lanes; sums run in the order
-// of the points, so they do not depend on the lanes' width.
+// of the points, so they do not depend on the lanes' width. What is summed is stored first: of a
+// loop of a += b * c the compiler makes fused operations here and separate ones there.
 //
 // A refresh turns terms that are not squares into squares that touch them at the current
 // parameters:
@@ -67,9 +68,14 @@ class Surface {
 template <typename T>
 struct PointScratch {
   explicit PointScratch(int64_t most)
-      : squared(padded(most)), normal_z(padded(most)), first(padded(most)), second(padded(most)) {}
+      : weight(padded(most)),
+        squared(padded(most)),
+        normal_z(padded(most)),
+        first(padded(most)),
+        second(padded(most)) {}
   static int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
 
+  Buffer<T> weight;
   Buffer<T> squared;   // |x − x̂|²
   Buffer<T> normal_z;  // c·n
   Buffer<T> first, second;
@@ -100,6 +106,8 @@ class Person {
       rows_[k] = load<Pair8>(rows + 8 * k);
       view_[k] = Quad<T>{turns[12 * k + 6], turns[12 * k + 7], turns[12 * k + 8], T(0)};
     }
+    for (int64_t i = 0; i < count_; ++i) scratch_.weight[i] = p.point_weight[begin_ + i];
+    clear_padding(scratch_.weight);
   }
 
   // |x_i − x̂_i|² of all points.
@@ -131,21 +139,19 @@ class Person {
 
   // Adds the dense points as squares that touch the robust term.
   void add_dense(T weight, T inverse_width2, PersonMoments<T>& moments) {
-    T* const factor = scratch_.first.data();
-    if (inverse_width2 != T(0)) {
-      find_residuals();
-      for (int64_t i = 0; i < count_; i += W) {
-        const V shrink = shrinkage(i, inverse_width2);
-        store_lanes(factor + i, shrink * shrink);
-      }
+    T* const twice = scratch_.first.data();
+    const bool robust = inverse_width2 != T(0);
+    if (robust) find_residuals();
+    for (int64_t i = 0; i < count_; i += W) {
+      const V plain = V(T(2) * weight) * load_lanes(scratch_.weight.data() + i);
+      const V shrink = robust ? shrinkage(i, inverse_width2) : V(T(1));
+      store_lanes(twice + i, select(plain == V(T(0)), plain, plain * (shrink * shrink)));
     }
     const PairList<T> pairs = points_.pairs(begin_);
     for (int64_t i = 0; i < count_; ++i) {
-      T twice = T(2) * weight * p_.point_weight[begin_ + i];
-      if (twice == T(0)) continue;
-      if (inverse_width2 != T(0)) twice *= factor[i];
+      if (twice[i] == T(0)) continue;
       const T* const target = p_.point_xy + 2 * (begin_ + i);
-      moments.add(pairs, pairs.first[i], pairs.first[i + 1], twice, target[0], target[1]);
+      moments.add(pairs, pairs.first[i], pairs.first[i + 1], twice[i], target[0], target[1]);
     }
   }
 
@@ -157,26 +163,27 @@ class Person {
     T* const pull = scratch_.second.data();
     for (int64_t i = 0; i < count_; i += W) {
       const V z = load_lanes(scratch_.normal_z.data() + i);
-      store_lanes(hinge + i, select(z < V(margin), V(T(2) * facing), V(T(0))));
+      const V w = load_lanes(scratch_.weight.data() + i);
+      const V active = select(z < V(margin), V(T(2) * facing) * w, V(T(0)));
       V tangent = T(0);
       if (visibility != T(0)) {
         const V x = V(sharpness) * z;
-        tangent = V(-(visibility * sharpness)) * log_softplus_slope(x, softplus(x));
+        tangent = V(visibility * sharpness) * w * log_softplus_slope(x, softplus(x));
       }
-      store_lanes(pull + i, tangent);
+      store_lanes(hinge + i, active);
+      store_lanes(pull + i, -(V(margin) * active) - tangent);
     }
     const Quad<T>* const normals = points_.normals(begin_);
     const int32_t* const segments = points_.segments(begin_);
     T total[kFitJoints] = {};  // Σ w of each segment
     uint32_t joints = 0;
     for (int64_t i = 0; i < count_; ++i) {
-      const T w = p_.point_weight[begin_ + i];
+      const T w = scratch_.weight[i];
       if (w == T(0)) continue;
       const int k = segments[i];
       const Quad<T>& n = normals[i];
-      const T h = w * hinge[i];
-      Quad<T> column = h * n;
-      column[3] = w * pull[i] - margin * h;
+      Quad<T> column = hinge[i] * n;
+      column[3] = pull[i];
       for (int r = 0; r < 3; ++r) out.form[k][r] += n[r] * column;
       total[k] += w;
       joints |= 1u << k;
@@ -198,9 +205,9 @@ class Person {
     T* const value = scratch_.first.data();
     for (int64_t i = 0; i < count_; i += W) {
       const V q = load_lanes(scratch_.squared.data() + i);
-      store_lanes(value + i, q * shrinkage(i, inverse_width2));
+      store_weighted(value, i, q * shrinkage(i, inverse_width2));
     }
-    return weighted_sum(value);
+    return sum_of(value);
   }
 
   // Σ w relu(m − n_z)²; find_normals comes first.
@@ -209,9 +216,9 @@ class Person {
     for (int64_t i = 0; i < count_; i += W) {
       const V lack = V(p_.facing_margin) - load_lanes(scratch_.normal_z.data() + i);
       const V hinge = select(lack < V(T(0)), V(T(0)), lack);
-      store_lanes(value + i, hinge * hinge);
+      store_weighted(value, i, hinge * hinge);
     }
-    return weighted_sum(value);
+    return sum_of(value);
   }
 
   // −Σ w log(f / mean of f over the segment); find_normals comes first.
@@ -220,12 +227,12 @@ class Person {
     T* const value = scratch_.first.data();
     for (int64_t i = 0; i < count_; i += W) {
       const V z = load_lanes(scratch_.normal_z.data() + i);
-      store_lanes(value + i, log(softplus(V(sharpness) * z)));
+      store_weighted(value, i, log(softplus(V(sharpness) * z)));
     }
     T total[kFitJoints] = {};
     uint32_t joints = 0;
     for (int64_t i = 0; i < count_; ++i) {
-      const T w = p_.point_weight[begin_ + i];
+      const T w = scratch_.weight[i];
       if (w == T(0)) continue;
       const int k = points_.segments(begin_)[i];
       total[k] += w;
@@ -237,7 +244,7 @@ class Person {
       const V seen = surface_.seen(k, view_[k], sharpness)[3];
       sum += total[k] * log(seen).v[0];
     }
-    return sum - weighted_sum(value);
+    return sum - sum_of(value);
   }
 
  private:
@@ -259,12 +266,15 @@ class Person {
     return V(T(1)) / (V(T(1)) + q * V(inverse_width2));
   }
 
-  T weighted_sum(const T* value) const {
+  // The value of `width` points, weighted; whatever stands where the weight is zero is nothing.
+  void store_weighted(T* out, int64_t i, const V& value) const {
+    const V w = load_lanes(scratch_.weight.data() + i);
+    store_lanes(out + i, select(w == V(T(0)), w, w * value));
+  }
+
+  T sum_of(const T* values) const {
     T sum = T(0);
-    for (int64_t i = 0; i < count_; ++i) {
-      const T w = p_.point_weight[begin_ + i];
-      if (w != T(0)) sum += w * value[i];
-    }
+    for (int64_t i = 0; i < count_; ++i) sum += values[i];
     return sum;
   }
 

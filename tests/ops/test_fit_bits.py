@@ -1,0 +1,124 @@
+"""Bit for bit: a fit does not depend on its batch, on threads, nor on the instruction set.
+
+Reference: the same person elsewhere or alone.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from bodyreg import ops
+from tests.ops.fit_cases import Problem, every_term, plan, problem, row
+from tests.ops.test_fit import candidates, missing_kernel
+
+COUNTS = (12, 0, 33, 7, 100, 1, 64, 5, 31, 32, 3, 0, 2, 20, 8, 13, 50, 6, 40)
+PLANS = {
+    "squares": [row(dense=1.0, keypoint=0.5, depth=0.1, joint=0.01, exponential=0.01, det=0.1)] * 7,
+    "every term": [every_term(0.5)] * 7,
+}
+
+
+@pytest.fixture(autouse=True)
+def _kernel(request):
+    if "backend" in request.fixturenames:
+        missing_kernel(request.getfixturevalue("backend"))
+
+
+def fits(case: Problem) -> list[Tensor]:
+    """Parameters, losses and terms of fits in two phases, and the gradient where they end."""
+    fitted = fits_from(case, candidates(case, 3))
+    last = case.plan._replace(settings=case.plan.settings[-1:].contiguous())
+    return [*fitted, *ops.fit_gradient(fitted[0], case.rig, case.evidence, last)]
+
+
+def case_of(rows: list[list[float]], dtype: torch.dtype, device: str = "cpu") -> Problem:
+    rules = plan(*rows, phases=(0, 4, 2, 0, 2, 1), refresh=3)
+    return problem(COUNTS, seed=4)._replace(plan=rules).to(dtype, device)
+
+
+def assert_same_bits(ours: list[Tensor], expected: list[Tensor]) -> None:
+    for a, b in zip(ours, expected, strict=True):
+        assert torch.equal(a, b)
+        assert a.isfinite().all()
+
+
+def fits_from(case: Problem, start: Tensor) -> list[Tensor]:
+    return [*ops.fit(start, case.rig, case.evidence, case.plan)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("form", PLANS)
+def test_a_person_does_not_depend_on_the_batch(backend, form, dtype):
+    case = case_of(PLANS[form], dtype, backend.device)
+    start = candidates(case, 3)
+    together = fits_from(case, start)
+    for people in ([0], [18], [5, 4, 3], list(range(18, -1, -1)), list(range(9))):
+        own = fits_from(case.select(people), start[people].contiguous())
+        assert_same_bits(own, [x[people] for x in together])
+
+
+@pytest.mark.parametrize("form", PLANS)
+def test_two_runs_give_the_same_bits(backend, form):
+    case = case_of(PLANS[form], torch.float32, backend.device)
+    expected = fits(case)
+    for _ in range(2):
+        assert_same_bits(fits(case), expected)
+
+
+@pytest.mark.rung2
+@pytest.mark.parametrize("form", PLANS)
+def test_the_number_of_threads_changes_no_bit(form):
+    case = case_of(PLANS[form], torch.float32)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        expected = fits(case)
+        for threads in (2, 3, 5):
+            torch.set_num_threads(threads)
+            assert_same_bits(fits(case), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.rung2
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("form", PLANS)
+def test_the_width_of_vectors_changes_no_bit(form, dtype, use_isa):
+    case = case_of(PLANS[form], dtype)
+    use_isa("avx2")
+    expected = fits(case)
+    use_isa("avx512")
+    assert_same_bits(fits(case), expected)
+
+
+@pytest.mark.rung2
+@pytest.mark.parametrize("form", PLANS)
+def test_without_fused_operations_only_rounding_differs(form, use_isa):
+    case = case_of(PLANS[form], torch.float64)
+    expected = fits(case)
+    use_isa("baseline")
+    for ours, theirs in zip(fits(case), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-9)
+
+
+def test_appended_points_of_weight_zero_change_no_bit(backend):
+    case = case_of(PLANS["every term"], torch.float32, backend.device)
+    seen = case.evidence
+    counts = seen.point_start.diff().tolist()
+    first = seen.point_start[:-1].tolist()
+    index = torch.tensor([first[b] + i for b, n in enumerate(counts) for i in [*range(n), 0, 0]])
+    index = index.clamp_max(len(seen.point_xy) - 1)
+    padding = torch.tensor([flag for n in counts for flag in [False] * n + [True] * 2])
+    weight, xy = seen.point_weight[index], seen.point_xy[index]
+    weight[padding], xy[padding] = 0, torch.nan
+    padded = seen._replace(
+        point_start=torch.tensor([0, *(n + 2 for n in counts)]).cumsum(0).to(seen.point_start),
+        point_vertex=seen.point_vertex[index],
+        point_barycentric=seen.point_barycentric[index],
+        point_xy=xy,
+        point_weight=weight,
+    )
+    start = candidates(case, 3)
+    assert_same_bits(fits_from(case._replace(evidence=padded), start), fits_from(case, start))
