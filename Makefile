@@ -30,9 +30,9 @@ format: $(VENV)/.linted           ## rewrite what lint would complain of
 	$(PY) -m ruff format .
 	$(VENV)/bin/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
 
-bench: $(VENV)/.benched           ## kernels against plain PyTorch, in one run; rewrites the README's tables
+bench: $(VENV)/.benched           ## all of it against plain PyTorch, in one run; rewrites the README's tables
 	mkdir -p build
-	$(PY) -m pytest benchmarks --benchmark-json build/benchmarks.json
+	$(PY) -m pytest benchmarks -rs --benchmark-json build/benchmarks.json
 	$(PY) -m benchmarks.table build/benchmarks.json
 
 wheel: $(VENV)/.installed         ## a wheel in dist/, for torch 2.11 and later

@@ -58,7 +58,7 @@ def _register(
         row=f"{record['people']:,} of {what}, {preset}",
         device=device,
         machine=machine(device),
-        against=None,
+        against=[],
         calls=1,
         people=record["people"],
         flops=0,

@@ -20,19 +20,18 @@ from bodyreg.registration import schedule, solver
 
 FIT = "bodyreg.ops.fit"
 COMPOSED = "composed of bodyreg's ops"
-PEER = "plain torch, gradient by hand, torch.compile"
+AUTOGRAD = "plain torch"
+FASTEST = "plain torch, gradient by hand, torch.compile"
 PEERS: dict[str, dict] = {
-    PEER: {"gradient": "by hand", "compiled": True},
+    AUTOGRAD: {},
     "plain torch, gradient by hand": {"gradient": "by hand"},
-    "plain torch, autograd": {},
+    FASTEST: {"gradient": "by hand", "compiled": True},
 }
-MESH = "plain torch on the whole mesh, gradient by hand"
 MESHES: dict[str, dict] = {
-    MESH: {"gradient": "by hand", "whole_mesh": True},
-    "plain torch on the whole mesh, autograd": {"whole_mesh": True},
+    "plain torch, whole mesh": {"whole_mesh": True},
+    "plain torch, whole mesh, gradient by hand": {"whole_mesh": True, "gradient": "by hand"},
 }
-EXACT = "plain torch, torch.compile"
-STARTS: dict[str, dict] = {EXACT: {"compiled": True}, "plain torch": {}}
+STARTS: dict[str, dict] = {AUTOGRAD: {}, "plain torch, torch.compile": {"compiled": True}}
 REGISTER = "bodyreg.register, from pixels to fits"
 
 SETS = 3
@@ -52,7 +51,7 @@ def way(row: str) -> Callable:
         return ops.fit
     if row == COMPOSED:
         return lambda *arguments: solver.fit(ops, *arguments)
-    options = {**PEERS, **MESHES, **STARTS}[row]
+    options = (PEERS | MESHES | STARTS)[row]
     return lambda *arguments: peers.fit(*arguments, **options)
 
 
@@ -66,7 +65,7 @@ def bench_adam(count, row, measure_fit, device):
     measure_fit(
         f"adam, 300 iterations, {count} people, 120 points",
         row,
-        PEER,
+        (AUTOGRAD, FASTEST),
         _register(count, device) if row == REGISTER else way(row),
         problems(count, 120, paper(), device),
         rounds=50 if row in (FIT, REGISTER) else 5,
@@ -84,7 +83,7 @@ def bench_whole_mesh(row, measure_fit, device):
     measure_fit(
         f"adam, 300 iterations, 64 people, 120 points of {len(Body.default().vertices):,} vertices",
         row,
-        MESH,
+        MESHES,
         way(row),
         problems(64, 120, paper(), device),
         rounds=50 if row == FIT else 5,
@@ -99,7 +98,7 @@ def bench_points(points, iterations, measure_fit, device):
     measure_fit(
         "iterations of adam by number of points, 256 people, preparation apart",
         few if iterations == 300 else many,
-        "120 points",
+        ["120 points"],
         ops.fit,
         problems(256, points, paper(iterations=iterations), device),
         rounds=15,
@@ -124,7 +123,7 @@ def bench_lm(row, measure_fit, device):
     measure_fit(
         "to the loss of adam's 300 iterations, 256 people, 120 points",
         row if row != "lm" else "lm, after a few of adam",
-        "adam, 300 iterations",
+        ["adam, 300 iterations"],
         ops.fit,
         sets,
         rounds=15,
@@ -149,7 +148,7 @@ def bench_accurate(row, measure_fit, device):
     measure_fit(
         "preset accurate: 4 starts, 200 iterations, the best 2 another 200; 64 people",
         row,
-        EXACT,
+        STARTS,
         way(row),
         [arguments],
         rounds=15 if row == FIT else 5,
@@ -162,7 +161,7 @@ def bench_growth(count, measure_fit, device):
     measure_fit(
         "adam, 300 iterations, by number of people",
         f"{count:,} people",
-        "1,000 people",
+        ["1,000 people"],
         ops.fit,
         [made.problem(made.people(count), paper(), device)],
     )
@@ -175,13 +174,18 @@ def bench_threads(threads, measure_fit, device):
     if threads > (os.cpu_count() or 1):
         pytest.skip(f"fewer than {threads} cores")
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+
+    def fit(*arguments) -> None:
+        # Here, so that the machine is named and its ceilings are measured with all its threads.
+        torch.set_num_threads(threads)
+        ops.fit(*arguments)
+
     try:
         measure_fit(
             "adam, 300 iterations, 10,000 people, by number of threads",
             f"{threads} thread{'s' * (threads > 1)}",
-            "1 thread",
-            ops.fit,
+            ["1 thread"],
+            fit,
             [made.problem(made.people(10_000), paper(), device)],
         )
     finally:
@@ -195,7 +199,7 @@ def bench_data_set(measure_fit, device):
     measure_fit(
         "adam, 300 iterations, 39,210 people, 120 points",
         FIT,
-        FIT,
+        [],
         ops.fit,
         [made.problem(made.people(39_210), paper(), device)],
     )

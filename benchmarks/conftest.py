@@ -74,7 +74,7 @@ def measure_fit(benchmark: Any, device: str) -> Callable[..., None]:
     def run(
         group: str,
         row: str,
-        against: str,
+        against: Sequence[str],
         function: Callable[..., Any],
         problems: Sequence[Any],
         *,
@@ -88,7 +88,7 @@ def measure_fit(benchmark: Any, device: str) -> Callable[..., None]:
         Args:
             group: the table, with its sizes.
             row: the line of the table.
-            against: the line of the table that ratios are taken to.
+            against: the lines of the table that ratios are taken to.
             function: called with the arguments of `ops.fit`.
             problems: input sets of equal size, taken in turn.
             rounds: how often.
@@ -104,7 +104,7 @@ def measure_fit(benchmark: Any, device: str) -> Callable[..., None]:
             row=row,
             device=device,
             machine=machine(device),
-            against=against,
+            against=list(against),
             calls=1,
             people=len(start),
             person_iterations=iterations,

@@ -4,7 +4,8 @@
     python benchmarks/table.py run.json
 
 Writes one JSON file per machine, prints the tables in Markdown, and puts them into the README
-between the lines <!-- benchmarks:begin --> and <!-- benchmarks:end -->.
+between the lines <!-- benchmarks:begin --> and <!-- benchmarks:end -->, with those of GPUs that
+benchmarks/device.py has left in the same folder.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def rows_of(run: dict[str, Any]) -> list[dict[str, Any]]:
             {
                 "group": item["group"],
                 "row": info["row"],
-                "against": info.get("against", PEER),
+                "against": info.get("against", [PEER]),
                 "machine": info["machine"],
                 "median_s": stats["median"] / info["calls"],
                 "iqr_s": stats["iqr"] / info["calls"],
@@ -67,21 +68,32 @@ def _take_off(row: dict[str, Any], other: dict[str, Any]) -> None:
         row[quantity] -= other[quantity]
 
 
-def markdown(rows: list[dict[str, Any]], run: dict[str, Any]) -> str:
-    """The tables: whole registrations first, then the ops; groups in the order measured."""
-    lines = []
-    for machine in dict.fromkeys(row["machine"] for row in rows):
-        mine = [row for row in rows if row["machine"] == machine]
-        ceiling = mine[0]["ceiling"]
-        lines += [
-            f"Measured on {machine}, {run['datetime'][:10]}, float32, medians of one run. Ceilings "
-            f"measured there: copy {ceiling['bytes_per_s'] / 1e9:.0f} GB/s, matrix product "
-            f"{ceiling['flops_per_s'] / 1e9:,.0f} GFLOP/s{_launch(ceiling)}.",
-            "",
-        ]
-        groups = list(dict.fromkeys(row["group"] for row in mine))
-        for group in sorted(groups, key=lambda group: _rank(mine, group)):
-            lines += _table(group, [row for row in mine if row["group"] == group])
+def contents(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the result files of a run hold: one per machine."""
+    rows = rows_of(run)
+    return [
+        {
+            "machine": machine,
+            "datetime": run["datetime"],
+            "rows": [row for row in rows if row["machine"] == machine],
+        }
+        for machine in dict.fromkeys(row["machine"] for row in rows)
+    ]
+
+
+def markdown(content: dict[str, Any]) -> str:
+    """A machine's tables: whole registrations first, then the ops; groups in the order measured."""
+    rows, lines = content["rows"], []
+    ceiling = rows[0]["ceiling"]
+    lines += [
+        f"Measured on {content['machine']}, {content['datetime'][:10]}, float32, medians of one "
+        f"run. Ceilings measured there: copy {ceiling['bytes_per_s'] / 1e9:,.0f} GB/s, matrix "
+        f"product {ceiling['flops_per_s'] / 1e9:,.0f} GFLOP/s{_launch(ceiling)}.",
+        "",
+    ]
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    for group in sorted(groups, key=lambda group: _rank(rows, group)):
+        lines += _table(group, [row for row in rows if row["group"] == group])
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -97,15 +109,15 @@ def _rank(rows: list[dict[str, Any]], group: str) -> int:
 
 def _table(group: str, rows: list[dict[str, Any]]) -> list[str]:
     """One table; its columns are those that its rows have something to say in."""
-    peer = next((row for row in rows if row["row"] == rows[0]["against"]), None)
+    peers = [row for row in rows if row["row"] in rows[0]["against"]]
     columns: dict[str, Callable[[dict[str, Any]], str]] = {
         "time": lambda row: _time(row["median_s"])
     }
     unit = _unit(rows[0])
     if unit:
         columns[f"{unit.replace('_', '-')}/s"] = lambda row: _many(row[unit] / row["median_s"])
-    if peer:
-        columns[f"against {peer['row']}"] = lambda row: f"{_ratio(row, peer):.3g} ×"
+    for peer in peers:
+        columns[f"against {peer['row']}"] = lambda row, peer=peer: f"{_ratio(row, peer):.3g} ×"
     if rows[0]["flops"]:
         columns["of the ceiling"] = lambda row: _percent(row["fraction_of_ceiling"])
     if rows[0]["result"]:
@@ -163,16 +175,22 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
     parser.add_argument("--readme", type=Path, default=HERE.parent / "README.md")
     options = parser.parse_args()
-    run = json.loads(options.run.read_text())
-    rows = rows_of(run)
-    text = markdown(rows, run)
-    print(text)
+    measured = contents(json.loads(options.run.read_text()))
     options.results.mkdir(parents=True, exist_ok=True)
-    for machine in dict.fromkeys(row["machine"] for row in rows):
-        mine = [row for row in rows if row["machine"] == machine]
-        content = {"machine": machine, "datetime": run["datetime"], "rows": mine}
-        (options.results / f"{machine}.json").write_text(json.dumps(content, indent=1) + "\n")
+    for content in measured:
+        path = options.results / f"{content['machine']}.json"
+        path.write_text(json.dumps(content, indent=1) + "\n")
+    text = "\n".join(map(markdown, [*measured, *_gpus(options.results, measured)]))
+    print(text)
     put_between_markers(options.readme, text)
+
+
+def _gpus(results: Path, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What benchmarks/device.py measured on other machines, which few have."""
+    known = {content["machine"] for content in measured}
+    files = [path for path in sorted(results.glob("*.json")) if path.stem not in known]
+    others = [json.loads(path.read_text()) for path in files]
+    return [other for other in others if any("[cuda]" in row["group"] for row in other["rows"])]
 
 
 if __name__ == "__main__":
