@@ -1,9 +1,8 @@
 // Fits on a CPU: a group of people as lanes, their candidates one after the other, every iteration
 // of a phase before the next candidate. A lane never learns of its neighbours, so a person's bits
 // depend neither on the group nor on the width.
-#include <stdexcept>
-
 #include "evidence.h"
+#include "fit_lm.h"
 
 namespace bodyreg::BODYREG_ISA {
 namespace {
@@ -49,6 +48,7 @@ class Solver {
         evidence_(p.problem, most_points(p.problem, begin, end),
                   reads_normals(p.settings, p.iterations + 1)),
         refreshes_(needs_refresh(p.settings, p.iterations)),
+        lm_(p.problem),
         candidates_(p.candidates),
         kept_(p.candidates) {}
 
@@ -71,7 +71,7 @@ class Solver {
         if (phase.solver == kAdam) {
           adam_phase(rows, phase.iterations, candidates_[c]);
         } else {
-          throw std::runtime_error("lm");
+          lm_.run(rows, phase.iterations, refreshes_, evidence_, candidates_[c]);
         }
       }
       rows += int64_t{phase.iterations} * kFitSettings;
@@ -91,8 +91,9 @@ class Solver {
       const Setting<T> setting(rows);
       body_.pose(p_.problem, x);
       if (refreshes_ && i % p_.refresh == 0) evidence_.refresh(setting, body_);
+      find_pull(p_.problem, setting, body_, evidence_.moments(), evidence_.keypoints(), pull_);
       objective_gradient(p_.problem, setting, x, body_, evidence_.moments(), evidence_.keypoints(),
-                         evidence_.normals(), scratch_, gradient_);
+                         evidence_.normals(), pull_, scratch_, gradient_);
       const AdamStep<T> step = next_step<T>(decay, rows[kLearningRateAt]);
       for (int n = 3; n < kParameters; ++n) adam(x[n], mean_[n], square_[n], gradient_[n], step);
     }
@@ -147,8 +148,10 @@ class Solver {
   const FitParams<T>& p_;
   GroupEvidence<T> evidence_;
   bool refreshes_;
+  LevenbergMarquardt<T> lm_;
   Buffer<ParameterLanes<T>> candidates_, kept_;
   PosedGroup<T> body_;
+  Pull<T> pull_;
   GradientScratch<T> scratch_;
   ParameterLanes<T> gradient_, mean_, square_;
   V terms_[kFitTerms];
@@ -179,6 +182,7 @@ void fit_gradient_cpu(const FitGradientParams<T>& p, int64_t begin, int64_t end)
   GroupEvidence<T> evidence(p.problem, most_points(p.problem, begin, end),
                             reads_normals(p.settings, 1));
   PosedGroup<T> body;
+  Pull<T> pull;
   GradientScratch<T> scratch;
   ParameterLanes<T> x, gradient;
   V terms[kFitTerms];
@@ -188,8 +192,9 @@ void fit_gradient_cpu(const FitGradientParams<T>& p, int64_t begin, int64_t end)
     evidence.load(first, people);
     body.pose(p.problem, x);
     evidence.refresh(setting, body);
+    find_pull(p.problem, setting, body, evidence.moments(), evidence.keypoints(), pull);
     objective_gradient(p.problem, setting, x, body, evidence.moments(), evidence.keypoints(),
-                       evidence.normals(), scratch, gradient);
+                       evidence.normals(), pull, scratch, gradient);
     const V loss = evidence.judge(setting, x, body, terms);
     for (int l = 0; l < people; ++l) p.loss[first + l] = loss.v[l];
     from_lanes(reinterpret_cast<const T*>(gradient), W, people, kParameters,

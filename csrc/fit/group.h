@@ -113,6 +113,9 @@ class GroupKeypoints {
     to_lanes(p_.depth_weight + first * K, K, people, K, numbers(depth_weight_), W);
   }
 
+  const PairList<T>& pairs() const { return pairs_; }
+  // w_j of the depth, 0 where there is none
+  const V& depth_weight(int j) const { return depth_weight_[j]; }
   uint32_t joints() const { return joints_; }    // that keypoints hang on
   uint32_t turning() const { return turning_; }  // whose turning moves one
 
@@ -225,12 +228,30 @@ static inline Lanes<T> mean_scale(const ParameterLanes<T>& x) {
   return Lanes<T>(T(1) / T(kFitJoints)) * sum;
 }
 
+// What the evidence pulls at, Y_k for the joints in use.
+template <typename T>
+struct Pull {
+  Lanes<T> image[kFitJoints][8];  // rows x and y
+  Lanes<T> depth[kFitJoints][4];  // row z
+};
+
+template <typename T>
+static inline bool has_depths(const FitProblem<T>& p, const Setting<T>& setting) {
+  return setting[kDepth] != T(0) && p.keypoints > 0;
+}
+
+template <typename T>
+static inline void find_pull(const FitProblem<T>& p, const Setting<T>& setting,
+                             const PosedGroup<T>& body, const GroupMoments<T>& moments,
+                             const GroupKeypoints<T>& keypoints, Pull<T>& y) {
+  moments.times(body.rows, y.image);
+  if (has_depths(p, setting)) keypoints.pull_depths(setting[kDepth], body, y.depth);
+}
+
 // What an iteration works with; it is too large for registers, and small enough for the first
 // cache.
 template <typename T>
 struct GradientScratch {
-  Lanes<T> image[kFitJoints][8];  // rows x and y of Y_k
-  Lanes<T> depth[kFitJoints][4];  // row z
   Wrench<Lanes<T>> sum[kFitJoints];
   Lanes<T> stretch[kFitJoints];  // g_k
 };
@@ -241,13 +262,11 @@ static inline void objective_gradient(const FitProblem<T>& p, const Setting<T>& 
                                       const ParameterLanes<T>& x, const PosedGroup<T>& body,
                                       const GroupMoments<T>& moments,
                                       const GroupKeypoints<T>& keypoints,
-                                      const GroupNormals<T>& normals, GradientScratch<T>& y,
-                                      ParameterLanes<T>& gradient) {
+                                      const GroupNormals<T>& normals, const Pull<T>& pull,
+                                      GradientScratch<T>& y, ParameterLanes<T>& gradient) {
   using V = Lanes<T>;
   const T* const weights = setting.value;
-  moments.times(body.rows, y.image);
-  const bool has_depths = weights[kDepth] != T(0) && p.keypoints > 0;
-  if (has_depths) keypoints.pull_depths(weights[kDepth], body, y.depth);
+  const uint32_t deep = has_depths(p, setting) ? keypoints.joints() : 0;
 
   const Vec3<V> zero = {V(T(0)), V(T(0)), V(T(0))};
   for (int k = 0; k < kFitJoints; ++k) {
@@ -262,13 +281,13 @@ static inline void objective_gradient(const FitProblem<T>& p, const Setting<T>& 
     Wrench<V> sum = y.sum[k];
     V stretch = y.stretch[k];
     if (moments.joints() >> k & 1) {
-      sum += image_wrench(joint.turn, body.size[k], y.image[k], stretch);
+      sum += image_wrench(joint.turn, body.size[k], pull.image[k], stretch);
     }
-    if (has_depths && (keypoints.joints() >> k & 1)) {
+    if (deep >> k & 1) {
       if (keypoints.turning() >> k & 1) {
-        sum += depth_wrench(joint.turn, body.size[k], y.depth[k], stretch);
+        sum += depth_wrench(joint.turn, body.size[k], pull.depth[k], stretch);
       } else {
-        sum.force.z += y.depth[k][3];
+        sum.force.z += pull.depth[k][3];
       }
     }
     if (normals.joints >> k & 1) {

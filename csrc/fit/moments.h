@@ -95,6 +95,25 @@ class GroupMoments {
     }
   }
 
+  // Calls f(k, l, Q_kl) for the blocks k ≤ l in use.
+  template <typename F>
+  void for_each_block(const F& f) const {
+    const V* q = stream_.data();
+    V block[4][4];
+    for (int k = 0; k < kFitJoints; ++k) {
+      for (uint32_t left = columns_[k]; left != 0; left &= left - 1) {
+        const int l = __builtin_ctz(left);
+        for (int a = 0; a < 4; ++a) {
+          for (int b = l == k ? a : 0; b < 4; ++b) {
+            block[a][b] = *q++;
+            if (l == k) block[b][a] = block[a][b];
+          }
+        }
+        f(k, l, block);
+      }
+    }
+  }
+
   // Y_k = Σ_l M_l Q_lk + r_k for the joints in use; M, Y: (24, 8), rows x and y.
   void times(const V (&m)[kFitJoints][8], V (&y)[kFitJoints][8]) const {
     const V* q = stream_.data();

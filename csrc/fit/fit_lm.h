@@ -1,0 +1,220 @@
+// Levenberg–Marquardt (Levenberg 1944, Marquardt 1963) for a group of people as lanes: all take
+// every step together, and each lane accepts or rejects its own.
+//
+// The terms that are no squares are refreshed before every step; a robust square's weights make a
+// parabola that touches it from above, so what lowers the one lowers the other.
+#pragma once
+
+#include "evidence.h"
+#include "fit_lm_solve.h"
+
+namespace bodyreg::BODYREG_ISA {
+
+// λ at the start, its bounds, and its factor after a step that was rejected; after one that was
+// accepted it is divided by that.
+constexpr double kFirstDamping = 1e-2;
+constexpr double kLeastDamping = 1e-6;
+constexpr double kMostDamping = 1e6;
+constexpr double kDampingFactor = 4;
+
+// Gram–Schmidt takes the length of the raw rotation's columns out again, but exp(−det raw) reads
+// it: at this length the term is below 1e-27, and steps, which only turn, need not look at it.
+constexpr double kRawLength = 4;
+
+template <typename T>
+class LevenbergMarquardt {
+ public:
+  using V = Lanes<T>;
+
+  explicit LevenbergMarquardt(const FitProblem<T>& p)
+      : p_(p), tree_(p.parent), assembly_(p, tree_), solver_(p, tree_), matrix_(tree_) {}
+
+  // One phase, a settings row per iteration, from x.
+  void run(const double* rows, int iterations, bool refreshes, GroupEvidence<T>& evidence,
+           ParameterLanes<T>& x) {
+    State* here = &states_[0];
+    State* there = &states_[1];
+    copy(x, here->x);
+    V damping = T(kFirstDamping);
+    T depth_weight = T(0);  // of here->pull
+    for (int i = 0; i < iterations; ++i, rows += kFitSettings) {
+      Setting<T> setting(rows);
+      if (i == 0) {
+        if (setting[kDet] != T(0)) stretch_rotation(here->x);
+        here->body.pose(p_, here->x);
+      }
+      setting.value[kDet] = T(0);  // turning changes no determinant
+      if (refreshes) evidence.refresh(setting, here->body);
+      if (i == 0 || refreshes || setting[kDepth] != depth_weight) {
+        pull(setting, evidence, *here);
+        depth_weight = setting[kDepth];
+      }
+      take_step(setting, damping, evidence, *here, there->x);
+      there->body.pose(p_, there->x);
+      pull(setting, evidence, *there);
+      const auto better = change(setting, evidence, *here, *there) < V(T(0));
+      damping = select(better, maximum(damping / V(T(kDampingFactor)), V(T(kLeastDamping))),
+                       minimum(damping * V(T(kDampingFactor)), V(T(kMostDamping))));
+      move(better, here, there);
+    }
+    copy(here->x, x);
+  }
+
+ private:
+  // Where people are. Nothing but lanes.
+  struct State {
+    ParameterLanes<T> x;
+    PosedGroup<T> body;
+    Pull<T> pull;
+  };
+
+  void pull(const Setting<T>& setting, const GroupEvidence<T>& evidence, State& state) const {
+    find_pull(p_, setting, state.body, evidence.moments(), evidence.keypoints(), state.pull);
+  }
+
+  static void copy(const ParameterLanes<T>& from, ParameterLanes<T>& to) {
+    for (int n = 0; n < kParameters; ++n) to[n] = from[n];
+  }
+
+  // Reflections, which turning cannot undo, keep what they have.
+  void stretch_rotation(ParameterLanes<T>& x) const {
+    Mat3<V> raw;
+    for (int i = 0; i < 9; ++i) raw.m[i] = x[kRotationAt + i];
+    const Mat3<V> rotation = rotation_of(orthonormalize(raw, p_.six_numbers));
+    const auto proper = determinant(rotation) > V(T(0));
+    for (int i = 0; i < 9; ++i) {
+      x[kRotationAt + i] = select(proper, V(T(kRawLength)) * rotation.m[i], raw.m[i]);
+    }
+  }
+
+  void take_step(const Setting<T>& setting, const V& damping, const GroupEvidence<T>& evidence,
+                 const State& from, ParameterLanes<T>& to) {
+    assembly_.assemble(setting, from.x, from.body, evidence.moments(), evidence.keypoints(),
+                       evidence.normals(), matrix_);
+    objective_gradient(p_, setting, from.x, from.body, evidence.moments(), evidence.keypoints(),
+                       evidence.normals(), from.pull, scratch_, gradient_);
+    find_tangent(from);
+    solver_.solve(damping, setting[kScaleSymmetry], matrix_, step_);
+    for (int i = 0; i < 3; ++i) to[kPoseAt + i] = from.x[kPoseAt + i];
+    for (int a = 1; a < kFitJoints; ++a) {
+      for (int i = 0; i < 3; ++i) {
+        const int at = kPoseAt + 3 * a + i;
+        to[at] = from.x[at] - step_.joint[a][i];
+      }
+      to[kScalesAt + a] = from.x[kScalesAt + a] - step_.joint[a][3];
+    }
+    const V* const d = step_.root;
+    const Vec3<V> turn = {-d[0], -d[1], -d[2]};
+    const Mat3<V> raw = rotation_matrix(turn, axis_angle(turn)) * from.body.raw;
+    for (int i = 0; i < 9; ++i) to[kRotationAt + i] = raw.m[i];
+    to[kScalesAt] = from.x[kScalesAt] - d[3];
+    for (int i = 0; i < 2; ++i) to[kTranslationAt + i] = from.x[kTranslationAt + i] - d[4 + i];
+    to[kCameraScaleAt] = from.x[kCameraScaleAt] - d[6] * from.x[kCameraScaleAt];
+  }
+
+  // The gradient by what joints can do. By ω, d raw = [ω]ₓ raw, it is Σ_columns raw_c × gradient_c.
+  void find_tangent(const State& from) {
+    for (int a = 1; a < kFitJoints; ++a) {
+      for (int i = 0; i < 3; ++i) step_.joint[a][i] = gradient_[kPoseAt + 3 * a + i];
+      step_.joint[a][3] = gradient_[kScalesAt + a];
+    }
+    Mat3<V> by_raw;
+    for (int i = 0; i < 9; ++i) by_raw.m[i] = gradient_[kRotationAt + i];
+    Vec3<V> torque = cross(column(from.body.raw, 0), column(by_raw, 0));
+    for (int c = 1; c < 3; ++c)
+      torque = torque + cross(column(from.body.raw, c), column(by_raw, c));
+    const V root[kRootUnknowns] = {torque.x,
+                                   torque.y,
+                                   torque.z,
+                                   gradient_[kScalesAt],
+                                   gradient_[kTranslationAt],
+                                   gradient_[kTranslationAt + 1],
+                                   from.body.scale * gradient_[kCameraScaleAt]};
+    for (int i = 0; i < kRootUnknowns; ++i) step_.root[i] = root[i];
+  }
+
+  // By how much the refreshed objective changes. A quadratic form changes by ½ ⟨ΔM, Y + Y'⟩: no two
+  // large numbers are subtracted, so small changes are known to be what they are.
+  V change(const Setting<T>& setting, const GroupEvidence<T>& evidence, const State& from,
+           const State& to) const {
+    V twice = T(0);
+    for (uint32_t left = evidence.moments().joints(); left != 0; left &= left - 1) {
+      const int k = __builtin_ctz(left);
+      for (int i = 0; i < 8; ++i) {
+        twice += (to.body.rows[k][i] - from.body.rows[k][i]) *
+                 (to.pull.image[k][i] + from.pull.image[k][i]);
+      }
+    }
+    if (has_depths(p_, setting)) {
+      for (uint32_t left = evidence.keypoints().joints(); left != 0; left &= left - 1) {
+        const int k = __builtin_ctz(left);
+        V before[4], after[4];
+        depth_row(from.body.joint[k], from.body.size[k], before);
+        depth_row(to.body.joint[k], to.body.size[k], after);
+        for (int i = 0; i < 4; ++i) {
+          twice += (after[i] - before[i]) * (to.pull.depth[k][i] + from.pull.depth[k][i]);
+        }
+      }
+    }
+    const GroupNormals<T>& normals = evidence.normals();
+    for (uint32_t left = normals.joints; left != 0; left &= left - 1) {
+      const int k = __builtin_ctz(left);
+      const Mat3<V>& before = from.body.joint[k].turn;
+      const Mat3<V>& after = to.body.joint[k].turn;
+      twice += dot(vec3(after.m + 6) - vec3(before.m + 6),
+                   normals.gradient(k, after) + normals.gradient(k, before));
+    }
+    return V(T(0.5)) * twice + parameter_change(setting, from, to);
+  }
+
+  // The exact change of the terms that read no evidence.
+  V parameter_change(const Setting<T>& setting, const State& from, const State& to) const {
+    const T* const weights = setting.value;
+    const V mean = mean_scale<T>(from.x), new_mean = mean_scale<T>(to.x);
+    const V* const scale = from.x + kScalesAt;
+    const V* const new_scale = to.x + kScalesAt;
+    V sum = T(0);
+    for (int k = 0; k < kFitJoints; ++k) {
+      const int mirror = p_.mirror[k];
+      sum += scale_change<V, T>({scale[k], mean, scale[mirror]},
+                                {new_scale[k], new_mean, new_scale[mirror]}, weights, p_.scale_low,
+                                p_.scale_high);
+      if (k == 0) continue;
+      for (int at = 3 * k; at < 3 * k + 3; ++at) {
+        sum += angle_change(from.x[kPoseAt + at], to.x[kPoseAt + at], at, weights, p_.pose_terms);
+      }
+      const int q = p_.parent[k];
+      sum += V(weights[kScaleSmoothness]) *
+             change_of_square(scale[k] - scale[q], new_scale[k] - new_scale[q]);
+    }
+    return sum + V(weights[kUpright]) *
+                     change_of_square(from.body.rotation().m[7], to.body.rotation().m[7]);
+  }
+
+  // Lanes that are better there go there. Nearly always all do, or none.
+  static void move(const LaneMask<T>& better, State*& here, State*& there) {
+    if (!any(!better)) {
+      State* const old = here;
+      here = there;
+      there = old;
+    } else if (any(better)) {
+      static_assert(sizeof(State) % sizeof(V) == 0);
+      V* const to = reinterpret_cast<V*>(here);
+      const V* const from = reinterpret_cast<const V*>(there);
+      for (std::size_t i = 0; i < sizeof(State) / sizeof(V); ++i)
+        to[i] = select(better, from[i], to[i]);
+    }
+  }
+
+  const FitProblem<T>& p_;
+  Tree tree_;
+  NormalAssembly<T> assembly_;
+  TreeSolver<T> solver_;
+  NormalMatrix<T> matrix_;
+  State states_[2];
+  GradientScratch<T> scratch_;
+  ParameterLanes<T> gradient_;
+  TangentLanes<T> step_;
+};
+
+}  // namespace bodyreg::BODYREG_ISA

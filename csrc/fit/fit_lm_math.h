@@ -1,0 +1,322 @@
+// The algebra of a Levenberg–Marquardt step, one pair of joints at a time; for numbers and for
+// lanes of people.
+//
+// Unknowns are what a joint can do: θ_a and S_a, four of them. The root, whose pose is frozen,
+// turns the camera by ω instead (raw ← exp([ω]ₓ) raw) and has t and σ = ds / s besides: seven.
+//
+// Levers. A point hangs on joints k by pairs (h_k, w_k), relative to the joint. With
+// bone_j = s C_a (J_j − J_a) for a child j of a, let
+//
+//   w_a = Σ w_k over the subtree of a             how much of the point hangs on joint a
+//   u_a = s C_a h_a + Σ_children j w_j bone_j     what a change of S_a stretches
+//   v_a = S_a u_a + Σ_children j v_j              the arm from joint a to its share of the point
+//
+// Then the point's image moves by φ × v_a when joint a turns by φ, by u_a dS_a, and by
+// ω × X + w_0 (t_x, t_y, 0) + σ X, X = v_0 + w_0 P_0, with the camera. Sums over the points of
+// products of two joints' levers are therefore all that the normal matrix JᵀJ needs of them.
+//
+// Which joints a and b? Those with b above a in the tree, or b = a. Where they are on different
+// branches the block is left out: few points hang on both, and the matrix keeps the tree's pattern,
+// for which elimination from the leaves makes no fill (fit_lm_solve.h).
+#pragma once
+
+#include "fit_math.h"
+
+namespace bodyreg {
+
+constexpr int kJointUnknowns = 4;  // θ_a, S_a
+constexpr int kRootUnknowns = 7;   // ω, S_0, t, σ
+
+// A row of lever moments has six columns, the levers of one joint: v_x, v_y, v_z, w, u_x, u_y.
+constexpr int kLevers = 6;
+constexpr int kHung = 3;
+constexpr int kStretch = 4;
+
+// The sums for joints a (rows) and b (columns).
+template <typename T>
+struct LeverMoments {
+  T arm[3][kLevers];      // v_a
+  T hung[kLevers];        // w_a
+  T stretch[2][kLevers];  // u_a, x and y
+};
+
+// A row's columns are joint j's; adds them as its parent sees them. step = S_parent bone.
+template <typename T>
+BODYREG_HD void add_lifted(const T (&row)[kLevers], const Vec3<T>& step, const Vec3<T>& bone,
+                           T (&out)[kLevers]) {
+  const T& hung = row[kHung];
+  out[0] += row[0] + step.x * hung;
+  out[1] += row[1] + step.y * hung;
+  out[2] += row[2] + step.z * hung;
+  out[kHung] += hung;
+  out[kStretch] += bone.x * hung;
+  out[kStretch + 1] += bone.y * hung;
+}
+
+// v of joint 0 becomes X.
+template <typename T>
+BODYREG_HD void move_to_origin(const Vec3<T>& root, T (&row)[kLevers]) {
+  row[0] += root.x * row[kHung];
+  row[1] += root.y * row[kHung];
+  row[2] += root.z * row[kHung];
+}
+
+// JᵀJ by (φ_a, S_a) and the turn of b. The rows x and y of φ × v are φ_y v_z − φ_z v_y and
+// φ_z v_x − φ_x v_z.
+template <typename T, int N>
+BODYREG_HD void turn_columns(const LeverMoments<T>& m, T (&h)[4][N]) {
+  h[0][0] = m.arm[2][2];
+  h[0][1] = T(0);
+  h[0][2] = -m.arm[2][0];
+  h[1][0] = T(0);
+  h[1][1] = m.arm[2][2];
+  h[1][2] = -m.arm[2][1];
+  h[2][0] = -m.arm[0][2];
+  h[2][1] = -m.arm[1][2];
+  h[2][2] = m.arm[0][0] + m.arm[1][1];
+  h[3][0] = -m.stretch[1][2];
+  h[3][1] = m.stretch[0][2];
+  h[3][2] = m.stretch[1][0] - m.stretch[0][1];
+}
+
+// The same by an unknown of b that moves points by the levers x and y.
+template <typename T, int N>
+BODYREG_HD void shift_column(const LeverMoments<T>& m, int x, int y, int at, T (&h)[4][N]) {
+  h[0][at] = -m.arm[2][y];
+  h[1][at] = m.arm[2][x];
+  h[2][at] = m.arm[0][y] - m.arm[1][x];
+  h[3][at] = m.stretch[0][x] + m.stretch[1][y];
+}
+
+template <typename T>
+BODYREG_HD void joint_block(const LeverMoments<T>& m, T (&h)[4][4]) {
+  turn_columns(m, h);
+  shift_column(m, kStretch, kStretch + 1, 3, h);
+}
+
+// JᵀJ by (φ_a, S_a) and the root's seven; m's columns are about the origin.
+template <typename T>
+BODYREG_HD void root_block(const LeverMoments<T>& m, T (&h)[4][kRootUnknowns]) {
+  turn_columns(m, h);
+  shift_column(m, kStretch, kStretch + 1, 3, h);
+  h[0][4] = T(0);  // t_x and t_y move by w_0
+  h[1][4] = m.arm[2][kHung];
+  h[2][4] = -m.arm[1][kHung];
+  h[3][4] = m.stretch[0][kHung];
+  h[0][5] = -m.arm[2][kHung];
+  h[1][5] = T(0);
+  h[2][5] = m.arm[0][kHung];
+  h[3][5] = m.stretch[1][kHung];
+  shift_column(m, 0, 1, 6, h);
+}
+
+// JᵀJ by the root's seven; m's rows and columns are about the origin.
+template <typename T>
+BODYREG_HD void root_square(const LeverMoments<T>& m, T (&h)[kRootUnknowns][kRootUnknowns]) {
+  T top[4][kRootUnknowns];
+  root_block(m, top);
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < kRootUnknowns; ++j) h[i][j] = h[j][i] = top[i][j];
+  }
+  h[4][4] = h[5][5] = m.hung[kHung];
+  h[4][5] = h[5][4] = T(0);
+  h[4][6] = h[6][4] = m.hung[0];
+  h[5][6] = h[6][5] = m.hung[1];
+  h[6][6] = m.arm[0][0] + m.arm[1][1];
+}
+
+// A normal's z changes by φ_x n_y − φ_y n_x as its segment turns by φ: the second moments of
+// normals in the picture's axes.
+template <typename T>
+struct NormalMoments {
+  T xx, xy, yy;
+};
+
+// form: rows of [N | b], N the second moments at rest.
+template <typename T>
+BODYREG_HD NormalMoments<T> normal_moments(const Mat3<T>& turn, const T (&form)[12]) {
+  const Mat3<T> n = {
+      {form[0], form[1], form[2], form[4], form[5], form[6], form[8], form[9], form[10]}};
+  const Vec3<T> x = {turn.m[0], turn.m[1], turn.m[2]};
+  const Vec3<T> y = {turn.m[3], turn.m[4], turn.m[5]};
+  const Vec3<T> nx = n * x, ny = n * y;
+  return {dot(x, nx), dot(x, ny), dot(y, ny)};
+}
+
+template <typename T>
+BODYREG_HD NormalMoments<T>& operator+=(NormalMoments<T>& a, const NormalMoments<T>& b) {
+  a.xx += b.xx;
+  a.xy += b.xy;
+  a.yy += b.yy;
+  return a;
+}
+
+template <typename T, int R, int N>
+BODYREG_HD void add_normals(const NormalMoments<T>& m, T (&h)[R][N]) {
+  h[0][0] += m.yy;
+  h[0][1] = h[0][1] - m.xy;
+  h[1][0] = h[1][0] - m.xy;
+  h[1][1] += m.xx;
+}
+
+// Joint a turns by φ = det Q · C_q J_left(θ_a) dθ_a when θ_a changes. The transposed matrix makes
+// derivatives by θ of derivatives by φ.
+template <typename T>
+BODYREG_HD Mat3<T> by_angles(const Vec3<T>& theta, const AxisAngle<T>& r,
+                             const Mat3<T>& parent_turn, const T& mirror) {
+  const T* const c = parent_turn.m;
+  return from_columns(left_jacobian_transposed(theta, r, mirror * Vec3<T>{c[0], c[1], c[2]}),
+                      left_jacobian_transposed(theta, r, mirror * Vec3<T>{c[3], c[4], c[5]}),
+                      left_jacobian_transposed(theta, r, mirror * Vec3<T>{c[6], c[7], c[8]}));
+}
+
+// Rows φ become rows θ.
+template <typename T, int N>
+BODYREG_HD void rows_by_angles(const Mat3<T>& to_angles, T (&h)[4][N]) {
+  for (int j = 0; j < N; ++j) {
+    const Vec3<T> column = to_angles * Vec3<T>{h[0][j], h[1][j], h[2][j]};
+    h[0][j] = column.x, h[1][j] = column.y, h[2][j] = column.z;
+  }
+}
+
+// Columns φ become columns θ.
+template <typename T>
+BODYREG_HD void columns_by_angles(const Mat3<T>& to_angles, T (&h)[4][4]) {
+  for (int i = 0; i < 4; ++i) {
+    const Vec3<T> row = to_angles * Vec3<T>{h[i][0], h[i][1], h[i][2]};
+    h[i][0] = row.x, h[i][1] = row.y, h[i][2] = row.z;
+  }
+}
+
+// ---- Curvature of the terms of one joint's angles and scale
+
+template <typename T>
+BODYREG_HD T is_outside(const T& x, const T& low, const T& high) {
+  return select(x < low, T(1), select(x > high, T(1), T(0)));
+}
+
+// Second derivative of one angle's share of prior, limit, joint and exponential; `at` = 3 k + axis.
+template <typename T, typename S>
+BODYREG_HD T angle_curvature(const T& angle, int at, const S* weights, const S* pose_terms) {
+  const S inverse_spread = pose_terms[72 + at];
+  T half = T(weights[kJoint] + weights[kPrior] * inverse_spread * inverse_spread);
+  if (weights[kLimit] != S(0)) {
+    half +=
+        T(weights[kLimit]) * is_outside(angle, T(pose_terms[144 + at]), T(pose_terms[216 + at]));
+  }
+  T curvature = T(2) * half;
+  const int k = at / 3;
+  if (weights[kExponential] != S(0) && hyper_extension_axis(k) == at % 3) {
+    const T extension = hyper_extension_sign(k) > 0 ? angle : -angle;
+    const T most = T(S(kMaxExponent));
+    curvature +=
+        select(extension > most, T(0), T(weights[kExponential]) * exp(minimum(extension, most)));
+  }
+  return curvature;
+}
+
+// The same of deviation, level and limit. The deviation's matrix 2 w (I − 11ᵀ / 24) is replaced by
+// its larger diagonal; smoothness and symmetry couple two scales and stand apart.
+template <typename T, typename S>
+BODYREG_HD T scale_curvature(const T& scale, const S* weights, S low, S high) {
+  T half = T(weights[kScaleLevel] + weights[kScaleDeviation]);
+  if (weights[kScaleLimit] != S(0)) {
+    half += T(weights[kScaleLimit]) * is_outside(scale, T(low), T(high));
+  }
+  return T(2) * half;
+}
+
+// ---- Changes of the same terms, without the difference of two losses
+
+// b² − a²
+template <typename T>
+BODYREG_HD T change_of_square(const T& a, const T& b) {
+  return (b - a) * (b + a);
+}
+
+// Of prior, limit, joint and exponential of one angle, weighted.
+template <typename T, typename S>
+BODYREG_HD T angle_change(const T& from, const T& to, int at, const S* weights,
+                          const S* pose_terms) {
+  T change = T(weights[kJoint]) * change_of_square(from, to);
+  if (weights[kPrior] != S(0)) {
+    const T mean = T(pose_terms[at]);
+    const S inverse_spread = pose_terms[72 + at];
+    change += T(weights[kPrior] * inverse_spread * inverse_spread) *
+              change_of_square(from - mean, to - mean);
+  }
+  if (weights[kLimit] != S(0)) {
+    const T low = T(pose_terms[144 + at]), high = T(pose_terms[216 + at]);
+    change += T(weights[kLimit]) * change_of_square(excess(from, low, high), excess(to, low, high));
+  }
+  const int k = at / 3;
+  if (weights[kExponential] != S(0) && hyper_extension_axis(k) == at % 3) {
+    const T most = T(S(kMaxExponent));
+    const T before = hyper_extension_sign(k) > 0 ? from : -from;
+    const T after = hyper_extension_sign(k) > 0 ? to : -to;
+    change += T(weights[kExponential]) * (exp(minimum(after, most)) - exp(minimum(before, most)));
+  }
+  return change;
+}
+
+// A segment's scale, the mean of all, and the scale on the other side.
+template <typename T>
+struct ScaleAndPeers {
+  T own, mean, mirror;
+};
+
+// Of deviation, symmetry, level and limit, weighted. Each of a pair's joints counts half of it.
+template <typename T, typename S>
+BODYREG_HD T scale_change(const ScaleAndPeers<T>& from, const ScaleAndPeers<T>& to,
+                          const S* weights, S low, S high) {
+  T change = T(weights[kScaleLevel]) * change_of_square(from.own - T(1), to.own - T(1));
+  change += T(weights[kScaleDeviation]) * change_of_square(from.own - from.mean, to.own - to.mean);
+  change += T(S(0.5) * weights[kScaleSymmetry]) *
+            change_of_square(from.own - from.mirror, to.own - to.mirror);
+  if (weights[kScaleLimit] != S(0)) {
+    change += T(weights[kScaleLimit]) *
+              change_of_square(excess(from.own, T(low), T(high)), excess(to.own, T(low), T(high)));
+  }
+  return change;
+}
+
+// ---- Small dense systems
+
+// Cholesky of the lower half of h (N × N) in place, L Lᵀ; inverse: 1 / L_ii. A pivot below its
+// floor is lifted to it: with damping λ D no pivot of a positive matrix is below λ D_i, but
+// rounding, and the blocks that were left out, can take one there.
+template <int N, typename T>
+BODYREG_HD void cholesky(T* h, const T* floor, T* inverse) {
+  for (int j = 0; j < N; ++j) {
+    T pivot = h[N * j + j];
+    for (int k = 0; k < j; ++k) pivot = pivot - h[N * j + k] * h[N * j + k];
+    inverse[j] = T(1) / sqrt(maximum(pivot, floor[j]));
+    for (int i = j + 1; i < N; ++i) {
+      T sum = h[N * i + j];
+      for (int k = 0; k < j; ++k) sum = sum - h[N * i + k] * h[N * j + k];
+      h[N * i + j] = sum * inverse[j];
+    }
+  }
+}
+
+// x ← L⁻¹ x
+template <int N, typename T>
+BODYREG_HD void solve_lower(const T* l, const T* inverse, T* x) {
+  for (int i = 0; i < N; ++i) {
+    T sum = x[i];
+    for (int k = 0; k < i; ++k) sum = sum - l[N * i + k] * x[k];
+    x[i] = sum * inverse[i];
+  }
+}
+
+// x ← L⁻ᵀ x
+template <int N, typename T>
+BODYREG_HD void solve_upper(const T* l, const T* inverse, T* x) {
+  for (int i = N - 1; i >= 0; --i) {
+    T sum = x[i];
+    for (int k = i + 1; k < N; ++k) sum = sum - l[N * k + i] * x[k];
+    x[i] = sum * inverse[i];
+  }
+}
+
+}  // namespace bodyreg

@@ -1,0 +1,214 @@
+// The damped normal equations of a group of people, solved from the leaves to the root: a joint's
+// elimination touches the joints above it and nothing else, so the blocks that are there are
+// enough.
+//
+// One term does not follow the tree: symmetry couples the scales of left and right. With
+// U = the columns e_S(left) − e_S(right) it adds 2 w U Uᵀ, and as H = L Lᵀ (Woodbury)
+//
+//   (L Lᵀ + 2 w U Uᵀ)⁻¹ = L⁻ᵀ (I − Z (I / 2w + Zᵀ Z)⁻¹ Zᵀ) L⁻¹        Z = L⁻¹ U
+#pragma once
+
+#include "fit_lm_normal.h"
+
+namespace bodyreg::BODYREG_ISA {
+
+// A vector by unknowns.
+template <typename T>
+struct TangentLanes {
+  Lanes<T> joint[kFitJoints][kJointUnknowns];  // by θ_a, S_a; of the root nothing
+  Lanes<T> root[kRootUnknowns];
+};
+
+// Added to the diagonal before it is multiplied by the damping, for unknowns that nothing pulls at.
+constexpr double kLeastCurvature = 1e-4;
+
+template <typename T>
+class TreeSolver {
+ public:
+  using V = Lanes<T>;
+
+  TreeSolver(const FitProblem<T>& p, const Tree& tree) : tree_(tree), columns_(kFitJoints / 2) {
+    for (int k = 0; k < kFitJoints; ++k) {
+      if (k >= p.mirror[k]) continue;
+      left_[pairs_] = k;
+      right_[pairs_] = p.mirror[k];
+      touched_[pairs_++] = tree.way_up[k] | tree.way_up[p.mirror[k]];
+    }
+  }
+
+  // x ← (H + λ D + 2 w U Uᵀ)⁻¹ x with D the diagonal of H. Overwrites h.
+  void solve(const V& damping, T symmetry, NormalMatrix<T>& h, TangentLanes<T>& x) {
+    damp(damping, h);
+    factor(h);
+    lower(kEverything, h, x);
+    if (symmetry != T(0)) couple_sides(symmetry, h, x);
+    upper(h, x);
+  }
+
+ private:
+  static constexpr uint32_t kEverything = (1u << kFitJoints) - 1;
+
+  void damp(const V& damping, NormalMatrix<T>& h) {
+    for (int a = 1; a < kFitJoints; ++a) damp(damping, h.joint(a, 0), floor_.joint[a]);
+    damp(damping, h.top, floor_.root);
+  }
+  template <int N>
+  static void damp(const V& damping, V (&h)[N][N], V (&floor)[N]) {
+    for (int i = 0; i < N; ++i) {
+      floor[i] = damping * (h[i][i] + V(T(kLeastCurvature)));
+      h[i][i] += floor[i];
+    }
+  }
+
+  // H = L Lᵀ with the leaves first: L_aa in the place of H_aa, W_ab = L_aa⁻¹ H_ab in that of H_ab.
+  void factor(NormalMatrix<T>& h) {
+    for (int a = kFitJoints - 1; a > 0; --a) {
+      const int depth = tree_.depth[a];
+      const V* const l = &h.joint(a, 0)[0][0];
+      cholesky<4>(&h.joint(a, 0)[0][0], floor_.joint[a], inverse_.joint[a]);
+      for (int i = 1; i < depth; ++i) lower_columns(l, inverse_.joint[a], h.joint(a, i));
+      lower_columns(l, inverse_.joint[a], h.root[a]);
+      for (int i = 1; i < depth; ++i) {  // H_bc −= W_abᵀ W_ac
+        const int b = tree_.above[a][i];
+        const auto& wb = h.joint(a, i);
+        for (int j = i; j < depth; ++j) subtract_product(wb, h.joint(a, j), h.joint(b, j - i));
+        subtract_product(wb, h.root[a], h.root[b]);
+      }
+      subtract_product(h.root[a], h.root[a], h.top);
+    }
+    cholesky<kRootUnknowns>(&h.top[0][0], floor_.root, inverse_.root);
+  }
+
+  template <int N>
+  static void lower_columns(const V* l, const V* inverse, V (&h)[4][N]) {
+    for (int j = 0; j < N; ++j) {
+      V column[4] = {h[0][j], h[1][j], h[2][j], h[3][j]};
+      solve_lower<4>(l, inverse, column);
+      for (int i = 0; i < 4; ++i) h[i][j] = column[i];
+    }
+  }
+
+  // out −= leftᵀ right
+  template <int M, int N>
+  static void subtract_product(const V (&left)[4][M], const V (&right)[4][N], V (&out)[M][N]) {
+    for (int i = 0; i < M; ++i) {
+      for (int j = 0; j < N; ++j) {
+        V sum = out[i][j];
+        for (int k = 0; k < 4; ++k) sum = sum - left[k][i] * right[k][j];
+        out[i][j] = sum;
+      }
+    }
+  }
+
+  // x ← L⁻¹ x, where x is not zero for the joints `some` only, and all those above them.
+  void lower(uint32_t some, NormalMatrix<T>& h, TangentLanes<T>& x) {
+    for (int a = kFitJoints - 1; a > 0; --a) {
+      if (!(some >> a & 1)) continue;
+      const int depth = tree_.depth[a];
+      V(&y)[4] = x.joint[a];
+      solve_lower<4>(&h.joint(a, 0)[0][0], inverse_.joint[a], y);
+      for (int i = 1; i < depth; ++i)
+        subtract_transposed(h.joint(a, i), y, x.joint[tree_.above[a][i]]);
+      subtract_transposed(h.root[a], y, x.root);
+    }
+    solve_lower<kRootUnknowns>(&h.top[0][0], inverse_.root, x.root);
+  }
+
+  // x ← L⁻ᵀ x
+  void upper(NormalMatrix<T>& h, TangentLanes<T>& x) {
+    solve_upper<kRootUnknowns>(&h.top[0][0], inverse_.root, x.root);
+    for (int a = 1; a < kFitJoints; ++a) {
+      const int depth = tree_.depth[a];
+      V(&y)[4] = x.joint[a];
+      for (int i = 1; i < depth; ++i) subtract(h.joint(a, i), x.joint[tree_.above[a][i]], y);
+      subtract(h.root[a], x.root, y);
+      solve_upper<4>(&h.joint(a, 0)[0][0], inverse_.joint[a], y);
+    }
+  }
+
+  // out −= wᵀ y
+  template <int N>
+  static void subtract_transposed(const V (&w)[4][N], const V (&y)[4], V (&out)[N]) {
+    for (int j = 0; j < N; ++j) {
+      V sum = out[j];
+      for (int k = 0; k < 4; ++k) sum = sum - w[k][j] * y[k];
+      out[j] = sum;
+    }
+  }
+  // out −= w x
+  template <int N>
+  static void subtract(const V (&w)[4][N], const V (&x)[N], V (&out)[4]) {
+    for (int i = 0; i < 4; ++i) {
+      V sum = out[i];
+      for (int j = 0; j < N; ++j) sum = sum - w[i][j] * x[j];
+      out[i] = sum;
+    }
+  }
+
+  // x ← (I − Z (I / 2w + Zᵀ Z)⁻¹ Zᵀ) x
+  void couple_sides(T symmetry, NormalMatrix<T>& h, TangentLanes<T>& x) {
+    constexpr int kMost = kFitJoints / 2;
+    V k[kMost][kMost], share[kMost];
+    for (int p = 0; p < pairs_; ++p) {
+      TangentLanes<T>& z = columns_[p];
+      set_zero(reinterpret_cast<T*>(&z), sizeof(z) / sizeof(T));
+      scale_of(left_[p], z) = T(1);
+      scale_of(right_[p], z) = T(-1);
+      lower(touched_[p], h, z);
+      for (int q = 0; q <= p; ++q) k[p][q] = inner(touched_[p] & touched_[q], z, columns_[q]);
+      k[p][p] += V(T(1) / (T(2) * symmetry));
+      share[p] = inner(touched_[p], z, x);
+    }
+    solve_dense(pairs_, k, share);
+    for (int p = 0; p < pairs_; ++p) {
+      for (uint32_t left = touched_[p] & ~1u; left != 0; left &= left - 1) {
+        const int a = __builtin_ctz(left);
+        for (int i = 0; i < 4; ++i)
+          x.joint[a][i] = x.joint[a][i] - share[p] * columns_[p].joint[a][i];
+      }
+      for (int i = 0; i < kRootUnknowns; ++i)
+        x.root[i] = x.root[i] - share[p] * columns_[p].root[i];
+    }
+  }
+
+  static V& scale_of(int k, TangentLanes<T>& x) { return k == 0 ? x.root[3] : x.joint[k][3]; }
+
+  static V inner(uint32_t joints, const TangentLanes<T>& a, const TangentLanes<T>& b) {
+    V sum = T(0);
+    for (int i = 0; i < kRootUnknowns; ++i) sum += a.root[i] * b.root[i];
+    for (uint32_t left = joints & ~1u; left != 0; left &= left - 1) {
+      const int k = __builtin_ctz(left);
+      for (int i = 0; i < 4; ++i) sum += a.joint[k][i] * b.joint[k][i];
+    }
+    return sum;
+  }
+
+  // x ← K⁻¹ x for the leading `count` unknowns of a positive matrix, of which the lower half is
+  // read.
+  template <int N>
+  static void solve_dense(int count, V (&k)[N][N], V (&x)[N]) {
+    for (int j = 0; j < count; ++j) {
+      for (int i = 0; i < j; ++i) k[j][j] = k[j][j] - k[j][i] * k[j][i];
+      k[j][j] = V(T(1)) / sqrt(k[j][j]);
+      for (int i = j + 1; i < count; ++i) {
+        for (int m = 0; m < j; ++m) k[i][j] = k[i][j] - k[i][m] * k[j][m];
+        k[i][j] = k[i][j] * k[j][j];
+      }
+      for (int i = 0; i < j; ++i) x[j] = x[j] - k[j][i] * x[i];
+      x[j] = x[j] * k[j][j];
+    }
+    for (int j = count - 1; j >= 0; --j) {
+      for (int i = j + 1; i < count; ++i) x[j] = x[j] - k[i][j] * x[i];
+      x[j] = x[j] * k[j][j];
+    }
+  }
+
+  const Tree& tree_;
+  int pairs_ = 0;
+  int left_[kFitJoints / 2], right_[kFitJoints / 2];
+  uint32_t touched_[kFitJoints / 2];
+  Buffer<TangentLanes<T>> columns_;  // Z
+  TangentLanes<T> floor_, inverse_;  // of the pivots; 1 / L_ii
+};
+
+}  // namespace bodyreg::BODYREG_ISA

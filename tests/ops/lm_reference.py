@@ -1,0 +1,178 @@
+"""One Levenberg-Marquardt step as its textbook says: a Jacobian by autograd, a dense solve.
+
+Of the Jacobian's products those between joints on different branches of the tree are left out, as
+`bodyreg.ops.fit` does; everything else is independent of it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from bodyreg import reference
+from bodyreg.ops.fit import Evidence, Plan, Rig
+from bodyreg.registration.losses import HYPER_EXTENSION, MAX_EXPONENT
+from bodyreg.registration.objective import Objective, frozen_root, split
+from bodyreg.registration.padding import pad
+from bodyreg.registration.rotations import rotation_matrices
+from bodyreg.registration.schedule import Setting
+
+UNKNOWNS = 99
+"""θ of joints 1 to 23 (69), S (24), ω (3), t (2), ds / s (1)."""
+
+RAW_LENGTH = 4.0
+"""Columns of the raw rotation have this length in a Levenberg-Marquardt phase."""
+
+DAMPING, LEAST_CURVATURE = 1e-2, 1e-4
+
+
+class Step:
+    """The step from (B,108) parameters; both solvers' terms are taken as just refreshed there."""
+
+    def __init__(self, rig: Rig, evidence: Evidence, plan: Plan, parameters: Tensor):
+        self.rig, self.plan = rig, plan
+        self.seen = pad(rig, evidence)
+        self.setting = Setting.of_row(plan.settings[-1].tolist())
+        # Turning changes no determinant, but where it is large its gradient is large noise.
+        has_det = self.setting.weights.pop("det", 0) > 0
+        self.here = self._stretched(parameters) if has_det else parameters
+
+    def _stretched(self, parameters: Tensor) -> Tensor:
+        rotation = reference.gram_schmidt(split(parameters).rotation, self.plan.six_numbers)
+        proper = torch.linalg.det(rotation)[:, None] > 0
+        raw = torch.where(proper, RAW_LENGTH * rotation.flatten(1), parameters[:, 96:105])
+        return torch.cat((parameters[:, :96], raw, parameters[:, 105:]), 1)
+
+    def moved(self, step: Tensor) -> Tensor:
+        """(B,99) -> (B,108)"""
+        p = split(self.here)
+        return torch.cat(
+            (
+                self.here[:, :3],
+                self.here[:, 3:96] + step[:, :93],
+                (rotation_matrices(step[:, 93:96]) @ p.rotation).flatten(1),
+                p.translation + step[:, 96:98],
+                (p.scale * (1 + step[:, 98]))[:, None],
+            ),
+            1,
+        )
+
+    def take(self) -> Tensor:
+        """(B,108) parameters after an accepted step."""
+        step = torch.zeros(len(self.here), UNKNOWNS, dtype=self.here.dtype, requires_grad=True)
+        there = self.moved(step)
+        loss = Objective(reference, self.rig, self.seen, self.plan)(there, self.setting)
+        (gradient,) = torch.autograd.grad(loss.sum(), step, retain_graph=True)
+        matrix = self._of_residuals(there, step) * self._related()
+        matrix = matrix + torch.diag_embed(self._curvatures())
+        self._add_smoothness(matrix)
+        diagonal = matrix.diagonal(dim1=1, dim2=2) + LEAST_CURVATURE
+        damped = matrix + DAMPING * torch.diag_embed(diagonal)
+        self._add_symmetry(damped)
+        return self.moved(-torch.linalg.solve(damped, gradient)).detach()
+
+    def _of_residuals(self, there: Tensor, step: Tensor) -> Tensor:
+        """Σ 2 w J Jᵀ of all squares that read evidence or the camera, (B,99,99)."""
+        values, weights = zip(*self._residuals(there), strict=True)
+        values = torch.cat([v.flatten(1) for v in values], 1)
+        weights = torch.cat([w.flatten(1) for w in weights], 1).detach()
+        rows = [
+            torch.autograd.grad(values[:, i].sum(), step, retain_graph=True)[0]
+            for i in range(values.shape[1])
+        ]
+        jacobian = torch.stack(rows, 1)
+        return 2 * (jacobian * weights[..., None]).mT @ jacobian
+
+    def _residuals(self, there: Tensor):
+        rig, seen, weights = self.rig, self.seen, self.setting.weights
+        p = split(there)
+        rotation = reference.gram_schmidt(p.rotation, self.plan.six_numbers)
+        transforms, _ = reference.kinematics(
+            rotation_matrices(frozen_root(p.pose)), p.segment_scale, rig.joints, rig.parents
+        )
+
+        def image(ids, anchors):
+            points = reference.lbs(transforms, ids, anchors)
+            return reference.projection(points, rotation, p.scale, p.translation)
+
+        def of_xy(weight):
+            return weight[..., None].expand(*weight.shape, 2)
+
+        if "dense" in weights:
+            xy, _ = image(seen.point_ids, seen.point_anchors)
+            weight, width = weights["dense"] * seen.point_weight, self.setting.dense_width
+            if math.isfinite(width):
+                square = (xy - seen.point_xy).square().sum(-1)
+                weight = weight * (width**2 / (width**2 + square)) ** 2
+            yield xy, of_xy(weight)
+        xy, z = image(rig.keypoint_ids, rig.keypoint_anchors)
+        if "keypoint" in weights:
+            yield xy[:, 1:], of_xy(weights["keypoint"] * seen.keypoint_weight)
+        if "depth" in weights:
+            yield z[:, 1:] - z[:, :1], weights["depth"] * seen.depth_weight
+        if "facing" in weights:
+            turns = transforms / p.segment_scale[..., None, None]
+            normals = reference.lbs(turns, seen.point_segment, seen.point_normal)
+            normal_z = (normals * rotation[:, None, 2]).sum(-1)
+            away = normal_z < self.plan.facing_margin
+            yield normal_z, weights["facing"] * seen.point_weight * away
+        if "upright" in weights:
+            yield rotation[:, 2, 1:2], torch.full_like(p.scale[:, None], weights["upright"])
+
+    def _related(self) -> Tensor:
+        """(99,99) whether one unknown's joint is the other's or above it."""
+        owner = torch.cat((torch.arange(1, 24).repeat_interleave(3), torch.arange(24)))
+        owner = torch.cat((owner, torch.zeros(6, dtype=torch.int64)))
+        above = torch.eye(24, dtype=torch.bool)
+        for k, parent in enumerate(self.rig.parents):
+            if k > 0:
+                above[k] |= above[parent]
+        return (above | above.T)[owner][:, owner]
+
+    def _curvatures(self) -> Tensor:
+        """(B,99) second derivatives of the terms that read one parameter."""
+        weight = {term: self.setting.weights.get(term, 0.0) for term in TERMS_OF_ONE}
+        pose, scale = self.here[:, 3:72], self.here[:, 72:96]
+        _, inverse_spread, low, high = self.rig.pose_terms[:, 1:].flatten(1)
+        by_pose = 2 * (
+            weight["joint"]
+            + weight["prior"] * inverse_spread**2
+            + weight["limit"] * ((pose < low) | (pose > high)).to(pose)
+        )
+        for joint, axis, sign in HYPER_EXTENSION:
+            angle = sign * self.here[:, 3 * joint + axis]
+            by_pose[:, 3 * joint + axis - 3] += (
+                weight["exponential"] * angle.exp() * (angle <= MAX_EXPONENT)
+            )
+        outside = ((scale < self.plan.scale_low) | (scale > self.plan.scale_high)).to(scale)
+        by_scale = 2 * (
+            weight["scale_level"] + weight["scale_deviation"] + weight["scale_limit"] * outside
+        )
+        return torch.cat((by_pose, by_scale, torch.zeros(len(pose), 6).to(pose)), 1)
+
+    def _add_smoothness(self, matrix: Tensor) -> None:
+        weight = self.setting.weights.get("scale_smoothness", 0.0)
+        for k, parent in enumerate(self.rig.parents):
+            if k > 0:
+                _couple(matrix, 69 + k, 69 + parent, 2 * weight)
+
+    def _add_symmetry(self, matrix: Tensor) -> None:
+        weight = self.setting.weights.get("scale_symmetry", 0.0)
+        for k, mirror in enumerate(self.rig.mirror):
+            if k < mirror:
+                _couple(matrix, 69 + k, 69 + mirror, 2 * weight)
+
+
+TERMS_OF_ONE = (
+    "prior", "limit", "joint", "exponential", "scale_level", "scale_deviation", "scale_limit",
+)  # fmt: skip
+
+
+def _couple(matrix: Tensor, i: int, j: int, weight: float) -> None:
+    """Adds the second derivatives of weight / 2 · (x_i - x_j)²."""
+    matrix[:, i, i] += weight
+    matrix[:, j, j] += weight
+    matrix[:, i, j] -= weight
+    matrix[:, j, i] -= weight
