@@ -110,6 +110,12 @@ class Parts:
         return sum(stop - start for start, stop in map(self.range, self._summaries))
 
     @property
+    def mean_loss(self) -> float:
+        """Mean loss of those people who were fitted; NaN of nobody."""
+        people = sum(summary.people for summary in self._summaries.values())
+        return sum(s.loss for s in self._summaries.values()) / people if people else float("nan")
+
+    @property
     def summary(self) -> Summary:
         """Of all parts known to be finished."""
         return sum((self._summaries[part] for part in sorted(self._summaries)), Summary())
@@ -168,9 +174,10 @@ def pipeline(
     writing: Future[None] | None = None
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         reading = reader.submit(read, parts[0]) if parts else None
-        for part, following in zip(parts, [*parts[1:], None], strict=True):
+        for place, part in enumerate(parts):
             observed = reading.result()
-            reading = None if following is None else reader.submit(read, following)
+            if place + 1 < len(parts):
+                reading = reader.submit(read, parts[place + 1])
             fitted = fit(observed)
             if writing is not None:
                 writing.result()

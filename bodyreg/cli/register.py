@@ -33,6 +33,7 @@ from bodyreg.files import atomic_path, fingerprint, provenance
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from tqdm import tqdm
 
     from bodyreg.body import Body
     from bodyreg.cli.ranks import Ranks
@@ -232,15 +233,23 @@ def _register(options: Options, job: Job, processes: Ranks, parts: Sequence[int]
         summary = Summary.of(fits, observations, job.body, skipped, seconds)
         job.parts.write(part, fits, summary)
 
-    with runs.progress_bar(job.parts.people, options.quiet) as bar:
-        bar.update(job.parts.people_done)
+    with runs.progress_bar(len(job.people), options.quiet) as bar:
+        _show(job.parts, bar)
         for _ in pipeline(parts, job.read, fit, write):
             if processes.trouble:
                 break
-            if not bar.disable:
-                job.parts.look()
-                bar.set_postfix(loss=f"{job.parts.summary.mean_loss:.4g}", refresh=False)
-                bar.update(job.parts.people_done - bar.n)
+            _show(job.parts, bar)
+        _show(job.parts, bar)
+
+
+def _show(parts: Parts, bar: tqdm) -> None:
+    """Bring the bar to what all processes have finished."""
+    if bar.disable:
+        return
+    parts.look()
+    if parts.people_done:
+        bar.set_postfix(loss=f"{parts.mean_loss:.4g}", refresh=False)
+    bar.update(parts.people_done - bar.n)
 
 
 def _require_people(options: Options, job: Job, summary: Summary) -> None:

@@ -1,0 +1,329 @@
+"""Runs in parts: killed, taken up again, shared by processes, larger than memory."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bodyreg.cli import parts
+from bodyreg.data import Observations
+from bodyreg.registration import Fits
+
+from .conftest import made_observations, smpl_arrays
+
+HERE = Path(__file__).parent
+PEOPLE = 18
+OPTIONS = ("--preset", "paper", "--iterations", "2", "--out", "out")
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")},
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(HERE.parents[1]),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A body, and people for it: as one file, as shards that are not cut as parts are."""
+    folder = tmp_path_factory.mktemp("scale")
+    np.savez(folder / "body.npz", **smpl_arrays())
+    people = made_observations(PEOPLE)
+    people.point_weight[people.point_person == 5] = 0
+    people.keypoint_weight[5] = 0
+    people.save(folder / "people.npz")
+    (folder / "shards").mkdir()
+    for number, cut in enumerate([slice(0, 7), slice(7, 7), slice(7, 9), slice(9, PEOPLE)]):
+        people.select(cut).save(folder / "shards" / f"{number}.npz")
+    return folder
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(parts, "PEOPLE_PER_PART", 4)
+
+
+@pytest.fixture
+def register(bodyreg, folder, tmp_path, monkeypatch, small_parts):
+    """Register in this process, in a folder of the test's own, with parts of four people."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(people: str | Path = "people.npz", *options: object):
+        return bodyreg(
+            "register", "--observations", folder / people, "--body", folder / "body.npz",
+            *OPTIONS, *options,
+        )  # fmt: skip
+
+    return call
+
+
+def forks(what: str, root: Path, number: int, *arguments: object) -> list[dict]:
+    done = subprocess.run(
+        [sys.executable, HERE / "forks.py", what, root, str(number), *map(str, arguments)],
+        env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def command(folder: Path) -> list[str]:
+    people = ("--observations", str(folder / "people.npz"), "--body", str(folder / "body.npz"))
+    return ["register", *people, *OPTIONS, "--quiet"]
+
+
+def in_all_parts(runs: list[dict]) -> None:
+    """The runs left the same bytes, nothing half-written, and the same record."""
+    for run in runs:
+        assert run["fits"] == runs[0]["fits"]
+        assert run["left"] == ["fits.npz", "run.json"]
+        for record in (run["record"], runs[0]["record"]):
+            record.pop("people_of_earlier_starts", None)
+        assert run["record"] == runs[0]["record"]
+
+
+def test_killed_at_any_moment_of_writing(folder, tmp_path):
+    whole, *runs = forks("kill_at_moments", tmp_path, 13, *command(folder))
+    assert whole["record"]["parts"] == 5
+    assert len(runs) > 15
+    assert all(run["statuses"][0] == -signal.SIGKILL for run in runs)
+    assert sum(run["statuses"][1] == -signal.SIGKILL for run in runs) > len(runs) / 2
+    assert all(run["statuses"][2] == 0 for run in runs)
+    in_all_parts([whole, *runs])
+
+
+def test_killed_at_random(folder, tmp_path):
+    runs = forks("kill_at_random", tmp_path, 8, *command(folder))
+    assert sum(run["kills"] for run in runs) > 8
+    in_all_parts(runs)
+
+
+def test_parts_are_the_whole(bodyreg, register, tmp_path, monkeypatch):
+    """People do not know their part; the one without evidence is left out and counted."""
+    result = register()
+    assert (result.status, result.error) == (0, "")
+    assert "skipped 1 (1 no point and no keypoint)" in result.out
+    cut = (tmp_path / "out" / "fits.npz").read_bytes()
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    monkeypatch.setattr(parts, "PEOPLE_PER_PART", 100)
+    register()
+    assert (tmp_path / "out" / "fits.npz").read_bytes() == cut
+    whole = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (record["parts"], whole["parts"]) == (5, 1)
+    for name in ("people", "skipped", "mirrored", "median_pixel", "median_pixel_people"):
+        assert record[name] == whole[name]
+    assert record["loss"] == pytest.approx(whole["loss"], rel=1e-12)
+    fits = Fits.load(tmp_path / "out" / "fits.npz")
+    assert len(fits) == record["people"] == PEOPLE - 1
+    assert record["loss"] == pytest.approx(fits.loss.mean(dtype=np.float64), rel=1e-6)
+    assert sum(record["terms"].values()) == pytest.approx(record["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["shards", "deflated"])
+def test_shards_and_deflated_files_are_one_file(register, folder, tmp_path, kind):
+    register()
+    expected = Fits.load(tmp_path / "out" / "fits.npz")
+    if kind == "deflated":
+        with np.load(folder / "people.npz") as arrays:
+            np.savez_compressed(folder / "deflated", **arrays)
+        kind = "deflated.npz"
+    assert register(kind).status == 0
+    found = Fits.load(tmp_path / "out" / "fits.npz")
+    for name, values in {**vars(expected), **expected.terms}.items():
+        if name != "terms":
+            np.testing.assert_array_equal({**vars(found), **found.terms}[name], values)
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert str(folder / kind) in record["inputs"]
+
+
+@pytest.fixture
+def unfinished(register, monkeypatch):
+    """A run that has ended after its second part."""
+    write = parts.Parts.write
+
+    def fail(self, part, *rest):
+        if part == 2:
+            raise KeyboardInterrupt
+        write(self, part, *rest)
+
+    with monkeypatch.context() as context:
+        context.setattr(parts.Parts, "write", fail)
+        assert register().status > 2
+    return Path("out")
+
+
+def test_an_unfinished_run_is_finished(register, unfinished):
+    assert len(list(unfinished.glob("parts/*.npz"))) == 2
+    (unfinished / "parts" / "00001.npz").write_bytes(b"damaged by a disk")
+    result = register()
+    assert result.status == 0
+    assert "4 people had been fitted before" in result.out
+    assert sorted(path.name for path in unfinished.iterdir()) == ["fits.npz", "run.json"]
+
+
+@pytest.mark.parametrize(
+    ("people", "options", "what"),
+    [
+        ("people.npz", ("--set", "det_weight=0.2"), "other configuration"),
+        ("shards", (), "other people"),
+        ("people.npz", ("--meshes", "ply"), "other meshes"),
+    ],
+)
+def test_parts_of_another_run_are_refused(register, unfinished, people, options, what):
+    before = sorted(unfinished.rglob("*"))
+    result = register(people, *options)
+    assert result.status == 2
+    assert result.error.count("\n") == 1
+    assert what in result.error
+    assert "remove the folder" in result.error
+    assert sorted(unfinished.rglob("*")) == before
+
+
+def test_a_folder_of_something_else_is_refused(register):
+    Path("out/parts").mkdir(parents=True)
+    Path("out/parts/holiday.jpg").touch()
+    result = register()
+    assert result.status == 2
+    assert "another run (unknown)" in result.error
+    assert Path("out/parts/holiday.jpg").exists()
+
+
+def test_a_truncated_shard_is_refused_before_anything_is_done(register, folder, tmp_path):
+    shards = tmp_path / "cut"
+    shards.mkdir()
+    for path in (folder / "shards").iterdir():
+        content = path.read_bytes()
+        (shards / path.name).write_bytes(content[: -100 if path.name == "3.npz" else None])
+    result = register(shards)
+    assert result.status == 2
+    assert result.error.count("\n") == 1
+    assert "3.npz" in result.error
+    assert not Path("out").exists()
+
+
+def test_a_bad_person_of_a_late_shard_is_named(register, tmp_path):
+    people = made_observations(PEOPLE)
+    people.point_xy[-1] = np.nan
+    shards = tmp_path / "bad"
+    people.select(slice(0, 9)).save(shards / "a.npz")
+    people.select(slice(9, PEOPLE)).save(shards / "b.npz")
+    result = register(shards)
+    assert result.status == 2
+    assert result.error == (
+        f"bodyreg: error: {shards / 'b.npz'}: point_xy of person {people.id[-1]} is not finite\n"
+    )
+    assert not Path("out/fits.npz").exists()
+
+
+def test_shards_of_other_keypoints_are_refused(register, tmp_path):
+    people = made_observations(4)
+    people.save(tmp_path / "mixed" / "a.npz")
+    people.keypoint_name = ("head", *people.keypoint_name[1:])
+    people.save(tmp_path / "mixed" / "b.npz")
+    result = register(tmp_path / "mixed")
+    assert (result.status, result.error.count("\n")) == (2, 1)
+    assert "b.npz: its keypoints are not those of a.npz" in result.error
+    (tmp_path / "none").mkdir()
+    assert "no .npz file" in register(tmp_path / "none").error
+
+
+def test_initial_fits_of_parts(register, tmp_path):
+    """In any order: every part finds its own."""
+    register()
+    start = Fits.load("out/fits.npz")
+    order = np.random.default_rng(0).permutation(len(start))
+    start.select(order).save("start.npz")
+    results = []
+    for name in ("start.npz", "out/fits.npz"):
+        Path("initial.npz").write_bytes(Path(name).read_bytes())
+        assert register("people.npz", "--initial", "initial.npz").status == 0
+        results.append(Fits.load("out/fits.npz").pose)
+        start.save("out/fits.npz")
+    np.testing.assert_array_equal(results[0], results[1])
+    assert np.abs(results[0] - start.pose).max() > 0
+    start.select([0, 1, 2]).save("few.npz")
+    assert "no person 13" in register("people.npz", "--initial", "few.npz").error
+
+
+def test_overlays_and_meshes_of_parts(register, tmp_path, monkeypatch):
+    result = register("people.npz", "--overlays", "5", "--meshes", "ply")
+    assert result.status == 0
+    assert len(list(Path("out/meshes").iterdir())) == PEOPLE - 1
+    drawn = Path("out/overlays.png").read_bytes()
+    monkeypatch.setattr(parts, "PEOPLE_PER_PART", 100)
+    register("people.npz", "--overlays", "5", "--meshes", "ply")
+    assert Path("out/overlays.png").read_bytes() == drawn
+
+
+def test_memory_does_not_grow_with_the_people(folder, tmp_path):
+    """Four times the people, 57 MB more on disk, in parts of 128."""
+    sizes = {}
+    for people in (400, 1600):
+        observations = made_observations(people)
+        some = np.tile(np.arange(20), 50)
+        points = (some + 20 * np.arange(people)[:, None]).reshape(-1)
+        thick = Observations(
+            **{
+                **vars(observations),
+                "point_start": 1000 * np.arange(people + 1),
+                **{
+                    name: getattr(observations, name)[points]
+                    for name in ("point_xy", "point_vertex", "point_barycentric", "point_weight")
+                },
+            }
+        )
+        path = tmp_path / f"{people}.npz"
+        thick.save(path)
+        sizes[str(people)] = path.stat().st_size / 1024
+    runs = forks(
+        "measure_memory", tmp_path, 128, ",".join(sizes), "register", "--quiet",
+        "--observations", tmp_path / "NAME.npz", "--body", folder / "body.npz",
+        "--preset", "paper", "--iterations", "1", "--out", "out",
+    )  # fmt: skip
+    assert [run["status"] for run in runs] == [0, 0]
+    small, large = (run["memory"] for run in runs)
+    growth = sizes["1600"] - sizes["400"]
+    assert growth > 40_000
+    assert large - small < growth / 4
+
+
+def torchrun(folder: Path, *arguments: str, dead: int | None = None):
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
+    return subprocess.run(
+        [sys.executable, *launcher, *arguments], cwd=folder, capture_output=True, text=True,
+        env={**ENVIRONMENT, "DEAD": str(dead)}, timeout=120,
+    )  # fmt: skip
+
+
+def test_two_processes_one_of_which_dies(register, folder, tmp_path):
+    """What is left of one's parts is done by both; the result is that of one process."""
+    arguments = command(folder)[:-1]
+    first = torchrun(tmp_path, str(HERE / "small_parts.py"), *arguments, dead=1)
+    assert first.returncode != 0
+    done = {path.name for path in Path("out/parts").glob("*.npz")}
+    assert "00001.npz" in done
+    assert "00003.npz" not in done
+    second = torchrun(tmp_path, str(HERE / "small_parts.py"), *arguments)
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.count("people/s") == 1
+    assert "2 processes" in second.stdout
+    shared = Path("out/fits.npz").read_bytes()
+    record = json.loads(Path("out/run.json").read_text())
+    assert record["processes"] == 2
+    register()
+    assert Path("out/fits.npz").read_bytes() == shared
+
+
+def test_two_processes_refuse_with_one_line(folder, tmp_path):
+    """The second one meets a person that it cannot register, and neither waits for ever."""
+    people = made_observations(6)
+    people.point_xy[-1] = np.nan
+    people.save(tmp_path / "bad.npz")
+    arguments = ["register", "--observations", "bad.npz", "--body", str(folder / "body.npz")]
+    done = torchrun(tmp_path, str(HERE / "small_parts.py"), *arguments, *OPTIONS)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("bodyreg: error")]
+    assert lines == ["bodyreg: error: bad.npz: point_xy of person 15 is not finite"]
+    assert done.returncode != 0
+    assert "UserError" not in done.stderr
