@@ -60,7 +60,7 @@ class GroupEvidence {
     for (uint32_t left = normals_.joints; left != 0; left &= left - 1) {
       const int k = __builtin_ctz(left);
       to_lanes(reinterpret_cast<const T*>(person_normals_[0].form[k]),
-               sizeof(PersonNormals<T>) / sizeof(T), people_, 12,
+               sizeof(PersonNormals<T>) / sizeof(T), people_, 16,
                reinterpret_cast<T*>(normals_.form[k]), W);
     }
   }

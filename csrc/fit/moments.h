@@ -78,16 +78,16 @@ class GroupMoments {
 
   void gather(const PersonMoments<T>* person, int people) {
     joints_ = 0;
+    gather_rows(person->r, people, 8 * kFitJoints, r_[0]);
     V* out = stream_.data();
     for (int k = 0; k < kFitJoints; ++k) {
       columns_[k] = 0;
       for (int b = 0; b < people; ++b) columns_[k] |= person[b].columns[k];
       joints_ |= columns_[k];
-      if (columns_[k] != 0) gather_rows(&person->r[k][0], people, 8, r_[k]);
       for (uint32_t left = columns_[k]; left != 0; left &= left - 1) {
         const int l = __builtin_ctz(left);
         V block[16];
-        gather_rows(&person->q[block_at(k, l)], people, 16, block);
+        gather_rows(person->q + block_at(k, l), people, 16, block);
         for (int a = 0; a < 4; ++a) {
           for (int b = l == k ? a : 0; b < 4; ++b) *out++ = block[4 * a + b];
         }

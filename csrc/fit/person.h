@@ -81,10 +81,10 @@ struct PointScratch {
   Buffer<T> first, second;
 };
 
-// One person's third rows of [N | b], see GroupNormals.
+// One person's [N | b], see GroupNormals.
 template <typename T>
 struct PersonNormals {
-  Quad<T> form[kFitJoints][4];  // the fourth row is padding
+  Quad<T> form[kFitJoints][4];  // the fourth row has no meaning
 };
 
 template <typename T>

@@ -22,9 +22,14 @@ static inline Quad<T> load_quad(const T* p) {
   return a;
 }
 
+// Four zeros? By their bits, without a branch: which slots are padding cannot be guessed.
 template <typename T>
 static inline bool is_empty(const T* anchor) {
-  return anchor[3] == T(0) && anchor[0] == T(0) && anchor[1] == T(0) && anchor[2] == T(0);
+  uint64_t words[4 * sizeof(T) / 8];
+  __builtin_memcpy(words, anchor, sizeof(words));
+  uint64_t some = 0;
+  for (uint64_t word : words) some |= word;
+  return some == 0;
 }
 
 // Some points' pairs, one point after the other: point i owns first[i] … first[i + 1].
@@ -35,31 +40,32 @@ struct PairList {
   const Quad<T>* anchor;
 };
 
-// Pairs being summed per joint.
+// Sums of a point's pairs per joint, which write() clears for the next point.
 template <typename T>
 class Contraction {
  public:
+  Contraction() {
+    for (Quad<T>& sum : sum_) sum = Quad<T>{};
+  }
+
   // share · (id, anchor) for each of a rig point's slots.
   void add(T share, const int32_t* ids, const T* anchors, int slots) {
     if (share == T(0)) return;
     for (int e = 0; e < slots; ++e) {
-      if (is_empty(anchors + 4 * e)) continue;
-      const Quad<T> h = share * load_quad(anchors + 4 * e);
-      const int k = ids[e];
-      sum_[k] = used_ >> k & 1 ? sum_[k] + h : h;
-      used_ |= 1u << k;
+      sum_[ids[e]] += share * load_quad(anchors + 4 * e);
+      used_ |= uint32_t{!is_empty(anchors + 4 * e)} << ids[e];
     }
   }
 
   // Writes the pairs by rising joint and returns how many there are.
-  int write(const T* joints, int32_t* joint, Quad<T>* anchor) const {
+  int write(const T* joints, int32_t* joint, Quad<T>* anchor) {
     int count = 0;
-    for (uint32_t left = used_; left != 0; left &= left - 1, ++count) {
-      const int k = __builtin_ctz(left);
-      const T w = sum_[k][3];
+    for (; used_ != 0; used_ &= used_ - 1, ++count) {
+      const int k = __builtin_ctz(used_);
+      const Quad<T> h = sum_[k];
+      sum_[k] = Quad<T>{};
       joint[count] = k;
-      anchor[count] =
-          sum_[k] - w * Quad<T>{joints[3 * k], joints[3 * k + 1], joints[3 * k + 2], T(0)};
+      anchor[count] = h - h[3] * Quad<T>{joints[3 * k], joints[3 * k + 1], joints[3 * k + 2], T(0)};
     }
     return count;
   }
@@ -77,9 +83,9 @@ class Keypoints {
       : first_(p.keypoints + 2),
         joint_((p.keypoints + 1) * p.keypoint_pairs),
         anchor_((p.keypoints + 1) * p.keypoint_pairs) {
+    Contraction<T> point;
     first_[0] = 0;
     for (int i = 0; i <= p.keypoints; ++i) {
-      Contraction<T> point;
       point.add(T(1), p.keypoint_ids + i * p.keypoint_pairs,
                 p.keypoint_anchors + 4 * i * p.keypoint_pairs, p.keypoint_pairs);
       const int at = first_[i];
@@ -110,12 +116,13 @@ class GroupPoints {
         segment_(with_normals ? most : 0) {}
 
   void contract(int64_t begin, int64_t end) {
+    Contraction<T> point;
     begin_ = begin;
     first_[0] = 0;
     for (int64_t i = begin; i < end; ++i) {
+      if (i + kAhead < end) prefetch(p_.point_vertex + 3 * (i + kAhead));
       const int32_t* const corners = p_.point_vertex + 3 * i;
       const T* const shares = p_.point_barycentric + 3 * i;
-      Contraction<T> point;
       for (int c = 0; c < 3; ++c) {
         const int64_t at = int64_t{corners[c]} * p_.vertex_pairs;
         point.add(shares[c], p_.vertex_ids + at, p_.vertex_anchors + 4 * at, p_.vertex_pairs);
@@ -139,6 +146,16 @@ class GroupPoints {
  private:
   static int64_t pairs_of_a_point(const FitProblem<T>& p) {
     return 3 * p.vertex_pairs < kFitJoints ? 3 * p.vertex_pairs : kFitJoints;
+  }
+
+  // Vertices lie anywhere in tables that no first cache holds.
+  static constexpr int64_t kAhead = 8;
+  void prefetch(const int32_t* corners) const {
+    for (int c = 0; c < 3; ++c) {
+      const int64_t at = int64_t{corners[c]} * p_.vertex_pairs;
+      __builtin_prefetch(p_.vertex_ids + at);
+      __builtin_prefetch(p_.vertex_anchors + 4 * at);
+    }
   }
 
   void find_normal(int64_t i, const int32_t* corners, const T* shares, int pairs) {
