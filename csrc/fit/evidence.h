@@ -59,9 +59,10 @@ class GroupEvidence {
     moments_.gather(person_moments_.data(), people_);
     for (uint32_t left = normals_.joints; left != 0; left &= left - 1) {
       const int k = __builtin_ctz(left);
+      V rows[16];  // whole tiles transpose fastest
       to_lanes(reinterpret_cast<const T*>(person_normals_[0].form[k]),
-               sizeof(PersonNormals<T>) / sizeof(T), people_, 16,
-               reinterpret_cast<T*>(normals_.form[k]), W);
+               sizeof(PersonNormals<T>) / sizeof(T), people_, 16, reinterpret_cast<T*>(rows), W);
+      for (int i = 0; i < 12; ++i) normals_.form[k][i] = rows[i];
     }
   }
 

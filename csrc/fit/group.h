@@ -210,7 +210,7 @@ class GroupKeypoints {
 template <typename T>
 struct GroupNormals {
   uint32_t joints = 0;            // bit k: there are such terms on segment k
-  Lanes<T> form[kFitJoints][16];  // rows of [N | b], then four of no meaning
+  Lanes<T> form[kFitJoints][12];  // rows of [N | b]
 
   Vec3<Lanes<T>> gradient(int k, const Mat3<Lanes<T>>& turn) const {
     const Lanes<T>* const c = turn.m + 6;
