@@ -27,9 +27,12 @@ PEERS: dict[str, dict] = {
     "plain torch, gradient by hand": {"gradient": "by hand"},
     FASTEST: {"gradient": "by hand", "compiled": True},
 }
+MESH = "plain torch, whole mesh"
+BLEND = "plain torch, whole mesh by a matrix per vertex, 30 iterations"
 MESHES: dict[str, dict] = {
-    "plain torch, whole mesh": {"whole_mesh": True},
-    "plain torch, whole mesh, gradient by hand": {"whole_mesh": True, "gradient": "by hand"},
+    MESH: {"skin": "mesh"},
+    f"{MESH}, gradient by hand": {"skin": "mesh", "gradient": "by hand"},
+    BLEND: {"skin": "blend"},
 }
 STARTS: dict[str, dict] = {AUTOGRAD: {}, "plain torch, torch.compile": {"compiled": True}}
 REGISTER = "bodyreg.register, from pixels to fits"
@@ -80,12 +83,13 @@ def _register(count: int, device: str) -> Callable:
 
 @pytest.mark.parametrize("row", [FIT, *MESHES])
 def bench_whole_mesh(row, measure_fit, device):
+    config = paper(iterations=30) if row == BLEND else paper()
     measure_fit(
         f"adam, 300 iterations, 64 people, 120 points of {len(Body.default().vertices):,} vertices",
         row,
-        MESHES,
+        (f"{MESH}, gradient by hand", BLEND),
         way(row),
-        problems(64, 120, paper(), device),
+        problems(64, 120, config, device),
         rounds=50 if row == FIT else 5,
     )
 

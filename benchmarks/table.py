@@ -117,7 +117,7 @@ def _table(group: str, rows: list[dict[str, Any]]) -> list[str]:
     if unit:
         columns[f"{unit.replace('_', '-')}/s"] = lambda row: _many(row[unit] / row["median_s"])
     for peer in peers:
-        columns[f"against {peer['row']}"] = lambda row, peer=peer: f"{_ratio(row, peer):.3g} ×"
+        columns[f"against {peer['row']}"] = lambda row, peer=peer: _times(_ratio(row, peer))
     if rows[0]["flops"]:
         columns["of the ceiling"] = lambda row: _percent(row["fraction_of_ceiling"])
     if rows[0]["result"]:
@@ -134,6 +134,10 @@ def _ratio(row: dict[str, Any], peer: dict[str, Any]) -> float:
     unit = _unit(row)
     work = row[unit] / peer[unit] if unit else 1
     return work * peer["median_s"] / row["median_s"]
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} ×" if ratio >= 100 else f"{ratio:.3g} ×"
 
 
 def _unit(row: dict[str, Any]) -> str | None:

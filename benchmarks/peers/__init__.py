@@ -7,10 +7,11 @@ ways to the gradient:
 - "by hand": forces and torques on the joints in place of autograd's graph, for the terms of the
   preset `paper`.
 
-and two to the matched points:
+and three to the matched points:
 
-- they are skinned alone, as one matrix product per person of a dense (P, 96) matrix of anchors;
-- or the whole mesh is skinned, one matrix product for everybody, and the points are picked from it.
+- "points": they are skinned alone, one matrix product per person by a dense (P, 96) matrix;
+- "mesh": all vertices are skinned, one matrix product for everybody, and the points are picked;
+- "blend": the same with a blended matrix per vertex, as code for SMPL usually does it.
 
 Whatever either can save over the package's reference is saved: the camera is the root of the
 kinematic chain, so nothing is projected; a level of joints is one product of 3 x 4 matrices; the

@@ -24,7 +24,8 @@ class Skeleton(NamedTuple):
         below (J,J): 1 where a column's joint hangs on a row's; children (J,J): next to it.
         laplace (J,J): of the graph of bones.
         bend (J,1,3): signs of the angles that hyper-extend, else 0.
-        mesh (96,V): all vertices as one matrix of anchors.
+        mesh (96,V): all vertices as one matrix of anchors. To blend matrices, in its place:
+        weights (V,J), rest (V,4): skinning weights and vertices with a 1 behind.
         keypoints (K,96): anchors of keypoints; offsets (K,96): less the pelvis'.
         pose_terms, surface_normals, surface_area: as in `ops.fit.Rig`.
         left, right: the pairs of joints of the two sides.
@@ -38,7 +39,9 @@ class Skeleton(NamedTuple):
     children: Tensor
     laplace: Tensor
     bend: Tensor
-    mesh: Tensor
+    mesh: Tensor | None
+    weights: Tensor | None
+    rest: Tensor | None
     keypoints: Tensor
     offsets: Tensor
     pose_terms: Tensor
@@ -78,7 +81,7 @@ class Seen(NamedTuple):
         return Seen(*(x if x is None else x.repeat_interleave(times, 0) for x in self))
 
 
-def skeleton(rig: Rig) -> Skeleton:
+def skeleton(rig: Rig, skin: str) -> Skeleton:
     """Gather the body's constants."""
     joints, parents = rig.joints, list(rig.parents)
     count = len(parents)
@@ -97,6 +100,9 @@ def skeleton(rig: Rig) -> Skeleton:
     for joint, axis, sign in losses.HYPER_EXTENSION:
         bend[joint, 0, axis] = sign
     mesh = _dense(rig.vertex_ids, rig.vertex_anchors, joints)
+    weights = mesh.unflatten(1, (-1, 4))[..., 3]
+    rest = torch.nn.functional.pad(rig.vertex_anchors[..., :3].sum(1), (0, 1), value=1.0)
+    blend = skin == "blend"
     marks = _dense(rig.keypoint_ids, rig.keypoint_anchors, joints)
     pairs = [(k, m) for k, m in enumerate(rig.mirror) if k < m]
     return Skeleton(
@@ -108,7 +114,9 @@ def skeleton(rig: Rig) -> Skeleton:
         children,
         torch.diag(children.sum(0) + children.sum(1)) - children - children.T,
         bend,
-        mesh.T.contiguous(),
+        None if blend else mesh.T.contiguous(),
+        weights.contiguous() if blend else None,
+        rest if blend else None,
         marks[1:].contiguous(),
         (marks[1:] - marks[:1]).contiguous(),
         rig.pose_terms,
@@ -142,7 +150,7 @@ def _dense(ids: Tensor, anchors: Tensor, joints: Tensor) -> Tensor:
     return dense.flatten(1)
 
 
-def grid(rig: Rig, evidence: Evidence, whole_mesh: bool) -> Seen:
+def grid(rig: Rig, evidence: Evidence, skin: str) -> Seen:
     """Contract the points, and put them on a grid of people by points."""
     start, joints = evidence.point_start, rig.joints
     counts = start.diff()
@@ -171,12 +179,12 @@ def grid(rig: Rig, evidence: Evidence, whole_mesh: bool) -> Seen:
     segment_weight = weight.new_zeros(people, len(joints))
     segment_weight.index_put_((owner, segment), evidence.point_weight, accumulate=True)
     anchors = None
-    if not whole_mesh:
+    if skin == "points":
         anchors = torch.cat((put(points), marks.expand(people, -1, -1)), 1)
     return Seen(
         anchors,
-        put(vertex) if whole_mesh else None,
-        put(share) if whole_mesh else None,
+        None if skin == "points" else put(vertex),
+        None if skin == "points" else put(share),
         torch.cat((put(evidence.point_xy), evidence.keypoint_xy), 1).mT.contiguous(),
         torch.nn.functional.pad(weight, (0, keypoints)),
         torch.nn.functional.pad(evidence.keypoint_weight, (width, 0)),

@@ -156,6 +156,17 @@ def points_of(rows: Tensor, body: Skeleton, seen: Seen) -> Tensor:
     """(B,3,96) rows of all columns -> (B,2,P+K) points and keypoints, without translation."""
     if seen.anchors is not None:
         return torch.bmm(rows[:, :2], seen.anchors.mT)
-    mesh = (rows.flatten(0, 1) @ body.mesh).unflatten(0, (-1, 3))
+    if body.mesh is None:
+        mesh = _blended(rows.unflatten(2, (-1, 4)), body)
+    else:
+        mesh = (rows.flatten(0, 1) @ body.mesh).unflatten(0, (-1, 3))
     marks = rows[:, :2] @ body.keypoints.T
     return torch.cat((_pick(mesh[:, :2], seen), marks), -1)
+
+
+def _blended(rows: Tensor, body: Skeleton) -> Tensor:
+    """(B,3,J,4) -> (B,3,V): each vertex moved by a mix of the joints' matrices."""
+    offset = rows[..., 3] - (rows[..., :3] * body.joints).sum(-1)
+    joints = torch.cat((rows[..., :3], offset[..., None]), -1).transpose(1, 2).flatten(2)
+    matrices = (body.weights @ joints).unflatten(2, (3, 4))
+    return (matrices * body.rest[:, None]).sum(-1).mT

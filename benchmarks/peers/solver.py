@@ -25,7 +25,7 @@ def fit(
     plan: Plan,
     gradient: str = "autograd",
     *,
-    whole_mesh: bool = False,
+    skin: str = "points",
     compiled: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Follow a plan of Adam.
@@ -34,15 +34,17 @@ def fit(
         start: (B,C,108) parameters of C starts per person.
         rig, evidence, plan: as of `bodyreg.ops.fit`.
         gradient: "autograd" or "by hand".
-        whole_mesh: Skin all vertices and pick the points from them.
+        skin: "points", "mesh" or, with autograd, "blend".
         compiled: Through torch.compile.
 
     Returns:
         (B,108) parameters of the best candidate, and (B,) losses under the final settings.
     """
-    body, seen, numbers = skeleton(rig), grid(rig, evidence, whole_mesh), numbers_of(plan)
+    body, seen, numbers = skeleton(rig, skin), grid(rig, evidence, skin), numbers_of(plan)
     if gradient == "by hand" and not set(numbers.terms).issubset(by_hand.HAND_MADE):
         raise ValueError(f"gradient by hand: has no {set(numbers.terms) - {*by_hand.HAND_MADE}}")
+    if gradient == "by hand" and skin == "blend":
+        raise ValueError("gradient by hand: skins points or the mesh by a matrix product")
     functions = _compiled() if compiled else EAGER
     settings, final = plan.settings[:-1], plan.settings[-1].to(start)
     candidates, flat = start.shape[1], start.flatten(0, 1)

@@ -19,8 +19,9 @@ from bodyreg.registration.starts import cold_starts
 WAYS = {
     "autograd": {},
     "by hand": {"gradient": "by hand"},
-    "whole mesh, autograd": {"whole_mesh": True},
-    "whole mesh, by hand": {"gradient": "by hand", "whole_mesh": True},
+    "mesh, autograd": {"skin": "mesh"},
+    "mesh, by hand": {"gradient": "by hand", "skin": "mesh"},
+    "blend, autograd": {"skin": "blend"},
 }
 
 
@@ -37,24 +38,27 @@ def problem(preset: str, **changes) -> tuple[torch.Tensor, Rig, Evidence, Plan]:
     )
 
 
+def assert_follows_the_composed_solver(way: str, *arguments) -> None:
+    # The body's anchors are products rounded to float32, of which a vertex is not quite a factor.
+    close = 1e-7 if way.startswith("blend") else 1e-9
+    expected, loss, _ = solver.fit(reference, *arguments)
+    parameters, ours = peers.fit(*arguments, **WAYS[way])
+    torch.testing.assert_close(parameters, expected, rtol=0, atol=close)
+    torch.testing.assert_close(ours, loss, rtol=close, atol=0)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_paper(way):
-    arguments = problem("paper", iterations=15)
-    expected, loss, _ = solver.fit(reference, *arguments)
-    parameters, ours = peers.fit(*arguments, **WAYS[way])
-    torch.testing.assert_close(parameters, expected, rtol=0, atol=1e-9)
-    torch.testing.assert_close(ours, loss, rtol=1e-9, atol=0)
+    assert_follows_the_composed_solver(way, *problem("paper", iterations=15))
 
 
-@pytest.mark.parametrize("way", ["autograd", "whole mesh, autograd"])
+@pytest.mark.parametrize("way", ["autograd", "mesh, autograd", "blend, autograd"])
 def test_accurate(way):
-    arguments = problem("accurate", iterations=12)
-    expected, loss, _ = solver.fit(reference, *arguments)
-    parameters, ours = peers.fit(*arguments, **WAYS[way])
-    torch.testing.assert_close(parameters, expected, rtol=0, atol=1e-9)
-    torch.testing.assert_close(ours, loss, rtol=1e-9, atol=0)
+    assert_follows_the_composed_solver(way, *problem("accurate", iterations=12))
 
 
-def test_a_gradient_by_hand_refuses_terms_it_does_not_have():
+def test_a_gradient_by_hand_refuses_what_it_does_not_have():
     with pytest.raises(ValueError, match="by hand"):
         peers.fit(*problem("accurate", iterations=2), gradient="by hand")
+    with pytest.raises(ValueError, match="by hand"):
+        peers.fit(*problem("paper", iterations=2), gradient="by hand", skin="blend")
