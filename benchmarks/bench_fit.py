@@ -144,8 +144,7 @@ def _iterations(problem: made.Problem) -> str:
 @pytest.mark.parametrize("row", [FIT, COMPOSED, *STARTS])
 def bench_accurate(row, measure_fit, device):
     """The only rows on people with truth: what is saved must not be paid for in millimetres."""
-    for needed in ("roma", "pycocotools"):
-        pytest.importorskip(needed, reason=f"{needed} is not installed")
+    pytest.importorskip("pycocotools", reason="pycocotools is not installed")
     observations, truth = made.made_people(64, SEED)
     arguments = made.problem(observations, RegistrationConfig(), device)
     score = made.vertex_error(way(row)(*arguments)[0], observations, truth)

@@ -12,12 +12,12 @@ import torch
 
 from bodyreg import ops
 from bodyreg.body import Body
+from bodyreg.body.rotations import rotation_matrices
 from bodyreg.body.surface import face_normals
 from bodyreg.data import Observations
 from bodyreg.data.densepose_coco import KEYPOINTS
 from bodyreg.data.frames import boxes_of_points, frames_of_boxes
 from bodyreg.registration.prior import pose_prior
-from bodyreg.registration.rotations import rotation_matrices
 
 POINTS = 120
 PLACES = 2048

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers.grid import Seen, Skeleton
+from bodyreg.body.rotations import rotation_matrices
 from bodyreg.ops.fit import Plan
 from bodyreg.registration import losses
-from bodyreg.registration.rotations import rotation_matrices
 from bodyreg.registration.schedule import TERMS
 
 WIDTH = len(TERMS)

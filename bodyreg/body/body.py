@@ -16,6 +16,7 @@ from bodyreg.body.charts import Charts
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS
 from bodyreg.body.landmarks import Landmark
 from bodyreg.body.rig import RigPoints
+from bodyreg.body.rotations import rotation_matrices
 from bodyreg.body.surface import face_normals, sample_normals, vertex_normals
 from bodyreg.errors import UserError
 
@@ -231,14 +232,12 @@ class Body:
         Returns:
             transforms (N, 24, 3, 4) for `lbs`, and joint positions (N, 24, 3), metres.
         """
-        import roma
-
         from bodyreg import ops
 
         if segment_scale is None:
             segment_scale = torch.ones_like(pose[..., 0])
         joints = torch.from_numpy(self.joints).to(pose)
-        return ops.kinematics(roma.rotvec_to_rotmat(pose), segment_scale, joints, self.parents)
+        return ops.kinematics(rotation_matrices(pose), segment_scale, joints, self.parents)
 
     def surface_samples(self, count: int = 32) -> tuple[Tensor, Tensor]:
         """The distribution of each segment's rest normals, in few numbers.

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bodyreg.body.rotations import rotation_matrices
 from bodyreg.ops.fit import Plan, Rig
 from bodyreg.registration import losses
 from bodyreg.registration.padding import Padded
-from bodyreg.registration.rotations import rotation_matrices
 from bodyreg.registration.schedule import Setting
 
 BLOCKS = {"pose": 72, "segment_scale": 24, "rotation": 9, "translation": 2, "scale": 1}

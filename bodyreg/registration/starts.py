@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bodyreg.body import Body
+from bodyreg.body.rotations import rotation_matrices
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.fits import Fits
 
@@ -39,10 +40,8 @@ def cold_starts(
 
 def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Parameters of earlier fits, (N,1,108). A turned root joint becomes part of the rotation."""
-    import roma
-
     pose = fits.pose.astype(np.float64)
-    root = roma.rotvec_to_rotmat(torch.from_numpy(pose[:, 0])).numpy()
+    root = rotation_matrices(torch.from_numpy(pose[:, 0])).numpy()
     rotation = fits.rotation @ root
     # The root joint turns about the pelvis, the camera about the model's origin.
     pelvis = body.joints[0].astype(np.float64)

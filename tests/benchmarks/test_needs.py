@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
 
-for other in ("cv2", "pycocotools", "roma", "scipy", "smplx", "tqdm", "trimesh", "tyro"):
+for other in ("cv2", "pycocotools", "scipy", "smplx", "tqdm", "trimesh", "tyro"):
     sys.modules[other] = None  # an import of it fails
 
 from benchmarks import bench_fit, registrations

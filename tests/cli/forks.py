@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import roma  # noqa: F401 - with torch: what takes long to import, before the forks
+import torch  # noqa: F401 - before the forks
 
 from bodyreg import body, data, files, registration, viz  # noqa: F401
 from bodyreg.cli import main, parts, register  # noqa: F401

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from bodyreg import reference
+from bodyreg.body.rotations import rotation_matrices
 from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration.losses import HYPER_EXTENSION, MAX_EXPONENT
 from bodyreg.registration.objective import Objective, frozen_root, split
 from bodyreg.registration.padding import pad
-from bodyreg.registration.rotations import rotation_matrices
 from bodyreg.registration.schedule import Setting
 
 UNKNOWNS = 99

@@ -107,7 +107,7 @@ def test_correspondence_has_no_gradient_for_evidence(i):
 
 
 def test_ops_import_with_torch_and_numpy_alone():
-    blocked = ["cv2", "pycocotools", "roma", "scipy", "tqdm", "trimesh", "tyro", "matplotlib"]
+    blocked = ["cv2", "pycocotools", "scipy", "tqdm", "trimesh", "tyro", "matplotlib"]
     code = f"import sys; sys.modules.update(dict.fromkeys({blocked})); import bodyreg.ops; "
     code += "import bodyreg.reference; bodyreg.__version__"
     subprocess.run([sys.executable, "-c", code], check=True)

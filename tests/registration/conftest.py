@@ -11,13 +11,13 @@ import trimesh
 
 from bodyreg import reference
 from bodyreg.body import PARENTS, Body, Landmark
+from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.observations import Observations
 from bodyreg.registration import RegistrationConfig, schedule
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.objective import Objective
 from bodyreg.registration.padding import pad
-from bodyreg.registration.rotations import rotation_matrices
 
 # Pelvis first; metres, x left, y up, z front.
 JOINTS = np.array(

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from bodyreg import reference
+from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data.frames import image_from_frame
 from bodyreg.errors import UserError
 from bodyreg.files import load_npz, save_npz
 from bodyreg.registration import Fits
-from bodyreg.registration.rotations import rotation_matrices
 from bodyreg.registration.starts import WARM_LENGTH, warm_starts
 
 

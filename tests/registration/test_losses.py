@@ -13,11 +13,11 @@ from torch.autograd import gradcheck
 
 from bodyreg import reference
 from bodyreg.body import MIRROR_JOINTS, PARENTS, mirror_pose
+from bodyreg.body.rotations import rotation_matrices
 from bodyreg.registration import RegistrationConfig, losses
 from bodyreg.registration.evidence import SURFACE_SAMPLES
 from bodyreg.registration.objective import Objective, split
 from bodyreg.registration.prior import JOINTS, pose_prior
-from bodyreg.registration.rotations import rotation_matrices
 from bodyreg.registration.schedule import TERMS, Setting
 
 from .conftest import composed
