@@ -14,6 +14,8 @@ from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration.schedule import TERMS
 
 JOINTS, PARAMETERS = 24, 108
+SAMPLE = 256
+"""The first people, whose blocks stand for those of all."""
 
 # Of one joint.
 AXIS_ANGLE = 38  # θ·θ, two polynomials, three factors
@@ -59,23 +61,22 @@ def operations(rig: Rig, evidence: Evidence, plan: Plan) -> float:
 
 def blocks(rig: Rig, evidence: Evidence) -> tuple[float, float]:
     """Blocks of the moments that are not zero: on the diagonal and above it, means over people."""
+    people = min(SAMPLE, len(evidence.keypoint_weight))
+    start = evidence.point_start[: people + 1].tolist()
     used = _joints(rig.vertex_ids, rig.vertex_anchors)
-    points = used[evidence.point_vertex.long()].any(1)
+    points = used[evidence.point_vertex[: start[-1]].cpu().long()].any(1).float()
     marks = _joints(rig.keypoint_ids, rig.keypoint_anchors)[1:].float()
-    start = evidence.point_start.tolist()
     diagonal = beside = 0
-    for person, keypoints in enumerate(evidence.keypoint_weight > 0):
-        own = points[start[person] : start[person + 1]].float()
-        own = torch.cat((own, marks[keypoints]))
+    for person, keypoints in enumerate(evidence.keypoint_weight[:people].cpu() > 0):
+        own = torch.cat((points[start[person] : start[person + 1]], marks[keypoints]))
         together = own.T @ own > 0
         on = int(together.diagonal().sum())
         diagonal, beside = diagonal + on, beside + (int(together.sum()) - on) // 2
-    people = len(evidence.keypoint_weight)
     return diagonal / people, beside / people
 
 
 def _joints(ids: Tensor, anchors: Tensor) -> Tensor:
     """(N,24) bool: the joints that move each point."""
-    used = torch.zeros(len(ids), JOINTS, dtype=torch.int32, device=ids.device)
-    used.scatter_add_(1, ids.long(), (anchors[..., 3] != 0).int())
+    used = torch.zeros(len(ids), JOINTS, dtype=torch.int32)
+    used.scatter_add_(1, ids.cpu().long(), (anchors[..., 3] != 0).int().cpu())
     return used > 0
