@@ -258,7 +258,7 @@ def test_overlays_and_meshes_of_parts(register, tmp_path, monkeypatch):
 
 
 def test_memory_does_not_grow_with_the_people(folder, tmp_path):
-    """Four times the people, 57 MB more on disk, in parts of 128."""
+    """Four times the people, 43 MB more on disk, in parts of 32."""
     sizes = {}
     for people in (400, 1600):
         observations = made_observations(people)
@@ -278,7 +278,7 @@ def test_memory_does_not_grow_with_the_people(folder, tmp_path):
         thick.save(path)
         sizes[str(people)] = path.stat().st_size / 1024
     runs = forks(
-        "measure_memory", tmp_path, 128, ",".join(sizes), "register", "--quiet",
+        "measure_memory", tmp_path, 32, ",".join(sizes), "register", "--quiet",
         "--observations", tmp_path / "NAME.npz", "--body", folder / "body.npz",
         "--preset", "paper", "--iterations", "1", "--out", "out",
     )  # fmt: skip
