@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers.grid import Seen, Skeleton
-from benchmarks.peers.objective import columns_of, points_of, posed
+from benchmarks.peers.objective import columns_of, per_person, points_of, posed
 from bodyreg.registration import losses
 from bodyreg.registration.schedule import TERMS
 
@@ -87,7 +87,7 @@ def gradient(flat: Tensor, row: Tensor, body: Skeleton, seen: Seen) -> Tensor:
 def _points_adjoint(pull: Tensor, body: Skeleton, seen: Seen) -> Tensor:
     """(B,2,P+K) forces on points and keypoints -> (B,2,96) on the columns."""
     if seen.anchors is not None:
-        return torch.bmm(pull, seen.anchors)
+        return per_person(pull, seen.anchors)
     points = seen.corners.shape[1]
     shared = (pull[..., :points, None] * seen.shares[:, None]).flatten(2)
     index = seen.corners.flatten(1)[:, None].expand(-1, 2, -1)

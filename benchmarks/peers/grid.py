@@ -75,10 +75,11 @@ class Seen(NamedTuple):
     segment_weight: Tensor
 
     def repeat(self, times: int) -> Seen:
-        """Every person `times` times in a row."""
+        """Every person `times` times in a row; the two large matrices serve all candidates."""
         if times == 1:
             return self
-        return Seen(*(x if x is None else x.repeat_interleave(times, 0) for x in self))
+        several = (x if x is None else x.repeat_interleave(times, 0) for x in self)
+        return Seen(*several)._replace(anchors=self.anchors, normals=self.normals)
 
 
 def skeleton(rig: Rig, skin: str) -> Skeleton:

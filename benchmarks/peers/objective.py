@@ -92,8 +92,8 @@ def _of_parameters(
 
 def _of_normals(view: Tensor, body: Skeleton, seen: Seen, numbers: Numbers) -> dict[str, Tensor]:
     """Facing and visibility; `view` (J,B,3) is the line of sight in each joint's axes."""
-    people, points = len(seen.normals), seen.normals.shape[2]
-    normal_z = torch.bmm(view.transpose(0, 1).reshape(people, 1, -1), seen.normals)[:, 0]
+    points = seen.normals.shape[2]
+    normal_z = per_person(view.transpose(0, 1).flatten(1)[:, None], seen.normals)[:, 0]
     weight, terms = seen.point_weight[:, :points], {}
     if "facing" in numbers.terms:
         terms["facing"] = losses.facing(normal_z, weight, numbers.facing_margin)
@@ -155,13 +155,19 @@ def _pick(vertices: Tensor, seen: Seen) -> Tensor:
 def points_of(rows: Tensor, body: Skeleton, seen: Seen) -> Tensor:
     """(B,3,96) rows of all columns -> (B,2,P+K) points and keypoints, without translation."""
     if seen.anchors is not None:
-        return torch.bmm(rows[:, :2], seen.anchors.mT)
+        return per_person(rows[:, :2], seen.anchors.mT)
     if body.mesh is None:
         mesh = _blended(rows.unflatten(2, (-1, 4)), body)
     else:
         mesh = (rows.flatten(0, 1) @ body.mesh).unflatten(0, (-1, 3))
     marks = rows[:, :2] @ body.keypoints.T
     return torch.cat((_pick(mesh[:, :2], seen), marks), -1)
+
+
+def per_person(rows: Tensor, matrices: Tensor) -> Tensor:
+    """(B·C,r,n) rows of C candidates times their person's (B,n,m): the matrix is read once."""
+    product = torch.bmm(rows.reshape(len(matrices), -1, rows.shape[2]), matrices)
+    return product.view(*rows.shape[:2], -1)
 
 
 def _blended(rows: Tensor, body: Skeleton) -> Tensor:
