@@ -48,7 +48,7 @@ class Solver {
         evidence_(p.problem, most_points(p.problem, begin, end),
                   reads_normals(p.settings, p.iterations + 1)),
         refreshes_(needs_refresh(p.settings, p.iterations)),
-        lm_(p.problem),
+        lm_(p.problem, evidence_.keypoints()),
         candidates_(p.candidates),
         kept_(p.candidates) {}
 

@@ -26,8 +26,8 @@ class LevenbergMarquardt {
  public:
   using V = Lanes<T>;
 
-  explicit LevenbergMarquardt(const FitProblem<T>& p)
-      : p_(p), tree_(p.parent), assembly_(p, tree_), solver_(p, tree_), matrix_(tree_) {}
+  LevenbergMarquardt(const FitProblem<T>& p, const GroupKeypoints<T>& keypoints)
+      : p_(p), tree_(p.parent), assembly_(p, tree_, keypoints), solver_(p, tree_), matrix_(tree_) {}
 
   // One phase, a settings row per iteration, from x.
   void run(const double* rows, int iterations, bool refreshes, GroupEvidence<T>& evidence,
@@ -89,8 +89,7 @@ class LevenbergMarquardt {
 
   void take_step(const Setting<T>& setting, const V& damping, const GroupEvidence<T>& evidence,
                  const State& from, ParameterLanes<T>& to) {
-    assembly_.assemble(setting, from.x, from.body, evidence.moments(), evidence.keypoints(),
-                       evidence.normals(), matrix_);
+    assembly_.assemble(setting, from.x, from.body, evidence.moments(), evidence.normals(), matrix_);
     objective_gradient(p_, setting, from.x, from.body, evidence.moments(), evidence.keypoints(),
                        evidence.normals(), from.pull, scratch_, gradient_);
     find_tangent(from);

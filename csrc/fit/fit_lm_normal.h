@@ -12,6 +12,8 @@ namespace bodyreg::BODYREG_ISA {
 struct Tree {
   explicit Tree(const int8_t (&parent)[kFitJoints]) {
     for (int a = 0; a < kFitJoints; ++a) {
+      children[a] = 0;
+      if (a > 0) children[parent[a]] |= 1u << a;
       depth[a] = 0;
       way_up[a] = 0;
       for (int b = a; b >= 0; b = parent[b]) {
@@ -33,6 +35,7 @@ struct Tree {
   // The child of c on the way down to l.
   int branch(int c, int l) const { return above[l][depth[l] - depth[c] - 1]; }
 
+  uint32_t children[kFitJoints];         // as bits
   int depth[kFitJoints];                 // steps from a up to the root
   int8_t above[kFitJoints][kFitJoints];  // the joint i steps above a; a itself at i = 0
   uint32_t way_up[kFitJoints];           // the same joints as bits
@@ -65,28 +68,40 @@ class NormalAssembly {
  public:
   using V = Lanes<T>;
 
-  NormalAssembly(const FitProblem<T>& p, const Tree& tree)
-      : p_(p), tree_(tree), shares_(kJointPairs), kept_(tree.blocks) {}
+  NormalAssembly(const FitProblem<T>& p, const Tree& tree, const GroupKeypoints<T>& keypoints)
+      : p_(p),
+        tree_(tree),
+        keypoints_(keypoints),
+        shares_(kJointPairs),
+        kept_(tree.blocks),
+        depths_(p.keypoints) {
+    for (int j = 0; j < p.keypoints; ++j) depths_[j].joints = joints_of_depth(j);
+  }
 
   // At x, by which `body` is posed.
   void assemble(const Setting<T>& setting, const ParameterLanes<T>& x, const PosedGroup<T>& body,
-                const GroupMoments<T>& moments, const GroupKeypoints<T>& keypoints,
-                const GroupNormals<T>& normals, NormalMatrix<T>& h) {
+                const GroupMoments<T>& moments, const GroupNormals<T>& normals,
+                NormalMatrix<T>& h) {
     pose_bones(x, body);
     find_shares(moments);
     turn_normals(body, normals);
+    find_depths(setting, x, body);
     for (int a = kFitJoints - 1; a >= 0; --a) {
       sum_own(a, x, body);
-      sum_children(a);
-      write_blocks(a, x, body, h);
+      for (int i = 0; i < tree_.depth[a]; ++i) write_joint_block(a, i, x, h.joint(a, i));
+      if (a > 0) {
+        write_root_block(a, x, body, h.root[a]);
+      } else {
+        write_top(x, body, h.top);
+      }
     }
-    if (setting[kDepth] != T(0)) add_depths(setting[kDepth], x, body, keypoints, h);
     add_parameter_terms(setting, x, body, h);
   }
 
  private:
   struct KeptRows {  // of LeverMoments, for the parent
-    V arm[3][kLevers], hung[kLevers];
+    Vec3<V> arm[kLevers];
+    V hung[kLevers];
   };
 
   void pose_bones(const ParameterLanes<T>& x, const PosedGroup<T>& body) {
@@ -157,84 +172,101 @@ class NormalAssembly {
   }
 
   void add_share(int a, int l, const ParameterLanes<T>& x, const PosedGroup<T>& body) {
-    const V(&share)[4][4] = shares_[place_[a][l]];
+    const V* const share = &shares_[place_[a][l]][0][0];
+    const int to_row = a <= l ? 4 : 1, to_column = a <= l ? 1 : 4;
     const int up = tree_.steps_to_meet(a, l);
     const int c = tree_.above[a][up];
-    const V& scale = x[kScalesAt + l];
+    const V scale = x[kScalesAt + l];
+    const bool above = l == c;
+    const Vec3<V> reach = body.joint[l].position - body.joint[c].position;
+    const Vec3<V> bone = above ? Vec3<V>{} : bone_[tree_.branch(c, l)];
     for (int r = 0; r < 4; ++r) {
-      V g[4];
-      for (int j = 0; j < 4; ++j) g[j] = a <= l ? share[r][j] : share[j][r];
-      const V levers[kLevers] = {scale * g[0], scale * g[1], scale * g[2], g[3], g[0], g[1]};
+      const V* const g = share + r * to_row;
+      const V x = g[0], y = g[to_column], z = g[2 * to_column], hung = g[3 * to_column];
       V(&out)[kLevers] = own_[up][r];
-      if (l == c) {
+      if (above) {
+        const V levers[kLevers] = {scale * x, scale * y, scale * z, hung, x, y};
         for (int j = 0; j < kLevers; ++j) out[j] += levers[j];
       } else {  // u of joint c has only the bone toward l
-        const V arm[kLevers] = {levers[0], levers[1], levers[2], levers[3], V(T(0)), V(T(0))};
-        add_lifted(arm, body.joint[l].position - body.joint[c].position, bone_[tree_.branch(c, l)],
-                   out);
+        const V levers[kLevers] = {scale * x, scale * y, scale * z, hung, V(T(0)), V(T(0))};
+        add_lifted(levers, reach, bone, out);
       }
     }
   }
 
-  // Adds the rows of a's children as a sees them: own_ becomes (u, w), arms_ their v.
-  void sum_children(int a) {
-    const int depth = tree_.depth[a];
-    for (int i = 0; i <= depth; ++i) {
-      for (auto& row : arms_[i]) {
-        for (V& number : row) number = T(0);
-      }
-    }
-    for (int j = a + 1; j < kFitJoints; ++j) {
-      if (p_.parent[j] != a) continue;
-      const Vec3<V> bone = bone_[j];
-      for (int i = 0; i <= depth; ++i) {
+  // The lever moments of joint a and the joint i steps above it: a's own and its children's. What
+  // its parent needs of them is kept.
+  LeverMoments<V> sum_subtree(int a, int i, const ParameterLanes<T>& x) {
+    LeverMoments<V> m;
+    KeptRows& kept = kept_[tree_.first[a] + i];
+    const V scale = x[kScalesAt + a];
+    for (int c = 0; c < kLevers; ++c) {
+      Vec3<V> stretch = {own_[i][0][c], own_[i][1][c], own_[i][2][c]};
+      Vec3<V> arm = {V(T(0)), V(T(0)), V(T(0))};
+      V hung = own_[i][3][c];
+      for (uint32_t left = tree_.children[a]; left != 0; left &= left - 1) {
+        const int j = __builtin_ctz(left);
         const KeptRows& child = kept_[tree_.first[j] + i + 1];
-        for (int c = 0; c < kLevers; ++c) {
-          const V& hung = child.hung[c];
-          own_[i][0][c] += bone.x * hung;
-          own_[i][1][c] += bone.y * hung;
-          own_[i][2][c] += bone.z * hung;
-          own_[i][3][c] += hung;
-          for (int r = 0; r < 3; ++r) arms_[i][r][c] += child.arm[r][c];
-        }
+        stretch = stretch + child.hung[c] * bone_[j];
+        arm = arm + child.arm[c];
+        hung += child.hung[c];
       }
+      arm = arm + scale * stretch;
+      m.stretch[0][c] = stretch.x, m.stretch[1][c] = stretch.y;
+      m.arm[0][c] = arm.x, m.arm[1][c] = arm.y, m.arm[2][c] = arm.z;
+      kept.arm[c] = arm;
+      m.hung[c] = kept.hung[c] = hung;
+    }
+    return m;
+  }
+
+  void write_joint_block(int a, int i, const ParameterLanes<T>& x, V (&out)[4][4]) {
+    const int b = tree_.above[a][i];
+    V h[4][4];
+    joint_block(sum_subtree(a, i, x), h);
+    if (has_normals_) add_normals(normals_[a], h);
+    rows_by_angles(to_angles_[a], h);
+    columns_by_angles(to_angles_[b], h);
+    add_depths(a, [&](const DepthGradient& g) -> const V(&)[4] { return g.by_joint[b]; }, h);
+    copy(h, out);
+  }
+
+  void write_root_block(int a, const ParameterLanes<T>& x, const PosedGroup<T>& body,
+                        V (&out)[4][kRootUnknowns]) {
+    LeverMoments<V> m = sum_subtree(a, tree_.depth[a], x);
+    about_origin(body, m);
+    V h[4][kRootUnknowns];
+    root_block(m, h);
+    if (has_normals_) add_normals(normals_[a], h);
+    rows_by_angles(to_angles_[a], h);
+    add_depths(a, [](const DepthGradient& g) -> const V(&)[kRootUnknowns] { return g.by_root; }, h);
+    copy(h, out);
+  }
+
+  void write_top(const ParameterLanes<T>& x, const PosedGroup<T>& body,
+                 V (&out)[kRootUnknowns][kRootUnknowns]) {
+    LeverMoments<V> m = sum_subtree(0, 0, x);
+    const Vec3<V>& root = body.joint[0].position;
+    for (int c = 0; c < kLevers; ++c) {
+      m.arm[0][c] += root.x * m.hung[c];
+      m.arm[1][c] += root.y * m.hung[c];
+      m.arm[2][c] += root.z * m.hung[c];
+    }
+    about_origin(body, m);
+    root_square(m, out);
+    if (has_normals_) add_normals(normals_[0], out);
+    for (int j = 0; j < depth_count_; ++j) {
+      const DepthGradient& g = depths_[j];
+      V scaled[kRootUnknowns];
+      for (int i = 0; i < kRootUnknowns; ++i) scaled[i] = g.twice_weight * g.by_root[i];
+      add_outer(scaled, g.by_root, out);
     }
   }
 
-  void write_blocks(int a, const ParameterLanes<T>& x, const PosedGroup<T>& body,
-                    NormalMatrix<T>& h) {
-    const int depth = tree_.depth[a];
-    const V& scale = x[kScalesAt + a];
-    for (int i = 0; i <= depth; ++i) {
-      LeverMoments<V> m;
-      KeptRows& kept = kept_[tree_.first[a] + i];
-      for (int c = 0; c < kLevers; ++c) {
-        for (int r = 0; r < 3; ++r) {
-          m.arm[r][c] = kept.arm[r][c] = arms_[i][r][c] + scale * own_[i][r][c];
-        }
-        m.hung[c] = kept.hung[c] = own_[i][3][c];
-        for (int r = 0; r < 2; ++r) m.stretch[r][c] = own_[i][r][c];
-      }
-      if (i < depth) {
-        auto& block = h.joint(a, i);
-        joint_block(m, block);
-        if (has_normals_) add_normals(normals_[a], block);
-        rows_by_angles(to_angles_[a], block);
-        columns_by_angles(to_angles_[tree_.above[a][i]], block);
-      } else if (a > 0) {
-        about_origin(body, m);
-        root_block(m, h.root[a]);
-        if (has_normals_) add_normals(normals_[a], h.root[a]);
-        rows_by_angles(to_angles_[a], h.root[a]);
-      } else {
-        for (int c = 0; c < kLevers; ++c) {
-          const Vec3<V> moved = m.hung[c] * body.joint[0].position;
-          m.arm[0][c] += moved.x, m.arm[1][c] += moved.y, m.arm[2][c] += moved.z;
-        }
-        about_origin(body, m);
-        root_square(m, h.top);
-        if (has_normals_) add_normals(normals_[0], h.top);
-      }
+  template <int R, int N>
+  static void copy(const V (&from)[R][N], V (&to)[R][N]) {
+    for (int i = 0; i < R; ++i) {
+      for (int j = 0; j < N; ++j) to[i][j] = from[i][j];
     }
   }
 
@@ -245,25 +277,24 @@ class NormalAssembly {
     for (auto& row : m.stretch) move_to_origin(root, row);
   }
 
-  // Every depth z_j − z_pelvis is a square of its own: adds 2 w g gᵀ, g its gradient. Its point
+  // Every depth z_j − z_pelvis is a square of its own, 2 w g gᵀ with g its gradient. Its point
   // hangs on few joints, so g has few numbers.
-  void add_depths(T weight, const ParameterLanes<T>& x, const PosedGroup<T>& body,
-                  const GroupKeypoints<T>& keypoints, NormalMatrix<T>& h) {
-    for (int j = 0; j < p_.keypoints; ++j) {
-      const uint32_t joints = find_depth_gradient(j, x, body, keypoints);
-      const V twice = V(T(2) * weight) * keypoints.depth_weight(j);
-      for (uint32_t left = joints & ~1u; left != 0; left &= left - 1) {
-        const int a = __builtin_ctz(left);
-        V scaled[4];
-        for (int i = 0; i < 4; ++i) scaled[i] = twice * by_joint_[a][i];
-        for (int i = 0; i < tree_.depth[a]; ++i) {
-          add_outer(scaled, by_joint_[tree_.above[a][i]], h.joint(a, i));
-        }
-        add_outer(scaled, by_root_, h.root[a]);
-      }
-      V scaled[kRootUnknowns];
-      for (int i = 0; i < kRootUnknowns; ++i) scaled[i] = twice * by_root_[i];
-      add_outer(scaled, by_root_, h.top);
+  struct DepthGradient {
+    uint32_t joints;  // that have one
+    V twice_weight;
+    V by_joint[kFitJoints][kJointUnknowns];  // of the root nothing
+    V by_root[kRootUnknowns];
+  };
+
+  // Row a; columns says which of g the block's columns are.
+  template <typename F, int N>
+  void add_depths(int a, const F& columns, V (&h)[4][N]) const {
+    for (int j = 0; j < depth_count_; ++j) {
+      const DepthGradient& g = depths_[j];
+      if (!(g.joints >> a & 1)) continue;
+      V scaled[4];
+      for (int i = 0; i < 4; ++i) scaled[i] = g.twice_weight * g.by_joint[a][i];
+      add_outer(scaled, columns(g), h);
     }
   }
 
@@ -274,48 +305,59 @@ class NormalAssembly {
     }
   }
 
-  // The gradient of z_j − z_pelvis, by_joint_ and by_root_; returns the joints that have one.
-  uint32_t find_depth_gradient(int j, const ParameterLanes<T>& x, const PosedGroup<T>& body,
-                               const GroupKeypoints<T>& keypoints) {
-    const PairList<T>& pairs = keypoints.pairs();
+  uint32_t joints_of_depth(int j) const {
+    const PairList<T>& pairs = keypoints_.pairs();
     uint32_t joints = 1;
     for (const int i : {0, j + 1}) {
       for (int32_t e = pairs.first[i]; e < pairs.first[i + 1]; ++e) {
         joints |= tree_.way_up[pairs.joint[e]];
       }
     }
-    Vec3<V> stretch[kFitJoints], arm[kFitJoints];
+    return joints;
+  }
+
+  void find_depths(const Setting<T>& setting, const ParameterLanes<T>& x,
+                   const PosedGroup<T>& body) {
+    depth_count_ = has_depths(p_, setting) ? p_.keypoints : 0;
+    for (int j = 0; j < depth_count_; ++j) {
+      depths_[j].twice_weight = V(T(2) * setting[kDepth]) * keypoints_.depth_weight(j);
+      find_depth(j, x, body, depths_[j]);
+    }
+  }
+
+  void find_depth(int j, const ParameterLanes<T>& x, const PosedGroup<T>& body, DepthGradient& g) {
+    const PairList<T>& pairs = keypoints_.pairs();
+    Vec3<V> stretch[kFitJoints], arm[kFitJoints];  // levers, of the pelvis with a minus
     V hung[kFitJoints];
-    for (uint32_t left = joints; left != 0; left &= left - 1) {
+    for (uint32_t left = g.joints; left != 0; left &= left - 1) {
       const int k = __builtin_ctz(left);
       stretch[k] = arm[k] = {V(T(0)), V(T(0)), V(T(0))};
       hung[k] = T(0);
     }
     for (const int i : {0, j + 1}) {
-      const V sign = i == 0 ? T(-1) : T(1);
+      const T sign = i == 0 ? T(-1) : T(1);
       for (int32_t e = pairs.first[i]; e < pairs.first[i + 1]; ++e) {
         const int k = pairs.joint[e];
-        const Quad<T>& h = pairs.anchor[e];
-        stretch[k] = stretch[k] + spread_[k] * (sign * Vec3<V>{V(h[0]), V(h[1]), V(h[2])});
-        hung[k] += sign * V(h[3]);
+        const Quad<T> h = sign * pairs.anchor[e];
+        stretch[k] = stretch[k] + spread_[k] * Vec3<V>{V(h[0]), V(h[1]), V(h[2])};
+        hung[k] += V(h[3]);
       }
     }
     for (int k = kFitJoints - 1; k > 0; --k) {
-      if (!(joints >> k & 1)) continue;
+      if (!(g.joints >> k & 1)) continue;
       const int q = p_.parent[k];
       arm[k] = arm[k] + x[kScalesAt + k] * stretch[k];
       arm[q] = arm[q] + arm[k];
       stretch[q] = stretch[q] + hung[k] * bone_[k];
       hung[q] += hung[k];
       const Vec3<V> by_pose = to_angles_[k] * Vec3<V>{arm[k].y, -arm[k].x, V(T(0))};
-      V(&out)[4] = by_joint_[k];
+      V(&out)[4] = g.by_joint[k];
       out[0] = by_pose.x, out[1] = by_pose.y, out[2] = by_pose.z, out[3] = stretch[k].z;
     }
     const Vec3<V> point = arm[0] + x[kScalesAt] * stretch[0] + hung[0] * body.joint[0].position;
     const V root[kRootUnknowns] = {point.y, -point.x, V(T(0)), stretch[0].z,
                                    V(T(0)), V(T(0)),  point.z};
-    for (int i = 0; i < kRootUnknowns; ++i) by_root_[i] = root[i];
-    return joints;
+    for (int i = 0; i < kRootUnknowns; ++i) g.by_root[i] = root[i];
   }
 
   // Everything but evidence. Scale symmetry couples branches: fit_lm_solve.h has it.
@@ -350,6 +392,7 @@ class NormalAssembly {
 
   const FitProblem<T>& p_;
   const Tree& tree_;
+  const GroupKeypoints<T>& keypoints_;
   Vec3<V> bone_[kFitJoints], step_[kFitJoints];  // to joint k from its parent
   Mat3<V> spread_[kFitJoints];                   // s C_k
   Mat3<V> to_angles_[kFitJoints];
@@ -359,9 +402,9 @@ class NormalAssembly {
   bool has_normals_ = false;
   NormalMoments<V> normals_[kFitJoints];  // of subtrees
   V own_[kFitJoints][4][kLevers];         // rows u_x, u_y, u_z, w of joint a, by steps up
-  V arms_[kFitJoints][3][kLevers];        // rows v of its children
   Buffer<KeptRows> kept_;
-  V by_joint_[kFitJoints][4], by_root_[kRootUnknowns];
+  int depth_count_ = 0;
+  Buffer<DepthGradient> depths_;
 };
 
 }  // namespace bodyreg::BODYREG_ISA

@@ -70,11 +70,13 @@ class TreeSolver {
       lower_columns(l, inverse_.joint[a], h.root[a]);
       for (int i = 1; i < depth; ++i) {  // H_bc −= W_abᵀ W_ac
         const int b = tree_.above[a][i];
-        const auto& wb = h.joint(a, i);
-        for (int j = i; j < depth; ++j) subtract_product(wb, h.joint(a, j), h.joint(b, j - i));
-        subtract_product(wb, h.root[a], h.root[b]);
+        subtract_square(h.joint(a, i), h.joint(b, 0));
+        for (int j = i + 1; j < depth; ++j) {
+          subtract_product(h.joint(a, i), h.joint(a, j), h.joint(b, j - i));
+        }
+        subtract_product(h.joint(a, i), h.root[a], h.root[b]);
       }
-      subtract_product(h.root[a], h.root[a], h.top);
+      subtract_square(h.root[a], h.top);
     }
     cholesky<kRootUnknowns>(&h.top[0][0], floor_.root, inverse_.root);
   }
@@ -90,11 +92,25 @@ class TreeSolver {
 
   // out −= leftᵀ right
   template <int M, int N>
-  static void subtract_product(const V (&left)[4][M], const V (&right)[4][N], V (&out)[M][N]) {
+  static void subtract_product(const V (&left)[4][M], const V (&right)[4][N],
+                               V (&__restrict out)[M][N]) {
     for (int i = 0; i < M; ++i) {
+      const V l[4] = {left[0][i], left[1][i], left[2][i], left[3][i]};
       for (int j = 0; j < N; ++j) {
         V sum = out[i][j];
-        for (int k = 0; k < 4; ++k) sum = sum - left[k][i] * right[k][j];
+        for (int k = 0; k < 4; ++k) sum = sum - l[k] * right[k][j];
+        out[i][j] = sum;
+      }
+    }
+  }
+  // The lower half of out −= wᵀ w.
+  template <int N>
+  static void subtract_square(const V (&w)[4][N], V (&__restrict out)[N][N]) {
+    for (int i = 0; i < N; ++i) {
+      const V l[4] = {w[0][i], w[1][i], w[2][i], w[3][i]};
+      for (int j = 0; j <= i; ++j) {
+        V sum = out[i][j];
+        for (int k = 0; k < 4; ++k) sum = sum - l[k] * w[k][j];
         out[i][j] = sum;
       }
     }
