@@ -9,11 +9,10 @@
 namespace bodyreg {
 
 #if !defined(__CUDACC__)
-using std::cos;
 using std::exp;
 using std::log;
 using std::log1p;
-using std::sin;
+using std::rint;
 using std::sqrt;
 #endif
 
