@@ -16,6 +16,16 @@ __device__ __forceinline__ T warp_sum(T value) {
   return value;
 }
 
+// The sum over the lanes up to and with this one.
+__device__ __forceinline__ int warp_running_sum(int value) {
+  const int lane = threadIdx.x % 32;
+  for (int step = 1; step < 32; step *= 2) {
+    const int before = __shfl_up_sync(kFullWarp, value, step);
+    value += lane >= step ? before : 0;
+  }
+  return value;
+}
+
 // Sums N values over the block (threads: a multiple of 32) into values[] of thread 0's warp.
 // scratch: shared, N × warps of the block. Ends with a barrier, so scratch may be reused at once.
 template <int N, typename T>

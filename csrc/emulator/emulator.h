@@ -138,12 +138,19 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, SIMT_CALLER) {
   return simt::shuffle(mask, value, source, {"__shfl_xor_sync", file, line});
 }
 
-// As in CUDA, a lane whose source would lie past the warp gets its own value back.
+// As in CUDA, a lane whose source would lie before or past the warp gets its own value back.
 template <typename T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, SIMT_CALLER) {
   const unsigned lane = simt::thread_index() & 31u;
   const int source = static_cast<int>(lane + delta < 32u ? lane + delta : lane);
   return simt::shuffle(mask, value, source, {"__shfl_down_sync", file, line});
+}
+
+template <typename T>
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, SIMT_CALLER) {
+  const unsigned lane = simt::thread_index() & 31u;
+  const int source = static_cast<int>(lane >= delta ? lane - delta : lane);
+  return simt::shuffle(mask, value, source, {"__shfl_up_sync", file, line});
 }
 
 inline unsigned __ballot_sync(unsigned mask, int predicate, SIMT_CALLER) {
@@ -159,6 +166,7 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, SIMT_CALLER) {
 #undef SIMT_CALLER
 
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+inline int __ffs(int bits) { return __builtin_ffs(bits); }
 
 // CUDA declares these beside the C library's functions.
 template <typename T>

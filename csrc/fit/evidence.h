@@ -2,7 +2,6 @@
 // exact value of every term.
 #pragma once
 
-#include "gradient.h"
 #include "person.h"
 
 namespace bodyreg::BODYREG_ISA {

@@ -1,13 +1,8 @@
 // Fits of whole people: 108 parameters from points and keypoints on a picture, all iterations in
 // one call. Parameters, CPU functions, launchers.
 //
-// What is minimised is the objective of bodyreg/registration, term by term. How, in the order in
-// which it reads best:
-//   fit_math.h, rotation_math.h   the algebra, one joint at a time, for CPU and GPU
-//   points.h, moments.h           any number of points as one quadratic form
-//   group.h, gradient.h           a group of people as lanes: forward, backward (keypoints.h:
-//   depths) person.h, evidence.h          terms that are no squares, refreshed; every term's exact
-//   value fit_cpu.cpp                   iterations, candidates, phases (fit_lm.h: the other solver)
+// What is minimised is the objective of bodyreg/registration, term by term; how, is said in
+// fit_math.h (one joint), moments.h (the points) and fit_cpu.cpp, fit.cu (the loop).
 #pragma once
 
 #include <cstdint>
@@ -137,8 +132,16 @@ struct FitGradientParams {
 BODYREG_CPU_FUNCTION(fit_cpu, FitParams)
 BODYREG_CPU_FUNCTION(fit_gradient_cpu, FitGradientParams)
 
+// Where the kernel keeps a person's paths from one phase to the next, in global memory.
 template <typename T>
-void fit_cuda(const FitParams<T>& p, cudaStream_t stream);
+struct FitPaths {
+  T* parameters;   // (B, C, 108)
+  T* loss;         // (B, C)
+  int32_t* order;  // (B, 2, C)
+};
+
+template <typename T>
+void fit_cuda(const FitParams<T>& p, const FitPaths<T>& paths, cudaStream_t stream);
 template <typename T>
 void fit_gradient_cuda(const FitGradientParams<T>& p, cudaStream_t stream);
 

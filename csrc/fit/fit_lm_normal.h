@@ -4,7 +4,7 @@
 #pragma once
 
 #include "fit_lm_math.h"
-#include "gradient.h"
+#include "group.h"
 
 namespace bodyreg::BODYREG_ISA {
 

@@ -34,12 +34,18 @@ void run(Cpu, const FitGradientParams<T>& p, const Tensor&) {
   Cpu::parallel(p.problem.people, 16, [&](int64_t b, int64_t e) { fit_gradient_cpu(p, b, e); });
 }
 template <typename T>
-void run(Cuda, const FitParams<T>&, const Tensor&) {
-  throw std::runtime_error("bodyreg.fit: there is no CUDA kernel yet");
+void run(Cuda, const FitParams<T>& p, const Tensor& on) {
+  const int64_t B = p.problem.people, C = p.candidates;
+  Tensor parameters = empty_like(on, {B, C, kParameters});
+  Tensor loss = empty_like(on, {B, C});
+  Tensor order = empty_index(on, {B, 2, C});
+  const FitPaths<T> paths{parameters.mutable_data_ptr<T>(), loss.mutable_data_ptr<T>(),
+                          order.mutable_data_ptr<int32_t>()};
+  Cuda::launch(on, [&](cudaStream_t stream) { fit_cuda(p, paths, stream); });
 }
 template <typename T>
-void run(Cuda, const FitGradientParams<T>&, const Tensor&) {
-  throw std::runtime_error("bodyreg.fit_gradient: there is no CUDA kernel yet");
+void run(Cuda, const FitGradientParams<T>& p, const Tensor& on) {
+  Cuda::launch(on, [&](cudaStream_t stream) { fit_gradient_cuda(p, stream); });
 }
 
 // The tensors and numbers that both ops have, but for the first argument.

@@ -12,7 +12,6 @@
 #pragma once
 
 #include "group.h"
-#include "moments.h"
 
 namespace bodyreg::BODYREG_ISA {
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 
 from bodyreg import ops
+from tests.ops import fit_cases
 from tests.ops.cases import FORMS
+from tests.ops.test_fit_bits import fits
 
 
 def main() -> None:
@@ -14,6 +16,9 @@ def main() -> None:
         for dtype in (torch.float32, torch.float64):
             for people, points in ((1, 1), (33, 257)):
                 form(people, points).to(dtype, "cuda").results(ops)
+    rules = fit_cases.plan(*[fit_cases.every_term()] * 4, phases=(0, 2, 2, 0, 1, 1))
+    for dtype in (torch.float32, torch.float64):
+        fits(fit_cases.problem()._replace(plan=rules).to(dtype, "cuda"))
     torch.cuda.synchronize()
 
 

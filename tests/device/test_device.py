@@ -15,8 +15,10 @@ import pytest
 import torch
 
 from bodyreg import _C, ops
-from tests.ops import cases
+from tests.ops import cases, fit_cases
 from tests.ops.cases import FORMS, Case
+from tests.ops.fit_cases import Problem
+from tests.ops.test_fit_bits import fits
 
 pytestmark = [
     pytest.mark.rung7,
@@ -45,6 +47,20 @@ def test_repeats_give_the_same_bits(form):
         assert_same_bits(case.results(ops), expected)
 
 
+def fit_problem(people: int, device: str = "cuda") -> Problem:
+    """Few and many points, two phases, refreshes."""
+    rules = fit_cases.plan(*[fit_cases.every_term()] * 9, phases=(0, 5, 2, 0, 3, 1), refresh=4)
+    counts = tuple(7 * b % 131 for b in range(people))
+    return fit_cases.problem(counts)._replace(plan=rules).to(torch.float32, device)
+
+
+def test_repeated_fits_have_the_same_bits():
+    case = fit_problem(1025)
+    expected = fits(case)
+    for _ in range(REPEATS):
+        assert_same_bits(fits(case), expected)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_side_stream(form):
     """Inputs that are late on a side stream: a kernel on any other stream would read nothing."""
@@ -60,6 +76,20 @@ def test_side_stream(form):
             if isinstance(argument, torch.Tensor):
                 late = late.with_argument(i, empty[i].copy_(argument))
         ours = late.results(ops)
+    side.synchronize()
+    assert_same_bits(ours, expected)
+
+
+def test_fits_on_a_side_stream():
+    case = fit_problem(33)
+    expected = fits(case)
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        late = case._replace(parameters=torch.zeros_like(case.parameters))
+        torch.cuda._sleep(50_000_000)
+        late.parameters.copy_(case.parameters)
+        ours = fits(late)
     side.synchronize()
     assert_same_bits(ours, expected)
 
@@ -101,6 +131,26 @@ def test_second_device(form):
     assert all(x.device.index == 1 for x in ours)
     expected = case.to(torch.float32, "cuda:0").results(ops)
     assert_same_bits([x.cpu() for x in ours], [x.cpu() for x in expected])
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="only one CUDA device")
+def test_fits_on_the_second_device():
+    ours = fits(fit_problem(33, "cuda:1"))
+    assert all(x.device.index == 1 for x in ours)
+    assert_same_bits([x.cpu() for x in ours], [x.cpu() for x in fits(fit_problem(33, "cuda:0"))])
+
+
+def test_fits_with_more_than_two_to_the_31_numbers():
+    """The last of very many starts is read where it lies, and of more people than blocks."""
+    people, starts = 20_000, 1000  # 2.16e9 parameters
+    if torch.cuda.mem_get_info()[0] < 24 * 2**30:
+        pytest.skip("less than 24 GiB of free memory on the device")
+    rules = fit_cases.plan(fit_cases.row(joint=1.0), phases=(0, 0, 1))
+    case = fit_cases.problem((0,) * people, 0)._replace(plan=rules).to(torch.float32, "cuda")
+    start = torch.ones(people, starts, 108, device="cuda")
+    start[:, -1] = 0.5  # the pose of least cost
+    parameters, _, _ = ops.fit(start, *case[1:])
+    assert torch.equal(parameters, start[:, -1])
 
 
 def test_more_than_two_to_the_31_numbers():

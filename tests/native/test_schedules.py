@@ -6,14 +6,17 @@ in tests/ops, whose tests run over the emulator too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from bodyreg import ops
 from tests.native import build
-from tests.ops import cases
-from tests.ops.backends import EMULATED
+from tests.ops import cases, fit_cases
+from tests.ops.backends import CPU, EMULATED
 from tests.ops.cases import FORMS, ODD_SIZES, Case
+from tests.ops.test_fit_bits import fits
 
 pytestmark = pytest.mark.rung3
 
@@ -29,10 +32,14 @@ def emulator():
 
 def assert_schedules_agree(case: Case) -> None:
     """Outputs and gradients under every seed; all kernels of the op, forward and backward."""
+    assert_equal_under_every_seed(lambda: case.results(ops))
+
+
+def assert_equal_under_every_seed(run: Callable[[], list[torch.Tensor]]) -> None:
     results = []
     for seed in SEEDS:
         build.set_schedule(seed)
-        results.append(case.results(ops))
+        results.append(run())
     for other in results[1:]:
         for ours, expected in zip(other, results[0], strict=True):
             assert torch.equal(ours, expected)
@@ -64,6 +71,35 @@ def test_more_people_than_the_grid_has_warps():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_as_many_joints_as_allowed(case, dtype):
     assert_schedules_agree(case.to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("counts", "keypoints"),
+    [((), 3), ((0,), 0), ((1,) * 31, 2), ((*[3] * 32, 257), 1), ((33, 0), 40)],
+    ids=["nobody", "no-evidence", "31-people", "33-people", "more-keypoints-than-lanes"],
+)
+def test_fits(counts, keypoints, dtype):
+    """In two phases, the second with fewer candidates."""
+    rules = fit_cases.plan(*[fit_cases.every_term()] * 3, phases=(0, 1, 2, 0, 1, 1))
+    case = fit_cases.problem(counts, keypoints)._replace(plan=rules).to(dtype)
+    assert_equal_under_every_seed(lambda: fits(case))
+
+
+def test_fits_of_people_with_every_pair_of_joints():
+    """They need the second launch, with more shared memory than the default grants."""
+    draw = fit_cases.Draw(3)
+    case = fit_cases.problem((120, 2, 90), 2)
+    ids, anchors = fit_cases.rig_points(draw, draw.normal(len(case.rig.vertex_ids), 3), joints=12)
+    case = case._replace(rig=case.rig._replace(vertex_ids=ids, vertex_anchors=anchors))
+    case = case.with_plan(settings=torch.tensor([fit_cases.every_term()] * 3).double())
+    case = case.with_plan(phases=(0, 1, 2, 0, 1, 1)).to(torch.float64)
+    ours = fits(case)
+    with CPU.active():
+        expected = fits(case)
+    for a, b in zip(ours, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+    assert_equal_under_every_seed(lambda: fits(case))
 
 
 def test_anchors_that_begin_between_sixteen_bytes_are_refused():

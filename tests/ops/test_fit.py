@@ -16,22 +16,6 @@ SQUARES = {"dense": 1.0, "keypoint": 0.5, "depth": 0.3, "prior": 0.01, "det": 0.
 WIDTH = 0.7
 
 
-def missing_kernel(backend) -> None:
-    """Skips while there is no kernel for this backend."""
-    case = problem(()).to(torch.float32, backend.device)
-    try:
-        ops.fit_gradient(*case)
-    except RuntimeError as error:
-        if "no CUDA kernel yet" in str(error):
-            pytest.skip(str(error))
-        raise
-
-
-@pytest.fixture(autouse=True)
-def _kernel(backend):
-    missing_kernel(backend)
-
-
 def assert_agrees(ours: Tensor, expected: Tensor) -> None:
     """To 1e-10 of each person's largest number, or of 1."""
     expected = expected.flatten(1) if expected.dim() > 1 else expected[:, None]

@@ -11,19 +11,13 @@ from torch import Tensor
 
 from bodyreg import ops
 from tests.ops.fit_cases import Problem, every_term, plan, problem, row
-from tests.ops.test_fit import candidates, missing_kernel
+from tests.ops.test_fit import candidates
 
 COUNTS = (12, 0, 33, 7, 100, 1, 64, 5, 31, 32, 3, 0, 2, 20, 8, 13, 50, 6, 40)
 PLANS = {
     "squares": [row(dense=1.0, keypoint=0.5, depth=0.1, joint=0.01, exponential=0.01, det=0.1)] * 7,
     "every term": [every_term(0.5)] * 7,
 }
-
-
-@pytest.fixture(autouse=True)
-def _kernel(request):
-    if "backend" in request.fixturenames:
-        missing_kernel(request.getfixturevalue("backend"))
 
 
 def fits(case: Problem) -> list[Tensor]:

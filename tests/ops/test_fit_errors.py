@@ -8,6 +8,7 @@ from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.ops.fit import Evidence, Rig
+from tests.ops.backends import CUDA, EMULATED
 from tests.ops.fit_cases import Problem, every_term, plan, problem
 
 pytestmark = pytest.mark.rung2
@@ -116,6 +117,36 @@ def test_ids_out_of_range(wrong):
         ids[-1, -1] = wrong
         expected = rf"ids in \[0, {limit}\), got {wrong}"
         assert_refused(changed(part, **{name: ids}), name, expected)
+
+
+@pytest.mark.parametrize("backend", [EMULATED, CUDA], ids=["emulated", "cuda"])
+@pytest.mark.parametrize("wrong", [-1, 40, 2**31 - 1, -(2**31)])
+def test_ids_out_of_range_are_nan_on_a_device(backend, wrong):
+    with backend.active():
+        case = good().to(torch.float32, backend.device)
+        start = case.parameters[:, None].contiguous()
+        expected = ops.fit(start, *case[1:])
+
+        case.evidence.point_vertex[6, 2] = wrong  # of the second person
+        for ours, theirs in zip(ops.fit(start, *case[1:]), expected, strict=True):
+            assert ours[1].isnan().all()
+            assert torch.equal(ours[0], theirs[0])
+
+        last = case.with_plan(settings=case.plan.settings[-1:])
+        case.evidence.point_vertex[6, 2] = 0
+        case.rig.keypoint_ids[-1, -1] = wrong  # everybody's
+        for ours in (*ops.fit(start, *case[1:]), *ops.fit_gradient(*last)):
+            assert ours.isnan().all()
+
+
+@pytest.mark.parametrize("backend", [EMULATED, CUDA], ids=["emulated", "cuda"])
+def test_points_that_start_anywhere_are_nan_on_a_device(backend):
+    starts = torch.tensor([0, 5, 4, 8, 9, -1, 3])
+    with backend.active():
+        case = problem((5, 0, 3, 0, 0, 0))._replace(plan=plan(every_term())).to(torch.float32)
+        case = case._replace(evidence=case.evidence._replace(point_start=starts))
+        loss, _, _ = ops.fit_gradient(*case.to(torch.float32, backend.device))
+        assert loss.isnan().tolist() == [False, True, False, True, True, True]
 
 
 @pytest.mark.parametrize("start", [[0, 9, 8], [1, 5, 8], [0, 5, 7], [0, -1, 8]])

@@ -1,0 +1,336 @@
+// Fits on a GPU: a warp fits a person, all starts and all iterations in one launch, and nothing but
+// registers and shared memory is touched between two refreshes (save one settings row an iteration,
+// 144 bytes, the same for all people). What a lane owns is said in warp_objective.h, what the warp
+// keeps in warp_moments.h. A block is one warp, so that no barrier is wider than a warp.
+//
+// Shared memory is what limits the number of warps on a multiprocessor, and most people need little
+// of it: those with few pairs of joints are fitted by a first launch, the others by a second one
+// with room for all pairs there are. Either launch leaves alone who is not its own.
+#include "../common/launch.h"
+#include "warp_objective.h"
+
+namespace bodyreg {
+namespace {
+
+constexpr int kFewPairs = 96;  // three rounds; people on the built-in body have 55, at most 78
+constexpr int kBlocksPerMultiprocessor =
+    256;  // many times more than run at once: no long last wave
+
+// Warps on a multiprocessor for which there are registers: on an H200, as many as for which there
+// is shared memory.
+template <typename T>
+constexpr int kWarpsAtOnce = sizeof(T) == 4 ? 10 : 8;
+
+// Which people a launch takes: those with more than `above` and at most `most` pairs of joints.
+struct Share {
+  int above;
+  int most;
+};
+
+// What a warp has for all its people.
+template <typename T>
+struct Warp {
+  Place place;
+  WarpMemory<T>& memory;
+  T* blocks;
+  DepthTable<T> depths;
+  bool fit;  // whether all ids of the keypoints' joints fit
+};
+
+template <typename T>
+std::size_t shared_bytes(const FitProblem<T>& p, int pairs) {
+  return sizeof(WarpMemory<T>) + rounds_of(pairs) * 512 * sizeof(T) +
+         DepthTable<T>::bytes(p.keypoints + 1, p.keypoint_pairs);
+}
+
+template <typename T>
+__device__ __forceinline__ Warp<T> set_up(const FitProblem<T>& p, const WarpTree& tree, int pairs,
+                                          unsigned char* shared) {
+  WarpMemory<T>& memory = *reinterpret_cast<WarpMemory<T>*>(shared);
+  T* const blocks = reinterpret_cast<T*>(shared + sizeof(WarpMemory<T>));
+  const Place place = place_in(tree);
+  for (int i = place.lane; i < 12 * kFitJoints; i += 32) memory.pose_terms[i] = p.pose_terms[i];
+  for (int i = place.lane; i < 3 * kFitJoints; i += 32) memory.joints[i] = p.joints[i];
+  memory.size[place.lane] = static_cast<uint8_t>(place.size);
+  const DepthTable<T> depths = {blocks + 512 * rounds_of(pairs), p.keypoints + 1, p.keypoint_pairs};
+  __syncwarp();
+  const bool fit = fill_depth_table(p, memory, depths);
+  return {place, memory, blocks, depths, fit};
+}
+
+enum class Opened { not_ours, broken, ready };
+
+// Finds a person's evidence and lists its pairs. By a whole warp.
+template <typename T>
+__device__ __forceinline__ Opened open_person(const FitProblem<T>& p, const Warp<T>& warp,
+                                              const Share& share, int64_t b, Person<T>& person) {
+  const int64_t begin = p.point_start[b], end = p.point_start[b + 1];
+  bool fit = warp.fit && begin >= 0 && begin <= end && end <= p.points;
+  person.evidence = {begin, fit ? end - begin : 0, b};
+  __syncwarp();  // the person before has been read to the end
+  const unsigned together = neighbours(p, person.evidence, warp.memory, fit);
+  int first_pair;
+  const int pairs = count_pairs(warp.memory, together, first_pair);
+  if (pairs <= share.above || pairs > share.most) return Opened::not_ours;
+  if (!fit) return Opened::broken;
+  person.moments = {warp.blocks, pairs};
+  person.depths = warp.depths;
+  person.has_depths = load_depths(p, b, warp.depths);
+  __syncwarp();
+  list_pairs(warp.memory, together, first_pair);
+  return Opened::ready;
+}
+
+template <typename T>
+__device__ __forceinline__ void load_parameters(const Place& place, const T* from,
+                                                T (&value)[kLaneParameters]) {
+  for (int i = 0; i < kLaneParameters; ++i) {
+    const int at = parameter_at(place, i);
+    value[i] = at >= 0 ? from[at] : T(0);
+  }
+}
+
+template <typename T>
+__device__ __forceinline__ void store_parameters(const Place& place,
+                                                 const T (&value)[kLaneParameters], T* to) {
+  for (int i = 0; i < kLaneParameters; ++i) {
+    const int at = parameter_at(place, i);
+    if (at >= 0) to[at] = value[i];
+  }
+}
+
+template <typename T>
+__device__ __forceinline__ void store_judged(const Place& place, const Judged<T>& judged, int64_t b,
+                                             T* loss, T* terms) {
+  if (place.lane < kFitTerms) terms[b * kFitTerms + place.lane] = judged.term;
+  if (place.lane == 0) loss[b] = judged.loss;
+}
+
+template <typename T>
+__device__ __forceinline__ void store_nan(const Place& place, int64_t b, T* parameters, T* loss,
+                                          T* terms) {
+  for (int i = place.lane; i < kParameters; i += 32)
+    parameters[b * kParameters + i] = quiet_nan<T>();
+  if (place.lane < kFitTerms) terms[b * kFitTerms + place.lane] = quiet_nan<T>();
+  if (place.lane == 0) loss[b] = quiet_nan<T>();
+}
+
+// Whether moments depend on the parameters: the same for all people.
+template <typename T>
+__device__ __forceinline__ bool needs_refreshes(const FitParams<T>& p) {
+  bool some = false;
+  for (int64_t row = threadIdx.x % 32; row < p.iterations; row += 32) {
+    const double* const setting = p.settings + row * kFitSettings;
+    some = some || setting[kFacing] != 0 || setting[kVisibility] != 0 ||
+           (setting[kDense] != 0 && 1 / setting[kDenseWidthAt] != 0);
+  }
+  return __ballot_sync(kFullWarp, some) != 0;
+}
+
+// The row that holds the settings of iteration i of a phase, or after the last, of the judge.
+template <typename T>
+__device__ __forceinline__ const double* settings_row(const FitParams<T>& p, int64_t first_row,
+                                                      int iterations, int i) {
+  return p.settings + (i < iterations ? first_row + i : p.iterations) * kFitSettings;
+}
+
+// Adam's step at iteration i of a phase.
+template <typename T>
+__device__ __forceinline__ AdamStep<T> step_at(const double* row, int i) {
+  AdamDecay decay = {pow(kAdamFirstDecay, i), pow(kAdamSecondDecay, i)};
+  return next_step<T>(decay, row[kLearningRateAt]);
+}
+
+// One path through a phase: iterations of Adam, then the exact terms under the final row. built:
+// whether there are moments that need no refresh. By a whole warp.
+template <typename T>
+__device__ __forceinline__ Judged<T> run_phase(const FitParams<T>& p, const Warp<T>& warp,
+                                               const Person<T>& person, int64_t first_row,
+                                               int iterations, bool refreshes, bool& built,
+                                               T (&value)[kLaneParameters]) {
+  const Place& place = warp.place;
+  WarpMemory<T>& memory = warp.memory;
+  const T zeros[kLaneParameters] = {};
+  store_vector(memory.mean[place.lane], zeros);
+  store_vector(memory.square[place.lane], zeros);
+  const int column = min(place.lane, kFitSettings - 1);
+  double next = settings_row(p, first_row, iterations, 0)[column];  // one iteration ahead
+  for (int i = 0;; ++i) {
+    const bool judges = i == iterations;
+    __syncwarp();  // the iteration before has read what is written now
+    if (place.lane < kFitSettings) memory.setting[place.lane] = static_cast<T>(next);
+    next = settings_row(p, first_row, iterations, i + 1)[column];
+    if (i % 32 == 0) {
+      const int own = i + place.lane;
+      memory.steps[place.lane] = step_at<T>(settings_row(p, first_row, iterations, own), own);
+    }
+    const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
+    __syncwarp();
+    const bool refresh = !judges && (refreshes ? i % p.refresh == 0 : !built);
+    if (judges || refresh) {
+      const EvidenceTerms<T> seen =
+          pass_evidence(p.problem, person.evidence, memory, person.moments, refresh);
+      built = true;
+      if (judges) return judge(place, p.problem, memory, person, value, seen);
+    }
+    T gradient[kLaneParameters];
+    gradient_of(place, p.problem, memory, person, body, value, gradient);
+    T mean[kLaneParameters], square[kLaneParameters];
+    load_vector(mean, memory.mean[place.lane]);
+    load_vector(square, memory.square[place.lane]);
+    const AdamStep<T> step = memory.steps[i % 32];
+    for (int n = 0; n < kLaneParameters; ++n) adam(value[n], mean[n], square[n], gradient[n], step);
+    store_vector(memory.mean[place.lane], mean);
+    store_vector(memory.square[place.lane], square);
+  }
+}
+
+// Orders the candidates by loss, ties to the earlier one, and keeps the best. order: which starts
+// they are; null: all of them, as they come. By a whole warp.
+template <typename T>
+__device__ __forceinline__ void keep_best(const T* loss, const int32_t* order, int count, int kept,
+                                          int32_t* best) {
+  for (int n = threadIdx.x % 32; n < count; n += 32) {
+    int rank = 0;
+    for (int m = 0; m < count; ++m) {
+      rank += loss[m] < loss[n] || (loss[m] == loss[n] && m < n) ? 1 : 0;
+    }
+    if (rank < kept) best[rank] = order == nullptr ? n : order[n];
+  }
+}
+
+// A warp owns a person, a lane a joint or four numbers of the camera (fit.cu's head). Moves, per
+// person, 108 numbers in per start and 125 out, and its evidence once per refresh, candidate and
+// phase (warp_evidence.h).
+template <typename T>
+__global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
+    fit_kernel(const FitParams<T> p, const FitPaths<T> paths, const WarpTree tree,
+               const Share share) {
+  SIMT_SHARED(unsigned char, shared);
+  const Warp<T> warp = set_up(p.problem, tree, share.most, shared);
+  const Place& place = warp.place;
+  const bool refreshes = needs_refreshes(p);
+  for (int64_t b = blockIdx.x; b < p.problem.people; b += gridDim.x) {
+    Person<T> person;
+    const Opened opened = open_person(p.problem, warp, share, b, person);
+    if (opened == Opened::broken) store_nan(place, b, p.parameters, p.loss, p.terms);
+    if (opened != Opened::ready) continue;
+    const int64_t C = p.candidates;
+    bool built = false;
+    int count = p.candidates;
+    int64_t row = 0;
+    for (int phase = 0; phase < p.phase_count; ++phase) {
+      const bool last = phase + 1 == p.phase_count;
+      const int32_t* const order = paths.order + (2 * b + phase % 2) * C;
+      int32_t* const best = paths.order + (2 * b + (phase + 1) % 2) * C;
+      T least = T(0);
+      for (int n = 0; n < count; ++n) {
+        const int64_t path = b * C + (phase == 0 ? n : order[n]);
+        T value[kLaneParameters];
+        load_parameters(place, (phase == 0 ? p.start : paths.parameters) + path * kParameters,
+                        value);
+        const Judged<T> judged =
+            run_phase(p, warp, person, row, p.phases[phase].iterations, refreshes, built, value);
+        const T loss = judged.loss == judged.loss ? judged.loss : static_cast<T>(INFINITY);
+        if (!last) {
+          store_parameters(place, value, paths.parameters + path * kParameters);
+          if (place.lane == 0) paths.loss[b * C + n] = loss;
+        } else if (n == 0 || loss < least) {
+          least = loss;
+          store_parameters(place, value, p.parameters + b * kParameters);
+          store_judged(place, judged, b, p.loss, p.terms);
+        }
+      }
+      row += p.phases[phase].iterations;
+      if (last) break;
+      __syncwarp();
+      const int kept = min(count, p.phases[phase].kept);
+      keep_best(paths.loss + b * C, phase == 0 ? nullptr : order, count, kept, best);
+      __syncwarp();
+      count = kept;
+    }
+  }
+}
+
+// The same for one gradient of the exact objective. Moves, per person, 108 numbers in and 233 out,
+// and its evidence twice.
+template <typename T>
+__global__ void __launch_bounds__(32, sizeof(T) == 4 ? 10 : 8)
+    fit_gradient_kernel(const FitGradientParams<T> p, const WarpTree tree, const Share share) {
+  SIMT_SHARED(unsigned char, shared);
+  const Warp<T> warp = set_up(p.problem, tree, share.most, shared);
+  const Place& place = warp.place;
+  for (int64_t b = blockIdx.x; b < p.problem.people; b += gridDim.x) {
+    Person<T> person;
+    const Opened opened = open_person(p.problem, warp, share, b, person);
+    if (opened == Opened::broken) store_nan(place, b, p.gradient, p.loss, p.terms);
+    if (opened != Opened::ready) continue;
+    T value[kLaneParameters], gradient[kLaneParameters];
+    load_parameters(place, p.parameters + b * kParameters, value);
+    WarpMemory<T>& memory = warp.memory;
+    if (place.lane < kFitSettings)
+      memory.setting[place.lane] = static_cast<T>(p.settings[place.lane]);
+    const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
+    __syncwarp();
+    const EvidenceTerms<T> seen =
+        pass_evidence(p.problem, person.evidence, memory, person.moments, true);
+    store_judged(place, judge(place, p.problem, memory, person, value, seen), b, p.loss, p.terms);
+    gradient_of(place, p.problem, memory, person, body, value, gradient);
+    store_parameters(place, gradient, p.gradient + b * kParameters);
+  }
+}
+
+template <typename T>
+void check(const FitProblem<T>& p) {
+  check_aligned(p.vertex_anchors, "bodyreg.fit: vertex_anchors");
+  check_aligned(p.keypoint_anchors, "bodyreg.fit: keypoint_anchors");
+  if (shared_bytes(p, kMostPairs) > kSharedBudget) {
+    throw std::runtime_error("bodyreg.fit: keypoint_ids: too many keypoints for shared memory");
+  }
+}
+
+// Launches for people with few pairs and for people with many. launch(share, grid, bytes)
+template <typename T, typename Kernel, typename Launch>
+void launch_shares(const FitProblem<T>& p, Kernel* kernel, const Launch& launch) {
+  check(p);
+  allow_shared(kernel, shared_bytes(p, kMostPairs));
+  const unsigned grid = grid_for(p.people, kBlocksPerMultiprocessor);
+  for (const Share share : {Share{-1, kFewPairs}, Share{kFewPairs, kMostPairs}}) {
+    launch(share, grid, shared_bytes(p, share.most));
+    check_cuda(cudaGetLastError(), "fit");
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void fit_cuda(const FitParams<T>& p, const FitPaths<T>& paths, cudaStream_t stream) {
+  if (p.problem.people == 0) return;
+  for (int phase = 0; phase < p.phase_count; ++phase) {
+    if (p.phases[phase].solver != kAdam) {
+      throw std::runtime_error("bodyreg.fit: phases: Levenberg-Marquardt is not there on CUDA yet");
+    }
+  }
+  const WarpTree tree = warp_tree(p.problem.parent, p.problem.mirror);
+  launch_shares(p.problem, fit_kernel<T>,
+                [&](const Share& share, unsigned grid, std::size_t bytes) {
+                  SIMT_LAUNCH(fit_kernel<T>, grid, 32, bytes, stream, p, paths, tree, share);
+                });
+}
+
+template <typename T>
+void fit_gradient_cuda(const FitGradientParams<T>& p, cudaStream_t stream) {
+  if (p.problem.people == 0) return;
+  const WarpTree tree = warp_tree(p.problem.parent, p.problem.mirror);
+  launch_shares(p.problem, fit_gradient_kernel<T>,
+                [&](const Share& share, unsigned grid, std::size_t bytes) {
+                  SIMT_LAUNCH(fit_gradient_kernel<T>, grid, 32, bytes, stream, p, tree, share);
+                });
+}
+
+template void fit_cuda(const FitParams<float>&, const FitPaths<float>&, cudaStream_t);
+template void fit_cuda(const FitParams<double>&, const FitPaths<double>&, cudaStream_t);
+template void fit_gradient_cuda(const FitGradientParams<float>&, cudaStream_t);
+template void fit_gradient_cuda(const FitGradientParams<double>&, cudaStream_t);
+
+}  // namespace bodyreg

@@ -1,0 +1,292 @@
+// The points and keypoints of a person, streamed by a warp: eight pieces of evidence at a time, a
+// quad of four lanes each, lane c of a quad with column c of the pairs. A pass contracts them anew
+// from global memory, since nothing of their number is kept; it moves 20 + 8 T bytes a point
+// (float: 52) and, from the body's tables that all people share, 60 n more. For .cu files.
+#pragma once
+
+#include "../correspondence/correspondence_math.h"
+#include "warp_moments.h"
+
+namespace bodyreg {
+
+// One piece of evidence; the same in the four lanes of its quad.
+template <typename T>
+struct Item {
+  bool point;       // and not a keypoint
+  unsigned joints;  // bit k: pair (k, h'), h' at memory.scratch[quad][k]
+  T weight;         // 0: absent
+  T x, y;           // where it was seen
+  int64_t index;    // of the point
+};
+
+// Sums the four lanes of a quad; every lane ends with the same bits. For whole warps.
+template <typename T>
+__device__ __forceinline__ T quad_sum(T value) {
+  value += __shfl_xor_sync(kFullWarp, value, 1);
+  return value + __shfl_xor_sync(kFullWarp, value, 2);
+}
+
+// What a pass reads of a person.
+template <typename T>
+struct Evidence {
+  int64_t begin, points;  // points begin … begin + points
+  int64_t person;
+
+  __device__ int64_t count(const FitProblem<T>& p) const { return points + p.keypoints; }
+};
+
+// Contracts piece `i` of the person (the points first, then the keypoints), if there is one: h' of
+// its joints into the quad's table, where each lane touches its own column only. fit: turns false
+// if an id of a vertex or a joint does not fit.
+template <typename T>
+__device__ __forceinline__ Item<T> contract(const FitProblem<T>& p, const Evidence<T>& evidence,
+                                            int64_t i, WarpMemory<T>& memory, bool& fit) {
+  const int lane = threadIdx.x % 32;
+  const int column = lane % 4;
+  T* const table = memory.scratch + lane / 4 * (kFitJoints * 4) + column;
+  Item<T> item = {i < evidence.points, 0, T(0), T(0), T(0), evidence.begin + i};
+  const int64_t keypoint = evidence.person * p.keypoints + i - evidence.points;
+  const bool there = i < evidence.count(p);
+  if (there) {
+    item.weight = item.point ? p.point_weight[item.index] : p.keypoint_weight[keypoint];
+    const T* const xy = item.point ? p.point_xy + 2 * item.index : p.keypoint_xy + 2 * keypoint;
+    item.x = xy[0], item.y = xy[1];
+  }
+  const int32_t* const ids = item.point ? p.vertex_ids : p.keypoint_ids;
+  const T* const anchors = item.point ? p.vertex_anchors : p.keypoint_anchors;
+  const int pairs = item.point ? p.vertex_pairs : p.keypoint_pairs;
+  const int most = max(p.vertex_pairs, p.keypoint_pairs);
+#pragma unroll 1
+  for (int corner = 0; corner < 3; ++corner) {
+    const bool used = there && (item.point || corner == 0);
+    T share = T(1);
+    int64_t row = i - evidence.points + 1;
+    if (used && item.point) {
+      share = p.point_barycentric[3 * item.index + corner];
+      row = p.point_vertex[3 * item.index + corner];
+    }
+    const bool known = used && (!item.point || (row >= 0 && row < p.vertices));
+    fit = fit && known == used;
+#pragma unroll 2  // two loads on their way at a time
+    for (int e = 0; e < most; ++e) {
+      T h = T(0);
+      int joint = 0;
+      if (known && e < pairs) {
+        joint = ids[row * pairs + e];
+        h = share * anchors[(row * pairs + e) * 4 + column];
+      }
+      if (static_cast<unsigned>(joint) >= static_cast<unsigned>(kFitJoints)) {
+        fit = false;
+        joint = 0;
+        h = T(0);
+      }
+      const unsigned filled = __ballot_sync(kFullWarp, h != T(0)) >> (lane & ~3) & 15u;
+      const T weight = __shfl_sync(kFullWarp, h, lane | 3);
+      if (filled == 0 || item.weight == T(0)) continue;
+      if (column < 3) h -= weight * memory.joints[3 * joint + column];
+      T* const cell = table + 4 * joint;
+      *cell = (item.joints >> joint & 1) != 0 ? *cell + h : h;
+      item.joints |= 1u << joint;
+    }
+  }
+  return item;
+}
+
+// The neighbours of joint `lane`: bit l says that it shares a piece of evidence with joint l.
+// Whether all ids fit: `fit`. By a whole warp.
+template <typename T>
+__device__ __forceinline__ unsigned neighbours(const FitProblem<T>& p, const Evidence<T>& evidence,
+                                               WarpMemory<T>& memory, bool& fit) {
+  const int lane = threadIdx.x % 32;
+  unsigned together = 0;
+  for (int64_t first = 0; first < evidence.count(p); first += kItems) {
+    const Item<T> item = contract(p, evidence, first + lane / 4, memory, fit);
+    for (int n = 0; n < kItems; ++n) {
+      const unsigned joints = __shfl_sync(kFullWarp, item.joints, 4 * n);
+      if ((joints >> lane & 1) != 0) together |= joints;
+    }
+  }
+  fit = __ballot_sync(kFullWarp, fit) == kFullWarp;
+  return together;
+}
+
+// Unit rest normal of a point, its component of this lane (0 in column 3); for whole warps.
+template <typename T>
+__device__ __forceinline__ T rest_normal(const FitProblem<T>& p, const Item<T>& item, bool there) {
+  const int column = threadIdx.x % 4;
+  T n = T(0);
+  for (int corner = 0; there && column < 3 && corner < 3; ++corner) {
+    n += p.point_barycentric[3 * item.index + corner] *
+         p.vertex_normals[int64_t{p.point_vertex[3 * item.index + corner]} * 3 + column];
+  }
+  return n / maximum(sqrt(quad_sum(n * n)), T(1e-12));
+}
+
+// The joint that moves a point most, the first of equals; for a quad whose table is complete.
+template <typename T>
+__device__ __forceinline__ int segment_of(const WarpMemory<T>& memory, const Item<T>& item) {
+  const T* const table = memory.scratch + threadIdx.x % 32 / 4 * (kFitJoints * 4);
+  int segment = 0;
+  T most = T(0);
+  bool none = true;
+  for (unsigned rest = item.joints; rest != 0; rest &= rest - 1) {
+    const int k = __ffs(static_cast<int>(rest)) - 1;
+    if (none || table[4 * k + 3] > most) segment = k, most = table[4 * k + 3];
+    none = false;
+  }
+  return segment;
+}
+
+// What one pass leaves behind besides the moments: unweighted sums, each lane its share.
+template <typename T>
+struct EvidenceTerms {
+  T dense, keypoint, facing, visibility;
+};
+
+// Adds c h' h'ᵀ and c x̂ h'ᵀ of one piece of evidence, which every lane has been told of; for whole
+// warps. An item is a row of a block, the work of a lane.
+template <typename T>
+__device__ __forceinline__ void add_moments(WarpMemory<T>& memory, const Moments<T>& moments, int n,
+                                            unsigned joints, T c, T x, T y) {
+  const int lane = threadIdx.x % 32;
+  const int count = __popc(joints);
+  const T* const table = memory.scratch + n * (kFitJoints * 4);
+  for (int e = lane; e < 2 * count * (count + 1); e += 32) {
+    const int q = e / 4, i = e % 4;  // q = b (b + 1) / 2 + a, a ≤ b
+    const int b = static_cast<int>((sqrtf(static_cast<float>(8 * q + 1)) - 1.0f) * 0.5f);
+    const int k = memory.listed[n][q - b * (b + 1) / 2], l = memory.listed[n][b];
+    T* const cell =
+        k == l ? memory.diagonal[i][k] : moments.block_row(place_of_pair(memory, k, l), i);
+    T row[4], h[4];
+    load_vector(row, cell);
+    load_vector(h, table + 4 * l);
+    const T factor = c * table[4 * k + i];
+    for (int j = 0; j < 4; ++j) row[j] += factor * h[j];
+    store_vector(cell, row);
+  }
+  for (int e = lane; e < 8 * count; e += 32) {
+    const int k = memory.listed[n][e / 8];
+    const T seen = e / 4 % 2 == 0 ? x : y;
+    memory.target[e / 4 % 2][k][e % 4] += c * seen * table[4 * k + e % 4];
+  }
+}
+
+// Adds one point's share to its segment's normals: 0 … 5 the upper half of 2 w_facing Σ w n nᵀ over
+// the points that face away, 6 … 8 what is linear in the third row of C_k, 9 the sum of weights.
+// For whole warps; n: the component that the lane of the point's quad holds.
+template <typename T>
+__device__ __forceinline__ void add_normal(WarpMemory<T>& memory, int quad, int segment, T weight,
+                                           T quadratic, T linear, T n) {
+  const int lane = threadIdx.x % 32;
+  const int i = lane < 3 ? 0 : lane < 5 ? 1 : lane < 6 ? 2 : lane - 6;
+  const int j = lane < 3 ? lane : lane < 5 ? lane - 2 : 2;
+  const T n_i = __shfl_sync(kFullWarp, n, 4 * quad + (i & 3));
+  const T n_j = __shfl_sync(kFullWarp, n, 4 * quad + j);
+  const T share = lane < 6 ? quadratic * n_i * n_j : lane < 9 ? linear * n_i : weight;
+  if (lane < 10) memory.normals[segment][lane] += share;
+}
+
+// Where a segment's surface is seen, for the joint that is this lane's number: adds to the linear
+// part and returns log Σ area f(n_z), times the weight of the segment's points.
+template <typename T>
+__device__ __forceinline__ T see_surface(const FitProblem<T>& p, WarpMemory<T>& memory, T weight) {
+  const int k = threadIdx.x % 32;
+  const T segment_weight = memory.normals[k][9];
+  if (segment_weight == T(0)) return T(0);
+  const T* const view = memory.view[k];
+  T seen = T(0), slope[3] = {};
+  for (int m = 0; m < p.surface_samples; ++m) {
+    const T* const normal = p.surface_normals + (k * p.surface_samples + m) * 3;
+    const T area = p.surface_area[k * p.surface_samples + m];
+    const T x =
+        p.visibility_sharpness * (view[0] * normal[0] + view[1] * normal[1] + view[2] * normal[2]);
+    const T value = softplus(x);
+    const T rise = area * exp(x - value);
+    seen += area * value;
+    for (int c = 0; c < 3; ++c) slope[c] += rise * normal[c];
+  }
+  const T factor = weight * segment_weight * p.visibility_sharpness / seen;
+  for (int c = 0; c < 3; ++c) memory.normals[k][6 + c] += factor * slope[c];
+  return segment_weight * log(seen);
+}
+
+// One pass over the evidence at the current parameters, whose rows of M and views are in memory.
+// With `refresh` the moments and the normals are made anew under the weights of memory.setting.
+// Returns the lane's share of the unweighted terms. By a whole warp.
+template <typename T>
+__device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p,
+                                                          const Evidence<T>& evidence,
+                                                          WarpMemory<T>& memory,
+                                                          const Moments<T>& moments, bool refresh) {
+  const T* const setting = memory.setting;
+  const int lane = threadIdx.x % 32;
+  const int quad = lane / 4, column = lane % 4;
+  const bool first_column = column == 0;
+  const bool normals = setting[kFacing] != T(0) || setting[kVisibility] != T(0);
+  const T inverse_width2 = T(1) / (setting[kDenseWidthAt] * setting[kDenseWidthAt]);
+  EvidenceTerms<T> terms = {};
+  bool fit = true;
+  if (refresh) clear_moments(memory, moments);
+  clear(memory.normals);
+  for (int64_t first = 0; first < evidence.count(p); first += kItems) {
+    __syncwarp();
+    const Item<T> item = contract(p, evidence, first + quad, memory, fit);
+    T x = T(0), y = T(0);
+    int rank = 0;
+    for (unsigned rest = item.joints; rest != 0; rest &= rest - 1, ++rank) {
+      const int k = __ffs(static_cast<int>(rest)) - 1;
+      const T h = memory.scratch[(quad * kFitJoints + k) * 4 + column];
+      x += memory.rows[0][k][column] * h;
+      y += memory.rows[1][k][column] * h;
+      if (first_column) memory.listed[quad][rank] = static_cast<uint8_t>(k);
+    }
+    x = quad_sum(x) - item.x;
+    y = quad_sum(y) - item.y;
+    const bool there = item.weight != T(0);
+    const Robust<T> robust = geman_mcclure(x * x + y * y, item.point ? inverse_width2 : T(0));
+    if (there && first_column) {
+      (item.point ? terms.dense : terms.keypoint) += item.weight * robust.value;
+    }
+    const T c =
+        there ? setting[item.point ? kDense : kKeypoint] * item.weight * robust.slope : T(0);
+    __syncwarp();
+    if (refresh) {
+#pragma unroll 1
+      for (int n = 0; n < kItems; ++n) {
+        add_moments(memory, moments, n, __shfl_sync(kFullWarp, item.joints, 4 * n),
+                    __shfl_sync(kFullWarp, c, 4 * n), __shfl_sync(kFullWarp, item.x, 4 * n),
+                    __shfl_sync(kFullWarp, item.y, 4 * n));
+        __syncwarp();
+      }
+    }
+    if (!normals) continue;
+    const bool turned = there && item.point;
+    const T n = rest_normal(p, item, turned);
+    const int segment = segment_of(memory, item);
+    const T z = quad_sum(column < 3 ? memory.view[segment][column] * n : T(0));
+    const T away = maximum(p.facing_margin - z, T(0));
+    const T value = softplus(p.visibility_sharpness * z);
+    if (turned && first_column) {
+      terms.facing += item.weight * away * away;
+      terms.visibility -= item.weight * log(value);
+    }
+    const T weight = turned ? item.weight : T(0);
+    const T quadratic = away > T(0) ? T(2) * setting[kFacing] * weight : T(0);
+    const T linear =
+        -(p.facing_margin * quadratic) - setting[kVisibility] * weight * p.visibility_sharpness *
+                                             log_softplus_slope(p.visibility_sharpness * z, value);
+#pragma unroll 1
+    for (int m = 0; m < kItems; ++m) {
+      add_normal(memory, m, __shfl_sync(kFullWarp, segment, 4 * m),
+                 __shfl_sync(kFullWarp, weight, 4 * m), __shfl_sync(kFullWarp, quadratic, 4 * m),
+                 __shfl_sync(kFullWarp, linear, 4 * m), n);
+    }
+  }
+  __syncwarp();
+  if (normals && lane < kFitJoints)
+    terms.visibility += see_surface(p, memory, setting[kVisibility]);
+  __syncwarp();
+  return terms;
+}
+
+}  // namespace bodyreg
