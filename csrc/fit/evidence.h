@@ -2,6 +2,7 @@
 // exact value of every term.
 #pragma once
 
+#include "gradient.h"
 #include "person.h"
 
 namespace bodyreg::BODYREG_ISA {

@@ -1,8 +1,23 @@
 // Fits of whole people: 108 parameters from points and keypoints on a picture, all iterations in
 // one call. Parameters, CPU functions, launchers.
 //
-// What is minimised is the objective of bodyreg/registration, term by term; how, is said in
-// fit_math.h (one joint), moments.h (the points) and fit_cpu.cpp, fit.cu (the loop).
+// What is minimised is the objective of bodyreg/registration, term by term. How, in the order in
+// which it reads best:
+//
+//   fit_math.h, rotation_math.h  the algebra, one joint at a time, for CPU and GPU
+//   points.h, moments.h          any number of points as one quadratic form
+//   group.h, gradient.h          a group of people as lanes: forward, backward
+//   keypoints.h                  depths
+//   person.h, evidence.h         terms that are no squares, refreshed; every term's exact value
+//   fit_cpu.cpp                  iterations, candidates, phases
+//   fit_lm.h                     the other solver
+//
+//   warp_tree.h                  on a GPU, a person in a warp: the skeleton in its lanes
+//   warp_moments.h               points as a quadratic form; what a warp keeps in shared memory
+//   warp_evidence.h              the points themselves, at a refresh; their terms
+//   warp_depth.h                 depths
+//   warp_objective.h             forward, backward, every term
+//   fit.cu                       iterations, candidates, phases
 #pragma once
 
 #include <cstdint>

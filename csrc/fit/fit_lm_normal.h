@@ -4,7 +4,7 @@
 #pragma once
 
 #include "fit_lm_math.h"
-#include "group.h"
+#include "gradient.h"
 
 namespace bodyreg::BODYREG_ISA {
 

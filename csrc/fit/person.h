@@ -12,6 +12,7 @@
 #pragma once
 
 #include "group.h"
+#include "moments.h"
 
 namespace bodyreg::BODYREG_ISA {
 

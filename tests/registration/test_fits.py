@@ -11,7 +11,8 @@ from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data.frames import image_from_frame
 from bodyreg.errors import UserError
 from bodyreg.files import load_npz, save_npz
-from bodyreg.registration import Fits
+from bodyreg.registration import Fits, FitsById
+from bodyreg.registration.fits import join_fits
 from bodyreg.registration.starts import WARM_LENGTH, warm_starts
 
 
@@ -130,3 +131,29 @@ def test_a_turned_root_becomes_rotation(body):
     )  # fmt: skip
     assert (moved.pose[:, 0] == 0).all()
     np.testing.assert_allclose(moved.joints(body)[..., :2], turned.joints(body)[..., :2], atol=2e-6)
+
+
+@pytest.mark.parametrize("cuts", [[5], [2, 2, 5], [0, 1, 5, 5]])
+def test_joined_files_have_the_bytes_of_one(tmp_path, cuts):
+    fits, parts = some_fits(5), []
+    for part, (start, stop) in enumerate(zip([0, *cuts], cuts, strict=False)):
+        parts.append(tmp_path / f"{part}.npz")
+        some = fits.select(slice(start, stop)) if stop > start else Fits.empty()
+        some.save(parts[-1], part_note="of no interest")
+    fits.save(tmp_path / "whole.npz", command="a test")
+    assert join_fits(tmp_path / "joined.npz", parts, within=tmp_path, command="a test") == 5
+    assert (tmp_path / "joined.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_fits_are_found_by_id(tmp_path):
+    fits = some_fits(6).select([3, 0, 5, 1, 4, 2])
+    fits.save(tmp_path / "fits.npz")
+    by_id = FitsById(tmp_path / "fits.npz")
+    found = by_id.of(np.array([15, 10, 99, -1]))
+    assert found.id.tolist() == [10, 15]
+    assert np.array_equal(found.pose, fits.pose[1:3])
+    assert by_id.of(np.array([13, 12])).id.tolist() == fits.id.tolist()
+    assert len(by_id.of(np.array([7]))) == 0
+    fits.select([0, 1, 0]).save(tmp_path / "twice.npz")
+    with pytest.raises(UserError, match="names a person twice"):
+        FitsById(tmp_path / "twice.npz")

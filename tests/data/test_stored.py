@@ -1,0 +1,118 @@
+"""Observations read by people: any slice of a file or folder is that of the whole."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from bodyreg.data import Observations, ObservationsInMemory, open_observations, stored
+from bodyreg.errors import UserError
+
+from .test_observations import arrays, assert_same, make
+
+PEOPLE = 11
+
+
+@pytest.fixture
+def people() -> Observations:
+    return make(PEOPLE, seed=4)
+
+
+@pytest.fixture(params=["file", "deflated", "folder", "memory"])
+def source(request, people, tmp_path):
+    if request.param == "memory":
+        return ObservationsInMemory(people, "print")
+    if request.param == "folder":
+        for name, cut in {"b": slice(3, 3), "a": slice(0, 3), "c": slice(3, PEOPLE)}.items():
+            people.select(cut).save(tmp_path / "people" / f"{name}.npz")
+        people.save(tmp_path / "people" / ".c.half-written.npz")
+        return open_observations(tmp_path / "people")
+    people.save(tmp_path / "people.npz")
+    if request.param == "deflated":
+        with np.load(tmp_path / "people.npz") as content:
+            np.savez_compressed(tmp_path / "people.npz", **content)
+    return open_observations(tmp_path / "people.npz")
+
+
+@pytest.mark.parametrize("cuts", [[0, 4, 5, 11], [0, 11], [7, 9, 2, 5, 0, 3], [0, 0, 11, 11]])
+def test_slices_are_the_whole_cut(source, people, cuts, monkeypatch):
+    """In order and out of it; deflated members are then read anew."""
+    monkeypatch.setattr(stored, "COUNTED_AT_ONCE", 4)
+    assert len(source) == PEOPLE
+    np.testing.assert_array_equal(source.ids(), people.id)
+    for start, stop in itertools.pairwise(cuts):
+        if start <= stop:
+            assert_same(source.read(start, stop), people.select(slice(start, stop)))
+
+
+def test_shards_without_depths_have_none_there(people, tmp_path):
+    without = people.select(slice(5, PEOPLE))
+    without.keypoint_depth = None
+    people.select(slice(0, 5)).save(tmp_path / "0.npz")
+    without.save(tmp_path / "1.npz")
+    found = open_observations(tmp_path).read(0, PEOPLE)
+    np.testing.assert_array_equal(found.keypoint_depth[:5], people.keypoint_depth[:5])
+    assert np.isnan(found.keypoint_depth[5:]).all()
+    assert_same(
+        dataclasses.replace(found, keypoint_depth=None),
+        dataclasses.replace(people, keypoint_depth=None),
+    )
+
+
+def test_a_fingerprint_names_the_content(people, tmp_path):
+    prints = set()
+    for number, weight in enumerate([1.0, 2.0, 1.0]):
+        people.point_weight[:] = weight
+        people.save(tmp_path / str(number) / "people.npz")
+        prints.add(open_observations(tmp_path / str(number) / "people.npz").fingerprint)
+        prints.add(open_observations(tmp_path / str(number)).fingerprint)
+    assert len(prints) == 4
+    assert all(len(name) == 64 for name in prints)
+
+
+def test_an_error_names_file_and_person(people, tmp_path):
+    people.frame[8, 2] = -1
+    people.save(tmp_path / "people.npz")
+    source = open_observations(tmp_path / "people.npz")
+    assert len(source.read(0, 8)) == 8
+    with pytest.raises(UserError, match=rf"people.npz: frame of person {people.id[8]} has no area"):
+        source.read(8, PEOPLE)
+
+
+def test_flipped_bits_are_noticed_by_who_reads_in_order(people, tmp_path):
+    path = tmp_path / "people.npz"
+    people.save(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(people.point_xy[-3:].tobytes())] ^= 1
+    path.write_bytes(content)
+    source = open_observations(path)
+    source.read(0, 5)
+    with pytest.raises(UserError, match="CRC"):
+        source.read(5, PEOPLE)
+
+
+def test_columns_side_by_side_are_not_cut(people, tmp_path):
+    """NumPy writes a transposed array so; as a whole it is read as ever."""
+    values = arrays(people)
+    values["frame"] = np.asfortranarray(values["frame"])
+    np.savez(tmp_path / "people.npz", format="bodyreg-observations-1", **values)
+    source = open_observations(tmp_path / "people.npz")
+    assert_same(source.read(0, PEOPLE), people)
+    with pytest.raises(UserError, match=r"'frame' lies column by column.*ascontiguousarray"):
+        source.read(0, 5)
+    assert_same(Observations.load(tmp_path / "people.npz"), people)
+
+
+def test_people_far_from_the_origin_are_looked_at_one_by_one():
+    """Extremes cannot vouch for them, but a pixel of a huge picture is no mistake."""
+    people = make(5)
+    people.frame[2, :2] += 3e6
+    points = people.point_person == 2
+    people.point_xy[points] += 3e6
+    people.keypoint_xy[2] += 3e6
+    people.check()
+    people.point_xy[points] -= 3e6
+    if points.any():
+        with pytest.raises(UserError, match=f"point_xy of person {people.id[2]} is more than"):
+            people.check()

@@ -1,0 +1,68 @@
+"""Rung 6. `fit` inside torch: opcheck, torch.compile, autocast.
+
+Reference: the op itself, called plainly.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bodyreg import ops
+from bodyreg.ops.fit import Evidence, Rig, _numbers, _problem
+from tests.ops.backends import CPU, CUDA
+from tests.ops.fit_cases import Problem, every_term, plan, problem
+
+pytestmark = pytest.mark.rung6
+
+
+@pytest.fixture(params=[CPU, pytest.param(CUDA, marks=pytest.mark.rung7)], ids=["cpu", "cuda"])
+def backend(request):
+    with request.param.active():
+        yield request.param
+
+
+def small(dtype: torch.dtype, device: str) -> Problem:
+    return problem((5, 0, 3))._replace(plan=plan(*[every_term()] * 3)).to(dtype, device)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_opcheck(backend, dtype):
+    case = small(dtype, backend.device)
+    of_people = _problem(case.rig, case.evidence)
+    rules, start = case.plan, case.parameters[:, None].contiguous()
+    arguments = (start, *of_people, rules.settings, list(rules.phases), *_numbers(rules), 1)
+    torch.library.opcheck(backend.library.fit.default, arguments)
+    arguments = (case.parameters, *of_people, rules.settings[:1].contiguous(), *_numbers(rules))
+    torch.library.opcheck(backend.library.fit_gradient.default, arguments)
+
+
+def test_compile_fullgraph(backend):
+    case = small(torch.float64, backend.device)
+
+    def function(start):
+        parameters, loss, _ = ops.fit(2 * start, *case[1:])
+        return parameters - start[:, 0], loss.sum()
+
+    start = 0.5 * case.parameters[:, None].contiguous()
+    compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+    for ours, expected in zip(compiled(start), function(start), strict=True):
+        assert torch.equal(ours, expected)
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_autocast_casts_up(backend, half):
+    case = small(torch.float32, backend.device)
+
+    def halved(record):
+        return [x.to(half) if torch.is_tensor(x) and x.is_floating_point() else x for x in record]
+
+    rig, evidence = Rig(*halved(case.rig)), Evidence(*halved(case.evidence))
+    start = case.parameters[:, None].to(half)
+    with torch.autocast(backend.device, dtype=half):
+        parameters, loss, terms = ops.fit(start, rig, evidence, case.plan)
+    single = Problem(start.float()[:, 0], rig, evidence, case.plan).to(torch.float32)
+    expected = ops.fit(start.float(), *single.to(torch.float32, backend.device)[1:])
+    for ours, theirs in zip((parameters, loss, terms), expected, strict=True):
+        assert ours.dtype == torch.float32
+        assert torch.equal(ours, theirs)
