@@ -16,23 +16,24 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-// Samples of the segments' rest surfaces, a row of `padded` numbers per segment and quantity.
+// Samples of the segments' rest surfaces, padded by samples of no area to whole vectors of any
+// width.
 template <typename T>
 class Surface {
  public:
   explicit Surface(const FitProblem<T>& p)
-      : samples_(p.surface_samples),
-        padded_((p.surface_samples + 15) / 16 * 16),
-        rows_(kFitJoints * 3 * padded_),
-        normals_(kFitJoints * p.surface_samples) {
-    set_zero(rows_.data(), kFitJoints * 3 * padded_);
+      : padded_((p.surface_samples + 15) / 16 * 16),
+        rows_(kFitJoints * 4 * padded_),
+        normals_(kFitJoints * padded_) {
+    set_zero(rows_.data(), kFitJoints * 4 * padded_);
+    set_zero(reinterpret_cast<T*>(normals_.data()), kFitJoints * 4 * padded_);
     for (int k = 0; k < kFitJoints; ++k) {
-      for (int m = 0; m < samples_; ++m) {
-        const T* const n = p.surface_normals + 3 * (k * samples_ + m);
-        for (int c = 0; c < 3; ++c) rows_[(3 * k + c) * padded_ + m] = n[c];
-        normals_[k * samples_ + m] =
-            p.surface_area[k * samples_ + m] * Quad<T>{n[0], n[1], n[2], T(0)};
-        normals_[k * samples_ + m][3] = p.surface_area[k * samples_ + m];
+      for (int m = 0; m < p.surface_samples; ++m) {
+        const T* const n = p.surface_normals + 3 * (k * p.surface_samples + m);
+        const T area = p.surface_area[k * p.surface_samples + m];
+        for (int c = 0; c < 3; ++c) rows_[(4 * k + c) * padded_ + m] = n[c];
+        rows_[(4 * k + 3) * padded_ + m] = area;
+        normals_[k * padded_ + m] = area * Quad<T>{n[0], n[1], n[2], T(0)};
       }
     }
   }
@@ -41,28 +42,30 @@ class Surface {
   Quad<T> seen(int k, const Quad<T>& c, T sharpness) const {
     using V = Lanes<T>;
     constexpr int W = V::width;
-    const T* const n = rows_.data() + 3 * k * padded_;
-    Quad<T> sum = {};
-    for (int m = 0; m < samples_; m += W) {
+    const T* const x = rows_.data() + 4 * k * padded_;
+    Quad<T> gradient = {};
+    T sum = T(0);
+    for (int64_t m = 0; m < padded_; m += W) {
       const V z =
-          V(sharpness) * (V(c[0]) * load_lanes(n + m) + V(c[1]) * load_lanes(n + padded_ + m) +
-                          V(c[2]) * load_lanes(n + 2 * padded_ + m));
+          V(sharpness) * (V(c[0]) * load_lanes(x + m) + V(c[1]) * load_lanes(x + padded_ + m) +
+                          V(c[2]) * load_lanes(x + 2 * padded_ + m));
       const V value = softplus(z);
-      T f[W], slope[W];
-      store_lanes(f, value);
+      T part[W], slope[W];
+      store_lanes(part, value * load_lanes(x + 3 * padded_ + m));
       store_lanes(slope, V(sharpness) * exp(z - value));
-      for (int l = 0; l < W && m + l < samples_; ++l) {
-        sum += Quad<T>{slope[l], slope[l], slope[l], f[l]} * normals_[k * samples_ + m + l];
+      for (int l = 0; l < W; ++l) {
+        sum += part[l];
+        gradient += slope[l] * normals_[k * padded_ + m + l];
       }
     }
-    return sum;
+    gradient[3] = sum;
+    return gradient;
   }
 
  private:
-  int samples_;
   int64_t padded_;
-  Buffer<T> rows_;           // (24, 3, padded) normals
-  Buffer<Quad<T>> normals_;  // (24, M) area · (normal, 1)
+  Buffer<T> rows_;           // (24, 4, padded) normals and areas
+  Buffer<Quad<T>> normals_;  // (24, padded) area · (normal, 0)
 };
 
 // Numbers per point, for the person at hand.
