@@ -75,7 +75,9 @@ class Parts:
             theirs = json.loads(self._label.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             theirs = {}
-        if theirs != self._run and any(self.folder.glob("*")):
+        # Names that begin with a dot are what killed processes have left: nothing finished.
+        begun = any(not name.startswith(".") for name in os.listdir(self.folder))
+        if begun and theirs != self._run:
             known = {**self._run, **theirs}
             other = sorted(name for name in known if theirs.get(name) != self._run.get(name))
             what = f"other {', '.join(other)}".replace("_", " ") if theirs else "unknown"

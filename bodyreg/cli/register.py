@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import tyro
 
@@ -114,10 +115,26 @@ class Job:
     inputs: dict[str, str]
     parts: Parts
 
-    def read(self, part: int) -> tuple[Observations, Counter[str]]:
-        """The people of a part who have evidence, and how many have not."""
-        observations = self.people.read(*self.parts.range(part))
-        return _with_evidence(observations)
+    def read(self, part: int) -> Reading:
+        """What there is to know of a part's people."""
+        observations, skipped = _with_evidence(self.people.read(*self.parts.range(part)))
+        initial = None if self.initial is None else self.initial.of(observations.id)
+        return Reading(observations, skipped, initial)
+
+
+class Reading(NamedTuple):
+    """A part: its people who have evidence, how many have not, and fits to start from."""
+
+    observations: Observations
+    skipped: Counter[str]
+    initial: Fits | None
+
+
+class Fitted(NamedTuple):
+    """A part's fits, and the seconds they took."""
+
+    fits: Fits
+    seconds: float
 
 
 def run(options: Options, command: str) -> None:
@@ -217,21 +234,18 @@ def _register(options: Options, job: Job, processes: Ranks, parts: Sequence[int]
     """Fit these parts and write them."""
     from bodyreg.registration import register
 
-    def fit(read: tuple[Observations, Counter[str]]) -> tuple[Fits, float]:
-        observations, _ = read
-        initial = None if job.initial is None else job.initial.of(observations.id)
+    def fit(read: Reading) -> Fitted:
         started = time.perf_counter()
-        fits = register(job.body, observations, job.config, initial=initial, device=job.device)
-        return fits, time.perf_counter() - started
+        fits = register(
+            job.body, read.observations, job.config, initial=read.initial, device=job.device
+        )
+        return Fitted(fits, time.perf_counter() - started)
 
-    def write(
-        part: int, read: tuple[Observations, Counter[str]], fitted: tuple[Fits, float]
-    ) -> None:
-        (observations, skipped), (fits, seconds) = read, fitted
+    def write(part: int, read: Reading, fitted: Fitted) -> None:
         if options.meshes:
-            _write_meshes(options.out / "meshes", fits, job.body, options.meshes)
-        summary = Summary.of(fits, observations, job.body, skipped, seconds)
-        job.parts.write(part, fits, summary)
+            _write_meshes(options, fitted.fits, job)
+        summary = Summary.of(fitted.fits, read.observations, job.body, read.skipped, fitted.seconds)
+        job.parts.write(part, fitted.fits, summary)
 
     with runs.progress_bar(len(job.people), options.quiet) as bar:
         _show(job.parts, bar)
@@ -351,15 +365,16 @@ def _grounds(options: Options, people: StoredPeople) -> list[np.ndarray] | None:
     return picture_grounds(options.densepose_coco, options.images, shown)
 
 
-def _write_meshes(folder: Path, fits: Fits, body: Body, suffix: str) -> None:
+def _write_meshes(options: Options, fits: Fits, job: Job) -> None:
     import trimesh
 
     for person, number in enumerate(fits.id.tolist()):
         fit = fits.select([person])
-        vertices = fit.vertices(body)[0]
+        vertices = fit.vertices(job.body)[0]
         vertices[:, :2] -= fit.translation[0]
-        mesh = trimesh.Trimesh(vertices / fit.scale[0], body.faces, process=False)
-        with atomic_path(folder / f"{number}.{suffix}") as temporary:
+        mesh = trimesh.Trimesh(vertices / fit.scale[0], job.body.faces, process=False)
+        path = options.out / "meshes" / f"{number}.{options.meshes}"
+        with atomic_path(path, within=job.parts.folder) as temporary:
             mesh.export(temporary)
 
 
@@ -384,7 +399,7 @@ def _draw(options: Options, job: Job) -> None:
     for part in np.unique(of_part).tolist():
         chosen = shown[of_part == part] - (last[part] - job.parts.counts[part])
         fits.append(Fits.load(job.parts.path(part)).select(chosen))
-        observations.append(job.read(part)[0].select(chosen))
+        observations.append(job.read(part).observations.select(chosen))
     drawn = Fits.concatenate(fits)
     captions = [
         (str(number), f"loss {loss:.3g}") for number, loss in zip(drawn.id, drawn.loss, strict=True)
@@ -393,7 +408,9 @@ def _draw(options: Options, job: Job) -> None:
     page = fit_sheet(
         job.body, drawn, Observations.concatenate(observations), captions, title, job.grounds
     )
-    write_picture(options.out / "overlays.png", page)
+    # Half-written, it lies where everything that is not finished does.
+    write_picture(job.parts.folder / "overlays.png", page)
+    os.replace(job.parts.folder / "overlays.png", options.out / "overlays.png")
 
 
 def _report(

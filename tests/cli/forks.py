@@ -96,14 +96,14 @@ def outcome(folder: Path, **facts: object) -> None:
 
 
 def kill_at_moments(root: Path, arguments: list[str], step: int) -> None:
-    """Every `step`th moment of writing, and once more while the second start finishes."""
+    """The first moments of writing and every `step`th, and again while the second start works."""
     note = root / "moments"
     folder = root / "whole"
     folder.mkdir()
     assert ended(forked(folder, arguments, Moments(None, note).watch))[0] == 0
     moments = int(note.read_text())
     outcome(folder, moments=moments)
-    for moment in range(1, moments + 1, step):
+    for moment in (*range(1, 9), *range(9, moments + 1, step)):
         folder = root / str(moment)
         folder.mkdir()
         first, _ = ended(forked(folder, arguments, Moments(moment, note).watch))
