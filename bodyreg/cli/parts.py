@@ -109,13 +109,14 @@ class Parts:
     @property
     def people_done(self) -> int:
         """How many people the parts known to be finished were made from."""
-        return sum(stop - start for start, stop in map(self.range, self._summaries))
+        return sum(stop - start for start, stop in map(self.range, list(self._summaries)))
 
     @property
     def mean_loss(self) -> float:
         """Mean loss of those people who were fitted; NaN of nobody."""
-        people = sum(summary.people for summary in self._summaries.values())
-        return sum(s.loss for s in self._summaries.values()) / people if people else float("nan")
+        known = list(self._summaries.values())  # others are written meanwhile
+        people = sum(summary.people for summary in known)
+        return sum(summary.loss for summary in known) / people if people else float("nan")
 
     @property
     def summary(self) -> Summary:

@@ -1,0 +1,65 @@
+"""Pictures and meshes of the fits of a run."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from bodyreg.files import atomic_path
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bodyreg.cli.job import Job
+    from bodyreg.cli.register import Options
+    from bodyreg.registration import Fits
+
+
+def write_meshes(options: Options, fits: Fits, job: Job) -> None:
+    """Write a mesh per fit, named by the person's id: metres, y up, z toward the viewer."""
+    import trimesh
+
+    for person, number in enumerate(fits.id.tolist()):
+        fit = fits.select([person])
+        vertices = fit.vertices(job.body)[0]
+        vertices[:, :2] -= fit.translation[0]
+        mesh = trimesh.Trimesh(vertices / fit.scale[0], job.body.faces, process=False)
+        path = options.out / "meshes" / f"{number}.{options.meshes}"
+        with atomic_path(path, within=job.parts.folder) as temporary:
+            mesh.export(temporary)
+
+
+def shown(people: int, count: int) -> np.ndarray:
+    """Positions of `count` of the people, evenly chosen."""
+    import numpy as np
+
+    return np.unique(np.linspace(0, people - 1, count).round().astype(int))
+
+
+def draw(options: Options, job: Job) -> None:
+    """Draw some of the fits of a finished run over their evidence, as overlays.png."""
+    import numpy as np
+
+    from bodyreg.data import Observations
+    from bodyreg.registration import Fits
+    from bodyreg.viz.overlay import fit_sheet, write_picture
+
+    last = np.cumsum(job.parts.counts)
+    chosen = shown(last[-1], options.overlays)
+    of_part = np.searchsorted(last, chosen, side="right")
+    fits, observations = [], []
+    for part in np.unique(of_part).tolist():
+        here = chosen[of_part == part] - (last[part] - job.parts.counts[part])
+        fits.append(Fits.load(job.parts.path(part)).select(here))
+        observations.append(job.read(part).observations.select(here))
+    drawn = Fits.concatenate(fits)
+    captions = [
+        (str(number), f"loss {loss:.3g}") for number, loss in zip(drawn.id, drawn.loss, strict=True)
+    ]
+    title = f"{len(drawn)} of {last[-1]:,} fits"
+    page = fit_sheet(
+        job.body, drawn, Observations.concatenate(observations), captions, title, job.grounds
+    )
+    # Half-written, it lies where everything that is not finished does.
+    write_picture(job.parts.folder / "overlays.png", page)
+    os.replace(job.parts.folder / "overlays.png", options.out / "overlays.png")

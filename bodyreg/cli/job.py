@@ -1,0 +1,194 @@
+"""What the options of `bodyreg register` ask for, opened, checked and ready to be done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from bodyreg.cli import runs
+from bodyreg.cli.drawings import shown
+from bodyreg.cli.parts import Parts
+from bodyreg.errors import UserError
+from bodyreg.files import fingerprint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+
+    from bodyreg.body import Body
+    from bodyreg.cli.register import Options
+    from bodyreg.data import Observations
+    from bodyreg.data.stored import StoredPeople
+    from bodyreg.registration import Fits, FitsById, RegistrationConfig
+
+
+@dataclass(frozen=True)
+class Job:
+    """What options ask for, ready to be done part by part.
+
+    Attributes:
+        config, device, body: How people are registered, where, and what is fitted to them.
+        people: Where they are read from.
+        skipped: Those that the reader left out, by reason.
+        initial: Fits to start from.
+        grounds: Pictures to draw the shown fits over.
+        inputs: Files that were read, and their fingerprints.
+        parts: What has been done.
+    """
+
+    config: RegistrationConfig
+    device: torch.device
+    body: Body
+    people: StoredPeople
+    skipped: Counter[str]
+    initial: FitsById | None
+    grounds: list[np.ndarray] | None
+    inputs: dict[str, str]
+    parts: Parts
+
+    def read(self, part: int) -> Reading:
+        """What there is to know of a part's people."""
+        observations, skipped = _with_evidence(self.people.read(*self.parts.range(part)))
+        initial = None if self.initial is None else self.initial.of(observations.id)
+        return Reading(observations, skipped, initial)
+
+
+class Reading(NamedTuple):
+    """A part: its people who have evidence, how many have not, and fits to start from."""
+
+    observations: Observations
+    skipped: Counter[str]
+    initial: Fits | None
+
+
+def prepare(options: Options) -> Job:
+    """Open what is read, without writing anything.
+
+    Raises:
+        UserError: something is missing or damaged, or cannot be done.
+    """
+    source = source_of(options)
+    runs.require_writable(options.out)
+    config = runs.make_config(
+        options.preset, options.solver, options.starts, options.iterations, options.set
+    )
+    device, _ = runs.choose_device(options.device)
+
+    from bodyreg import __version__
+    from bodyreg.registration import FitsById
+
+    body = _body(options)
+    people, skipped = _people(options, body)
+    initial = None if options.initial is None else FitsById(options.initial)
+    if options.meshes and len(set(people.ids().tolist())) < len(people):
+        raise UserError(f"{source}: ids are not unique, so meshes cannot be named by them")
+    others = [path for path in (options.body, options.uv, options.initial) if path]
+    prints = {str(source): people.fingerprint, **{str(p): fingerprint(p) for p in others}}
+    what_parts_depend_on = {
+        "version": __version__,
+        "people": people.fingerprint,
+        "whole_body": options.whole_body,
+        "body": body.fingerprint,
+        "initial_fits": prints.get(str(options.initial)),
+        "configuration": runs.plain(config),
+        "device": device.type,
+        "meshes": options.meshes,
+    }
+    return Job(
+        config=config,
+        device=device,
+        body=body,
+        people=people,
+        skipped=skipped,
+        initial=initial,
+        grounds=_grounds(options, people),
+        inputs=prints,
+        parts=Parts(options.out / "parts", len(people), what_parts_depend_on),
+    )
+
+
+def source_of(options: Options) -> Path:
+    """The file or folder that people are read from.
+
+    Raises:
+        UserError: there is not exactly one, or other options do not fit it.
+    """
+    given = [
+        path
+        for path in (options.observations, options.densepose_coco, options.mpii_poses)
+        if path is not None
+    ]
+    if len(given) != 1:
+        raise UserError("give one of --observations, --densepose-coco and --mpii-poses")
+    if options.densepose_coco is None and (options.whole_body or options.images):
+        raise UserError("--whole-body and --images belong to --densepose-coco")
+    if options.overlays < 0 or (options.images and not options.overlays):
+        raise UserError("--overlays must be how many fits to draw; --images needs it")
+    return given[0]
+
+
+def _body(options: Options) -> Body:
+    from bodyreg.body import Body
+
+    if options.body is not None:
+        return Body.load(options.body, uv=options.uv)
+    if options.uv is not None:
+        raise UserError("--uv belongs to SMPL; give it with --body")
+    return Body.default()
+
+
+def _people(options: Options, body: Body) -> tuple[StoredPeople, Counter[str]]:
+    """Where people are read from, and how many its reader left out, by reason."""
+    from bodyreg.data import (
+        ObservationsInMemory,
+        open_observations,
+        read_densepose_coco,
+        read_mpii_poses,
+    )
+
+    source = source_of(options)
+    if options.observations is not None:
+        people, skipped = open_observations(source, body), Counter()
+    else:
+        if options.densepose_coco is not None:
+            read = read_densepose_coco(source, body, whole_body=options.whole_body)
+        else:
+            read = read_mpii_poses(source)
+        observations, skipped = _with_evidence(*read)
+        people = ObservationsInMemory(observations, fingerprint(source))
+    if not len(people):
+        raise UserError(f"{source}: nobody to register{reasons(skipped)}")
+    return people, skipped
+
+
+def _with_evidence(
+    observations: Observations, skipped: Mapping[str, int] = MappingProxyType({})
+) -> tuple[Observations, Counter[str]]:
+    """The people who have evidence, and how many were skipped, by reason."""
+    from bodyreg.data.densepose_coco import NO_EVIDENCE
+
+    skipped, evidence = Counter(skipped), observations.has_evidence
+    if not evidence.all():
+        skipped[NO_EVIDENCE] += int((~evidence).sum())
+        observations = observations.select(evidence)
+    return observations, skipped
+
+
+def _grounds(options: Options, people: StoredPeople) -> list[np.ndarray] | None:
+    if options.images is None:
+        return None
+    from bodyreg.viz.overlay import picture_grounds
+
+    drawn = people.read(0, len(people)).select(shown(len(people), options.overlays))
+    return picture_grounds(options.densepose_coco, options.images, drawn)
+
+
+def reasons(skipped: Mapping[str, int]) -> str:
+    """How many were skipped by reason, in brackets, for reading; nothing if nobody was."""
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(skipped.items()))
+    return f" ({counts})" if counts else ""
