@@ -15,10 +15,10 @@ import torch
 
 from benchmarks import peers
 from benchmarks import registrations as made
+from benchmarks.table import FIT
 from bodyreg import Body, RegistrationConfig, ops, register
 from bodyreg.registration import schedule, solver
 
-FIT = "bodyreg.ops.fit"
 COMPOSED = "composed of bodyreg's ops"
 AUTOGRAD = "plain torch"
 FASTEST = "plain torch, gradient by hand, torch.compile"

@@ -20,6 +20,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 PEER = "reference, eager"
+FIT = "bodyreg.ops.fit"
 CEILINGS = ("bytes_per_s", "flops_per_s", "launch_s")
 
 
@@ -94,6 +95,7 @@ def markdown(content: dict[str, Any]) -> str:
     groups = list(dict.fromkeys(row["group"] for row in rows))
     for group in sorted(groups, key=lambda group: _rank(rows, group)):
         lines += _table(group, [row for row in rows if row["group"] == group])
+    lines += _roofline(rows)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -127,6 +129,22 @@ def _table(group: str, rows: list[dict[str, Any]]) -> list[str]:
         f"| {' | '.join([row['row'], *(text(row) for text in columns.values())])} |" for row in rows
     ]
     return [*head, *body, ""]
+
+
+def _roofline(rows: list[dict[str, Any]]) -> list[str]:
+    """What the op `fit` computes and how fast; benchmarks/roofline.py says what is counted."""
+    ours = [row for row in rows if row["row"] == FIT or row["less"]]
+    if not ours:
+        return []
+    head = ["fit against the ceiling", "operations a person-iteration", "reached", "of the ceiling"]
+    lines = [f"| {' | '.join(head)} |", "|---|---:|---:|---:|"]
+    for row in ours:
+        name = row["group"] if row["row"] == FIT else f"{row['group']}: {row['row']}"
+        each = row["flops"] / row["person_iterations"]
+        rate = f"{row['flops'] / row['median_s'] / 1e9:,.0f} GFLOP/s"
+        share = _percent(row["fraction_of_ceiling"])
+        lines.append(f"| {name} | {each:,.0f} | {rate} | {share} |")
+    return [*lines, ""]
 
 
 def _ratio(row: dict[str, Any], peer: dict[str, Any]) -> float:

@@ -26,7 +26,8 @@ def tables_of(*items: dict) -> str:
 
 
 def cells(text: str, row: str) -> list[str]:
-    line = next(line for line in text.splitlines() if line.startswith(f"| {row} |"))
+    lines = [line for line in text.splitlines() if line.startswith(f"| {row} |")]
+    line = next(line for line in lines if "time" not in line)
     return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
 
@@ -71,6 +72,14 @@ def test_what_two_rows_share_is_taken_off():
         item("points", "long", 0.005, person_iterations=3000, flops=3e5, less="short", **info),
     )
     assert cells(text, "long") == ["2 ms", "1 M", "10 %"]
+
+
+def test_roofline_of_fit():
+    fit = {"against": ["slow"], "person_iterations": 100, "flops": 4e6}
+    text = tables_of(item("many", table.FIT, 0.004, **fit), item("many", "slow", 1.0, **fit))
+    head = "| fit against the ceiling | operations a person-iteration | reached | of the ceiling |"
+    assert head in text
+    assert cells(text, "many [cpu]") == ["40,000", "1 GFLOP/s", "100 %"]
 
 
 def test_what_came_out_has_a_column():
