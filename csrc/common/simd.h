@@ -130,6 +130,11 @@ static inline Lanes<T> sqrt(const Lanes<T>& a) {
   return map([](T x) { return std::sqrt(x); }, a);
 }
 
+template <typename T>
+static inline Lanes<T> rint(const Lanes<T>& a) {
+  return map([](T x) { return std::rint(x); }, a);
+}
+
 // Not std::fill: what a standard header leaves out of line is one copy for all instruction sets.
 template <typename T>
 static inline void set_zero(T* p, int64_t count) {

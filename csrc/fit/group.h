@@ -6,13 +6,6 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-// Far angles are rare, so their lanes go through libm one by one.
-template <typename T>
-static inline Versines<Lanes<T>> versines_beyond_reach(const Lanes<T>& u) {
-  return {map([](T x) { return bodyreg::versines_beyond_reach(x).e; }, u),
-          map([](T x) { return bodyreg::versines_beyond_reach(x).f; }, u)};
-}
-
 // A settings row in the op's own type.
 template <typename T>
 struct Setting {

@@ -55,12 +55,12 @@ BODYREG_HD Versines<T> versines_within_reach(const T& u) {
 }
 
 // The same for large u: by their definition, from what whole turns leave of φ, which is within
-// reach. Vectors of numbers have their own. (No sin, no cos: on a GPU they take a stack for large
-// angles.)
+// reach. (No sin, no cos: vectors have none, and on a GPU they take a stack for large angles.)
 template <typename T>
 BODYREG_HD Versines<T> versines_beyond_reach(const T& u) {
   const T phi = sqrt(u);
-  const T left = phi - rint(phi * T(0.159154943091895336)) * T(6.28318530717958648);
+  const T turns = rint(phi * T(Scalar<T>(0.159154943091895336)));
+  const T left = phi - turns * T(Scalar<T>(6.28318530717958648));
   const Versines<T> s = versines_within_reach(left * left);
   return {(T(1) - left * (T(1) - left * left * s.e) / phi) / u, left * left * s.f / u};
 }
