@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pycocotools import mask
 
 from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PARTS, KEYPOINTS
 from bodyreg.files import atomic_path
@@ -97,6 +96,8 @@ def _silhouette(person: Annotation, picture: Picture) -> np.ndarray:
 
 
 def _run_lengths(picture: np.ndarray) -> dict[str, Any]:
+    from pycocotools import mask
+
     code = mask.encode(np.asfortranarray(picture, np.uint8))
     return {"size": [int(side) for side in code["size"]], "counts": code["counts"].decode("ascii")}
 
