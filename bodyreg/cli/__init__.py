@@ -16,7 +16,7 @@ from bodyreg.cli import ranks
 from bodyreg.errors import UserError
 
 COMMANDS = {
-    "register": "Fit bodies to the people of a file.",
+    "register": "Fit bodies to the people of a file, or of a folder of files.",
     "demo": "Make people with known truth, register them, and show how close it comes.",
     "info": "Show versions, what was built, the device and the body.",
 }

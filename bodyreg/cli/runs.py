@@ -162,8 +162,9 @@ def require_writable(folder: Path) -> None:
     if not existing.is_dir():
         raise UserError(f"{folder}: cannot be written, {existing} is not a folder; choose another")
     try:
-        # Asking for permissions would say yes to root, on a disk that is read-only, and so on.
-        with tempfile.TemporaryDirectory(dir=existing):
+        # Asking for permissions would say yes to root, on a disk that is read-only, and so on. The
+        # file has no name: it is gone with the process.
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise UserError(
