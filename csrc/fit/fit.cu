@@ -155,6 +155,7 @@ __device__ __forceinline__ Judged<T> run_phase(const FitParams<T>& p, const Warp
   store_vector(memory.square[place.lane], zeros);
   const int column = min(place.lane, kFitSettings - 1);
   double next = settings_row(p, first_row, iterations, 0)[column];  // one iteration ahead
+  int next_refresh = 0;
   for (int i = 0;; ++i) {
     const bool judges = i == iterations;
     __syncwarp();  // the iteration before has read what is written now
@@ -166,11 +167,12 @@ __device__ __forceinline__ Judged<T> run_phase(const FitParams<T>& p, const Warp
     }
     const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
     __syncwarp();
-    const bool refresh = !judges && (refreshes ? i % p.refresh == 0 : !built);
+    const bool refresh = !judges && (refreshes ? i == next_refresh : !built);
     if (judges || refresh) {
       const EvidenceTerms<T> seen =
           pass_evidence(p.problem, person.evidence, memory, person.moments, refresh);
       built = true;
+      next_refresh = i + p.refresh;
       if (judges) return judge(place, p.problem, memory, person, value, seen);
     }
     T gradient[kLaneParameters];

@@ -189,6 +189,11 @@ int main() {
   Scene<double> many({33}, 8, 34, 3);  // all pairs, more keypoints than lanes
   drive_fit(many.problem, false, 1);
   drive_gradient(many.problem);
+  Scene<float> crowd(std::vector<int>(259, 1), 1, 3, 1);  // more people than blocks
+  drive_gradient(crowd.problem);
+  Scene<float> stiff({9, 1}, 1, 0, 1);  // points of one segment: no pair of joints
+  std::fill(stiff.vertex_ids.begin(), stiff.vertex_ids.end(), 5);
+  drive_fit(stiff.problem, true, 1);
   Scene<double> bare({2}, 2, 0, 0);  // no keypoint, and a pelvis of no pairs
   drive_gradient(bare.problem);
 }
