@@ -30,6 +30,7 @@ format: $(VENV)/.linted           ## rewrite what lint would complain of
 	$(PY) -m ruff format .
 	$(VENV)/bin/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
 
+# With BODYREG_MPII_POSES=poses.npy real poses are registered too, from file to file.
 bench: $(VENV)/.benched           ## all of it against plain PyTorch, in one run; rewrites the README's tables
 	mkdir -p build
 	$(PY) -m pytest benchmarks -rs --benchmark-json build/benchmarks.json
