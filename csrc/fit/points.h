@@ -51,9 +51,10 @@ class Contraction {
   // share · (id, anchor) for each of a rig point's slots.
   void add(T share, const int32_t* ids, const T* anchors, int slots) {
     if (share == T(0)) return;
+    const bool wild = !(share - share == T(0));  // NaN or infinite: so is its product with a zero
     for (int e = 0; e < slots; ++e) {
       sum_[ids[e]] += share * load_quad(anchors + 4 * e);
-      used_ |= uint32_t{!is_empty(anchors + 4 * e)} << ids[e];
+      used_ |= uint32_t{wild || !is_empty(anchors + 4 * e)} << ids[e];
     }
   }
 

@@ -87,6 +87,9 @@ def rig_points(draw: Draw, places: Tensor, joints: int = 4) -> tuple[Tensor, Ten
     """Ids and anchors of points at these places, (P, 3), that hang on different joints each."""
     order = torch.stack([torch.randperm(24, generator=draw.generator) for _ in places])
     weights = shares(draw, len(places), joints)
+    order[::2, -1] = 0  # every other point has less joints: its last slot is padding
+    weights[::2, 0] += weights[::2, -1]
+    weights[::2, -1] = 0
     homogeneous = torch.cat([places, torch.ones_like(places[:, :1])], 1)
     anchors = weights[..., None] * homogeneous[:, None]
     return order[:, :joints].to(torch.int32), anchors.float().double()

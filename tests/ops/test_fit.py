@@ -254,14 +254,17 @@ def test_someone_who_is_not_finite_touches_nobody(backend):
     expected = run(case)
     xy, weight = case.evidence.point_xy.clone(), case.evidence.point_weight.clone()
     first, last = case.evidence.point_start[3:5].tolist()
-    xy[first:last], weight[first:last] = torch.nan, 1
-    spoilt = case._replace(evidence=case.evidence._replace(point_xy=xy, point_weight=weight))
+    mix = case.evidence.point_barycentric.clone()
+    xy[:33], weight[:33] = torch.nan, 1
+    mix[first:last], weight[first:last] = torch.tensor([torch.nan, 0, torch.inf]).to(mix), 1
+    seen = case.evidence._replace(point_xy=xy, point_weight=weight, point_barycentric=mix)
+    spoilt = case._replace(evidence=seen)
     parameters = case.parameters.clone()
     parameters[5] = torch.inf
-    others = [b for b in range(len(parameters)) if b not in (3, 5)]
+    others = [b for b in range(len(parameters)) if b not in (0, 3, 5)]
     for ours, theirs in zip(run(spoilt._replace(parameters=parameters)), expected, strict=True):
         assert torch.equal(ours[others], theirs[others])
-        assert not ours[[3, 5]].isfinite().all()
+        assert not ours[[0, 3, 5]].reshape(3, -1).isfinite().all(1).any()
 
 
 def test_the_roots_pose_is_not_read(backend):
