@@ -3,7 +3,7 @@
     python benchmarks/ablation.py --out docs/ablation.md
 
 Makes people of a seed that nothing was chosen by, registers them under every variant below, and
-writes the tables. One process; a table of 128 people takes minutes on two cores.
+writes the tables. One process; a minute for 128 people on two cores.
 """
 
 from __future__ import annotations
@@ -143,6 +143,19 @@ def starts(study: Study) -> list[str]:
     return rows
 
 
+def solvers(study: Study) -> list[str]:
+    """The same objectives, solved otherwise: by curvature, or with every look at the points."""
+    rows = []
+    for label, evidence in (("", FULL), (", no depths", NO_DEPTH)):
+        rows.append(study.row(f"`accurate`{label}", accurate(), evidence))
+        exact = accurate(refresh=1)
+        rows.append(study.row(f"`accurate`{label}, no part kept (refresh 1)", exact, evidence))
+        rows.append(study.row(f"`accurate`{label}, lm", accurate(solver="lm"), evidence))
+    rows.append(study.row("`paper`", paper()))
+    rows.append(study.row("`paper`, lm", paper(solver="lm")))
+    return rows
+
+
 ACCURATE_WITHOUT = {
     "nothing (the preset)": {},
     "anatomical prior": {"prior_weight": 0.0, "prior_weight_start": 0.0},
@@ -182,6 +195,7 @@ PAPER_WITHOUT = {
     "keypoint term": {"keypoint_weight": 0.0},
     "depth term": {"depth_weight": 0.0, "depth_weight_start": 0.0},
     "scale smoothness": {"scale_smoothness_weight": 0.0, "stiff_scale_weight": 0.0},
+    "scale level": {"scale_level_weight": 0.0},
     "joint smoothness": {"joint_weight": 0.0},
     "joint limits (exponential)": {"exponential_weight": 0.0},
     "joint smoothness and limits": {"joint_weight": 0.0, "exponential_weight": 0.0},
@@ -248,8 +262,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/ablation.md"))
     options = parser.parse_args()
     study = Study(options.people, options.seed)
-    tables = {"presets and evidence": presets(study), "starts of `accurate`": starts(study)}
-    tables |= without(study)
+    tables = {
+        "presets and evidence": presets(study),
+        "starts of `accurate`": starts(study),
+        "solvers": solvers(study),
+        **without(study),
+    }
     command = f"python benchmarks/ablation.py --people {options.people} --seed {options.seed}"
     with atomic_path(options.out) as temporary:
         temporary.write_text(page(study, command, tables), encoding="utf-8")

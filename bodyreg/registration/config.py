@@ -76,7 +76,8 @@ class RegistrationConfig:
         learning_rate: Adam's step for every parameter (radians, ratios, frame units).
         learning_rate_end: Last learning rate as a share of the first; 1 keeps it constant.
         decay_share: Share of the iterations, at the end, over which it falls along a cosine.
-        anneal_share: Share of the iterations, at the start, over which weights anneal.
+        anneal_share: Share of the iterations, at the start, over which weights anneal; before lm
+            they anneal over all of Adam's.
         starts: Cold starts per person, at yaws evenly around the circle.
         explore_share: With several starts, share of the iterations that all of them take.
         carried: How many of them, the best by loss, take the rest.
@@ -141,8 +142,8 @@ class RegistrationConfig:
     carried_learning_rate: float = 0.05
     warm_iterations: int = 100
     warm_learning_rate: float = 0.03
-    lm_adam_iterations: int = 30
-    lm_iterations: int = 8
+    lm_adam_iterations: int = 60
+    lm_iterations: int = 6
     camera_scale: float = 0.9
     chunk: int = 8192
 
@@ -251,6 +252,8 @@ PRESETS = {
         learning_rate_end=1.0,
         starts=1,
         warm_learning_rate=0.1,
+        lm_adam_iterations=30,
+        lm_iterations=5,
     ),
 }
 """Named configurations."""

@@ -65,17 +65,17 @@ def cold(config: RegistrationConfig) -> Plan:
     """The plan of a fit from nothing.
 
     All starts are explored while weights anneal, then the best are carried on under the final
-    weights; a single start that only Adam follows is one run. Levenberg-Marquardt takes a few
-    steps of Adam to explore, since far from a fit it would do no better.
+    weights; a single start that only Adam follows is one run. What Levenberg-Marquardt
+    finishes Adam only explores, so there weights anneal to its end.
     """
-    kept = min(config.carried, config.starts)
+    kept, share = min(config.carried, config.starts), config.anneal_share
     if config.solver == "lm":
-        explore = Phase(ADAM, annealed(config, config.lm_adam_iterations), kept)
+        explore = Phase(ADAM, annealed(config, config.lm_adam_iterations, 1.0), kept)
         return _plan(config, explore, _finish_by_lm(config))
     if config.starts == 1:
-        return _plan(config, Phase(ADAM, annealed(config, config.iterations)))
+        return _plan(config, Phase(ADAM, annealed(config, config.iterations, share)))
     exploring = round(config.explore_share * config.iterations)
-    explore = Phase(ADAM, annealed(config, exploring), kept)
+    explore = Phase(ADAM, annealed(config, exploring, share), kept)
     rest, rate = config.iterations - exploring, config.carried_learning_rate
     return _plan(config, explore, Phase(ADAM, settled(config, rest, rate)))
 
@@ -120,13 +120,13 @@ def iterations_per_person(config: RegistrationConfig, *, warm_start: bool = Fals
     return total
 
 
-def annealed(config: RegistrationConfig, iterations: int) -> list[Setting]:
-    """A run from nothing: weights anneal over its first part, the step falls over its last."""
+def annealed(config: RegistrationConfig, iterations: int, share: float) -> list[Setting]:
+    """A run from nothing: weights anneal over its first share, the step falls over its last."""
     first, final = first_setting(config), final_setting(config)
     rate = _falling(config, config.learning_rate, iterations)
 
     def setting(iteration: int) -> Setting:
-        progress = iteration / max(config.anneal_share * iterations, 1e-9)
+        progress = iteration / (share * iterations)
         return Setting(
             {
                 term: geometric(first.weights[term], weight, progress)

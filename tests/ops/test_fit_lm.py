@@ -54,7 +54,7 @@ class Problem:
         settings = []
         for solver, iterations in phases:
             if solver == ADAM:
-                settings += schedule.annealed(self.config, iterations)
+                settings += schedule.annealed(self.config, iterations, self.config.anneal_share)
             else:
                 settings += schedule.settled(self.config, iterations, 1.0)
         numbers = [(*phase, kept) for phase in phases[:-1]] + [(*phases[-1], 1)]

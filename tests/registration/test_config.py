@@ -76,7 +76,7 @@ def test_values_out_of_range_are_user_errors(change):
 def test_annealing_is_geometric():
     """Stiffness halves its logarithm halfway, and is gone after the first 60 %."""
     config = RegistrationConfig.preset("paper")
-    run = annealed(config, 100)
+    run = annealed(config, 100, 0.6)
     assert run[0] == first_setting(config)
     assert run[30].weights["scale_smoothness"] == pytest.approx(math.sqrt(10 * 0.05))
     assert run[30].weights["joint"] == pytest.approx(math.sqrt(1 * 1e-3))
@@ -92,13 +92,13 @@ def test_stiffness_modes():
         ("constant", stiff, stiff),
         ("none", soft, soft),
     ):
-        run = annealed(replace(paper, stiff=mode), 50)
+        run = annealed(replace(paper, stiff=mode), 50, 0.6)
         assert run[0] == begins and run[-1] == ends
 
 
 def test_width_and_weights_of_accurate_anneal():
     config = RegistrationConfig(dense_width=0.1, dense_width_start=0.4)
-    run = annealed(config, 100)
+    run = annealed(config, 100, 0.6)
     assert run[0].dense_width == 0.4
     assert run[30].dense_width == pytest.approx(0.2)
     assert run[60].dense_width == 0.1
@@ -110,12 +110,12 @@ def test_width_and_weights_of_accurate_anneal():
 def test_learning_rate_falls_along_a_cosine():
     """Full until 60 %, halfway between the ends at 80 %, 5 % at the end."""
     config = RegistrationConfig()
-    rate = [setting.learning_rate for setting in annealed(config, 200)]
+    rate = [setting.learning_rate for setting in annealed(config, 200, 0.6)]
     assert [rate[i] for i in (0, 60, 120)] == [0.1] * 3
     assert rate[160] == pytest.approx(0.1 * 0.525)
     assert cosine_tail(200, 200, 0.4, 0.05) == pytest.approx(0.05)
     assert all(rate[i + 1] < rate[i] for i in range(120, 199))
-    constant = annealed(RegistrationConfig.preset("paper"), 200)
+    constant = annealed(RegistrationConfig.preset("paper"), 200, 0.6)
     assert {setting.learning_rate for setting in constant} == {0.1}
 
 
@@ -134,8 +134,8 @@ def test_a_setting_is_a_row():
         ({"starts": 1}, [ADAM, 400, 1]),
         ({}, [ADAM, 200, 2, ADAM, 200, 1]),
         ({"starts": 2, "carried": 5, "explore_share": 0.25}, [ADAM, 100, 2, ADAM, 300, 1]),
-        ({"solver": "lm", "starts": 1, "lm_iterations": 6}, [ADAM, 30, 1, LM, 6, 1]),
-        ({"solver": "lm", "lm_adam_iterations": 20}, [ADAM, 20, 2, LM, 8, 1]),
+        ({"solver": "lm", "starts": 1}, [ADAM, 60, 1, LM, 6, 1]),
+        ({"solver": "lm", "lm_adam_iterations": 20, "lm_iterations": 8}, [ADAM, 20, 2, LM, 8, 1]),
     ],
 )
 def test_phases_of_a_cold_fit(changes, phases):
@@ -146,16 +146,16 @@ def test_phases_of_a_cold_fit(changes, phases):
     rows = [Setting.of_row(row) for row in plan.settings.tolist()]
     assert len(rows) == sum(phases[1::3]) + 1
     assert rows[0] == first_setting(config) and rows[-1] == final_setting(config)
-    explored = annealed(config, phases[1])
+    explored = annealed(config, phases[1], 1.0 if config.solver == "lm" else 0.6)
     assert rows[: phases[1]] == explored
     assert [r.learning_rate for r in rows[: phases[1]]] == [r.learning_rate for r in explored]
     assert all(row == final_setting(config) for row in rows[phases[1] :])
 
 
 def test_iterations_per_person():
-    """4 starts of 200 and 2 of 200; 4 of 30 and 2 of 8; one that is warm."""
+    """4 starts of 200 and 2 of 200; 4 of 60 and 2 of 6; one that is warm."""
     assert iterations_per_person(RegistrationConfig()) == 1200
-    assert iterations_per_person(RegistrationConfig(solver="lm")) == 136
+    assert iterations_per_person(RegistrationConfig(solver="lm")) == 252
     assert iterations_per_person(RegistrationConfig(), warm_start=True) == 100
     assert iterations_per_person(RegistrationConfig.preset("paper")) == 300
 

@@ -103,12 +103,20 @@ def test_terms_are_those_of_the_objective(body, crowd):
     torch.testing.assert_close(terms, exact_terms, rtol=1e-10, atol=1e-12)
 
 
-def test_refreshes_cost_no_accuracy(tmp_path):
-    """People of the default body with known truth: the error moves by at most 0.3 mm."""
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The default body, 64 people as annotators see them, and their truth."""
+    path = tmp_path_factory.mktemp("demo") / "people.json"
     body = Body.default()
     pictures, truth = make_dataset(body, 64, seed=0)
-    write_densepose_coco(tmp_path / "people.json", pictures, body.charts.name)
-    observations, _ = read_densepose_coco(tmp_path / "people.json", body)
+    write_densepose_coco(path, pictures, body.charts.name)
+    observations, _ = read_densepose_coco(path, body)
+    return body, observations, truth
+
+
+def test_refreshes_cost_no_accuracy(demo):
+    """Against an objective that is exact at every step, the error moves by at most 0.3 mm."""
+    body, observations, truth = demo
     exact, kept = (
         evaluate(register(body, observations, config), truth, body)["vertex"].mean()
         for config in (RegistrationConfig(refresh=1), RegistrationConfig())
@@ -116,9 +124,34 @@ def test_refreshes_cost_no_accuracy(tmp_path):
     assert abs(kept - exact) < 0.3
 
 
-def test_a_crowd_in_any_order_chunk_and_number_of_threads(body, crowd):
+@pytest.mark.parametrize("preset", ["paper", "accurate"])
+def test_lm_ends_where_adam_does(demo, preset):
+    """At or below the loss of all of Adam's iterations for 95 % of people, and no farther off."""
+    body, observations, truth = demo
+    adam, lm = (
+        register(body, observations, RegistrationConfig.preset(preset, solver=solver))
+        for solver in ("adam", "lm")
+    )
+    assert (lm.loss <= adam.loss * (1 + 1e-6)).mean() >= 0.95
+    errors = [evaluate(fits, truth, body)["vertex"].mean() for fits in (adam, lm)]
+    assert errors[1] < errors[0] + 0.3
+
+
+def test_lm_finishes_a_warm_start(demo):
+    """From fits pushed 0.1 radians away, back to their loss."""
+    body, observations, _ = demo
+    config = RegistrationConfig(solver="lm")
+    good = register(body, observations, config)
+    noise = np.random.default_rng(3).normal(0, 0.1, good.pose.shape).astype(np.float32)
+    pushed = replace(good, pose=good.pose + noise)
+    again = register(body, observations, config, initial=pushed)
+    assert (again.loss < 1.02 * good.loss).mean() >= 0.95
+
+
+@pytest.mark.parametrize("solver", ["adam", "lm"])
+def test_a_crowd_in_any_order_chunk_and_number_of_threads(body, crowd, solver):
     """128 people cross every vector width; the bits stay."""
-    config = RegistrationConfig(iterations=40)
+    config = RegistrationConfig(iterations=40, lm_adam_iterations=20, solver=solver)
     threads, order = torch.get_num_threads(), np.random.default_rng(2).permutation(128)
     together = register(body, crowd, config)
     try:
