@@ -75,18 +75,18 @@ def register(
     Raises:
         UserError: the observations do not fit the body or hold a person without evidence, the
             initial fits lack a person, a fit is not finite, or solver `lm` is asked of another
-            engine than `fit`.
+            engine than `fit` or of CUDA.
     """
     from tqdm import tqdm
 
     config = config or RegistrationConfig()
     engine = engine or ("fit" if extra_loss is None else "ops")
-    _check_engine(engine, config, extra_loss)
+    device = torch.device(device)
+    _check_engine(engine, config, extra_loss, device)
     observations.check(body)
     _require_evidence(observations)
     if initial is not None:
         initial = _matched(initial, observations)
-    device = torch.device(device)
     rig = make_rig(body, observations.keypoint_name, device, dtype)
     plan = schedule.cold(config) if initial is None else schedule.warm(config)
     plan = plan._replace(settings=plan.settings.to(device))
@@ -110,13 +110,17 @@ def register(
     return Fits.concatenate(results).select(np.argsort(np.concatenate(order)))
 
 
-def _check_engine(engine: str, config: RegistrationConfig, extra_loss: ExtraLoss | None) -> None:
+def _check_engine(
+    engine: str, config: RegistrationConfig, extra_loss: ExtraLoss | None, device: torch.device
+) -> None:
     if engine != "fit" and engine not in COMPOSED:
         raise ValueError(f"engine: expected one of fit, {', '.join(COMPOSED)}, got '{engine}'")
     if engine == "fit" and extra_loss is not None:
         raise ValueError("extra_loss: engine 'fit' cannot take it; use 'ops' or 'reference'")
     if engine != "fit" and config.solver == "lm":
         raise UserError("solver lm needs engine fit, which takes no extra loss; use solver adam")
+    if device.type == "cuda" and config.solver == "lm":
+        raise UserError("solver lm has no CUDA kernel yet; use device cpu, or solver adam")
 
 
 def _composed(engine: str, people: np.ndarray, extra_loss: ExtraLoss | None) -> Solve:

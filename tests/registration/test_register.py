@@ -286,9 +286,12 @@ def test_a_loss_of_ones_own(body, people, quick):
         register(body, people.observations, config, extra_loss=pull, engine="fit")
 
 
-def test_composed_engines_follow_adam_alone(body, people):
+def test_where_there_is_no_lm(body, people):
+    config = RegistrationConfig(solver="lm")
     with pytest.raises(UserError, match="solver lm needs engine fit"):
-        register(body, people.observations, RegistrationConfig(solver="lm"), engine="ops")
+        register(body, people.observations, config, engine="ops")
+    with pytest.raises(UserError, match="no CUDA kernel yet"):
+        register(body, people.observations, config, device="cuda")
 
 
 def test_unknown_engine(body, people):
