@@ -287,7 +287,10 @@ void check(const FitProblem<T>& p) {
   check_aligned(p.vertex_anchors, "bodyreg.fit: vertex_anchors");
   check_aligned(p.keypoint_anchors, "bodyreg.fit: keypoint_anchors");
   if (shared_bytes(p, kMostPairs) > kSharedBudget) {
-    throw std::runtime_error("bodyreg.fit: keypoint_ids: too many keypoints for shared memory");
+    throw std::runtime_error(
+        "bodyreg.fit: keypoint_ids: expected as many as shared memory holds, got " +
+        std::to_string(p.keypoints + 1) + " keypoints of " + std::to_string(p.keypoint_pairs) +
+        " joints");
   }
 }
 
@@ -310,7 +313,9 @@ void fit_cuda(const FitParams<T>& p, const FitPaths<T>& paths, cudaStream_t stre
   if (p.problem.people == 0) return;
   for (int phase = 0; phase < p.phase_count; ++phase) {
     if (p.phases[phase].solver != kAdam) {
-      throw std::runtime_error("bodyreg.fit: phases: Levenberg-Marquardt is not there on CUDA yet");
+      throw std::runtime_error(
+          "bodyreg.fit: phases: expected solver 0 (Adam), the only one on CUDA so far, got " +
+          std::to_string(p.phases[phase].solver));
     }
   }
   const WarpTree tree = warp_tree(p.problem.parent, p.problem.mirror);

@@ -140,6 +140,21 @@ def test_ids_out_of_range_are_nan_on_a_device(backend, wrong):
 
 
 @pytest.mark.parametrize("backend", [EMULATED, CUDA], ids=["emulated", "cuda"])
+def test_what_a_device_cannot_do_yet(backend):
+    with backend.active():
+        case = good().to(torch.float32, backend.device)
+        start = case.parameters[:, None].contiguous()
+        with pytest.raises(
+            RuntimeError, match=r"^bodyreg\.fit: phases: expected solver 0 .* got 1$"
+        ):
+            ops.fit(start, *case.with_plan(phases=(1, 1, 1))[1:])
+        many = problem((1,), keypoints=2000)._replace(plan=plan(every_term()))
+        message = r"^bodyreg\.fit: keypoint_ids: expected .* got 2001 keypoints of 4 joints$"
+        with pytest.raises(RuntimeError, match=message):
+            ops.fit_gradient(*many.to(torch.float32, backend.device))
+
+
+@pytest.mark.parametrize("backend", [EMULATED, CUDA], ids=["emulated", "cuda"])
 def test_points_that_start_anywhere_are_nan_on_a_device(backend):
     starts = torch.tensor([0, 5, 4, 8, 9, -1, 3])
     with backend.active():
