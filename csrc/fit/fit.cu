@@ -12,9 +12,10 @@
 namespace bodyreg {
 namespace {
 
-constexpr int kFewPairs = 96;  // three rounds; people on the built-in body have 55, at most 78
-constexpr int kBlocksPerMultiprocessor =
-    256;  // many times more than run at once: no long last wave
+// Three rounds of pairs. On the built-in body people have about 55; all its faces together make 78.
+constexpr int kFewPairs = 96;
+// Many times more than run at once, so that the last wave is short.
+constexpr int kBlocksPerMultiprocessor = 256;
 
 // Warps on a multiprocessor for which there are registers: on an H200, as many as for which there
 // is shared memory.
@@ -201,9 +202,10 @@ __device__ __forceinline__ void keep_best(const T* loss, const int32_t* order, i
   }
 }
 
-// A warp owns a person, a lane a joint or four numbers of the camera (fit.cu's head). Moves, per
-// person, 108 numbers in per start and 125 out, and its evidence once per refresh, candidate and
-// phase (warp_evidence.h).
+// A block is a warp and owns a person at a time; a thread owns a joint or four numbers of the
+// camera, at a refresh a column of a point's pairs, in the product a pair of joints. Moves, per
+// person, 108 numbers in per start and 125 out, and its evidence once to find its pairs and once
+// per refresh and judgement (warp_evidence.h).
 template <typename T>
 __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
     fit_kernel(const FitParams<T> p, const FitPaths<T> paths, const WarpTree tree,
@@ -254,7 +256,7 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
   }
 }
 
-// The same for one gradient of the exact objective. Moves, per person, 108 numbers in and 233 out,
+// The same, for one gradient of the exact objective. Moves, per person, 108 numbers in and 125 out,
 // and its evidence twice.
 template <typename T>
 __global__ void __launch_bounds__(32, sizeof(T) == 4 ? 10 : 8)
@@ -284,7 +286,6 @@ __global__ void __launch_bounds__(32, sizeof(T) == 4 ? 10 : 8)
 
 template <typename T>
 void check(const FitProblem<T>& p) {
-  check_aligned(p.vertex_anchors, "bodyreg.fit: vertex_anchors");
   check_aligned(p.keypoint_anchors, "bodyreg.fit: keypoint_anchors");
   if (shared_bytes(p, kMostPairs) > kSharedBudget) {
     throw std::runtime_error(

@@ -1,7 +1,8 @@
 // The points and keypoints of a person, streamed by a warp: eight pieces of evidence at a time, a
 // quad of four lanes each, lane c of a quad with column c of the pairs. A pass contracts them anew
-// from global memory, since nothing of their number is kept; it moves 20 + 8 T bytes a point
-// (float: 52) and, from the body's tables that all people share, 60 n more. For .cu files.
+// from global memory, since nothing of their number is kept; it moves three ids and six numbers
+// a point (float: 36 bytes) and three vertices of the body's tables, which all people share (60 n
+// bytes, and 36 for normals). For .cu files.
 #pragma once
 
 #include "../correspondence/correspondence_math.h"

@@ -35,7 +35,7 @@ struct Camera {
   }
 };
 
-// What a warp keeps in shared memory, all of it indexed by joint. 14 KB float, 25 KB double, and
+// What a warp keeps in shared memory, all of it indexed by joint. 13 KB float, 24 KB double, and
 // after it 2 KB (4 KB) for every round of pairs, then the keypoints' tables (warp_depth.h).
 template <typename T>
 struct alignas(16) WarpMemory {
