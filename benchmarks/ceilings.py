@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import re
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,22 +19,34 @@ import torch
 def ceilings(device: str) -> dict[str, float]:
     """Copy bandwidth (bytes read and written a second) and float32 operations a second.
 
-    The operations are those of a large matrix product, two for each multiply-add: the best the
-    vendor's own library does. On a GPU, also the seconds from asking for an empty kernel to having
-    waited for it: no call is shorter.
+    Operations are counted two for each multiply-add. On a CPU they are those of a loop of nothing
+    else; on a GPU those of a large matrix product, the best the vendor's own library does, and
+    there are also the seconds from asking for an empty kernel to having waited for it: no call is
+    shorter.
     """
     source = torch.randn(64 * 2**20 // 4, device=device)
     target = torch.empty_like(source)
     copy = best(lambda: target.copy_(source), device)
+    limits = {"bytes_per_s": 2 * source.numel() * 4 / copy}
+    if device == "cpu":
+        return limits | {"flops_per_s": fma_peak(torch.get_num_threads())}
     a, b = torch.randn(2, 2048, 2048, device=device)
     product = best(lambda: a @ b, device)
-    limits = {
-        "bytes_per_s": 2 * source.numel() * 4 / copy,
-        "flops_per_s": 2 * 2048**3 / product,
-    }
-    if device == "cuda":
-        limits["launch_s"] = best(lambda: torch.cuda._sleep(0), device, 100)
-    return limits
+    launch = best(lambda: torch.cuda._sleep(0), device, 100)
+    return limits | {"flops_per_s": 2 * 2048**3 / product, "launch_s": launch}
+
+
+def fma_peak(threads: int) -> float:
+    """The CPU's float32 operations a second, by a program compiled for this machine."""
+    source = Path(__file__).with_name("fma_peak.cpp")
+    flags = "-O3 -march=native -ffp-contract=fast -pthread".split()
+    with tempfile.TemporaryDirectory() as folder:
+        program = f"{folder}/fma_peak"
+        subprocess.run(
+            [os.environ.get("CXX", "g++"), *flags, str(source), "-o", program], check=True
+        )
+        done = subprocess.run([program, str(threads)], check=True, capture_output=True, text=True)
+    return float(done.stdout)
 
 
 def best(function: Callable[[], object], device: str, repeats: int = 10) -> float:

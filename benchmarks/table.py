@@ -88,8 +88,8 @@ def markdown(content: dict[str, Any]) -> str:
     ceiling = rows[0]["ceiling"]
     lines += [
         f"Measured on {content['machine']}, {content['datetime'][:10]}, float32, medians of one "
-        f"run. Ceilings measured there: copy {ceiling['bytes_per_s'] / 1e9:,.0f} GB/s, matrix "
-        f"product {ceiling['flops_per_s'] / 1e9:,.0f} GFLOP/s{_launch(ceiling)}.",
+        f"run. Ceilings measured there: copy {ceiling['bytes_per_s'] / 1e9:,.0f} GB/s, "
+        f"{_arithmetic(ceiling)} {ceiling['flops_per_s'] / 1e9:,.0f} GFLOP/s{_launch(ceiling)}.",
         "",
     ]
     groups = list(dict.fromkeys(row["group"] for row in rows))
@@ -97,6 +97,11 @@ def markdown(content: dict[str, Any]) -> str:
         lines += _table(group, [row for row in rows if row["group"] == group])
     lines += _roofline(rows)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _arithmetic(ceiling: dict[str, float]) -> str:
+    """What `ceilings.py` takes for the most operations: a GPU is known by its launches."""
+    return "matrix product" if "launch_s" in ceiling else "multiply-adds"
 
 
 def _launch(ceiling: dict[str, float]) -> str:

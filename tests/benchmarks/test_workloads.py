@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import numpy as np
+import pytest
 import torch
 
 from benchmarks import registrations, roofline
+from benchmarks.ceilings import fma_peak
 from benchmarks.crowd import CHUNK, crowd
 from bodyreg import Body, RegistrationConfig, register
 
@@ -67,3 +72,8 @@ def test_person_iterations_follow_the_candidates():
     problem = registrations.problem(registrations.people(3, 25), config, "cpu")
     assert registrations.person_iterations(problem) == 3 * (4 * 200 + 2 * 200)
     assert problem[0].dtype == torch.float32
+
+
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no compiler")
+def test_the_ceiling_of_a_cpu_is_measured():
+    assert fma_peak(1) > 1e8
