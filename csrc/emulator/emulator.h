@@ -30,6 +30,7 @@ using cudaStream_t = CUstream_st*;
 #define __device__
 #define __global__
 #define __forceinline__ inline
+#define __noinline__
 #define __launch_bounds__(...)
 
 #define SIMT_SHARED(T, name) T* const name = static_cast<T*>(simt::shared_memory())

@@ -1,12 +1,14 @@
-// Fits on a GPU: a warp fits a person, all starts and all iterations in one launch, and nothing but
-// registers and shared memory is touched between two refreshes (save one settings row an iteration,
-// 144 bytes, the same for all people). What a lane owns is said in warp_objective.h, what the warp
-// keeps in warp_moments.h. A block is one warp, so that no barrier is wider than a warp.
+// Fits on a GPU: a warp fits a person, all starts and all iterations of a solver in one launch, and
+// nothing but registers and shared memory is touched between two refreshes (save one settings row
+// an iteration, 144 bytes, the same for all people). What a lane owns is said in warp_objective.h,
+// what the warp keeps in warp_moments.h, Levenberg–Marquardt's share in warp_lm.h. A block is one
+// warp, so that no barrier is wider than a warp.
 //
 // Shared memory is what limits the number of warps on a multiprocessor, and most people need little
 // of it: those with few pairs of joints are fitted by a first launch, the others by a second one
 // with room for all pairs there are. Either launch leaves alone who is not its own.
 #include "../common/launch.h"
+#include "warp_lm_phase.h"
 #include "warp_objective.h"
 
 namespace bodyreg {
@@ -38,10 +40,12 @@ struct Warp {
   bool fit;  // whether all ids of the keypoints' joints fit
 };
 
+// A multiple of 16 bytes.
 template <typename T>
-std::size_t shared_bytes(const FitProblem<T>& p, int pairs) {
-  return sizeof(WarpMemory<T>) + rounds_of(pairs) * 512 * sizeof(T) +
-         DepthTable<T>::bytes(p.keypoints + 1, p.keypoint_pairs);
+BODYREG_HD std::size_t shared_bytes(const FitProblem<T>& p, int pairs) {
+  const std::size_t bytes = sizeof(WarpMemory<T>) + rounds_of(pairs) * 512 * sizeof(T) +
+                            DepthTable<T>::bytes(p.keypoints + 1, p.keypoint_pairs);
+  return (bytes + 15) / 16 * 16;
 }
 
 template <typename T>
@@ -202,18 +206,47 @@ __device__ __forceinline__ void keep_best(const T* loss, const int32_t* order, i
   }
 }
 
-// A block is a warp and owns a person at a time; a thread owns a joint or four numbers of the
-// camera, at a refresh a column of a point's pairs, in the product a pair of joints. Moves, per
-// person, 108 numbers in per start and 125 out, and its evidence once to find its pairs and once
-// per refresh and judgement (warp_evidence.h).
 template <typename T>
-__global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
-    fit_kernel(const FitParams<T> p, const FitPaths<T> paths, const WarpTree tree,
-               const Share share) {
-  SIMT_SHARED(unsigned char, shared);
-  const Warp<T> warp = set_up(p.problem, tree, share.most, shared);
-  const Place& place = warp.place;
+struct AdamPath {
+  const FitParams<T>& p;
+  const Warp<T>& warp;
+
+  __device__ __forceinline__ Judged<T> operator()(const Person<T>& person, int iterations,
+                                                  int64_t row, bool refreshes, bool& built,
+                                                  T (&value)[kLaneParameters]) const {
+    return run_phase(p, warp, person, row, iterations, refreshes, built, value);
+  }
+};
+
+template <typename T>
+struct LmPath {
+  const FitParams<T>& p;
+  const Warp<T>& warp;
+  const Normal<T>& normal;
+
+  __device__ __forceinline__ Judged<T> operator()(const Person<T>& person, int iterations,
+                                                  int64_t row, bool refreshes, bool& built,
+                                                  T (&value)[kLaneParameters]) const {
+    return step_through(p, warp.place, warp.memory, person, normal, row, iterations, refreshes,
+                        built, value);
+  }
+};
+
+// Phases first … end, which have the same solver.
+struct Phases {
+  int first, end;
+  int count;    // candidates that are there when the first begins
+  int64_t row;  // its first settings row
+};
+
+// All people of a launch, their paths one after the other. run(person, iterations, row, refreshes,
+// built, value) follows one path through a phase whose first settings row is `row`.
+template <typename T, typename Run>
+__device__ __forceinline__ void fit_people(const FitParams<T>& p, const FitPaths<T>& paths,
+                                           const Warp<T>& warp, const Share& share,
+                                           const Phases& phases, const Run& run) {
   const bool refreshes = needs_refreshes(p);
+  const Place& place = warp.place;
   for (int64_t b = blockIdx.x; b < p.problem.people; b += gridDim.x) {
     Person<T> person;
     const Opened opened = open_person(p.problem, warp, share, b, person);
@@ -221,9 +254,9 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
     if (opened != Opened::ready) continue;
     const int64_t C = p.candidates;
     bool built = false;
-    int count = p.candidates;
-    int64_t row = 0;
-    for (int phase = 0; phase < p.phase_count; ++phase) {
+    int count = phases.count;
+    int64_t row = phases.row;
+    for (int phase = phases.first; phase < phases.end; ++phase) {
       const bool last = phase + 1 == p.phase_count;
       const int32_t* const order = paths.order + (2 * b + phase % 2) * C;
       int32_t* const best = paths.order + (2 * b + (phase + 1) % 2) * C;
@@ -234,7 +267,7 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
         load_parameters(place, (phase == 0 ? p.start : paths.parameters) + path * kParameters,
                         value);
         const Judged<T> judged =
-            run_phase(p, warp, person, row, p.phases[phase].iterations, refreshes, built, value);
+            run(person, p.phases[phase].iterations, row, refreshes, built, value);
         const T loss = judged.loss == judged.loss ? judged.loss : static_cast<T>(INFINITY);
         if (!last) {
           store_parameters(place, value, paths.parameters + path * kParameters);
@@ -254,6 +287,37 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
       count = kept;
     }
   }
+}
+
+// A block is a warp and owns a person at a time; a thread owns a joint or four numbers of the
+// camera, at a refresh a column of a point's pairs, in the product a pair of joints. Moves, per
+// person, 108 numbers in per start and 125 out, and its evidence once to find its pairs and once
+// per refresh and judgement (warp_evidence.h).
+template <typename T>
+__global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
+    fit_kernel(const FitParams<T> p, const FitPaths<T> paths, const WarpTree tree,
+               const Share share, const Phases phases) {
+  SIMT_SHARED(unsigned char, shared);
+  const Warp<T> warp = set_up(p.problem, tree, share.most, shared);
+  fit_people(p, paths, warp, share, phases, AdamPath<T>{p, warp});
+}
+
+// The same for phases of Levenberg–Marquardt, which need more of everything; a refresh comes before
+// every step. What a thread owns beyond that is said in warp_lm.h and warp_lm_solve.h.
+template <typename T>
+__global__ void __launch_bounds__(32, kWarpsAtOnce<T> / 2)
+    fit_lm_kernel(const FitParams<T> p, const FitPaths<T> paths, const WarpTree tree,
+                  const TreeWords blocks, const Share share, const Phases phases) {
+  SIMT_SHARED(unsigned char, shared);
+  const Warp<T> warp = set_up(p.problem, tree, share.most, shared);
+  unsigned char* const steps = shared + shared_bytes(p.problem, share.most);
+  const Normal<T> normal = {reinterpret_cast<StepMemory<T>*>(steps),
+                            reinterpret_cast<T*>(steps + sizeof(StepMemory<T>))};
+  for (int i = warp.place.lane; i < static_cast<int>(sizeof(Tree) / 4); i += 32) {
+    reinterpret_cast<uint32_t*>(&normal.memory->tree)[i] = blocks.words[i];
+  }
+  __syncwarp();
+  fit_people(p, paths, warp, share, phases, LmPath<T>{p, warp, normal});
 }
 
 // The same, for one gradient of the exact objective. Moves, per person, 108 numbers in and 125 out,
@@ -295,14 +359,15 @@ void check(const FitProblem<T>& p) {
   }
 }
 
-// Launches for people with few pairs and for people with many. launch(share, grid, bytes)
+// Launches for people with few pairs and for people with many. launch(share, grid, bytes); more:
+// bytes of shared memory that the kernel needs besides.
 template <typename T, typename Kernel, typename Launch>
-void launch_shares(const FitProblem<T>& p, Kernel* kernel, const Launch& launch) {
+void launch_shares(const FitProblem<T>& p, Kernel* kernel, std::size_t more, const Launch& launch) {
   check(p);
-  allow_shared(kernel, shared_bytes(p, kMostPairs));
+  allow_shared(kernel, shared_bytes(p, kMostPairs) + more);
   const unsigned grid = grid_for(p.people, kBlocksPerMultiprocessor);
   for (const Share share : {Share{-1, kFewPairs}, Share{kFewPairs, kMostPairs}}) {
-    launch(share, grid, shared_bytes(p, share.most));
+    launch(share, grid, shared_bytes(p, share.most) + more);
     check_cuda(cudaGetLastError(), "fit");
   }
 }
@@ -312,25 +377,39 @@ void launch_shares(const FitProblem<T>& p, Kernel* kernel, const Launch& launch)
 template <typename T>
 void fit_cuda(const FitParams<T>& p, const FitPaths<T>& paths, cudaStream_t stream) {
   if (p.problem.people == 0) return;
-  for (int phase = 0; phase < p.phase_count; ++phase) {
-    if (p.phases[phase].solver != kAdam) {
-      throw std::runtime_error(
-          "bodyreg.fit: phases: expected solver 0 (Adam), the only one on CUDA so far, got " +
-          std::to_string(p.phases[phase].solver));
-    }
-  }
   const WarpTree tree = warp_tree(p.problem.parent, p.problem.mirror);
-  launch_shares(p.problem, fit_kernel<T>,
-                [&](const Share& share, unsigned grid, std::size_t bytes) {
-                  SIMT_LAUNCH(fit_kernel<T>, grid, 32, bytes, stream, p, paths, tree, share);
-                });
+  const Tree blocks(p.problem.parent, p.problem.mirror);
+  const TreeWords words = words_of(blocks);
+  Phases phases = {0, 0, p.candidates, 0};
+  while (phases.first < p.phase_count) {
+    Phases next = phases;
+    const int solver = p.phases[phases.first].solver;
+    for (; next.first < p.phase_count && p.phases[next.first].solver == solver; ++next.first) {
+      next.count = std::min(next.count, p.phases[next.first].kept);
+      next.row += p.phases[next.first].iterations;
+    }
+    phases.end = next.first;
+    if (solver == kAdam) {
+      launch_shares(
+          p.problem, fit_kernel<T>, 0, [&](const Share& share, unsigned grid, std::size_t bytes) {
+            SIMT_LAUNCH(fit_kernel<T>, grid, 32, bytes, stream, p, paths, tree, share, phases);
+          });
+    } else {
+      launch_shares(p.problem, fit_lm_kernel<T>, Normal<T>::bytes(blocks),
+                    [&](const Share& share, unsigned grid, std::size_t bytes) {
+                      SIMT_LAUNCH(fit_lm_kernel<T>, grid, 32, bytes, stream, p, paths, tree, words,
+                                  share, phases);
+                    });
+    }
+    phases = next;
+  }
 }
 
 template <typename T>
 void fit_gradient_cuda(const FitGradientParams<T>& p, cudaStream_t stream) {
   if (p.problem.people == 0) return;
   const WarpTree tree = warp_tree(p.problem.parent, p.problem.mirror);
-  launch_shares(p.problem, fit_gradient_kernel<T>,
+  launch_shares(p.problem, fit_gradient_kernel<T>, 0,
                 [&](const Share& share, unsigned grid, std::size_t bytes) {
                   SIMT_LAUNCH(fit_gradient_kernel<T>, grid, 32, bytes, stream, p, tree, share);
                 });

@@ -10,24 +10,17 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-// λ at the start, its bounds, and its factor after a step that was rejected; after one that was
-// accepted it is divided by that.
-constexpr double kFirstDamping = 1e-2;
-constexpr double kLeastDamping = 1e-6;
-constexpr double kMostDamping = 1e6;
-constexpr double kDampingFactor = 4;
-
-// Gram–Schmidt takes the length of the raw rotation's columns out again, but exp(−det raw) reads
-// it: at this length the term is below 1e-27, and steps, which only turn, need not look at it.
-constexpr double kRawLength = 4;
-
 template <typename T>
 class LevenbergMarquardt {
  public:
   using V = Lanes<T>;
 
   LevenbergMarquardt(const FitProblem<T>& p, const GroupKeypoints<T>& keypoints)
-      : p_(p), tree_(p.parent), assembly_(p, tree_, keypoints), solver_(p, tree_), matrix_(tree_) {}
+      : p_(p),
+        tree_(p.parent, p.mirror),
+        assembly_(p, tree_, keypoints),
+        solver_(tree_),
+        matrix_(tree_) {}
 
   // One phase, a settings row per iteration, from x.
   void run(const double* rows, int iterations, bool refreshes, GroupEvidence<T>& evidence,

@@ -27,6 +27,20 @@ namespace bodyreg {
 constexpr int kJointUnknowns = 4;  // θ_a, S_a
 constexpr int kRootUnknowns = 7;   // ω, S_0, t, σ
 
+// λ at the start, its bounds, and its factor after a step that was rejected; after one that was
+// accepted it is divided by that.
+constexpr double kFirstDamping = 1e-2;
+constexpr double kLeastDamping = 1e-6;
+constexpr double kMostDamping = 1e6;
+constexpr double kDampingFactor = 4;
+
+// Added to the diagonal before it is multiplied by λ, for unknowns that nothing pulls at.
+constexpr double kLeastCurvature = 1e-4;
+
+// Gram–Schmidt takes the length of the raw rotation's columns out again, but exp(−det raw) reads
+// it: at this length the term is below 1e-27, and steps, which only turn, need not look at it.
+constexpr double kRawLength = 4;
+
 // A row of lever moments has six columns, the levers of one joint: v_x, v_y, v_z, w, u_x, u_y.
 constexpr int kLevers = 6;
 constexpr int kHung = 3;
@@ -59,6 +73,24 @@ BODYREG_HD void move_to_origin(const Vec3<T>& root, T (&row)[kLevers]) {
   row[0] += root.x * row[kHung];
   row[1] += root.y * row[kHung];
   row[2] += root.z * row[kHung];
+}
+
+// The columns, of joint 0, are seen from the origin.
+template <typename T>
+BODYREG_HD void columns_to_origin(const Vec3<T>& root, LeverMoments<T>& m) {
+  for (auto& row : m.arm) move_to_origin(root, row);
+  move_to_origin(root, m.hung);
+  for (auto& row : m.stretch) move_to_origin(root, row);
+}
+
+// The rows are.
+template <typename T>
+BODYREG_HD void rows_to_origin(const Vec3<T>& root, LeverMoments<T>& m) {
+  for (int c = 0; c < kLevers; ++c) {
+    m.arm[0][c] += root.x * m.hung[c];
+    m.arm[1][c] += root.y * m.hung[c];
+    m.arm[2][c] += root.z * m.hung[c];
+  }
 }
 
 // JᵀJ by (φ_a, S_a) and the turn of b. The rows x and y of φ × v are φ_y v_z − φ_z v_y and
@@ -316,6 +348,26 @@ BODYREG_HD void solve_upper(const T* l, const T* inverse, T* x) {
     T sum = x[i];
     for (int k = i + 1; k < N; ++k) sum = sum - l[N * k + i] * x[k];
     x[i] = sum * inverse[i];
+  }
+}
+
+// x ← K⁻¹ x for the leading `count` unknowns of a positive matrix, of which the lower half is read
+// and overwritten.
+template <int N, typename T>
+BODYREG_HD void solve_dense(int count, T (&k)[N][N], T (&x)[N]) {
+  for (int j = 0; j < count; ++j) {
+    for (int i = 0; i < j; ++i) k[j][j] = k[j][j] - k[j][i] * k[j][i];
+    k[j][j] = T(1) / sqrt(k[j][j]);
+    for (int i = j + 1; i < count; ++i) {
+      for (int m = 0; m < j; ++m) k[i][j] = k[i][j] - k[i][m] * k[j][m];
+      k[i][j] = k[i][j] * k[j][j];
+    }
+    for (int i = 0; i < j; ++i) x[j] = x[j] - k[j][i] * x[i];
+    x[j] = x[j] * k[j][j];
+  }
+  for (int j = count - 1; j >= 0; --j) {
+    for (int i = j + 1; i < count; ++i) x[j] = x[j] - k[i][j] * x[i];
+    x[j] = x[j] * k[j][j];
   }
 }
 

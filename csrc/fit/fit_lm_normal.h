@@ -4,44 +4,10 @@
 #pragma once
 
 #include "fit_lm_math.h"
+#include "fit_lm_tree.h"
 #include "gradient.h"
 
 namespace bodyreg::BODYREG_ISA {
-
-// Who is above whom.
-struct Tree {
-  explicit Tree(const int8_t (&parent)[kFitJoints]) {
-    for (int a = 0; a < kFitJoints; ++a) {
-      children[a] = 0;
-      if (a > 0) children[parent[a]] |= 1u << a;
-      depth[a] = 0;
-      way_up[a] = 0;
-      for (int b = a; b >= 0; b = parent[b]) {
-        above[a][depth[a]++] = static_cast<int8_t>(b);
-        way_up[a] |= 1u << b;
-      }
-      --depth[a];
-      first[a] = blocks;
-      blocks += depth[a] + 1;
-    }
-  }
-
-  // Steps from a up to the first joint that is above l too, or l itself.
-  int steps_to_meet(int a, int l) const {
-    int i = 0;
-    while (!(way_up[l] >> above[a][i] & 1)) ++i;
-    return i;
-  }
-  // The child of c on the way down to l.
-  int branch(int c, int l) const { return above[l][depth[l] - depth[c] - 1]; }
-
-  uint32_t children[kFitJoints];         // as bits
-  int depth[kFitJoints];                 // steps from a up to the root
-  int8_t above[kFitJoints][kFitJoints];  // the joint i steps above a; a itself at i = 0
-  uint32_t way_up[kFitJoints];           // the same joints as bits
-  int first[kFitJoints];                 // a's blocks are first[a] … first[a] + depth[a]
-  int blocks = 0;
-};
 
 // JᵀJ for pairs of a joint and one above it, and the negative right side.
 template <typename T>
@@ -174,12 +140,12 @@ class NormalAssembly {
   void add_share(int a, int l, const ParameterLanes<T>& x, const PosedGroup<T>& body) {
     const V* const share = &shares_[place_[a][l]][0][0];
     const int to_row = a <= l ? 4 : 1, to_column = a <= l ? 1 : 4;
-    const int up = tree_.steps_to_meet(a, l);
+    const int up = steps_to_meet(tree_, a, l);
     const int c = tree_.above[a][up];
     const V scale = x[kScalesAt + l];
     const bool above = l == c;
     const Vec3<V> reach = body.joint[l].position - body.joint[c].position;
-    const Vec3<V> bone = above ? Vec3<V>{} : bone_[tree_.branch(c, l)];
+    const Vec3<V> bone = above ? Vec3<V>{} : bone_[branch(tree_, c, l)];
     for (int r = 0; r < 4; ++r) {
       const V* const g = share + r * to_row;
       const V x = g[0], y = g[to_column], z = g[2 * to_column], hung = g[3 * to_column];
@@ -234,7 +200,7 @@ class NormalAssembly {
   void write_root_block(int a, const ParameterLanes<T>& x, const PosedGroup<T>& body,
                         V (&out)[4][kRootUnknowns]) {
     LeverMoments<V> m = sum_subtree(a, tree_.depth[a], x);
-    about_origin(body, m);
+    columns_to_origin(body.joint[0].position, m);
     V h[4][kRootUnknowns];
     root_block(m, h);
     if (has_normals_) add_normals(normals_[a], h);
@@ -246,13 +212,8 @@ class NormalAssembly {
   void write_top(const ParameterLanes<T>& x, const PosedGroup<T>& body,
                  V (&out)[kRootUnknowns][kRootUnknowns]) {
     LeverMoments<V> m = sum_subtree(0, 0, x);
-    const Vec3<V>& root = body.joint[0].position;
-    for (int c = 0; c < kLevers; ++c) {
-      m.arm[0][c] += root.x * m.hung[c];
-      m.arm[1][c] += root.y * m.hung[c];
-      m.arm[2][c] += root.z * m.hung[c];
-    }
-    about_origin(body, m);
+    rows_to_origin(body.joint[0].position, m);
+    columns_to_origin(body.joint[0].position, m);
     root_square(m, out);
     if (has_normals_) add_normals(normals_[0], out);
     for (int j = 0; j < depth_count_; ++j) {
@@ -268,13 +229,6 @@ class NormalAssembly {
     for (int i = 0; i < R; ++i) {
       for (int j = 0; j < N; ++j) to[i][j] = from[i][j];
     }
-  }
-
-  static void about_origin(const PosedGroup<T>& body, LeverMoments<V>& m) {
-    const Vec3<V>& root = body.joint[0].position;
-    for (auto& row : m.arm) move_to_origin(root, row);
-    move_to_origin(root, m.hung);
-    for (auto& row : m.stretch) move_to_origin(root, row);
   }
 
   // Every depth z_j − z_pelvis is a square of its own, 2 w g gᵀ with g its gradient. Its point

@@ -19,22 +19,12 @@ struct TangentLanes {
   Lanes<T> root[kRootUnknowns];
 };
 
-// Added to the diagonal before it is multiplied by the damping, for unknowns that nothing pulls at.
-constexpr double kLeastCurvature = 1e-4;
-
 template <typename T>
 class TreeSolver {
  public:
   using V = Lanes<T>;
 
-  TreeSolver(const FitProblem<T>& p, const Tree& tree) : tree_(tree), columns_(kFitJoints / 2) {
-    for (int k = 0; k < kFitJoints; ++k) {
-      if (k >= p.mirror[k]) continue;
-      left_[pairs_] = k;
-      right_[pairs_] = p.mirror[k];
-      touched_[pairs_++] = tree.way_up[k] | tree.way_up[p.mirror[k]];
-    }
-  }
+  explicit TreeSolver(const Tree& tree) : tree_(tree), columns_(tree.sides) {}
 
   // x ← (H + λ D + 2 w U Uᵀ)⁻¹ x with D the diagonal of H. Overwrites h.
   void solve(const V& damping, T symmetry, NormalMatrix<T>& h, TangentLanes<T>& x) {
@@ -163,21 +153,24 @@ class TreeSolver {
 
   // x ← (I − Z (I / 2w + Zᵀ Z)⁻¹ Zᵀ) x
   void couple_sides(T symmetry, NormalMatrix<T>& h, TangentLanes<T>& x) {
-    constexpr int kMost = kFitJoints / 2;
-    V k[kMost][kMost], share[kMost];
-    for (int p = 0; p < pairs_; ++p) {
+    const int pairs = tree_.sides;
+    uint32_t touched[kMostSides];  // joints whose part of z is not zero
+    V k[kMostSides][kMostSides], share[kMostSides];
+    for (int p = 0; p < pairs; ++p) {
+      const int left = tree_.left[p], right = tree_.right[p];
+      touched[p] = tree_.way_up[left] | tree_.way_up[right];
       TangentLanes<T>& z = columns_[p];
       set_zero(reinterpret_cast<T*>(&z), sizeof(z) / sizeof(T));
-      scale_of(left_[p], z) = T(1);
-      scale_of(right_[p], z) = T(-1);
-      lower(touched_[p], h, z);
-      for (int q = 0; q <= p; ++q) k[p][q] = inner(touched_[p] & touched_[q], z, columns_[q]);
+      scale_of(left, z) = T(1);
+      scale_of(right, z) = T(-1);
+      lower(touched[p], h, z);
+      for (int q = 0; q <= p; ++q) k[p][q] = inner(touched[p] & touched[q], z, columns_[q]);
       k[p][p] += V(T(1) / (T(2) * symmetry));
-      share[p] = inner(touched_[p], z, x);
+      share[p] = inner(touched[p], z, x);
     }
-    solve_dense(pairs_, k, share);
-    for (int p = 0; p < pairs_; ++p) {
-      for (uint32_t left = touched_[p] & ~1u; left != 0; left &= left - 1) {
+    solve_dense(pairs, k, share);
+    for (int p = 0; p < pairs; ++p) {
+      for (uint32_t left = touched[p] & ~1u; left != 0; left &= left - 1) {
         const int a = __builtin_ctz(left);
         for (int i = 0; i < 4; ++i)
           x.joint[a][i] = x.joint[a][i] - share[p] * columns_[p].joint[a][i];
@@ -199,30 +192,7 @@ class TreeSolver {
     return sum;
   }
 
-  // x ← K⁻¹ x for the leading `count` unknowns of a positive matrix, of which the lower half is
-  // read.
-  template <int N>
-  static void solve_dense(int count, V (&k)[N][N], V (&x)[N]) {
-    for (int j = 0; j < count; ++j) {
-      for (int i = 0; i < j; ++i) k[j][j] = k[j][j] - k[j][i] * k[j][i];
-      k[j][j] = V(T(1)) / sqrt(k[j][j]);
-      for (int i = j + 1; i < count; ++i) {
-        for (int m = 0; m < j; ++m) k[i][j] = k[i][j] - k[i][m] * k[j][m];
-        k[i][j] = k[i][j] * k[j][j];
-      }
-      for (int i = 0; i < j; ++i) x[j] = x[j] - k[j][i] * x[i];
-      x[j] = x[j] * k[j][j];
-    }
-    for (int j = count - 1; j >= 0; --j) {
-      for (int i = j + 1; i < count; ++i) x[j] = x[j] - k[i][j] * x[i];
-      x[j] = x[j] * k[j][j];
-    }
-  }
-
   const Tree& tree_;
-  int pairs_ = 0;
-  int left_[kFitJoints / 2], right_[kFitJoints / 2];
-  uint32_t touched_[kFitJoints / 2];
   Buffer<TangentLanes<T>> columns_;  // Z
   TangentLanes<T> floor_, inverse_;  // of the pivots; 1 / L_ii
 };

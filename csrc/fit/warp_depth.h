@@ -28,7 +28,7 @@ struct DepthTable {
     return by_joint() + entries();
   }  // [25] where a joint's begin
 
-  static std::size_t bytes(int rows, int pairs) {
+  __host__ __device__ static std::size_t bytes(int rows, int pairs) {
     const std::size_t entries = static_cast<std::size_t>(rows) * pairs;
     return sizeof(T) * (4 * entries + 3 * rows) + 2 * (2 * entries + kFitJoints + 1);
   }

@@ -118,6 +118,20 @@ struct Person {
   bool has_depths;
 };
 
+template <typename T>
+__device__ __forceinline__ Vec3<T> third_row(const Mat3<T>& turn) {
+  return {turn.m[6], turn.m[7], turn.m[8]};
+}
+
+// The gradient by the third row c of C_k, as just refreshed.
+template <typename T>
+__device__ __forceinline__ Vec3<T> normal_slope(const WarpMemory<T>& memory, int joint,
+                                                const Vec3<T>& c) {
+  const T* const n = memory.normals[joint];
+  return {n[0] * c.x + n[1] * c.y + n[2] * c.z + n[6], n[1] * c.x + n[3] * c.y + n[4] * c.z + n[7],
+          n[2] * c.x + n[4] * c.y + n[5] * c.z + n[8]};
+}
+
 // The wrench at the lane's segment, about its joint, from points, keypoints, depths and normals;
 // `stretch` is ⟨A of Y_k, C_k⟩. By a whole warp.
 template <typename T>
@@ -134,11 +148,7 @@ __device__ __forceinline__ Wrench<T> own_wrench(const Place& place, WarpMemory<T
     depth_gradient(place, memory, person.depths, setting[kDepth], z);
     wrench += depth_wrench(body.joint.turn, size, z, stretch);
   }
-  const T* const n = memory.normals[place.joint];
-  const Vec3<T> c = {body.joint.turn.m[6], body.joint.turn.m[7], body.joint.turn.m[8]};
-  const Vec3<T> slope = {n[0] * c.x + n[1] * c.y + n[2] * c.z + n[6],
-                         n[1] * c.x + n[3] * c.y + n[4] * c.z + n[7],
-                         n[2] * c.x + n[4] * c.y + n[5] * c.z + n[8]};
+  const Vec3<T> slope = normal_slope(memory, place.joint, third_row(body.joint.turn));
   wrench.torque = wrench.torque + normal_torque(body.joint.turn, slope);
   if (place.owns) return wrench;
   stretch = T(0);

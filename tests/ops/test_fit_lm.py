@@ -22,6 +22,7 @@ from bodyreg.synthetic.dataset import make_dataset
 from bodyreg.synthetic.densepose_coco import write_densepose_coco
 from bodyreg.synthetic.observe import Noise
 from tests.ops import lm_reference
+from tests.ops.backends import CPU
 
 ADAM, LM = 0, 1
 PRESETS = ("paper", "accurate")
@@ -63,9 +64,16 @@ class Problem:
             phases=tuple(n for phase in numbers for n in phase)
         )
 
-    def fit(self, plan: Plan, start: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def fit(
+        self, plan: Plan, start: Tensor | None = None, device: str = "cpu"
+    ) -> tuple[Tensor, Tensor, Tensor]:
         start = self.start if start is None else start
-        return fit(start.contiguous(), self.rig, self.evidence, plan)
+        rig, evidence, plan = (moved(record, device) for record in (self.rig, self.evidence, plan))
+        return fit(start.contiguous().to(device), rig, evidence, plan)
+
+    def fit_on_cpu(self, plan: Plan, start: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        with CPU.active():
+            return self.fit(plan, start)
 
     def of(self, people: list[int]) -> Problem:
         """The same of some people."""
@@ -83,6 +91,11 @@ class Problem:
         start = torch.tensor([0, *counts]).cumsum(0)
         evidence = Evidence(point_start=start, **points, **others)
         return replace(self, evidence=evidence, start=self.start[people].contiguous())
+
+
+def moved(record: Rig | Evidence | Plan, device: str) -> Rig | Evidence | Plan:
+    """The same on a device."""
+    return record._make(x.to(device) if isinstance(x, Tensor) else x for x in record)
 
 
 def replace_rows(plan: Plan, rows: list[list[float]]) -> Plan:
@@ -104,7 +117,7 @@ def make_problem(
 
 def explored(problem: Problem, iterations: int = 30) -> Tensor:
     """(B,1,108) parameters after some Adam."""
-    return problem.fit(problem.plan((ADAM, iterations)))[0][:, None]
+    return problem.fit_on_cpu(problem.plan((ADAM, iterations)))[0][:, None]
 
 
 # Every term of a weight, so that none is missed.
@@ -113,7 +126,6 @@ ALL_TERMS = dict.fromkeys(
 ) | {"stiff": "none"}
 
 
-@pytest.mark.rung2
 @pytest.mark.parametrize(
     ("preset", "changes"),
     [
@@ -126,7 +138,7 @@ ALL_TERMS = dict.fromkeys(
     ids=["paper", "accurate", "all", "six", "asymmetric"],
 )
 @pytest.mark.parametrize("mirrored", [False, True], ids=["proper", "mirrored"])
-def test_a_step_is_that_of_a_dense_solve(demo, preset, changes, mirrored):
+def test_a_step_is_that_of_a_dense_solve(backend, demo, preset, changes, mirrored):
     if mirrored and "six_numbers" in changes:
         pytest.skip("six numbers cannot reflect")
     problem = make_problem(demo, preset, **changes).of([0, 5, 17])
@@ -136,7 +148,7 @@ def test_a_step_is_that_of_a_dense_solve(demo, preset, changes, mirrored):
     if mirrored:
         start[..., 98:105:3] *= -1
     plan = problem.plan((LM, 1))
-    ours, _, _ = problem.fit(plan, start)
+    ours = problem.fit(plan, start, backend.device)[0].cpu()
     step = lm_reference.Step(problem.rig, problem.evidence, plan, start[:, 0])
     expected = step.take()
     assert (expected - step.here).abs().amax(1).min() > 1e-3, "a step that is none shows nothing"
@@ -245,3 +257,23 @@ def test_a_person_that_is_not_finite_touches_nobody(demo, preset):
     assert ill[1][7].isnan()
     for ours, sound in zip(ill, expected, strict=True):
         assert torch.equal(ours[others], sound[others])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_devices_agree(backend, demo, preset):
+    problem = make_problem(demo, preset, starts=2, carried=2).of([3, 21, 40])
+    plan = problem.plan((LM, 2), (ADAM, 3), (LM, 3), kept=2)
+    ours = problem.fit(plan, device=backend.device)
+    for a, b in zip(ours, problem.fit_on_cpu(plan), strict=True):
+        torch.testing.assert_close(a.cpu(), b, rtol=1e-8, atol=1e-8)
+    alone = problem.of([1]).fit(plan, device=backend.device)
+    for a, b in zip(alone, ours, strict=True):
+        assert torch.equal(a, b[1:2])
+
+
+def test_single_precision_on_every_device(backend, demo):
+    problem = make_problem(demo, "paper", torch.float32).of(list(range(6)))
+    _, loss, _ = problem.fit(problem.plan((LM, 8)), explored(problem), backend.device)
+    exact = make_problem(demo, "paper").of(list(range(6)))
+    _, expected, _ = exact.fit_on_cpu(exact.plan((LM, 8)), explored(exact))
+    torch.testing.assert_close(loss.cpu().double(), expected, rtol=1e-2, atol=0)

@@ -1,0 +1,406 @@
+// The normal matrix of one person in a warp (fit_lm_math.h has the algebra), in shared memory. The
+// levers are summed level by level from the leaves, a lane per joint and row; then a lane makes a
+// block of them, in their place. For .cu files.
+#pragma once
+
+#include <cstring>
+
+#include "fit_lm_math.h"
+#include "fit_lm_tree.h"
+#include "warp_objective.h"
+
+namespace bodyreg {
+
+// What is copied into shared memory, as a kernel's argument.
+struct TreeWords {
+  uint32_t words[sizeof(Tree) / 4];
+};
+static_assert(sizeof(Tree) % 4 == 0);
+
+inline TreeWords words_of(const Tree& tree) {
+  TreeWords out;
+  std::memcpy(out.words, &tree, sizeof(tree));
+  return out;
+}
+
+// Unknowns: 4 a … 4 a + 3 are those of joint a ≥ 1, the root's seven begin at kRootAt.
+constexpr int kRootAt = kJointUnknowns * kFitJoints;
+constexpr int kUnknowns = kRootAt + kRootUnknowns;
+
+// A place of 42 numbers for every block. First lever moments, rows of six: v_x, v_y, v_z, w, u_x,
+// u_y, u_z of joint a, columns those of the joint above. Then the block, 4 × 4 or 4 × 7.
+constexpr int kHungRow = 3 * kLevers;
+constexpr int kStretchRow = 4 * kLevers;
+constexpr int kBlockNumbers = 7 * kLevers;
+
+// What pulls at a lane's segment, and what it pulls: ΔM · (Y + Y') is twice the change of a
+// quadratic form.
+template <typename T>
+struct Pulled {
+  T rows[12];  // of M: image x and y, depth
+  T pull[12];  // Y
+  Vec3<T> view, slope;
+};
+
+// Where a lane is when a step begins.
+template <typename T>
+struct Start {
+  T value[kLaneParameters];
+  Posed<T> body;
+  Pulled<T> pulled;
+  T lean;  // Q_21
+  T damping;
+};
+
+// What a warp keeps for the steps of Levenberg–Marquardt, besides the blocks.
+template <typename T>
+struct alignas(16) StepMemory {
+  Tree tree;
+  // By joint: C_k, P_k, S_k, and the same of the bone from the parent.
+  T turn[kFitJoints][9];
+  T position[kFitJoints][3];
+  T scale[kFitJoints];
+  T bone[kFitJoints][3];
+  T step[kFitJoints][3];  // S_parent bone
+  T to_angles[kFitJoints][9];
+  T normals[kFitJoints][3];  // second moments of the subtree's normals: xx, xy, yy
+  // By unknown.
+  T floor[kUnknowns];    // of the pivots
+  T inverse[kUnknowns];  // 1 / L_ii
+  T vector[kUnknowns];   // the gradient, then the step
+  T depth[kUnknowns];    // the gradient of one depth
+  T sides[kMostSides][kUnknowns];
+  T coupling[kMostSides][kMostSides];
+  T share[kMostSides];
+  T top[kRootUnknowns][kRootUnknowns];
+  Start<T> start[32];  // by lane
+};
+
+// What all lanes know of it.
+template <typename T>
+struct Normal {
+  StepMemory<T>* memory;
+  T* blocks;
+
+  __device__ const Tree& tree() const { return memory->tree; }
+  // Rows joint a, columns the joint i steps above it.
+  __device__ T* block(int a, int i) const { return blocks + (tree().first[a] + i) * kBlockNumbers; }
+
+  static std::size_t bytes(const Tree& tree) {
+    return sizeof(StepMemory<T>) + tree.blocks * kBlockNumbers * sizeof(T);
+  }
+};
+
+// Where the body is, by joint, for lanes that ask for any joint; by a whole warp.
+template <typename T>
+__device__ __forceinline__ void spread_body(const Place& place, const WarpMemory<T>& memory,
+                                            const Posed<T>& body, const T (&value)[kLaneParameters],
+                                            bool has_normals, StepMemory<T>& out) {
+  const T size = memory.camera.scale;
+  const Scales<T> scale = scales_of(place, value);
+  const Mat3<T> parent_turn = shuffle(body.joint.turn, place.parent());
+  const Vec3<T> bone = size * (parent_turn * bone_of(place, memory));
+  const T mirror = determinant(memory.camera.rotation()) < T(0) ? T(-1) : T(1);
+  NormalMoments<T> normals = {T(0), T(0), T(0)};
+  if (has_normals && place.owns) {
+    const T* const n = memory.normals[place.joint];
+    const T form[12] = {n[0], n[1], n[2], T(0), n[1], n[3], n[4], T(0), n[2], n[4], n[5], T(0)};
+    normals = normal_moments(body.joint.turn, form);
+  }
+  const Vec3<T> own = {normals.xx, normals.xy, normals.yy};
+  const Vec3<T> zero = {T(0), T(0), T(0)};
+  const Vec3<T> below = below_in_tree(place, Wrench<T>{own, zero}).force;
+  if (!place.owns) return;
+  const int k = place.joint;
+  store(out.turn[k], body.joint.turn);
+  store(out.position[k], body.joint.position);
+  out.scale[k] = scale.own;
+  store(out.bone[k], bone);
+  store(out.step[k], scale.parent * bone);
+  store(out.to_angles[k], by_angles(theta_of(place, value), body.angle, parent_turn, mirror));
+  store(out.normals[k], own + below);
+}
+
+// Column j of row r of 2 [s C_a, 1] Q_al [s C_l, 1]ᵀ, j = 0 … 3.
+template <typename T>
+__device__ __forceinline__ bool share_row(const WarpMemory<T>& memory, const Moments<T>& moments,
+                                          const StepMemory<T>& at, int a, int l, int r,
+                                          T (&share)[4]) {
+  const int low = min(a, l), high = max(a, l);
+  const bool own = a == l;
+  if (!own && (memory.later[low] >> high & 1) == 0) return false;
+  const int pair = own ? 0 : place_of_pair(memory, low, high);
+  const T size = memory.camera.scale;
+  T half[4] = {};
+  for (int c = 0; c < 4; ++c) {
+    const T factor = r == 3 ? (c == 3 ? T(2) : T(0))
+                            : (c == 3 ? T(0) : T(2) * size * at.turn[a][3 * r + min(c, 2)]);
+    for (int j = 0; j < 4; ++j) {
+      const T q = own     ? memory.diagonal[c][a][j]
+                  : a < l ? moments.block_row(pair, c)[j]
+                          : moments.block_row(pair, j)[c];
+      half[j] += factor * q;
+    }
+  }
+  for (int j = 0; j < 3; ++j) {
+    const T* const turn = at.turn[l] + 3 * j;
+    share[j] = size * (turn[0] * half[0] + turn[1] * half[1] + turn[2] * half[2]);
+  }
+  share[3] = half[3];
+  return true;
+}
+
+// Row r of the levers of joint a (x, y, z of u and v, or w) against all joints above; by one lane.
+template <typename T>
+__device__ __forceinline__ void sum_row(const WarpMemory<T>& memory, const Moments<T>& moments,
+                                        const Normal<T>& normal, int a, int r) {
+  const Tree& tree = normal.tree();
+  const StepMemory<T>& at = *normal.memory;
+  const int depth = tree.depth[a];
+  const int row = r < 3 ? kStretchRow + r * kLevers : kHungRow;
+  for (int i = 0; i <= depth; ++i) {
+    for (int c = 0; c < kLevers; ++c) normal.block(a, i)[row + c] = T(0);
+  }
+#pragma unroll 1
+  for (int l = 0; l < kFitJoints; ++l) {
+    T g[4];
+    if (!share_row(memory, moments, at, a, l, r, g)) continue;
+    const int up = steps_to_meet(tree, a, l);
+    const int c = tree.above[a][up];
+    const T scale = at.scale[l];
+    const bool above = l == c;
+    T levers[kLevers] = {scale * g[0], scale * g[1],        scale * g[2],
+                         g[3],         above ? g[0] : T(0), above ? g[1] : T(0)};
+    T(&out)[kLevers] = *reinterpret_cast<T(*)[kLevers]>(normal.block(a, up) + row);
+    if (above) {
+      for (int j = 0; j < kLevers; ++j) out[j] += levers[j];
+    } else {
+      add_lifted(levers, load_vec3(at.position[l]) - load_vec3(at.position[c]),
+                 load_vec3(at.bone[branch(tree, c, l)]), out);
+    }
+  }
+#pragma unroll 1
+  for (int i = 1; i <= depth; ++i) {
+    const int child = tree.above[a][i - 1];
+    T(&out)[kLevers] = *reinterpret_cast<T(*)[kLevers]>(normal.block(a, i) + row);
+    T below[kLevers];
+    for (int c = 0; c < kLevers; ++c) below[c] = normal.block(a, i - 1)[row + c];
+    add_lifted(below, load_vec3(at.step[child]), load_vec3(at.bone[child]), out);
+  }
+  for (int i = 0; i <= depth; ++i) {
+    T* const own = normal.block(a, i);
+    T arm[kLevers] = {};
+    for (unsigned rest = tree.children[a]; rest != 0; rest &= rest - 1) {
+      const int j = __ffs(static_cast<int>(rest)) - 1;
+      const T* const child = normal.block(j, i + 1);
+      const T bone = r < 3 ? at.bone[j][min(r, 2)] : T(1);
+      for (int c = 0; c < kLevers; ++c) {
+        own[row + c] += bone * child[kHungRow + c];
+        if (r < 3) arm[c] += child[r * kLevers + c];
+      }
+    }
+    if (r == 3) continue;
+    for (int c = 0; c < kLevers; ++c) own[r * kLevers + c] = arm[c] + at.scale[a] * own[row + c];
+  }
+}
+
+template <typename T, int R, int N>
+__device__ __forceinline__ void store_block(const T (&h)[R][N], T* out) {
+  for (int i = 0; i < R; ++i) {
+    for (int j = 0; j < N; ++j) out[i * N + j] = h[i][j];
+  }
+}
+
+// Turns the levers of joint a and the joint i steps above it into their block; by one lane.
+template <typename T>
+__device__ __forceinline__ void make_block(const Normal<T>& normal, int a, int i,
+                                           bool has_normals) {
+  StepMemory<T>& at = *normal.memory;
+  T* const place = normal.block(a, i);
+  LeverMoments<T> m;
+  for (int c = 0; c < kLevers; ++c) {
+    for (int r = 0; r < 3; ++r) m.arm[r][c] = place[r * kLevers + c];
+    m.hung[c] = place[kHungRow + c];
+    for (int r = 0; r < 2; ++r) m.stretch[r][c] = place[kStretchRow + r * kLevers + c];
+  }
+  const NormalMoments<T> seen = {at.normals[a][0], at.normals[a][1], at.normals[a][2]};
+  if (i < normal.tree().depth[a]) {
+    T h[4][4];
+    joint_block(m, h);
+    if (has_normals) add_normals(seen, h);
+    rows_by_angles(load_mat3(at.to_angles[a]), h);
+    columns_by_angles(load_mat3(at.to_angles[normal.tree().above[a][i]]), h);
+    store_block(h, place);
+    return;
+  }
+  const Vec3<T> root = load_vec3(at.position[0]);
+  if (a == 0) rows_to_origin(root, m);
+  columns_to_origin(root, m);
+  if (a > 0) {
+    T h[4][kRootUnknowns];
+    root_block(m, h);
+    if (has_normals) add_normals(seen, h);
+    rows_by_angles(load_mat3(at.to_angles[a]), h);
+    store_block(h, place);
+  } else {
+    root_square(m, at.top);
+    if (has_normals) add_normals(seen, at.top);
+  }
+}
+
+// The gradient of depth z_j − z_pelvis into memory.depth; `row` is j's in the table. Returns the
+// joints that have one, as bits. By a whole warp.
+template <typename T>
+__device__ __forceinline__ unsigned depth_levers(const Place& place, WarpMemory<T>& memory,
+                                                 const DepthTable<T>& table, const Posed<T>& body,
+                                                 int row, StepMemory<T>& at) {
+  const int k = place.joint;
+  Vec3<T> h = {T(0), T(0), T(0)};
+  T hung = T(0);
+  const int last = place.owns ? table.first()[k + 1] : 0;
+  for (int n = place.owns ? table.first()[k] : 0; n < last; ++n) {
+    const int e = table.by_joint()[n];
+    const int whose = e / table.pairs;
+    if (whose != row && whose != 0) continue;
+    const T sign = whose == 0 ? T(-1) : T(1);
+    h = h + sign * load_vec3(table.anchor(e));
+    hung += sign * table.anchor(e)[3];
+  }
+  const Vec3<T>& position = body.joint.position;
+  Vec3<T> stretch = memory.camera.scale * (body.joint.turn * h);
+  const T scale = place.owns ? at.scale[k] : T(0);
+  Wrench<T> sum = {scale * stretch + hung * position, {hung, T(0), T(0)}};  // x, and w
+  if (!place.owns) sum = {{T(0), T(0), T(0)}, {T(0), T(0), T(0)}};
+  sum += below_in_tree(place, sum);
+  T* const handed = memory.scratch;
+  handed[place.lane] = place.owns ? at.bone[k][2] * sum.torque.x : T(0);
+  __syncwarp();
+  for (int child = place.lane + 1; child < place.lane + place.size; child += memory.size[child]) {
+    stretch.z += handed[child];
+  }
+  const Vec3<T> arm = sum.force - sum.torque.x * position;
+  const bool root = place.lane == 0;
+  if (root) {
+    const T by_root[kRootUnknowns] = {sum.force.y, -sum.force.x, T(0),       stretch.z,
+                                      T(0),        T(0),         sum.force.z};
+    for (int i = 0; i < kRootUnknowns; ++i) at.depth[kRootAt + i] = by_root[i];
+  } else if (place.owns) {
+    const Vec3<T> by_pose = load_mat3(at.to_angles[k]) * Vec3<T>{arm.y, -arm.x, T(0)};
+    store(at.depth + 4 * k, by_pose);
+    at.depth[4 * k + 3] = stretch.z;
+  }
+  unsigned joints = 0;
+  const unsigned lanes =
+      __ballot_sync(kFullWarp, place.owns && (arm.x != T(0) || arm.y != T(0) || stretch.z != T(0)));
+  for (unsigned rest = lanes; rest != 0; rest &= rest - 1) {
+    joints |= 1u << __shfl_sync(kFullWarp, k, __ffs(static_cast<int>(rest)) - 1);
+  }
+  __syncwarp();
+  return joints;
+}
+
+// Adds 2 w g gᵀ of every depth; by a whole warp. All it works on is in memory, so it stands apart:
+// registers are short.
+template <typename T>
+__device__ __noinline__ void add_depths(Place place, WarpMemory<T>& memory, DepthTable<T> table,
+                                        const Posed<T>& body, Normal<T> normal) {
+  const Tree& tree = normal.tree();
+  StepMemory<T>& at = *normal.memory;
+#pragma unroll 1
+  for (int row = 1; row < table.rows; ++row) {
+    const T twice = T(2) * memory.setting[kDepth] * table.weight()[row];
+    if (twice == T(0)) continue;
+    const unsigned joints = depth_levers(place, memory, table, body, row, at);
+    const T* const g = at.depth;
+    for (int n = place.lane; n < tree.blocks; n += 32) {
+      const int a = tree.joint[n], i = n - tree.first[a];
+      if (a == 0 || (joints >> a & 1) == 0) continue;
+      const bool joint = i < tree.depth[a];
+      const T* const right = g + (joint ? 4 * tree.above[a][i] : kRootAt);
+      const int columns = joint ? kJointUnknowns : kRootUnknowns;
+      T* const h = normal.block(a, i);
+      for (int r = 0; r < 4; ++r) {
+        const T left = twice * g[4 * a + r];
+        for (int c = 0; c < columns; ++c) h[r * columns + c] += left * right[c];
+      }
+    }
+    for (int n = place.lane; n < kRootUnknowns * kRootUnknowns; n += 32) {
+      at.top[n / kRootUnknowns][n % kRootUnknowns] +=
+          twice * g[kRootAt + n / kRootUnknowns] * g[kRootAt + n % kRootUnknowns];
+    }
+    __syncwarp();
+  }
+}
+
+// Everything but evidence, a lane per joint; by a whole warp.
+template <typename T>
+__device__ __forceinline__ void add_parameter_terms(const Place& place, const FitProblem<T>& p,
+                                                    const WarpMemory<T>& memory,
+                                                    const T (&value)[kLaneParameters],
+                                                    const Normal<T>& normal) {
+  if (!place.owns) return;
+  const T* const setting = memory.setting;
+  const int k = place.joint;
+  const T smooth = T(2) * setting[kScaleSmoothness];
+  const T of_scale = scale_curvature(value[3], setting, p.scale_low, p.scale_high) +
+                     T(__popc(normal.tree().children[k])) * smooth;
+  if (k == 0) {
+    auto& top = normal.memory->top;
+    top[3][3] += of_scale;
+    const Mat3<T> rotation = memory.camera.rotation();
+    const T lean[2] = {rotation.m[4], -rotation.m[1]};
+    for (int i = 0; i < 2; ++i) {
+      for (int j = 0; j < 2; ++j) {
+        top[i][j] += T(2) * setting[kUpright] * lean[i] * lean[j];
+      }
+    }
+    return;
+  }
+  T* const own = normal.block(k, 0);
+  for (int axis = 0; axis < 3; ++axis) {
+    own[5 * axis] += angle_curvature(value[axis], 3 * k + axis, setting, memory.pose_terms);
+  }
+  own[15] += of_scale + smooth;
+  T* const above = normal.block(k, 1);
+  above[normal.tree().depth[k] == 1 ? 3 * kRootUnknowns + 3 : 15] -= smooth;
+}
+
+// The matrix where the body is; by a whole warp.
+template <typename T>
+__device__ __forceinline__ void assemble(const Place& place, const FitProblem<T>& p,
+                                         WarpMemory<T>& memory, const Person<T>& person,
+                                         const Posed<T>& body, const T (&value)[kLaneParameters],
+                                         const Normal<T>& normal) {
+  const Tree& tree = normal.tree();
+  const T* const setting = memory.setting;
+  const bool has_normals = setting[kFacing] != T(0) || setting[kVisibility] != T(0);
+  spread_body(place, memory, body, value, has_normals, *normal.memory);
+  __syncwarp();
+#pragma unroll 1
+  for (int level = tree.deepest; level >= 0; --level) {
+    const bool here = place.owns && tree.depth[place.joint] == level;
+    unsigned lanes = __ballot_sync(kFullWarp, here);
+    for (; lanes != 0;) {  // eight joints at a time, four rows each
+      unsigned rest = lanes;
+      for (int n = 0; n < place.lane / 4 && rest != 0; ++n) rest &= rest - 1;
+      const int a =
+          __shfl_sync(kFullWarp, place.joint, rest != 0 ? __ffs(static_cast<int>(rest)) - 1 : 0);
+      if (rest != 0) sum_row(memory, person.moments, normal, a, place.lane % 4);
+      for (int n = 0; n < 8 && lanes != 0; ++n) lanes &= lanes - 1;
+    }
+    __syncwarp();
+  }
+#pragma unroll 1
+  for (int n = place.lane; n < tree.blocks; n += 32) {
+    const int a = tree.joint[n];
+    make_block(normal, a, n - tree.first[a], has_normals);
+  }
+  __syncwarp();
+  if (person.has_depths && setting[kDepth] != T(0)) {
+    add_depths(place, memory, person.depths, body, normal);
+  }
+  add_parameter_terms(place, p, memory, value, normal);
+  __syncwarp();
+}
+
+}  // namespace bodyreg

@@ -1,0 +1,189 @@
+// Levenberg–Marquardt of one person in a warp: a phase of it. What fit_lm.h does for lanes of
+// people. For .cu files.
+#pragma once
+
+#include "warp_lm_solve.h"
+
+namespace bodyreg {
+
+template <typename T>
+__device__ __forceinline__ void copy(const T (&from)[kLaneParameters], T (&to)[kLaneParameters]) {
+  for (int i = 0; i < kLaneParameters; ++i) to[i] = from[i];
+}
+
+// The camera's twelve numbers into the lanes that own them.
+template <typename T>
+__device__ __forceinline__ void own_camera(const Place& place, const T (&all)[12],
+                                           T (&value)[kLaneParameters]) {
+  const int own = place.lane - kFitJoints;
+  for (int i = 0; i < kLaneParameters; ++i) {
+    if (own == 0) value[i] = all[i];
+    if (own == 1) value[i] = all[4 + i];
+    if (own == 2) value[i] = all[8 + i];
+  }
+}
+
+template <typename T>
+__device__ __forceinline__ Pulled<T> find_pull(const Place& place, WarpMemory<T>& memory,
+                                               const Person<T>& person, const Posed<T>& body) {
+  Pulled<T> at;
+  T image[8], depth[4] = {};
+  image_gradient(place, memory, person.moments, image);
+  if (person.has_depths && memory.setting[kDepth] != T(0)) {
+    depth_gradient(place, memory, person.depths, memory.setting[kDepth], depth);
+  }
+  for (int r = 0; r < 3; ++r) {
+    T row[4];
+    load_vector(row, memory.rows[r][place.joint]);
+    for (int c = 0; c < 4; ++c) {
+      at.rows[4 * r + c] = row[c];
+      at.pull[4 * r + c] = r < 2 ? image[(4 * r + c) % 8] : depth[c];
+    }
+  }
+  at.view = third_row(body.joint.turn);
+  at.slope = normal_slope(memory, place.joint, at.view);
+  return at;
+}
+
+// The change of the refreshed objective, in every lane; by a whole warp.
+template <typename T>
+__device__ __forceinline__ T change(const Place& place, const FitProblem<T>& p,
+                                    const WarpMemory<T>& memory, const Start<T>& start,
+                                    const Pulled<T>& to, const T (&moved)[kLaneParameters]) {
+  const Pulled<T>& from = start.pulled;
+  const T(&value)[kLaneParameters] = start.value;
+  const T* const setting = memory.setting;
+  T twice = dot(to.view - from.view, to.slope + from.slope);
+  for (int i = 0; i < 12; ++i) twice += (to.rows[i] - from.rows[i]) * (to.pull[i] + from.pull[i]);
+  const Scales<T> scale = scales_of(place, value), new_scale = scales_of(place, moved);
+  const ScaleAndPeers<T> before = {scale.own, mean_scale(scale),
+                                   __shfl_sync(kFullWarp, scale.own, place.mirror)};
+  const ScaleAndPeers<T> after = {new_scale.own, mean_scale(new_scale),
+                                  __shfl_sync(kFullWarp, new_scale.own, place.mirror)};
+  T sum = T(0.5) * twice + scale_change(before, after, setting, p.scale_low, p.scale_high) +
+          setting[kScaleSmoothness] *
+              change_of_square(scale.own - scale.parent, new_scale.own - new_scale.parent);
+  if (place.lane == 0) {
+    sum += setting[kUpright] * change_of_square(start.lean, memory.camera.rotation().m[7]);
+  } else {
+    for (int axis = 0; axis < 3; ++axis) {
+      sum += angle_change(value[axis], moved[axis], 3 * place.joint + axis, setting,
+                          memory.pose_terms);
+    }
+  }
+  return warp_sum(place.owns ? sum : T(0));
+}
+
+// The gradient by what joints can do, in normal.memory->vector; by a whole warp.
+template <typename T>
+__device__ __forceinline__ void find_tangent(const Place& place, const Camera<T>& camera,
+                                             const T (&gradient)[kLaneParameters],
+                                             const Normal<T>& normal) {
+  T all[12];
+  for (int i = 0; i < 12; ++i) all[i] = __shfl_sync(kFullWarp, gradient[i % 4], kFitJoints + i / 4);
+  T* const x = normal.memory->vector;
+  if (place.owns && place.lane != 0) {
+    for (int i = 0; i < kJointUnknowns; ++i) x[4 * place.joint + i] = gradient[i];
+  }
+  if (place.lane != 0) return;
+  const Mat3<T> by_raw = load_mat3(all);
+  Vec3<T> torque = {T(0), T(0), T(0)};
+  for (int c = 0; c < 3; ++c) torque = torque + cross(column(camera.raw, c), column(by_raw, c));
+  store(x + kRootAt, torque);
+  x[kRootAt + 3] = gradient[3];
+  x[kRootAt + 4] = all[9];
+  x[kRootAt + 5] = all[10];
+  x[kRootAt + 6] = camera.scale * all[11];
+}
+
+// The lane's parameters after the step.
+template <typename T>
+__device__ __forceinline__ void move(const Place& place, const Camera<T>& camera, const T* step,
+                                     const T (&value)[kLaneParameters],
+                                     T (&moved)[kLaneParameters]) {
+  const bool root = place.lane == 0;
+  const T* const own = step + (root ? kRootAt : 4 * place.joint);
+  for (int i = 0; i < kLaneParameters; ++i) {
+    moved[i] = place.owns && !(root && i < 3) ? value[i] - own[i] : value[i];
+  }
+  const T* const d = step + kRootAt;
+  const Vec3<T> turn = {-d[0], -d[1], -d[2]};
+  T all[12];
+  store(all, rotation_matrix(turn, axis_angle(turn)) * camera.raw);
+  all[9] = camera.translation[0] - d[4];
+  all[10] = camera.translation[1] - d[5];
+  all[11] = camera.scale - d[6] * camera.scale;
+  own_camera(place, all, moved);
+}
+
+// Gives the raw rotation kRawLength, unless it reflects.
+template <typename T>
+__device__ __forceinline__ void stretch_rotation(const Place& place, bool six,
+                                                 T (&value)[kLaneParameters]) {
+  const Camera<T> camera = camera_of(value, six);
+  const Mat3<T> rotation = camera.rotation();
+  if (!(determinant(rotation) > T(0))) return;
+  T all[12];
+  store(all, T(kRawLength) * rotation);
+  for (int i = 0; i < 2; ++i) all[9 + i] = camera.translation[i];
+  all[11] = camera.scale;
+  own_camera(place, all, value);
+}
+
+// One path through a phase, then the exact terms under the final row. built: whether there are
+// moments that need no refresh. By a whole warp.
+template <typename T>
+__device__ __forceinline__ Judged<T> step_through(const FitParams<T>& p, const Place& place,
+                                                  WarpMemory<T>& memory, const Person<T>& person,
+                                                  const Normal<T>& normal, int64_t first_row,
+                                                  int iterations, bool refreshes, bool& built,
+                                                  T (&value)[kLaneParameters]) {
+  // What a step begins with stays in memory: in registers it would leave no room.
+  Start<T>& here = normal.memory->start[place.lane];
+  here.damping = T(kFirstDamping);
+  if (iterations > 0 && p.settings[first_row * kFitSettings + kDet] != 0) {
+    stretch_rotation(place, p.problem.six_numbers, value);
+  }
+  copy(value, here.value);
+#pragma unroll 1
+  for (int i = 0;; ++i) {
+    const bool judges = i == iterations;
+    __syncwarp();
+    const double* const row = p.settings + (judges ? p.iterations : first_row + i) * kFitSettings;
+    if (place.lane < kFitSettings) {  // turning changes no determinant
+      const bool skipped = place.lane == kDet && !judges;
+      memory.setting[place.lane] = skipped ? T(0) : static_cast<T>(row[place.lane]);
+    }
+    here.body = pose_body(place, p.problem.six_numbers, memory, here.value);
+    __syncwarp();
+    if (judges || refreshes || !built) {
+      const EvidenceTerms<T> seen =
+          pass_evidence(p.problem, person.evidence, memory, person.moments, !judges);
+      if (judges) {
+        copy(here.value, value);
+        return judge(place, p.problem, memory, person, value, seen);
+      }
+      built = true;
+    }
+    here.pulled = find_pull(place, memory, person, here.body);
+    here.lean = memory.camera.rotation().m[7];
+    __syncwarp();
+    T numbers[kLaneParameters] = {};
+    gradient_of(place, p.problem, memory, person, here.body, here.value, numbers);
+    find_tangent(place, memory.camera, numbers, normal);
+    __syncwarp();
+    assemble(place, p.problem, memory, person, here.body, here.value, normal);
+    solve(normal, here.damping, memory.setting[kScaleSymmetry]);
+    move(place, memory.camera, normal.memory->vector, here.value, numbers);
+    __syncwarp();
+    const Posed<T> there = pose_body(place, p.problem.six_numbers, memory, numbers);
+    __syncwarp();
+    const Pulled<T> pulled = find_pull(place, memory, person, there);
+    const bool better = change(place, p.problem, memory, here, pulled, numbers) < T(0);
+    here.damping = better ? maximum(here.damping / T(kDampingFactor), T(kLeastDamping))
+                          : minimum(here.damping * T(kDampingFactor), T(kMostDamping));
+    if (better) copy(numbers, here.value);
+  }
+}
+
+}  // namespace bodyreg
