@@ -173,6 +173,7 @@ __device__ __forceinline__ Judged<T> run_phase(const FitParams<T>& p, const Warp
     const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
     __syncwarp();
     const bool refresh = !judges && (refreshes ? i == next_refresh : !built);
+    if (refresh && !refreshes) take_first_weights(p, memory);
     if (judges || refresh) {
       const EvidenceTerms<T> seen =
           pass_evidence(p.problem, person.evidence, memory, person.moments, refresh);

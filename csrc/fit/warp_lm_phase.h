@@ -156,6 +156,7 @@ __device__ __forceinline__ Judged<T> step_through(const FitParams<T>& p, const P
     }
     here.body = pose_body(place, p.problem.six_numbers, memory, here.value);
     __syncwarp();
+    if (!judges && !refreshes && !built) take_first_weights(p, memory);
     if (judges || refreshes || !built) {
       const EvidenceTerms<T> seen =
           pass_evidence(p.problem, person.evidence, memory, person.moments, !judges);

@@ -109,6 +109,15 @@ __device__ __forceinline__ Posed<T> pose_body(const Place& place, bool six, Warp
   return body;
 }
 
+// Moments that need no refresh are made under the very first weights, whichever launch makes them;
+// by a whole warp.
+template <typename T>
+__device__ __forceinline__ void take_first_weights(const FitParams<T>& p, WarpMemory<T>& memory) {
+  const int lane = threadIdx.x % 32;
+  if (lane == kDense || lane == kKeypoint) memory.setting[lane] = static_cast<T>(p.settings[lane]);
+  __syncwarp();
+}
+
 // The parts of a person that the gradient reads.
 template <typename T>
 struct Person {

@@ -42,10 +42,11 @@ std::vector<T> unwritten(std::int64_t count) {
 
 // Both sum the same terms, each in an order of its own: a few ulps of the largest number apart.
 template <typename T>
-void compare(const char* what, const std::vector<T>& kernel, const std::vector<T>& cpu) {
+void compare(const char* what, const std::vector<T>& kernel, const std::vector<T>& cpu,
+             T roundings = 500) {
   T size = 1;
   for (T value : cpu) size = std::max(size, std::abs(value));
-  const T bound = 500 * std::numeric_limits<T>::epsilon() * size;
+  const T bound = roundings * std::numeric_limits<T>::epsilon() * size;
   for (std::size_t i = 0; i < cpu.size(); ++i) {
     if (std::abs(kernel[i] - cpu[i]) <= bound) continue;
     std::fprintf(stderr, "%s: element %zu of %zu: kernel %g, CPU %g\n", what, i, cpu.size(),
