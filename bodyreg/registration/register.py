@@ -82,7 +82,7 @@ def register(
     config = config or RegistrationConfig()
     engine = engine or ("fit" if extra_loss is None else "ops")
     device = torch.device(device)
-    _check_engine(engine, config, extra_loss, device)
+    _check_engine(engine, config, extra_loss)
     observations.check(body)
     _require_evidence(observations)
     if initial is not None:
@@ -110,17 +110,13 @@ def register(
     return Fits.concatenate(results).select(np.argsort(np.concatenate(order)))
 
 
-def _check_engine(
-    engine: str, config: RegistrationConfig, extra_loss: ExtraLoss | None, device: torch.device
-) -> None:
+def _check_engine(engine: str, config: RegistrationConfig, extra_loss: ExtraLoss | None) -> None:
     if engine != "fit" and engine not in COMPOSED:
         raise ValueError(f"engine: expected one of fit, {', '.join(COMPOSED)}, got '{engine}'")
     if engine == "fit" and extra_loss is not None:
         raise ValueError("extra_loss: engine 'fit' cannot take it; use 'ops' or 'reference'")
     if engine != "fit" and config.solver == "lm":
         raise UserError("solver lm needs engine fit, which takes no extra loss; use solver adam")
-    if device.type == "cuda" and config.solver == "lm":
-        raise UserError("solver lm has no CUDA kernel yet; use device cpu, or solver adam")
 
 
 def _composed(engine: str, people: np.ndarray, extra_loss: ExtraLoss | None) -> Solve:

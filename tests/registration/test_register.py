@@ -290,8 +290,6 @@ def test_where_there_is_no_lm(body, people):
     config = RegistrationConfig(solver="lm")
     with pytest.raises(UserError, match="solver lm needs engine fit"):
         register(body, people.observations, config, engine="ops")
-    with pytest.raises(UserError, match="no CUDA kernel yet"):
-        register(body, people.observations, config, device="cuda")
 
 
 def test_unknown_engine(body, people):
