@@ -115,6 +115,12 @@ def fit(start: Tensor, rig: Rig, evidence: Evidence, plan: Plan) -> tuple[Tensor
     refresh, facing on the points that cost something then, visibility along its tangent. The
     weights of dense, keypoint, facing and visibility and the width are read at refreshes.
 
+    A phase of Levenberg-Marquardt (Levenberg 1944, Marquardt 1963) refreshes before every step and
+    reads no step size. Damping begins at 1e-2 of the diagonal and is quartered by a step that
+    lowers the refreshed objective; any other step is undone and quadruples it. Steps turn the raw
+    rotation and never change its determinant: before the first, columns of length 4 make exp(-det)
+    vanish, unless the rotation is a reflection, which stays one.
+
     Args:
         start: (B, C, 108) parameters: pose (24, 3) axis-angle, segment scale (24), raw rotation
             (9, row-major), translation (2), scale (1). The root's pose counts as zero.
