@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from bodyreg.cli.job import Job, Options, shown
 from bodyreg.files import atomic_path
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from bodyreg.cli.job import Job
-    from bodyreg.cli.register import Options
     from bodyreg.registration import Fits
 
 
@@ -27,13 +24,6 @@ def write_meshes(options: Options, fits: Fits, job: Job) -> None:
         path = options.out / "meshes" / f"{number}.{options.meshes}"
         with atomic_path(path, within=job.parts.folder) as temporary:
             mesh.export(temporary)
-
-
-def shown(people: int, count: int) -> np.ndarray:
-    """Positions of `count` of the people, evenly chosen."""
-    import numpy as np
-
-    return np.unique(np.linspace(0, people - 1, count).round().astype(int))
 
 
 def draw(options: Options, job: Job) -> None:

@@ -1,4 +1,4 @@
-"""What the options of `bodyreg register` ask for, opened, checked and ready to be done."""
+"""The options of `bodyreg register`, and what they ask for: opened, checked, ready to be done."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import tyro
 
 from bodyreg.cli import runs
-from bodyreg.cli.drawings import shown
+from bodyreg.cli.flags import (
+    Device,
+    Folder,
+    OfPreset,
+    OptionalFile,
+    OptionalFolder,
+    OptionalPath,
+    Settings,
+    Switch,
+)
 from bodyreg.cli.parts import Parts
 from bodyreg.errors import UserError
 from bodyreg.files import fingerprint
@@ -21,10 +32,57 @@ if TYPE_CHECKING:
     import torch
 
     from bodyreg.body import Body
-    from bodyreg.cli.register import Options
     from bodyreg.data import Observations
     from bodyreg.data.stored import StoredPeople
     from bodyreg.registration import Fits, FitsById, RegistrationConfig
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `bodyreg register`.
+
+    Attributes:
+        out: For the results; made when they are written. The same command finishes what a killed
+            one has left in it.
+        observations: People to register: bodyreg-observations-1 (.npz), or a folder of such files.
+        densepose_coco: People to register: a DensePose-COCO file (.json).
+        mpii_poses: People to register, from keypoints alone: MPII poses, (N, 34) pixels (.npy).
+        whole_body: Of a DensePose-COCO file, only people whose whole body is in the picture.
+        body: Body to fit: SMPL's .npz or .pkl, or the project's .npz. The built-in one if left out.
+        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        preset: Losses, weights and schedule: accurate, or the paper's.
+        solver: Gradient steps (adam), or fewer and dearer ones that use curvature (lm).
+        starts: Cold starts per person, at yaws around the circle.
+        iterations: Iterations of a fit; with lm, those of Levenberg-Marquardt.
+        set: Other fields of the configuration; `bodyreg info --preset accurate` lists them.
+        initial: Fits to start from (fits.npz); people are matched by id.
+        device: Where to compute; auto takes CUDA where it can be used.
+        meshes: Also write a mesh per person: metres, x right, y up, z toward the viewer.
+        overlays: Also draw this many of the fits, evenly chosen, as overlays.png.
+        images: The pictures of a DensePose-COCO file, to draw the fits over.
+        quiet: Print nothing but errors.
+    """
+
+    out: Folder
+    observations: OptionalPath = None
+    densepose_coco: OptionalFile = None
+    mpii_poses: OptionalFile = None
+    whole_body: Switch = False
+    body: OptionalFile = None
+    uv: OptionalFile = None
+    preset: Literal["accurate", "paper"] = "accurate"
+    solver: Literal["adam", "lm"] = "adam"
+    starts: OfPreset = None
+    iterations: OfPreset = None
+    set: Settings = ()
+    initial: OptionalFile = None
+    device: Device = "auto"
+    meshes: Annotated[
+        Literal["obj", "ply"] | None, tyro.conf.arg(metavar="obj|ply", help_behavior_hint="")
+    ] = None
+    overlays: int = 0
+    images: OptionalFolder = None
+    quiet: Switch = False
 
 
 @dataclass(frozen=True)
@@ -186,6 +244,13 @@ def _grounds(options: Options, people: StoredPeople) -> list[np.ndarray] | None:
 
     drawn = people.read(0, len(people)).select(shown(len(people), options.overlays))
     return picture_grounds(options.densepose_coco, options.images, drawn)
+
+
+def shown(people: int, count: int) -> np.ndarray:
+    """Positions of `count` of the people, evenly chosen."""
+    import numpy as np
+
+    return np.unique(np.linspace(0, people - 1, count).round().astype(int))
 
 
 def reasons(skipped: Mapping[str, int]) -> str:

@@ -6,24 +6,11 @@ import contextlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
-
-import tyro
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bodyreg.cli import ranks, runs
 from bodyreg.cli.drawings import draw, write_meshes
-from bodyreg.cli.flags import (
-    Device,
-    Folder,
-    OfPreset,
-    OptionalFile,
-    OptionalFolder,
-    OptionalPath,
-    Settings,
-    Switch,
-)
-from bodyreg.cli.job import Job, Reading, prepare, reasons, source_of
+from bodyreg.cli.job import Job, Options, Reading, prepare, reasons, source_of
 from bodyreg.cli.parts import Parts, pipeline
 from bodyreg.cli.summary import Summary
 from bodyreg.errors import UserError
@@ -34,54 +21,6 @@ if TYPE_CHECKING:
 
     from bodyreg.cli.ranks import Ranks
     from bodyreg.registration import Fits
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of `bodyreg register`.
-
-    Attributes:
-        out: For the results; made when they are written. The same command finishes what a killed
-            one has left in it.
-        observations: People to register: bodyreg-observations-1 (.npz), or a folder of such files.
-        densepose_coco: People to register: a DensePose-COCO file (.json).
-        mpii_poses: People to register, from keypoints alone: MPII poses, (N, 34) pixels (.npy).
-        whole_body: Of a DensePose-COCO file, only people whose whole body is in the picture.
-        body: Body to fit: SMPL's .npz or .pkl, or the project's .npz. The built-in one if left out.
-        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
-        preset: Losses, weights and schedule: accurate, or the paper's.
-        solver: Gradient steps (adam), or fewer and dearer ones that use curvature (lm).
-        starts: Cold starts per person, at yaws around the circle.
-        iterations: Iterations of a fit; with lm, those of Levenberg-Marquardt.
-        set: Other fields of the configuration; `bodyreg info --preset accurate` lists them.
-        initial: Fits to start from (fits.npz); people are matched by id.
-        device: Where to compute; auto takes CUDA where it can be used.
-        meshes: Also write a mesh per person: metres, x right, y up, z toward the viewer.
-        overlays: Also draw this many of the fits, evenly chosen, as overlays.png.
-        images: The pictures of a DensePose-COCO file, to draw the fits over.
-        quiet: Print nothing but errors.
-    """
-
-    out: Folder
-    observations: OptionalPath = None
-    densepose_coco: OptionalFile = None
-    mpii_poses: OptionalFile = None
-    whole_body: Switch = False
-    body: OptionalFile = None
-    uv: OptionalFile = None
-    preset: Literal["accurate", "paper"] = "accurate"
-    solver: Literal["adam", "lm"] = "adam"
-    starts: OfPreset = None
-    iterations: OfPreset = None
-    set: Settings = ()
-    initial: OptionalFile = None
-    device: Device = "auto"
-    meshes: Annotated[
-        Literal["obj", "ply"] | None, tyro.conf.arg(metavar="obj|ply", help_behavior_hint="")
-    ] = None
-    overlays: int = 0
-    images: OptionalFolder = None
-    quiet: Switch = False
 
 
 class Fitted(NamedTuple):
