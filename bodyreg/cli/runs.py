@@ -34,9 +34,10 @@ def speed(
 
     each = iterations_per_person(config, warm_start=warm)
     starts = "warm" if warm else f"{config.starts} start{'s' * (config.starts > 1)} each"
+    took = f"{seconds:.1f} s" if seconds >= 1 else f"{1e3 * seconds:.0f} ms"
     return (
-        f"{people:,} people in {seconds:.1f} s on {device}, {starts}: "
-        f"{people / seconds:,.1f} people/s, {people * each / seconds:,.0f} person-iterations/s"
+        f"{people:,} people in {took} on {device}, {starts}: "
+        f"{people / seconds:,.0f} people/s, {people * each / seconds:,.0f} person-iterations/s"
     )
 
 
