@@ -46,7 +46,7 @@ def crowd(body: Body, people: int, seed: int, points: int = POINTS) -> Observati
         _chunk(body, places, begin, min(CHUNK, people - begin), points, seed)
         for begin in range(0, people, CHUNK)
     ]
-    return _joined(chunks)
+    return Observations.concatenate(chunks)
 
 
 class _Places:
@@ -129,27 +129,3 @@ def _pose(
     yaw[:, 1] = torch.from_numpy(random.uniform(-np.pi, np.pi, people))
     view = rotation_matrices(roll) @ rotation_matrices(pitch) @ rotation_matrices(yaw)
     return transforms, joints, view.numpy()
-
-
-def _joined(chunks: list[Observations]) -> Observations:
-    def stack(name: str) -> np.ndarray:
-        return np.concatenate([getattr(chunk, name) for chunk in chunks])
-
-    ends = np.cumsum([0, *(chunk.point_start[-1] for chunk in chunks)])
-    first = chunks[0]
-    return Observations(
-        id=stack("id"),
-        frame=stack("frame"),
-        point_start=np.concatenate(
-            [[0], *(chunk.point_start[1:] + end for chunk, end in zip(chunks, ends, strict=False))]
-        ),
-        point_xy=stack("point_xy"),
-        point_vertex=stack("point_vertex"),
-        point_barycentric=stack("point_barycentric"),
-        point_weight=stack("point_weight"),
-        keypoint_name=first.keypoint_name,
-        keypoint_xy=stack("keypoint_xy"),
-        keypoint_weight=stack("keypoint_weight"),
-        keypoint_depth=stack("keypoint_depth"),
-        body=first.body,
-    )

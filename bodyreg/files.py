@@ -12,7 +12,7 @@ import secrets
 import struct
 import zipfile
 import zlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -202,6 +202,15 @@ class NpzReader:
     def names(self) -> list[str]:
         """The arrays' names, in the file's order."""
         return list(self._members)
+
+    def require(self, layout: str, names: Sequence[str]) -> None:
+        """Refuse a file whose `format` is not `layout`, or that lacks one of these arrays."""
+        found = str(self.read("format")) if "format" in self._members else "none"
+        if found != layout:
+            raise UserError(f"{self.path}: format is '{found}', this version reads '{layout}'")
+        for name in names:
+            if name not in self._members:
+                raise UserError(f"{self.path}: array '{name}' is missing; {layout} needs it")
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of an array, from its header."""

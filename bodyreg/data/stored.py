@@ -54,13 +54,8 @@ class ObservationsFile:
 
     def _open(self) -> None:
         reader, there = self._reader, set(self._reader.names)
-        found = str(reader.read("format")) if "format" in there else "none"
-        if found != FORMAT:
-            raise UserError(f"{self.path}: format is '{found}', this version reads '{FORMAT}'")
-        names = [field.name for field in fields(Observations)]
-        missing = [name for name in names if name not in there and name not in OPTIONAL]
-        if missing:
-            raise UserError(f"{self.path}: array '{missing[0]}' is missing; {FORMAT} needs it")
+        names = (field.name for field in fields(Observations))
+        reader.require(FORMAT, [name for name in names if name not in OPTIONAL])
         keypoint_name = reader.read("keypoint_name")
         if keypoint_name.ndim != 1:
             raise UserError(f"{self.path}: keypoint_name must be a list of names")

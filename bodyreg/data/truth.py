@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from bodyreg.errors import UserError
-from bodyreg.files import load_npz, save_npz
+from bodyreg.files import NpzReader, save_npz
 
 FORMAT = "bodyreg-truth-1"
 
@@ -71,14 +71,10 @@ class Truth:
         Raises:
             UserError: the file is missing, damaged, of another format or not of one size.
         """
-        arrays = load_npz(path, kind="truth")
-        found = str(arrays.get("format", "none"))
-        if found != FORMAT:
-            raise UserError(f"{path}: format is '{found}', this version reads '{FORMAT}'")
         names = [field.name for field in fields(cls)]
-        missing = [name for name in names if name not in arrays]
-        if missing:
-            raise UserError(f"{path}: array '{missing[0]}' is missing; {FORMAT} needs it")
+        with NpzReader(path, kind="truth") as reader:
+            reader.require(FORMAT, names)
+            arrays = {name: reader.read(name) for name in names}
         people = arrays["id"].shape
         for name in names:
             if name != "body" and arrays[name].shape[:1] != people:

@@ -162,12 +162,7 @@ class FitsFile:
 
     def _check(self) -> None:
         path, reader = self._path, self._reader
-        found = str(reader.read("format")) if "format" in reader.names else "none"
-        if found != FORMAT:
-            raise UserError(f"{path}: format is '{found}', this version reads '{FORMAT}'")
-        for name in ARRAYS:
-            if name not in reader.names:
-                raise UserError(f"{path}: array '{name}' is missing; {FORMAT} needs it")
+        reader.require(FORMAT, tuple(ARRAYS))
         self._people = reader.shape("id")[0] if len(reader.shape("id")) == 1 else -1
         for name, shape in ARRAYS.items():
             if reader.shape(name) != (self._people, *shape):

@@ -1,39 +1,9 @@
-#include "../common/simd.h"
+#include "../common/anchor.h"
 #include "correspondence.h"
 #include "correspondence_math.h"
 
 namespace bodyreg::BODYREG_ISA {
 namespace {
-
-// A 2×4 matrix in one vector: rows x and y.
-template <typename T>
-using Rows = typename VectorOf<T, 8>::type;
-template <typename T>
-using Row = typename VectorOf<T, 4>::type;
-
-template <typename V, typename T>
-inline V load(const T* p) {
-  V v;
-  __builtin_memcpy(&v, p, sizeof(V));
-  return v;
-}
-
-// An anchor, once for each row.
-template <typename T>
-inline Rows<T> load_anchor(const T* p) {
-  const Row<T> h = load<Row<T>>(p);
-  return __builtin_shufflevector(h, h, 0, 1, 2, 3, 0, 1, 2, 3);
-}
-
-// Whether an anchor is four zeros, from its bits: one test instead of four.
-template <typename T>
-inline bool is_empty(const T* anchor) {
-  uint64_t words[4 * sizeof(T) / 8];
-  __builtin_memcpy(words, anchor, sizeof(words));
-  uint64_t any = 0;
-  for (uint64_t word : words) any |= word;
-  return any == 0;
-}
 
 template <typename T>
 struct Xy {
@@ -64,14 +34,14 @@ struct Person {
     for (int j = 0; j < p.joints; ++j) {
       T row[8];
       project_transform(rotation, transforms + j * 12, row);
-      projected[j] = load<Rows<T>>(row);
+      projected[j] = load_rows(row);
     }
   }
 
   Xy<T> residual(int64_t i) const {
     Rows<T> rows = {};
     for (int64_t e = i * p.influences; e < (i + 1) * p.influences; ++e) {
-      rows += projected[joint_ids[e]] * load_anchor(anchors + 4 * e);
+      rows += projected[joint_ids[e]] * for_both_rows<T>(load_quad(anchors + 4 * e));
     }
     const Xy<T> x = sum_rows<T>(rows);
     return {scale * x.x + translation.x - targets[2 * i],
@@ -120,7 +90,7 @@ class PairsInUse {
   void sum_pairs() {
     for (int n = 0; n < pairs_; ++n) {
       y_[person_.joint_ids[pair_[n]]] +=
-          gradient_[point_[n]] * load_anchor(person_.anchors + 4 * pair_[n]);
+          gradient_[point_[n]] * for_both_rows<T>(load_quad(person_.anchors + 4 * pair_[n]));
     }
     pairs_ = 0;
   }

@@ -125,9 +125,7 @@ template <typename T>
 __device__ __forceinline__ bool needs_refreshes(const FitParams<T>& p) {
   bool some = false;
   for (int64_t row = threadIdx.x % 32; row < p.iterations; row += 32) {
-    const double* const setting = p.settings + row * kFitSettings;
-    some = some || setting[kFacing] != 0 || setting[kVisibility] != 0 ||
-           (setting[kDense] != 0 && 1 / setting[kDenseWidthAt] != 0);
+    some = some || needs_refresh(p.settings + row * kFitSettings);
   }
   return __ballot_sync(kFullWarp, some) != 0;
 }
@@ -324,7 +322,7 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T> / 2)
 // The same, for one gradient of the exact objective. Moves, per person, 108 numbers in and 125 out,
 // and its evidence twice.
 template <typename T>
-__global__ void __launch_bounds__(32, sizeof(T) == 4 ? 10 : 8)
+__global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
     fit_gradient_kernel(const FitGradientParams<T> p, const WarpTree tree, const Share share) {
   SIMT_SHARED(unsigned char, shared);
   const Warp<T> warp = set_up(p.problem, tree, share.most, shared);

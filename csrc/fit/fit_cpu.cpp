@@ -19,20 +19,10 @@ int64_t most_points(const FitProblem<T>& p, int64_t begin, int64_t end) {
   return most;
 }
 
-// Whether some of the settings rows [begin, end) weigh terms that read normals.
-bool reads_normals(const double* row) { return row[kFacing] != 0 || row[kVisibility] != 0; }
-bool reads_normals(const double* rows, int64_t count) {
+// Whether something holds for some of the settings rows.
+bool some_row(const double* rows, int64_t count, bool (*holds)(const double* row)) {
   for (int64_t i = 0; i < count; ++i) {
-    if (reads_normals(rows + i * kFitSettings)) return true;
-  }
-  return false;
-}
-
-// Whether some rows make moments that depend on the parameters.
-bool needs_refresh(const double* rows, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    const double* const row = rows + i * kFitSettings;
-    if (reads_normals(row) || (row[kDense] != 0 && 1 / row[kDenseWidthAt] != 0)) return true;
+    if (holds(rows + i * kFitSettings)) return true;
   }
   return false;
 }
@@ -46,8 +36,8 @@ class Solver {
   Solver(const FitParams<T>& p, int64_t begin, int64_t end)
       : p_(p),
         evidence_(p.problem, most_points(p.problem, begin, end),
-                  reads_normals(p.settings, p.iterations + 1)),
-        refreshes_(needs_refresh(p.settings, p.iterations)),
+                  some_row(p.settings, p.iterations + 1, reads_normals)),
+        refreshes_(some_row(p.settings, p.iterations, needs_refresh)),
         lm_(p.problem, evidence_.keypoints()),
         candidates_(p.candidates),
         kept_(p.candidates) {}
@@ -180,7 +170,7 @@ void fit_gradient_cpu(const FitGradientParams<T>& p, int64_t begin, int64_t end)
   constexpr int W = V::width;
   const Setting<T> setting(p.settings);
   GroupEvidence<T> evidence(p.problem, most_points(p.problem, begin, end),
-                            reads_normals(p.settings, 1));
+                            reads_normals(p.settings));
   PosedGroup<T> body;
   Pull<T> pull;
   GradientScratch<T> scratch;

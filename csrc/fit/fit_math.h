@@ -39,6 +39,18 @@
 
 namespace bodyreg {
 
+// ---- What a settings row asks for
+
+// Whether some of its terms read normals.
+BODYREG_HD bool reads_normals(const double* row) {
+  return row[kFacing] != 0 || row[kVisibility] != 0;
+}
+
+// Whether it makes squares that depend on the parameters, which a refresh takes anew.
+BODYREG_HD bool needs_refresh(const double* row) {
+  return reads_normals(row) || (row[kDense] != 0 && 1 / row[kDenseWidthAt] != 0);
+}
+
 // ---- The tree, forward
 
 template <typename T>

@@ -107,7 +107,7 @@ class Person {
         surface_(surface),
         scratch_(scratch) {
     for (int k = 0; k < kFitJoints; ++k) {
-      rows_[k] = load<Pair8>(rows + 8 * k);
+      rows_[k] = load_rows(rows + 8 * k);
       view_[k] = Quad<T>{turns[12 * k + 6], turns[12 * k + 7], turns[12 * k + 8], T(0)};
     }
     for (int64_t i = 0; i < count_; ++i) scratch_.weight[i] = p.point_weight[begin_ + i];
@@ -118,9 +118,9 @@ class Person {
   void find_residuals() {
     const PairList<T> pairs = points_.pairs(begin_);
     for (int64_t i = 0; i < count_; ++i) {
-      Pair8 sum = {};
+      Rows<T> sum = {};
       for (int32_t e = pairs.first[i]; e < pairs.first[i + 1]; ++e) {
-        sum += rows_[pairs.joint[e]] * twice(pairs.anchor[e]);
+        sum += rows_[pairs.joint[e]] * for_both_rows<T>(pairs.anchor[e]);
       }
       const T* const target = p_.point_xy + 2 * (begin_ + i);
       const T x = (sum[0] + sum[1]) + (sum[2] + sum[3]) - target[0];
@@ -252,18 +252,6 @@ class Person {
   }
 
  private:
-  using Pair8 = typename VectorOf<T, 8>::type;  // rows x and y
-
-  template <typename Vector>
-  static Vector load(const T* p) {
-    Vector a;
-    __builtin_memcpy(&a, p, sizeof(a));
-    return a;
-  }
-  static Pair8 twice(const Quad<T>& h) {
-    return __builtin_shufflevector(h, h, 0, 1, 2, 3, 0, 1, 2, 3);
-  }
-
   // 1 / (1 + q / width²): ρ(q) is q times it, ρ'(q) is its square.
   V shrinkage(int64_t i, T inverse_width2) const {
     const V q = load_lanes(scratch_.squared.data() + i);
@@ -291,7 +279,7 @@ class Person {
   const GroupPoints<T>& points_;
   const Surface<T>& surface_;
   PointScratch<T>& scratch_;
-  Pair8 rows_[kFitJoints];
+  Rows<T> rows_[kFitJoints];
   Quad<T> view_[kFitJoints];  // third rows of C_k
 };
 

@@ -5,32 +5,11 @@
 // so that a point's image is Σ_k M_k h', M_k = [s S_k C_k | P_k + t]. For fit_cpu.cpp.
 #pragma once
 
+#include "../common/anchor.h"
 #include "../common/buffer.h"
-#include "../common/simd.h"
 #include "fit.h"
 
 namespace bodyreg::BODYREG_ISA {
-
-// Four numbers of one joint: an anchor, or a row of M_k.
-template <typename T>
-using Quad = typename VectorOf<T, 4>::type;
-
-template <typename T>
-static inline Quad<T> load_quad(const T* p) {
-  Quad<T> a;
-  __builtin_memcpy(&a, p, sizeof(a));
-  return a;
-}
-
-// Four zeros? By their bits, without a branch: which slots are padding cannot be guessed.
-template <typename T>
-static inline bool is_empty(const T* anchor) {
-  uint64_t words[4 * sizeof(T) / 8];
-  __builtin_memcpy(words, anchor, sizeof(words));
-  uint64_t some = 0;
-  for (uint64_t word : words) some |= word;
-  return some == 0;
-}
 
 // Some points' pairs, one point after the other: point i owns first[i] … first[i + 1].
 template <typename T>
