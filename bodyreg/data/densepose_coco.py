@@ -22,6 +22,7 @@ import numpy as np
 
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.observations import Observations
+from bodyreg.data.skeletons import COCO_17
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,11 +38,7 @@ PARTS = 24
 BOX_UNITS = 256
 
 # COCO's keypoints under the names that the body has for them.
-KEYPOINTS = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear",
-    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
-    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
+KEYPOINTS = COCO_17.joints
 
 # Fine part (dp_I, 0 = background) -> coarse part: the order of dp_masks, from 1.
 COARSE_PART = np.array(

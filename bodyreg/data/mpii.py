@@ -9,28 +9,14 @@ import numpy as np
 
 from bodyreg.data.frames import boxes_of_points, frames_of_boxes
 from bodyreg.data.observations import Observations
+from bodyreg.data.skeletons import H36M_17
 from bodyreg.errors import UserError
 
-JOINTS = 17
+JOINTS = len(H36M_17)
 
-# Slot -> joint or landmark of the body. The order is Human3.6M's; slot 7 holds the middle of the
-# shoulders, 8 the upper neck and 9 the middle of 8 and 10: points the body's skeleton has not.
-SLOTS = {
-    0: "pelvis",
-    1: "right_hip",
-    2: "right_knee",
-    3: "right_ankle",
-    4: "left_hip",
-    5: "left_knee",
-    6: "left_ankle",
-    10: "head_top",
-    11: "left_shoulder",
-    12: "left_elbow",
-    13: "left_wrist",
-    14: "right_shoulder",
-    15: "right_elbow",
-    16: "right_wrist",
-}
+# Slot -> joint or landmark of the body. The order is Human3.6M's, but slot 7 holds the middle of
+# the shoulders, 8 the upper neck and 9 the middle of 8 and 10: points the body's skeleton has not.
+SLOTS = {slot: H36M_17.joints[slot] for slot in H36M_17.on_body if slot not in (7, 8, 9)}
 
 
 def read_mpii_poses(path: str | os.PathLike) -> tuple[Observations, Counter[str]]:

@@ -1,0 +1,139 @@
+"""Skeletons: which joints the data sets have, in which order, and what they are on the body.
+
+A joint that is one of the body's joints or landmarks has its name there. The others keep a name of
+their own, and `MIXES` says between which of the body's points they lie: near enough to write such a
+joint down for a made person, too far to tie a body to one that somebody else has measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from bodyreg.body.joints import JOINT_NAMES, mirror_name
+from bodyreg.body.landmarks import LANDMARK_NAMES
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The joints of a data set, in its order.
+
+    Attributes:
+        name: What the data set calls it.
+        joints: Names of the body's joints and landmarks where there is one, else the format's own;
+            all different, those of the sides with left_ or right_ in front.
+        parents: Parent of each joint, -1 for the root; empty where a format has no tree.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    parents: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    @cached_property
+    def flip(self) -> tuple[int, ...]:
+        """The joint on the other side, for each joint. As a permutation it is its own inverse."""
+        return tuple(self.joints.index(mirror_name(name)) for name in self.joints)
+
+    @cached_property
+    def on_body(self) -> tuple[int, ...]:
+        """The joints that are joints or landmarks of the body."""
+        known = {*JOINT_NAMES, *LANDMARK_NAMES}
+        return tuple(i for i, name in enumerate(self.joints) if name in known)
+
+
+MIXES: dict[str, tuple[str, ...]] = {
+    "shoulder_centre": ("left_shoulder", "right_shoulder"),
+    "upper_neck": ("head",),
+    "mid_spine": ("pelvis", "neck"),
+    "neck_nose": ("head", "nose"),
+    "left_small_toe": ("left_toe",),
+    "right_small_toe": ("right_toe",),
+    "spine_root": ("pelvis",),
+    "left_shoulder_root": ("neck",),
+    "right_shoulder_root": ("neck",),
+    "left_thumb": ("left_wrist", "left_hand"),
+    "right_thumb": ("right_wrist", "right_hand"),
+    "left_thumb_tip": ("left_hand",),
+    "right_thumb_tip": ("right_hand",),
+    "left_wrist_end": ("left_wrist",),
+    "right_wrist_end": ("right_wrist",),
+    "left_hand_tip": ("left_hand",),
+    "right_hand_tip": ("right_hand",),
+}
+"""A joint that the body has not -> the body's points whose mean is nearest to it."""
+
+COCO_17 = Skeleton(
+    "COCO-17",
+    (
+        "nose", "left_eye", "right_eye", "left_ear", "right_ear",
+        "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+        "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+    ),
+)  # fmt: skip
+
+# OpenPose's neck is the middle of the shoulders, by which it was trained.
+COCO_18 = Skeleton(
+    "COCO-18",
+    (
+        "nose", "shoulder_centre", "right_shoulder", "right_elbow", "right_wrist",
+        "left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle",
+        "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
+    ),
+)  # fmt: skip
+
+BODY_25 = Skeleton(
+    "BODY_25",
+    (
+        "nose", "shoulder_centre", "right_shoulder", "right_elbow", "right_wrist",
+        "left_shoulder", "left_elbow", "left_wrist", "pelvis", "right_hip", "right_knee",
+        "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear",
+        "left_ear", "left_toe", "left_small_toe", "left_heel", "right_toe", "right_small_toe",
+        "right_heel",
+    ),
+)  # fmt: skip
+
+# MPII's thorax lies within a pixel of the middle of the shoulders; the upper neck is where the
+# skull begins.
+MPII_16 = Skeleton(
+    "MPII-16",
+    (
+        "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis",
+        "shoulder_centre", "upper_neck", "head_top", "right_wrist", "right_elbow", "right_shoulder",
+        "left_shoulder", "left_elbow", "left_wrist",
+    ),
+    (1, 2, 6, 6, 3, 4, -1, 6, 7, 8, 11, 12, 7, 7, 13, 14),
+)  # fmt: skip
+
+# Human3.6M's "thorax" is the base of the neck, its "foot" the ankle, its "toe base" the ball.
+H36M_32 = Skeleton(
+    "H36M-32",
+    (
+        "pelvis", "right_hip", "right_knee", "right_ankle", "right_foot", "right_toe",
+        "left_hip", "left_knee", "left_ankle", "left_foot", "left_toe",
+        "spine_root", "mid_spine", "neck", "neck_nose", "head_top",
+        "left_shoulder_root", "left_shoulder", "left_elbow", "left_wrist",
+        "left_thumb", "left_thumb_tip", "left_wrist_end", "left_hand_tip",
+        "right_shoulder_root", "right_shoulder", "right_elbow", "right_wrist",
+        "right_thumb", "right_thumb_tip", "right_wrist_end", "right_hand_tip",
+    ),
+    (
+        -1, 0, 1, 2, 3, 4, 0, 6, 7, 8, 9, 0, 11, 12, 13, 14,
+        12, 16, 17, 18, 19, 20, 19, 22, 12, 24, 25, 26, 27, 28, 27, 30,
+    ),
+)  # fmt: skip
+
+H36M_17_OF_32: tuple[int, ...] = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
+"""The joints of H36M-32 that H36M-17 has, in its order."""
+
+H36M_17 = Skeleton(
+    "H36M-17",
+    tuple(H36M_32.joints[joint] for joint in H36M_17_OF_32),
+    (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
+)
+
+SKELETONS: dict[str, Skeleton] = {
+    skeleton.name: skeleton for skeleton in (COCO_17, COCO_18, BODY_25, MPII_16, H36M_17, H36M_32)
+}

@@ -1,0 +1,73 @@
+"""The orders of joints, against what the data sets' papers and tools say of them."""
+
+import numpy as np
+import pytest
+
+from bodyreg.body import JOINT_NAMES, LANDMARK_NAMES
+from bodyreg.data.skeletons import (
+    BODY_25,
+    COCO_17,
+    COCO_18,
+    H36M_17,
+    H36M_17_OF_32,
+    H36M_32,
+    MIXES,
+    MPII_16,
+    SKELETONS,
+)
+
+SIZES = {"COCO-17": 17, "COCO-18": 18, "BODY_25": 25, "MPII-16": 16, "H36M-17": 17, "H36M-32": 32}
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
+def test_every_joint_is_a_point_of_the_body_or_a_mix_of_some(skeleton):
+    on_body = {*JOINT_NAMES, *LANDMARK_NAMES}
+    assert len(set(skeleton.joints)) == len(skeleton) == SIZES[skeleton.name]
+    for number, name in enumerate(skeleton.joints):
+        assert (name in on_body) == (number in skeleton.on_body) == (name not in MIXES)
+        assert name in on_body or set(MIXES[name]) <= on_body
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
+def test_a_flip_twice_is_none(skeleton):
+    flip = np.array(skeleton.flip)
+    np.testing.assert_array_equal(flip[flip], np.arange(len(skeleton)))
+    for number, name in enumerate(skeleton.joints):
+        sided = name.startswith(("left_", "right_"))
+        assert sided == (flip[number] != number)
+    if skeleton.parents:
+        parents = np.array(skeleton.parents)
+        assert (parents == -1).sum() == 1
+        mirrored = np.where(parents < 0, -1, flip[parents])
+        np.testing.assert_array_equal(parents[flip], mirrored)
+
+
+def test_flips_as_the_data_sets_list_them():
+    assert MPII_16.flip == (5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 15, 14, 13, 12, 11, 10)
+    assert COCO_17.flip == (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
+    left, right = [4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]
+    assert [H36M_17.flip[joint] for joint in left] == right
+
+
+def test_orders_of_one_family_agree():
+    """BODY_25 is COCO-18 with the middle of the hips and the feet; H36M-17 is a part of 32."""
+    extra = {"pelvis", *BODY_25.joints[19:]}
+    assert tuple(name for name in BODY_25.joints if name not in extra) == COCO_18.joints
+    assert BODY_25.joints[8] == "pelvis"
+    assert set(COCO_18.joints) - set(COCO_17.joints) == {"shoulder_centre"}
+    names = tuple(H36M_32.joints[joint] for joint in H36M_17_OF_32)
+    assert names == H36M_17.joints
+
+
+def test_parents_of_a_subset_are_ancestors():
+    """Human3.6M's tree of 17 is that of 32 with the joints between left out.
+
+    The arms of the 32 hang on the spine, by a joint that lies at the neck: there the 17 differ.
+    """
+    place = {joint: number for number, joint in enumerate(H36M_17_OF_32)}
+    for number, joint in enumerate(H36M_17_OF_32):
+        parent = H36M_32.parents[joint]
+        while parent >= 0 and parent not in place:
+            parent = H36M_32.parents[parent]
+        expected = 8 if number in (11, 14) else place.get(parent, -1)
+        assert H36M_17.parents[number] == expected
