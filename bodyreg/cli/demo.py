@@ -194,7 +194,7 @@ def _draw(
         grounds.append(silhouette_ground(parts, box, fits.frame[person], TILE))
         captions.append(
             (
-                f"{number} {truth.activity[number - 1]}",
+                f"{number} {truth.action[number - 1]}",
                 f"{errors['pixel'][person]:.1f} px   {errors['vertex'][person]:.0f} mm",
             )
         )

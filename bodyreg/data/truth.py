@@ -10,12 +10,15 @@ import numpy as np
 from bodyreg.errors import UserError
 from bodyreg.files import NpzReader, save_npz
 
-FORMAT = "bodyreg-truth-1"
+FORMAT = "bodyreg-truth-2"
 
 
 @dataclass(eq=False)
 class Truth:
     """N people. A point p (metres, camera axes) appears at scale p_xy + translation in its frame.
+
+    Of a perspective camera that is the weak-perspective one which agrees with it at the depth of
+    the pelvis.
 
     Attributes:
         id: (N,) int64, as in the observations.
@@ -29,7 +32,13 @@ class Truth:
         vertices: (N, V, 3) float32 metres, camera axes: x right, y up, z toward the viewer.
         joints: (N, 24, 3) float32 likewise.
         visible: (N, V) bool, vertices that the picture shows.
-        activity: (N,) str, what the person is doing.
+        action: (N,) str, what the person is doing, in Human3.6M's words.
+        subject: (N,) str, who it is where people appear more than once; else "".
+        camera: (N,) str, which camera saw the person where cameras have names; else "".
+        child: (N,) bool.
+        cut: (N,) float32, share of the body's silhouette that lies outside the picture.
+        occluded: (N,) float32, share of its silhouette inside the picture that something else
+            covers.
         body: fingerprint of the body they were made from.
     """
 
@@ -44,7 +53,12 @@ class Truth:
     vertices: np.ndarray
     joints: np.ndarray
     visible: np.ndarray
-    activity: np.ndarray
+    action: np.ndarray
+    subject: np.ndarray
+    camera: np.ndarray
+    child: np.ndarray
+    cut: np.ndarray
+    occluded: np.ndarray
     body: str
 
     def __len__(self) -> int:
@@ -60,13 +74,13 @@ class Truth:
         return Truth(**{n: v if isinstance(v, str) else v[people] for n, v in values.items()})
 
     def save(self, path: str | os.PathLike, **facts: str) -> None:
-        """Write a bodyreg-truth-1 file; `facts` (what made it) are stored beside."""
+        """Write a bodyreg-truth-2 file; `facts` (what made it) are stored beside."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         save_npz(path, format=FORMAT, **arrays, **facts)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Truth:
-        """Read a bodyreg-truth-1 file.
+        """Read a bodyreg-truth-2 file.
 
         Raises:
             UserError: the file is missing, damaged, of another format or not of one size.

@@ -92,6 +92,15 @@ def _truth(body: Body, people: list[Person], annotations: list[Annotation]) -> T
         **{name: value.astype(np.float32) for name, value in seen.items()},
         **{name: stack(people, name) for name in made},
         visible=stack(annotations, "visible"),
-        activity=np.array([person.activity for person in people], dtype=np.str_),
+        action=np.array([person.activity for person in people], dtype=np.str_),
+        subject=np.full(len(people), ""),
+        camera=np.full(len(people), ""),
+        child=np.array([_is_child(body, person) for person in people]),
+        cut=np.zeros(len(people), np.float32),
+        occluded=np.zeros(len(people), np.float32),
         body=body.fingerprint,
     )
+
+
+def _is_child(body: Body, person: Person) -> bool:
+    return any(c > 0 for n, c in zip(body.shape_names, person.shape, strict=True) if n == "child")

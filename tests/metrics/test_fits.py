@@ -51,7 +51,12 @@ def truth_of(fits: Fits, body: Body) -> Truth:
         vertices=vertices,
         joints=joints,
         visible=np.random.default_rng(0).random(vertices.shape[:2]) < 0.5,
-        activity=np.full(PEOPLE, "standing"),
+        action=np.full(PEOPLE, "Waiting"),
+        subject=np.full(PEOPLE, ""),
+        camera=np.full(PEOPLE, ""),
+        child=np.zeros(PEOPLE, bool),
+        cut=np.zeros(PEOPLE, np.float32),
+        occluded=np.zeros(PEOPLE, np.float32),
         body=body.fingerprint,
         **{
             name: getattr(fits, name)
