@@ -15,8 +15,10 @@ from bodyreg.ops.fit import fit, fit_gradient
 from bodyreg.ops.kinematics import kinematics
 from bodyreg.ops.lbs import lbs
 from bodyreg.ops.projection import gram_schmidt, projection
+from bodyreg.ops.raster import Raster, raster
 
 __all__ = [
+    "Raster",
     "correspondence",
     "fit",
     "fit_gradient",
@@ -24,4 +26,5 @@ __all__ = [
     "kinematics",
     "lbs",
     "projection",
+    "raster",
 ]

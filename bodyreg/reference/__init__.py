@@ -8,5 +8,6 @@ from bodyreg.reference.correspondence import correspondence
 from bodyreg.reference.kinematics import kinematics
 from bodyreg.reference.lbs import lbs
 from bodyreg.reference.projection import gram_schmidt, projection
+from bodyreg.reference.raster import raster
 
-__all__ = ["correspondence", "gram_schmidt", "kinematics", "lbs", "projection"]
+__all__ = ["correspondence", "gram_schmidt", "kinematics", "lbs", "projection", "raster"]
