@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -36,6 +38,8 @@ GAP = 14
 LINE = 20
 # Text and dots are drawn this much finer and then averaged.
 FINE = 2
+# Pictures are shrunk from at most this many times as many pixels in a row.
+FINEST = 8
 
 
 def plain_ground(side: int) -> np.ndarray:
@@ -54,15 +58,10 @@ def silhouette_ground(
         frame: (3,) the crop.
         side: of the result in pixels.
     """
-    zoom = side / (2 * frame[2])
-    step = box[2:] / len(parts) * zoom
-    corner = (box[:2] - frame[:2] + frame[2]) * zoom
-    mask = cv2.warpAffine(
-        (parts > 0).astype(np.float32),
-        np.array([[step[0], 0, corner[0]], [0, step[1], corner[1]]]),
-        (side, side),
-        flags=cv2.INTER_LINEAR,
-    )[..., None]
+    low, high = _square(frame)
+    unit = len(parts) / box[2:]
+    painted = (parts > 0).astype(np.float32)
+    mask = crop(painted, (low - box[:2]) * unit, (high - box[:2]) * unit, side)[..., None]
     return np.rint(GROUND + mask * (np.array(SILHOUETTE) - GROUND)).astype(np.uint8)
 
 
@@ -78,18 +77,36 @@ def picture_grounds(
     grounds = []
     for number, frame in zip(people.id.tolist(), people.frame, strict=True):
         image = coco.imgs.get(coco.anns[number]["image_id"], {})
-        path = os.path.join(folder, str(image.get("file_name", "")))
-        picture = cv2.imread(path) if os.path.isfile(path) else None
+        path = Path(folder, str(image.get("file_name", "")))
+        inside = path.resolve().is_relative_to(Path(folder).resolve())
+        picture = cv2.imread(str(path)) if inside and path.is_file() else None
         if picture is None:
             raise UserError(f"{path}: no readable picture of person {number}; check --images")
-        zoom = side / (2 * frame[2])
-        shift = (frame[2] - frame[:2]) * zoom
-        matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]], np.float64)
-        interpolation = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-        grounds.append(
-            cv2.warpAffine(picture, matrix, (side, side), flags=interpolation, borderValue=GROUND)
-        )
+        grounds.append(crop(picture, *_square(frame), side, GROUND))
     return grounds
+
+
+def crop(
+    picture: np.ndarray, low: np.ndarray, high: np.ndarray, side: int, border: Sequence[float] = ()
+) -> np.ndarray:
+    """Part of a picture, stretched or shrunk to a square; whatever shrinks is averaged.
+
+    Args:
+        picture: (H, W) or (H, W, C).
+        low: (2,) x and y of its left upper corner, picture pixels.
+        high: (2,) of its right lower corner; both may lie outside of the picture.
+        side: of the result in pixels.
+        border: The colour there is outside of the picture; 0 if left out.
+    """
+    zoom = side / (high - low)
+    fine = min(math.ceil(1 / zoom.min()), FINEST) if zoom.min() < 1 else 1
+    zoom = fine * zoom
+    # OpenCV counts from the centre of the first pixel, not from its corner.
+    shift = (0.5 - low) * zoom - 0.5
+    matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]], np.float64)
+    size = (fine * side, fine * side)
+    cut = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderValue=border or 0)
+    return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def overlay(
@@ -219,6 +236,12 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
     with atomic_path(path) as temporary:
         if not cv2.imwrite(str(temporary), picture):
             raise ValueError(f"path: expected the suffix of a picture format, got '{path}'")
+
+
+def _square(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The left upper and the right lower corner of a frame (3,), picture pixels."""
+    centre, half_side = frame[:2].astype(np.float64), float(frame[2])
+    return centre - half_side, centre + half_side
 
 
 def _text(

@@ -7,6 +7,7 @@ import trimesh
 
 from bodyreg.viz.overlay import (
     GROUND,
+    crop,
     draw_evidence,
     fit_tile,
     overlay,
@@ -83,6 +84,58 @@ def test_the_side_view_turns_the_front_to_the_left():
     assert turned[3, 2] > turned[2, 2]  # on the left -> near
     np.testing.assert_allclose(turned[2, 1], 0.8)
     assert np.abs(side_view(4 * points)[:, :2]).max() <= 0.95 + 1e-6  # too large: shrunk
+
+
+@pytest.mark.parametrize("half_side", [30.0, 87.3, 211.7])
+def test_a_picture_is_cropped_where_the_frame_says(half_side):
+    """The picture's colours are its coordinates, at pixel centres (column + 0.5, row + 0.5)."""
+    rows, columns = np.indices((500, 600), np.float32) + 0.5
+    picture = np.stack([columns, rows, np.ones_like(rows)], -1)
+    low, side = np.array([41.37, 23.81]), 120
+    cropped = crop(picture, low, low + 2 * half_side, side)
+    centres = (np.arange(side) + 0.5) * 2 * half_side / side
+    x, y = np.broadcast_arrays(low[0] + centres, (low[1] + centres)[:, None])
+    pixel = side / (2 * half_side)
+    np.testing.assert_allclose(cropped[..., 0] * pixel, x * pixel, atol=0.01)
+    np.testing.assert_allclose(cropped[..., 1] * pixel, y * pixel, atol=0.01)
+
+
+def test_outside_of_the_picture_is_the_border():
+    cropped = crop(np.zeros((50, 50, 3), np.uint8), np.array([-50.0, 0]), np.array([50.0, 100]), 20)
+    assert (cropped == 0).all()
+    colour = (10, 20, 30)
+    cropped = crop(
+        np.full((50, 50, 3), 200, np.uint8), np.array([-50.0, 0]), np.array([50.0, 100]), 20, colour
+    )
+    np.testing.assert_array_equal(cropped[:9, 11:], np.full((9, 9, 3), 200))
+    np.testing.assert_array_equal(cropped[11:], np.broadcast_to(colour, (9, 20, 3)))
+
+
+def test_a_dot_a_mask_and_a_picture_agree_where_a_point_is():
+    """A blob in the picture, a disc in the masks and a dot, all round one point."""
+    frame, centre, box = np.array([150.3, 120.6, 88.8]), np.array([171.4, 98.7]), 64.0
+    rows, columns = np.indices((240, 320)) + 0.5
+    distance = np.hypot(columns - centre[0], rows - centre[1])
+    picture = np.exp(-np.square(distance / 9) / 2).astype(np.float32)
+    corner = centre - 30.2
+    places = corner + (np.stack(np.meshgrid(np.arange(256), np.arange(256)), -1) + 0.5) * box / 256
+    parts = (np.hypot(*(places - centre).transpose(2, 0, 1)) < 12).astype(np.uint8)
+
+    def middle(picture):
+        rows, columns = np.indices(picture.shape) + 0.5
+        return [(picture * columns).sum() / picture.sum(), (picture * rows).sum() / picture.sum()]
+
+    low, side = frame[:2] - frame[2], 200
+    expected = (centre - low) * side / (2 * frame[2])
+    cropped = crop(picture, low, low + 2 * frame[2], side)
+    np.testing.assert_allclose(middle(cropped), expected, atol=0.01)
+    masked = silhouette_ground(parts, np.array([*corner, box, box]), frame, side)
+    darker = np.abs(masked.astype(float) - GROUND).sum(-1)
+    np.testing.assert_allclose(middle(darker), expected, atol=0.05)  # 256 pixels make no disc
+    dot = (expected / side * 2 - 1) * [1, -1]
+    dotted = draw_evidence(plain_ground(side), np.zeros((0, 2)), dot[None])
+    changed = np.abs(dotted.astype(float) - GROUND).sum(-1)
+    np.testing.assert_allclose(middle(changed), expected, atol=0.05)  # circles lie on 1/32 pixel
 
 
 def test_masks_land_on_their_box():
