@@ -140,8 +140,8 @@ def prepare(options: Options) -> Job:
     from bodyreg import __version__
     from bodyreg.registration import FitsById
 
-    body = _body(options)
-    people, skipped = _people(options, body)
+    body = open_body(options)
+    people, skipped = open_people(options, body)
     initial = None if options.initial is None else FitsById(options.initial)
     if options.meshes and len(set(people.ids().tolist())) < len(people):
         raise UserError(f"{source}: ids are not unique, so meshes cannot be named by them")
@@ -190,7 +190,8 @@ def source_of(options: Options) -> Path:
     return given[0]
 
 
-def _body(options: Options) -> Body:
+def open_body(options: Options) -> Body:
+    """The body that options name."""
     from bodyreg.body import Body
 
     if options.body is not None:
@@ -200,7 +201,7 @@ def _body(options: Options) -> Body:
     return Body.default()
 
 
-def _people(options: Options, body: Body) -> tuple[StoredPeople, Counter[str]]:
+def open_people(options: Options, body: Body) -> tuple[StoredPeople, Counter[str]]:
     """Where people are read from, and how many its reader left out, by reason."""
     from bodyreg.data import (
         ObservationsInMemory,

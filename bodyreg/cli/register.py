@@ -60,6 +60,7 @@ def run(options: Options, command: str) -> None:
             job.body,
             job.inputs,
             within=job.parts.folder,
+            options=runs.plain_options(options),
             processes=processes.count,
             parts=len(job.parts),
             people=summary.people,

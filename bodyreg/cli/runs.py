@@ -210,6 +210,15 @@ def write_record(
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
+def plain_options(options: Any) -> dict[str, Any]:
+    """A command's options for JSON; paths are absolute, so that they hold in any folder."""
+    values = {field.name: getattr(options, field.name) for field in fields(options)}
+    return {
+        name: str(value.absolute()) if isinstance(value, Path) else value
+        for name, value in values.items()
+    }
+
+
 def plain(config: RegistrationConfig) -> dict[str, Any]:
     """The configuration for JSON, which has no infinity."""
     return {
