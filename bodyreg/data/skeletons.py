@@ -107,6 +107,16 @@ MPII_16 = Skeleton(
     (1, 2, 6, 6, 3, 4, -1, 6, 7, 8, 11, 12, 7, 7, 13, 14),
 )  # fmt: skip
 
+# What data sets of the field have in common: the joints over which meshes are compared most often.
+LSP_14 = Skeleton(
+    "LSP-14",
+    (
+        "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle",
+        "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
+        "neck", "head_top",
+    ),
+)  # fmt: skip
+
 # Human3.6M's "thorax" is the base of the neck, its "foot" the ankle, its "toe base" the ball.
 H36M_32 = Skeleton(
     "H36M-32",
@@ -135,5 +145,6 @@ H36M_17 = Skeleton(
 )
 
 SKELETONS: dict[str, Skeleton] = {
-    skeleton.name: skeleton for skeleton in (COCO_17, COCO_18, BODY_25, MPII_16, H36M_17, H36M_32)
+    skeleton.name: skeleton
+    for skeleton in (COCO_17, COCO_18, BODY_25, MPII_16, LSP_14, H36M_17, H36M_32)
 }

@@ -85,12 +85,89 @@ class Truth:
         Raises:
             UserError: the file is missing, damaged, of another format or not of one size.
         """
-        names = [field.name for field in fields(cls)]
-        with NpzReader(path, kind="truth") as reader:
-            reader.require(FORMAT, names)
-            arrays = {name: reader.read(name) for name in names}
-        people = arrays["id"].shape
-        for name in names:
-            if name != "body" and arrays[name].shape[:1] != people:
-                raise UserError(f"{path}: {name} has {arrays[name].shape[:1]} people, id {people}")
-        return cls(**{n: str(arrays[n]) if n == "body" else arrays[n] for n in names})
+        with TruthFile(path) as file:
+            return file.read(0, len(file))
+
+
+class TruthFile:
+    """A bodyreg-truth-2 file, of which people are read as they are wanted.
+
+    Raises:
+        UserError: the file is missing, damaged or of another format, or an array is missing or has
+            the wrong shape or type.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._path = path
+        self._reader = NpzReader(path, kind="truth")
+        try:
+            self._check()
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def _check(self) -> None:
+        path, reader = self._path, self._reader
+        reader.require(FORMAT, (*ARRAYS, "body"))
+        people = reader.shape("id")[0] if reader.shape("id") else -1
+        vertices = reader.shape("vertices")[1] if len(reader.shape("vertices")) > 1 else -1
+        for name, (kinds, rest) in ARRAYS.items():
+            shape, sizes = reader.shape(name), {"V": vertices}
+            expected = (people, *(sizes.get(size, size) for size in rest))
+            if len(shape) != len(expected) or any(
+                have != want for have, want in zip(shape, expected, strict=True) if want != "S"
+            ):
+                raise UserError(
+                    f"{path}: {name} has shape {shape}, expected {_written(('N', *rest))} "
+                    f"of {people} people and {vertices} vertices"
+                )
+            if reader.dtype(name).kind not in kinds:
+                raise UserError(
+                    f"{path}: {name} has dtype {reader.dtype(name)}, which is no {name}"
+                )
+        self._people = people
+        self.body = str(reader.read("body"))
+
+    def __enter__(self) -> TruthFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._reader.close()
+
+    def __len__(self) -> int:
+        return self._people
+
+    def ids(self) -> np.ndarray:
+        """(N,) int64 the ids of all people."""
+        return self._reader.read("id").astype(np.int64)
+
+    def read(self, start: int, stop: int) -> Truth:
+        """The truth of people `start` to `stop`.
+
+        Raises:
+            UserError: the file is damaged, or holds a number that is not finite.
+        """
+        arrays = {name: self._reader.rows(name, start, stop) for name in ARRAYS}
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+                person = arrays["id"][bad.argmax()]
+                raise UserError(f"{self._path}: {name} of person {person} is not finite")
+        return Truth(**arrays, body=self.body)
+
+
+def _written(shape: tuple[int | str, ...]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+    "id": ("iu", ()), "frame": ("f", (3,)), "pose": ("f", (24, 3)), "segment_scale": ("f", (24,)),
+    "shape": ("f", ("S",)), "rotation": ("f", (3, 3)), "scale": ("f", ()),
+    "translation": ("f", (2,)), "vertices": ("f", ("V", 3)), "joints": ("f", (24, 3)),
+    "visible": ("b", ("V",)), "action": ("U", ()), "subject": ("U", ()), "camera": ("U", ()),
+    "child": ("b", ()), "cut": ("f", ()), "occluded": ("f", ()),
+}  # fmt: skip
+"""Arrays of the file format: the kinds their elements may be of, and what follows the N people in
+their shapes (V vertices, S shape directions)."""
+
+assert set(ARRAYS) | {"body"} == {field.name for field in fields(Truth)}

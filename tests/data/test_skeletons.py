@@ -16,7 +16,10 @@ from bodyreg.data.skeletons import (
     SKELETONS,
 )
 
-SIZES = {"COCO-17": 17, "COCO-18": 18, "BODY_25": 25, "MPII-16": 16, "H36M-17": 17, "H36M-32": 32}
+SIZES = {
+    "COCO-17": 17, "COCO-18": 18, "BODY_25": 25, "MPII-16": 16, "LSP-14": 14, "H36M-17": 17,
+    "H36M-32": 32,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)

@@ -1,0 +1,54 @@
+"""Truth files, whole and by rows, and those that are refused."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bodyreg.data.truth import ARRAYS, Truth, TruthFile
+from bodyreg.errors import UserError
+
+PEOPLE = 5
+
+
+@pytest.fixture
+def truth() -> Truth:
+    random = np.random.default_rng(3)
+    arrays = {
+        name: random.normal(size=(PEOPLE, *({"V": 7, "S": 2}.get(n, n) for n in rest)))
+        for name, (_, rest) in ARRAYS.items()
+    }
+    kinds = {"i": np.int64, "f": np.float32, "b": bool, "U": "<U9"}
+    arrays = {name: value.astype(kinds[ARRAYS[name][0][0]]) for name, value in arrays.items()}
+    return Truth(**arrays | {"id": np.arange(PEOPLE) + 3}, body="0123456789ab")
+
+
+def assert_same(one: Truth, other: Truth) -> None:
+    for field in dataclasses.fields(Truth):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
+
+
+def test_people_are_read_as_they_were_written(truth, tmp_path):
+    truth.save(tmp_path / "truth.npz")
+    assert_same(Truth.load(tmp_path / "truth.npz"), truth)
+    with TruthFile(tmp_path / "truth.npz") as file:
+        assert len(file) == PEOPLE and file.body == truth.body
+        np.testing.assert_array_equal(file.ids(), truth.id)
+        assert_same(file.read(1, 3), truth.select(np.array([1, 2])))
+        assert len(file.read(2, 2)) == 0
+
+
+def test_wrong_files_are_refused(truth, tmp_path):
+    path = tmp_path / "truth.npz"
+    with pytest.raises(UserError, match=r"truth.npz: no such truth file"):
+        TruthFile(path)
+    for name, value, message in (
+        ("joints", truth.joints[:, :3], r"joints has shape \(5, 3, 3\), expected \(N, 24, 3\)"),
+        ("visible", truth.visible[:, 1:], r"visible has shape \(5, 6\), expected \(N, V\)"),
+        ("cut", truth.cut[:4], r"cut has shape \(4,\), expected \(N,\) of 5 people"),
+        ("child", truth.cut, "child has dtype float32"),
+        ("scale", np.float32([1, 1, np.nan, 1, 1]), "scale of person 5 is not finite"),
+    ):
+        dataclasses.replace(truth, **{name: value}).save(path)
+        with pytest.raises(UserError, match=message):
+            Truth.load(path)
