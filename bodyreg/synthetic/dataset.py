@@ -8,15 +8,20 @@ import numpy as np
 from tqdm import tqdm
 
 from bodyreg.body import Body
-from bodyreg.data.densepose_coco import KEYPOINTS
 from bodyreg.data.truth import Truth
+from bodyreg.synthetic.actions import ACTIONS
+from bodyreg.synthetic.cameras import WeakPerspective, sample_view
+from bodyreg.synthetic.figure import Figure, make_figure
 from bodyreg.synthetic.observe import Annotation, Noise, annotate
-from bodyreg.synthetic.people import Person, sample_person
+from bodyreg.synthetic.people import sample_person
+from bodyreg.synthetic.performance import perform
 
 PEOPLE_PER_PICTURE = (1, 3)
 # Size of people in a picture, pixels per metre, and how much it differs among them.
 PIXELS_PER_METRE = (110, 190)
 SIZE_SD = 0.08
+# Half of the people are seen from anywhere, the others from the front.
+FRONT_YAW = 60.0
 # Free pixels round and between people.
 MARGIN = 24
 
@@ -53,7 +58,7 @@ def make_dataset(
             random = np.random.default_rng([seed, len(pictures), 2])
             size = random.integers(PEOPLE_PER_PICTURE[0], PEOPLE_PER_PICTURE[1] + 1)
             numbers = range(len(people), min(len(people) + size, count))
-            group = [sample_person(body, KEYPOINTS, seed, number) for number in numbers]
+            group = [make_one(body, seed, number) for number in numbers]
             noises = [np.random.default_rng([seed, number, 1]) for number in numbers]
             pictures.append(_picture(body, group, len(pictures) + 1, noise, random, noises))
             people += group
@@ -62,9 +67,21 @@ def make_dataset(
     return pictures, _truth(body, people, annotations)
 
 
+def make_one(body: Body, seed: int, number: int) -> Figure:
+    """Person `number` of a seed doing something; even ones are seen from anywhere."""
+    random = np.random.default_rng([seed, number, 3])
+    person = sample_person(body, seed, number)
+    action = str(random.choice(ACTIONS))
+    performance = perform(person, action, random, 1)
+    view = sample_view(random, 180.0 if number % 2 == 0 else FRONT_YAW)
+    camera = WeakPerspective(1.0, np.zeros(2))
+    rotation = view @ performance.turn[0]
+    return make_figure(person, action, performance.pose[0], rotation, view[:, 1], camera)
+
+
 def _picture(
     body: Body,
-    group: list[Person],
+    group: list[Figure],
     number: int,
     noise: Noise,
     random: np.random.Generator,
@@ -81,26 +98,23 @@ def _picture(
     return Picture(number, left, int(ground) + 2 * MARGIN, annotations)
 
 
-def _truth(body: Body, people: list[Person], annotations: list[Annotation]) -> Truth:
+def _truth(body: Body, people: list[Figure], annotations: list[Annotation]) -> Truth:
     def stack(records: list, name: str) -> np.ndarray:
         return np.array([getattr(record, name) for record in records])
 
     seen = {name: stack(annotations, name) for name in ("frame", "scale", "translation")}
-    made = ("pose", "segment_scale", "shape", "rotation", "vertices", "joints")
+    who = [figure.person for figure in people]
     return Truth(
         id=np.arange(1, len(people) + 1),
         **{name: value.astype(np.float32) for name, value in seen.items()},
-        **{name: stack(people, name) for name in made},
+        **{name: stack(people, name) for name in ("pose", "rotation", "vertices", "joints")},
+        **{name: stack(who, name) for name in ("segment_scale", "shape")},
         visible=stack(annotations, "visible"),
-        action=np.array([person.activity for person in people], dtype=np.str_),
+        action=np.array([person.action for person in people], dtype=np.str_),
         subject=np.full(len(people), ""),
         camera=np.full(len(people), ""),
-        child=np.array([_is_child(body, person) for person in people]),
+        child=stack(who, "child"),
         cut=np.zeros(len(people), np.float32),
         occluded=np.zeros(len(people), np.float32),
         body=body.fingerprint,
     )
-
-
-def _is_child(body: Body, person: Person) -> bool:
-    return any(c > 0 for n, c in zip(body.shape_names, person.shape, strict=True) if n == "child")

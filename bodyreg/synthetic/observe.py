@@ -15,9 +15,9 @@ import numpy as np
 from bodyreg.body import Body
 from bodyreg.body.painter import paint_faces, visible_vertices
 from bodyreg.body.surface import barycentric_coordinates
-from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PART, COARSE_PARTS
+from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PART, COARSE_PARTS, KEYPOINTS
 from bodyreg.data.frames import frames_of_boxes
-from bodyreg.synthetic.people import Person
+from bodyreg.synthetic.figure import Figure
 
 POINTS_PER_PART = 14
 # A visible part gets a point for this many of its pixels at least, in box units squared.
@@ -64,7 +64,7 @@ class Annotation:
 
 def annotate(
     body: Body,
-    person: Person,
+    person: Figure,
     pixels_per_metre: float,
     pelvis: np.ndarray,
     noise: Noise,
@@ -101,11 +101,14 @@ def annotate(
     barycentric /= barycentric.sum(1, keepdims=True)
     point_xy = np.einsum("pk,pkc->pc", barycentric, xy[body.faces[face]])
 
-    keypoints = np.empty((len(person.keypoints), 3))
-    keypoints[:, :2] = person.keypoints[:, :2] * to_image + pelvis
-    keypoints[:, 2] = np.where(_hidden(person, body.faces, face_picture, keypoints, box), 1, 2)
+    placed = person.named(KEYPOINTS)
+    keypoints = np.empty((len(placed), 3))
+    keypoints[:, :2] = placed[:, :2] * to_image + pelvis
+    keypoints[:, 2] = np.where(
+        _hidden(person, placed[:, 2], body.faces, face_picture, keypoints, box), 1, 2
+    )
     keypoints[:, :2] += random.normal(0, noise_sd, keypoints[:, :2].shape)
-    depths = (person.keypoints[:, 2] - person.joints[0, 2]) * scale
+    depths = placed[:, 2] * scale
     return Annotation(
         box=box,
         frame=frame,
@@ -167,7 +170,8 @@ def _share(count: int, room: np.ndarray) -> np.ndarray:
 
 
 def _hidden(
-    person: Person,
+    person: Figure,
+    depths: np.ndarray,
     faces: np.ndarray,
     face_picture: np.ndarray,
     keypoints: np.ndarray,
@@ -178,4 +182,4 @@ def _hidden(
     column, row = np.rint((keypoints[:, :2] - box[:2]) / box[2:] * side).astype(int).T
     face = face_picture[row.clip(0, side - 1), column.clip(0, side - 1)]
     surface = person.vertices[faces[face], 2].mean(1)
-    return (face >= 0) & (surface - person.keypoints[:, 2] > JOINT_DEPTH)
+    return (face >= 0) & (surface - depths > JOINT_DEPTH)

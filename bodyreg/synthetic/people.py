@@ -1,4 +1,4 @@
-"""People made from the body: shapes, proportions, poses and views, each drawn at random.
+"""People made from the body: who somebody is, the same in every pose.
 
 Person i of a seed is always the same one, however many are made and in whatever order.
 """
@@ -8,12 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from scipy.spatial.transform import Rotation
 
-from bodyreg import ops
 from bodyreg.body import Body
-from bodyreg.synthetic.poses import UPRIGHT, sample_pose
 
 # Standard deviation of a segment's scale about 1. A left and a right segment are alike.
 SEGMENT_SCALE_SD = 0.06
@@ -31,102 +27,50 @@ SHAPE_SD = {
 OTHER_SHAPE_SD = 0.35
 # Shares of children and of old people, and the range of each one's coefficient.
 AGES = {"child": (0.12, 0.2, 0.9), "old": (0.2, 0.2, 1.0)}
-# Half of the people are seen from anywhere, the others from the front.
-FRONT_YAW = 60.0
-# Standard deviations of the camera's pitch and roll, degrees.
-PITCH_SD, ROLL_SD = 7.0, 4.0
-
-# Share of a body's mass between two joints (Dempster, "Space requirements of the seated operator",
-# 1955); of a limb, each side's.
-MASSES = {
-    ("pelvis", "spine1"): 0.14,
-    ("spine1", "spine3"): 0.14,
-    ("spine3", "neck"): 0.22,
-    ("neck", "head"): 0.08,
-    ("hip", "knee"): 0.10,
-    ("knee", "ankle"): 0.046,
-    ("ankle", "foot"): 0.014,
-    ("shoulder", "elbow"): 0.028,
-    ("elbow", "wrist"): 0.016,
-    ("wrist", "hand"): 0.006,
-}
-# A foot this much higher than the other, in metres, carries a third of what the other does.
-LIFTED = 0.1
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Person:
-    """One person as the camera sees it: metres, x right, y up, z toward the viewer, pelvis at 0."""
+    """Who somebody is.
 
-    pose: np.ndarray  # (24, 3)
-    segment_scale: np.ndarray  # (24,)
-    shape: np.ndarray  # (S,)
-    rotation: np.ndarray  # (3, 3)
-    activity: str
-    vertices: np.ndarray  # (V, 3)
-    joints: np.ndarray  # (24, 3)
-    keypoints: np.ndarray  # (K, 3)
+    Attributes:
+        number: Which of the seed's people.
+        shape: (S,) float32, coefficients of the body's shape directions.
+        segment_scale: (24,) float32.
+        child: Whether this is a child.
+        look: Seed of skin, hair and clothes.
+        body: The template with this shape applied.
+    """
+
+    number: int
+    shape: np.ndarray
+    segment_scale: np.ndarray
+    child: bool
+    look: int
+    body: Body
 
 
-def sample_person(body: Body, keypoint_names: tuple[str, ...], seed: int, index: int) -> Person:
-    """Draw person `index` of a seed.
+def sample_person(body: Body, seed: int, number: int) -> Person:
+    """Draw person `number` of a seed.
 
     Args:
         body: The template; its shape directions vary the person, if it has any.
-        keypoint_names: Joints and landmarks to place too.
         seed: The data set's seed.
-        index: The person's number; even ones are seen from anywhere, odd ones from the front.
+        number: The person's number.
     """
-    random = np.random.default_rng([seed, index, 0])
-    pose, activity = sample_pose(random)
+    random = np.random.default_rng([seed, number, 0])
+    look = int(random.integers(2**63))
     segment_scale = 1 + SEGMENT_SCALE_SD * random.normal(size=len(body.parents))
     segment_scale = segment_scale[np.minimum(np.arange(len(body.parents)), body.mirror_joints)]
-    view = _view(random, full_circle=index % 2 == 0)
-    shape = sample_shape(random, body.shape_names)
-
-    shaped = body.with_shape(shape) if body.shape_directions is not None else body
-    transforms, joints = shaped.pose(_batch(pose), _batch(segment_scale))
-    rotation = view
-    if activity not in UPRIGHT:
-        rotation = view @ balance(joints[0].numpy(), body.joint_names)
-
-    def in_view(points: torch.Tensor) -> np.ndarray:
-        moved = points[0].double().numpy() - joints[0, 0].double().numpy()
-        return (moved @ rotation.T).astype(np.float32)
-
-    placed = [
-        in_view(ops.lbs(transforms, points.joint_ids, points.anchors))
-        for points in (shaped.vertex_points(), shaped.keypoints(keypoint_names))
-    ]
+    shape = sample_shape(random, body.shape_names).astype(np.float32)
     return Person(
-        pose=pose.astype(np.float32),
+        number=number,
+        shape=shape,
         segment_scale=segment_scale.astype(np.float32),
-        shape=shape.astype(np.float32),
-        rotation=rotation.astype(np.float32),
-        activity=activity,
-        vertices=placed[0],
-        joints=in_view(joints),
-        keypoints=placed[1],
+        child=bool(dict(zip(body.shape_names, shape, strict=True)).get("child", 0) > 0),
+        look=look,
+        body=body.with_shape(shape) if body.shape_directions is not None else body,
     )
-
-
-def balance(joints: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """The turn (3, 3) that brings a standing body's centre of mass above its feet.
-
-    Args:
-        joints: (24, 3) metres, y up.
-        names: Their names.
-    """
-    at = dict(zip(names, joints.astype(np.float64), strict=True))
-    sides = ("left_", "right_")
-    centre = np.zeros(3)
-    for (first, second), share in MASSES.items():
-        for side in ("",) if first in at else sides:
-            centre += share * (at[side + first] + at[side + second]) / 2
-    feet = np.array([(at[f"{side}ankle"] + at[f"{side}foot"]) / 2 for side in sides])
-    load = 3.0 ** -((feet[:, 1] - feet[:, 1].min()) / LIFTED)
-    upward = centre - load @ feet / load.sum()
-    return Rotation.align_vectors([[0, 1, 0]], [upward])[0].as_matrix()
 
 
 def sample_shape(random: np.random.Generator, names: tuple[str, ...]) -> np.ndarray:
@@ -153,14 +97,3 @@ def sample_shape(random: np.random.Generator, names: tuple[str, ...]) -> np.ndar
         if first in values and second in values:
             values[name] = values[first] * values[second]
     return np.array([values[name] for name in names])
-
-
-def _view(random: np.random.Generator, *, full_circle: bool) -> np.ndarray:
-    """(3, 3), model axes to camera axes: yaw, then the camera's pitch and roll."""
-    yaw = random.uniform(-180, 180) if full_circle else random.uniform(-FRONT_YAW, FRONT_YAW)
-    pitch, roll = random.normal(0, [PITCH_SD, ROLL_SD])
-    return Rotation.from_euler("ZXY", [roll, pitch, yaw], degrees=True).as_matrix()
-
-
-def _batch(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(array).float()[None]

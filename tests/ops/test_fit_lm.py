@@ -141,7 +141,7 @@ ALL_TERMS = dict.fromkeys(
 def test_a_step_is_that_of_a_dense_solve(backend, demo, preset, changes, mirrored):
     if mirrored and "six_numbers" in changes:
         pytest.skip("six numbers cannot reflect")
-    problem = make_problem(demo, preset, **changes).of([0, 5, 17])
+    problem = make_problem(demo, preset, **changes).of([0, 5, 17, 29])
     start = explored(problem, 20)
     start[..., 3:72] += 0.3 * torch.sin(torch.arange(69.0, dtype=torch.float64))
     start[:, :, :3] = 0
@@ -152,7 +152,10 @@ def test_a_step_is_that_of_a_dense_solve(backend, demo, preset, changes, mirrore
     step = lm_reference.Step(problem.rig, problem.evidence, plan, start[:, 0])
     expected = step.take()
     assert (expected - step.here).abs().amax(1).min() > 1e-3, "a step that is none shows nothing"
-    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-9)
+    # Who would end higher stays where they are.
+    taken = (ours != start[:, 0]).any(1)
+    assert taken.sum() >= 2
+    torch.testing.assert_close(ours[taken], expected[taken], rtol=0, atol=1e-9)
 
 
 @pytest.mark.rung2

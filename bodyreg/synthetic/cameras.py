@@ -1,0 +1,98 @@
+"""Cameras: from metres in camera axes (x right, y up, z toward the viewer) to picture pixels.
+
+A person's points are given with the pelvis at 0; the camera knows where the pelvis is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+# Standard deviations of a camera's pitch and roll, degrees.
+PITCH_SD, ROLL_SD = 7.0, 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class WeakPerspective:
+    """A camera far away: one size for the whole person.
+
+    Attributes:
+        pixels_per_metre: The size.
+        pelvis: (2,) picture pixels, where the pelvis appears.
+    """
+
+    pixels_per_metre: float
+    pelvis: np.ndarray
+
+    perspective: ClassVar[bool] = False
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3), metres with the pelvis at 0 -> (..., 3) float64.
+
+        Returns:
+            x and y in picture pixels (y down), and the depth in metres before the pelvis: larger is
+            nearer.
+        """
+        points = np.asarray(points, np.float64)
+        xy = self.pelvis + self.pixels_per_metre * points[..., :2] * [1, -1]
+        return np.concatenate([xy, points[..., 2:]], -1)
+
+    def weak(self) -> WeakPerspective:
+        """Itself: what `Perspective.weak` is for a near camera."""
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Perspective:
+    """A camera near by, without distortion.
+
+    Attributes:
+        focal: (2,) focal lengths in pixels, of x and of y.
+        centre: (2,) the principal point in picture pixels.
+        pelvis: (3,) metres in camera axes; z is negative, before the camera.
+    """
+
+    focal: np.ndarray
+    centre: np.ndarray
+    pelvis: np.ndarray
+
+    perspective: ClassVar[bool] = True
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3), metres with the pelvis at 0 -> (..., 3) float64.
+
+        Returns:
+            x and y in picture pixels (y down), and z in camera axes: larger is nearer, negative
+            before the camera. Points with z >= 0 have no place in the picture.
+        """
+        points = np.asarray(points, np.float64) + self.pelvis
+        depth = points[..., 2:]
+        xy = self.centre + self.focal * points[..., :2] * [-1, 1] / depth
+        return np.concatenate([xy, depth], -1)
+
+    def weak(self) -> WeakPerspective:
+        """The weak-perspective camera that sees the same at the pelvis' depth."""
+        size = float(np.mean(self.focal)) / -float(self.pelvis[2])
+        return WeakPerspective(size, self.project(np.zeros(3))[:2])
+
+
+Camera = WeakPerspective | Perspective
+
+
+def sample_view(random: np.random.Generator, widest: float = 180.0) -> np.ndarray:
+    """Draw the way a camera looks at somebody: yaw, moderate pitch and roll.
+
+    Args:
+        random: Where it comes from.
+        widest: The yaw is uniform between -widest and widest degrees; at 0 the person faces the
+            camera, at 180 all of the circle is possible.
+
+    Returns:
+        (3, 3), world axes (y up) to camera axes; its middle column is the world's up.
+    """
+    yaw = random.uniform(-widest, widest)
+    pitch, roll = random.normal(0, [PITCH_SD, ROLL_SD])
+    return Rotation.from_euler("ZXY", [roll, pitch, yaw], degrees=True).as_matrix()

@@ -1,0 +1,104 @@
+"""A person in a pose before a camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from bodyreg import ops
+from bodyreg.body import JOINT_NAMES, LANDMARK_NAMES
+from bodyreg.synthetic.cameras import Camera
+from bodyreg.synthetic.people import Person
+
+KEYPOINT_NAMES: tuple[str, ...] = (*JOINT_NAMES, *LANDMARK_NAMES)
+"""What `Figure.keypoints` are: every joint, then every landmark."""
+
+_NUMBER = {name: number for number, name in enumerate(KEYPOINT_NAMES)}
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """Points are float32 metres in camera axes (x right, y up, z toward the viewer), pelvis at 0.
+
+    `dataclasses.replace(figure, camera=...)` places the same figure elsewhere in a picture.
+
+    Attributes:
+        person: Who.
+        action: What the person is doing.
+        pose: (24, 3) float32 axis-angle, the root's slot zero.
+        rotation: (3, 3) float32, model to camera axes.
+        up: (3,) float32, the world's up in camera axes.
+        camera: Where the pelvis is, and how it becomes pixels.
+        vertices: (V, 3).
+        joints: (24, 3).
+        keypoints: (K, 3), for `KEYPOINT_NAMES`.
+    """
+
+    person: Person
+    action: str
+    pose: np.ndarray
+    rotation: np.ndarray
+    up: np.ndarray
+    camera: Camera
+    vertices: np.ndarray
+    joints: np.ndarray
+    keypoints: np.ndarray
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3) -> picture pixels and depth (..., 3) float64, by its camera."""
+        return self.camera.project(points)
+
+    def named(self, names: tuple[str, ...]) -> np.ndarray:
+        """(n, 3): keypoints by their names."""
+        return self.keypoints[[_NUMBER[name] for name in names]]
+
+    @property
+    def ground(self) -> float:
+        """Height of the ground along `up`, metres from the pelvis: that of the lowest vertex."""
+        return float((self.vertices @ self.up).min())
+
+
+def make_figure(
+    person: Person,
+    action: str,
+    pose: np.ndarray,
+    rotation: np.ndarray,
+    up: np.ndarray,
+    camera: Camera,
+) -> Figure:
+    """Pose a person before a camera.
+
+    Args:
+        person: Who.
+        action: What the person is doing.
+        pose: (24, 3) axis-angle, the root's slot zero.
+        rotation: (3, 3), model to camera axes.
+        up: (3,), the world's up in camera axes.
+        camera: The camera.
+    """
+    rotation = np.asarray(rotation, np.float32)
+    pose = np.asarray(pose, np.float32)
+    transforms, joints = person.body.pose(
+        torch.from_numpy(pose)[None], torch.from_numpy(person.segment_scale)[None]
+    )
+    # Turned before skinning: one small product instead of one per vertex.
+    turn = torch.from_numpy(rotation)
+    moved = torch.cat([transforms[..., :3], (transforms[..., 3] - joints[:, :1])[..., None]], -1)
+    transforms = (turn @ moved).contiguous()
+    vertices, keypoints = (
+        ops.lbs(transforms, points.joint_ids, points.anchors)[0].numpy()
+        for points in (person.body.vertex_points(), person.body.keypoints(KEYPOINT_NAMES))
+    )
+    return Figure(
+        person=person,
+        action=action,
+        pose=pose,
+        rotation=rotation,
+        up=np.asarray(up, np.float32),
+        camera=camera,
+        vertices=vertices,
+        joints=keypoints[: len(JOINT_NAMES)],
+        keypoints=keypoints,
+    )

@@ -1,0 +1,83 @@
+"""A person doing something: a motion that suits this very body, standing in the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from bodyreg.synthetic.actions import UPRIGHT, sample_motion
+from bodyreg.synthetic.people import Person
+
+# Share of a body's mass between two joints (Dempster, "Space requirements of the seated operator",
+# 1955); of a limb, each side's.
+MASSES = {
+    ("pelvis", "spine1"): 0.14,
+    ("spine1", "spine3"): 0.14,
+    ("spine3", "neck"): 0.22,
+    ("neck", "head"): 0.08,
+    ("hip", "knee"): 0.10,
+    ("knee", "ankle"): 0.046,
+    ("ankle", "foot"): 0.014,
+    ("shoulder", "elbow"): 0.028,
+    ("elbow", "wrist"): 0.016,
+    ("wrist", "hand"): 0.006,
+}
+# A foot this much higher than the other, in metres, carries a third of what the other does.
+LIFTED = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Performance:
+    """T frames, ten a second. In the world y is up and the person faces +z, x to the left.
+
+    Attributes:
+        pose: (T, 24, 3) float32 axis-angle, the root's slots zero.
+        turn: (T, 3, 3) float32, model axes to the world's.
+    """
+
+    pose: np.ndarray
+    turn: np.ndarray
+
+
+def perform(person: Person, action: str, random: np.random.Generator, frames: int) -> Performance:
+    """Draw a short motion of a person.
+
+    Seen by a camera with the rotation `view` (world to camera axes), frame t is
+    `make_figure(person, action, pose[t], view @ turn[t], view[:, 1], camera)`.
+
+    Args:
+        person: Who.
+        action: One of `ACTIONS`.
+        random: Where it comes from.
+        frames: T.
+    """
+    pose = sample_motion(action, random, frames)
+    turn = np.tile(np.eye(3, dtype=np.float32), (frames, 1, 1))
+    if action not in UPRIGHT:
+        scale = torch.from_numpy(person.segment_scale).expand(frames, -1)
+        _, joints = person.body.pose(torch.from_numpy(pose), scale.contiguous())
+        for frame, placed in enumerate(joints.numpy()):
+            turn[frame] = balance(placed, person.body.joint_names)
+    return Performance(pose, turn)
+
+
+def balance(joints: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """The turn (3, 3) that brings a standing body's centre of mass above its feet.
+
+    Args:
+        joints: (24, 3) metres, y up.
+        names: Their names.
+    """
+    at = dict(zip(names, joints.astype(np.float64), strict=True))
+    sides = ("left_", "right_")
+    centre = np.zeros(3)
+    for (first, second), share in MASSES.items():
+        for side in ("",) if first in at else sides:
+            centre += share * (at[side + first] + at[side + second]) / 2
+    feet = np.array([(at[f"{side}ankle"] + at[f"{side}foot"]) / 2 for side in sides])
+    load = 3.0 ** -((feet[:, 1] - feet[:, 1].min()) / LIFTED)
+    upward = centre - load @ feet / load.sum()
+    return Rotation.align_vectors([[0, 1, 0]], [upward])[0].as_matrix()
