@@ -396,6 +396,23 @@ class _StoredMember(io.RawIOBase):
         return count
 
 
+def path_inside(folder: str | os.PathLike, name: str, where: str) -> Path:
+    """The path of a file in a folder, of which a file that nobody vouches for tells the name.
+
+    Args:
+        folder: The folder that it must lie in.
+        name: Its path relative to the folder.
+        where: Where the name stands, for messages.
+
+    Raises:
+        UserError: the name is empty or leads out of the folder.
+    """
+    path = Path(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise UserError(f"{where}: '{name}' is no path inside of {folder}; mend it")
+    return Path(folder) / path
+
+
 def provenance(
     command: str, *, seed: int | None = None, device: str = "cpu"
 ) -> dict[str, str | int | None]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, load_npz, save_npz
+from bodyreg.files import atomic_path, load_npz, path_inside, save_npz
 
 
 def arrays(seed=0):
@@ -139,3 +139,11 @@ def test_other_zip_files(tmp_path):
         archive.writestr("readme.txt", "hello")
     with pytest.raises(UserError, match="readme"):
         load_npz(tmp_path / "a.npz", kind="test")
+
+
+def test_paths_stay_inside_of_their_folder(tmp_path):
+    assert path_inside(tmp_path, "a/b.jpg", "x.json") == tmp_path / "a" / "b.jpg"
+    for name in ("", ".", "..", "../a.jpg", "a/../../b.jpg", "/etc/passwd", "a\0b"):
+        with pytest.raises(UserError, match=r"^x\.json: ") as caught:
+            path_inside(tmp_path, name, "x.json")
+        assert "\n" not in str(caught.value)

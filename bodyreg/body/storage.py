@@ -11,10 +11,10 @@ from bodyreg.body.body import Body
 from bodyreg.body.charts import Charts
 from bodyreg.body.joints import JOINT_NAMES, PARENTS
 from bodyreg.body.landmarks import Landmark, smpl_landmarks
-from bodyreg.body.pickles import load_pickle
 from bodyreg.body.uv import load_uv
 from bodyreg.errors import UserError
 from bodyreg.files import load_npy, load_npz, save_npz
+from bodyreg.pickles import load_pickle
 
 FORMAT = "bodyreg-body-1"
 SMPL_KEYS = ("v_template", "f", "weights", "kintree_table", "vert_sym_idxs")

@@ -32,7 +32,14 @@ def frames_of_boxes(boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([corner + size / 2, half_side], axis=1).astype(np.float32)
 
 
-def boxes_of_points(xy: np.ndarray) -> np.ndarray:
-    """Points (N, P, 2) -> the boxes (N, 4) x, y, width, height that hold them."""
-    low, high = xy.min(axis=1), xy.max(axis=1)
+def boxes_of_points(xy: np.ndarray, present: np.ndarray | None = None) -> np.ndarray:
+    """Points (N, P, 2) -> the boxes (N, 4) x, y, width, height that hold them.
+
+    Args:
+        xy: The points.
+        present: (N, P) bool, those that count; at least one of each row. All if left out.
+    """
+    present = np.ones(xy.shape[:2], bool) if present is None else present
+    low = np.where(present[..., None], xy, np.inf).min(axis=1)
+    high = np.where(present[..., None], xy, -np.inf).max(axis=1)
     return np.concatenate([low, high - low], axis=1)

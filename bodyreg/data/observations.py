@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bodyreg.data.frames import boxes_of_points, frames_of_boxes
 from bodyreg.errors import UserError
 from bodyreg.files import save_npz
 
@@ -43,6 +44,8 @@ class Observations:
         keypoint_depth: (N, K) float32, frame units toward the viewer relative to the pelvis, NaN =
             absent; or None.
         body: fingerprint of the body that `point_vertex` refers to; "" = not recorded.
+        picture: (N,) str, the file of each person's picture in the data set's folder of pictures,
+            "" = not known; or None.
     """
 
     id: np.ndarray
@@ -57,6 +60,7 @@ class Observations:
     keypoint_weight: np.ndarray
     keypoint_depth: np.ndarray | None = None
     body: str = ""
+    picture: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.keypoint_name = tuple(str(name) for name in self.keypoint_name)
@@ -64,6 +68,8 @@ class Observations:
         for name, dtype in _DTYPES.items():
             if getattr(self, name) is not None:
                 setattr(self, name, _convert(name, getattr(self, name), dtype))
+        if self.picture is not None:
+            self.picture = _texts("picture", self.picture)
         if self.keypoint_xy.shape[:2] == self.keypoint_weight.shape:
             # An absent keypoint may be NaN, which would survive a multiplication by its weight.
             absent = self.keypoint_weight == 0
@@ -71,6 +77,44 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.id)
+
+    @classmethod
+    def of_keypoints(
+        cls,
+        names: Sequence[str],
+        xy: np.ndarray,
+        weight: np.ndarray,
+        *,
+        id: np.ndarray | None = None,
+        frame: np.ndarray | None = None,
+        picture: np.ndarray | None = None,
+    ) -> Observations:
+        """People of whom only keypoints are known.
+
+        Args:
+            names: K joints or landmarks of the body.
+            xy: (N, K, 2) pixels.
+            weight: (N, K), 0 = absent.
+            id: (N,); 0, 1, 2 ... if left out.
+            frame: (N, 3); the crops of the boxes round the keypoints that are there, if left out.
+            picture: (N,) str.
+        """
+        people = len(xy)
+        if frame is None:
+            frame = frames_of_boxes(boxes_of_points(xy, weight > 0))
+        return cls(
+            id=np.arange(people) if id is None else id,
+            frame=frame,
+            point_start=np.zeros(people + 1, np.int64),
+            point_xy=np.zeros((0, 2)),
+            point_vertex=np.zeros((0, 3), np.int32),
+            point_barycentric=np.zeros((0, 3)),
+            point_weight=np.zeros(0),
+            keypoint_name=tuple(names),
+            keypoint_xy=xy,
+            keypoint_weight=weight,
+            picture=picture,
+        )
 
     @property
     def point_person(self) -> np.ndarray:
@@ -128,6 +172,14 @@ class Observations:
                     ]
                 )
         body = next((part.body for part in parts if part.body), "")
+        pictures = [part.picture for part in parts]
+        if any(picture is not None for picture in pictures):
+            values["picture"] = np.concatenate(
+                [
+                    np.full(len(part), "") if picture is None else picture
+                    for part, picture in zip(parts, pictures, strict=True)
+                ]
+            )
         return Observations(**values, keypoint_name=parts[0].keypoint_name, body=body)
 
     def check(self, body: Body | None = None, *, source: str = "observations") -> None:
@@ -149,8 +201,7 @@ class Observations:
         """Write a bodyreg-observations-1 file; `facts` (what made it) are stored beside."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         arrays["keypoint_name"] = np.array(self.keypoint_name, dtype=np.str_)
-        if self.keypoint_depth is None:
-            del arrays["keypoint_depth"]
+        arrays = {name: array for name, array in arrays.items() if array is not None}
         save_npz(path, format=FORMAT, **arrays, **facts)
 
     @classmethod
@@ -278,6 +329,7 @@ def expected_shapes(people: int, points: int, keypoints: int) -> dict[str, tuple
         "keypoint_xy": (people, keypoints, 2),
         "keypoint_weight": (people, keypoints),
         "keypoint_depth": (people, keypoints),
+        "picture": (people,),
     }
 
 
@@ -306,3 +358,10 @@ def _convert(name: str, value: np.ndarray, dtype: type) -> np.ndarray:
             raise UserError(f"{name} holds a number too large for {np.dtype(dtype)}")
     with np.errstate(over="ignore"):  # infinity is refused by the check, with the person's id
         return np.ascontiguousarray(array, dtype)
+
+
+def _texts(name: str, value: np.ndarray) -> np.ndarray:
+    array = np.asarray(value)
+    if array.dtype.kind != "U" and array.size:
+        raise UserError(f"{name} has dtype {array.dtype}, expected texts")
+    return array.astype(np.str_)

@@ -49,6 +49,8 @@ MIXES: dict[str, tuple[str, ...]] = {
     "upper_neck": ("head",),
     "mid_spine": ("pelvis", "neck"),
     "neck_nose": ("head", "nose"),
+    "lsp_neck": ("neck",),
+    "h36m_head": ("head_top",),
     "left_small_toe": ("left_toe",),
     "right_small_toe": ("right_toe",),
     "spine_root": ("pelvis",),
@@ -144,7 +146,22 @@ H36M_17 = Skeleton(
     (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
 )
 
+# The order of SPIN's and HMR's files: LSP's fourteen, then what Human3.6M, MPII and COCO add. What
+# stands in the neck's place differs with the data set a person comes from.
+SPIN_24 = Skeleton(
+    "SPIN-24",
+    (
+        "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle",
+        "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
+        "lsp_neck", "head_top", "pelvis", "shoulder_centre", "mid_spine", "neck_nose", "h36m_head",
+        "nose", "left_eye", "right_eye", "left_ear", "right_ear",
+    ),
+)  # fmt: skip
+
+H36M_17_OF_SPIN: tuple[int, ...] = (14, 2, 1, 0, 3, 4, 5, 16, 12, 17, 18, 9, 10, 11, 8, 7, 6)
+"""Where SPIN-24 holds the joints of H36M-17, for the people of Human3.6M."""
+
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
-    for skeleton in (COCO_17, COCO_18, BODY_25, MPII_16, LSP_14, H36M_17, H36M_32)
+    for skeleton in (COCO_17, COCO_18, BODY_25, MPII_16, LSP_14, SPIN_24, H36M_17, H36M_32)
 }

@@ -18,7 +18,7 @@ from bodyreg.files import NpzReader, fingerprint
 if TYPE_CHECKING:
     from bodyreg.body import Body
 
-OPTIONAL = ("keypoint_depth", "body")
+OPTIONAL = ("keypoint_depth", "body", "picture")
 
 # People whose points are counted at a time when a file is opened.
 COUNTED_AT_ONCE = 1 << 20

@@ -28,6 +28,7 @@ def make(people=5, seed=0, depth=True) -> Observations:
         keypoint_weight=random.integers(0, 2, (people, 2)),
         keypoint_depth=random.normal(size=(people, 2)) if depth else None,
         body="squares",
+        picture=np.array([f"{number}.jpg" for number in range(people)], dtype=np.str_),
     )
 
 
@@ -157,3 +158,27 @@ def test_other_formats_and_missing_arrays_are_refused(tmp_path, change):
     save_npz(tmp_path / "o.npz", **{k: v for k, v in values.items() if v is not None})
     with pytest.raises(UserError, match="bodyreg-observations-"):
         Observations.load(tmp_path / "o.npz")
+
+
+def test_keypoints_alone_have_the_frames_of_their_boxes():
+    xy = np.random.default_rng(0).uniform(0, 300, (2, 3, 2))
+    xy[1, 2] = np.nan
+    people = Observations.of_keypoints(
+        ("pelvis", "nose", "neck"), xy, np.array([[1, 1, 1.0], [1, 2, 0]])
+    )
+    people.check()
+    low, high = xy[1, :2].min(0), xy[1, :2].max(0)
+    np.testing.assert_allclose(people.frame[1, :2], (low + high) / 2, rtol=1e-6)
+    np.testing.assert_allclose(people.frame[1, 2], 0.6 * (high - low).max(), rtol=1e-6)
+    np.testing.assert_array_equal(people.keypoint_xy[1, 2], 0)
+    np.testing.assert_array_equal(people.id, [0, 1])
+
+
+def test_pictures_are_texts():
+    with pytest.raises(UserError, match="picture has dtype"):
+        dataclasses.replace(make(), picture=np.arange(5))
+    with pytest.raises(UserError, match="picture has shape"):
+        dataclasses.replace(make(), picture=np.array(["a.jpg"])).check()
+    known, unknown = make(2), dataclasses.replace(make(3), picture=None)
+    joined = Observations.concatenate([known, unknown])
+    assert joined.picture.tolist() == ["0.jpg", "1.jpg", "", "", ""]

@@ -10,15 +10,17 @@ from bodyreg.data.skeletons import (
     COCO_18,
     H36M_17,
     H36M_17_OF_32,
+    H36M_17_OF_SPIN,
     H36M_32,
     MIXES,
     MPII_16,
     SKELETONS,
+    SPIN_24,
 )
 
 SIZES = {
     "COCO-17": 17, "COCO-18": 18, "BODY_25": 25, "MPII-16": 16, "LSP-14": 14, "H36M-17": 17,
-    "H36M-32": 32,
+    "H36M-32": 32, "SPIN-24": 24,
 }  # fmt: skip
 
 
@@ -74,3 +76,10 @@ def test_parents_of_a_subset_are_ancestors():
             parent = H36M_32.parents[parent]
         expected = 8 if number in (11, 14) else place.get(parent, -1)
         assert H36M_17.parents[number] == expected
+
+
+def test_spin_holds_the_joints_of_human36m():
+    names = [SPIN_24.joints[joint] for joint in H36M_17_OF_SPIN]
+    others = {8: "lsp_neck", 10: "h36m_head"}
+    assert names == [others.get(number, name) for number, name in enumerate(H36M_17.joints)]
+    assert [H36M_17_OF_SPIN.index(joint) for joint in range(6)] == [3, 2, 1, 4, 5, 6]

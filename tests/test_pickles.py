@@ -1,5 +1,6 @@
 """A pickle is a program; ours is never run."""
 
+import collections
 import contextlib
 import os
 import pickle
@@ -7,8 +8,8 @@ import pickle
 import numpy as np
 import pytest
 
-from bodyreg.body.pickles import load_pickle
 from bodyreg.errors import UserError
+from bodyreg.pickles import load_npz_objects, load_objects, load_pickle
 from tests.body.smpl_files import smpl_arrays
 
 
@@ -161,3 +162,88 @@ def test_random_bytes(tmp_path):
             data[position] = rng.integers(0, 256)
         with contextlib.suppress(UserError):  # and nothing else
             load(tmp_path, bytes(data))
+
+
+NESTED = {
+    "S1": {
+        "Walking 1": [np.arange(6.0).reshape(3, 2), np.zeros((0, 2), np.float32)],
+        "names": ("a", b"b", 3, 2.5, None, True, np.float32(1.5)),
+    },
+    "objects": np.array([[1, "x"], [None, np.arange(2)]], dtype=object),
+    5: collections.OrderedDict(a=[]),
+}
+
+
+def check_nested(found):
+    walking = found["S1"]["Walking 1"]
+    np.testing.assert_array_equal(walking[0], NESTED["S1"]["Walking 1"][0])
+    assert (walking[1].shape, walking[1].dtype) == ((0, 2), np.float32)
+    assert found["S1"]["names"] == ["a", b"b", 3, 2.5, None, True, 1.5]
+    assert found["objects"][0] == [1, "x"]
+    assert found["objects"][1][0] is None
+    np.testing.assert_array_equal(found["objects"][1][1], [0, 1])
+    assert found[5] == {"a": []}
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_nested_objects(tmp_path, protocol):
+    path = tmp_path / "nested.pkl"
+    path.write_bytes(pickle.dumps(NESTED, protocol))
+    check_nested(load_objects(path, kind="pose"))
+
+
+def test_objects_in_npz_files(tmp_path):
+    path = tmp_path / "nested.npz"
+    np.savez_compressed(path, nested=NESTED, plain=np.arange(3), text=np.array(["a", "bc"]))
+    found = load_npz_objects(path, kind="pose")
+    check_nested(found["nested"])
+    np.testing.assert_array_equal(found["plain"], [0, 1, 2])
+    np.testing.assert_array_equal(found["text"], ["a", "bc"])
+
+
+def test_a_text_of_python_two(tmp_path):
+    """As cPickle wrote it: texts are bytes there, in which the letters are Latin."""
+    path = tmp_path / "labels.pkl"
+    path.write_bytes(
+        b"\x80\x02}q\x01U\x05caf\xe9sq\x02]q\x03(]q\x04(G@%\x00\x00\x00\x00\x00\x00K\x02eJ\xff\xff\xff\xffes."
+    )
+    assert load_objects(path, kind="pose") == {"caf\xe9s": [[10.5, 2], -1]}
+
+
+def test_calls_in_npz_files_are_refused_and_not_made(tmp_path):
+    trap = tmp_path / "sprung"
+    for value in (Call(os.system, f"touch {trap}"), {"a": [Call(open, str(trap), "w")]}):
+        np.savez(tmp_path / "bad.npz", positions=np.array(value, dtype=object))
+        with pytest.raises(UserError, match=r"bad\.npz.*could run code"):
+            load_npz_objects(tmp_path / "bad.npz", kind="pose")
+    assert not trap.exists()
+
+
+def test_what_a_pickle_shares_stays_shared(tmp_path):
+    """Forty lists of two, each twice the one before: small as a file, huge as a tree."""
+    tree = []
+    for _ in range(40):
+        tree = [tree, tree]
+    (tmp_path / "bomb.pkl").write_bytes(pickle.dumps(tree))
+    assert len(load_objects(tmp_path / "bomb.pkl", kind="pose")) == 2
+    endless = []
+    endless.append(endless)
+    (tmp_path / "endless.pkl").write_bytes(pickle.dumps(endless))
+    with pytest.raises(UserError, match=r"endless\.pkl"):
+        load_objects(tmp_path / "endless.pkl", kind="pose")
+
+
+def test_damaged_npz_files(tmp_path):
+    path = tmp_path / "nested.npz"
+    np.savez_compressed(path, nested=NESTED, plain=np.arange(99))
+    good = path.read_bytes()
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        data = bytearray(good)
+        for position in rng.integers(0, len(data), 3):
+            data[position] = rng.integers(0, 256)
+        path.write_bytes(data[: rng.integers(len(data) // 2, len(data) + 1)])
+        with contextlib.suppress(UserError):  # and nothing else
+            load_npz_objects(path, kind="pose")
+    with pytest.raises(UserError, match="no such pose file"):
+        load_npz_objects(tmp_path / "none.npz", kind="pose")

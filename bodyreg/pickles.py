@@ -1,21 +1,27 @@
-"""Reading SMPL's pickles without running them.
+"""Reading pickles without running them.
 
-SMPL's files are pickles of Python 2 that may hold chumpy arrays and SciPy matrices. A pickle is a
-program. Here every name it may use stands for a passive record that keeps what it is given; arrays
-are made from the records afterwards, with every size checked. Any other name ends the reading.
+SMPL's files and many data sets are pickles, some of Python 2, that may hold chumpy arrays and SciPy
+matrices. A pickle is a program. Here every name it may use stands for a passive record that keeps
+what it is given; arrays are made from the records afterwards, with every size checked. Any other
+name ends the reading.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import pickle
 import re
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib import format as npy
 
 from bodyreg.errors import UserError
+from bodyreg.files import MAX_DEFLATE_RATIO
 
 SPARSE_CLASSES = {
     f"{layout}_{kind}" for layout in ("csc", "csr", "coo") for kind in ("matrix", "array")
@@ -77,14 +83,60 @@ def load_pickle(path: Path, *, kind: str, names: tuple[str, ...]) -> dict[str, n
     Raises:
         UserError: the file is missing, broken, not a dictionary, or names anything but arrays.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such {kind} file; check the path")
-    try:
-        with path.open("rb") as stream:
-            content = ArrayUnpickler(stream, encoding="latin1").load()
+    with _explained(path, kind), path.open("rb") as stream:
+        content = _unpickled(stream)
         if not isinstance(content, dict):
             raise TypeError(f"a {type(content).__name__} instead of a dictionary")
         return {name: as_array(content[name]) for name in names if name in content}
+
+
+def load_objects(path: Path, *, kind: str) -> Any:
+    """Read a pickle of dictionaries, lists, texts, numbers and arrays, nested as they are.
+
+    Args:
+        path: The file.
+        kind: What it should be, for messages.
+
+    Returns:
+        Its content: tuples are lists, arrays of objects nested lists.
+
+    Raises:
+        UserError: the file is missing, broken, or names anything but arrays.
+    """
+    with _explained(path, kind), path.open("rb") as stream:
+        return as_plain(_unpickled(stream))
+
+
+def load_npz_objects(path: Path, *, kind: str) -> dict[str, Any]:
+    """Read an .npz file whose arrays may be pickled objects, as NumPy writes dictionaries.
+
+    Args:
+        path: The file.
+        kind: What it should be, for messages.
+
+    Returns:
+        Name -> array, or what `load_objects` makes of an object.
+
+    Raises:
+        UserError: the file is missing, broken, or names anything but arrays.
+    """
+    with _explained(path, kind), zipfile.ZipFile(path) as archive:
+        content = {}
+        for member in archive.infolist():
+            if member.file_size > MAX_DEFLATE_RATIO * (member.compress_size + 1):
+                raise ValueError(f"member '{member.filename}' claims more bytes than the file has")
+            with archive.open(member) as stream:
+                name = member.filename.removesuffix(".npy")
+                content[name] = _member(stream, name, member.file_size)
+        return content
+
+
+@contextlib.contextmanager
+def _explained(path: Path, kind: str) -> Iterator[None]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such {kind} file; check the path")
+    try:
+        yield
     except ForbiddenError as error:
         raise UserError(
             f"{path}: the pickle names {error}, which could run code, so it was not loaded; "
@@ -95,6 +147,29 @@ def load_pickle(path: Path, *, kind: str, names: tuple[str, ...]) -> dict[str, n
         raise UserError(
             f"{path}: not a readable {kind} file ({reason}); it may be truncated or of another kind"
         ) from error
+
+
+def _unpickled(stream: BinaryIO) -> Any:
+    return ArrayUnpickler(stream, encoding="latin1").load()
+
+
+def _member(stream: BinaryIO, name: str, size: int) -> Any:
+    read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    version = npy.read_magic(stream)
+    if version not in read_header:
+        raise ValueError(f"array '{name}' is of an unknown format version {version}")
+    shape, fortran, dtype = read_header[version](stream)
+    if dtype.hasobject:
+        return as_plain(_unpickled(stream))
+    expected = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or expected != size - stream.tell():
+        raise ValueError(f"array '{name}' of shape {shape} does not match its size in bytes")
+    data = bytearray(stream.read(expected)) if expected else bytearray()
+    if len(data) != expected:
+        raise ValueError(f"array '{name}' ends early")
+    if not expected:
+        return np.zeros(shape, dtype)
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -117,6 +192,8 @@ class ArrayUnpickler(pickle.Unpickler):
             }
         elif module in ("__builtin__", "builtins"):
             known = {"object": Record, "set": Record, "bytes": _empty_bytes}
+        elif module == "collections":
+            known = {"OrderedDict": dict}
         elif module in ("copy_reg", "copyreg"):
             known = {"_reconstructor": _new_record}
         elif module == "_codecs":
@@ -166,6 +243,49 @@ def as_array(value: Any) -> np.ndarray:
     if array.dtype.hasobject:
         raise TypeError("objects where numbers should be")
     return array
+
+
+def as_plain(value: Any) -> Any:
+    """What a pickle holds as dictionaries, lists, texts, numbers and arrays.
+
+    What the pickle shares stays shared, so that a small file cannot grow to a huge tree.
+
+    Raises:
+        ValueError, TypeError, KeyError: an array in it contradicts itself.
+    """
+    return _as_plain(value, {})
+
+
+def _as_plain(value: Any, made: dict[int, Any]) -> Any:
+    if id(value) in made:
+        return made[id(value)]
+    if isinstance(value, dict):
+        result = {key: _as_plain(item, made) for key, item in value.items()}
+    elif isinstance(value, list | tuple):
+        result = [_as_plain(item, made) for item in value]
+    elif isinstance(value, ArrayRecord) and value.state[2].arguments[0] in ("O", "O8"):
+        _, shape, _, fortran, items = value.state
+        items = [_as_plain(item, made) for item in items]
+        if math.prod(shape) != len(items) or min(shape, default=0) < 0:
+            raise ValueError(f"an array of shape {shape} with {len(items)} objects")
+        result = _nested(items, tuple(shape), "F" if fortran else "C")
+    elif isinstance(value, ScalarRecord):
+        result = as_array(value).item()
+    elif isinstance(value, Record):
+        result = as_array(value)
+    else:
+        result = value
+    made[id(value)] = result
+    return result
+
+
+def _nested(items: list, shape: tuple[int, ...], order: str) -> Any:
+    if not shape:
+        return items[0]
+    array = np.empty(len(items), object)
+    for place, item in enumerate(items):  # as a whole, NumPy would look into arrays among them
+        array[place] = item
+    return array.reshape(shape, order=order).tolist()
 
 
 def _from_bytes(data: Any, kind: TypeRecord, shape: tuple[int, ...], order: str) -> np.ndarray:
