@@ -84,9 +84,9 @@ def register(
     device = torch.device(device)
     _check_engine(engine, config, extra_loss)
     observations.check(body)
-    _require_evidence(observations)
+    require_evidence(observations)
     if initial is not None:
-        initial = _matched(initial, observations)
+        initial = matched(initial, observations)
     rig = make_rig(body, observations.keypoint_name, device, dtype)
     plan = schedule.cold(config) if initial is None else schedule.warm(config)
     plan = plan._replace(settings=plan.settings.to(device))
@@ -102,7 +102,7 @@ def register(
                 start = warm_starts(initial.select(people), body, device, dtype)
             solve = ops.fit if engine == "fit" else _composed(engine, people, extra_loss)
             parameters, loss, terms = solve(start, rig, gather(some, config, device, dtype), plan)
-            results.append(_as_fits(some, config, parameters, loss, terms))
+            results.append(as_fits(some, config, parameters, loss, terms))
             order.append(np.arange(len(observations))[people])
             bar.update(len(some))
     if not results:
@@ -132,7 +132,7 @@ def _composed(engine: str, people: np.ndarray, extra_loss: ExtraLoss | None) -> 
     return lambda *arguments: solver.fit(module, *arguments, extra)
 
 
-def _as_fits(
+def as_fits(
     observations: Observations,
     config: RegistrationConfig,
     parameters: Tensor,
@@ -188,7 +188,12 @@ def _of_one_padded_count(observations: Observations, size: int) -> Iterator[np.n
             yield people[begin : begin + size]
 
 
-def _require_evidence(observations: Observations) -> None:
+def require_evidence(observations: Observations) -> None:
+    """Refuse people of whom nothing is known.
+
+    Raises:
+        UserError: naming the first one.
+    """
     without = ~observations.has_evidence
     if without.any():
         raise UserError(
@@ -197,8 +202,12 @@ def _require_evidence(observations: Observations) -> None:
         )
 
 
-def _matched(initial: Fits, observations: Observations) -> Fits:
-    """The initial fits in the order of the observations, seen through their frames."""
+def matched(initial: Fits, observations: Observations) -> Fits:
+    """The initial fits in the order of the observations, seen through their frames.
+
+    Raises:
+        UserError: they name a person twice, or lack one.
+    """
     position = {person: i for i, person in enumerate(initial.id.tolist())}
     if len(position) < len(initial):
         raise UserError("the initial fits name a person twice; ids must be unique to be matched")

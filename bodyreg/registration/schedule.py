@@ -111,6 +111,24 @@ def phases(plan: Plan) -> list[tuple[int, int, int]]:
     return list(zip(*[iter(plan.phases)] * 3, strict=True))
 
 
+def truncated(plan: Plan, iterations: int) -> Plan:
+    """The plan that ends after so many iterations of all phases, and judges what there is then.
+
+    Whatever follows it makes the same steps as with the whole plan, up to there.
+    """
+    shorter, left = [], iterations
+    for solver, count, kept in phases(plan):
+        shorter.append([solver, min(count, left), kept])
+        left -= shorter[-1][1]
+        if not left:
+            break
+    shorter[-1][2] = 1
+    return plan._replace(
+        settings=torch.cat([plan.settings[:iterations], plan.settings[-1:]]),
+        phases=tuple(number for phase in shorter for number in phase),
+    )
+
+
 def iterations_per_person(config: RegistrationConfig, *, warm_start: bool = False) -> int:
     """Iterations that a person's fit takes, of all candidates together and of either solver."""
     candidates, total = 1 if warm_start else config.starts, 0

@@ -1,0 +1,70 @@
+"""How fits came about: what they would have been, had they ended earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from bodyreg import ops
+from bodyreg.body import Body
+from bodyreg.data.observations import Observations
+from bodyreg.registration import schedule
+from bodyreg.registration.config import RegistrationConfig
+from bodyreg.registration.evidence import gather, make_rig
+from bodyreg.registration.fits import Fits
+from bodyreg.registration.register import as_fits, matched, require_evidence
+from bodyreg.registration.starts import cold_starts, warm_starts
+
+
+def iterations(config: RegistrationConfig, *, warm_start: bool = False) -> int:
+    """Iterations of all phases of a fit, of one candidate."""
+    return len((schedule.warm(config) if warm_start else schedule.cold(config)).settings) - 1
+
+
+def trace(
+    body: Body,
+    observations: Observations,
+    config: RegistrationConfig,
+    marks: Sequence[int],
+    *,
+    initial: Fits | None = None,
+) -> list[Fits]:
+    """Fit people as `register` does on a CPU, and stop at several iterations.
+
+    Each stop is a fit from the beginning with a shorter plan, so nothing is estimated: the fits at
+    a mark are those that `register` would have returned after so many iterations, the best of the
+    starts by the final weights. At `iterations(config)` they have the bits of `register`'s. The
+    loss at every mark is under the final weights, so that it can be compared along the way.
+
+    Args:
+        body: The body.
+        observations: N people; all of them are followed at once, so let there be some hundreds.
+        config: As they are registered.
+        marks: M numbers of iterations, from 0.
+        initial: Earlier fits to start from, matched by id.
+
+    Returns:
+        M times N fits.
+
+    Raises:
+        UserError: as `register`.
+    """
+    observations.check(body)
+    require_evidence(observations)
+    device, dtype = torch.device("cpu"), torch.float32
+    if initial is None:
+        plan, start = schedule.cold(config), cold_starts(len(observations), config, device, dtype)
+    else:
+        plan = schedule.warm(config)
+        start = warm_starts(matched(initial, observations), body, device, dtype)
+    rig = make_rig(body, observations.keypoint_name, device, dtype)
+    evidence = gather(observations, config, device, dtype)
+    return [
+        as_fits(
+            observations,
+            config,
+            *ops.fit(start, rig, evidence, schedule.truncated(plan, mark)),
+        )
+        for mark in marks
+    ]

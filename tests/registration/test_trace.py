@@ -1,0 +1,58 @@
+"""A fit that stops earlier is the beginning of the one that does not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bodyreg import reference
+from bodyreg.registration import register, schedule, solver
+from bodyreg.registration.evidence import gather, make_rig
+from bodyreg.registration.objective import split
+from bodyreg.registration.starts import cold_starts
+from bodyreg.registration.trace import iterations, trace
+
+
+@pytest.fixture(scope="module")
+def seen(people):
+    return people.observations
+
+
+COLD = {"starts": 3, "carried": 2, "iterations": 20}
+
+
+@pytest.mark.parametrize("changes", [COLD, {"starts": 1, "iterations": 9}, {"solver": "lm"}])
+def test_the_last_mark_is_the_registration(body, seen, quick, changes):
+    config = replace(quick, **changes)
+    marks = [0, iterations(config) // 2, iterations(config)]
+    stops = trace(body, seen, config, marks)
+    fits = register(body, seen, config)
+    for name in ("pose", "rotation", "scale", "loss"):
+        np.testing.assert_array_equal(getattr(stops[-1], name), getattr(fits, name))
+    assert stops[-1].loss.mean() < stops[0].loss.mean()
+    np.testing.assert_array_equal(stops[0].pose, 0)  # the T-pose it begins with
+
+
+@pytest.mark.parametrize("mark", [1, 7, 10, 13])
+def test_a_mark_is_a_prefix_of_the_whole_plan(body, seen, quick, mark):
+    """Against the composed solver in float64, which walks the truncated plan row by row."""
+    config = replace(quick, **COLD, refresh=1)
+    device, dtype = torch.device("cpu"), torch.float64
+    start = cold_starts(len(seen), config, device, dtype)
+    rig = make_rig(body, seen.keypoint_name, device, dtype)
+    plan = schedule.truncated(schedule.cold(config), mark)
+    assert len(plan.settings) == mark + 1
+    flat, loss, _ = solver.fit(reference, start, rig, gather(seen, config, device, dtype), plan)
+    (fits,) = trace(body, seen, config, [mark])
+    np.testing.assert_allclose(fits.loss, loss, rtol=1e-3)
+    np.testing.assert_allclose(fits.translation, split(flat).translation, atol=1e-3)
+
+
+def test_a_warm_trace_begins_with_the_initial_fits(body, seen, quick):
+    config = replace(quick, warm_iterations=5)
+    initial = register(body, seen, replace(quick, **COLD))
+    stops = trace(body, seen, config, [0, iterations(config, warm_start=True)], initial=initial)
+    np.testing.assert_array_equal(stops[0].pose, initial.pose)
+    np.testing.assert_allclose(stops[0].rotation, initial.rotation, atol=1e-6)
+    np.testing.assert_array_equal(stops[1].pose, register(body, seen, config, initial=initial).pose)
