@@ -178,29 +178,24 @@ def _draw(
     """From the best fit to the worst, over the masks of the file that was registered."""
     import numpy as np
 
-    from bodyreg.data.densepose_coco import decode_part_masks, load_coco
-    from bodyreg.viz.overlay import TILE, fit_sheet, silhouette_ground, write_picture
+    from bodyreg.viz.grounds import mask_grounds
+    from bodyreg.viz.overlay import fit_sheet, write_picture
 
     people = len(fits)
     order = np.argsort(errors["vertex"], kind="stable")
     shown = order[np.unique(np.linspace(0, people - 1, min(SHOWN, people)).round().astype(int))]
-    annotations = load_coco(options.out / "people.json").anns
-    grounds, captions = [], []
-    for person in shown:
-        number = int(fits.id[person])
-        annotation = annotations[number]
-        box = np.array(annotation["bbox"])
-        parts = decode_part_masks(annotation)
-        grounds.append(silhouette_ground(parts, box, fits.frame[person], TILE))
-        captions.append(
-            (
-                f"{number} {truth.action[number - 1]}",
-                f"{errors['pixel'][person]:.1f} px   {errors['vertex'][person]:.0f} mm",
-            )
+    captions = [
+        (
+            f"{fits.id[person]} {truth.action[fits.id[person] - 1]}",
+            f"{errors['pixel'][person]:.1f} px   {errors['vertex'][person]:.0f} mm",
         )
+        for person in shown
+    ]
+    seen = observations.select(shown)
+    grounds = mask_grounds(options.out / "people.json", seen)
     title = (
         f"{people} people, preset {options.preset}: {errors['pixel'].mean():.1f} px, "
         f"{errors['vertex'].mean():.0f} mm; from best to worst, and from the side"
     )
-    page = fit_sheet(body, fits.select(shown), observations.select(shown), captions, title, grounds)
+    page = fit_sheet(body, fits.select(shown), seen, captions, title, grounds)
     write_picture(options.out / "overlays.png", page)

@@ -241,10 +241,10 @@ def _with_evidence(
 def _grounds(options: Options, people: StoredPeople) -> list[np.ndarray] | None:
     if options.images is None:
         return None
-    from bodyreg.viz.overlay import picture_grounds
+    from bodyreg.viz.grounds import picture_grounds
 
     drawn = people.read(0, len(people)).select(shown(len(people), options.overlays))
-    return picture_grounds(options.densepose_coco, options.images, drawn)
+    return picture_grounds(options.images, drawn)
 
 
 def shown(people: int, count: int) -> np.ndarray:

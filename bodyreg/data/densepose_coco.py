@@ -109,7 +109,10 @@ def read_densepose_coco(
                 skipped[NO_EVIDENCE] += 1
             else:
                 people.append(person)
-    return _observations(people, body, str(path)), skipped
+    observations = _observations(people, body, str(path))
+    images = (coco.imgs.get(coco.anns[person.id]["image_id"], {}) for person in people)
+    observations.picture = np.array([str(i.get("file_name", "")) for i in images], np.str_)
+    return observations, skipped
 
 
 def load_coco(path: str | os.PathLike) -> COCO:

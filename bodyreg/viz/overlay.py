@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from bodyreg.data.densepose_coco import load_coco
 from bodyreg.data.frames import frame_from_image
-from bodyreg.errors import UserError
 from bodyreg.files import atomic_path
+from bodyreg.viz.grounds import TILE, plain_ground
 from bodyreg.viz.shading import render_body
 
 if TYPE_CHECKING:
@@ -24,89 +21,17 @@ if TYPE_CHECKING:
 
 # Blue, green, red.
 PAPER = (250, 248, 246)
-GROUND = (236, 232, 228)
-SILHOUETTE = (214, 206, 200)
 INK = (70, 60, 55)
 FAINT = (150, 140, 132)
 POINT = (110, 90, 20)
 KEYPOINT = (60, 90, 235)
 
-TILE = 240
 # Half the height or width of a body seen from the side may take in its tile, frame units.
 LARGEST = 0.95
 GAP = 14
 LINE = 20
 # Text and dots are drawn this much finer and then averaged.
 FINE = 2
-# Pictures are shrunk from at most this many times as many pixels in a row.
-FINEST = 8
-
-
-def plain_ground(side: int) -> np.ndarray:
-    """(side, side, 3) uint8: no picture behind the body."""
-    return np.full((side, side, 3), GROUND, np.uint8)
-
-
-def silhouette_ground(
-    parts: np.ndarray, box: np.ndarray, frame: np.ndarray, side: int
-) -> np.ndarray:
-    """A ground with the masks an annotator painted, for people without a picture.
-
-    Args:
-        parts: (256, 256) coarse parts over the box stretched to a square; 0 is the background.
-        box: (4,) x, y, width, height in image pixels.
-        frame: (3,) the crop.
-        side: of the result in pixels.
-    """
-    low, high = _square(frame)
-    unit = len(parts) / box[2:]
-    painted = (parts > 0).astype(np.float32)
-    mask = crop(painted, (low - box[:2]) * unit, (high - box[:2]) * unit, side)[..., None]
-    return np.rint(GROUND + mask * (np.array(SILHOUETTE) - GROUND)).astype(np.uint8)
-
-
-def picture_grounds(
-    coco_file: str | os.PathLike, folder: str | os.PathLike, people: Observations, side: int = TILE
-) -> list[np.ndarray]:
-    """The pictures that people of a COCO file are in, cropped to their frames.
-
-    Raises:
-        UserError: a picture cannot be read.
-    """
-    coco = load_coco(coco_file)
-    grounds = []
-    for number, frame in zip(people.id.tolist(), people.frame, strict=True):
-        image = coco.imgs.get(coco.anns[number]["image_id"], {})
-        path = Path(folder, str(image.get("file_name", "")))
-        inside = path.resolve().is_relative_to(Path(folder).resolve())
-        picture = cv2.imread(str(path)) if inside and path.is_file() else None
-        if picture is None:
-            raise UserError(f"{path}: no readable picture of person {number}; check --images")
-        grounds.append(crop(picture, *_square(frame), side, GROUND))
-    return grounds
-
-
-def crop(
-    picture: np.ndarray, low: np.ndarray, high: np.ndarray, side: int, border: Sequence[float] = ()
-) -> np.ndarray:
-    """Part of a picture, stretched or shrunk to a square; whatever shrinks is averaged.
-
-    Args:
-        picture: (H, W) or (H, W, C).
-        low: (2,) x and y of its left upper corner, picture pixels.
-        high: (2,) of its right lower corner; both may lie outside of the picture.
-        side: of the result in pixels.
-        border: The colour there is outside of the picture; 0 if left out.
-    """
-    zoom = side / (high - low)
-    fine = min(math.ceil(1 / zoom.min()), FINEST) if zoom.min() < 1 else 1
-    zoom = fine * zoom
-    # OpenCV counts from the centre of the first pixel, not from its corner.
-    shift = (0.5 - low) * zoom - 0.5
-    matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]], np.float64)
-    size = (fine * side, fine * side)
-    cut = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderValue=border or 0)
-    return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def overlay(
@@ -236,12 +161,6 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
     with atomic_path(path) as temporary:
         if not cv2.imwrite(str(temporary), picture):
             raise ValueError(f"path: expected the suffix of a picture format, got '{path}'")
-
-
-def _square(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The left upper and the right lower corner of a frame (3,), picture pixels."""
-    centre, half_side = frame[:2].astype(np.float64), float(frame[2])
-    return centre - half_side, centre + half_side
 
 
 def _text(

@@ -5,16 +5,13 @@ import numpy as np
 import pytest
 import trimesh
 
+from bodyreg.viz.grounds import GROUND, crop, plain_ground, silhouette_ground
 from bodyreg.viz.overlay import (
-    GROUND,
-    crop,
     draw_evidence,
     fit_tile,
     overlay,
-    plain_ground,
     sheet,
     side_view,
-    silhouette_ground,
     write_picture,
 )
 from bodyreg.viz.shading import render_body
