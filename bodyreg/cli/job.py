@@ -78,7 +78,8 @@ class Options:
     initial: OptionalFile = None
     device: Device = "auto"
     meshes: Annotated[
-        Literal["obj", "ply"] | None, tyro.conf.arg(metavar="obj|ply", help_behavior_hint="")
+        Literal["obj", "ply", "glb"] | None,
+        tyro.conf.arg(metavar="obj|ply|glb", help_behavior_hint=""),
     ] = None
     overlays: int = 0
     images: OptionalFolder = None

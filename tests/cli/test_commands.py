@@ -49,15 +49,19 @@ def test_register_writes_fits_record_meshes_and_overlays(
     ]  # fmt: skip
 
 
-def test_a_mesh_is_the_body_in_metres(bodyreg, tmp_path, observations_file, body_file):
+@pytest.mark.parametrize("kind", ["obj", "ply", "glb"])
+def test_a_mesh_is_the_body_in_metres(bodyreg, tmp_path, observations_file, body_file, kind):
     """The people stand in T-pose, 200 pixels a metre: their spans are the template's."""
     bodyreg(
         "register", "--observations", observations_file, "--body", body_file,
-        "--out", tmp_path / "out", "--meshes", "obj",
+        "--out", tmp_path / "out", "--meshes", kind,
     )  # fmt: skip
     fits = Fits.load(tmp_path / "out" / "fits.npz")
-    vertices = trimesh.load(tmp_path / "out" / "meshes" / "10.obj", process=False).vertices
-    assert np.ptp(vertices[:, 0]) * fits.scale[0] * 240 == pytest.approx(1.58 * 200, rel=0.05)
+    path = tmp_path / "out" / "meshes" / f"10.{kind}"
+    mesh = trimesh.load(path, process=False, force="mesh")
+    assert (len(mesh.vertices), len(mesh.faces)) == (96, 96)
+    assert np.ptp(mesh.vertices[:, 0]) * fits.scale[0] * 240 == pytest.approx(1.58 * 200, rel=0.05)
+    assert mesh.vertices[:, 1].argmax() // 4 == 15  # the head: y is up in every format
 
 
 def test_the_same_command_writes_the_same_fits(bodyreg, tmp_path, observations_file, body_file):
