@@ -1,10 +1,22 @@
 """How far fitted bodies are from the truth."""
 
-from bodyreg.metrics.evaluate import evaluate
-from bodyreg.metrics.pose import facing, mpjpe, pa_mpjpe, procrustes, turned_away
+from bodyreg.metrics.evaluate import METRICS, Evaluator, Metric, evaluate
+from bodyreg.metrics.geodesics import BodyGeodesics, load_geodesics
+from bodyreg.metrics.gps import gps, gpsm, mask_iou
+from bodyreg.metrics.keypoints import pck
+from bodyreg.metrics.pose import (
+    bone_mpjpe,
+    facing,
+    mpjpe,
+    n_mpjpe,
+    pa_mpjpe,
+    procrustes,
+    turned_away,
+)
 from bodyreg.metrics.surface import pixel_error, vertex_error
 
 __all__ = [
-    "evaluate", "facing", "mpjpe", "pa_mpjpe", "pixel_error", "procrustes", "turned_away",
-    "vertex_error",
+    "METRICS", "BodyGeodesics", "Evaluator", "Metric", "bone_mpjpe", "evaluate", "facing", "gps",
+    "gpsm", "load_geodesics", "mask_iou", "mpjpe", "n_mpjpe", "pa_mpjpe", "pck", "pixel_error",
+    "procrustes", "turned_away", "vertex_error",
 ]  # fmt: skip

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Container
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bodyreg.body.landmarks import vertex_landmark
+from bodyreg.data.skeletons import LSP_14
 from bodyreg.errors import UserError
-from bodyreg.metrics.pose import mpjpe, pa_mpjpe, turned_away
+from bodyreg.metrics.geodesics import BodyGeodesics, GeodesicDistance, spread_vertices
+from bodyreg.metrics.gps import gps, gpsm, kappa_of_vertices, mask_iou
+from bodyreg.metrics.keypoints import pck
+from bodyreg.metrics.pose import (
+    bone_mpjpe,
+    mpjpe,
+    n_mpjpe,
+    pa_mpjpe,
+    turned_away,
+)
+from bodyreg.metrics.silhouette import silhouettes
 from bodyreg.metrics.surface import pixel_error, vertex_error
 
 if TYPE_CHECKING:
@@ -15,56 +28,170 @@ if TYPE_CHECKING:
     from bodyreg.data import Truth
     from bodyreg.registration import Fits
 
-MILLIMETRES = 1000.0
+MILLIMETRES, PER_CENT = 1000.0, 100.0
+SIDE = 256
+"""Pixels that a frame's side is thought to have, in `pixel`, `iou` and `gps`."""
+SURFACE_POINTS = 512
+"""Vertices, evenly spread over the body, whose visible ones `gps` compares."""
+AT_ITS_PLACE = 0.03
+"""Metres that a point may lie from what the truth itself shows in its pixel: about an edge."""
+HEAD_SHARE = 0.5
 # People whose vertices are compared at a time.
 CHUNK = 64
 
 
-def evaluate(fits: Fits, truth: Truth, body: Body) -> dict[str, np.ndarray]:
+class Metric(NamedTuple):
+    """What a column of `Evaluation.errors` is.
+
+    Attributes:
+        unit: Of its numbers.
+        what: In words.
+        best: The number of a perfect fit.
+    """
+
+    unit: str
+    what: str
+    best: float = 0.0
+
+
+METRICS: dict[str, Metric] = {
+    "pixel": Metric("px", f"visible vertices in the picture, of a {SIDE}-pixel frame"),
+    "vertex": Metric("mm", "vertices after Procrustes"),
+    "mpjpe": Metric("mm", "24 joints, pelvis at the origin, the camera's scale known (MPJPE)"),
+    "bone_mpjpe": Metric("mm", "16 joints of MPII, bones scaled to the truth's in all"),
+    "n_mpjpe": Metric("mm", "24 joints, pelvis at the origin, best scale (N-MPJPE)"),
+    "pa_mpjpe": Metric("mm", "24 joints after Procrustes (PA-MPJPE)"),
+    "pa_mpjpe_14": Metric("mm", "the 14 joints of LSP after Procrustes"),
+    "pckh": Metric("%", "of these 14 within half a head of the truth in the picture", 100),
+    "iou": Metric("%", "intersection over union of the silhouettes", 100),
+    "gps": Metric("%", "geodesic point similarity of visible points (GPS)", 100),
+    "gpsm": Metric("%", "geometric mean of the two above (GPSm)", 100),
+    "reflected": Metric("", "mirrored bodies (det of rotation < 0)"),
+    "turned_away": Metric("", "facing away (by more than 90 degrees)"),
+}
+"""Every metric of `evaluate`, in the order in which tables show them."""
+
+
+def evaluate(
+    fits: Fits, truth: Truth, body: Body, geodesics: GeodesicDistance | None = None
+) -> dict[str, np.ndarray]:
     """Every error of every person.
 
     Args:
         fits: N fits of `body`.
         truth: The truth of at least these people, matched by id.
         body: The template that was fitted.
+        geodesics: Distances along its surface; by default those that `BodyGeodesics` finds.
 
     Returns:
-        Name -> (N,): `pixel` mean distance of visible vertices in pixels of a 256-pixel frame;
-        `vertex` mean distance of vertices after Procrustes, mm; `pa_mpjpe` of the 24 joints, mm;
-        `mpjpe` of the 24 joints under the true camera's scale, mm; `reflected` bool, a mirrored
-        body (determinant of the rotation negative); `turned_away` bool, a body that faces more
-        than 90 degrees away from the truth.
+        Name -> (N,), for the names in `METRICS`, which says what they are: float64, or bool where
+        it is a fault that a fit has or has not. Lengths in millimetres of the truth, pixels of a
+        256-pixel frame, shares in per cent. NaN where there is nothing to compare: no visible
+        vertex for `pixel`, none of the points compared for `gps` and `gpsm`. The head of `pckh`
+        is the truth's in space, from neck to top, at the camera's scale: as long as it would appear
+        if nobody nodded.
 
     Raises:
         UserError: the truth lacks a person, or was made from another mesh.
     """
-    position = {person: row for row, person in enumerate(truth.id.tolist())}
-    missing = [person for person in fits.id.tolist() if person not in position]
-    if missing:
-        raise UserError(f"the truth holds no person {missing[0]}; it must be of the same people")
-    if truth.body != body.fingerprint:
+    return Evaluator(body, geodesics)(fits, truth)
+
+
+class Evaluator:
+    """`evaluate` for one body, which is looked at once, however many calls there are."""
+
+    def __init__(self, body: Body, geodesics: GeodesicDistance | None = None) -> None:
+        self.body = body
+        self._geodesics = geodesics or BodyGeodesics(body)
+        self._points = spread_vertices(body.vertices, SURFACE_POINTS)
+        self._kappa = kappa_of_vertices(body)[self._points]
+        top = vertex_landmark(int(body.vertices[:, 1].argmax()))
+        self._head_top = body.landmarks.get("head_top", top)
+        self._names = (*body.joint_names, "head_top")
+        self._common = [self._names.index(name) for name in LSP_14.joints]
+
+    def __call__(self, fits: Fits, truth: Truth) -> dict[str, np.ndarray]:
+        """As `evaluate`."""
+        require_made_from(self.body, truth.body)
+        position = {person: row for row, person in enumerate(truth.id.tolist())}
+        require_people(fits.id, position)
+        truth = truth.select(np.array([position[person] for person in fits.id.tolist()], int))
+        parts = [
+            self._of(fits.select(some), truth.select(some))
+            for some in np.array_split(np.arange(len(fits)), max(1, -(-len(fits) // CHUNK)))
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
+
+    def _of(self, fits: Fits, truth: Truth) -> dict[str, np.ndarray]:
+        # Truth and fit may be seen through different crops.
+        fits = fits.in_frames(truth.frame)
+        vertices, joints = fits.vertices(self.body), fits.joints(self.body)
+        points = self._with_head_top(joints, vertices)
+        true_points = self._with_head_top(truth.joints, truth.vertices)
+        common, true_common = points[:, self._common], true_points[:, self._common]
+        return {
+            "pixel": pixel_error(
+                vertices[..., :2], truth.in_frame(truth.vertices), truth.visible, SIDE
+            ),
+            "vertex": MILLIMETRES * vertex_error(vertices, truth.vertices),
+            "mpjpe": MILLIMETRES * mpjpe(joints / truth.scale[:, None, None], truth.joints),
+            "bone_mpjpe": MILLIMETRES * bone_mpjpe(points, true_points, self._names),
+            "n_mpjpe": MILLIMETRES * n_mpjpe(joints, truth.joints),
+            "pa_mpjpe": MILLIMETRES * pa_mpjpe(joints, truth.joints),
+            "pa_mpjpe_14": MILLIMETRES * pa_mpjpe(common, true_common),
+            "pckh": PER_CENT * self._pckh(common, true_common, truth),
+            **self._surface(vertices, truth),
+            "reflected": fits.mirrored,
+            "turned_away": turned_away(joints, truth.joints, self.body.joint_names),
+        }
+
+    def _with_head_top(self, joints: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+        top = self._head_top
+        point = np.tensordot(vertices[:, top.vertices], top.weights, (1, 0))
+        return np.concatenate([joints, point[:, None]], axis=1)
+
+    def _pckh(self, common: np.ndarray, true_common: np.ndarray, truth: Truth) -> np.ndarray:
+        neck, top = (true_common[:, LSP_14.joints.index(name)] for name in ("neck", "head_top"))
+        head = truth.scale * np.linalg.norm(top - neck, axis=1)
+        present = np.ones(common.shape[:2], bool)
+        return pck(common[..., :2], truth.in_frame(true_common), head, HEAD_SHARE, present)
+
+    def _surface(self, vertices: np.ndarray, truth: Truth) -> dict[str, np.ndarray]:
+        """What the fit shows at the pixels where the truth's points appear."""
+        xy = truth.in_frame(truth.vertices)
+        depth = truth.scale[:, None, None] * truth.vertices[..., 2:]
+        shown = silhouettes(vertices, self.body, SIDE)
+        true = silhouettes(np.concatenate([xy, depth], axis=2), self.body, SIDE)
+        places = xy[:, self._points]
+        # On the outline a pixel's centre may show nothing, or another limb, even of the truth.
+        seen = truth.visible[:, self._points] & (self._distance(true.at(places)) <= AT_ITS_PLACE)
+        similarity = gps(self._distance(shown.at(places)), seen, self._kappa)
+        overlap = mask_iou(shown.mask, true.mask)
+        return {
+            "iou": PER_CENT * overlap,
+            "gps": PER_CENT * similarity,
+            "gpsm": PER_CENT * gpsm(similarity, overlap),
+        }
+
+    def _distance(self, taken_for: np.ndarray) -> np.ndarray:
+        """(N, P) metres from the points compared to the vertices they were taken for."""
+        hit = taken_for >= 0
+        distance = np.full(hit.shape, np.inf)
+        distance[hit] = self._geodesics(self._points[np.nonzero(hit)[1]], taken_for[hit])
+        return distance
+
+
+def require_made_from(body: Body, fingerprint: str) -> None:
+    """Refuse a truth that was made from another body than the one that was fitted."""
+    if fingerprint != body.fingerprint:
         raise UserError(
-            f"the truth was made from body {truth.body}, these are fits of '{body.name}' "
+            f"the truth was made from body {fingerprint}, these are fits of '{body.name}' "
             f"({body.fingerprint}); evaluate with the body it was made from"
         )
-    truth = truth.select(np.array([position[person] for person in fits.id.tolist()], int))
-    parts = [
-        _evaluate(fits.select(some), truth.select(some), body)
-        for some in np.array_split(np.arange(len(fits)), max(1, -(-len(fits) // CHUNK)))
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _evaluate(fits: Fits, truth: Truth, body: Body) -> dict[str, np.ndarray]:
-    # Truth and fit may be seen through different crops.
-    fits = fits.in_frames(truth.frame)
-    vertices, joints = fits.vertices(body), fits.joints(body)
-    metres = joints / truth.scale[:, None, None]
-    return {
-        "pixel": pixel_error(vertices[..., :2], truth.in_frame(truth.vertices), truth.visible),
-        "vertex": MILLIMETRES * vertex_error(vertices, truth.vertices),
-        "pa_mpjpe": MILLIMETRES * pa_mpjpe(joints, truth.joints),
-        "mpjpe": MILLIMETRES * mpjpe(metres, truth.joints),
-        "reflected": fits.mirrored,
-        "turned_away": turned_away(joints, truth.joints, body.joint_names),
-    }
+def require_people(ids: np.ndarray, known: Container[int]) -> None:
+    """Refuse fits of people whom the truth does not know."""
+    for person in ids.tolist():
+        if person not in known:
+            raise UserError(f"the truth holds no person {person}; it must be of the same people")

@@ -1,8 +1,29 @@
-"""Errors of joints in three dimensions. NumPy, float64, one number per person."""
+"""Errors of joints in three dimensions. NumPy, float64, one number per person.
+
+What the field calls MPJPE differs in what is taken away before distances are measured: the place
+alone (`mpjpe`), the place and a size measured by the bones (`bone_mpjpe`), the place and the best
+size (`n_mpjpe`), or place, best size and best turn (`pa_mpjpe`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+CANONICAL_BONE_SUM = 4296.99233013
+"""Millimetres that `BONES` have in all on Human3.6M, by which Zhou et al. ("Towards 3D Human Pose
+Estimation in the Wild: a Weakly-supervised Approach", 2017) scale what they have predicted."""
+
+BONES: tuple[tuple[str, str], ...] = (
+    ("right_ankle", "right_knee"), ("right_knee", "right_hip"), ("right_hip", "pelvis"),
+    ("pelvis", "left_hip"), ("left_hip", "left_knee"), ("left_knee", "left_ankle"),
+    ("right_wrist", "right_elbow"), ("right_elbow", "right_shoulder"), ("right_shoulder", "neck"),
+    ("neck", "left_shoulder"), ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"),
+    ("pelvis", "neck"), ("neck", "head_top"),
+)  # fmt: skip
+"""The bones of MPII's 16 joints, by name. Their torso joint is the middle of pelvis and neck, so
+that it adds nothing to the sum."""
 
 
 def procrustes(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -35,9 +56,69 @@ def procrustes(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 def mpjpe(source: np.ndarray, target: np.ndarray, root: int = 0) -> np.ndarray:
     """(N,), mean distance of joints (N, J, 3) once both roots are at the origin; their unit."""
-    source = source - source[:, root : root + 1]
-    target = target - target[:, root : root + 1]
-    return np.linalg.norm(source - target, axis=2).mean(axis=1)
+    return np.linalg.norm(_rooted(source, root) - _rooted(target, root), axis=2).mean(axis=1)
+
+
+def n_mpjpe(source: np.ndarray, target: np.ndarray, root: int = 0) -> np.ndarray:
+    """Mean distance of joints once both roots are at the origin and sizes agree.
+
+    The size is the best one in the sense of least squares, s = <x, y> / <x, x> (Rhodin et al.,
+    "Unsupervised Geometry-Aware Representation for 3D Human Pose Estimation", 2018), and never
+    negative: that would be a mirror.
+
+    Args:
+        source: (N, J, 3).
+        target: (N, J, 3), the same joints.
+        root: Which of them goes to the origin.
+
+    Returns:
+        (N,), in the target's unit. Where the source has no extent: the mean distance of the
+        target's joints from its root.
+    """
+    x, y = _rooted(source, root), _rooted(target, root)
+    extent = np.square(x).sum(axis=(1, 2))
+    scale = np.maximum((x * y).sum(axis=(1, 2)), 0) / np.where(extent > 0, extent, 1)
+    return np.linalg.norm(scale[:, None, None] * x - y, axis=2).mean(axis=1)
+
+
+def bone_sum(joints: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """(N,), length of all `BONES` of joints (N, J, 3) with these names."""
+    at = [[names.index(name) for name in bone] for bone in BONES]
+    joints = np.asarray(joints, np.float64)
+    return np.linalg.norm(np.diff(joints[:, at], axis=2), axis=(2, 3)).sum(axis=1)
+
+
+def bone_mpjpe(
+    source: np.ndarray,
+    target: np.ndarray,
+    names: Sequence[str],
+    total: float | np.ndarray | None = None,
+) -> np.ndarray:
+    """Mean distance of MPII's 16 joints once the source's bones have the length they should.
+
+    The pelvises are at the origin, and the torso joint is the middle of pelvis and neck on both
+    sides, as Zhou et al. compare (see `CANONICAL_BONE_SUM`).
+
+    Args:
+        source: (N, J, 3), in any unit.
+        target: (N, J, 3), the same joints.
+        names: The J joints' names, those of `BONES` among them.
+        total: What the source's bones are scaled to in all, in the target's unit: the canonical sum
+            for numbers that compare with the paper's; the target's own sum if left out.
+
+    Returns:
+        (N,), in the target's unit. A source whose bones have no length stays in its place.
+    """
+    if total is None:
+        total = bone_sum(target, names)
+    length = bone_sum(source, names)
+    scale = total / np.where(length > 0, length, 1)
+    chosen = [names.index(name) for name in dict.fromkeys(name for bone in BONES for name in bone)]
+    root, neck = names.index("pelvis"), names.index("neck")
+    x, y = _rooted(source, root) * scale[:, None, None], _rooted(target, root)
+    distance = np.linalg.norm(x - y, axis=2)
+    torso = np.linalg.norm(x[:, neck] - y[:, neck], axis=1) / 2
+    return (distance[:, chosen].sum(axis=1) + torso) / (len(chosen) + 1)
 
 
 def pa_mpjpe(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -71,3 +152,8 @@ def turned_away(source: np.ndarray, target: np.ndarray, names: tuple[str, ...]) 
     The front-back mistake: a body that explains the picture seen from behind.
     """
     return (facing(source, names) * facing(target, names)).sum(axis=1) < 0
+
+
+def _rooted(joints: np.ndarray, root: int) -> np.ndarray:
+    joints = np.asarray(joints, np.float64)
+    return joints - joints[:, root : root + 1]

@@ -26,7 +26,7 @@ def pixel_error(
     Returns:
         (N,) pixels of such a frame; NaN where nothing is visible.
     """
-    distance = np.linalg.norm(source - target, axis=2) * (side / 2)
+    distance = np.linalg.norm(np.subtract(source, target, dtype=np.float64), axis=2) * (side / 2)
     count = visible.sum(axis=1)
     total = np.where(visible, distance, 0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

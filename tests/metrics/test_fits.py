@@ -7,9 +7,13 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from bodyreg.body import Body
+from bodyreg.body.surface import barycentric_coordinates
 from bodyreg.data import Observations, Truth
 from bodyreg.errors import UserError
-from bodyreg.metrics import evaluate
+from bodyreg.metrics import METRICS, evaluate
+from bodyreg.metrics.evaluate import SURFACE_POINTS
+from bodyreg.metrics.geodesics import BodyGeodesics, spread_vertices
+from bodyreg.metrics.gps import kappa_of_vertices
 from bodyreg.metrics.reprojection import reprojection_error
 from bodyreg.registration import Fits
 
@@ -69,10 +73,60 @@ def truth_of(fits: Fits, body: Body) -> Truth:
 
 def test_the_truth_has_no_error(fits, body):
     errors = evaluate(fits, truth_of(fits, body), body)
-    for name in ("pixel", "vertex", "pa_mpjpe", "mpjpe"):
-        np.testing.assert_allclose(errors[name], 0, atol=2e-3, err_msg=name)
-    assert not errors["reflected"].any()
-    assert not errors["turned_away"].any()
+    assert tuple(errors) == tuple(METRICS)
+    for name, metric in METRICS.items():
+        # A point is taken for the vertex nearest to its pixel's centre.
+        tolerance = 0.3 if name in ("gps", "gpsm") else 2e-3
+        np.testing.assert_allclose(errors[name], metric.best, atol=tolerance, err_msg=name)
+
+
+def test_who_is_not_seen_has_joints_but_no_pixels(fits, body):
+    truth = truth_of(fits, body)
+    truth.visible[2] = False
+    errors = evaluate(fits, truth, body)
+    for name, values in errors.items():
+        expected = name in ("pixel", "gps", "gpsm")
+        assert np.isnan(values).tolist() == [False, False, expected, False, False], name
+
+
+def test_points_are_taken_for_what_the_fit_shows_there(fits, body):
+    """GPS of one fit, pixel by pixel: the nearest of the faces that hold the pixel's centre."""
+    fit = fits.select([1])
+    truth = truth_of(fits, body).select(np.array([1]))
+    moved = dataclasses.replace(fit, translation=fit.translation + np.float32([0.05, 0.02]))
+    find, kappa = BodyGeodesics(body), kappa_of_vertices(body)
+
+    def shown(vertices, place):
+        column, row = np.floor((place * [1, -1] + 1) * 128).astype(int)
+        centre = (np.array([column, row]) + 0.5) / 128 - 1
+        corners = vertices[body.faces]
+        shares = barycentric_coordinates(corners[..., :2], np.tile(centre * [1, -1], (13994, 1)))
+        depth = np.where((shares >= 0).all(axis=1), (shares * corners[..., 2]).sum(axis=1), -9)
+        best = depth.argmax()
+        return None if depth[best] == -9 else body.faces[best, shares[best].argmax()]
+
+    def distance(vertex, other):
+        return np.inf if other is None else find(np.array([vertex]), np.array([other]))[0]
+
+    own, theirs = fit.vertices(body)[0].astype(float), moved.vertices(body)[0].astype(float)
+    bells = []
+    for point in spread_vertices(body.vertices, SURFACE_POINTS):
+        place = own[point, :2]
+        if truth.visible[0, point] and distance(point, shown(own, place)) <= 0.03:
+            far = distance(point, shown(theirs, place))
+            bells.append(np.exp(-(far**2) / (2 * kappa[point] ** 2)))
+    assert 80 < len(bells) < 256
+    error = evaluate(moved, truth, body)["gps"][0]
+    assert error < 95
+    assert error == pytest.approx(100 * np.mean(bells), abs=0.5)
+
+
+def test_distances_of_ones_own_are_used(fits, body):
+    """Where everything is far from everything else, only points at their place count."""
+    errors = evaluate(
+        fits, truth_of(fits, body), body, lambda one, other: np.where(one == other, 0, 1e3)
+    )
+    np.testing.assert_allclose(errors["gps"], 100)
 
 
 def test_people_are_matched_by_id_and_frames_converted(fits, body):
@@ -90,19 +144,30 @@ def test_each_mistake_shows_where_it_should(fits, body):
     )
     errors = evaluate(shifted, truth, body)
     np.testing.assert_allclose(errors["pixel"], 5, rtol=1e-3)
-    np.testing.assert_allclose(errors["vertex"], 0, atol=2e-3)
+    for name in ("vertex", "mpjpe", "bone_mpjpe", "n_mpjpe", "pa_mpjpe", "pa_mpjpe_14"):
+        np.testing.assert_allclose(errors[name], 0, atol=2e-3)
+    assert (errors["iou"] < 97).all()
 
     turned = dataclasses.replace(fits, rotation=fits.rotation @ np.float32(np.diag([-1, 1, -1])))
     errors = evaluate(turned, truth, body)
     assert errors["turned_away"].all()
     assert not errors["reflected"].any()
     np.testing.assert_allclose(errors["vertex"], 0, atol=2e-3)
+    assert (errors["gps"] < 60).all()
 
     mirrored = dataclasses.replace(fits, rotation=np.float32(np.diag([1, 1, -1])) @ fits.rotation)
     errors = evaluate(mirrored, truth, body)
     assert errors["reflected"].all()
-    np.testing.assert_allclose(errors["pixel"], 0, atol=2e-3)
+    for name in ("pixel", "iou", "pckh"):
+        np.testing.assert_allclose(errors[name], METRICS[name].best, atol=2e-3)
     assert (errors["vertex"] > 10).all()
+
+    larger = dataclasses.replace(fits, scale=1.1 * fits.scale)
+    errors = evaluate(larger, truth, body)
+    for name in ("vertex", "bone_mpjpe", "n_mpjpe", "pa_mpjpe"):
+        np.testing.assert_allclose(errors[name], 0, atol=2e-3)
+    distance = np.linalg.norm(truth.joints - truth.joints[:, :1], axis=2).mean(axis=1)
+    np.testing.assert_allclose(errors["mpjpe"], 100 * distance, rtol=1e-4)
 
 
 def test_the_truth_must_be_of_the_same_people_and_mesh(fits, body):
