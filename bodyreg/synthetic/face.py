@@ -1,0 +1,217 @@
+"""Skin, and a face: drawn once for a person on the plane before it, then laid on the head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from bodyreg.synthetic.hair import Hair
+from bodyreg.synthetic.measures import Measures
+
+# Tones of skin from light to dark, red, green, blue as a camera shows them in good light.
+TONES = np.array(
+    [(246, 214, 188), (236, 196, 162), (222, 172, 132), (196, 142, 100), (156, 106, 72),
+     (116, 76, 52), (78, 52, 38)], np.float32,
+)[:, ::-1]  # fmt: skip
+EYES = np.array([(70, 45, 25), (50, 32, 18), (110, 85, 50), (90, 120, 140), (95, 115, 85)])[:, ::-1]
+# The canvas of a face: pixels per face unit, and units it reaches to each side, up and down.
+FINE = 16
+ASIDE, UP, DOWN = 3.0, 3.0, 4.5
+BITS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """Skin and a face.
+
+    Attributes:
+        skin: (3,) float32 blue, green, red.
+        canvas: (h, w, 3) uint8, the face seen from the front.
+        origin: (2,) rest x and y of the canvas' upper left corner, metres.
+        scale: Canvas pixels per metre.
+    """
+
+    skin: np.ndarray
+    canvas: np.ndarray
+    origin: np.ndarray
+    scale: float
+
+
+def sample_skin(random: np.random.Generator) -> np.ndarray:
+    """(3,) float32 blue-green-red: anybody's."""
+    tone = random.beta(1.1, 1.5) * (len(TONES) - 1)
+    low = min(int(tone), len(TONES) - 2)
+    skin = TONES[low] + (tone - low) * (TONES[low + 1] - TONES[low])
+    return np.clip(skin * (1 + random.normal(0, 0.02, 3)), 20, 250).astype(np.float32)
+
+
+def draw_face(
+    random: np.random.Generator,
+    measures: Measures,
+    skin: np.ndarray,
+    hair: Hair,
+    old: float,
+    sex: float,
+) -> Face:
+    """Draw a person's face.
+
+    Args:
+        random: Its details.
+        measures: Of the body: where its eyes and nose are.
+        skin: (3,) colour.
+        hair: Brows and beard have its colour.
+        old: 0 to 1: lines.
+        sex: -1 woman to 1 man.
+    """
+    pen = _Pen(skin, measures.eye_side / measures.face_unit)
+    eye = pen.eye
+    warm = np.array([0.78, 0.8, 1.04], np.float32)
+    # Cheeks, nose and chin are redder, sockets and what lies under nose, lip and chin darker.
+    pen.glow((eye * 1.35, -1.35), 0.75, skin * warm, 0.35 + 0.1 * (sex < 0))
+    pen.glow((0, -1.05), 0.4, skin * warm, 0.3)
+    pen.glow((eye, 0.05), 0.75, 0.72 * skin, 0.55)
+    pen.glow((0, -1.42), 0.42, 0.68 * skin, 0.6)
+    pen.glow((0, -3.0), 0.4, 0.8 * skin, 0.45)
+    pen.glow((0.34, -0.55), 0.3, 0.85 * skin, 0.4)
+    if old > 0.3:
+        for y, width in ((1.45, 1.2), (1.8, 1.0)):
+            pen.line([(-width, y), (0, y + 0.05), (width, y)], 0.82 * skin, 0.07)
+        pen.line([(0.5, -1.15), (0.95, -2.0)], 0.75 * skin, 0.09)
+        pen.line([(eye - 0.5, -0.45), (eye + 0.5, -0.5)], 0.78 * skin, 0.08)
+    lips = skin * np.array([0.62, 0.55, 0.85]) if sex > 0 else skin * np.array([0.55, 0.45, 0.9])
+    if sex < 0 and random.random() < 0.35:
+        lips = np.array([60, 45, 175]) * random.uniform(0.7, 1.0)
+    if hair.beard > 0:
+        _beard(pen, hair)
+    _mouth(pen, random, lips, sex)
+    pen.disc((0.28, -1.18), (0.13, 0.08), 0.35 * skin)
+    _eyes(pen, random, skin, sex)
+    brow = 0.6 * hair.colour * 0.9 + 0.4 * 0.5 * skin
+    thick = random.uniform(0.16, 0.3) if sex > 0 else random.uniform(0.1, 0.18)
+    arch = random.uniform(0.0, 0.2)
+    pen.line([(eye - 0.5, 0.56), (eye + 0.1, 0.66 + arch), (eye + 0.75, 0.5)], brow, thick)
+    if random.random() < (0.3 if old > 0.3 else 0.1):
+        _glasses(pen, random)
+    unit = measures.face_unit
+    origin = measures.eyes[:2] + unit * np.array([-ASIDE, UP])
+    return Face(skin, pen.canvas, origin, FINE / unit)
+
+
+def _eyes(pen: _Pen, random: np.random.Generator, skin: np.ndarray, sex: float) -> None:
+    eye, look = pen.eye, random.normal(0, 0.06)
+    iris = EYES[random.integers(len(EYES))]
+    pen.disc(
+        (eye, 0), (0.5, 0.27), np.array([214, 220, 226.0]) * 0.5 + 0.5 * np.minimum(skin * 1.2, 235)
+    )
+    for side in (-1, 1):
+        pen.disc((side * eye + look, 0.0), (0.23, 0.23), iris, mirror=False)
+        pen.disc((side * eye + look, 0.0), (0.1, 0.1), np.array([12, 12, 12]), mirror=False)
+    lid = skin * 0.3 if sex < 0 else skin * 0.42
+    pen.line([(eye - 0.5, -0.02), (eye, 0.29), (eye + 0.54, 0.03)], lid, 0.14 if sex < 0 else 0.11)
+    pen.line([(eye - 0.45, -0.1), (eye, -0.27), (eye + 0.48, -0.05)], 0.66 * skin, 0.07)
+
+
+def _mouth(pen: _Pen, random: np.random.Generator, lips: np.ndarray, sex: float) -> None:
+    y, width = -2.15, random.uniform(0.7, 0.95)
+    smile = random.uniform(-0.05, 0.16)
+    full = random.uniform(0.12, 0.2) * (1.25 if sex < 0 else 1)
+    pen.disc((0, y - 0.16), (0.8 * width, full), lips * 1.05, mirror=False)
+    pen.disc((0, y + 0.1), (0.85 * width, 0.75 * full), lips * 0.85, mirror=False)
+    if smile > 0.08 and random.random() < 0.5:
+        pen.line(
+            [(-0.6 * width, y), (0, y - 0.06), (0.6 * width, y)], np.array([225, 232, 238]), 0.17
+        )
+    else:
+        pen.line([(-width, y + smile), (0, y), (width, y + smile)], lips * 0.45, 0.09)
+
+
+def _beard(pen: _Pen, hair: Hair) -> None:
+    """From stubble to a full beard, with a moustache; soft at its edge."""
+    outline = [(2.35, 0.2), (2.05, -0.9), (1.35, -1.75), (0.9, -1.62), (0.4, -1.5), (0, -1.55)]
+    outline += [(0, -2.0), (0, -4.5), (2.9, -4.5)]
+    mask = np.zeros(pen.canvas.shape[:2], np.uint8)
+    for side in (-1, 1):
+        corners = np.array([pen.at((side * x, y)) for x, y in outline])
+        cv2.fillPoly(mask, [np.rint(corners * (1 << BITS)).astype(np.int32)], 255, shift=BITS)
+    soft = cv2.GaussianBlur(mask, (0, 0), 0.12 * FINE).astype(np.float32) / 255
+    pen.blend(hair.beard * soft, 0.85 * hair.colour)
+
+
+def _glasses(pen: _Pen, random: np.random.Generator) -> None:
+    frame = np.array([30, 30, 35]) + random.uniform(0, 60)
+    for side in (-1, 1):
+        centre = pen.at((side * pen.eye, -0.08))
+        axes = np.array([0.72, 0.55]) * FINE
+        x, y, a, b = np.rint(np.array([*centre, *axes]) * (1 << BITS)).astype(int).tolist()
+        thick = max(1, round(0.12 * FINE))
+        cv2.ellipse(pen.canvas, (x, y), (a, b), 0, 0, 360, frame.tolist(), thick, cv2.LINE_AA, BITS)
+    pen.line([(-0.35, 0.05), (0.35, 0.05)], frame, 0.12, mirror=False)
+    pen.line([(pen.eye + 0.7, 0.05), (2.6, 0.1)], frame, 0.12)
+
+
+class _Pen:
+    """Draws in face units about the point between the eyes, y up, on both halves at once."""
+
+    def __init__(self, skin: np.ndarray, eye: float):
+        self.eye = eye
+        rows, columns = round((UP + DOWN) * FINE), round(2 * ASIDE * FINE)
+        # OpenCV smooths edges in pictures of bytes alone.
+        self.canvas = np.full((rows, columns, 3), np.rint(skin), np.uint8)
+        y, x = np.mgrid[:rows, :columns].astype(np.float32)
+        self._x, self._y = (x + 0.5) / FINE - ASIDE, UP - (y + 0.5) / FINE
+
+    def at(self, place: tuple[float, float]) -> np.ndarray:
+        """Canvas pixels, as OpenCV counts them."""
+        return FINE * np.array([place[0] + ASIDE, UP - place[1]]) - 0.5
+
+    def glow(
+        self, place: tuple[float, float], size: float, colour: np.ndarray, share: float
+    ) -> None:
+        x = np.abs(self._x) - place[0] if place[0] else self._x
+        share = share * np.exp(-(x**2 + (self._y - place[1]) ** 2) * (0.5 / (0.6 * size) ** 2))
+        self.blend(share, colour)
+
+    def blend(self, share: np.ndarray, colour: np.ndarray) -> None:
+        """Mix a colour in, with a share (h, w) for every pixel."""
+        mixed = self.canvas + share[..., None] * (colour.astype(np.float32) - self.canvas)
+        self.canvas[:] = np.clip(np.rint(mixed), 0, 255)
+
+    def disc(
+        self,
+        place: tuple[float, float],
+        axes: tuple[float, float],
+        colour: np.ndarray,
+        *,
+        mirror: bool = True,
+    ) -> None:
+        for side in (-1, 1) if mirror else (1,):
+            numbers = np.array(
+                [*self.at((side * place[0], place[1])), FINE * axes[0], FINE * axes[1]]
+            )
+            x, y, a, b = np.rint(numbers * (1 << BITS)).astype(int).tolist()
+            colours = np.clip(colour, 0, 255).tolist()
+            cv2.ellipse(self.canvas, (x, y), (a, b), 0, 0, 360, colours, -1, cv2.LINE_AA, BITS)
+
+    def line(
+        self,
+        places: list[tuple[float, float]],
+        colour: np.ndarray,
+        thick: float,
+        *,
+        mirror: bool = True,
+    ) -> None:
+        for side in (-1, 1) if mirror else (1,):
+            corners = np.array([self.at((side * x, y)) for x, y in places])
+            fixed = np.rint(corners * (1 << BITS)).astype(np.int32)
+            wide = max(1, round(thick * FINE))
+            cv2.polylines(
+                self.canvas,
+                [fixed],
+                False,
+                np.clip(colour, 0, 255).tolist(),
+                wide,
+                cv2.LINE_AA,
+                BITS,
+            )

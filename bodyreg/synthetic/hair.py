@@ -1,0 +1,130 @@
+"""Hair: where it grows on a head, how far it stands off, its colour and its strands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bodyreg.synthetic.measures import Measures
+from bodyreg.synthetic.noise import fractal_tile, sample_tile
+
+# Red, green, blue as usual, stored the other way round.
+COLOURS = np.array(
+    [(22, 18, 17), (38, 28, 23), (60, 42, 30), (88, 60, 40), (120, 84, 54), (168, 128, 82),
+     (205, 170, 115), (125, 60, 32)], np.float32,
+)[:, ::-1]  # fmt: skip
+SHARES = (0.26, 0.22, 0.16, 0.12, 0.08, 0.07, 0.05, 0.04)
+
+
+@dataclass(frozen=True, eq=False)
+class Hair:
+    """Places are in heads: from between the ears, 1 is the height of the crown above them.
+
+    Attributes:
+        colour: (3,) float32.
+        front: Where it begins above the forehead.
+        sideburn: Where it ends before the ears.
+        nape: Where it ends behind: about -0.5 when short, -2 on the shoulders.
+        bald: The crown is bare down to here, or 9: it is not.
+        volume: How far it stands off, metres on an adult.
+        beard: Opacity of a beard; 0 is none.
+        cap: (3,) colour of a cap worn over it, or None.
+    """
+
+    colour: np.ndarray
+    front: float
+    sideburn: float
+    nape: float
+    bald: float
+    volume: float
+    beard: float
+    cap: np.ndarray | None
+
+
+def sample_hair(
+    random: np.random.Generator, sex: float, child: bool, old: float, skin: np.ndarray
+) -> Hair:
+    """Draw somebody's hair.
+
+    Args:
+        random: Where it comes from.
+        sex: -1 woman to 1 man.
+        child: No beard, no grey.
+        old: 0 to 1: greyer, thinner.
+        skin: (3,) its colour: dark skin goes with dark hair.
+    """
+    shares = np.array(SHARES) * np.where(np.arange(len(SHARES)) < 3, 1, skin.mean() > 140)
+    colour = COLOURS[random.choice(len(COLOURS), p=shares / shares.sum())]
+    colour = colour * random.uniform(0.85, 1.15)
+    grey = np.clip(old * random.uniform(0.6, 1.5), 0, 1) * (not child)
+    colour = colour + grey * (random.uniform(130, 215) - colour)
+    long = random.random() < (0.72 if sex < 0 else 0.08)
+    fringe = random.random() < (0.35 if long or child else 0.2)
+    bald = sex > 0 and not child and random.random() < 0.07 + 0.3 * old
+    nape = -0.45
+    if long and not bald:
+        nape = random.uniform(-2.1, -0.7)
+    buzz = random.random() < 0.25
+    volume = (
+        random.uniform(0.003, 0.008)
+        if bald or (buzz and not long)
+        else random.uniform(0.012, 0.028)
+    )
+    bearded = sex > 0 and not child and random.random() < 0.4
+    capped = random.random() < 0.09
+    return Hair(
+        colour=np.clip(colour, 10, 235).astype(np.float32),
+        front=random.uniform(0.3, 0.45) if fringe else random.uniform(0.58, 0.74),
+        sideburn=random.uniform(-0.3, -0.1) if bearded else random.uniform(-0.05, 0.2),
+        nape=nape,
+        bald=random.uniform(0.3, 0.6) if bald else 9.0,
+        volume=volume,
+        beard=float(random.choice([0.35, 0.75, 0.95])) if bearded else 0.0,
+        cap=random.uniform(20, 220, 3).astype(np.float32) if capped else None,
+    )
+
+
+def head_places(measures: Measures, rest: np.ndarray) -> np.ndarray:
+    """(P, 3) float32: rest positions (P, 3) in heads about the point between the ears."""
+    return (rest - measures.ear.astype(np.float32)) / np.float32(measures.crown)
+
+
+def hairiness(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
+    """(P,) float32: how far inside of the hair, in heads; negative where there is none.
+
+    Args:
+        hair: Whose.
+        measures: The same person's.
+        place: (P, 3) from `head_places`.
+    """
+    x, y, z = np.abs(place[:, 0]), place[:, 1], place[:, 2]
+    long = hair.nape < -0.6
+    temple = hair.sideburn if not long else min(hair.sideburn, -0.3)
+    depths = (-9, -0.12, 0.08, 0.24, 0.42, 0.62, 0.8, 9)
+    lines = (
+        hair.nape, hair.nape, hair.nape if long else temple, temple + 0.12, 0.42,
+        hair.front - 0.02, hair.front + 0.04, hair.front + 0.06,
+    )  # fmt: skip
+    inside = y - np.interp(z, depths, lines).astype(np.float32)
+    # Locks fall beside the neck, not over the whole shoulders.
+    inside = np.minimum(inside, np.interp(y, (-1.2, -0.5), (0.62, 2)) - x)
+    if not long:
+        ear = measures.ear_side / measures.crown
+        away = np.sqrt((y + 0.02) ** 2 + (z - 0.02) ** 2) - 0.3
+        inside = np.where(x > ear - 0.12, np.minimum(inside, away), inside)
+    return np.minimum(inside, hair.bald - y).astype(np.float32)
+
+
+def capped(hair: Hair, place: np.ndarray) -> np.ndarray:
+    """(P,) float32: how far under a cap, in heads; negative outside of it."""
+    if hair.cap is None:
+        return np.full(len(place), -1, np.float32)
+    return (place[:, 1] - 0.5 - 0.06 * place[:, 2]).astype(np.float32)
+
+
+def strands(hair: Hair, place: np.ndarray) -> np.ndarray:
+    """(P, 3) float32 colour of hair, 0 to 255: strands run down from the crown."""
+    angle = np.arctan2(place[:, 0], place[:, 2] - 0.1) * np.float32(512 / (2 * np.pi))
+    fine = sample_tile(fractal_tile(), 3 * angle + 9 * place[:, 1], 14 * place[:, 1])
+    return hair.colour * (1 + np.float32(0.16) * fine)[:, None]

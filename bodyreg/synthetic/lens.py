@@ -1,0 +1,63 @@
+"""What a camera does to a picture: blur, exposure, white balance, vignetting, noise, JPEG."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from bodyreg.synthetic.noise import SIDE, grain_tile
+
+
+def photograph(random: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """Take a picture of a scene.
+
+    Args:
+        random: Of everything random.
+        picture: (H, W, 3) float32 in [0, 255].
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    draws = random.random(4)
+    if draws[0] < 0.15:
+        picture = cv2.filter2D(picture, -1, _streak(random), borderType=cv2.BORDER_REPLICATE)
+    elif draws[0] < 0.7:
+        picture = cv2.GaussianBlur(picture, (0, 0), random.uniform(0.3, 0.75))
+    gain = np.exp(random.normal(0, 0.1)) * np.exp(random.normal(0, 0.035, 3))
+    contrast = random.normal(1.04, 0.08)
+    # (x · gain - 128) · contrast + 128
+    picture = picture * (gain * contrast).astype(np.float32) + np.float32(128 * (1 - contrast))
+    if draws[1] < 0.5:
+        picture *= _vignette(picture.shape[0], picture.shape[1], random.uniform(0.05, 0.35))
+    strength = np.float32(random.gamma(1.6, 1.6))
+    picture += strength * _grain(random, *picture.shape[:2])
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def encode_jpeg(picture: np.ndarray, random: np.random.Generator) -> bytes:
+    """A picture (H, W, 3) uint8 as a JPEG file of everyday quality, chosen by `random`."""
+    quality = int(random.integers(72, 97))
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def _streak(random: np.random.Generator) -> np.ndarray:
+    """A kernel of motion: a short line in any direction."""
+    kernel = np.zeros((7, 7), np.float32)
+    angle, length = random.uniform(0, np.pi), random.uniform(0.8, 2.2)
+    reach = length * np.array([np.cos(angle), np.sin(angle)])
+    ends = np.rint((3 + np.array([-reach, reach])) * 16).astype(int).tolist()
+    cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_AA, 4)
+    return kernel / kernel.sum()
+
+
+def _vignette(height: int, width: int, strength: float) -> np.ndarray:
+    x = np.linspace(-1, 1, width, dtype=np.float32) ** 2
+    y = np.linspace(-1, 1, height, dtype=np.float32) ** 2
+    return (1 - np.float32(strength / 2) * (x + y[:, None]))[..., None]
+
+
+def _grain(random: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """(H, W, 3): a piece of white noise, from anywhere in the tile, repeated where it is larger."""
+    y, x = random.integers(SIDE, size=2)
+    rows, columns = np.arange(y, y + height) % SIDE, np.arange(x, x + width) % SIDE
+    return grain_tile()[rows[:, None], columns]

@@ -1,0 +1,195 @@
+"""Light on bodies and the ground: a key light with shadows, and what comes from all round.
+
+Colours are multiplied in linear light, for which a square and a root stand in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from bodyreg.ops import raster
+from bodyreg.synthetic.dressing import Paint
+from bodyreg.synthetic.figure import Figure
+from bodyreg.synthetic.mesh import Mesh
+
+# Texels of a shadow map's side, and how far a surface must lie behind another to be in its shadow.
+MAP_SIDE, BIAS = 144, 0.02
+# A crease is fully dark if its surroundings are this much nearer on average, metres.
+CREASE_DEPTH = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """The light of a picture; vectors are in camera axes (x right, y up, z toward the viewer).
+
+    Attributes:
+        direction: (3,) float32 unit, toward the key light.
+        key: (3,) float32 its colour, blue, green, red; 1 is white in good light.
+        sky: (3,) float32 light from above.
+        ground: (3,) float32 light from below.
+        up: (3,) float32 unit.
+        soft: Width of its shadows' edges, metres at a metre's distance.
+    """
+
+    direction: np.ndarray
+    key: np.ndarray
+    sky: np.ndarray
+    ground: np.ndarray
+    up: np.ndarray
+    soft: float
+
+
+def sample_light(random: np.random.Generator, up: np.ndarray, outdoors: bool) -> Light:
+    """Draw the light of a picture.
+
+    Args:
+        random: Where it comes from.
+        up: (3,) the world's up in camera axes.
+        outdoors: Sun, cloud or dusk; otherwise lamps and windows.
+    """
+    # Mostly over the viewer's shoulder, sometimes from behind.
+    azimuth = random.normal(0, 55) if random.random() < 0.85 else random.uniform(90, 270)
+    elevation = np.radians(random.uniform(25, 70))
+    level = np.array([np.sin(np.radians(azimuth)), 0, np.cos(np.radians(azimuth))])
+    level -= up * (level @ up)
+    direction = np.cos(elevation) * level / np.linalg.norm(level) + np.sin(elevation) * up
+    warmth = random.normal(0, 0.05) + (0.03 if outdoors else 0.07)
+    tint = np.array([1 - 2 * warmth, 1 - 0.3 * warmth, 1 + warmth])
+    cool = np.array([1.08, 1.0, 0.94]) if outdoors else np.array([1.0, 1.0, 1.0])
+    bright = random.beta(2, 1.6)
+    key = (0.25 + 0.65 * bright) * tint
+    sky = (0.72 - 0.42 * bright) * cool
+    ground = (0.3 - 0.12 * bright) * np.array([0.85, 0.97, 1.05])
+    soft = random.uniform(0.03, 0.1) if outdoors and bright > 0.5 else random.uniform(0.12, 0.4)
+    vectors = (np.asarray(v, np.float32) for v in (direction, key, sky, ground, up))
+    return Light(*vectors, soft=float(soft))
+
+
+def shade(
+    light: Light, paint: Paint, normal: np.ndarray, lit: np.ndarray, open_: np.ndarray
+) -> np.ndarray:
+    """(P, 3) float32 colours in [0, 255] of lit points.
+
+    Args:
+        light: The light.
+        paint: What the points are made of.
+        normal: (P, 3) unit, camera axes.
+        lit: (P,) share of the key light that arrives.
+        open_: (P,) share of the sky they see.
+    """
+    toward = normal @ light.direction
+    diffuse = np.clip((toward + 0.12) / 1.12, 0, 1) * lit
+    high = 0.5 + 0.5 * (normal @ light.up)
+    around = (high * open_)[:, None] * light.sky + ((1 - high) * open_)[:, None] * light.ground
+    half = light.direction + np.array([0, 0, 1], np.float32)
+    half /= np.linalg.norm(half)
+    mirrored = np.clip(normal @ half, 0, 1) ** 16 * paint.gloss * lit
+    albedo = (paint.colour * (paint.relief / 255)[:, None]) ** 2
+    colour = albedo * (around + diffuse[:, None] * light.key) + mirrored[:, None] * light.key
+    return 255 * np.sqrt(np.minimum(colour, 1))
+
+
+def light_places(light: Light, vertices: np.ndarray) -> np.ndarray:
+    """(V, 3) float32: vertices as the key light sees them, in texels of its shadow map, and depth.
+
+    Args:
+        light: The light.
+        vertices: (V, 3) metres in camera axes.
+    """
+    aside = np.cross(light.up, light.direction)
+    aside /= np.linalg.norm(aside)
+    axes = np.stack([aside, np.cross(light.direction, aside), light.direction], 1)
+    seen = vertices @ axes.astype(np.float32)
+    low = seen[:, :2].min(0)
+    seen[:, :2] = 2 + (seen[:, :2] - low) * ((MAP_SIDE - 4) / (seen[:, :2] - low).max())
+    return seen
+
+
+def lit_share(places: np.ndarray, mesh: Mesh, at: np.ndarray) -> np.ndarray:
+    """(P,) float32: the share of the key light that reaches points past the body itself.
+
+    Args:
+        places: (V, 3) from `light_places`.
+        mesh: The body's.
+        at: (P, 3) the points, in the same coordinates.
+    """
+    drawn = raster(torch.from_numpy(places)[None], mesh.faces, MAP_SIDE, MAP_SIDE)
+    depth = drawn.depth[0].numpy().reshape(-1)
+    limit = at[:, 2] + np.float32(BIAS)
+    total = np.zeros(len(at), np.float32)
+    for shift in ((-0.7, -0.7), (0.7, -0.7), (-0.7, 0.7), (0.7, 0.7)):
+        column, row = (at[:, :2] + np.float32(shift)).T.astype(np.int32)
+        total += depth[row * MAP_SIDE + column] < limit
+    return total / 4
+
+
+def openness(depth: np.ndarray, inside: np.ndarray, pixels_per_metre: float) -> np.ndarray:
+    """(H, W) float32: how little of the sky creases hide; 1 in the open.
+
+    Args:
+        depth: (H, W) metres, larger is nearer; anything where `inside` is False.
+        inside: (H, W) bool.
+        pixels_per_metre: Of the picture.
+    """
+    height, width = depth.shape
+    small = max(1, width // 2), max(1, height // 2)
+    known = inside.astype(np.float32)
+    near = float(depth[inside].mean()) if inside.any() else 0.0
+    masked = np.where(inside, depth - np.float32(near), np.float32(0))
+    both = cv2.resize(np.dstack([masked, known]), small, interpolation=cv2.INTER_AREA)
+    reach = 2 * max(1, round(0.03 * pixels_per_metre)) + 1
+    both = cv2.blur(cv2.blur(both, (reach, reach)), (reach, reach))
+    mean = both[..., 0] / np.maximum(both[..., 1], 1e-3)
+    mean = cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR)
+    return 1 - 0.6 * np.clip((mean - masked) / CREASE_DEPTH, 0, 1)
+
+
+def ground_shadow(
+    figure: Figure, vertices: np.ndarray, mesh: Mesh, light: Light, height: int, width: int
+) -> np.ndarray:
+    """(H, W) float32 in [0, 1]: the shadow of a figure on the ground it stands on.
+
+    Args:
+        figure: Who.
+        vertices: (V, 3) float32 of the dressed body, metres in camera axes.
+        mesh: The body's.
+        light: The light.
+        height: Of the picture.
+        width: Of the picture.
+    """
+    rise = vertices @ light.up
+    rise -= rise.min()
+    scale = figure.camera.weak().pixels_per_metre
+    total = np.zeros((height, width), np.float32)
+    # The key light's, and what is dark below a body in any light, close to the ground.
+    straight = light.up + 0.15 * light.direction
+    for direction, lift, edge, share in (
+        (
+            light.direction,
+            rise,
+            light.soft * 0.35,
+            float(light.key.mean() / (light.key + light.sky).mean()),
+        ),
+        (straight / np.linalg.norm(straight), np.minimum(rise, 0.35), 0.035, 0.55),
+    ):
+        fallen = vertices - (lift / (direction @ light.up))[:, None] * direction
+        if lift is not rise:
+            fallen -= (rise - lift)[:, None] * light.up
+        places = figure.project(fallen).astype(np.float32)
+        # Half the size is enough for what is blurred.
+        places[:, :2] *= 0.5
+        drawn = raster(
+            torch.from_numpy(places)[None], mesh.faces, height // 2, width // 2,
+            perspective=figure.camera.perspective,
+        ).face[0].numpy()  # fmt: skip
+        mask = (drawn >= 0).astype(np.float32)
+        if not mask.any():
+            continue
+        mask = cv2.GaussianBlur(mask, (0, 0), max(0.5, edge * scale / 2))
+        mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
+        total = 1 - (1 - total) * (1 - share * mask)
+    return total

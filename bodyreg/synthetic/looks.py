@@ -1,0 +1,135 @@
+"""How a person looks in every picture: skin, face, hair and clothes, laid out on the body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from bodyreg.synthetic.cut import bottom_field, shaft_field, top_field
+from bodyreg.synthetic.face import Face, draw_face, sample_skin
+from bodyreg.synthetic.hair import Hair, capped, hairiness, head_places, sample_hair
+from bodyreg.synthetic.measures import Measures, measure
+from bodyreg.synthetic.mesh import Mesh
+from bodyreg.synthetic.noise import fractal_tile, sample_tile
+from bodyreg.synthetic.people import Person
+from bodyreg.synthetic.wardrobe import Outfit, sample_outfit
+
+# Cloth bridges hollows: rounds of smoothing, and those that make a shoe of toes.
+BRIDGING, LAST = 5, 12
+# No cloth stands off farther than this, metres.
+FARTHEST = 0.035
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Somebody's look, and what it does to the body's vertices.
+
+    Attributes:
+        measures: Of the body.
+        outfit: Clothes.
+        hair: Hair.
+        face: Skin and face.
+        bridged: (V, 1) float32 share of a vertex' place that its smoothed surface takes.
+        rounded: (V, 1) the same for the much smoother one of shoes and long hair.
+        offset: (V, 1) float32 metres that the surface stands off the body.
+        table: (V, 8) float32 what a pixel is painted by: rest place, height, arm, rest normal.
+    """
+
+    measures: Measures
+    outfit: Outfit
+    hair: Hair
+    face: Face
+    bridged: np.ndarray
+    rounded: np.ndarray
+    offset: np.ndarray
+    table: np.ndarray
+
+
+@lru_cache(maxsize=8)
+def look_of(person: Person) -> Look:
+    """The look of a person, from `person.look` and the shape of the body.
+
+    Args:
+        person: Who.
+    """
+    random = [np.random.default_rng([person.look, number]) for number in range(5)]
+    sex = _trait(person, "sex") or random[0].choice([-1.0, 1.0])
+    old = max(0.0, _trait(person, "old"))
+    measures = measure(person.body)
+    skin = sample_skin(random[1])
+    hair = sample_hair(random[2], sex, person.child, old, skin)
+    outfit = sample_outfit(random[3], sex, person.child)
+    face = draw_face(random[4], measures, skin, hair, old, sex)
+    bridged, rounded, offset = _volumes(measures, outfit, hair)
+    table = np.column_stack([measures.rest, measures.height, measures.arm, measures.normal])
+    return Look(measures, outfit, hair, face, bridged, rounded, offset, table.astype(np.float32))
+
+
+def drape(look: Look, vertices: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """Put clothes and hair round a posed body, for pictures: the truth stays the body.
+
+    Args:
+        look: Whose.
+        vertices: (V, 3) float32 metres.
+        mesh: Of the body.
+
+    Returns:
+        vertices (V, 3) float32 and their normals (V, 3).
+    """
+    smooth = mesh.smooth(vertices, BRIDGING)
+    smoother = mesh.smooth(smooth, LAST - BRIDGING)
+    draped = vertices + look.bridged * (smooth - vertices) + look.rounded * (smoother - vertices)
+    draped += look.offset * mesh.normals(draped)
+    return draped, mesh.normals(draped)
+
+
+def _volumes(
+    measures: Measures, outfit: Outfit, hair: Hair
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How smooth (twice) and how far from the body clothes and hair make the surface."""
+    m, size = measures, measures.size
+    top = _ramp(top_field(outfit.top, m, m.rest, m.height, m.arm), 0.02 * size)
+    bottom = _ramp(bottom_field(outfit.bottom, m, m.rest, m.height, m.arm), 0.02 * size)
+    # Loose cloth hangs a little farther here than there.
+    drape = sample_tile(fractal_tile(), 400 * (m.rest[:, 0] + m.rest[:, 2]), 250 * m.rest[:, 1])
+    uneven = np.clip(1 + 0.3 * drape, 0.4, 1.7)
+    below = np.clip(3 - m.height, 0, 1.5)
+    flare = outfit.bottom.skirt * 0.024 * below
+    over = np.where(outfit.top.hem < 2.6, 0.02 * np.clip(3 - m.height, 0, 1.2), 0)
+    offset = np.maximum(
+        bottom * (outfit.bottom.loose * uneven + flare + 0.002),
+        top * (outfit.top.loose * uneven + over + 0.003),
+    )
+    # Beneath a top the bottom's waist adds to it.
+    offset += 0.004 * top * bottom
+    bridged = 0.9 * np.maximum(top, bottom)
+    rounded = 0.35 * np.maximum(top * (outfit.top.loose > 0.012), bottom * flare * 20)
+    if outfit.shoes is not None:
+        shoe = _ramp(shaft_field(outfit.shoes.shaft, m, m.height), 0.01 * size)
+        toes = np.clip(1 - m.height / 0.8, 0, 1)
+        rounded = np.maximum(rounded, shoe * toes)
+        offset = np.maximum(offset, shoe * (0.004 + 0.005 * toes))
+        bridged *= 1 - shoe
+    place = head_places(m, m.rest)
+    hairy = _ramp(hairiness(hair, m, place), 0.25)
+    under = _ramp(capped(hair, place), 0.12)
+    offset = offset * (1 - hairy) + np.maximum(hairy * hair.volume, 0.6 * offset * hairy)
+    offset = np.maximum(offset, 0.014 * under)
+    bridged = np.maximum(bridged, 0.8 * np.maximum(hairy, under))
+    rounded = np.maximum(rounded, 0.8 * hairy * (hair.nape < -0.6))
+    offset = np.minimum(offset, FARTHEST) * size
+    return tuple(np.clip(v, -1, 1).astype(np.float32)[:, None] for v in (bridged, rounded, offset))
+
+
+def _ramp(field: np.ndarray, width: float) -> np.ndarray:
+    """0 outside, 1 from `width` inside on, smoothly."""
+    share = np.clip(field / width, 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def _trait(person: Person, name: str) -> float:
+    """A shape coefficient by its name; 0 for a body that has no such direction."""
+    names = person.body.shape_names
+    return float(person.shape[names.index(name)]) if name in names else 0.0

@@ -1,0 +1,110 @@
+"""A tailor's measures of a body: where its vertices lie, in words that clothes are cut by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bodyreg.body import Body
+from bodyreg.body.joints import JOINT_NAMES
+from bodyreg.synthetic.mesh import mesh_of
+
+# Marks along `height` and `arm`.
+SOLE, ANKLE, KNEE, HIP, WAIST, NECK, CROWN = range(7)
+SHOULDER, ELBOW, WRIST, FINGERTIP = range(4)
+# From the hips to the neck, metres.
+ADULT_TRUNK = 0.56
+# `arm` of the trunk: before the shoulder.
+TRUNK = -0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Measures:
+    """Of one shaped body in its rest pose (T-pose: x to its left, y up, z front).
+
+    Attributes:
+        rest: (V, 3) float32 metres.
+        normal: (V, 3) float32 of the rest pose.
+        height: (V,) float32 up the body: 0 sole, 1 ankle, 2 knee, 3 hip, 4 waist, 5 neck, 6 crown.
+        arm: (V,) float32 along an arm: 0 shoulder, 1 elbow, 2 wrist, 3 fingertip; -0.4 elsewhere.
+        eyes: (3,) between the eyes.
+        eye_side: Half the distance of the eyes, metres.
+        face_unit: From the eyes down to the nose's tip, metres: the face's measure.
+        ear: (3,) between the ears.
+        ear_side: Half the distance of the ears, metres.
+        crown: Height of the head's top above the ears, metres.
+        neck: (3,) the neck's joint.
+        hips: (2,) x of the hips' joints, left and right.
+        arm_axis: (2,) y and z of the arms.
+        size: Length of the trunk against an adult's: what is cut in metres is multiplied by it.
+    """
+
+    rest: np.ndarray
+    normal: np.ndarray
+    height: np.ndarray
+    arm: np.ndarray
+    eyes: np.ndarray
+    eye_side: float
+    face_unit: float
+    ear: np.ndarray
+    ear_side: float
+    crown: float
+    neck: np.ndarray
+    hips: np.ndarray
+    arm_axis: np.ndarray
+    size: float
+
+
+def measure(body: Body) -> Measures:
+    """Take a body's measures.
+
+    Args:
+        body: A shaped body.
+    """
+    rest = body.vertices.astype(np.float32)
+    joint = dict(zip(JOINT_NAMES, body.joints.astype(np.float64), strict=True))
+    marks = [joint[f"left_{n}"][1] for n in ("ankle", "knee", "hip")]
+    marks = [rest[:, 1].min(), *marks, joint["spine2"][1], joint["neck"][1], rest[:, 1].max()]
+    height = np.interp(rest[:, 1], marks, range(7)).astype(np.float32)
+
+    chain = ("shoulder", "elbow", "wrist", "hand")
+    along = [abs(joint[f"left_{name}"][0]) for name in chain[:3]] + [np.abs(rest[:, 0]).max()]
+    ours = [JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right") for name in chain]
+    share = body.dense_weights[:, ours].sum(1)
+    arm = np.interp(np.abs(rest[:, 0]), along, range(4)) * share + TRUNK * (1 - share)
+
+    at = _face(body, joint)
+    ear = (at["left_ear"] + at["right_ear"]) / 2
+    eyes = (at["left_eye"] + at["right_eye"]) / 2
+    return Measures(
+        rest=rest,
+        normal=mesh_of(body.faces, len(rest)).normals(rest),
+        height=height,
+        arm=arm.astype(np.float32),
+        eyes=eyes,
+        eye_side=float(at["left_eye"][0] - eyes[0]),
+        face_unit=float(max(eyes[1] - at["nose"][1], 0.01)),
+        ear=ear,
+        ear_side=float(at["left_ear"][0] - ear[0]),
+        crown=float(rest[:, 1].max() - ear[1]),
+        neck=joint["neck"],
+        hips=np.array([joint["left_hip"][0], joint["right_hip"][0]]),
+        arm_axis=joint["left_elbow"][1:],
+        size=float(joint["neck"][1] - joint["left_hip"][1]) / ADULT_TRUNK,
+    )
+
+
+def _face(body: Body, joint: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The face's landmarks; for a body without them, where they usually are about the head."""
+    size = float(body.vertices[:, 1].max()) - joint["head"][1]
+    usual = {
+        "nose": (0, 0.06, 0.78), "left_eye": (0.2, 0.27, 0.61), "right_eye": (-0.2, 0.27, 0.61),
+        "left_ear": (0.54, 0.17, -0.04), "right_ear": (-0.54, 0.17, -0.04),
+    }  # fmt: skip
+    found = {name: joint["head"] + size * np.array(place) for name, place in usual.items()}
+    for name in usual:
+        if name in body.landmarks:
+            mark = body.landmarks[name]
+            found[name] = mark.weights.astype(np.float64) @ body.vertices[mark.vertices]
+    return found

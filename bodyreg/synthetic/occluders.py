@@ -1,0 +1,218 @@
+"""Objects that stand before people: poles, tables, boxes, plants, bags, boards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from bodyreg.synthetic.noise import fractal_crop
+
+# Share of pictures that have any, and the most of them.
+SHARE, MOST = 0.35, 2
+# Polygons are filled this much finer than the picture, then averaged.
+FINE = 2
+# Polygon coordinates are given to OpenCV in 1/256 pixel.
+BITS = 8
+
+# Blue, green, red.
+WOODS = ((60, 95, 140), (40, 62, 92), (110, 150, 185), (70, 110, 160))
+PAINTS = (
+    (190, 190, 190),
+    (70, 70, 75),
+    (40, 60, 150),
+    (130, 90, 40),
+    (80, 120, 70),
+    (60, 150, 200),
+)
+LEAVES = ((40, 95, 50), (50, 120, 75), (35, 75, 45), (60, 110, 95))
+
+
+@dataclass(frozen=True, eq=False)
+class Occluder:
+    """An object before the people.
+
+    Attributes:
+        kind: A name of `KINDS`.
+        polygon: (n, 2) outline in picture pixels; its ends are joined.
+        seed: Of its colours and texture.
+    """
+
+    kind: str
+    polygon: np.ndarray
+    seed: int
+
+
+def sample_occluders(
+    random: np.random.Generator, width: int, height: int, boxes: np.ndarray
+) -> list[Occluder]:
+    """Draw the objects before the people of a picture; most pictures have none.
+
+    Args:
+        random: Where they come from.
+        width: Of the picture, pixels.
+        height: Of the picture, pixels.
+        boxes: (n, 4) x, y, width, height of the people, picture pixels.
+
+    Returns:
+        Objects, each over a part of somebody.
+    """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    if not len(boxes) or random.random() >= SHARE:
+        return []
+    objects = []
+    for _ in range(random.integers(1, MOST + 1)):
+        kind = str(random.choice(list(KINDS)))
+        box = boxes[random.integers(len(boxes))]
+        polygon = KINDS[kind](random, width, height, box)
+        objects.append(Occluder(kind, polygon.astype(np.float32), int(random.integers(2**31))))
+    return objects
+
+
+def coverage(occluder: Occluder, height: int, width: int) -> np.ndarray:
+    """(H, W) float32: the share of each pixel that an object covers."""
+    fine = np.zeros((FINE * height, FINE * width), np.uint8)
+    # Far outside of the picture OpenCV's fixed-point numbers would overflow; its pixel centres
+    # lie at whole numbers.
+    limit = 4 * FINE * max(height, width)
+    corners = np.clip(FINE * occluder.polygon.astype(np.float64) - 0.5, -limit, limit)
+    fixed = np.rint(corners * (1 << BITS)).astype(np.int32)
+    cv2.fillPoly(fine, [fixed], 255, cv2.LINE_8, BITS)
+    shares = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+    return shares.astype(np.float32) / 255
+
+
+def paint_occluder(picture: np.ndarray, occluder: Occluder) -> None:
+    """Draw an object over a picture (H, W, 3) float32 in [0, 255], in place."""
+    height, width = picture.shape[:2]
+    low = np.clip(np.floor(occluder.polygon.min(0)) - 1, 0, (width, height)).astype(int)
+    high = np.clip(np.ceil(occluder.polygon.max(0)) + 1, 0, (width, height)).astype(int)
+    if (high <= low).any():
+        return
+    (left, top), (columns, rows) = low.tolist(), (high - low).tolist()
+    share = coverage(occluder, height, width)[top : high[1], left : high[0]]
+    region = picture[top : high[1], left : high[0]]
+    colour = _texture(occluder, rows, columns)
+    # A rim in the shade gives the object thickness.
+    inner = cv2.blur(share, (5, 5))
+    colour *= (0.55 + 0.45 * inner)[..., None]
+    region += share[..., None] * (colour - region)
+
+
+def _texture(occluder: Occluder, rows: int, columns: int) -> np.ndarray:
+    """(rows, columns, 3) float32 colours of an object's box."""
+    random = np.random.default_rng(occluder.seed)
+    palette = {"plant": LEAVES, "table": WOODS}.get(occluder.kind, WOODS + PAINTS)
+    base = np.array(palette[random.integers(len(palette))], np.float32)
+    base = np.clip(base * random.uniform(0.7, 1.2) + random.normal(0, 8, 3), 8, 245)
+    grain = fractal_crop(random, rows, columns, random.uniform(1.5, 6))
+    if base.tolist() != sorted(base.tolist()) or occluder.kind == "plant":
+        strength = 0.35 if occluder.kind == "plant" else 0.12
+    else:
+        # Warm colours are wood: long thin grain.
+        grain = cv2.blur(grain, (21, 1) if occluder.kind == "table" else (1, 21))
+        strength = 0.3
+    shade = 1 + strength * grain
+    across = np.linspace(*random.uniform(0.75, 1.2, 2), columns, dtype=np.float32)
+    down = np.linspace(1.1, random.uniform(0.65, 0.95), rows, dtype=np.float32)
+    if occluder.kind == "pole":
+        across = 0.55 + 0.6 * np.sin(np.linspace(0.3, 2.9, columns, dtype=np.float32))
+    shade *= across * down[:, None]
+    if occluder.kind == "table":
+        # The top's front edge catches light, what is below lies in the shade.
+        edge = max(2, rows // 10)
+        shade[:edge] *= 1.2
+        shade[edge : edge + 2] *= 0.6
+        shade[edge + 2 :] *= 0.8
+    return np.clip(base.astype(np.float32) * shade[..., None], 0, 255)
+
+
+def _pole(random: np.random.Generator, width: int, height: int, box: np.ndarray) -> np.ndarray:
+    x = box[0] + box[2] * random.uniform(0.1, 0.9)
+    half = 0.5 * np.clip(box[2] * random.uniform(0.08, 0.25), 4, 0.12 * width)
+    lean = random.normal(0, 0.03) * height
+    return np.array(
+        [
+            [x - half, -9],
+            [x + half, -9],
+            [x + half + lean, height + 9],
+            [x - half + lean, height + 9],
+        ]
+    )
+
+
+def _table(random: np.random.Generator, width: int, height: int, box: np.ndarray) -> np.ndarray:
+    top = box[1] + box[3] * random.uniform(0.55, 0.85)
+    left = box[0] + box[2] * random.uniform(-0.8, 0.3)
+    right = left + box[2] * random.uniform(0.9, 2.2)
+    slope = random.normal(0, 0.03) * (right - left)
+    deep = box[3] * random.uniform(0.1, 0.45)
+    inset = 0.04 * (right - left)
+    return np.array(
+        [
+            [left, top],
+            [right, top + slope],
+            [right - inset, top + slope + deep],
+            [left + inset, top + deep],
+        ]
+    )
+
+
+def _box(random: np.random.Generator, width: int, height: int, box: np.ndarray) -> np.ndarray:
+    centre = box[:2] + box[2:] * random.uniform((0.0, 0.45), (1.0, 0.95))
+    half = np.sqrt(box[2] * box[3]) * random.uniform(0.1, 0.26, 2)
+    turn = random.normal(0, 0.2)
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return centre + corners @ rotation.T
+
+
+def _plant(random: np.random.Generator, width: int, height: int, box: np.ndarray) -> np.ndarray:
+    """Leaves that fan out from a root at a foot of the box."""
+    root = box[:2] + box[2:] * random.uniform((-0.1, 0.9), (1.1, 1.1))
+    reach = box[3] * random.uniform(0.25, 0.55)
+    points = []
+    for angle in np.sort(random.uniform(-1.25, 1.25, random.integers(7, 14))):
+        length = reach * random.uniform(0.6, 1.1)
+        along = np.array([np.sin(angle), -np.cos(angle)])
+        aside = np.array([along[1], -along[0]]) * length * random.uniform(0.05, 0.12)
+        points += [root + 0.15 * length * along, root + 0.6 * length * along + aside]
+        points += [root + length * along, root + 0.6 * length * along - aside]
+    return np.array([*points, root])
+
+
+def _bag(random: np.random.Generator, width: int, height: int, box: np.ndarray) -> np.ndarray:
+    centre = box[:2] + box[2:] * random.uniform((0.0, 0.45), (1.0, 0.8))
+    half = (
+        np.sqrt(box[2] * box[3])
+        * random.uniform(0.1, 0.2)
+        * np.array([1, random.uniform(0.8, 1.3)])
+    )
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    # A superellipse: a square with round corners.
+    round_ = np.stack([np.cos(angle), np.sin(angle)], 1)
+    return centre + half * np.sign(round_) * np.abs(round_) ** random.uniform(0.4, 0.8)
+
+
+def _board(random: np.random.Generator, width: int, height: int, box: np.ndarray) -> np.ndarray:
+    """Something large that reaches in from a side: a door's edge, a wall, a sign."""
+    inside = box[0] + box[2] * random.uniform(0.05, 0.4)
+    slope = random.normal(0, 0.04) * width
+    top = random.choice([-9.0, box[1] + box[3] * random.uniform(0.2, 0.6)])
+    polygon = np.array([[-9, top], [inside, top], [inside + slope, height + 9], [-9, height + 9]])
+    if random.random() < 0.5:
+        right = 2 * box[0] + box[2] - inside
+        polygon[:, 0] = [width + 9, right, right + slope, width + 9]
+    return polygon
+
+
+KINDS: dict[str, Callable[[np.random.Generator, int, int, np.ndarray], np.ndarray]] = {
+    "pole": _pole,
+    "table": _table,
+    "box": _box,
+    "plant": _plant,
+    "bag": _bag,
+    "board": _board,
+}

@@ -1,0 +1,271 @@
+"""Cloth: tiles of colour that repeat without a seam, and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+SIDE = 96
+"""Of a tile, in its own pixels."""
+# Points handed to OpenCV are in 1/16 of a tile pixel.
+BITS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Cloth:
+    """A material to cut clothes from.
+
+    Attributes:
+        tile: (96, 96, 3) uint8 blue, green, red; it repeats without a seam.
+        size: Of the tile on the body, metres.
+        gloss: Share of the light that is mirrored.
+        folds: How deep its folds are; 1 is everyday cotton.
+    """
+
+    tile: np.ndarray
+    size: float
+    gloss: float = 0.0
+    folds: float = 1.0
+
+
+def sample_colour(random: np.random.Generator, bold: float = 0.5) -> np.ndarray:
+    """(3,) float32 blue-green-red that people wear: much black, white, grey, blue; some bright.
+
+    Args:
+        random: Where it comes from.
+        bold: Share of colours that are neither grey nor blue.
+    """
+    draw = random.random()
+    if draw < 1 - bold:
+        kind = random.integers(5)
+        if kind < 3:
+            grey = (random.uniform(18, 45), random.uniform(70, 170), random.uniform(205, 240))[kind]
+            colour = grey * (1 + random.normal(0, 0.02, 3))
+        else:
+            dark = random.uniform(0.35, 1.2)
+            colour = dark * np.array([115, 75, 48]) + random.normal(0, 8, 3)
+    else:
+        hsv = np.array(
+            [[[random.uniform(0, 360), random.uniform(0.25, 0.85), random.uniform(0.25, 0.9)]]]
+        )
+        colour = 255 * cv2.cvtColor(hsv.astype(np.float32), cv2.COLOR_HSV2BGR)[0, 0]
+    return np.clip(colour, 8, 242).astype(np.float32)
+
+
+def _contrast(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    """Another colour that can be told from `base`."""
+    for _ in range(4):
+        colour = sample_colour(random, 0.6)
+        if np.abs(colour - base).mean() > 45:
+            return colour
+    return 255 - base
+
+
+def _plain(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    return np.full((SIDE, SIDE, 3), base, np.float32)
+
+
+def _stripes(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    """Across or along the body; evenly wide, or thin lines on a ground."""
+    tile = _plain(random, base)
+    other = _contrast(random, base)
+    count = int(random.choice([1, 2, 4]))
+    thin = random.choice([0.5, 0.5, 0.25, 0.12])
+    at = np.arange(SIDE) * count / SIDE % 1 < thin
+    if random.random() < 0.7:
+        tile[at] = other
+    else:
+        tile[:, at] = other
+    return tile
+
+
+def _checks(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    """Two sets of bands woven over each other, with a thin line between them."""
+    other, line = _contrast(random, base), _contrast(random, base)
+    count = int(random.choice([1, 2]))
+    phase = np.arange(SIDE) * count / SIDE % 1
+    band = ((phase < 0.5) * 0.5).astype(np.float32)
+    share = (band[:, None] + band)[..., None]
+    tile = base + share * (other - base)
+    if random.random() < 0.6:
+        thin = np.abs(phase - 0.75) < 0.04
+        tile[thin] = 0.5 * tile[thin] + 0.5 * line
+        tile[:, thin] = 0.5 * tile[:, thin] + 0.5 * line
+    return tile
+
+
+def _dots(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    tile, other = _plain(random, base), _contrast(random, base)
+    radius = random.uniform(0.08, 0.2)
+    for place in ((0.25, 0.25), (0.75, 0.75)):
+        _disc(tile, place, radius, other)
+    return tile
+
+
+def _flowers(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    """Blossoms and leaves strewn over a ground."""
+    tile = _plain(random, base)
+    petals = [_contrast(random, base) for _ in range(2)]
+    leaf = np.array([60, 110, 60], np.float32) * random.uniform(0.6, 1.3)
+    for _ in range(random.integers(5, 9)):
+        place, turn, size = (
+            random.random(2),
+            random.uniform(0, 2 * np.pi),
+            random.uniform(0.05, 0.1),
+        )
+        for angle in turn + np.array([0.3, 2.6]):
+            _disc(
+                tile,
+                place + 1.8 * size * np.array([np.cos(angle), np.sin(angle)]),
+                0.6 * size,
+                leaf,
+            )
+        colour = petals[random.integers(2)]
+        for angle in turn + np.arange(5) * 2 * np.pi / 5:
+            _disc(tile, place + size * np.array([np.cos(angle), np.sin(angle)]), 0.7 * size, colour)
+        _disc(tile, place, 0.5 * size, np.array([70, 190, 225], np.float32))
+    return tile
+
+
+def _patches(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    """Camouflage, batik: blots of some colours."""
+    tile = _plain(random, base)
+    noise = _wrapped_noise(random, 5)
+    second = _contrast(random, base)
+    for level, colour in ((0.4, second), (-0.9, 0.55 * base), (1.2, 0.6 * second)):
+        tile[noise > level if level > 0 else noise < level] = colour
+    return tile
+
+
+def _denim(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    """Washed blue or black twill."""
+    dye = random.choice([0.25, 0.6, 0.9, 1.25])
+    blue = np.clip(np.array([128, 88, 58], np.float32) * dye, 0, 235)
+    twill = 6 * np.sin(np.add.outer(np.arange(SIDE), np.arange(SIDE)) * 2 * np.pi * 16 / SIDE)
+    return blue + (twill + 10 * _wrapped_noise(random, 12))[..., None]
+
+
+def _knit(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    """Ribs of wool."""
+    count = int(random.choice([6, 8, 12]))
+    rib = np.sin(np.arange(SIDE) * 2 * np.pi * count / SIDE)
+    shade = 1 + 0.09 * rib + 0.05 * _wrapped_noise(random, 16)
+    return base * shade[..., None]
+
+
+def _melange(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    """Jersey of mixed fibres."""
+    return base * (1 + 0.1 * cv2.blur(_wrapped_noise(random, 48), (7, 1)))[..., None]
+
+
+def _disc(tile: np.ndarray, place: np.ndarray, radius: float, colour: np.ndarray) -> None:
+    """A disc at `place` in [0, 1]², and what of it reaches over an edge on the other side."""
+    place = np.asarray(place) % 1
+    for shift in np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), -1).reshape(-1, 2):
+        centre = (place + shift) * SIDE - 0.5
+        if (np.abs(centre - SIDE / 2) > SIDE * (0.5 + radius) + 1).any():
+            continue
+        x, y = np.rint(centre * (1 << BITS)).astype(int).tolist()
+        reach = round(radius * SIDE * (1 << BITS))
+        cv2.circle(tile, (x, y), reach, colour.tolist(), -1, cv2.LINE_AA, BITS)
+
+
+def _wrapped_noise(random: np.random.Generator, cells: int) -> np.ndarray:
+    """(96, 96) float32 smooth noise that wraps, of standard deviation about 1."""
+    coarse = np.pad(random.normal(size=(cells, cells)).astype(np.float32), 2, mode="wrap")
+    side = (cells + 4) * SIDE // cells
+    large = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    start = 2 * SIDE // cells
+    return 1.3 * large[start : start + SIDE, start : start + SIDE]
+
+
+PATTERNS: dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {
+    "plain": _plain,
+    "stripes": _stripes,
+    "checks": _checks,
+    "dots": _dots,
+    "flowers": _flowers,
+    "patches": _patches,
+    "denim": _denim,
+    "knit": _knit,
+    "melange": _melange,
+}
+# What tops and bottoms are made of: shares of the patterns, and metres a tile measures.
+TOPS = {
+    "plain": 0.34, "stripes": 0.16, "checks": 0.12, "dots": 0.05, "flowers": 0.08, "patches": 0.04,
+    "knit": 0.1, "melange": 0.11,
+}  # fmt: skip
+BOTTOMS = {
+    "denim": 0.42,
+    "plain": 0.36,
+    "melange": 0.1,
+    "checks": 0.05,
+    "patches": 0.03,
+    "stripes": 0.04,
+}
+DRESSES = {
+    "plain": 0.35,
+    "flowers": 0.25,
+    "dots": 0.12,
+    "stripes": 0.13,
+    "checks": 0.1,
+    "melange": 0.05,
+}
+SIZES = {
+    "stripes": (0.05, 0.16), "checks": (0.05, 0.16), "dots": (0.04, 0.1), "flowers": (0.12, 0.25),
+    "patches": (0.2, 0.35), "knit": (0.1, 0.16),
+}  # fmt: skip
+
+
+def sample_cloth(random: np.random.Generator, shares: dict[str, float], bold: float = 0.5) -> Cloth:
+    """Draw a material.
+
+    Args:
+        random: Where it comes from.
+        shares: Of the patterns by their names.
+        bold: Share of strong colours.
+    """
+    name = str(
+        random.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values()))
+    )
+    tile = PATTERNS[name](random, sample_colour(random, bold))
+    size = random.uniform(*SIZES.get(name, (0.1, 0.2)))
+    gloss = random.choice([0, 0, 0, 0.06, 0.15])
+    return Cloth(
+        np.clip(np.rint(tile), 0, 255).astype(np.uint8),
+        size,
+        0.0 if name in ("denim", "knit", "melange") else float(gloss),
+        float(random.uniform(0.6, 1.4)),
+    )
+
+
+def sample_print(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
+    """A print for a chest.
+
+    Args:
+        random: Where it comes from.
+        base: (3,) colour it has to stand out from.
+
+    Returns:
+        (96, 96, 4) uint8 blue, green, red, opacity.
+    """
+    canvas = np.zeros((SIDE, SIDE, 4), np.uint8)
+    for _ in range(random.integers(1, 5)):
+        colour = [*_contrast(random, base).tolist(), 255]
+        kind = random.integers(4)
+        x, y = random.integers(SIDE // 4, 3 * SIDE // 4, 2).tolist()
+        size = int(random.integers(SIDE // 8, SIDE // 4))
+        if kind == 0:
+            cv2.circle(canvas, (SIDE // 2, y), size, colour, -1, cv2.LINE_8)
+        elif kind == 1:
+            cv2.rectangle(canvas, (x - size, y - size // 2), (x + size, y + size // 2), colour, -1)
+        elif kind == 2:
+            corners = np.array([[x, y - size], [x + size, y + size], [x - size, y + size]])
+            cv2.fillPoly(canvas, [corners], colour)
+        else:
+            word = "".join(random.choice(list("AEIOUKLMNRSTX"), random.integers(3, 6)))
+            cv2.putText(canvas, word, (6, y), cv2.FONT_HERSHEY_DUPLEX, 0.8, colour, 3)
+    return canvas

@@ -1,0 +1,50 @@
+"""Scenes for tests of pictures: people of the built-in body, placed by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bodyreg.body import Body
+from bodyreg.synthetic.actions import ACTIONS
+from bodyreg.synthetic.cameras import Perspective, WeakPerspective, sample_view
+from bodyreg.synthetic.figure import Figure, make_figure
+from bodyreg.synthetic.people import Person, sample_person
+from bodyreg.synthetic.performance import perform
+from bodyreg.synthetic.scenes import Scene
+
+
+def standing(person: Person, camera: WeakPerspective | Perspective, seed: int = 0) -> Figure:
+    """A person doing something before a camera."""
+    random = np.random.default_rng(seed)
+    action = str(random.choice(ACTIONS))
+    performance = perform(person, action, random, 1)
+    view = sample_view(random, 60)
+    rotation = view @ performance.turn[0]
+    return make_figure(person, action, performance.pose[0], rotation, view[:, 1], camera)
+
+
+def scene(number: int = 0, *, side: int = 96, people: int = 2, size: float = 0.42) -> Scene:
+    """Some people side by side.
+
+    Args:
+        number: Of the picture, and its seed.
+        side: Of the picture, pixels.
+        people: How many.
+        size: Of a metre, in sides.
+    """
+    figures = []
+    for place in range(people):
+        pelvis = side * np.array([(place + 1) / (people + 1), 0.52])
+        camera = WeakPerspective(side * size, pelvis)
+        person = sample_person(Body.default(), 5, 10 * number + place)
+        figures.append(standing(person, camera, number))
+    return Scene(number, side, side, figures, [5, number])
+
+
+def near(figure: Figure, side: int) -> Figure:
+    """The same figure before a near perspective camera."""
+    focal = np.full(2, 1.2 * side)
+    camera = Perspective(focal, np.full(2, side / 2), np.array([0, 0, -2.6]))
+    return replace(figure, camera=camera)
