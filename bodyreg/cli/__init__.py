@@ -18,6 +18,7 @@ from bodyreg.errors import UserError
 COMMANDS = {
     "register": "Fit bodies to the people of a file, or of a folder of files.",
     "demo": "Make people with known truth, register them, and show how close it comes.",
+    "evaluate": "Compare fits with the truth, and say how far they are from it.",
     "info": "Show versions, what was built, the device and the body.",
 }
 

@@ -1,6 +1,6 @@
 """How far fitted bodies are from the truth."""
 
-from bodyreg.metrics.evaluate import METRICS, Evaluator, Metric, evaluate
+from bodyreg.metrics.evaluate import METRICS, Evaluator, evaluate
 from bodyreg.metrics.geodesics import BodyGeodesics, load_geodesics
 from bodyreg.metrics.gps import gps, gpsm, mask_iou
 from bodyreg.metrics.keypoints import pck
@@ -14,9 +14,10 @@ from bodyreg.metrics.pose import (
     turned_away,
 )
 from bodyreg.metrics.surface import pixel_error, vertex_error
+from bodyreg.metrics.table import Metric, Statistics, Table
 
 __all__ = [
-    "METRICS", "BodyGeodesics", "Evaluator", "Metric", "bone_mpjpe", "evaluate", "facing", "gps",
-    "gpsm", "load_geodesics", "mask_iou", "mpjpe", "n_mpjpe", "pa_mpjpe", "pck", "pixel_error",
-    "procrustes", "turned_away", "vertex_error",
+    "METRICS", "BodyGeodesics", "Evaluator", "Metric", "Statistics", "Table", "bone_mpjpe",
+    "evaluate", "facing", "gps", "gpsm", "load_geodesics", "mask_iou", "mpjpe", "n_mpjpe",
+    "pa_mpjpe", "pck", "pixel_error", "procrustes", "turned_away", "vertex_error",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from bodyreg.metrics.pose import (
 )
 from bodyreg.metrics.silhouette import silhouettes
 from bodyreg.metrics.surface import pixel_error, vertex_error
+from bodyreg.metrics.table import Metric
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -40,34 +41,20 @@ HEAD_SHARE = 0.5
 CHUNK = 64
 
 
-class Metric(NamedTuple):
-    """What a column of `Evaluation.errors` is.
-
-    Attributes:
-        unit: Of its numbers.
-        what: In words.
-        best: The number of a perfect fit.
-    """
-
-    unit: str
-    what: str
-    best: float = 0.0
-
-
 METRICS: dict[str, Metric] = {
-    "pixel": Metric("px", f"visible vertices in the picture, of a {SIDE}-pixel frame"),
-    "vertex": Metric("mm", "vertices after Procrustes"),
-    "mpjpe": Metric("mm", "24 joints, pelvis at the origin, the camera's scale known (MPJPE)"),
-    "bone_mpjpe": Metric("mm", "16 joints of MPII, bones scaled to the truth's in all"),
-    "n_mpjpe": Metric("mm", "24 joints, pelvis at the origin, best scale (N-MPJPE)"),
-    "pa_mpjpe": Metric("mm", "24 joints after Procrustes (PA-MPJPE)"),
-    "pa_mpjpe_14": Metric("mm", "the 14 joints of LSP after Procrustes"),
-    "pckh": Metric("%", "of these 14 within half a head of the truth in the picture", 100),
-    "iou": Metric("%", "intersection over union of the silhouettes", 100),
-    "gps": Metric("%", "geodesic point similarity of visible points (GPS)", 100),
-    "gpsm": Metric("%", "geometric mean of the two above (GPSm)", 100),
-    "reflected": Metric("", "mirrored bodies (det of rotation < 0)"),
-    "turned_away": Metric("", "facing away (by more than 90 degrees)"),
+    "pixel": Metric("vertices", "px", f"visible vertices in a {SIDE}-pixel frame"),
+    "vertex": Metric("PA vertices", "mm", "vertices after Procrustes"),
+    "mpjpe": Metric("MPJPE", "mm", "24 joints from the pelvis, true scale"),
+    "bone_mpjpe": Metric("bone MPJPE", "mm", "16 joints of MPII, sum of bones as in truth"),
+    "n_mpjpe": Metric("N-MPJPE", "mm", "24 joints from the pelvis, best scale"),
+    "pa_mpjpe": Metric("PA-MPJPE", "mm", "24 joints after Procrustes"),
+    "pa_mpjpe_14": Metric("PA-MPJPE 14", "mm", "14 joints of LSP after Procrustes"),
+    "pckh": Metric("PCKh", "%", "of these, within half a head in the picture", best=100),
+    "iou": Metric("IoU", "%", "silhouettes' intersection over union", best=100),
+    "gps": Metric("GPS", "%", "geodesic point similarity, visible points", best=100),
+    "gpsm": Metric("GPSm", "%", "geometric mean of IoU and GPS", best=100),
+    "reflected": Metric("mirrored", "", "mirrored bodies (det of rotation < 0)"),
+    "turned_away": Metric("turned away", "", "facing more than 90 degrees away"),
 }
 """Every metric of `evaluate`, in the order in which tables show them."""
 

@@ -223,6 +223,10 @@ class FitsById:
         if (self._sorted[1:] == self._sorted[:-1]).any():
             raise UserError(f"{path}: names a person twice; ids must be unique to be matched")
 
+    def ids(self) -> np.ndarray:
+        """(N,) int64 the ids of all people, sorted."""
+        return self._sorted
+
     def of(self, ids: np.ndarray) -> Fits:
         """The fits of those of these people who are there, and of all between them in the file."""
         place = np.searchsorted(self._sorted, ids)

@@ -1,0 +1,209 @@
+"""bodyreg evaluate: how far fits are from the truth, by action, subject, camera and group."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from bodyreg.cli import runs
+from bodyreg.cli.flags import OptionalFile, OptionalFolder
+from bodyreg.errors import UserError
+from bodyreg.files import atomic_path, fingerprint, provenance
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bodyreg.body import Body
+    from bodyreg.metrics import Table
+    from bodyreg.metrics.table import Metric
+
+AT_ONCE = 256
+"""People read at a time; of a truth file they are 84 kB each."""
+
+COLUMNS = ("pixel", "vertex", "mpjpe", "bone_mpjpe", "pa_mpjpe", "pckh", "iou", "gps")
+"""Those of the tables by group: what fits beside each other on a line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `bodyreg evaluate`.
+
+    Attributes:
+        fits: What to judge: fits.npz, or the folder of a run.
+        truth: What is true of these people, matched by id: truth.npz.
+        body: The body that was fitted: SMPL's .npz or .pkl, or the project's .npz. The built-in one
+            if left out.
+        geodesics: Distances along its surface in metres, vertices by vertices (.npy), for GPS.
+            Found on the body if left out.
+        out: For evaluation.json, with the statistics of all groups, and evaluation.csv, with a row
+            per person.
+    """
+
+    fits: Annotated[Path, tyro.conf.arg(metavar="FILE|FOLDER")]
+    truth: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    body: OptionalFile = None
+    geodesics: OptionalFile = None
+    out: OptionalFolder = None
+
+
+def run(options: Options, command: str) -> None:
+    """Compare, print, and write."""
+    from bodyreg.body import Body
+    from bodyreg.metrics import Table
+
+    if options.out is not None:
+        runs.require_writable(options.out)
+    body = Body.default() if options.body is None else Body.load(options.body)
+    fits = options.fits / "fits.npz" if options.fits.is_dir() else options.fits
+    _require_fits_of(body, fits.parent / "run.json")
+    table = Table.concatenate(list(_compare(fits, options, body)))
+    print(_page(table, f"{len(table):,} people of {fits} against {options.truth}"))
+    if options.out is None:
+        return
+    inputs = [path for path in (fits, options.truth, options.body, options.geodesics) if path]
+    facts = {
+        **provenance(command),
+        "body": {"name": body.name, "fingerprint": body.fingerprint},
+        "inputs": {str(path): fingerprint(path) for path in inputs},
+    }
+    _write(options.out, table, facts)
+    print(f"\nresults: {options.out}")
+
+
+def _require_fits_of(body: Body, record: Path) -> None:
+    """Refuse a run's fits if its record names another body."""
+    try:
+        fitted = json.loads(record.read_text(encoding="utf-8"))["body"]
+        name, found = str(fitted["name"]), str(fitted["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # fits by themselves do not know their body
+    if found != body.fingerprint:
+        raise UserError(
+            f"{record.parent}: fits of body '{name}' ({found}), not of '{body.name}' "
+            f"({body.fingerprint}); give the fitted one with --body"
+        )
+
+
+def _compare(fits: Path, options: Options, body: Body) -> Iterator[Table]:
+    """The table of all fitted people, some at a time, in the truth's order."""
+    import numpy as np
+
+    from bodyreg.data.truth import TruthFile
+    from bodyreg.metrics import METRICS, Evaluator, Table, load_geodesics
+    from bodyreg.metrics.evaluate import require_made_from, require_people
+    from bodyreg.registration import FitsById
+
+    with TruthFile(options.truth) as truth:
+        require_made_from(body, truth.body)
+        stored = FitsById(fits)
+        ids, known = stored.ids(), truth.ids()
+        if not len(ids):
+            raise UserError(f"{fits}: holds no fits")
+        _require_unique(known, options.truth)
+        require_people(ids, set(known.tolist()))
+        geodesics = options.geodesics and load_geodesics(options.geodesics, body)
+        evaluator = Evaluator(body, geodesics)
+        rows = np.flatnonzero(np.isin(known, ids))
+        with runs.progress_bar(len(rows), quiet=False) as bar:
+            for start in range(0, len(rows), AT_ONCE):
+                some = rows[start : start + AT_ONCE]
+                people = truth.read(int(some[0]), int(some[-1]) + 1).select(some - some[0])
+                found = stored.of(people.id)
+                place = {person: row for row, person in enumerate(found.id.tolist())}
+                found = found.select([place[person] for person in people.id.tolist()])
+                yield Table.of(people, evaluator(found, people), METRICS)
+                bar.update(len(some))
+
+
+def _require_unique(ids: np.ndarray, path: Path) -> None:
+    import numpy as np
+
+    values, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise UserError(f"{path}: names person {values[counts.argmax()]} twice; ids must be unique")
+
+
+def _page(table: Table, title: str) -> str:
+    """All errors of all people, and some of every group's, for reading."""
+    blocks = [title, _overall(table)]
+    for kind, groups in table.groupings().items():
+        rows = {name: table.select(chosen) for name, chosen in groups.items()}
+        columns = [name for name in COLUMNS if name in table.errors]
+        blocks.append(_by(kind, rows, table.metrics, columns))
+    return "\n\n".join(blocks)
+
+
+def _overall(table: Table) -> str:
+    metrics = table.metrics
+    titles = max(len(metric.title) for metric in metrics.values()) + 2
+    width = max(len(metric.what) for metric in metrics.values()) + 2
+    head = "".join(f"{name:>9}" for name in ("mean", "median", "9 of 10", "worst"))
+    lines = [f"{'':<{titles}}{'':<{width}}{'':>4}{head}"]
+    for name, metric in metrics.items():
+        line = f"{metric.title:<{titles}}{metric.what:<{width}}{metric.unit:>4}"
+        statistics = table.statistics(name)
+        if metric.unit:
+            lines.append(line + "".join(f"{_number(n, metric):>9}" for n in statistics[1:]))
+        else:
+            found = round(statistics.mean * statistics.people)
+            lines.append(f"{line}{found:>9,} of {statistics.people:,}")
+    return "\n".join(lines)
+
+
+def _by(kind: str, rows: dict[str, Table], metrics: dict[str, Metric], columns: list[str]) -> str:
+    """Means of groups; of actions their own mean too, which is what papers report."""
+    cells = {
+        name: [f"{len(table):,}", *(_number(table.statistics(c).mean, metrics[c]) for c in columns)]
+        for name, table in rows.items()
+    }
+    if kind == "action":
+        cells["mean of actions"] = [""]
+        for column in columns:
+            means = [table.statistics(column).mean for table in rows.values()]
+            cells["mean of actions"].append(_number(sum(means) / len(means), metrics[column]))
+    heads = [["people", ""], *([metrics[c].title, metrics[c].unit] for c in columns)]
+    widths = [
+        2 + max(map(len, [*head, *(row[i] for row in cells.values())]))
+        for i, head in enumerate(heads)
+    ]
+    first = max(18, *map(len, [f"by {kind}", *cells]))
+    lines = [
+        f"{name:<{first}}" + "".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True))
+        for name, row in [
+            (f"by {kind}", [head[0] for head in heads]),
+            ("", [head[1] for head in heads]),
+            *cells.items(),
+        ]
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: float, metric: Metric) -> str:
+    return "-" if value != value else f"{value:.{2 if metric.unit == 'px' else 1}f}"
+
+
+def _write(folder: Path, table: Table, facts: dict[str, Any]) -> None:
+    """evaluation.json and evaluation.csv."""
+    with atomic_path(folder / "evaluation.csv") as temporary:
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            rows = csv.writer(stream, lineterminator="\n")
+            units = {name: metric.unit for name, metric in table.metrics.items()}
+            rows.writerow([*table.people, *(f"{n} [{u}]" if u else n for n, u in units.items())])
+            columns = [*table.people.values(), *table.errors.values()]
+            rows.writerows(zip(*(_written(column) for column in columns), strict=True))
+    with atomic_path(folder / "evaluation.json") as temporary:
+        content = json.dumps({**facts, **table.summary()}, indent=2)
+        temporary.write_text(content + "\n", encoding="utf-8")
+
+
+def _written(column: np.ndarray) -> list[Any]:
+    """A column's cells: whether or not as 1 or 0, NaN as nothing."""
+    if column.dtype.kind == "f":
+        return ["" if value != value else f"{value:.6g}" for value in column.tolist()]
+    return [int(value) if isinstance(value, bool) else value for value in column.tolist()]

@@ -1,0 +1,197 @@
+"""bodyreg evaluate, on fits of a tiny body whose errors are known."""
+
+import csv
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+
+from bodyreg.body import Body
+from bodyreg.cli import evaluate as command
+from bodyreg.data import Truth
+from bodyreg.metrics import METRICS, evaluate
+from bodyreg.registration import Fits
+
+PEOPLE = 7
+OFF = np.float32([3 / 128, 4 / 128])
+"""How far fits lie from the truth in their frames: 5 pixels of 256."""
+
+
+@pytest.fixture
+def fits() -> Fits:
+    random = np.random.default_rng(2)
+    return Fits(
+        id=np.arange(PEOPLE) + 20,
+        frame=np.tile(np.float32([100, 80, 90]), (PEOPLE, 1)),
+        pose=np.float32(0.2 * random.normal(size=(PEOPLE, 24, 3))),
+        segment_scale=np.ones((PEOPLE, 24), np.float32),
+        rotation=np.tile(np.eye(3, dtype=np.float32), (PEOPLE, 1, 1)),
+        scale=np.full(PEOPLE, 0.8, np.float32),
+        translation=np.zeros((PEOPLE, 2), np.float32),
+        loss=np.zeros(PEOPLE, np.float32),
+    )
+
+
+@pytest.fixture
+def truth(fits, body_file) -> Truth:
+    body = Body.load(body_file)
+    return Truth(
+        shape=np.zeros((PEOPLE, 0), np.float32),
+        vertices=fits.vertices(body) / np.float32(0.8),
+        joints=fits.joints(body) / np.float32(0.8),
+        visible=np.ones((PEOPLE, len(body.vertices)), bool),
+        action=np.array(["Walking", "Sitting", "Sitting", "Walking", "Photo", "Photo", "Photo"]),
+        subject=np.array(["S9", "S11", "S9", "S11", "S9", "S9", "S9"]),
+        camera=np.full(PEOPLE, "54138969"),
+        child=np.arange(PEOPLE) == 1,
+        cut=np.float32([0, 0, 0.5, 0, 0, 0, 0]),
+        occluded=np.float32([0, 0, 0.3, 0.3, 0, 0, 0]),
+        body=body.fingerprint,
+        **{
+            name: getattr(fits, name)
+            for name in (
+                "id", "frame", "pose", "segment_scale", "rotation", "scale", "translation",
+            )
+        },
+    )  # fmt: skip
+
+
+@pytest.fixture
+def files(fits, truth, body_file, tmp_path) -> list:
+    """The command's usual flags, and the files that they name."""
+    dataclasses.replace(fits, translation=fits.translation + OFF).save(tmp_path / "fits.npz")
+    truth.save(tmp_path / "truth.npz")
+    return [
+        "evaluate", "--fits", tmp_path / "fits.npz", "--truth", tmp_path / "truth.npz",
+        "--body", body_file,
+    ]  # fmt: skip
+
+
+def test_it_prints_all_and_every_group(bodyreg, files):
+    result = bodyreg(*files)
+    assert (result.status, result.error) == (0, "")
+    blocks = result.out.strip().split("\n\n")
+    assert blocks[0].startswith("7 people of ")
+    rows = {line.split("  ")[0]: line.split() for line in blocks[1].splitlines()[1:]}
+    assert list(rows) == [metric.title for metric in METRICS.values()]
+    assert rows["vertices"][-4:] == ["5.00"] * 4
+    assert rows["PA vertices"][-4:] == ["0.0"] * 4
+    assert rows["mirrored"][-3:] == ["0", "of", "7"]
+    counts = {}
+    for block in blocks[2:]:
+        title, _, *lines = block.splitlines()
+        cells = [re.split(" {2,}", line) for line in lines]
+        counts[title.split("  ")[0]] = {row[0]: row[1] for row in cells}
+    assert counts == {
+        "by group": {
+            "plain adults": "4", "children": "1", "cut by the picture": "1", "occluded": "2",
+        },
+        "by action": {"Photo": "3", "Sitting": "2", "Walking": "2", "mean of actions": "5.00"},
+        "by subject": {"S9": "5", "S11": "2"},
+    }  # fmt: skip
+    assert max(map(len, result.out.splitlines()[1:])) <= 100
+
+
+def test_it_writes_statistics_and_a_row_per_person(bodyreg, files, fits, truth, tmp_path):
+    result = bodyreg(*files, "--out", tmp_path / "new" / "out")
+    assert result.out.endswith(f"results: {tmp_path / 'new' / 'out'}\n")
+    assert sorted(p.name for p in (tmp_path / "new" / "out").iterdir()) == [
+        "evaluation.csv", "evaluation.json",
+    ]  # fmt: skip
+    body = Body.load(files[-1])
+    expected = evaluate(Fits.load(tmp_path / "fits.npz"), truth, body)
+    with (tmp_path / "new" / "out" / "evaluation.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [int(row["id"]) for row in rows] == truth.id.tolist()
+    assert [row["subject"] for row in rows] == truth.subject.tolist()
+    assert [row["child"] for row in rows] == ["0", "1", "0", "0", "0", "0", "0"]
+    for name, metric in METRICS.items():
+        column = [float(row[f"{name} [{metric.unit}]" if metric.unit else name]) for row in rows]
+        np.testing.assert_allclose(column, expected[name], rtol=1e-5, err_msg=name)
+
+    record = json.loads((tmp_path / "new" / "out" / "evaluation.json").read_text())
+    assert record["command"].startswith("bodyreg evaluate --fits ")
+    assert record["body"]["fingerprint"] == truth.body
+    assert len(record["inputs"]) == 3
+    assert record["all"]["pixel"]["mean"] == pytest.approx(5, rel=1e-4)
+    assert record["by_group"]["occluded"]["people"] == 2
+    walking = expected["bone_mpjpe"][[0, 3]].mean()
+    assert record["by_action"]["Walking"]["bone_mpjpe"]["mean"] == pytest.approx(walking)
+
+
+def test_people_are_matched_by_id_some_at_a_time(
+    bodyreg, files, fits, truth, tmp_path, monkeypatch
+):
+    """Another order, not everybody, and parts of two people: the same numbers for each."""
+    bodyreg(*files, "--out", tmp_path / "all")
+    monkeypatch.setattr(command, "AT_ONCE", 2)
+    chosen = [6, 0, 3, 1, 4]
+    Fits.load(tmp_path / "fits.npz").select(chosen).save(tmp_path / "fits.npz")
+    truth.select(np.array([5, 4, 3, 6, 0, 2, 1])).save(tmp_path / "truth.npz")
+    assert bodyreg(*files, "--out", tmp_path / "some").out.startswith("5 people of ")
+    every = (tmp_path / "all" / "evaluation.csv").read_text().splitlines()
+    some = (tmp_path / "some" / "evaluation.csv").read_text().splitlines()
+    assert some == [every[0], *(every[1 + person] for person in (4, 3, 6, 0, 1))]
+
+
+def test_a_run_is_named_by_its_folder_and_knows_its_body(bodyreg, files, tmp_path, truth):
+    files[2] = tmp_path
+    assert bodyreg(*files).out.startswith(f"7 people of {tmp_path / 'fits.npz'}")
+    record = tmp_path / "run.json"
+    record.write_text(json.dumps({"body": {"name": "one", "fingerprint": truth.body}}))
+    assert bodyreg(*files).status == 0
+    record.write_text(json.dumps({"body": {"name": "one", "fingerprint": "0123"}}))
+    result = bodyreg(*files)
+    assert result.status == 2
+    assert "fits of body 'one' (0123), not of" in result.error
+
+
+def test_geodesics_of_ones_own_judge_the_points(bodyreg, files, tmp_path, body_file):
+    """Where all are at one place, only the points on the background are wrong."""
+    count = len(Body.load(body_file).vertices)
+    np.save(tmp_path / "geodesics.npy", np.zeros((count, count), np.float32))
+    bodyreg(*files, "--geodesics", tmp_path / "geodesics.npy", "--out", tmp_path / "own")
+    bodyreg(*files, "--out", tmp_path / "found")
+    own, found = (
+        json.loads((tmp_path / name / "evaluation.json").read_text())["all"]["gps"]["mean"]
+        for name in ("own", "found")
+    )
+    assert 0 < found < own <= 100
+
+
+def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, truth, tmp_path):
+    def refused(message: str, *more: object, flags: list = files) -> None:
+        result = bodyreg(*flags, *more)
+        assert result.status == 2
+        assert result.out == ""
+        assert result.error.startswith("bodyreg: error: ")
+        assert result.error.count("\n") == 1
+        assert message in result.error
+
+    out = ("--out", tmp_path / "out")
+    refused("was made from body", *out, flags=files[:-2])
+    refused("none.npz: no such fits file", flags=[*files[:2], tmp_path / "none.npz", *files[3:]])
+    refused("no such fits file", flags=[*files[:2], body_folder(tmp_path), *files[3:]])
+    refused("none.npy: no such geodesics file", "--geodesics", tmp_path / "none.npy")
+    refused("cannot be written", "--out", tmp_path / "fits.npz" / "folder")
+
+    path = tmp_path / "truth.npz"
+    truth.select(np.arange(1, PEOPLE)).save(path)
+    refused("the truth holds no person 20", *out)
+    truth.select(np.array([0, 1, 2, 3, 4, 5, 6, 6])).save(path)
+    refused("truth.npz: names person 26 twice", *out)
+    truth.save(path)
+    path.write_bytes(path.read_bytes()[:-2000])
+    refused("truth.npz: not a readable truth file", *out)
+    fits.select(slice(0)).save(tmp_path / "fits.npz")
+    truth.save(path)
+    refused("fits.npz: holds no fits", *out)
+    assert not (tmp_path / "out").exists()
+
+
+def body_folder(folder):
+    """A folder that is no run."""
+    (folder / "empty").mkdir()
+    return folder / "empty"
