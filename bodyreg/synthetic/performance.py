@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from bodyreg.synthetic.actions import UPRIGHT, sample_motion
+from bodyreg.synthetic.actions import sample_posture_rows
 from bodyreg.synthetic.people import Person
+from bodyreg.synthetic.poses import COLUMNS, to_axis_angle
 
 # Share of a body's mass between two joints (Dempster, "Space requirements of the seated operator",
 # 1955); of a limb, each side's.
@@ -54,14 +55,24 @@ def perform(person: Person, action: str, random: np.random.Generator, frames: in
         random: Where it comes from.
         frames: T.
     """
-    pose = sample_motion(action, random, frames)
-    turn = np.tile(np.eye(3, dtype=np.float32), (frames, 1, 1))
-    if action not in UPRIGHT:
-        scale = torch.from_numpy(person.segment_scale).expand(frames, -1)
+    rows = sample_posture_rows(action, random, frames)
+    pose = to_axis_angle(rows).astype(np.float32)
+    return Performance(pose, _turns(person, rows, pose))
+
+
+def _turns(person: Person, rows: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """(T, 3, 3): as the feet balance the body, as something carries it, or between the two."""
+    pitch, roll, carried = (rows[:, COLUMNS[name].start] for name in ("pitch", "roll", "carried"))
+    turn = Rotation.from_euler("ZX", np.column_stack([-roll, pitch]), degrees=True)
+    if carried.min() < 1:
+        scale = torch.from_numpy(person.segment_scale).expand(len(pose), -1)
         _, joints = person.body.pose(torch.from_numpy(pose), scale.contiguous())
-        for frame, placed in enumerate(joints.numpy()):
-            turn[frame] = balance(placed, person.body.joint_names)
-    return Performance(pose, turn)
+        balanced = Rotation.from_matrix(
+            [balance(placed, person.body.joint_names) for placed in joints.numpy()]
+        )
+        rest = balanced.inv() * turn
+        turn = balanced * Rotation.from_rotvec(carried[:, None] * rest.as_rotvec())
+    return turn.as_matrix().astype(np.float32)
 
 
 def balance(joints: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

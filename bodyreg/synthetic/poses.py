@@ -1,16 +1,13 @@
 """Postures in clinical words (flexion, abduction, ...), and the joint rotations they mean.
 
-Angles are degrees in clinical words (flexion, abduction, ...) from standing with the arms hanging
-and the palms to the thighs. Ranges of motion: American Academy of Orthopaedic Surgeons, "Joint
-Motion: Method of Measuring and Recording" — hip flexion 120, extension 30, abduction 45; knee
-flexion 135; ankle 20 up, 50 down; shoulder elevation 180; elbow flexion 150; wrist 80 / 70; trunk
-flexion 80, bending 35, rotation 45; neck 45 each way, rotation 60. What an activity uses of them
-is everyday observation, not a statistic of any data set.
+Angles are degrees from standing with the arms hanging and the palms to the thighs. Ranges of motion:
+American Academy of Orthopaedic Surgeons, "Joint Motion: Method of Measuring and Recording"; what
+goes beyond it is said beside it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -28,6 +25,7 @@ class Arm:
     elbow: float = 15
     pronation: float = 0
     wrist: float = 0  # flexion
+    grip: float = 20  # how far the fingers are curled
 
 
 @dataclass
@@ -43,7 +41,12 @@ class Leg:
 
 @dataclass
 class Posture:
-    """A whole body, left and right as the person feels them; trunk and neck span several joints."""
+    """A whole body, left and right as the person feels them; trunk and neck span several joints.
+
+    `carried` is 0 where the feet bear the weight: the pelvis then tilts until it is above them. It
+    is 1 where a chair, the floor or motion does, and the pelvis has this `pitch` (forward) and
+    `roll` (to the left).
+    """
 
     left_arm: Arm = field(default_factory=Arm)
     right_arm: Arm = field(default_factory=Arm)
@@ -53,81 +56,159 @@ class Posture:
     lean: float = 0  # to the left
     twist: float = 0  # to the left
     nod: float = 5
-    tilt: float = 0
-    turn: float = 0
+    tilt: float = 0  # of the head, to the left
+    turn: float = 0  # of the head, to the left
+    pitch: float = 0
+    roll: float = 0
+    carried: float = 0
 
 
-def to_axis_angle(posture: Posture, jitter: np.ndarray | None = None) -> np.ndarray:
-    """A posture as joint rotations of the rig (T-pose rest, x left, y up, z front).
+LIMITS: dict[str, tuple[float, float]] = {
+    # Shoulder: elevation 180, horizontal extension 50, horizontal flexion 130.
+    "raised": (0, 180), "plane": (-75, 130), "inward": (-90, 90),
+    "elbow": (0, 150), "pronation": (-80, 80), "wrist": (-70, 80), "grip": (0, 90),
+    # Hip: flexion 120, with the knee bent and the pelvis along 135 (Kapandji).
+    "flexion": (-30, 130), "abduction": (-30, 45), "outward": (-45, 45),
+    # Kneeling on the heels bends a knee to 150. Squatting, an ankle bends to 30 under the weight.
+    "knee": (0, 150), "ankle": (-50, 30),
+    "bend": (-25, 80), "lean": (-35, 35), "twist": (-45, 45),
+    "nod": (-45, 45), "tilt": (-45, 45), "turn": (-70, 70),
+    "pitch": (-90, 90), "roll": (-90, 90), "carried": (0, 1),
+}  # fmt: skip
+"""What a joint can do, degrees: ranges of motion of healthy adults."""
+
+
+def _columns() -> dict[str, slice]:
+    columns, at = {}, 0
+    for name, value in vars(Posture()).items():
+        width = len(fields(value)) if isinstance(value, Arm | Leg) else 1
+        columns[name] = slice(at, at + width)
+        at += width
+    return columns
+
+
+COLUMNS = _columns()
+"""Where each field of a posture stands in its row of numbers."""
+
+
+def as_row(part: Posture | Arm | Leg | float) -> np.ndarray:
+    """The numbers of a posture, or of a part of one, in order."""
+    if isinstance(part, Arm | Leg):
+        return np.array([*vars(part).values()], np.float64)
+    if isinstance(part, Posture):
+        return np.concatenate([as_row(value) for value in vars(part).values()])
+    return np.array([part], np.float64)
+
+
+def _limits() -> np.ndarray:
+    names = [
+        name
+        for value, field_name in ((v, n) for n, v in vars(Posture()).items())
+        for name in (vars(value) if isinstance(value, Arm | Leg) else [field_name])
+    ]
+    return np.array([LIMITS[name] for name in names]).T
+
+
+LOW, HIGH = _limits()
+"""Limits of a row's numbers."""
+
+
+def mirrored(rows: np.ndarray) -> np.ndarray:
+    """Rows (..., P) with left and right exchanged."""
+    other = rows.copy()
+    for one, two in (("left_arm", "right_arm"), ("left_leg", "right_leg")):
+        other[..., COLUMNS[one]] = rows[..., COLUMNS[two]]
+        other[..., COLUMNS[two]] = rows[..., COLUMNS[one]]
+    for name in ("lean", "twist", "tilt", "turn", "roll"):
+        other[..., COLUMNS[name]] *= -1
+    return other
+
+
+def to_rotations(rows: np.ndarray) -> np.ndarray:
+    """Rows of numbers as joint rotations of the rig (T-pose rest, x left, y up, z front).
 
     Args:
-        posture: The angles.
-        jitter: (24, 3) rotation vectors applied in the joints' own axes.
+        rows: (N, P) postures, degrees.
 
     Returns:
-        (24, 3) axis-angle, radians; the root's slot zero.
+        (N, 24, 3, 3) float64; the root's is the identity.
     """
-    turns = {name: Rotation.identity() for name in JOINT_NAMES}
-    for joint, share in {"spine1": 0.4, "spine2": 0.35, "spine3": 0.25}.items():
-        turns[joint] = _axes(share, bend=posture.bend, twist=posture.twist, lean=posture.lean)
-    for joint, share in {"neck": 0.5, "head": 0.5}.items():
-        turns[joint] = _axes(share, bend=posture.nod, twist=posture.turn, lean=posture.tilt)
-    turns |= {f"left_{joint}": turn for joint, turn in _leg(posture.left_leg).items()}
-    turns |= {f"right_{joint}": _flip(turn) for joint, turn in _leg(posture.right_leg).items()}
-    turns |= {f"left_{joint}": turn for joint, turn in _arm(posture.left_arm).items()}
-    turns |= {f"right_{joint}": _flip(turn) for joint, turn in _arm(posture.right_arm).items()}
-    pose = np.stack([turns[name].as_rotvec() for name in JOINT_NAMES])
-    if jitter is not None:
-        pose = (Rotation.from_rotvec(pose) * Rotation.from_rotvec(jitter)).as_rotvec()
-    pose[0] = 0
-    return pose
+    turns = dict.fromkeys(JOINT_NAMES, np.eye(3)[None].repeat(len(rows), 0))
+
+    def column(name: str) -> np.ndarray:
+        return rows[:, COLUMNS[name].start]
+
+    # The lower spine bends more, the upper turns more.
+    for joint, bend, turn in (("spine1", 0.4, 0.25), ("spine2", 0.35, 0.35), ("spine3", 0.25, 0.4)):
+        turns[joint] = _axes(bend * column("bend"), turn * column("twist"), bend * column("lean"))
+    half = _axes(0.5 * column("nod"), 0.5 * column("turn"), 0.5 * column("tilt"))
+    turns |= {"neck": half, "head": half}
+    for side in ("left", "right"):
+        parts = leg_rotations(rows[:, COLUMNS[f"{side}_leg"]])
+        parts |= arm_rotations(rows[:, COLUMNS[f"{side}_arm"]])
+        for joint, turn in parts.items():
+            turns[f"{side}_{joint}"] = turn if side == "left" else flip(turn)
+    return np.stack([turns[name] for name in JOINT_NAMES], 1)
 
 
-def _axes(share: float, *, bend: float, twist: float, lean: float) -> Rotation:
-    """Trunk and neck: bending forward is about +x, twisting left +y, leaning left -z."""
-    return Rotation.from_euler("YXZ", share * np.array([twist, bend, -lean]), degrees=True)
+def to_axis_angle(rows: np.ndarray) -> np.ndarray:
+    """Rows (N, P) of numbers as (N, 24, 3) float64 rotation vectors; the root's slot zero."""
+    turns = to_rotations(rows).reshape(-1, 3, 3)
+    return Rotation.from_matrix(turns).as_rotvec().reshape(len(rows), -1, 3)
 
 
-def _leg(leg: Leg) -> dict[str, Rotation]:
+def leg_rotations(legs: np.ndarray) -> dict[str, np.ndarray]:
+    """Left legs (N, 5) as rotations (N, 3, 3) by joint."""
+    flexion, abduction, outward, knee, ankle = legs.T
     return {
-        "hip": Rotation.from_euler("XZY", [-leg.flexion, leg.abduction, leg.outward], degrees=True),
-        "knee": Rotation.from_euler("x", leg.knee, degrees=True),
-        "ankle": Rotation.from_euler("x", -leg.ankle, degrees=True),
-        "foot": Rotation.identity(),
+        "hip": about("x", -flexion) @ about("z", abduction) @ about("y", outward),
+        "knee": about("x", knee),
+        "ankle": about("x", -ankle),
     }
 
 
-def _arm(arm: Arm) -> dict[str, Rotation]:
-    """The left arm. The shoulder blade takes a third of what is raised beyond 30 degrees."""
-    plane = np.radians(arm.plane)
-    blade = max(0.0, arm.raised - 30) / 3
-    collar = Rotation.from_euler(
-        "YZ", [-0.3 * blade * np.sin(plane), 0.8 * blade * abs(np.cos(plane))], degrees=True
-    )
+def arm_rotations(arms: np.ndarray) -> dict[str, np.ndarray]:
+    """Left arms (N, 7) as rotations (N, 3, 3) by joint.
+
+    The shoulder blade takes a third of what is raised beyond 30 degrees; forearm and wrist share
+    pronation, as the two bones of the forearm do.
+    """
+    raised, plane, inward, elbow, pronation, wrist, grip = arms.T
+    blade = np.maximum(0, raised - 30) / 3
+    sideways, forward = np.cos(np.radians(plane)), np.sin(np.radians(plane))
+    lift = np.maximum(abs(sideways), (raised - 90) / 90)
+    collar = about("y", -0.3 * blade * forward) @ about("z", 0.8 * blade * lift)
     # The shortest turn of a hanging arm, about a level axis, to where it is raised.
-    axis = np.array([-np.sin(plane), 0, np.cos(plane)])
-    raise_arm = Rotation.from_rotvec(np.radians(arm.raised) * axis)
-    inward = Rotation.from_euler("y", -arm.inward, degrees=True)
-    hang = Rotation.from_euler("z", -90, degrees=True)
+    raise_arm = about("y", -plane) @ about("z", raised) @ about("y", plane)
+    humerus = raise_arm @ about("y", -inward) @ about("z", np.full_like(raised, -90))
+    half = about("x", pronation / 2)
     return {
         "collar": collar,
-        "shoulder": collar.inv() * raise_arm * inward * hang,
-        "elbow": Rotation.from_euler("YX", [-arm.elbow, arm.pronation], degrees=True),
-        "wrist": Rotation.from_euler("z", -arm.wrist, degrees=True),
-        "hand": Rotation.identity(),
+        "shoulder": collar.swapaxes(1, 2) @ humerus,
+        "elbow": about("y", -elbow) @ half,
+        "wrist": half @ about("z", -wrist),
+        "hand": about("z", -grip),
     }
 
 
-def _flip(turn: Rotation) -> Rotation:
-    """The same rotation on the other side of the body."""
-    return Rotation.from_rotvec(turn.as_rotvec() * [1, -1, -1])
+def flip(turn: np.ndarray) -> np.ndarray:
+    """The same rotations (..., 3, 3) on the other side of the body."""
+    return turn * [[1, -1, -1], [-1, 1, 1], [-1, 1, 1]]
 
 
-def mirrored(posture: Posture) -> Posture:
-    """Left and right exchanged."""
-    return Posture(
-        left_arm=posture.right_arm, right_arm=posture.left_arm,
-        left_leg=posture.right_leg, right_leg=posture.left_leg,
-        bend=posture.bend, lean=-posture.lean, twist=-posture.twist,
-        nod=posture.nod, tilt=-posture.tilt, turn=-posture.turn,
-    )  # fmt: skip
+def about(axis: str, degrees: np.ndarray) -> np.ndarray:
+    """Rotations (N, 3, 3) about x, y or z by (N,) degrees."""
+    angle = np.radians(degrees)
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.zeros((len(angle), 3, 3))
+    at = "xyz".index(axis)
+    first, second = (at + 1) % 3, (at + 2) % 3
+    turn[:, at, at] = 1
+    turn[:, first, first] = turn[:, second, second] = cos
+    turn[:, first, second], turn[:, second, first] = -sin, sin
+    return turn
+
+
+def _axes(bend: np.ndarray, twist: np.ndarray, lean: np.ndarray) -> np.ndarray:
+    """Trunk and neck: bending forward is about +x, twisting left +y, leaning left -z."""
+    return about("y", twist) @ about("x", bend) @ about("z", -lean)
