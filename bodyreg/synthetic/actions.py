@@ -90,7 +90,9 @@ def _discussion(random: Random) -> Motion:
     for side in ("left_arm", "right_arm"):
         lift = u(5, 25)
         values = [
-            Arm(lift + u(0, 28), u(40, 85), u(-25, 35), u(60, 115), u(-50, 40), u(-25, 20), u(5, 40))
+            Arm(
+                lift + u(0, 28), u(40, 85), u(-25, 35), u(60, 115), u(-50, 40), u(-25, 20), u(5, 40)
+            )
             for _ in range(4)
         ]
         motion.moves[side] = Cycle(values, [u(0.45, 0.9) for _ in values])
@@ -364,9 +366,7 @@ def _walk_together(random: Random) -> Motion:
     motion = carriage.walking(random)
     motion.moves["turn"] = Cycle([-u(38, 65), -u(25, 60), -u(0, 15)], [u(1, 3) for _ in range(3)])
     if random.random() < 0.35:
-        speaking = [
-            Arm(u(15, 45), u(45, 85), u(-20, 25), u(60, 105), u(-60, 20)) for _ in range(3)
-        ]
+        speaking = [Arm(u(15, 45), u(45, 85), u(-20, 25), u(60, 105), u(-60, 20)) for _ in range(3)]
         motion.moves["right_arm"] = Cycle(speaking, [u(0.5, 1.0) for _ in speaking])
     return _hold(motion, nod=u(-6, 6))
 

@@ -42,7 +42,7 @@ def standing(random: np.random.Generator) -> Motion:
     u = random.uniform
     relaxed = u(0, 28)
     bearing = Leg(u(-4, 6), u(0, 8), u(0, 18), u(0, 6))
-    free = Leg(0.6 * relaxed, u(3, 13), u(3, 25), relaxed, u(0, 6))
+    free = Leg(0.6 * relaxed, u(1, 9), u(3, 25), relaxed, u(0, 6))
     seconds = [u(2, 5), u(0.8, 1.4), u(2, 5), u(0.8, 1.4)]
     legs = Cycle([bearing, bearing, free, free], seconds)
     other = Cycle([free, free, bearing, bearing], seconds)
@@ -74,7 +74,7 @@ def walking(random: np.random.Generator, brisk: float | None = None) -> Motion:
     def arm(amount: float) -> Arm:
         forward = reach * amount + 4
         plane = 80 if forward > 0 else -60
-        return Arm(abs(forward) + 7, plane, 20, elbow + 12 * max(0, amount), 10, 0, 30)
+        return Arm(abs(forward) + 7, plane, 10, elbow + 12 * max(0, amount), 10, 0, 30)
 
     arms = [arm(amount) for amount in swing]
     posture = Posture(
@@ -149,7 +149,13 @@ def picking_up(random: np.random.Generator) -> Motion:
         arms[0] = Arm(u(12, 30), u(10, 50), u(0, 30), u(10, 60))
     legs = [Leg(fold + u(-6, 6), u(3, 12), u(0, 15), knee + u(-6, 6), knee / 6) for _ in range(2)]
     down = Posture(
-        *arms, *legs, bend=u(35, 65), lean=u(-8, 8), twist=u(-15, 15), nod=u(-25, 8), turn=u(-20, 20)
+        *arms,
+        *legs,
+        bend=u(35, 65),
+        lean=u(-8, 8),
+        twist=u(-15, 15),
+        nod=u(-25, 8),
+        turn=u(-20, 20),
     )
     return through([up, up, down, down], [u(0.3, 1), u(0.8, 1.3), u(0.5, 1.5), u(0.8, 1.3)])
 

@@ -1,8 +1,8 @@
 """Postures in clinical words (flexion, abduction, ...), and the joint rotations they mean.
 
-Angles are degrees from standing with the arms hanging and the palms to the thighs. Ranges of motion:
-American Academy of Orthopaedic Surgeons, "Joint Motion: Method of Measuring and Recording"; what
-goes beyond it is said beside it.
+Angles are degrees from standing with the arms hanging and the palms to the thighs. Ranges of
+motion: American Academy of Orthopaedic Surgeons, "Joint Motion: Method of Measuring and Recording";
+what goes beyond it is said beside it.
 """
 
 from __future__ import annotations
