@@ -68,7 +68,7 @@ def register_op(
     _register_devices(name)
 
 
-def register_solver_op(name: str, *, fake: Callable) -> None:
+def register_solver_op(name: str, *, fake: Callable, vmap: Callable | None = None) -> None:
     """Registers an op without a derivative. Asking for one is an error that says so."""
 
     def refuse(ctx: Any, *grads: torch.Tensor) -> None:
@@ -76,6 +76,8 @@ def register_solver_op(name: str, *, fake: Callable) -> None:
 
     torch.library.register_fake(name, fake)
     torch.library.register_autograd(name, refuse)
+    if vmap is not None:
+        torch.library.register_vmap(name, vmap)
     _register_devices(name)
 
 

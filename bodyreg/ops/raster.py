@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
-from bodyreg import reference
+from bodyreg.ops import _library
+from bodyreg.ops._library import folded, unfolded
 from bodyreg.reference.raster import Raster
 
 
@@ -32,14 +36,13 @@ def raster(
         height: of the pictures, pixels.
         width: of the pictures, pixels.
         perspective: the third number is z in camera axes, negative in front of the camera, and x
-            and y are already divided by it: depth and barycentrics are those of the points in space.
-            A face that reaches to z >= 0 is left out.
+            and y are already divided by it: depth and barycentrics are those of the points in
+            space. A face that reaches to z >= 0 is left out.
         cull: leave out back faces. A front face is counter-clockwise seen from outside with y up.
 
     Returns:
         face (B, H, W) int32, -1 where nothing is; barycentric (B, H, W, 3) in the order of the
-        face's vertices, 0 where nothing is; depth (B, H, W), -inf where nothing is. A pixel does not
-        depend, bit for bit, on the rest of the batch.
+        face's vertices, 0 where nothing is; depth (B, H, W), -inf where nothing is.
 
     Not differentiable. Positions beyond 2^53 pixels are moved there.
 
@@ -48,4 +51,35 @@ def raster(
             vertex is not finite or a face has a vertex that is not there. On a CUDA device such a
             face is not seen.
     """
-    return reference.raster(vertices, faces, height, width, perspective=perspective, cull=cull)
+    return Raster(*_library.active.raster(vertices, faces, height, width, perspective, cull))
+
+
+@_library.registration
+def _register(namespace: str) -> None:
+    ops = getattr(torch.ops, namespace)
+
+    def fake(vertices, faces, height, width, perspective, cull):
+        size = (vertices.shape[0], height, width)
+        return (
+            vertices.new_empty(size, dtype=torch.int32),
+            vertices.new_empty(*size, 3),
+            vertices.new_empty(size),
+        )
+
+    def vmap(info: Any, in_dims: tuple, vertices, faces, *rules):
+        size, (vertices_dim, faces_dim, *_) = info.batch_size, in_dims
+        if faces_dim is None:
+            out = ops.raster(folded(size, vertices_dim, vertices), faces, *rules)
+            return unfolded(size, out), (0, 0, 0)
+        # A call draws meshes of the same faces.
+        each = [
+            ops.raster(
+                vertices if vertices_dim is None else vertices.select(vertices_dim, i).contiguous(),
+                faces.select(faces_dim, i).contiguous(),
+                *rules,
+            )
+            for i in range(size)
+        ]
+        return tuple(torch.stack(column) for column in zip(*each, strict=True)), (0, 0, 0)
+
+    _library.register_solver_op(f"{namespace}::raster", fake=fake, vmap=vmap)

@@ -1,4 +1,4 @@
-"""`bodyreg.ops.raster` in plain torch: every pixel centre in the bounds of every face is looked at."""
+"""`bodyreg.ops.raster` in plain torch: every pixel centre in the bounds of every face is tried."""
 
 from __future__ import annotations
 

@@ -10,6 +10,10 @@
 #include "isa.h"
 #include "scalar.h"
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 12
 #error "bodyreg needs GCC 12 or later, or Clang"
 #endif
@@ -133,6 +137,21 @@ static inline Lanes<T> sqrt(const Lanes<T>& a) {
 template <typename T>
 static inline Lanes<T> rint(const Lanes<T>& a) {
   return map([](T x) { return std::rint(x); }, a);
+}
+
+// The lanes that are negative, lane 0 in the lowest bit.
+static inline unsigned sign_bits(const Lanes<int32_t>& a) {
+#if defined(__AVX512F__)
+  return static_cast<unsigned>(_mm512_movepi32_mask(reinterpret_cast<__m512i>(a.v)));
+#elif defined(__AVX2__)
+  return static_cast<unsigned>(_mm256_movemask_ps(reinterpret_cast<__m256>(a.v)));
+#elif defined(__SSE2__)
+  return static_cast<unsigned>(_mm_movemask_ps(reinterpret_cast<__m128>(a.v)));
+#else
+  unsigned bits = 0;
+  for (int l = 0; l < Lanes<int32_t>::width; ++l) bits |= unsigned(a.v[l] < 0) << l;
+  return bits;
+#endif
 }
 
 // Not std::fill: what a standard header leaves out of line is one copy for all instruction sets.
