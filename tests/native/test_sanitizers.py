@@ -13,7 +13,7 @@ import pytest
 from tests.native import build
 
 HERE = Path(__file__).parent
-OPS = ["kinematics", "lbs", "projection", "correspondence", "fit"]
+OPS = ["kinematics", "lbs", "projection", "correspondence", "fit", "raster"]
 # name: emulator engine, flags of the kernels, flags of everything else
 SANITIZERS = {
     "address": ("fibers", build.ADDRESS),
