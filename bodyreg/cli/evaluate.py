@@ -109,16 +109,18 @@ def _compare(fits: Path, options: Options, body: Body) -> Iterator[Table]:
         require_people(ids, set(known.tolist()))
         geodesics = options.geodesics and load_geodesics(options.geodesics, body)
         evaluator = Evaluator(body, geodesics)
-        rows = np.flatnonzero(np.isin(known, ids))
-        with runs.progress_bar(len(rows), quiet=False) as bar:
-            for start in range(0, len(rows), AT_ONCE):
-                some = rows[start : start + AT_ONCE]
-                people = truth.read(int(some[0]), int(some[-1]) + 1).select(some - some[0])
+        wanted = np.isin(known, ids)
+        with runs.progress_bar(len(ids), quiet=False) as bar:
+            for start in range(0, len(known), AT_ONCE):
+                rows = np.flatnonzero(wanted[start : start + AT_ONCE])
+                if not len(rows):
+                    continue
+                people = truth.read(start, min(start + AT_ONCE, len(known))).select(rows)
                 found = stored.of(people.id)
                 place = {person: row for row, person in enumerate(found.id.tolist())}
                 found = found.select([place[person] for person in people.id.tolist()])
                 yield Table.of(people, evaluator(found, people), METRICS)
-                bar.update(len(some))
+                bar.update(len(rows))
 
 
 def _require_unique(ids: np.ndarray, path: Path) -> None:
