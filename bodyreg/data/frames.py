@@ -1,8 +1,8 @@
 """The square crop round a person, and the one place where pixels become frame units.
 
-A frame is `centre_x, centre_y, half_side` in image pixels (y down). Pixels are continuous: a picture
-is [0, width] x [0, height], and the centre of its first pixel is (0.5, 0.5). Frame units are [-1, 1]
-across the crop, x right and y up; everything past the readers works in them.
+A frame is `centre_x, centre_y, half_side` in image pixels (y down). Pixels are continuous: a
+picture is [0, width] x [0, height], and the centre of its first pixel is (0.5, 0.5). Frame units
+are [-1, 1] across the crop, x right and y up; everything past the readers works in them.
 """
 
 from __future__ import annotations

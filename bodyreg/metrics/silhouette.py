@@ -14,25 +14,42 @@ if TYPE_CHECKING:
 
 
 class Silhouettes(NamedTuple):
-    """N bodies in square pictures of their frames.
+    """N bodies in square pictures of their frames, row 0 at the top.
 
     Attributes:
-        mask: (N, side, side) bool, row 0 at the top: pixels whose centre a body covers.
-        vertex: (N, side, side) int64, the nearest vertex of what shows there; -1 where nothing
+        face: (N, side, side) int32, the body's face that shows at a pixel's centre; -1 where none
             does.
+        barycentric: (N, side, side, 3) float32, which place of it.
+        corners: (F, 3) vertices of each face.
     """
 
-    mask: np.ndarray
-    vertex: np.ndarray
+    face: np.ndarray
+    barycentric: np.ndarray
+    corners: np.ndarray
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(N, side, side) bool: pixels whose centre the body covers."""
+        return self.face >= 0
 
     def at(self, xy: np.ndarray) -> np.ndarray:
-        """(N, P) int64, the vertex at places (N, P, 2) in frame units; -1 outside of the frame."""
-        side = self.mask.shape[1]
+        """The vertex nearest to what shows in the pixels of some places.
+
+        Args:
+            xy: (N, P, 2) frame units.
+
+        Returns:
+            (N, P) int64; -1 on the background and outside of the frame.
+        """
+        side = self.face.shape[1]
         column, row = np.moveaxis(pixels_of_frame(xy, side), -1, 0)
         inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
-        place = [np.where(inside, value, 0).astype(np.int64) for value in (row, column)]
-        people = np.arange(len(xy))[:, None]
-        return np.where(inside, self.vertex[people, place[0], place[1]], -1)
+        place = (
+            np.arange(len(xy))[:, None],
+            *(np.where(inside, value, 0).astype(np.int64) for value in (row, column)),
+        )
+        face = np.where(inside, self.face[place], -1)
+        return np.where(face >= 0, self.corners[face, self.barycentric[place].argmax(-1)], -1)
 
 
 def pixels_of_frame(xy: np.ndarray, side: int) -> np.ndarray:
@@ -54,6 +71,4 @@ def silhouettes(vertices: np.ndarray, body: Body, side: int) -> Silhouettes:
     placed = np.concatenate([pixels_of_frame(vertices[..., :2], side), vertices[..., 2:]], axis=2)
     faces = torch.from_numpy(body.faces.astype(np.int32))
     drawn = ops.raster(torch.from_numpy(placed.astype(np.float32)), faces, side, side)
-    face, corner = drawn.face.numpy(), drawn.barycentric.argmax(dim=-1).numpy()
-    mask = face >= 0
-    return Silhouettes(mask, np.where(mask, body.faces[face, corner], -1))
+    return Silhouettes(drawn.face.numpy(), drawn.barycentric.numpy(), body.faces)

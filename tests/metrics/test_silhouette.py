@@ -32,9 +32,11 @@ def test_the_nearer_plate_shows_by_its_nearest_corner(plates):
     row, column = np.indices((8, 8))
     # Centres on the long edge belong to the face below it, which is not there.
     np.testing.assert_array_equal(shown.mask[0], row + column < 7)
-    assert (shown.vertex[0][row + column >= 7] == -1).all()
-    np.testing.assert_array_equal(shown.vertex[0, 0], [3, 0, 0, 0, 2, 2, 2, -1])
-    np.testing.assert_array_equal(shown.vertex[0, :, 0], [3, 0, 0, 0, 1, 1, 1, -1])
+    centres = np.stack([(column + 0.5) / 4 - 1, 1 - (row + 0.5) / 4], axis=-1)
+    vertex = shown.at(centres.reshape(1, -1, 2)).reshape(8, 8)
+    assert (vertex[row + column >= 7] == -1).all()
+    np.testing.assert_array_equal(vertex[0], [3, 0, 0, 0, 2, 2, 2, -1])
+    np.testing.assert_array_equal(vertex[:, 0], [3, 0, 0, 0, 1, 1, 1, -1])
     places = np.array([[[-0.99, 0.99], [0.49, 0.9], [0.9, -0.9], [-1.01, 0], [0, 1.01], [1.5, 9]]])
     np.testing.assert_array_equal(shown.at(places), [[3, 2, -1, -1, -1, -1]])
 
