@@ -208,7 +208,7 @@ def open_people(options: Options, body: Body) -> tuple[StoredPeople, Counter[str
         ObservationsInMemory,
         open_observations,
         read_densepose_coco,
-        read_mpii_poses,
+        read_mpii,
     )
 
     source = source_of(options)
@@ -218,7 +218,7 @@ def open_people(options: Options, body: Body) -> tuple[StoredPeople, Counter[str
         if options.densepose_coco is not None:
             read = read_densepose_coco(source, body, whole_body=options.whole_body)
         else:
-            read = read_mpii_poses(source)
+            read = read_mpii(source)
         observations, skipped = _with_evidence(*read)
         people = ObservationsInMemory(observations, fingerprint(source))
     if not len(people):

@@ -10,17 +10,17 @@ of an annotation: 17 depths in frame units, relative to the pelvis, null = absen
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import os
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bodyreg.data.coco import load_coco
 from bodyreg.data.frames import frames_of_boxes
+from bodyreg.data.json_files import numbers
+from bodyreg.data.masks import check_run_lengths, decode_run_lengths
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import COCO_17
 from bodyreg.errors import UserError
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 DENSEPOSE_CHARTS = "densepose"
 PARTS = 24
 
-# dp_x and dp_y count as if the box were 256 x 256, from its top left corner (as detectron2 reads
-# them; the notebooks divide by 255, a difference of 0.4 % of the box).
+# dp_x and dp_y count as if the box were 256 x 256, from its top left corner, as detectron2 reads
+# them. DensePose's own notebooks and its evaluator divide by 255: a difference of 0.4 % of the box.
 BOX_UNITS = 256
+# dp_masks are pictures of the box stretched to this square.
+MASK_SIDE = 256
 
 # COCO's keypoints under the names that the body has for them.
 KEYPOINTS = COCO_17.joints
@@ -64,7 +66,11 @@ NO_EVIDENCE = "no point and no keypoint"
 
 
 def read_densepose_coco(
-    path: str | os.PathLike, body: Body, *, whole_body: bool = False
+    path: str | os.PathLike,
+    body: Body,
+    *,
+    whole_body: bool = False,
+    box_units: Literal[256, 255] = BOX_UNITS,
 ) -> tuple[Observations, Counter[str]]:
     """Read the people of a DensePose-COCO file as observations of a body.
 
@@ -76,6 +82,7 @@ def read_densepose_coco(
         body: The body; its charts must be the file's.
         whole_body: Keep only people seen whole: 14 of 17 keypoints labelled, with shoulders, hips
             and ankles among them, and a box clear of the picture's border.
+        box_units: How many units of dp_x and dp_y the box is wide and high.
 
     Returns:
         The observations, and how many annotations were skipped by reason.
@@ -102,7 +109,9 @@ def read_densepose_coco(
         elif annotation.get("iscrowd"):
             skipped[CROWD] += 1
         else:
-            person = _person(annotation, f"{path}: annotation {annotation['id']}")
+            where = f"{path}: annotation {annotation['id']}"
+            picture = coco.imgs.get(annotation["image_id"], {}).get("file_name") or ""
+            person = _person(annotation, where, str(picture), box_units)
             if whole_body and not _is_whole(person, annotation, coco, path):
                 skipped[NOT_WHOLE] += 1
             elif not len(person.part) and not (person.keypoints[:, 2] > 0).any():
@@ -113,48 +122,6 @@ def read_densepose_coco(
     images = (coco.imgs.get(coco.anns[person.id]["image_id"], {}) for person in people)
     observations.picture = np.array([str(i.get("file_name", "")) for i in images], np.str_)
     return observations, skipped
-
-
-def load_coco(path: str | os.PathLike) -> COCO:
-    """Read a COCO file, checked so far that its index stands: unique integer ids, lists of objects.
-
-    Raises:
-        UserError: the file is missing, not JSON, or not COCO.
-    """
-    from pycocotools.coco import COCO
-
-    try:
-        with open(path, encoding="utf-8") as stream:
-            content = json.load(stream)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable JSON ({error}); it may be truncated") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a COCO file: an object with 'annotations'")
-    if not isinstance(content.get("info", {}), dict):
-        raise UserError(f"{path}: 'info' is not an object")
-    for key, ids in {"annotations": ("id", "image_id"), "images": ("id",)}.items():
-        if not isinstance(content.get(key), list):
-            raise UserError(f"{path}: expected a COCO file with a list of '{key}'")
-        seen = set()
-        for position, item in enumerate(content[key]):
-            where = f"{path}: {key}[{position}]"
-            if not isinstance(item, dict):
-                raise UserError(f"{where} is not an object")
-            item.update({name: _integer(item.get(name), name, where) for name in ids})
-            if item["id"] in seen:
-                raise UserError(f"{where}: id {item['id']} is there twice; ids must be unique")
-            seen.add(item["id"])
-
-    coco = COCO()
-    # Categories play no part here, and pycocotools stumbles over an annotation without one.
-    coco.dataset = {**content, "categories": []}
-    with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
-        for annotation in content["annotations"]:
-            annotation.setdefault("category_id", 1)
-        coco.createIndex()
-    return coco
 
 
 def decode_part_masks(annotation: dict[str, Any], where: str = "annotation") -> np.ndarray:
@@ -171,19 +138,11 @@ def decode_part_masks(annotation: dict[str, Any], where: str = "annotation") -> 
     Raises:
         UserError: a mask is not 256 x 256 or is damaged.
     """
-    from pycocotools import mask
-
-    parts = np.zeros((BOX_UNITS, BOX_UNITS), np.uint8)
+    parts = np.zeros((MASK_SIDE, MASK_SIDE), np.uint8)
     for index, code in enumerate(_mask_codes(annotation, where)):
-        if not code:
-            continue
-        try:
-            if isinstance(code["counts"], list):
-                code = mask.frPyObjects(code, BOX_UNITS, BOX_UNITS)
-            decoded = mask.decode(code)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise UserError(f"{where}: dp_masks[{index}] is damaged ({error})") from error
-        parts[decoded > 0] = index + 1
+        if code:
+            where_mask = f"{where}: dp_masks[{index}]"
+            parts[decode_run_lengths(code, MASK_SIDE, MASK_SIDE, where_mask)] = index + 1
     return parts
 
 
@@ -198,6 +157,7 @@ class _Person:
     uv: np.ndarray  # (n, 2)
     keypoints: np.ndarray  # (17, 3) x, y, v
     depths: np.ndarray | None  # (17,)
+    picture: str
 
 
 def _has_charts(annotation: dict[str, Any]) -> bool:
@@ -221,12 +181,12 @@ def _check_charts(path: str | os.PathLike, coco: COCO, body: Body) -> None:
         )
 
 
-def _person(annotation: dict[str, Any], where: str) -> _Person:
-    box = _numbers(annotation, "bbox", where, 4)
+def _person(annotation: dict[str, Any], where: str, picture: str, box_units: int) -> _Person:
+    box = numbers(annotation, "bbox", where, 4)
     if not (box[2] > 0 and box[3] > 0):
         raise UserError(f"{where}: bbox has no area ({box[2]:g} x {box[3]:g}); remove or mend it")
-    x = _numbers(annotation, "dp_x", where)
-    y, part, u, v = (_numbers(annotation, f"dp_{k}", where, len(x)) for k in ("y", "I", "U", "V"))
+    x = numbers(annotation, "dp_x", where)
+    y, part, u, v = (numbers(annotation, f"dp_{k}", where, len(x)) for k in ("y", "I", "U", "V"))
     if not ((part >= 1) & (part <= PARTS) & (part % 1 == 0)).all():
         raise UserError(f"{where}: dp_I is out of range; parts are 1 to {PARTS}")
     uv = np.stack([u, v], axis=1)
@@ -236,18 +196,19 @@ def _person(annotation: dict[str, Any], where: str) -> _Person:
 
     keypoints = np.zeros((len(KEYPOINTS), 3))
     if annotation.get("keypoints"):
-        keypoints = _numbers(annotation, "keypoints", where, keypoints.size).reshape(-1, 3)
+        keypoints = numbers(annotation, "keypoints", where, keypoints.size).reshape(-1, 3)
     depths = None
     if annotation.get("keypoint_depths") is not None:
-        depths = _numbers(annotation, "keypoint_depths", where, len(KEYPOINTS), absent=True)
+        depths = numbers(annotation, "keypoint_depths", where, len(KEYPOINTS), absent=True)
     return _Person(
         id=annotation["id"],
         box=box,
-        xy=box[:2] + np.stack([x, y], axis=1) * box[2:] / BOX_UNITS,
+        xy=box[:2] + np.stack([x, y], axis=1) * box[2:] / box_units,
         part=part.astype(np.int64),
         uv=uv.clip(0, 1),
         keypoints=keypoints,
         depths=depths,
+        picture=picture,
     )
 
 
@@ -256,7 +217,7 @@ def _is_whole(
 ) -> bool:
     image = coco.imgs.get(annotation["image_id"], {})
     size = {"width, height": [image.get("width"), image.get("height")]}
-    size = _numbers(size, "width, height", f"{path}: image {annotation['image_id']}")
+    size = numbers(size, "width, height", f"{path}: image {annotation['image_id']}")
     labelled = person.keypoints[:, 2] > 0
     clear = (person.box[:2] >= WHOLE_BODY_MARGIN).all() and (
         person.box[:2] + person.box[2:] <= size - WHOLE_BODY_MARGIN
@@ -293,53 +254,19 @@ def _observations(people: list[_Person], body: Body, source: str) -> Observation
         keypoint_weight=keypoints[..., 2] > 0,
         keypoint_depth=depths,
         body=body.fingerprint,
+        picture=stack("picture").astype(np.str_) if any(p.picture for p in people) else None,
     )
     observations.check(body, source=source)
     return observations
 
 
 def _mask_codes(annotation: dict[str, Any], where: str) -> list[dict[str, Any] | None]:
-    """dp_masks as a list of codes whose sizes are right, so that decoding takes no other memory."""
+    """dp_masks as a list of codes whose sizes are right."""
     codes = annotation.get("dp_masks") or []
     codes = [codes] if isinstance(codes, dict) else codes
     if not isinstance(codes, list) or len(codes) > COARSE_PARTS:
         raise UserError(f"{where}: dp_masks is not a list of up to {COARSE_PARTS} masks")
     for index, code in enumerate(codes):
-        if not code:
-            continue
-        if not isinstance(code, dict) or not isinstance(code.get("counts"), str | list):
-            raise UserError(f"{where}: dp_masks[{index}] is not a run-length code")
-        if code.get("size") != [BOX_UNITS, BOX_UNITS]:
-            raise UserError(
-                f"{where}: dp_masks[{index}] has size {code.get('size')}, "
-                f"expected [{BOX_UNITS}, {BOX_UNITS}]"
-            )
+        if code:
+            check_run_lengths(code, MASK_SIDE, MASK_SIDE, f"{where}: dp_masks[{index}]")
     return codes
-
-
-def _numbers(
-    item: dict[str, Any], key: str, where: str, length: int | None = None, *, absent: bool = False
-) -> np.ndarray:
-    """A list of finite numbers as float64; with `absent`, null becomes NaN."""
-    values = item.get(key)
-    if absent and isinstance(values, list):
-        values = [np.nan if value is None else value for value in values]
-    try:
-        array = np.array(values if isinstance(values, list) else None)
-    except ValueError:  # lists of different lengths inside
-        array = np.array(None)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
-        raise UserError(f"{where}: {key} is missing or not a list of numbers")
-    if length is not None and len(array) != length:
-        raise UserError(f"{where}: {key} has {len(array)} numbers, expected {length}")
-    if np.isinf(array).any() or (not absent and np.isnan(array).any()):
-        raise UserError(f"{where}: {key} is not finite")
-    return array.astype(np.float64)
-
-
-def _integer(value: Any, name: str, where: str) -> int:
-    """Ids are integers, but some tools write them as 7.0."""
-    whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
-    if not whole or abs(value) >= 2**63:
-        raise UserError(f"{where}: {name} is missing or not an integer")
-    return int(value)

@@ -1,37 +1,232 @@
-"""Two-dimensional MPII poses in an array of (N, 34): 17 joints x (x, y), image pixels, y down."""
+"""MPII's people: keypoints in pictures, in the three forms they go round in.
+
+- `.json`, of the family of HRNet and the simple baselines: a list of {image, joints, joints_vis,
+  center, scale};
+- `.mat`, the data set's own mpii_human_pose_v1_u12_1.mat, a tree of structs named RELEASE;
+- `.npy`, fully labelled poses as an array of (N, 34): 17 joints x (x, y), pixels.
+
+The first two count pixels from 1, as MATLAB does: the centre of the first pixel, (0.5, 0.5) here,
+is (1, 1) there. A person's scale is a height in units of 200 pixels.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from bodyreg.data.frames import boxes_of_points, frames_of_boxes
+from bodyreg.data.json_files import load_json, numbers
 from bodyreg.data.observations import Observations
-from bodyreg.data.skeletons import H36M_17
+from bodyreg.data.skeletons import H36M_17, MPII_16
 from bodyreg.errors import UserError
+from bodyreg.files import load_npy
 
-JOINTS = len(H36M_17)
+# Where MATLAB has the centre of a pixel, less where pictures have it here.
+FROM_ONE = 0.5
+PIXELS_PER_SCALE = 200
+# The crop that HRNet and others take, so as not to cut off limbs: lower and larger than annotated.
+LOWER_BY = 15
+LARGER_BY = 1.25
 
-# Slot -> joint or landmark of the body. The order is Human3.6M's, but slot 7 holds the middle of
-# the shoulders, 8 the upper neck and 9 the middle of 8 and 10: points the body's skeleton has not.
+# Slot -> joint or landmark of the body. The order of the array is Human3.6M's, but slot 7 holds the
+# middle of the shoulders, 8 the upper neck and 9 the middle of 8 and 10: points the body has not.
 SLOTS = {slot: H36M_17.joints[slot] for slot in H36M_17.on_body if slot not in (7, 8, 9)}
 
+NO_JOINTS = "no labelled joint of the body"
+NO_PLACE = "neither a centre and scale nor joints apart"
 
-def read_mpii_poses(path: str | os.PathLike) -> tuple[Observations, Counter[str]]:
-    """Read poses as keypoints only: no dense points, no depths; ids are the rows.
+Crop = Literal["hrnet", "annotated"]
 
-    The frame comes from the box of the keypoints.
+
+def read_mpii(
+    path: str | os.PathLike, *, crop: Crop = "hrnet"
+) -> tuple[Observations, Counter[str]]:
+    """Read people as keypoints only: no dense points, no depths.
+
+    An observation's id is the person's place in the file, from 0, those without joints counted.
+
+    Args:
+        path: A .json, .mat or .npy file.
+        crop: Of a .json or .mat file: the square that HRNet takes (15 scale pixels lower and 1.25
+            times as large as annotated), or the annotated one. Where there is none, and for .npy
+            files, it is that of the box round the joints.
 
     Returns:
-        The observations, and how many poses were skipped by reason (none: every row is a person).
+        The observations, and how many people were skipped by reason.
 
     Raises:
-        UserError: the file is missing, not a plain array of that shape, not finite, or a pose has
-            no extent.
+        UserError: the file cannot be read, or something in it is wrong; the message says where.
     """
-    xy = _load_poses(path)
+    path = Path(path)
+    readers = {".npy": _read_array, ".json": _read_json, ".mat": _read_mat}
+    if path.suffix.lower() not in readers:
+        raise UserError(f"{path}: expected MPII's people as .json, .mat or .npy")
+    return readers[path.suffix.lower()](path, crop)
+
+
+@dataclass
+class _Person:
+    """One person, counting pixels from 1; absent numbers are NaN."""
+
+    id: int
+    picture: str
+    joints: np.ndarray  # (16, 2)
+    centre: np.ndarray  # (2,)
+    scale: float
+
+
+def _read_json(path: Path, crop: Crop) -> tuple[Observations, Counter[str]]:
+    content = load_json(path)
+    if not isinstance(content, list):
+        raise UserError(f"{path}: expected a list of people with 'joints' and 'joints_vis'")
+    people = []
+    for number, item in enumerate(content):
+        where = f"{path}: person {number}"
+        if not isinstance(item, dict):
+            raise UserError(f"{where} is not an object")
+        people.append(_json_person(item, number, where))
+    return _observations(people, crop, path)
+
+
+def _json_person(item: dict[str, Any], number: int, where: str) -> _Person:
+    joints = np.full((len(MPII_16), 2), np.nan)
+    if "joints" in item:  # the test set has none
+        rows = item["joints"]
+        if not isinstance(rows, list) or len(rows) != len(joints):
+            raise UserError(f"{where}: joints is not a list of {len(joints)} pairs (x, y)")
+        for joint, row in enumerate(rows):
+            joints[joint] = numbers({"joints": row}, "joints", f"{where}: joint {joint}", 2)
+        visible = numbers(item, "joints_vis", where, len(joints))
+        # Absent joints lie at (-1, -1) or (0, 0), most of them with a visibility of 0.
+        absent = (visible <= 0) | (joints == -1).all(1) | (joints == 0).all(1)
+        joints[absent] = np.nan
+    centre, scale = np.full(2, np.nan), np.nan
+    if item.get("center") is not None and item.get("scale") is not None:
+        centre = numbers(item, "center", where, 2)
+        scale = float(numbers({"scale": [item["scale"]]}, "scale", where)[0])
+        if centre[0] == -1 or scale <= 0:
+            centre, scale = np.full(2, np.nan), np.nan
+    return _Person(number, str(item.get("image") or ""), joints, centre, scale)
+
+
+def _read_mat(path: Path, crop: Crop) -> tuple[Observations, Counter[str]]:
+    from scipy import io
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such file of MPII's people; check the path")
+    try:
+        content = io.loadmat(
+            path, squeeze_me=True, struct_as_record=False, variable_names=["RELEASE"]
+        )
+    except Exception as error:  # SciPy's reader fails in as many ways as a file can be broken
+        raise UserError(
+            f"{path}: not a readable .mat file ({type(error).__name__}); it may be truncated"
+        ) from error
+    pictures = _structs(getattr(content.get("RELEASE"), "annolist", None))
+    if not pictures:
+        raise UserError(f"{path}: has no RELEASE.annolist; give mpii_human_pose_v1_u12_1.mat")
+    return _observations(list(_mat_people(pictures, path)), crop, path)
+
+
+def _mat_people(pictures: list[Any], path: Path) -> Iterator[_Person]:
+    number = 0
+    for place, picture in enumerate(pictures):
+        name = getattr(getattr(picture, "image", None), "name", "")
+        for person in _structs(getattr(picture, "annorect", None)):
+            yield _mat_person(
+                person,
+                number,
+                name if isinstance(name, str) else "",
+                f"{path}: annolist({place + 1}), person {number}",
+            )
+            number += 1
+
+
+def _mat_person(person: Any, number: int, picture: str, where: str) -> _Person:
+    joints = np.full((len(MPII_16), 2), np.nan)
+    for points in _structs(getattr(person, "annopoints", None)):
+        # A point's is_visible may be '', [], a letter or a number; labelled it is in any case.
+        for point in _structs(getattr(points, "point", None)):
+            joint, x, y = (_number(getattr(point, name, None)) for name in ("id", "x", "y"))
+            if not (joint % 1 == 0 and 0 <= joint < len(joints)):
+                raise UserError(f"{where}: joint {joint:g} is not in 0..{len(joints) - 1}")
+            joints[int(joint)] = x, y
+    place = getattr(person, "objpos", None)
+    centre = np.array([_number(getattr(place, name, None)) for name in ("x", "y")])
+    scale = _number(getattr(person, "scale", None))
+    return _Person(number, picture, joints, centre, scale if scale > 0 else np.nan)
+
+
+def _structs(value: Any) -> list[Any]:
+    """MATLAB makes no difference between a struct and an array of one; empty ones are arrays."""
+    if isinstance(value, np.ndarray):
+        return [item for item in value.reshape(-1) if hasattr(item, "_fieldnames")]
+    return [value] if hasattr(value, "_fieldnames") else []
+
+
+def _number(value: Any) -> float:
+    """A number of a struct; NaN where it is empty or something else."""
+    array = np.asarray(value if value is not None else np.nan)
+    number = array.size == 1 and array.dtype.kind in "iuf" and np.isfinite(array).all()
+    return float(array.reshape(-1)[0]) if number else np.nan
+
+
+def _observations(
+    people: list[_Person], crop: Crop, path: Path
+) -> tuple[Observations, Counter[str]]:
+    skipped: Counter[str] = Counter()
+    kept, frames = [], []
+    for person in people:
+        if np.isnan(person.joints[list(MPII_16.on_body)]).any(1).all():
+            skipped[NO_JOINTS] += 1
+            continue
+        frame = _frame(person, crop)
+        if frame is None:
+            skipped[NO_PLACE] += 1
+            continue
+        kept.append(person)
+        frames.append(frame)
+    xy = np.array([person.joints for person in kept]).reshape(-1, len(MPII_16), 2)
+    xy = xy[:, list(MPII_16.on_body)] - FROM_ONE
+    observations = Observations.of_keypoints(
+        [MPII_16.joints[joint] for joint in MPII_16.on_body],
+        xy,
+        ~np.isnan(xy).any(2),
+        id=np.array([person.id for person in kept], np.int64),
+        frame=np.array(frames).reshape(-1, 3),
+        picture=np.array([person.picture for person in kept], np.str_),
+    )
+    observations.check(source=str(path))
+    return observations, skipped
+
+
+def _frame(person: _Person, crop: Crop) -> np.ndarray | None:
+    """The square crop, in pixels as pictures have them here."""
+    if np.isfinite(person.centre).all() and np.isfinite(person.scale):
+        hrnet = crop == "hrnet"
+        lower = LOWER_BY * person.scale if hrnet else 0
+        half_side = PIXELS_PER_SCALE / 2 * person.scale * (LARGER_BY if hrnet else 1)
+        x, y = person.centre - FROM_ONE
+        return np.array([x, y + lower, half_side])
+    xy = person.joints[~np.isnan(person.joints).any(1)] - FROM_ONE
+    frame = frames_of_boxes(boxes_of_points(xy[None]))[0]
+    return frame if frame[2] > 0 else None
+
+
+def _read_array(path: Path, _: Crop) -> tuple[Observations, Counter[str]]:
+    array = load_npy(path, kind="MPII poses")
+    if array.dtype.kind not in "iuf":
+        raise UserError(f"{path}: expected one .npy array of numbers")
+    shapes = ((2 * len(H36M_17),), (len(H36M_17), 2))
+    if array.ndim < 2 or array.shape[1:] not in shapes:
+        raise UserError(f"{path}: shape {array.shape}; expected (N, 34): 17 joints x (x, y)")
+    xy = np.asarray(array, np.float32).reshape(-1, len(H36M_17), 2)
     bad = ~np.isfinite(xy).all(axis=(1, 2))
     if bad.any():
         raise UserError(f"{path}: row {bad.argmax()} is not finite; remove it or fill it in")
@@ -40,34 +235,11 @@ def read_mpii_poses(path: str | os.PathLike) -> tuple[Observations, Counter[str]
     if flat.any():
         raise UserError(f"{path}: row {flat.argmax()} has all its joints in one place; remove it")
     keypoints = xy[:, list(SLOTS)]
-    people = len(xy)
-    observations = Observations(
-        id=np.arange(people),
+    observations = Observations.of_keypoints(
+        tuple(SLOTS.values()),
+        keypoints,
+        np.ones(keypoints.shape[:2]),
         frame=frames_of_boxes(boxes),
-        point_start=np.zeros(people + 1, np.int64),
-        point_xy=np.zeros((0, 2)),
-        point_vertex=np.zeros((0, 3), np.int32),
-        point_barycentric=np.zeros((0, 3)),
-        point_weight=np.zeros(0),
-        keypoint_name=tuple(SLOTS.values()),
-        keypoint_xy=keypoints,
-        keypoint_weight=np.ones(keypoints.shape[:2]),
     )
     observations.check(source=str(path))
     return observations, Counter()
-
-
-def _load_poses(path: str | os.PathLike) -> np.ndarray:
-    if not os.path.isfile(path):
-        raise UserError(f"{path}: no such file of MPII poses; check the path")
-    try:
-        # Mapped, so that a header's false claim about the size takes no memory.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "empty"
-        raise UserError(f"{path}: not a readable .npy array ({reason})") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
-        raise UserError(f"{path}: expected one .npy array of numbers")
-    if array.ndim < 2 or array.shape[1:] not in ((2 * JOINTS,), (JOINTS, 2)):
-        raise UserError(f"{path}: shape {array.shape}; expected (N, 34): 17 joints x (x, y)")
-    return np.asarray(array, np.float32).reshape(-1, JOINTS, 2)

@@ -271,3 +271,43 @@ def test_everybody_skipped_leaves_no_people(path, body):
     people, skipped = read_densepose_coco(coco_file(path, annotation() | {"iscrowd": 1}), body)
     assert len(people) == 0
     assert skipped == {"a crowd (iscrowd)": 1}
+
+
+def test_the_box_has_256_units_or_255(path, body):
+    """detectron2 reads dp_x so, DensePose's notebooks and evaluator otherwise."""
+    person = annotation()
+    person["dp_x"][0], person["dp_y"][0] = 255.0, 0.0
+    source = coco_file(path, person)
+    people, _ = read_densepose_coco(source, body)
+    np.testing.assert_allclose(people.point_xy[0], [50 + 128 * 255 / 256, 40])
+    people, _ = read_densepose_coco(source, body, box_units=255)
+    np.testing.assert_allclose(people.point_xy[0], [50 + 128, 40])
+
+
+def test_people_know_their_pictures(path, body):
+    source = coco_file(path, annotation(1, 5), annotation(2, 6))
+    assert read_densepose_coco(source, body)[0].picture is None
+    content = json.loads(path.read_text())
+    content["images"][1]["file_name"] = "COCO_train2014_000000000006.jpg"
+    content["images"][0]["file_name"] = None
+    path.write_text(json.dumps(content))
+    people, _ = read_densepose_coco(source, body)
+    assert people.picture.tolist() == ["", "COCO_train2014_000000000006.jpg"]
+
+
+def test_segmentations_of_any_kind_and_none(path, body):
+    """A crowd's run lengths, polygons, and parts painted with or without compression."""
+    codes, _ = random_masks()
+    runs = {"size": [256, 256], "counts": [256, 512, 256 * 253]}
+    people, skipped = read_densepose_coco(
+        coco_file(
+            path,
+            annotation(1) | {"segmentation": [[50, 40, 178, 40, 178, 360]]},
+            annotation(2) | {"segmentation": [], "dp_masks": codes},
+            annotation(3) | {"dp_masks": runs},
+            annotation(4) | {"segmentation": runs, "iscrowd": 1},
+        ),
+        body,
+    )
+    np.testing.assert_array_equal(people.id, [1, 2, 3])
+    assert skipped == {"a crowd (iscrowd)": 1}

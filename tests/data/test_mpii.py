@@ -1,10 +1,13 @@
-"""MPII poses: slots land on the body's names, and other arrays are refused."""
+"""MPII: arrays, HRNet's files and the original one, with the quirks of each."""
+
+import json
 
 import numpy as np
 import pytest
+import scipy.io
 
 from bodyreg.data.frames import frame_from_image
-from bodyreg.data.mpii import read_mpii_poses
+from bodyreg.data.mpii import read_mpii
 from bodyreg.errors import UserError
 
 
@@ -15,7 +18,7 @@ def poses() -> np.ndarray:
 
 def test_slots_become_named_keypoints(tmp_path, poses):
     np.save(tmp_path / "poses.npy", poses)
-    people, skipped = read_mpii_poses(tmp_path / "poses.npy")
+    people, skipped = read_mpii(tmp_path / "poses.npy")
     assert not skipped
     assert len(people) == 11
     assert len(people.point_xy) == 0
@@ -32,8 +35,8 @@ def test_slots_become_named_keypoints(tmp_path, poses):
 def test_both_shapes_are_one(tmp_path, poses):
     np.save(tmp_path / "flat.npy", poses)
     np.save(tmp_path / "deep.npy", poses.reshape(-1, 17, 2).astype(np.float64))
-    flat, _ = read_mpii_poses(tmp_path / "flat.npy")
-    deep, _ = read_mpii_poses(tmp_path / "deep.npy")
+    flat, _ = read_mpii(tmp_path / "flat.npy")
+    deep, _ = read_mpii(tmp_path / "deep.npy")
     np.testing.assert_array_equal(flat.keypoint_xy, deep.keypoint_xy)
 
 
@@ -58,7 +61,7 @@ def test_bad_arrays_are_refused(tmp_path, array):
     path = tmp_path / "poses.npy"
     np.save(path, array, allow_pickle=True)
     with pytest.raises(UserError, match=r"poses\.npy"):
-        read_mpii_poses(path)
+        read_mpii(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an array", None])
@@ -67,7 +70,7 @@ def test_bad_files_are_refused(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"poses\.npy"):
-        read_mpii_poses(path)
+        read_mpii(path)
 
 
 def test_a_truncated_file_is_refused(tmp_path, poses):
@@ -75,4 +78,157 @@ def test_a_truncated_file_is_refused(tmp_path, poses):
     np.save(path, poses)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(UserError, match="not a readable"):
-        read_mpii_poses(path)
+        read_mpii(path)
+
+
+def person(**changes) -> dict:
+    """One of HRNet's people, counting pixels from 1."""
+    joints = np.random.default_rng(4).uniform(100, 300, (16, 2))
+    return {
+        "image": "015601864.jpg",
+        "joints": joints.tolist(),
+        "joints_vis": [1] * 16,
+        "center": [200.0, 210.0],
+        "scale": 1.6,
+        **changes,
+    }
+
+
+def json_file(path, *people) -> str:
+    path.write_text(json.dumps(people))
+    return str(path)
+
+
+def test_pixels_are_counted_from_one(tmp_path):
+    """The centre of MATLAB's first pixel is (1, 1); here it is (0.5, 0.5)."""
+    item = person()
+    item["joints"][0] = [1, 1]
+    people, skipped = read_mpii(json_file(tmp_path / "train.json", item))
+    assert not skipped
+    ankle, head = (people.keypoint_name.index(name) for name in ("right_ankle", "head_top"))
+    np.testing.assert_array_equal(people.keypoint_xy[0, ankle], [0.5, 0.5])
+    np.testing.assert_allclose(
+        people.keypoint_xy[0, head], np.array(item["joints"][9]) - 0.5, rtol=1e-6
+    )
+    assert {"shoulder_centre", "upper_neck"}.isdisjoint(people.keypoint_name)
+    assert people.picture.tolist() == ["015601864.jpg"]
+
+
+def test_the_crop_is_lower_and_larger_than_annotated(tmp_path):
+    path = json_file(tmp_path / "train.json", person())
+    hrnet, _ = read_mpii(path)
+    np.testing.assert_allclose(hrnet.frame, [[199.5, 209.5 + 15 * 1.6, 125 * 1.6]], rtol=1e-6)
+    annotated, _ = read_mpii(path, crop="annotated")
+    np.testing.assert_allclose(annotated.frame, [[199.5, 209.5, 100 * 1.6]], rtol=1e-6)
+
+
+def test_missing_joints_people_and_places(tmp_path):
+    """Absent joints lie at (-1, -1) or (0, 0); whoever has no centre has the box of the joints."""
+    first = person()
+    first["joints"][2], first["joints_vis"][2] = [-1, -1], 0
+    first["joints"][3], first["joints_vis"][3] = [0, 0], 0
+    first["joints"][4] = [-1.0, -1.0]  # said to be visible nevertheless
+    nobody = person(joints=[[-1, -1]] * 16, joints_vis=[0] * 16)
+    test_set = {k: v for k, v in person().items() if not k.startswith("joints")}
+    no_place = person(center=[-1, -1], scale=-1)
+    alone = person(joints_vis=[0, 1, *[0] * 14], center=[-1, -1], scale=0)
+    people, skipped = read_mpii(
+        json_file(tmp_path / "train.json", first, nobody, test_set, no_place, alone)
+    )
+    np.testing.assert_array_equal(people.id, [0, 3])
+    assert skipped == {
+        "no labelled joint of the body": 2,
+        "neither a centre and scale nor joints apart": 1,
+    }
+    absent = [people.keypoint_name.index(n) for n in ("right_hip", "left_hip", "left_knee")]
+    assert (people.keypoint_weight[0, absent] == 0).all()
+    assert people.keypoint_weight[0].sum() == len(people.keypoint_name) - 3
+    inside = frame_from_image(people.keypoint_xy[1], people.frame[1])
+    assert np.abs(inside).max() <= 1 / 1.2 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("{}", "expected a list of people"),
+        ("[", "not readable JSON"),
+        ("[3]", "person 0 is not an object"),
+        (json.dumps([person(), person(joints=[[1, 2]])]), "person 1: joints is not a list of 16"),
+        (json.dumps([person(joints=[[1, "x"]] * 16)]), "person 0: joint 0: joints is"),
+        (json.dumps([person(joints_vis=[1] * 3)]), "person 0: joints_vis has 3"),
+        (json.dumps([person(center=[1])]), "person 0: center has 1"),
+        (json.dumps([person(scale="big")]), "person 0: scale is"),
+        (json.dumps([person(scale=float("inf"))]), "person 0: scale is not finite"),
+    ],
+)
+def test_bad_json_is_refused(tmp_path, content, expected):
+    path = tmp_path / "train.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=expected) as caught:
+        read_mpii(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_kinds_of_files_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"\.json, \.mat or \.npy"):
+        read_mpii(tmp_path / "train.csv")
+
+
+def point(joint, x, y, visible) -> dict:
+    return {"id": joint, "x": x, "y": y, "is_visible": visible}
+
+
+def mat_file(path) -> str:
+    """Structs as MATLAB keeps them: one instead of an array, empty ones, and fields that differ."""
+    none = np.array([])
+    points = [point(9, 101.0, 51.0, ""), point(8, 100.0, 70.0, none), point(0, 90, 201, "1")]
+    people = [
+        {"scale": 1.5, "objpos": {"x": 120, "y": 130}, "annopoints": {"point": points}},
+        {"scale": none, "objpos": none, "annopoints": none},
+        {"scale": 2.0, "objpos": {"x": 50, "y": 60}, "annopoints": {"point": point(6, 55, 66, 0)}},
+        {"scale": none, "objpos": none, "annopoints": {"point": points}},
+    ]
+    pictures = [
+        {"image": {"name": "a.jpg"}, "annorect": np.array(people[:3], dtype=object)},
+        {"image": {"name": "b.jpg"}, "annorect": none},
+        {"image": {"name": "c.jpg"}, "annorect": people[3]},
+        {"image": {"name": "d.jpg"}, "annorect": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}},
+    ]
+    release = {"annolist": np.array(pictures, dtype=object), "img_train": [1, 0, 1, 0]}
+    scipy.io.savemat(path, {"RELEASE": release})
+    return str(path)
+
+
+def test_the_original_file_with_its_quirks(tmp_path):
+    people, skipped = read_mpii(mat_file(tmp_path / "mpii.mat"))
+    np.testing.assert_array_equal(people.id, [0, 2, 3])
+    assert people.picture.tolist() == ["a.jpg", "a.jpg", "c.jpg"]
+    assert skipped == {"no labelled joint of the body": 2}
+    np.testing.assert_allclose(
+        people.frame[:2], [[119.5, 129.5 + 15 * 1.5, 187.5], [49.5, 89.5, 250]]
+    )
+    head, ankle, pelvis = (
+        people.keypoint_name.index(name) for name in ("head_top", "right_ankle", "pelvis")
+    )
+    np.testing.assert_array_equal(people.keypoint_xy[0, head], [100.5, 50.5])
+    np.testing.assert_array_equal(people.keypoint_xy[0, ankle], [89.5, 200.5])
+    np.testing.assert_array_equal(people.keypoint_xy[1, pelvis], [54.5, 65.5])
+    np.testing.assert_array_equal(people.keypoint_weight.sum(1), [2, 1, 2])
+
+
+def test_bad_mat_files_are_refused(tmp_path):
+    path = tmp_path / "mpii.mat"
+    with pytest.raises(UserError, match="no such file"):
+        read_mpii(path)
+    path.write_bytes(b"not a struct")
+    with pytest.raises(UserError, match="not a readable"):
+        read_mpii(path)
+    for content in ({"other": 3}, {"RELEASE": 3}, {"RELEASE": {"annolist": []}}):
+        scipy.io.savemat(path, content)
+        with pytest.raises(UserError, match=r"no RELEASE\.annolist"):
+            read_mpii(path)
+    people = {"annopoints": {"point": point(16, 1, 2, 1)}}
+    scipy.io.savemat(path, {"RELEASE": {"annolist": {"image": {}, "annorect": people}}})
+    with pytest.raises(UserError, match=r"annolist\(1\), person 0: joint 16 is not in 0\.\.15"):
+        read_mpii(path)

@@ -1,0 +1,171 @@
+"""Folders of DeepFashion and Market-1501 as appearance flow uses them: people in several poses.
+
+    Img (Images in Market-1501)/img/ID.jpg    pictures
+    Img (Images)/seg/ID.bmp                   parts, 0 background to 6 right leg
+    Label/pose_label.pkl                      ID -> 18 joints of OpenPose as [x, y], -1 = absent
+    Label/pair_split.json                     {"train": [[source, target], ...], "test": ...}
+    3d/hmr/corr/TARGET_SOURCE.corr            where the target's pixels are in the source
+
+The pickle is one of Python 2. Its coordinates count from the centre of the first pixel, which is at
+(0.5, 0.5) here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bodyreg.data.json_files import load_json
+from bodyreg.data.observations import Observations
+from bodyreg.data.skeletons import COCO_18
+from bodyreg.errors import UserError
+from bodyreg.files import path_inside
+from bodyreg.pickles import load_objects
+
+FROM_CENTRE = 0.5
+ABSENT = -1
+
+TOO_FEW = "fewer than two joints"
+
+
+@dataclass(eq=False)
+class PosePairs:
+    """Pictures of people, one person in each, and pairs of the same person.
+
+    Attributes:
+        folder: Of the data set.
+        pictures: Name of the folder of pictures in it.
+        ids: N names of pictures.
+        joints: (N, 18, 2) float32 in COCO-18's order, picture pixels; NaN where absent.
+        pairs: Name of a split -> (P, 2) int64 positions in `ids`: source, target.
+    """
+
+    folder: Path
+    pictures: str
+    ids: tuple[str, ...]
+    joints: np.ndarray
+    pairs: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def picture(self, number: int) -> Path:
+        """The file of a picture."""
+        return self._path(f"{self.pictures}/img", f"{self.ids[number]}.jpg")
+
+    def parts(self, number: int) -> Path:
+        """The file of a picture's parts."""
+        return self._path(f"{self.pictures}/seg", f"{self.ids[number]}.bmp")
+
+    def corr(self, source: int, target: int) -> Path:
+        """The file that says where the target's pixels are in the source."""
+        return self._path("3d/hmr/corr", f"{self.ids[target]}_{self.ids[source]}.corr")
+
+    def observations(self) -> tuple[Observations, Counter[str]]:
+        """The people as keypoints only; their ids are positions in `ids`.
+
+        Returns:
+            The observations, and how many people were skipped by reason.
+        """
+        columns = list(COCO_18.on_body)
+        joints = self.joints[:, columns]
+        present = ~np.isnan(joints).any(2)
+        kept = np.flatnonzero(present.sum(1) > 1)
+        observations = Observations.of_keypoints(
+            [COCO_18.joints[column] for column in columns],
+            joints[kept],
+            present[kept],
+            id=kept,
+            picture=np.array([f"{self.ids[number]}.jpg" for number in kept], np.str_),
+        )
+        observations.check(source=str(self.folder))
+        return observations, +Counter({TOO_FEW: len(self) - len(kept)})
+
+    def _path(self, folder: str, name: str) -> Path:
+        return path_inside(self.folder / folder, name, f"{self.folder}: a picture's name")
+
+
+def read_deepfashion(folder: str | os.PathLike) -> PosePairs:
+    """Read the labels of DeepFashion's folder.
+
+    Raises:
+        UserError: a label file is missing or damaged, or names a picture that is not there; the
+            message says which.
+    """
+    return _read(Path(folder), "Img")
+
+
+def read_market1501(folder: str | os.PathLike) -> PosePairs:
+    """Read the labels of Market-1501's folder, as `read_deepfashion`."""
+    return _read(Path(folder), "Images")
+
+
+def read_pose_pairs(folder: str | os.PathLike) -> PosePairs:
+    """Read whichever of the two the folder is, by the name of its folder of pictures.
+
+    Raises:
+        UserError: it is neither, or as `read_deepfashion`.
+    """
+    for read, pictures in ((read_deepfashion, "Img"), (read_market1501, "Images")):
+        if (Path(folder) / pictures).is_dir():
+            return read(folder)
+    raise UserError(f"{folder}: neither DeepFashion's folder (Img) nor Market-1501's (Images)")
+
+
+def _read(folder: Path, pictures: str) -> PosePairs:
+    path = folder / "Label" / "pose_label.pkl"
+    labels = load_objects(path, kind="pose label")
+    if not isinstance(labels, dict) or not labels:
+        raise UserError(f"{path}: expected a dictionary from names of pictures to joints")
+    ids = tuple(labels)
+    for name in ids:
+        if not isinstance(name, str):
+            raise UserError(f"{path}: {name!r} is no name of a picture")
+        path_inside(folder / pictures, name, str(path))
+    joints = np.array([_joints(labels[name], f"{path}: '{name}'") for name in ids], np.float32)
+    return PosePairs(folder, pictures, ids, joints, _pairs(folder, ids))
+
+
+def _joints(value: Any, where: str) -> np.ndarray:
+    try:
+        joints = np.array(value, np.float64)
+    except (TypeError, ValueError):
+        joints = np.zeros(0)
+    if joints.shape != (len(COCO_18), 2) or not np.isfinite(joints).all():
+        raise UserError(f"{where}: expected {len(COCO_18)} joints [x, y]")
+    absent = (joints == ABSENT).any(1)
+    return np.where(absent[:, None], np.nan, joints + FROM_CENTRE)
+
+
+def _pairs(folder: Path, ids: tuple[str, ...]) -> dict[str, np.ndarray]:
+    path = folder / "Label" / "pair_split.json"
+    splits = load_json(path)
+    if not isinstance(splits, dict):
+        raise UserError(f"{path}: expected an object of splits, each a list of pairs")
+    number_of = {name: number for number, name in enumerate(ids)}
+    return {
+        str(split): _numbered(pairs, number_of, f"{path}: {split}")
+        for split, pairs in splits.items()
+    }
+
+
+def _numbered(pairs: Any, number_of: Mapping[str, int], where: str) -> np.ndarray:
+    if not isinstance(pairs, list):
+        raise UserError(f"{where} is not a list of pairs")
+    numbers = np.empty((len(pairs), 2), np.int64)
+    for row, pair in enumerate(pairs):
+        if not (
+            isinstance(pair, list) and len(pair) == 2 and all(isinstance(n, str) for n in pair)
+        ):
+            raise UserError(f"{where}[{row}] is not a pair of names [source, target]")
+        for column, name in enumerate(pair):
+            if name not in number_of:
+                raise UserError(f"{where}[{row}]: '{name}' has no joints in pose_label.pkl")
+            numbers[row, column] = number_of[name]
+    return numbers

@@ -1,0 +1,308 @@
+"""Human3.6M as VideoPose3D keeps it: pickled dictionaries in .npz files.
+
+2-D poses ("positions_2d": subject -> action -> one array per camera) and 3-D ones ("positions_3d":
+subject -> action -> one array, metres in world axes) are two files. The cameras stand in
+VideoPose3D's source; here they are a JSON file of the same tables: subject -> list of cameras in
+the order of the 2-D arrays, each with `id`, `orientation` (quaternion w, x, y, z, camera to world)
+and `translation` (the camera's place in the world, millimetres). Other entries are ignored.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bodyreg.data.json_files import load_json, numbers
+from bodyreg.data.observations import Observations
+from bodyreg.data.skeletons import COCO_17, H36M_17, H36M_17_OF_32, H36M_32, Skeleton
+from bodyreg.errors import UserError
+from bodyreg.pickles import load_npz_objects
+
+CAMERAS = ("54138969", "55011271", "58860488", "60457274")
+
+# Its pictures and its poses do not belong together, so that evaluations leave it out.
+BROKEN = ("S11", "Directions", "54138969")
+# 2-D poses of a sequence may be longer or shorter than the 3-D ones by so many frames.
+LENGTHS_DIFFER_BY = 5
+MILLIMETRES = 1000
+# Picture and camera axes of the files have y down and z away from the viewer.
+UP_AND_NEAR = np.array([1, -1, -1], np.float32)
+
+NO_JOINTS = "fewer than two joints of the body"
+LEFT_OUT = "S11 Directions of camera 54138969, whose poses do not fit its pictures"
+NO_POSE_3D = "no 3-D pose of the same frame"
+
+
+@dataclass(eq=False)
+class Poses3D:
+    """N people: what pictures show of them, and where their joints are in space.
+
+    Attributes:
+        observations: Keypoints.
+        joints: (N, 17, 3) float32 metres in H36M-17's order: in camera axes (x right, y up, z
+            toward the viewer) where cameras are known, else in the world's; NaN where not known.
+        subject: (N,) str, "S9" ...; "" where not known, as below.
+        action: (N,) str, as the file spells it: "Walking 1".
+        camera: (N,) str.
+        frame: (N,) int64, from 0; -1 where not known.
+    """
+
+    observations: Observations
+    joints: np.ndarray
+    subject: np.ndarray
+    action: np.ndarray
+    camera: np.ndarray
+    frame: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+
+def action_family(action: str) -> str:
+    """One of Human3.6M's fifteen actions for a sequence's name: "Walking 1" -> "Walking".
+
+    The names that raw files of some subjects have become VideoPose3D's.
+    """
+    name = action.split(" ")[0]
+    return {"TakingPhoto": "Photo", "WalkingDog": "WalkDog", "WalkingTogether": "WalkTogether"}.get(
+        name, name
+    )
+
+
+def read_videopose3d(
+    positions_2d: str | os.PathLike,
+    positions_3d: str | os.PathLike | None = None,
+    cameras: str | os.PathLike | None = None,
+    *,
+    subjects: Collection[str] | None = None,
+    camera_ids: Collection[str] | None = None,
+    every: int = 1,
+    broken: bool = False,
+) -> tuple[Poses3D, Counter[str]]:
+    """Read VideoPose3D's files as observations, with their 3-D joints where these are given.
+
+    People are in the files' order: subject, action, camera, frame.
+
+    Args:
+        positions_2d: data_2d_h36m_*.npz, of Human3.6M's joints (17 or 32) or COCO's.
+        positions_3d: data_3d_h36m.npz, of 32 joints or 17.
+        cameras: The JSON file of cameras; without it, joints stay in world axes.
+        subjects: Only these; all if left out.
+        camera_ids: Only these cameras.
+        every: Only frames 0, `every`, 2 `every` ...
+        broken: Keep S11's Directions of camera 54138969, whose poses do not fit its pictures.
+
+    Returns:
+        The people, and how many were skipped by reason.
+
+    Raises:
+        UserError: a file is missing, damaged, or contradicts the others; the message says where.
+    """
+    path = Path(positions_2d)
+    content = load_npz_objects(path, kind="2-D pose")
+    poses = _tree(content, "positions_2d", path)
+    space = _Space(positions_3d, cameras)
+    skipped: Counter[str] = Counter()
+    parts: list[_Sequence] = []
+    layouts = _layouts(content, path)
+    skeleton: Skeleton | None = None
+    for subject, action, camera, xy in _sequences(poses, space, path):
+        if subjects is not None and subject not in subjects:
+            continue
+        if camera_ids is not None and camera not in camera_ids:
+            continue
+        frames = np.arange(0, len(xy), every)
+        if not broken and (subject, action, camera) == BROKEN:
+            skipped[LEFT_OUT] += len(frames)
+            continue
+        where = f"{path}: {subject}, {action}, camera {camera}"
+        skeleton = skeleton or layouts.get(xy.shape[1])
+        if skeleton is None or xy.shape[1] != len(skeleton):
+            counts = " or ".join(map(str, layouts)) if skeleton is None else len(skeleton)
+            raise UserError(f"{where}: {xy.shape[1]} joints, expected {counts}")
+        joints = space.joints(subject, action, camera, len(xy), where)
+        skipped[NO_POSE_3D] += int((frames >= len(joints)).sum())
+        frames = frames[frames < len(joints)]
+        parts.append(_Sequence(subject, action, camera, frames, xy[frames], joints[frames]))
+    return _poses(parts, skeleton, str(path), skipped)
+
+
+@dataclass
+class _Sequence:
+    """T frames of one person before one camera."""
+
+    subject: str
+    action: str
+    camera: str
+    frames: np.ndarray  # (T,)
+    xy: np.ndarray  # (T, joints, 2 or more)
+    joints: np.ndarray  # (T, 17, 3)
+
+
+class _Space:
+    """3-D poses and cameras, as far as they are given."""
+
+    def __init__(
+        self, positions: str | os.PathLike | None, cameras: str | os.PathLike | None
+    ) -> None:
+        self.path = None if positions is None else Path(positions)
+        self.poses: dict[str, Any] = {}
+        if self.path is not None:
+            content = load_npz_objects(self.path, kind="3-D pose")
+            self.poses = _tree(content, "positions_3d", self.path)
+        self.cameras = None if cameras is None else _cameras(Path(cameras))
+
+    def camera_names(self, subject: str) -> Sequence[str]:
+        """The cameras' names in the order of a subject's 2-D arrays."""
+        known = (self.cameras or {}).get(subject)
+        return CAMERAS if known is None else list(known)
+
+    def joints(self, subject: str, action: str, camera: str, length: int, where: str) -> np.ndarray:
+        """(T, 17, 3) joints of a sequence of about `length` frames; NaN without a file of them."""
+        if self.path is None:
+            return np.full((length, len(H36M_17), 3), np.nan, np.float32)
+        if action not in self.poses.get(subject, {}):
+            return np.zeros((0, len(H36M_17), 3), np.float32)
+        world = self.poses[subject][action]
+        counts = {len(H36M_17): slice(None), len(H36M_32): list(H36M_17_OF_32)}
+        shape = np.shape(world)
+        if not isinstance(world, np.ndarray) or world.ndim != 3 or world.dtype.kind not in "iuf":
+            raise UserError(f"{self.path}: {subject}, {action}: expected an array (T, 32, 3)")
+        if shape[1] not in counts or shape[2] != 3:
+            raise UserError(
+                f"{self.path}: {subject}, {action}: shape {shape}; expected (T, 32, 3) or "
+                "(T, 17, 3)"
+            )
+        if abs(len(world) - length) > LENGTHS_DIFFER_BY:
+            raise UserError(f"{where}: {length} frames in 2-D, {len(world)} in 3-D")
+        world = world[:, counts[shape[1]]].astype(np.float32)
+        if self.cameras is None:
+            return world
+        if camera not in self.cameras.get(subject, {}):
+            raise UserError(f"{where}: the file of cameras has no such camera of {subject}")
+        rotation, place = self.cameras[subject][camera]
+        return ((world - place) @ rotation * UP_AND_NEAR).astype(np.float32)
+
+
+def _tree(content: dict[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
+    tree = content.get(name)
+    if not isinstance(tree, dict) or not all(isinstance(t, dict) for t in tree.values()):
+        raise UserError(f"{path}: expected '{name}' of subjects and their actions")
+    return tree
+
+
+def _layouts(content: dict[str, Any], path: Path) -> dict[int, Skeleton]:
+    """The skeletons that the 2-D poses may have, by their number of joints."""
+    facts = content.get("metadata")
+    facts = facts if isinstance(facts, dict) else {}
+    name = str(facts.get("layout_name", "h36m")).lower()
+    kinds = {"h36m": (H36M_17, H36M_32), "coco": (COCO_17,)}
+    if name not in kinds:
+        raise UserError(f"{path}: metadata: layout_name '{name}', expected h36m or coco")
+    layouts = {len(skeleton): skeleton for skeleton in kinds[name]}
+    sides, count = facts.get("keypoints_symmetry"), facts.get("num_joints")
+    if sides is not None and count in layouts and not _agree(sides, layouts[count]):
+        raise UserError(f"{path}: metadata: keypoints_symmetry is not that of {name}'s {count}")
+    return layouts
+
+
+def _agree(sides: Any, skeleton: Skeleton) -> bool:
+    """Whether [left joints, right joints] are those of a skeleton."""
+    try:
+        left, right = (np.array(side, np.int64).tolist() for side in sides)
+        return all(skeleton.joints[joint].startswith("left_") for joint in left) and right == [
+            skeleton.flip[joint] for joint in left
+        ]
+    except (TypeError, ValueError, IndexError):
+        return False
+
+
+def _sequences(
+    poses: dict[str, dict[str, Any]], space: _Space, path: Path
+) -> Iterator[tuple[str, str, str, Any]]:
+    for subject, actions in poses.items():
+        for action, views in actions.items():
+            if not isinstance(views, list):
+                raise UserError(f"{path}: {subject}, {action}: expected a list of cameras' poses")
+            names = space.camera_names(subject)
+            if len(views) > len(names):
+                raise UserError(
+                    f"{path}: {subject}, {action}: poses of {len(views)} cameras, expected "
+                    f"{len(names)} at most"
+                )
+            for camera, xy in zip(names, views, strict=False):
+                shape, numbers_only = np.shape(xy), isinstance(xy, np.ndarray)
+                if not numbers_only or xy.dtype.kind not in "iuf" or xy.ndim != 3 or shape[2] < 2:
+                    raise UserError(
+                        f"{path}: {subject}, {action}, camera {camera}: expected an array of poses "
+                        f"(T, joints, 2), got shape {shape}"
+                    )
+                yield str(subject), str(action), camera, xy
+
+
+def _cameras(path: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Subject -> camera -> rotation (3, 3) of camera axes to the world's, and place, metres."""
+    content = load_json(path)
+    if not isinstance(content, dict) or not all(isinstance(c, list) for c in content.values()):
+        raise UserError(f"{path}: expected an object of subjects, each a list of cameras")
+    cameras: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+    for subject, rows in content.items():
+        cameras[subject] = {}
+        for number, row in enumerate(rows):
+            where = f"{path}: {subject}, camera {number}"
+            if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+                raise UserError(f"{where} is not an object with an 'id'")
+            quaternion = numbers(row, "orientation", where, 4)
+            if not 0.9 < np.linalg.norm(quaternion) < 1.1:
+                raise UserError(f"{where}: orientation is not a unit quaternion w, x, y, z")
+            place = numbers(row, "translation", where, 3) / MILLIMETRES
+            cameras[subject][row["id"]] = _rotation(quaternion), place
+    return cameras
+
+
+def _rotation(quaternion: np.ndarray) -> np.ndarray:
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_quat(quaternion[[1, 2, 3, 0]]).as_matrix()
+
+
+def _poses(
+    parts: list[_Sequence], skeleton: Skeleton | None, source: str, skipped: Counter[str]
+) -> tuple[Poses3D, Counter[str]]:
+    skeleton = skeleton or H36M_17
+    # Human3.6M's neck lies lower than the body's, at the height of the shoulders.
+    columns = [joint for joint in skeleton.on_body if skeleton.joints[joint] != "neck"]
+
+    def join(name: str, *shape: int) -> np.ndarray:
+        arrays = [np.zeros((0, *shape), np.float32), *(getattr(part, name) for part in parts)]
+        return np.concatenate(arrays)
+
+    def repeat(name: str) -> np.ndarray:
+        counts = [len(part.frames) for part in parts]
+        return np.repeat(np.array([getattr(part, name) for part in parts], np.str_), counts)
+
+    xy = np.concatenate(
+        [np.zeros((0, len(columns), 2)), *(part.xy[:, columns, :2] for part in parts)]
+    )
+    present = np.isfinite(xy).all(2)
+    kept = np.flatnonzero(present.sum(1) > 1)
+    skipped[NO_JOINTS] += len(xy) - len(kept)
+    observations = Observations.of_keypoints(
+        [skeleton.joints[joint] for joint in columns], xy[kept], present[kept], id=kept
+    )
+    observations.check(source=source)
+    poses = Poses3D(
+        observations,
+        join("joints", len(H36M_17), 3)[kept],
+        repeat("subject")[kept],
+        repeat("action")[kept],
+        repeat("camera")[kept],
+        join("frames").astype(np.int64)[kept],
+    )
+    return poses, +skipped

@@ -1,0 +1,97 @@
+"""OpenPose's output: a folder with one NAME_keypoints.json for every picture."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bodyreg.data.json_files import load_json, numbers
+from bodyreg.data.observations import Observations
+from bodyreg.data.skeletons import BODY_25, COCO_18, Skeleton
+from bodyreg.errors import UserError
+
+SUFFIX = "_keypoints.json"
+LAYOUTS = {3 * len(skeleton): skeleton for skeleton in (BODY_25, COCO_18)}
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+NOT_FOUND = "no joint of the body was found"
+NO_EXTENT = "only one joint was found"
+
+
+def read_openpose(
+    folder: str | os.PathLike, images: str | os.PathLike | None = None
+) -> tuple[Observations, Counter[str]]:
+    """Read what OpenPose found: keypoints with its confidence as weights, 0 = not found.
+
+    People are numbered from 0 through the files in the order of their names, skipped people
+    counted. Their frames are round the boxes of their keypoints.
+
+    Args:
+        folder: With files NAME_keypoints.json of BODY_25 or of COCO's 18 joints, all of one kind.
+        images: The folder of the pictures NAME.jpg (.png ...), if they are wanted.
+
+    Returns:
+        The observations, and how many people were skipped by reason.
+
+    Raises:
+        UserError: there is no such file, or one that is something else.
+    """
+    folder = Path(folder)
+    paths = sorted(folder.glob(f"*{SUFFIX}"))
+    if not paths:
+        raise UserError(f"{folder}: no file *{SUFFIX} of OpenPose in this folder")
+    found: list[np.ndarray] = []
+    pictures: list[str] = []
+    skeleton: Skeleton | None = None
+    for path in paths:
+        picture = _picture(path.name.removesuffix(SUFFIX), images)
+        for number, person in enumerate(_people(path)):
+            where = f"{path}: person {number}"
+            keypoints = numbers(person, "pose_keypoints_2d", where)
+            layout = LAYOUTS.get(len(keypoints))
+            if layout is None or layout is not (skeleton or layout):
+                wanted = (
+                    " or ".join(str(n) for n in LAYOUTS) if skeleton is None else 3 * len(skeleton)
+                )
+                raise UserError(
+                    f"{where}: pose_keypoints_2d has {len(keypoints)} numbers, expected {wanted}"
+                )
+            skeleton = layout
+            found.append(keypoints.reshape(-1, 3))
+            pictures.append(picture)
+
+    joints = list((skeleton or BODY_25).on_body)
+    keypoints = np.array(found).reshape(-1, len(skeleton or BODY_25), 3)[:, joints]
+    count = (keypoints[..., 2] > 0).sum(1)
+    skipped = Counter({NOT_FOUND: int((count == 0).sum()), NO_EXTENT: int((count == 1).sum())})
+    kept = np.flatnonzero(count > 1)
+    observations = Observations.of_keypoints(
+        [(skeleton or BODY_25).joints[joint] for joint in joints],
+        keypoints[kept, :, :2],
+        keypoints[kept, :, 2].clip(min=0),
+        id=kept,
+        picture=None if images is None else np.array(pictures, np.str_)[kept],
+    )
+    observations.check(source=str(folder))
+    return observations, +skipped
+
+
+def _people(path: Path) -> list[dict[str, Any]]:
+    content = load_json(path)
+    people = content.get("people") if isinstance(content, dict) else None
+    if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
+        raise UserError(f"{path}: expected an object with a list of 'people'")
+    return people
+
+
+def _picture(name: str, images: str | os.PathLike | None) -> str:
+    if images is None:
+        return ""
+    for suffix in PICTURE_SUFFIXES:
+        if (Path(images) / (name + suffix)).is_file():
+            return name + suffix
+    raise UserError(f"{images}: no picture {name} (.jpg, .png, .bmp) in this folder")

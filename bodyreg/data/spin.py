@@ -1,0 +1,102 @@
+"""Data as SPIN and HMR keep them: plain arrays in .npz files, one row per person.
+
+`imgname`, `center`, `scale` (side of the crop over 200 pixels), `part` and `openpose` (x, y,
+confidence) and `S` (x, y, z in metres, confidence; camera axes), of which the last three may be
+missing. Bodies (`pose`, `shape`, `has_smpl`) are not read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from bodyreg.data.human36m import BROKEN, LEFT_OUT, UP_AND_NEAR, Poses3D
+from bodyreg.data.observations import Observations
+from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, SPIN_24, Skeleton
+from bodyreg.errors import UserError
+from bodyreg.files import load_npz
+
+PIXELS_PER_SCALE = 200
+HUMAN36M_PICTURE = re.compile(r"(S\d+)_(.+)\.(\d{8})_(\d+)\.\w+$")
+
+
+def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D, Counter[str]]:
+    """Read people in the layout of SPIN and HMR; ids are the rows.
+
+    Keypoints are those of `part`, or of `openpose` where the file has none there, with their
+    confidences as weights. People without any are kept for their 3-D joints.
+
+    Args:
+        path: The .npz file.
+        broken: Keep S11's Directions of camera 54138969, whose poses do not fit its pictures.
+
+    Returns:
+        The people, and how many were skipped by reason.
+
+    Raises:
+        UserError: the file is missing, damaged, or lacks pictures or crops.
+    """
+    path = Path(path)
+    arrays = _arrays(path)
+    skeleton, found = _keypoints(arrays)
+    facts = [_facts(name) for name in arrays["imgname"].astype(np.str_).tolist()]
+    kept = np.array([broken or fact[:3] != BROKEN for fact in facts], bool)
+    observations = Observations.of_keypoints(
+        [skeleton.joints[joint] for joint in skeleton.on_body],
+        found[kept, :, :2],
+        found[kept, :, 2].clip(min=0),
+        id=np.flatnonzero(kept),
+        frame=np.column_stack([arrays["center"], PIXELS_PER_SCALE / 2 * arrays["scale"]])[kept],
+        picture=arrays["imgname"].astype(np.str_)[kept],
+    )
+    observations.check(source=str(path))
+    joints = np.full((len(kept), len(H36M_17), 3), np.nan, np.float32)
+    if "S" in arrays:
+        places = arrays["S"][:, list(H36M_17_OF_SPIN)].astype(np.float32)
+        joints = np.where(places[..., 3:] > 0, places[..., :3] * UP_AND_NEAR, np.nan)
+    texts = [np.array([fact[i] for fact in facts], np.str_)[kept] for i in range(3)]
+    frames = np.array([fact[3] for fact in facts], np.int64)[kept]
+    poses = Poses3D(observations, joints[kept].astype(np.float32), *texts, frames)
+    return poses, +Counter({LEFT_OUT: int((~kept).sum())})
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The file's arrays, whose shapes and kinds are right."""
+    layouts = {"part": (SPIN_24, 3), "openpose": (BODY_25, 3), "S": (SPIN_24, 4)}
+    names = ("imgname", "center", "scale", *layouts)
+    arrays = load_npz(path, kind="SPIN data", names=names)
+    for name in names[:3]:
+        if name not in arrays:
+            raise UserError(f"{path}: array '{name}' is missing; SPIN's data need it")
+    people = (arrays["imgname"].size,)
+    shapes = {"imgname": people, "center": (*people, 2), "scale": people}
+    shapes |= {name: (*people, len(layout), n) for name, (layout, n) in layouts.items()}
+    for name, array in arrays.items():
+        if array.shape != shapes[name]:
+            raise UserError(f"{path}: {name} has shape {array.shape}, expected {shapes[name]}")
+        if array.dtype.kind not in ("US" if name == "imgname" else "iuf"):
+            raise UserError(f"{path}: {name} has dtype {array.dtype}, which is of another kind")
+    return arrays
+
+
+def _keypoints(arrays: dict[str, np.ndarray]) -> tuple[Skeleton, np.ndarray]:
+    """The skeleton, and x, y, confidence (N, K, 3) of its joints that the body has."""
+    layouts = {"part": SPIN_24, "openpose": BODY_25}
+    known = [n for n in layouts if n in arrays and (arrays[n][..., 2] > 0).any()]
+    skeleton = layouts[known[0]] if known else SPIN_24
+    people = len(arrays["imgname"])
+    found = arrays[known[0]] if known else np.zeros((people, len(skeleton), 3))
+    return skeleton, found[:, list(skeleton.on_body)].astype(np.float32)
+
+
+def _facts(picture: str) -> tuple[str, str, str, int]:
+    """Subject, action, camera and frame of a picture of Human3.6M, by its name."""
+    match = HUMAN36M_PICTURE.search(os.path.basename(picture.replace("\\", "/")))
+    if match is None:
+        return "", "", "", -1
+    subject, action, camera, frame = match.groups()
+    return subject, action.replace("_", " "), camera, int(frame) - 1
