@@ -34,7 +34,7 @@ def crowd_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bench_register_mpii(preset, benchmark, device, tmp_path):
     if not os.environ.get(POSES):
         pytest.skip(f"{POSES} names no file of poses")
-    source = ["--mpii-poses", os.environ[POSES]]
+    source = ["--mpii", os.environ[POSES]]
     _register(benchmark, device, "MPII's poses, keypoints alone", source, preset, tmp_path)
 
 

@@ -256,16 +256,19 @@ class NpzReader:
         return self._arrays[name]
 
 
-def fingerprint(path: str | os.PathLike) -> str:
-    """64 hexadecimal digits that name a file's content.
+def fingerprint(*paths: str | os.PathLike) -> str:
+    """64 hexadecimal digits that name the content of a file, or of several in this order.
 
     Of an .npz file (any zip archive) it is the SHA-256 of its members' names, sizes and CRC-32
     checksums, which stand at its end: a file of any size costs one short read. Of others it is the
     SHA-256 of the bytes.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: a file cannot be read.
     """
+    if len(paths) > 1:
+        return hashlib.sha256("".join(map(fingerprint, paths)).encode()).hexdigest()
+    (path,) = paths
     digest = hashlib.sha256()
     try:
         if zipfile.is_zipfile(path):

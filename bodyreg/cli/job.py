@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from bodyreg.registration import Fits, FitsById, RegistrationConfig
 
 
+INPUTS = ("observations", "densepose_coco", "mpii", "human36m", "openpose", "deepfashion")
+"""The options that name people to register."""
+
+
 @dataclass(frozen=True)
 class Options:
     """Options of `bodyreg register`.
@@ -46,7 +50,10 @@ class Options:
             one has left in it.
         observations: People to register: bodyreg-observations-1 (.npz), or a folder of such files.
         densepose_coco: People to register: a DensePose-COCO file (.json).
-        mpii_poses: People to register, from keypoints alone: MPII poses, (N, 34) pixels (.npy).
+        mpii: Keypoints of people to register: MPII's .mat, HRNet's .json of it, or a .npy.
+        human36m: Keypoints of people to register: VideoPose3D's 2-D poses, or SPIN's .npz.
+        openpose: Keypoints of people to register: a folder of OpenPose's *_keypoints.json.
+        deepfashion: Keypoints of people to register: the folder of DeepFashion or Market-1501.
         whole_body: Of a DensePose-COCO file, only people whose whole body is in the picture.
         body: Body to fit: SMPL's .npz or .pkl, or the project's .npz. The built-in one if left out.
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
@@ -59,14 +66,17 @@ class Options:
         device: Where to compute; auto takes CUDA where it can be used.
         meshes: Also write a mesh per person: metres, x right, y up, z toward the viewer.
         overlays: Also draw this many of the fits, evenly chosen, as overlays.png.
-        images: The pictures of a DensePose-COCO file, to draw the fits over.
+        images: The folder of the pictures that people are in, to draw the fits over.
         quiet: Print nothing but errors.
     """
 
     out: Folder
     observations: OptionalPath = None
     densepose_coco: OptionalFile = None
-    mpii_poses: OptionalFile = None
+    mpii: OptionalFile = None
+    human36m: OptionalFile = None
+    openpose: OptionalFolder = None
+    deepfashion: OptionalFolder = None
     whole_body: Switch = False
     body: OptionalFile = None
     uv: OptionalFile = None
@@ -177,15 +187,12 @@ def source_of(options: Options) -> Path:
     Raises:
         UserError: there is not exactly one, or other options do not fit it.
     """
-    given = [
-        path
-        for path in (options.observations, options.densepose_coco, options.mpii_poses)
-        if path is not None
-    ]
+    given = [path for path in (getattr(options, name) for name in INPUTS) if path is not None]
     if len(given) != 1:
-        raise UserError("give one of --observations, --densepose-coco and --mpii-poses")
-    if options.densepose_coco is None and (options.whole_body or options.images):
-        raise UserError("--whole-body and --images belong to --densepose-coco")
+        flags = [f"--{name.replace('_', '-')}" for name in INPUTS]
+        raise UserError(f"give one of {', '.join(flags[:-1])} and {flags[-1]}")
+    if options.densepose_coco is None and options.whole_body:
+        raise UserError("--whole-body belongs to --densepose-coco")
     if options.overlays < 0 or (options.images and not options.overlays):
         raise UserError("--overlays must be how many fits to draw; --images needs it")
     return given[0]
@@ -204,23 +211,17 @@ def open_body(options: Options) -> Body:
 
 def open_people(options: Options, body: Body) -> tuple[StoredPeople, Counter[str]]:
     """Where people are read from, and how many its reader left out, by reason."""
-    from bodyreg.data import (
-        ObservationsInMemory,
-        open_observations,
-        read_densepose_coco,
-        read_mpii,
-    )
+    from bodyreg.data import ObservationsInMemory, open_observations
+    from bodyreg.data.formats import files_of, read_people
 
     source = source_of(options)
     if options.observations is not None:
         people, skipped = open_observations(source, body), Counter()
     else:
-        if options.densepose_coco is not None:
-            read = read_densepose_coco(source, body, whole_body=options.whole_body)
-        else:
-            read = read_mpii(source)
+        kind = next(name for name in INPUTS if getattr(options, name) is not None)
+        read = read_people(kind, source, body, whole_body=options.whole_body, images=options.images)
         observations, skipped = _with_evidence(*read)
-        people = ObservationsInMemory(observations, fingerprint(source))
+        people = ObservationsInMemory(observations, fingerprint(*files_of(kind, source)))
     if not len(people):
         raise UserError(f"{source}: nobody to register{reasons(skipped)}")
     return people, skipped
@@ -245,6 +246,8 @@ def _grounds(options: Options, people: StoredPeople) -> list[np.ndarray] | None:
     from bodyreg.viz.grounds import picture_grounds
 
     drawn = people.read(0, len(people)).select(shown(len(people), options.overlays))
+    if drawn.picture is None:
+        raise UserError(f"{source_of(options)}: does not name people's pictures; omit --images")
     return picture_grounds(options.images, drawn)
 
 

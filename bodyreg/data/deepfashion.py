@@ -28,6 +28,7 @@ from bodyreg.errors import UserError
 from bodyreg.files import path_inside
 from bodyreg.pickles import load_objects
 
+LABELS = ("Label/pose_label.pkl", "Label/pair_split.json")
 FROM_CENTRE = 0.5
 ABSENT = -1
 
@@ -119,7 +120,7 @@ def read_pose_pairs(folder: str | os.PathLike) -> PosePairs:
 
 
 def _read(folder: Path, pictures: str) -> PosePairs:
-    path = folder / "Label" / "pose_label.pkl"
+    path = folder / LABELS[0]
     labels = load_objects(path, kind="pose label")
     if not isinstance(labels, dict) or not labels:
         raise UserError(f"{path}: expected a dictionary from names of pictures to joints")
@@ -144,7 +145,7 @@ def _joints(value: Any, where: str) -> np.ndarray:
 
 
 def _pairs(folder: Path, ids: tuple[str, ...]) -> dict[str, np.ndarray]:
-    path = folder / "Label" / "pair_split.json"
+    path = folder / LABELS[1]
     splits = load_json(path)
     if not isinstance(splits, dict):
         raise UserError(f"{path}: expected an object of splits, each a list of pairs")

@@ -118,10 +118,7 @@ def read_densepose_coco(
                 skipped[NO_EVIDENCE] += 1
             else:
                 people.append(person)
-    observations = _observations(people, body, str(path))
-    images = (coco.imgs.get(coco.anns[person.id]["image_id"], {}) for person in people)
-    observations.picture = np.array([str(i.get("file_name", "")) for i in images], np.str_)
-    return observations, skipped
+    return _observations(people, body, str(path)), skipped
 
 
 def decode_part_masks(annotation: dict[str, Any], where: str = "annotation") -> np.ndarray:

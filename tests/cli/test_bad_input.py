@@ -33,7 +33,13 @@ def refused(bodyreg, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("flag", ["--observations", "--densepose-coco", "--mpii-poses", "--body"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--observations", "--densepose-coco", "--mpii", "--human36m", "--openpose", "--deepfashion",
+        "--body",
+    ],
+)  # fmt: skip
 def test_missing_file(refused, tmp_path, observations_file, flag):
     source = ("--observations", observations_file) if flag == "--body" else ()
     assert "nowhere" in refused(*source, flag, tmp_path / "nowhere")
@@ -92,9 +98,49 @@ def test_bad_annotation(refused, coco_file, changes, expected):
 
 
 def test_missing_pictures(refused, coco_file, tmp_path):
-    path = coco_file(json.dumps(coco()))
+    content = coco()
     pictures = ("--images", tmp_path, "--overlays", "1")
-    assert "no readable picture of person 41" in refused("--densepose-coco", path, *pictures)
+    path = coco_file(json.dumps(content))
+    assert "does not name people's pictures" in refused("--densepose-coco", path, *pictures)
+    for name, expected in (("a.jpg", "no readable picture of person 41"), ("../a.jpg", "no path")):
+        content["images"][0]["file_name"] = name
+        path = coco_file(json.dumps(content))
+        assert expected in refused("--densepose-coco", path, *pictures)
+
+
+def test_pictures_of_formats_that_have_none(refused, tmp_path):
+    np.save(tmp_path / "poses.npy", np.random.default_rng(0).uniform(0, 99, (4, 34)))
+    line = refused("--mpii", tmp_path / "poses.npy", "--images", tmp_path, "--overlays", "1")
+    assert "poses.npy: does not name people's pictures" in line
+
+
+def test_bad_files_of_other_formats(refused, tmp_path):
+    people = tmp_path / "train.json"
+    people.write_text(json.dumps([{"joints": [[1, 2]] * 16, "joints_vis": [1] * 15}]))
+    assert "person 0: joints_vis has 15 numbers" in refused("--mpii", people)
+
+    poses = tmp_path / "poses.npz"
+    np.savez(poses, positions_2d={"S1": {"Eating": [np.zeros((2, 9, 2))]}})
+    assert "S1, Eating, camera 54138969: 9 joints" in refused("--human36m", poses)
+    np.savez(poses, positions_2d={"S1": {"Eating": [RunsCode(tmp_path / "ran")]}})
+    assert "poses.npz: the pickle names" in refused("--human36m", poses)
+    np.savez(poses, imgname=np.array(["a.jpg"]), center=np.zeros((1, 2)))
+    assert "array 'scale' is missing" in refused("--human36m", poses)
+
+    (tmp_path / "a_keypoints.json").write_text('{"people": []}')
+    assert "nobody to register" in refused("--openpose", tmp_path)
+    (tmp_path / "a_keypoints.json").write_text('{"people": [{"pose_keypoints_2d": [1]}]}')
+    assert "a_keypoints.json: person 0: pose_keypoints_2d" in refused("--openpose", tmp_path)
+
+    (tmp_path / "Img").mkdir()
+    assert "pose_label.pkl: no such pose label file" in refused("--deepfashion", tmp_path)
+    (tmp_path / "Label").mkdir()
+    label = tmp_path / "Label" / "pose_label.pkl"
+    label.write_bytes(pickle.dumps({"../a": [[1, 2]] * 18}))
+    assert "pose_label.pkl: '../a' is no path inside" in refused("--deepfashion", tmp_path)
+    label.write_bytes(pickle.dumps({"a": RunsCode(tmp_path / "ran")}))
+    assert "pose_label.pkl: the pickle names" in refused("--deepfashion", tmp_path)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_no_dense_people(refused, coco_file):
@@ -143,7 +189,7 @@ def test_nan_poses(refused, tmp_path):
     poses = np.random.default_rng(0).uniform(0, 99, (4, 34))
     poses[2, 3] = np.nan
     np.save(tmp_path / "poses.npy", poses)
-    assert "row 2 is not finite" in refused("--mpii-poses", tmp_path / "poses.npy")
+    assert "row 2 is not finite" in refused("--mpii", tmp_path / "poses.npy")
 
 
 def test_a_body_without_weights(refused, tmp_path, observations_file):
@@ -223,7 +269,7 @@ def test_initial_fits_of_other_people(refused, tmp_path, observations_file, body
     ("arguments", "expected"),
     [
         ((), "give one of --observations"),
-        (("--observations", "a", "--mpii-poses", "b"), "give one of --observations"),
+        (("--observations", "a", "--mpii", "b"), "give one of --observations"),
         (("--observations", "PEOPLE", "--whole-body"), "--whole-body"),
         (("--observations", "PEOPLE", "--overlays", "-1"), "--overlays"),
         (("--densepose-coco", "PEOPLE", "--images", "."), "--images needs it"),

@@ -110,7 +110,7 @@ def test_mpii_poses(bodyreg, tmp_path):
     joints += [*arm, *((-x, y) for x, y in arm)]
     np.save(tmp_path / "poses.npy", np.array([joints, joints]).reshape(2, 34) + 200.0)
     result = bodyreg(
-        "register", "--mpii-poses", tmp_path / "poses.npy", "--out", tmp_path / "out",
+        "register", "--mpii", tmp_path / "poses.npy", "--out", tmp_path / "out",
         "--starts", 1, "--iterations", 150,
     )  # fmt: skip
     assert result.status == 0

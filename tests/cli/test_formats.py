@@ -1,0 +1,70 @@
+"""People of every format, from the file to the fit."""
+
+import json
+import pickle
+
+import cv2
+import numpy as np
+
+from bodyreg.body import Body
+from bodyreg.data.frames import image_from_frame
+from bodyreg.data.skeletons import BODY_25, COCO_18, H36M_17, MIXES, MPII_16, SPIN_24
+from bodyreg.registration import Fits
+
+
+def test_every_format_is_registered(bodyreg, tmp_path):
+    """The same person, standing, written by hand in the formats of keypoints."""
+    body = Body.default()
+
+    def pixels(skeleton) -> np.ndarray:
+        """(J, 2) where the built-in body's T-pose has the joints, 200 pixels a metre, y down."""
+
+        def place(name):
+            point = body.keypoints([name])
+            return point.anchors[0, :, :3].sum(0).numpy()
+
+        places = [
+            np.mean([place(n) for n in MIXES.get(name, (name,))], axis=0)
+            for name in skeleton.joints
+        ]
+        return 300 + 200 * np.array(places)[:, :2] * [1, -1]
+
+    mpii = {"image": "a.jpg", "joints": (pixels(MPII_16) + 0.5).tolist(), "joints_vis": [1] * 16}
+    (tmp_path / "train.json").write_text(json.dumps([mpii | {"center": [300, 300], "scale": 1.7}]))
+    np.savez(
+        tmp_path / "2d.npz",
+        positions_2d={"S1": {"Posing": [pixels(H36M_17)[None]]}},
+        metadata={"layout_name": "h36m", "num_joints": 17},
+    )
+    part = np.column_stack([pixels(SPIN_24), np.ones(24)])[None]
+    np.savez(
+        tmp_path / "spin.npz", imgname=np.array(["a.jpg"]), center=np.full((1, 2), 300.0),
+        scale=np.array([2.0]), part=part,
+    )  # fmt: skip
+    person = np.column_stack([pixels(BODY_25), np.ones(25)]).reshape(-1).tolist()
+    (tmp_path / "a_keypoints.json").write_text(
+        json.dumps({"people": [{"pose_keypoints_2d": person}]})
+    )
+    (tmp_path / "Img").mkdir()
+    (tmp_path / "Label").mkdir()
+    label = {"a": (pixels(COCO_18) - 0.5).tolist()}
+    (tmp_path / "Label" / "pose_label.pkl").write_bytes(pickle.dumps(label, 2))
+    (tmp_path / "Label" / "pair_split.json").write_text("{}")
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.full((600, 600, 3), 200, np.uint8))
+
+    sources = {
+        "--mpii": "train.json", "--human36m": "2d.npz", "--human36m ": "spin.npz",
+        "--openpose": "", "--deepfashion": "",
+    }  # fmt: skip
+    for number, (flag, name) in enumerate(sources.items()):
+        out = tmp_path / f"out{number}"
+        drawn = () if name == "2d.npz" else ("--images", tmp_path, "--overlays", 1)
+        result = bodyreg(
+            "register", flag.strip(), tmp_path / name, "--out", out, "--iterations", 40, *drawn
+        )
+        assert (result.status, result.error) == (0, ""), flag
+        fits = Fits.load(out / "fits.npz")
+        assert len(fits) == 1
+        pelvis = image_from_frame(fits.joints(body)[:, 0, :2], fits.frame)
+        assert np.abs(pelvis - pixels(H36M_17)[0]).max() < 10, flag
+        assert (out / "overlays.png").is_file() == bool(drawn)
