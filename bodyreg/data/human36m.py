@@ -87,7 +87,8 @@ def read_videopose3d(
 ) -> tuple[Poses3D, Counter[str]]:
     """Read VideoPose3D's files as observations, with their 3-D joints where these are given.
 
-    People are in the files' order: subject, action, camera, frame.
+    People are in the files' order: subject, action, camera, frame. Their ids count the frames of
+    the 2-D file, whatever of it is read, and with whichever other files.
 
     Args:
         positions_2d: data_2d_h36m_*.npz, of Human3.6M's joints (17 or 32) or COCO's.
@@ -112,7 +113,9 @@ def read_videopose3d(
     parts: list[_Sequence] = []
     layouts = _layouts(content, path)
     skeleton: Skeleton | None = None
+    first = after = 0
     for subject, action, camera, xy in _sequences(poses, space, path):
+        first, after = after, after + len(xy)
         if subjects is not None and subject not in subjects:
             continue
         if camera_ids is not None and camera not in camera_ids:
@@ -129,7 +132,8 @@ def read_videopose3d(
         joints = space.joints(subject, action, camera, len(xy), where)
         skipped[NO_POSE_3D] += int((frames >= len(joints)).sum())
         frames = frames[frames < len(joints)]
-        parts.append(_Sequence(subject, action, camera, frames, xy[frames], joints[frames]))
+        ids = first + frames
+        parts.append(_Sequence(subject, action, camera, ids, frames, xy[frames], joints[frames]))
     return _poses(parts, skeleton, str(path), skipped)
 
 
@@ -140,6 +144,7 @@ class _Sequence:
     subject: str
     action: str
     camera: str
+    ids: np.ndarray  # (T,)
     frames: np.ndarray  # (T,)
     xy: np.ndarray  # (T, joints, 2 or more)
     joints: np.ndarray  # (T, 17, 3)
@@ -294,7 +299,10 @@ def _poses(
     kept = np.flatnonzero(present.sum(1) > 1)
     skipped[NO_JOINTS] += len(xy) - len(kept)
     observations = Observations.of_keypoints(
-        [skeleton.joints[joint] for joint in columns], xy[kept], present[kept], id=kept
+        [skeleton.joints[joint] for joint in columns],
+        xy[kept],
+        present[kept],
+        id=join("ids").astype(np.int64)[kept],
     )
     observations.check(source=source)
     poses = Poses3D(

@@ -93,6 +93,24 @@ def test_some_subjects_cameras_and_frames(path):
     )
 
 
+def test_ids_count_the_frames_of_the_file_whatever_is_read(path, tmp_path):
+    tree = {subject: {"Photo": poses_2d(1), "Directions": poses_2d(2)} for subject in ("S1", "S11")}
+    every, _ = read_videopose3d(write_2d(path, tree), broken=True)
+    np.testing.assert_array_equal(every.observations.id, np.arange(2 * 2 * 4 * FRAMES))
+    shorter = poses_3d(frames=FRAMES - 2)
+    space = {subject: {"Photo": shorter, "Directions": shorter} for subject in tree}
+    some, _ = read_videopose3d(
+        path, write_3d(tmp_path / "3d.npz", space), subjects=("S11",), every=2
+    )
+    row = {person: number for number, person in enumerate(every.observations.id.tolist())}
+    rows = np.array([row[person] for person in some.observations.id.tolist()])
+    for name in ("subject", "action", "camera", "frame"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(every, name)[rows])
+    np.testing.assert_array_equal(
+        some.observations.keypoint_xy, every.observations.keypoint_xy[rows]
+    )
+
+
 def test_joints_in_camera_axes_have_y_up_and_z_toward_the_viewer(path, tmp_path):
     world = poses_3d()
     people, _ = read_videopose3d(
