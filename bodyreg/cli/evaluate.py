@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bodyreg.body import Body
     from bodyreg.metrics import Table
     from bodyreg.metrics.table import Metric
+    from bodyreg.registration import Fits, FitsById
 
 AT_ONCE = 256
 """People read at a time; of a truth file they are 84 kB each."""
@@ -36,7 +37,11 @@ class Options:
 
     Attributes:
         fits: What to judge: fits.npz, or the folder of a run.
-        truth: What is true of these people, matched by id: truth.npz.
+        truth: What is true of these people, who are matched by id: truth.npz.
+        human36m: Or the file of Human3.6M that they were registered from: VideoPose3D's 2-D poses
+            or SPIN's data (.npz).
+        positions_3d: VideoPose3D's 3-D poses (.npz) to these 2-D poses.
+        cameras: The cameras to them (.json). Without, only what a turn does not change is compared.
         body: The body that was fitted: SMPL's .npz or .pkl, or the project's .npz. The built-in one
             if left out.
         geodesics: Distances along its surface in metres, vertices by vertices (.npy), for GPS.
@@ -46,7 +51,10 @@ class Options:
     """
 
     fits: Annotated[Path, tyro.conf.arg(metavar="FILE|FOLDER")]
-    truth: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    truth: OptionalFile = None
+    human36m: OptionalFile = None
+    positions_3d: OptionalFile = None
+    cameras: OptionalFile = None
     body: OptionalFile = None
     geodesics: OptionalFile = None
     out: OptionalFolder = None
@@ -56,17 +64,28 @@ def run(options: Options, command: str) -> None:
     """Compare, print, and write."""
     from bodyreg.body import Body
     from bodyreg.metrics import Table
+    from bodyreg.registration import FitsById
 
+    truth = _truth_of(options)
     if options.out is not None:
         runs.require_writable(options.out)
     body = Body.default() if options.body is None else Body.load(options.body)
     fits = options.fits / "fits.npz" if options.fits.is_dir() else options.fits
     _require_fits_of(body, fits.parent / "run.json")
-    table = Table.concatenate(list(_compare(fits, options, body)))
-    print(_page(table, f"{len(table):,} people of {fits} against {options.truth}"))
+    stored = FitsById(fits)
+    people = stored.ids()
+    if not len(people):
+        raise UserError(f"{fits}: holds no fits")
+    compare = _compare if options.truth is not None else _compare_poses
+    table = Table.concatenate(list(compare(stored, options, body)))
+    title = f"{len(table):,} people of {fits} against {truth}"
+    if len(table) < len(people):
+        title += f"\n{len(people) - len(table):,} fits are left out: nobody knows their 3-D joints"
+    print(_page(table, title))
     if options.out is None:
         return
-    inputs = [path for path in (fits, options.truth, options.body, options.geodesics) if path]
+    given = (truth, options.positions_3d, options.cameras, options.body, options.geodesics)
+    inputs = [path for path in (fits, *given) if path is not None]
     facts = {
         **provenance(command),
         "body": {"name": body.name, "fingerprint": body.fingerprint},
@@ -74,6 +93,22 @@ def run(options: Options, command: str) -> None:
     }
     _write(options.out, table, facts)
     print(f"\nresults: {options.out}")
+
+
+def _truth_of(options: Options) -> Path:
+    """What fits are compared with.
+
+    Raises:
+        UserError: there is not exactly one such file, or other options do not fit it.
+    """
+    given = [path for path in (options.truth, options.human36m) if path is not None]
+    if len(given) != 1:
+        raise UserError("give one of --truth and --human36m")
+    if options.human36m is None and (options.positions_3d or options.cameras):
+        raise UserError("--positions-3d and --cameras belong to --human36m")
+    if options.truth is None and options.geodesics:
+        raise UserError("--geodesics belongs to --truth")
+    return given[0]
 
 
 def _require_fits_of(body: Body, record: Path) -> None:
@@ -90,21 +125,17 @@ def _require_fits_of(body: Body, record: Path) -> None:
         )
 
 
-def _compare(fits: Path, options: Options, body: Body) -> Iterator[Table]:
+def _compare(fits: FitsById, options: Options, body: Body) -> Iterator[Table]:
     """The table of all fitted people, some at a time, in the truth's order."""
     import numpy as np
 
     from bodyreg.data.truth import TruthFile
     from bodyreg.metrics import METRICS, Evaluator, Table, load_geodesics
     from bodyreg.metrics.evaluate import require_made_from, require_people
-    from bodyreg.registration import FitsById
 
     with TruthFile(options.truth) as truth:
         require_made_from(body, truth.body)
-        stored = FitsById(fits)
-        ids, known = stored.ids(), truth.ids()
-        if not len(ids):
-            raise UserError(f"{fits}: holds no fits")
+        ids, known = fits.ids(), truth.ids()
         _require_unique(known, options.truth)
         require_people(ids, set(known.tolist()))
         geodesics = options.geodesics and load_geodesics(options.geodesics, body)
@@ -116,11 +147,52 @@ def _compare(fits: Path, options: Options, body: Body) -> Iterator[Table]:
                 if not len(rows):
                     continue
                 people = truth.read(start, min(start + AT_ONCE, len(known))).select(rows)
-                found = stored.of(people.id)
-                place = {person: row for row, person in enumerate(found.id.tolist())}
-                found = found.select([place[person] for person in people.id.tolist()])
+                found = _in_order(fits, people.id)
                 yield Table.of(people, evaluator(found, people), METRICS)
                 bar.update(len(rows))
+
+
+def _compare_poses(fits: FitsById, options: Options, body: Body) -> Iterator[Table]:
+    """The table of all fitted people of Human3.6M whose joints are known, in the file's order."""
+    import numpy as np
+
+    from bodyreg.data.formats import read_human36m
+    from bodyreg.data.human36m import action_family
+    from bodyreg.metrics import Table
+    from bodyreg.metrics.poses import POSE_METRICS, TURNED, evaluate_poses
+
+    poses, _ = read_human36m(options.human36m, options.positions_3d, options.cameras)
+    ids = poses.observations.id
+    rows = np.flatnonzero(np.isfinite(poses.joints).all(axis=(1, 2)) & np.isin(ids, fits.ids()))
+    if not len(rows):
+        raise UserError(
+            f"{options.human36m}: knows no 3-D joints of these people; VideoPose3D's are in a file "
+            "of their own, --positions-3d"
+        )
+    camera = options.positions_3d is None or options.cameras is not None
+    families = {name: action_family(name) for name in np.unique(poses.action).tolist()}
+    metrics = {n: m for n, m in POSE_METRICS.items() if camera or n in TURNED}
+    with runs.progress_bar(len(rows), quiet=False) as bar:
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            people = {
+                "id": ids[some],
+                "action": np.array([families[name] for name in poses.action[some].tolist()]),
+                "subject": poses.subject[some],
+                "camera": poses.camera[some],
+            }
+            errors = evaluate_poses(
+                _in_order(fits, ids[some]), poses.joints[some], body, camera=camera
+            )
+            yield Table(people, errors, metrics)
+            bar.update(len(some))
+
+
+def _in_order(fits: FitsById, ids: np.ndarray) -> Fits:
+    """The fits of these people, in this order."""
+    found = fits.of(ids)
+    place = {person: row for row, person in enumerate(found.id.tolist())}
+    return found.select([place[person] for person in ids.tolist()])
 
 
 def _require_unique(ids: np.ndarray, path: Path) -> None:

@@ -13,6 +13,7 @@ from bodyreg.data.mpii import read_mpii
 from bodyreg.data.observations import Observations
 from bodyreg.data.openpose import SUFFIX, read_openpose
 from bodyreg.data.spin import read_spin
+from bodyreg.errors import UserError
 from bodyreg.files import NpzReader
 
 if TYPE_CHECKING:
@@ -51,11 +52,20 @@ def read_people(
     raise ValueError(f"kind: no format of this name: {kind}")
 
 
-def read_human36m(path: Path) -> tuple[Poses3D, Counter[str]]:
-    """Read VideoPose3D's 2-D poses or SPIN's data, whichever the .npz file holds."""
+def read_human36m(
+    path: Path, positions_3d: Path | None = None, cameras: Path | None = None
+) -> tuple[Poses3D, Counter[str]]:
+    """Read VideoPose3D's 2-D poses or SPIN's data, whichever the .npz file holds.
+
+    Args:
+        path: The file.
+        positions_3d, cameras: As of `read_videopose3d`; SPIN's data have them in the same file.
+    """
     with NpzReader(path, kind="Human3.6M") as reader:
         spin = "imgname" in reader.names
-    return read_spin(path) if spin else read_videopose3d(path)
+    if spin and (positions_3d or cameras):
+        raise UserError(f"{path}: is SPIN's data, which hold their 3-D poses; give no others")
+    return read_spin(path) if spin else read_videopose3d(path, positions_3d, cameras)
 
 
 def files_of(kind: str, source: Path) -> list[Path]:

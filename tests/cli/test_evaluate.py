@@ -11,7 +11,10 @@ import pytest
 from bodyreg.body import Body
 from bodyreg.cli import evaluate as command
 from bodyreg.data import Truth
+from bodyreg.data.skeletons import H36M_17, H36M_17_OF_SPIN
 from bodyreg.metrics import METRICS, evaluate
+from bodyreg.metrics.pose import CANONICAL_BONE_SUM, bone_sum
+from bodyreg.metrics.poses import POSE_METRICS, h36m_joints
 from bodyreg.registration import Fits
 
 PEOPLE = 7
@@ -161,6 +164,58 @@ def test_geodesics_of_ones_own_judge_the_points(bodyreg, files, tmp_path, body_f
     assert 0 < found < own <= 100
 
 
+@pytest.fixture
+def human36m(fits, tmp_path) -> list:
+    """Fits of the built-in body, and SPIN's data of the first six, who are as large as they say."""
+    fits.save(tmp_path / "fits.npz")
+    joints = h36m_joints(fits, Body.default())
+    length = bone_sum(joints, H36M_17.joints)[:, None, None]
+    joints = CANONICAL_BONE_SUM / 1000 * joints / length
+    places = np.zeros((40, 24, 4), np.float32)
+    places[20:26, list(H36M_17_OF_SPIN), :3] = joints[:6] * [1, -1, -1]
+    places[20:26, :, 3] = 1
+    names = [
+        f"S{9 + 2 * (n % 2)}_{'WalkingDog' if n < 23 else 'Walking_1'}.60457274_{n:06}.jpg"
+        for n in range(40)
+    ]
+    np.savez(
+        tmp_path / "spin.npz", imgname=np.array(names), center=np.full((40, 2), 500.0),
+        scale=np.ones(40), S=places,
+    )  # fmt: skip
+    pictured = np.tile(np.arange(17.0)[:, None], (40, 1, 2))
+    np.savez(tmp_path / "2d.npz", positions_2d={"S9": {"Photo 1": [pictured]}}, metadata={})
+    world = np.zeros((40, 17, 3))
+    world[20:27] = joints[..., [2, 0, 1]]
+    np.savez(tmp_path / "3d.npz", positions_3d={"S9": {"Photo 1": world}})
+    return ["evaluate", "--fits", tmp_path / "fits.npz", "--human36m"]
+
+
+def test_joints_of_human36m_by_action_and_subject(bodyreg, human36m, tmp_path):
+    result = bodyreg(*human36m, tmp_path / "spin.npz", "--out", tmp_path / "out")
+    assert (result.status, result.error) == (0, "")
+    head, left_out = result.out.splitlines()[:2]
+    assert head.startswith("6 people of ")
+    assert left_out == "1 fits are left out: nobody knows their 3-D joints"
+    record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert {name: group["people"] for name, group in record["by_subject"].items()} == {
+        "S9": 3, "S11": 3,
+    }  # fmt: skip
+    assert {name: group["people"] for name, group in record["by_action"].items()} == {
+        "WalkDog": 3, "Walking": 3,
+    }  # fmt: skip
+    for name in POSE_METRICS:
+        assert record["all"][name]["worst"] == pytest.approx(0, abs=0.01), name
+
+
+def test_without_cameras_only_what_a_turn_leaves_is_compared(bodyreg, human36m, tmp_path):
+    """The world's axes are others than the camera's."""
+    result = bodyreg(*human36m, tmp_path / "2d.npz", "--positions-3d", tmp_path / "3d.npz")
+    assert (result.status, result.error) == (0, "")
+    titles = [line.split("  ")[0] for line in result.out.splitlines()[3:]]
+    assert titles == ["PA-MPJPE", "PA-MPJPE 14"]
+    assert all(line.split()[-4:] == ["0.0"] * 4 for line in result.out.splitlines()[3:])
+
+
 def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, truth, tmp_path):
     def refused(message: str, *more: object, flags: list = files) -> None:
         result = bodyreg(*flags, *more)
@@ -171,6 +226,12 @@ def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, tr
         assert message in result.error
 
     out = ("--out", tmp_path / "out")
+    refused("give one of --truth and --human36m", "--human36m", tmp_path / "any.npz")
+    refused("give one of --truth and --human36m", flags=files[:3])
+    refused("belong to --human36m", "--cameras", tmp_path / "any.json")
+    human = [*files[:3], "--human36m", tmp_path / "any.npz"]
+    refused("--geodesics belongs to --truth", "--geodesics", tmp_path / "any.npy", flags=human)
+    refused("any.npz: no such Human3.6M file", flags=human)
     refused("was made from body", *out, flags=files[:-2])
     refused("none.npz: no such fits file", flags=[*files[:2], tmp_path / "none.npz", *files[3:]])
     refused("no such fits file", flags=[*files[:2], body_folder(tmp_path), *files[3:]])

@@ -1,0 +1,77 @@
+"""Fits against 3-D joints that somebody has measured, as Human3.6M's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bodyreg.data.skeletons import H36M_17, LSP_14, MIXES
+from bodyreg.metrics.pose import CANONICAL_BONE_SUM, bone_mpjpe, n_mpjpe, pa_mpjpe
+from bodyreg.metrics.table import Metric
+
+if TYPE_CHECKING:
+    from bodyreg.body import Body
+    from bodyreg.registration import Fits
+
+MILLIMETRES = 1000.0
+
+POSE_METRICS: dict[str, Metric] = {
+    "bone_mpjpe": Metric(
+        "bone MPJPE", "mm", f"16 joints, bones {CANONICAL_BONE_SUM:.0f} mm in all"
+    ),
+    "n_mpjpe": Metric("N-MPJPE", "mm", "17 joints from the pelvis, best scale"),
+    "pa_mpjpe": Metric("PA-MPJPE", "mm", "17 joints after Procrustes"),
+    "pa_mpjpe_14": Metric("PA-MPJPE 14", "mm", "14 joints of LSP after Procrustes"),
+}
+"""Every metric of `evaluate_poses`. A picture does not show how large a person is, so all of them
+take the size away."""
+
+TURNED = ("pa_mpjpe", "pa_mpjpe_14")
+"""Those that do not ask how the person stands to the camera."""
+
+
+def evaluate_poses(
+    fits: Fits, joints: np.ndarray, body: Body, *, camera: bool = True
+) -> dict[str, np.ndarray]:
+    """Every error of every person.
+
+    The body's joints are compared as they are: those that it has not are means of its nearest
+    points (`bodyreg.data.skeletons.MIXES`). What a data set calls a hip or a neck lies some
+    centimetres elsewhere, which no fit can make good.
+
+    Args:
+        fits: N fits of `body`.
+        joints: (N, 17, 3) metres, in H36M-17's order; NaN = not known.
+        body: The template that was fitted.
+        camera: Whether the joints are in camera axes (x right, y up, z toward the viewer); if they
+            are not, only what a turn does not change is compared.
+
+    Returns:
+        Name -> (N,) millimetres, for the names in `POSE_METRICS`; NaN for who lacks a joint.
+    """
+    ours, names = MILLIMETRES * h36m_joints(fits, body), H36M_17.joints
+    true = MILLIMETRES * np.asarray(joints, np.float64)
+    common = [names.index(name) for name in LSP_14.joints]
+    errors = {
+        "bone_mpjpe": lambda x, y: bone_mpjpe(x, y, names, CANONICAL_BONE_SUM),
+        "n_mpjpe": n_mpjpe,
+        "pa_mpjpe": pa_mpjpe,
+        "pa_mpjpe_14": lambda x, y: pa_mpjpe(x[:, common], y[:, common]),
+    }
+    known = np.isfinite(true).all(axis=(1, 2))
+    found = {}
+    for name, error in errors.items():
+        if camera or name in TURNED:
+            found[name] = np.full(len(fits), np.nan)
+            found[name][known] = error(ours[known], true[known])
+    return found
+
+
+def h36m_joints(fits: Fits, body: Body) -> np.ndarray:
+    """(N, 17, 3) the body's nearest points to H36M-17's joints, frame units."""
+    parts = [MIXES.get(name, (name,)) for name in H36M_17.joints]
+    names = sorted({name for part in parts for name in part})
+    points = fits.keypoints(body, names).astype(np.float64)
+    mixes = [points[:, [names.index(name) for name in part]].mean(axis=1) for part in parts]
+    return np.stack(mixes, axis=1)
