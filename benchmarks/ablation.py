@@ -22,7 +22,7 @@ from bodyreg.data import read_densepose_coco
 from bodyreg.files import atomic_path
 from bodyreg.metrics import evaluate
 from bodyreg.synthetic.dataset import make_dataset
-from bodyreg.synthetic.densepose_coco import write_densepose_coco
+from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 
 COLUMNS = ("pixel", "vertex", "pa_mpjpe")
 OUTLIERS = 0.1

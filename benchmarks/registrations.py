@@ -38,7 +38,7 @@ def made_people(count: int, seed: int) -> tuple[Observations, Truth]:
         ImportError: a package that making them needs is not installed.
     """
     from bodyreg.synthetic.dataset import make_dataset
-    from bodyreg.synthetic.densepose_coco import write_densepose_coco
+    from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 
     body = Body.default()
     pictures, truth = make_dataset(body, count, seed)

@@ -16,7 +16,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -82,13 +82,26 @@ class Rows:
     blocks: Iterable[np.ndarray]
 
 
+@dataclass(frozen=True)
+class Objects:
+    """Python objects for `save_npz`, kept as `numpy.savez` keeps them: pickled.
+
+    Only for the formats of others; the project's own have none.
+
+    Attributes:
+        value: Plain dictionaries, lists and arrays.
+    """
+
+    value: Any
+
+
 def save_npz(
     path: str | os.PathLike,
     /,
     *,
     compressed: bool = False,
     within: Path | None = None,
-    **arrays: np.ndarray | Rows | str | float,
+    **arrays: np.ndarray | Rows | Objects | str | float,
 ) -> None:
     """Write arrays to an .npz file, atomically; equal arrays give equal bytes.
 
@@ -96,8 +109,8 @@ def save_npz(
         path: The file to write.
         compressed: Deflate the members.
         within: The folder of the temporary file, as in `atomic_path`.
-        **arrays: Name -> array, its `Rows`, or anything `np.asarray` turns into an array without
-            objects.
+        **arrays: Name -> array, its `Rows`, `Objects`, or anything `np.asarray` turns into an array
+            without objects.
 
     Raises:
         UserError: the file cannot be written.
@@ -121,7 +134,12 @@ def save_npz(
             ) from error
 
 
-def _write_array(stream: BinaryIO, name: str, value: np.ndarray | Rows | str | float) -> None:
+def _write_array(
+    stream: BinaryIO, name: str, value: np.ndarray | Rows | Objects | str | float
+) -> None:
+    if isinstance(value, Objects):
+        npy.write_array(stream, np.array(value.value, dtype=object), allow_pickle=True)
+        return
     if not isinstance(value, Rows):
         array = np.asarray(value)
         if array.dtype.hasobject:

@@ -137,7 +137,7 @@ def run(options: Options, command: str) -> None:
 
 def _make(options: Options, body: Body, path: Path, facts: dict[str, Any]) -> Truth:
     from bodyreg.synthetic.dataset import make_dataset
-    from bodyreg.synthetic.densepose_coco import write_densepose_coco
+    from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
     from bodyreg.synthetic.observe import Noise
 
     pictures, truth = make_dataset(

@@ -1,4 +1,4 @@
-"""A data set of made people: pictures of one to three of them, side by side on level ground."""
+"""Crowds with annotations and truth, in memory and without pictures."""
 
 from __future__ import annotations
 
@@ -9,26 +9,17 @@ from tqdm import tqdm
 
 from bodyreg.body import Body
 from bodyreg.data.truth import Truth
-from bodyreg.synthetic.actions import ACTIONS
-from bodyreg.synthetic.cameras import WeakPerspective, sample_view
-from bodyreg.synthetic.figure import Figure, make_figure
-from bodyreg.synthetic.observe import Annotation, Noise, annotate
-from bodyreg.synthetic.people import sample_person
-from bodyreg.synthetic.performance import perform
+from bodyreg.synthetic.crowd import Crowd
+from bodyreg.synthetic.layout import lay_out
+from bodyreg.synthetic.observe import Annotation, Noise, Sight, annotate, see
+from bodyreg.synthetic.scenes import Scene, seeded
 
-PEOPLE_PER_PICTURE = (1, 3)
-# Size of people in a picture, pixels per metre, and how much it differs among them.
-PIXELS_PER_METRE = (110, 190)
-SIZE_SD = 0.08
-# Half of the people are seen from anywhere, the others from the front.
-FRONT_YAW = 60.0
-# Free pixels round and between people.
-MARGIN = 24
+SIZE = 256
 
 
 @dataclass(eq=False)
 class Picture:
-    """Width and height in pixels, and the people in it, left to right."""
+    """A picture of width x height pixels, and the people in it."""
 
     id: int
     width: int
@@ -49,72 +40,51 @@ def make_dataset(
         progress: Show a progress bar.
 
     Returns:
-        The pictures, people in order, and the truth of the people 1 to `count`.
+        The pictures, and the truth of all people in them, both in order of ids. These count from
+        1 to `count`; somebody who is hidden altogether is left out.
     """
-    noise = noise or Noise()
-    pictures, people = [], []
+    noise, crowd = noise or Noise(), Crowd(count, seed, SIZE)
+    pictures, rows = [], []
     with tqdm(total=count, desc="making people", unit="person", disable=not progress) as bar:
-        while len(people) < count:
-            random = np.random.default_rng([seed, len(pictures), 2])
-            size = random.integers(PEOPLE_PER_PICTURE[0], PEOPLE_PER_PICTURE[1] + 1)
-            numbers = range(len(people), min(len(people) + size, count))
-            group = [make_one(body, seed, number) for number in numbers]
-            noises = [np.random.default_rng([seed, number, 1]) for number in numbers]
-            pictures.append(_picture(body, group, len(pictures) + 1, noise, random, noises))
-            people += group
-            bar.update(len(group))
-    annotations = [annotation for picture in pictures for annotation in picture.annotations]
-    return pictures, _truth(body, people, annotations)
+        for number in range(len(crowd)):
+            scene = crowd.scene(body, number)
+            layout = lay_out(scene)
+            sights = see(scene, layout)
+            random = seeded(crowd, "annotations", number)
+            annotations = [annotate(body, layout, sight, noise, random) for sight in sights]
+            pictures.append(Picture(number + 1, scene.width, scene.height, annotations))
+            rows += [truth_of(scene, sight) for sight in sights]
+            bar.update(len(scene.figures))
+    return pictures, Truth(**stack(rows), body=body.fingerprint)
 
 
-def make_one(body: Body, seed: int, number: int) -> Figure:
-    """Person `number` of a seed doing something; even ones are seen from anywhere."""
-    random = np.random.default_rng([seed, number, 3])
-    person = sample_person(body, seed, number)
-    action = str(random.choice(ACTIONS))
-    performance = perform(person, action, random, 1)
-    view = sample_view(random, 180.0 if number % 2 == 0 else FRONT_YAW)
-    camera = WeakPerspective(1.0, np.zeros(2))
-    rotation = view @ performance.turn[0]
-    return make_figure(person, action, performance.pose[0], rotation, view[:, 1], camera)
+def truth_of(scene: Scene, sight: Sight) -> dict[str, np.ndarray]:
+    """One person's row of every array of `Truth`."""
+    figure = sight.figure
+    floats = {
+        "frame": sight.frame,
+        "pose": figure.pose,
+        "segment_scale": figure.person.segment_scale,
+        "shape": figure.person.shape,
+        "rotation": figure.rotation,
+        "scale": sight.scale,
+        "translation": sight.translation,
+        "vertices": figure.vertices,
+        "joints": figure.joints,
+        "cut": sight.cut,
+        "occluded": sight.occluded,
+    }
+    return {
+        "id": np.int64(sight.id),
+        **{name: np.asarray(value, np.float32) for name, value in floats.items()},
+        "visible": sight.visible,
+        "action": np.str_(figure.action),
+        "subject": np.str_(scene.subject),
+        "camera": np.str_(scene.camera),
+        "child": np.bool_(figure.person.child),
+    }
 
 
-def _picture(
-    body: Body,
-    group: list[Figure],
-    number: int,
-    noise: Noise,
-    random: np.random.Generator,
-    noises: list[np.random.Generator],
-) -> Picture:
-    size = random.uniform(*PIXELS_PER_METRE) * np.exp(SIZE_SD * random.normal(size=len(group)))
-    ground = np.ceil(max(s * np.ptp(p.vertices[:, 1]) for s, p in zip(size, group, strict=True)))
-    left, annotations = MARGIN, []
-    for pixels_per_metre, person, person_noise in zip(size, group, noises, strict=True):
-        low, high = person.vertices.min(0), person.vertices.max(0)
-        pelvis = np.array([left, MARGIN + ground]) + pixels_per_metre * np.array([-low[0], low[1]])
-        annotations.append(annotate(body, person, pixels_per_metre, pelvis, noise, person_noise))
-        left += int(np.ceil(pixels_per_metre * (high[0] - low[0]))) + MARGIN
-    return Picture(number, left, int(ground) + 2 * MARGIN, annotations)
-
-
-def _truth(body: Body, people: list[Figure], annotations: list[Annotation]) -> Truth:
-    def stack(records: list, name: str) -> np.ndarray:
-        return np.array([getattr(record, name) for record in records])
-
-    seen = {name: stack(annotations, name) for name in ("frame", "scale", "translation")}
-    who = [figure.person for figure in people]
-    return Truth(
-        id=np.arange(1, len(people) + 1),
-        **{name: value.astype(np.float32) for name, value in seen.items()},
-        **{name: stack(people, name) for name in ("pose", "rotation", "vertices", "joints")},
-        **{name: stack(who, name) for name in ("segment_scale", "shape")},
-        visible=stack(annotations, "visible"),
-        action=np.array([person.action for person in people], dtype=np.str_),
-        subject=np.full(len(people), ""),
-        camera=np.full(len(people), ""),
-        child=stack(who, "child"),
-        cut=np.zeros(len(people), np.float32),
-        occluded=np.zeros(len(people), np.float32),
-        body=body.fingerprint,
-    )
+def stack(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Rows of the same arrays, one below the other."""
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

@@ -1,31 +1,39 @@
-"""What an annotator would write down of a made person: box, dense points, keypoints, masks.
+"""What a picture shows of a made person, and what an annotator would write down of it.
 
-Visibility comes from painting the mesh over the box stretched to a square, the space that dp_x and
-dp_y live in. Points are drawn as DensePose's annotators were asked to: part by part, at most 14 in
-each, evenly over what is visible of it.
+Everything comes from the layout, so whatever else stands before a person is known. Points are drawn
+as DensePose's annotators were asked to: part by part, at most 14 in each, evenly over what is
+visible of it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import torch
 
 from bodyreg.body import Body
-from bodyreg.body.painter import paint_faces, visible_vertices
 from bodyreg.body.surface import barycentric_coordinates
-from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PART, COARSE_PARTS, KEYPOINTS
+from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PART, COARSE_PARTS
 from bodyreg.data.frames import frames_of_boxes
-from bodyreg.synthetic.figure import Figure
+from bodyreg.data.skeletons import COCO_17, MIXES, Skeleton
+from bodyreg.ops import raster
+from bodyreg.synthetic.figure import KEYPOINT_NAMES, Figure
+from bodyreg.synthetic.layout import OBJECT, Layout
+from bodyreg.synthetic.scenes import Scene
 
 POINTS_PER_PART = 14
-# A visible part gets a point for this many of its pixels at least, in box units squared.
+# A visible part gets a point for this much of its area at least, in box units squared.
 AREA_PER_POINT = 16
-# Pictures of the box are painted this much finer than box units.
-OVERSAMPLING = 2
 # A joint lies under the skin: it counts as visible up to this far behind the surface, metres.
 JOINT_DEPTH = 0.12
+# How much of somebody lies outside of the picture is counted on a grid of this many cells a side.
+CUT_GRID = 96
+
+# Joint marks: what COCO's third number of a keypoint says.
+ABSENT, HIDDEN, VISIBLE = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -43,87 +51,231 @@ class Noise:
     depth: float = 0.08
 
 
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What a picture shows of one person; V vertices.
+
+    Attributes:
+        id: What the data set calls this person here.
+        figure: The person.
+        place: The figure's index in the scene.
+        pixels: (H, W) bool, where it is seen.
+        box: (4,) x, y, width, height of these pixels.
+        frame: (3,) float64, the square round the box.
+        scale: Frame units per metre; with a perspective camera, at the pelvis.
+        translation: (2,) frame units.
+        visible: (V,) bool.
+        cut: Share of the silhouette that lies outside of the picture.
+        occluded: Share of the silhouette in the picture that something else covers.
+    """
+
+    id: int
+    figure: Figure
+    place: int
+    pixels: np.ndarray
+    box: np.ndarray
+    frame: np.ndarray
+    scale: float
+    translation: np.ndarray
+    visible: np.ndarray
+    cut: float
+    occluded: float
+
+    def noise_sd(self, noise: Noise) -> float:
+        """The noise's standard deviation in picture pixels."""
+        return noise.pixels * 2 * float(self.frame[2]) / 256
+
+
+def see(scene: Scene, layout: Layout) -> list[Sight]:
+    """What a picture shows of its people, by their ids; of whom nothing is seen is left out."""
+    order = np.argsort(scene.ids)
+    return [sight for place in order if (sight := _see(scene, layout, int(place)))]
+
+
+def _see(scene: Scene, layout: Layout, place: int) -> Sight | None:
+    figure, faces = scene.figures[place], layout.surface[place].face
+    pixels = layout.owner == place
+    rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+    if not len(rows):
+        return None
+    corner = np.array([columns[0], rows[0]])
+    box = np.concatenate([corner, [columns[-1] + 1, rows[-1] + 1] - corner]).astype(np.float64)
+    frame = frames_of_boxes(box[None])[0].astype(np.float64)
+    weak = figure.camera.weak()
+    seen = np.zeros(len(figure.vertices), bool)
+    seen[figure.person.body.faces[np.unique(faces[pixels])]] = True
+    return Sight(
+        id=scene.ids[place],
+        figure=figure,
+        place=place,
+        pixels=pixels,
+        box=box,
+        frame=frame,
+        scale=weak.pixels_per_metre / frame[2],
+        translation=(weak.pelvis - frame[:2]) / frame[2] * [1, -1],
+        visible=seen,
+        cut=_share_outside(figure, pixels.shape),
+        occluded=1 - np.count_nonzero(pixels) / np.count_nonzero(layout.alone[place]),
+    )
+
+
+def _share_outside(figure: Figure, shape: tuple[int, int]) -> float:
+    """Share of a silhouette that lies outside of a picture of `shape` (height, width)."""
+    corners = figure.project(figure.vertices)
+    low, high = corners[:, :2].min(0), corners[:, :2].max(0)
+    if (low >= 0).all() and (high <= shape[::-1]).all():
+        return 0.0
+    cell = (high - low).max() / CUT_GRID
+    corners[:, :2] = (corners[:, :2] - low) / cell
+    shown = raster(
+        torch.from_numpy(corners[None].astype(np.float32)),
+        torch.from_numpy(figure.person.body.faces.astype(np.int32)),
+        CUT_GRID,
+        CUT_GRID,
+        perspective=figure.camera.perspective,
+    )
+    covered = shown.face[0].numpy() >= 0
+    x, y = (low[axis] + (np.arange(CUT_GRID) + 0.5) * cell for axis in (0, 1))
+    inside = ((y >= 0) & (y <= shape[0]))[:, None] & ((x >= 0) & (x <= shape[1]))
+    return float(1 - np.count_nonzero(covered & inside) / max(1, np.count_nonzero(covered)))
+
+
+def joints_of(figure: Figure, skeleton: Skeleton) -> np.ndarray:
+    """(K, 3) a data set's joints of a person: metres in camera axes, the pelvis at 0."""
+    return _mix(skeleton) @ figure.keypoints
+
+
+@lru_cache(maxsize=16)
+def _mix(skeleton: Skeleton) -> np.ndarray:
+    """(K, n) float32, `KEYPOINT_NAMES` to a data set's joints."""
+    shares = np.zeros((len(skeleton), len(KEYPOINT_NAMES)), np.float32)
+    for row, name in enumerate(skeleton.joints):
+        parts = MIXES.get(name, (name,))
+        for part in parts:
+            shares[row, KEYPOINT_NAMES.index(part)] += 1 / len(parts)
+    return shares
+
+
+def mark(
+    layout: Layout, sight: Sight, joints: np.ndarray, sd: float, random: np.random.Generator
+) -> np.ndarray:
+    """Mark joints in a picture.
+
+    Args:
+        layout: What is where in the picture.
+        sight: Whose joints they are.
+        joints: (K, 3) metres in camera axes, the pelvis at 0.
+        sd: Standard deviation of the marks, pixels.
+        random: Where they come from.
+
+    Returns:
+        (K, 3) float64: x and y in picture pixels with noise, and 2 = visible, 1 = hidden by the
+        person's own body, another's or an object, 0 = outside of the picture.
+    """
+    height, width = layout.owner.shape
+    placed = sight.figure.project(joints)
+    xy, depth = placed[:, :2], placed[:, 2]
+    inside = ((xy >= 0) & (xy < [width, height])).all(1)
+    column, row = np.where(inside, np.floor(xy).T, 0).astype(int)
+    owner = layout.owner[row, column]
+    behind = (owner == OBJECT) | (owner > sight.place)
+    # Where nothing of the own body is, its depth is -infinity: nothing hides there.
+    behind |= layout.surface[sight.place].depth[row, column] - depth > JOINT_DEPTH
+    marks = np.where(inside, np.where(behind, HIDDEN, VISIBLE), ABSENT)
+    return np.column_stack([xy + random.normal(0, sd, xy.shape), marks])
+
+
 @dataclass(eq=False)
 class Annotation:
-    """One person in image pixels (y down); n points, 17 keypoints, V vertices."""
+    """One person as DensePose-COCO has it: picture pixels (y down); n points, 17 keypoints."""
 
+    id: int
     box: np.ndarray  # (4,) x, y, width, height
-    frame: np.ndarray  # (3,)
-    scale: float  # frame units per metre
-    translation: np.ndarray  # (2,) frame units
-    visible: np.ndarray  # (V,) bool
-    part_picture: np.ndarray  # (256, 256) uint8, coarse parts over the box
+    segmentation: dict[str, Any]  # COCO run-length code
+    area: int
+    part_masks: list[dict[str, Any] | list]  # 14 codes over the box, [] where a part is not seen
     point_xy: np.ndarray  # (n, 2) with noise
     point_part: np.ndarray  # (n,) 1..24
     point_uv: np.ndarray  # (n, 2)
     point_vertex: np.ndarray  # (n, 3) truth of the chart coordinates
     point_barycentric: np.ndarray  # (n, 3)
-    keypoints: np.ndarray  # (17, 3) x, y with noise, 2 = visible, 1 = hidden
+    keypoints: np.ndarray  # (17, 3) x, y with noise, 2 = visible, 1 = hidden, 0 = outside
     depths: np.ndarray  # (17,) frame units, relative to the pelvis, with noise
 
 
 def annotate(
-    body: Body,
-    person: Figure,
-    pixels_per_metre: float,
-    pelvis: np.ndarray,
-    noise: Noise,
-    random: np.random.Generator,
+    body: Body, layout: Layout, sight: Sight, noise: Noise, random: np.random.Generator
 ) -> Annotation:
-    """Annotate a person whose pelvis is at an image position.
+    """Annotate a person.
 
     Args:
-        body: The body it was made from; it must have charts.
-        person: The person, in camera axes.
-        pixels_per_metre: Size in the image.
-        pelvis: (2,) position in the image, pixels.
+        body: The template that it was made from; it must have charts.
+        layout: What is where in the picture.
+        sight: What the picture shows of the person.
         noise: How much of it.
         random: Where the noise comes from.
     """
-    to_image = np.array([pixels_per_metre, -pixels_per_metre])
-    xy = person.vertices[:, :2] * to_image + pelvis
-    box = np.concatenate([xy.min(0), np.ptp(xy, axis=0)])
-    frame = frames_of_boxes(box[None])[0].astype(np.float64)
-    scale = pixels_per_metre / frame[2]
-    noise_sd = noise.pixels * 2 * frame[2] / 256
-
-    side = BOX_UNITS * OVERSAMPLING
-    stretched = (xy - box[:2]) / box[2:] * side
-    face_picture = paint_faces(stretched, person.vertices[:, 2], body.faces, side)
+    figure, sd = sight.figure, sight.noise_sd(noise)
+    surface = layout.surface[sight.place]
+    x, y, width, height = sight.box.astype(int)
+    window = np.s_[y : y + height, x : x + width]
     face_part, face_uv = _faces_in_charts(body)
-    part_picture = np.where(face_picture >= 0, face_part[face_picture], 0)
-
-    row, column = _sample_pixels(COARSE_PART[part_picture], noise.points, random)
-    face = face_picture[row, column]
-    inside = np.column_stack([column, row]) + random.uniform(-0.5, 0.5, (len(row), 2))
-    # Not quite to the edge: on the border of a chart, rounding would put a point outside.
-    barycentric = barycentric_coordinates(stretched[body.faces[face]], inside).clip(1e-3)
-    barycentric /= barycentric.sum(1, keepdims=True)
-    point_xy = np.einsum("pk,pkc->pc", barycentric, xy[body.faces[face]])
-
-    placed = person.named(KEYPOINTS)
-    keypoints = np.empty((len(placed), 3))
-    keypoints[:, :2] = placed[:, :2] * to_image + pelvis
-    keypoints[:, 2] = np.where(
-        _hidden(person, placed[:, 2], body.faces, face_picture, keypoints, box), 1, 2
+    parts = np.where(
+        sight.pixels[window], COARSE_PART[face_part][surface.face[window]], np.uint8(0)
     )
-    keypoints[:, :2] += random.normal(0, noise_sd, keypoints[:, :2].shape)
-    depths = placed[:, 2] * scale
+
+    row, column = _sample_pixels(parts, noise.points, random) + np.array([[y], [x]])
+    face = surface.face[row, column]
+    corners = figure.project(figure.vertices[body.faces[face]])[..., :2]
+    inside = np.column_stack([column, row]) + random.uniform(0, 1, (len(row), 2))
+    # Not quite to the edge: on the border of a chart, rounding would put a point outside.
+    barycentric = barycentric_coordinates(corners, inside).clip(1e-2)
+    barycentric /= barycentric.sum(1, keepdims=True)
+    xy = np.einsum("pk,pkc->pc", barycentric, corners)
+
+    joints = joints_of(figure, COCO_17)
+    depths = joints[:, 2] * sight.scale
     return Annotation(
-        box=box,
-        frame=frame,
-        scale=scale,
-        translation=(pelvis - frame[:2]) / frame[2] * [1, -1],
-        visible=visible_vertices(face_picture, body.faces, len(body.vertices)),
-        part_picture=COARSE_PART[part_picture[::OVERSAMPLING, ::OVERSAMPLING]],
-        point_xy=point_xy + random.normal(0, noise_sd, point_xy.shape),
+        id=sight.id,
+        box=sight.box,
+        segmentation=run_lengths(sight.pixels[..., None])[0],
+        area=int(np.count_nonzero(sight.pixels)),
+        part_masks=_part_masks(parts),
+        point_xy=xy + random.normal(0, sd, xy.shape),
         point_part=face_part[face],
         point_uv=np.einsum("pk,pkc->pc", barycentric, face_uv[face]).clip(0, 1),
         point_vertex=body.faces[face],
         point_barycentric=barycentric,
-        keypoints=keypoints,
+        keypoints=mark(layout, sight, joints, sd, random),
         depths=depths + random.normal(0, noise.depth, depths.shape),
     )
+
+
+def run_lengths(masks: np.ndarray) -> list[dict[str, Any]]:
+    """COCO's run-length codes of masks (H, W, n)."""
+    from pycocotools import mask
+
+    codes = mask.encode(np.asfortranarray(masks, np.uint8))
+    return [
+        {"size": [int(side) for side in code["size"]], "counts": code["counts"].decode("ascii")}
+        for code in codes
+    ]
+
+
+def _part_masks(parts: np.ndarray) -> list[dict[str, Any] | list]:
+    """Codes of the coarse parts of a box's picture, stretched to 256 x 256; [] where none is."""
+    row, column = (
+        ((np.arange(BOX_UNITS) + 0.5) * side / BOX_UNITS).astype(int) for side in parts.shape
+    )
+    stretched = parts.T[np.ix_(column, row)].T
+    codes: list[dict[str, Any] | list] = [[] for _ in range(COARSE_PARTS)]
+    there = np.flatnonzero(np.bincount(stretched.reshape(-1))[1:]) + 1
+    masks = np.empty((BOX_UNITS, BOX_UNITS, len(there)), np.uint8, "F")
+    for place, part in enumerate(there):
+        np.equal(stretched, part, out=masks[..., place], casting="unsafe")
+    for part, code in zip(there, run_lengths(masks), strict=True):
+        codes[part - 1] = code
+    return codes
 
 
 @lru_cache(maxsize=1)
@@ -144,20 +296,19 @@ def _faces_in_charts(body: Body) -> tuple[np.ndarray, np.ndarray]:
     return part, uv
 
 
-def _sample_pixels(
-    parts: np.ndarray, count: int, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (rows, columns) of a picture of coarse parts, spread over the parts that show."""
-    area = np.bincount(parts.reshape(-1), minlength=COARSE_PARTS + 1)[1:]
-    room = np.minimum(np.ceil(area / (AREA_PER_POINT * OVERSAMPLING**2)), POINTS_PER_PART).astype(
-        int
-    )
-    pixels = [np.flatnonzero(parts == part + 1) for part in range(COARSE_PARTS)]
+def _sample_pixels(parts: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """(2, n) rows and columns in a picture of coarse parts, spread over the parts that show."""
+    flat = parts.reshape(-1)
+    area = np.bincount(flat, minlength=COARSE_PARTS + 1)[1:]
+    units = area * (BOX_UNITS**2 / flat.size)
+    room = np.minimum(np.ceil(units / AREA_PER_POINT), np.minimum(area, POINTS_PER_PART))
+    quotas = _share(count, room.astype(int))
     chosen = [
-        random.choice(inside, quota, replace=False)
-        for inside, quota in zip(pixels, _share(count, room), strict=True)
+        random.choice(np.flatnonzero(flat == part + 1), quota, replace=False)
+        for part, quota in enumerate(quotas)
+        if quota
     ]
-    return np.divmod(np.concatenate(chosen), parts.shape[1])
+    return np.array(np.divmod(np.concatenate([[], *chosen]).astype(int), parts.shape[1]))
 
 
 def _share(count: int, room: np.ndarray) -> np.ndarray:
@@ -167,19 +318,3 @@ def _share(count: int, room: np.ndarray) -> np.ndarray:
         open_places = np.flatnonzero(quota < room)
         quota[open_places[quota[open_places].argmin()]] += 1
     return quota
-
-
-def _hidden(
-    person: Figure,
-    depths: np.ndarray,
-    faces: np.ndarray,
-    face_picture: np.ndarray,
-    keypoints: np.ndarray,
-    box: np.ndarray,
-) -> np.ndarray:
-    """(K,) bool: keypoints with another part of the body well in front of them."""
-    side = len(face_picture)
-    column, row = np.rint((keypoints[:, :2] - box[:2]) / box[2:] * side).astype(int).T
-    face = face_picture[row.clip(0, side - 1), column.clip(0, side - 1)]
-    surface = person.vertices[faces[face], 2].mean(1)
-    return (face >= 0) & (surface - depths > JOINT_DEPTH)

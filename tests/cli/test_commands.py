@@ -11,9 +11,12 @@ import pytest
 import torch
 import trimesh
 
+from bodyreg.body import Body
 from bodyreg.cli import INTERRUPTED, main
 from bodyreg.data import Truth
 from bodyreg.registration import Fits, RegistrationConfig
+from bodyreg.synthetic.dataset import make_dataset
+from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 
 from .conftest import made_observations
 
@@ -149,12 +152,28 @@ def test_the_demo_prints_errors_and_throughput(bodyreg, tmp_path):
 
 def test_the_demo_file_registers_like_any_other(bodyreg, demo, tmp_path):
     result = bodyreg(
-        "register", "--densepose-coco", demo / "people.json", "--whole-body",
+        "register", "--densepose-coco", demo / "people.json",
         "--iterations", 80, "--out", tmp_path / "out",
     )  # fmt: skip
     assert result.status == 0
     ours, theirs = Fits.load(tmp_path / "out" / "fits.npz"), Fits.load(demo / "fits.npz")
     np.testing.assert_array_equal(ours.pose, theirs.pose)
+
+
+def test_whole_bodies_only(bodyreg, tmp_path):
+    """People whom the picture cuts off are left out, and counted."""
+    body = Body.default()
+    pictures, truth = make_dataset(body, 16, seed=0)
+    write_densepose_coco(tmp_path / "people.json", pictures, body.charts.name)
+    result = bodyreg(
+        "register", "--densepose-coco", tmp_path / "people.json", "--whole-body",
+        "--iterations", 2, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert result.status == 0
+    fits = Fits.load(tmp_path / "out" / "fits.npz")
+    assert (truth.cut[np.isin(truth.id, fits.id)] < 0.05).all()
+    assert 0 < len(fits) < len(truth)
+    assert f"{len(truth) - len(fits)} not the whole body" in result.out
 
 
 def test_fits_are_drawn_over_pictures(bodyreg, demo, tmp_path):

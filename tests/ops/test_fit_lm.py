@@ -19,7 +19,7 @@ from bodyreg.registration import RegistrationConfig, schedule
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.starts import cold_starts
 from bodyreg.synthetic.dataset import make_dataset
-from bodyreg.synthetic.densepose_coco import write_densepose_coco
+from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 from bodyreg.synthetic.observe import Noise
 from tests.ops import lm_reference
 from tests.ops.backends import CPU

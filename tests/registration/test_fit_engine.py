@@ -16,7 +16,7 @@ from bodyreg.registration import RegistrationConfig, register, schedule, solver
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.starts import cold_starts, warm_starts
 from bodyreg.synthetic.dataset import make_dataset
-from bodyreg.synthetic.densepose_coco import write_densepose_coco
+from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 
 from .conftest import make_people
 
@@ -105,13 +105,15 @@ def test_terms_are_those_of_the_objective(body, crowd):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The default body, 64 people as annotators see them, and their truth."""
+    """The default body, 64 people who are seen whole, and their truth."""
     path = tmp_path_factory.mktemp("demo") / "people.json"
     body = Body.default()
-    pictures, truth = make_dataset(body, 64, seed=0)
+    pictures, truth = make_dataset(body, 150, seed=0)
     write_densepose_coco(path, pictures, body.charts.name)
     observations, _ = read_densepose_coco(path, body)
-    return body, observations, truth
+    whole = np.flatnonzero((truth.cut == 0) & (truth.occluded == 0))[:64]
+    assert len(whole) == 64
+    return body, observations.select(whole), truth.select(whole)
 
 
 def test_refreshes_cost_no_accuracy(demo):

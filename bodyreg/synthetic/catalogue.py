@@ -1,0 +1,133 @@
+"""A catalogue: the same people in the same clothes from several sides, one in each picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from bodyreg.body import Body
+from bodyreg.synthetic.cameras import WeakPerspective, sample_view
+from bodyreg.synthetic.figure import Figure, make_figure
+from bodyreg.synthetic.people import sample_person
+from bodyreg.synthetic.performance import perform
+from bodyreg.synthetic.scenes import Scene, seeded
+
+# Every fifth person is kept for testing, the second one first.
+TEST_EVERY, FIRST_TEST = 5, 1
+# What people do who are photographed for their clothes, and those in the street.
+POSING = ("Posing", "Waiting", "Walking", "Greeting", "Directions", "Discussion")
+PASSING = ("Walking", "WalkTogether", "WalkDog", "Waiting", "Phoning", "Discussion")
+
+
+@dataclass(frozen=True)
+class View:
+    """How a picture shows somebody.
+
+    Attributes:
+        yaw: Lowest and highest, degrees; 0 = the person faces the camera.
+        height: The person's height over the picture's, lowest and highest.
+        top: The free space above, over the picture's height.
+    """
+
+    yaw: tuple[float, float]
+    height: tuple[float, float] = (0.88, 0.96)
+    top: float = 0.02
+
+
+# DeepFashion's: three near ones, which mostly cut off the feet, a whole one, and any other.
+FASHION_VIEWS = {
+    "front": View((-20, 20), (0.95, 1.35), 0.03),
+    "side": View((60, 110), (0.95, 1.35), 0.03),
+    "back": View((155, 205), (0.95, 1.35), 0.03),
+    "full": View((-35, 35)),
+    "additional": View((-180, 180)),
+}
+# Market-1501's pictures are boxes that a detector drew round whole people.
+STREET_VIEWS = {f"c{camera}": View((-180, 180), (0.9, 1.0), 0) for camera in range(1, 7)}
+
+
+class Catalogue:
+    """Pictures in order of people, each in all views.
+
+    Args:
+        name: Of the data set.
+        pictures: How many.
+        seed: Of everything random.
+        width, height: Of the pictures, pixels.
+        views: Name -> what it shows.
+        actions: What people do.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pictures: int,
+        seed: int,
+        width: int,
+        height: int,
+        views: dict[str, View],
+        actions: tuple[str, ...],
+    ) -> None:
+        self.name, self.seed, self.width, self.height = name, seed, width, height
+        self.views, self.actions = views, actions
+        self._pictures = pictures
+
+    def __len__(self) -> int:
+        return self._pictures
+
+    def place(self, number: int) -> tuple[int, str]:
+        """Person and view of a picture."""
+        person, view = divmod(number, len(self.views))
+        return person, list(self.views)[view]
+
+    def pictures_of(self, person: int) -> range:
+        """The pictures that show a person."""
+        first = person * len(self.views)
+        return range(first, min(first + len(self.views), len(self)))
+
+    def scene(self, body: Body, number: int) -> Scene:
+        """Picture `number`, with people made from a template."""
+        who, name = self.place(number)
+        random = seeded(self, "pictures", number)
+        person = sample_person(body, self.seed, who)
+        action = str(random.choice(self.actions))
+        shown = perform(person, action, random, 1)
+        yaw = Rotation.from_euler("y", random.uniform(*self.views[name].yaw), degrees=True)
+        view = sample_view(random, widest=0)
+        figure = make_figure(
+            person,
+            action,
+            shown.pose[0],
+            view @ yaw.as_matrix() @ shown.turn[0],
+            view[:, 1],
+            WeakPerspective(1, np.zeros(2)),
+        )
+        return Scene(
+            number=number,
+            width=self.width,
+            height=self.height,
+            figures=[self._placed(figure, self.views[name], random)],
+            seed=[self.seed, number],
+            ids=[number],
+            subject=str(who + 1),
+            camera=name,
+        )
+
+    def _placed(self, figure: Figure, view: View, random: np.random.Generator) -> Figure:
+        low, high = figure.vertices[:, :2].min(0), figure.vertices[:, :2].max(0)
+        size = random.uniform(*view.height) * self.height / (high - low)[1]
+        if view.height[1] <= 1:
+            # Whole people stay whole, however wide.
+            size = min(size, 0.96 * self.width / (high - low)[0])
+        spare = max(0.0, self.height * (1 - view.top) - size * (high - low)[1])
+        top = self.height * view.top + random.uniform(0, spare)
+        middle = self.width * (0.5 + random.uniform(-0.03, 0.03))
+        pelvis = np.array([middle - size * (low + high)[0] / 2, top + size * high[1]])
+        return replace(figure, camera=WeakPerspective(float(size), pelvis))
+
+
+def is_test(person: int) -> bool:
+    """Whether a person is kept for testing."""
+    return person % TEST_EVERY == FIRST_TEST

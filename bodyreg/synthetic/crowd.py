@@ -1,0 +1,132 @@
+"""Crowds: pictures of one to three people on level ground, near and far, some cut by the frame."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from bodyreg.body import Body
+from bodyreg.synthetic.actions import ACTIONS
+from bodyreg.synthetic.cameras import WeakPerspective, sample_view
+from bodyreg.synthetic.figure import Figure, make_figure
+from bodyreg.synthetic.occluders import sample_occluders
+from bodyreg.synthetic.people import sample_person
+from bodyreg.synthetic.performance import perform
+from bodyreg.synthetic.scenes import Scene, seeded
+
+PEOPLE_PER_PICTURE = (1, 3)
+# A person's height in the picture, over the picture's: of those who are whole, and of the share of
+# pictures that cut people off.
+WHOLE, CUT, CUT_SHARE = (0.5, 0.95), (1.0, 1.3), 0.3
+# Whoever sits or crouches is not brought nearer than somebody this tall, metres.
+SHORTEST = 1.1
+# How much smaller than the nearest one others are: standard deviation of the logarithm.
+FARTHER_SD = 0.25
+# Heights of the camera above the ground, metres: they say how much higher in the picture those
+# stand who are farther away.
+EYE = (0.9, 1.8)
+# Half of the people are seen from anywhere, the others from the front.
+FRONT_YAW = 60.0
+# Free space at the picture's border that whole people keep, over its side.
+MARGIN = 0.02
+
+
+class Crowd:
+    """Pictures of a crowd, each of which is made without the others.
+
+    Person i of a seed is always the same one and does the same, whoever else is made.
+
+    Args:
+        people: How many, in all pictures together.
+        seed: Of everything random.
+        size: The pictures' side in pixels.
+    """
+
+    name = "crowd"
+
+    def __init__(self, people: int, seed: int, size: int) -> None:
+        self.people, self.seed, self.size = people, seed, size
+        low, high = PEOPLE_PER_PICTURE
+        sizes = seeded(self, "groups").integers(low, high + 1, people)
+        stops = np.cumsum(sizes)
+        pictures = int(np.searchsorted(stops, people)) + 1
+        self._start = np.minimum(np.concatenate([[0], stops[:pictures]]), people)
+
+    def __len__(self) -> int:
+        return len(self._start) - 1
+
+    def scene(self, body: Body, number: int) -> Scene:
+        """Picture `number`, with people made from a template."""
+        random = seeded(self, "places", number)
+        view = sample_view(random, widest=0)
+        numbers = range(self._start[number], self._start[number + 1])
+        figures = _place([self._figure(body, view, n) for n in numbers], self.size, random)
+        boxes = np.array([_box(figure) for figure in figures])
+        return Scene(
+            number=number,
+            width=self.size,
+            height=self.size,
+            figures=figures,
+            seed=[self.seed, number],
+            occluders=sample_occluders(random, self.size, self.size, boxes),
+            ids=[figure.person.number + 1 for figure in figures],
+        )
+
+    def _figure(self, body: Body, view: np.ndarray, number: int) -> Figure:
+        person = sample_person(body, self.seed, number)
+        random = seeded(self, "people", number)
+        action = str(random.choice(ACTIONS))
+        shown = perform(person, action, random, 1)
+        widest = FRONT_YAW if number % 2 else 180
+        yaw = Rotation.from_euler("y", random.uniform(-widest, widest), degrees=True).as_matrix()
+        nowhere = WeakPerspective(1, np.zeros(2))
+        rotation = view @ yaw @ shown.turn[0]
+        return make_figure(person, action, shown.pose[0], rotation, view[:, 1], nowhere)
+
+
+def _place(figures: list[Figure], size: int, random: np.random.Generator) -> list[Figure]:
+    """Put people beside one another on level ground; returns them far to near."""
+    is_cut = random.random() < CUT_SHARE
+    low = np.array([f.vertices[:, :2].min(0) for f in figures])
+    high = np.array([f.vertices[:, :2].max(0) for f in figures])
+    width, height = (high - low).T
+    tall = np.maximum(height, SHORTEST)
+
+    nearest = random.uniform(*(CUT if is_cut else WHOLE)) * size / tall[0]
+    farther = np.abs(random.normal(0, FARTHER_SD, len(figures)))
+    farther[0] = 0
+    scale = np.clip(
+        nearest * np.exp(-farther),
+        WHOLE[0] * size / tall,
+        (CUT if is_cut else WHOLE)[1] * size / tall,
+    )
+
+    margin = MARGIN * size
+    if is_cut:
+        # Mostly the legs are cut off, sometimes the head.
+        top = random.uniform(0, 0.1) * size
+        feet = random.uniform(0.9, 1) * size if random.random() < 0.25 else top + nearest * tall[0]
+    else:
+        feet = random.uniform(min(margin + nearest * tall[0], size - margin), size - margin)
+    ground = feet - random.uniform(*EYE) * (scale[0] - scale)
+    slots = random.permutation(len(figures)) + 0.5 + random.uniform(-0.3, 0.3, len(figures))
+    middle = slots / len(figures) * size
+    if not is_cut:
+        ground = np.maximum(ground, margin + scale * height)
+        half = np.minimum(scale * width / 2 + margin, size / 2)
+        middle = np.clip(middle, half, size - half)
+
+    pelvis = np.stack([middle - scale * (low + high)[:, 0] / 2, ground + scale * low[:, 1]], 1)
+    placed = [
+        replace(figure, camera=WeakPerspective(float(s), p))
+        for figure, s, p in zip(figures, scale, pelvis, strict=True)
+    ]
+    return [placed[i] for i in np.argsort(scale, kind="stable")]
+
+
+def _box(figure: Figure) -> np.ndarray:
+    """(4,) x, y, width, height in the picture, wherever the person is."""
+    xy = figure.project(figure.vertices)[:, :2]
+    return np.concatenate([xy.min(0), np.ptp(xy, axis=0)])

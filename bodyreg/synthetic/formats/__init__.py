@@ -1,0 +1,15 @@
+"""Made people, written as real data sets are: one module per format."""
+
+from __future__ import annotations
+
+from bodyreg.synthetic.formats.deepfashion import DeepFashion, Market1501
+from bodyreg.synthetic.formats.densepose_coco import DensePoseCoco
+from bodyreg.synthetic.formats.format import Format, Recipe, Shot
+from bodyreg.synthetic.formats.human36m import Human36M
+from bodyreg.synthetic.formats.mpii import Mpii
+
+FORMATS: dict[str, Format] = {
+    each.name: each for each in (DensePoseCoco(), Mpii(), Human36M(), DeepFashion(), Market1501())
+}
+
+__all__ = ["FORMATS", "Format", "Recipe", "Shot"]

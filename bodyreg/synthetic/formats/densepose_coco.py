@@ -1,0 +1,155 @@
+"""DensePose-COCO: one JSON file in COCO's layout with dense points. Equal people, equal bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from bodyreg.data.densepose_coco import BOX_UNITS, KEYPOINTS
+from bodyreg.files import atomic_path
+from bodyreg.synthetic.crowd import Crowd
+from bodyreg.synthetic.dataset import Picture
+from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
+from bodyreg.synthetic.observe import ABSENT, Annotation, annotate
+from bodyreg.synthetic.parts import Parts, Piece
+
+# COCO's skeleton, pairs of keypoint numbers from 1.
+SKELETON = [
+    [16, 14], [14, 12], [17, 15], [15, 13], [12, 13], [6, 12], [7, 13], [6, 7], [6, 8], [7, 9],
+    [8, 10], [9, 11], [2, 3], [1, 2], [1, 3], [2, 4], [3, 5], [4, 6], [5, 7],
+]  # fmt: skip
+
+
+def write_densepose_coco(
+    path: str | os.PathLike, pictures: list[Picture], charts: str, **facts: str | int | None
+) -> None:
+    """Write annotations in DensePose-COCO's layout.
+
+    Args:
+        path: The JSON file.
+        pictures: Pictures and their people.
+        charts: Name of the charts that dp_I, dp_U and dp_V refer to.
+        **facts: What made it; kept in `info`.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    content = {
+        **head(charts, **facts),
+        "images": [image(picture) for picture in pictures],
+        "annotations": [annotation(a, p.id) for p in pictures for a in p.annotations],
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_text(compact(content), encoding="utf-8")
+
+
+def head(charts: str, **facts: str | int | None) -> dict[str, Any]:
+    """What stands in the file beside pictures and people."""
+    category = {
+        "id": 1,
+        "name": "person",
+        "supercategory": "person",
+        "keypoints": list(KEYPOINTS),
+        "skeleton": SKELETON,
+    }
+    return {
+        "info": {"description": "people made by bodyreg", "charts": charts, **facts},
+        "licenses": [],
+        "categories": [category],
+    }
+
+
+def file_name(number: int) -> str:
+    """COCO's name of a picture."""
+    return f"{number:012}.jpg"
+
+
+def image(picture: Picture) -> dict[str, Any]:
+    """A picture's entry."""
+    return {
+        "id": picture.id,
+        "file_name": file_name(picture.id),
+        "width": picture.width,
+        "height": picture.height,
+    }
+
+
+def annotation(person: Annotation, image_id: int) -> dict[str, Any]:
+    """A person's entry."""
+    dp_xy = (person.point_xy - person.box[:2]) / person.box[2:] * BOX_UNITS
+    # What is not labelled is at (0, 0).
+    labelled = person.keypoints[:, 2] != ABSENT
+    keypoints = np.where(labelled[:, None], person.keypoints, 0)
+    depths = _rounded(person.depths, 5)
+    return {
+        "id": person.id,
+        "image_id": image_id,
+        "category_id": 1,
+        "bbox": _rounded(person.box, 4),
+        "area": person.area,
+        "iscrowd": 0,
+        "segmentation": person.segmentation,
+        "num_keypoints": int(labelled.sum()),
+        "keypoints": _rounded(keypoints, 3),
+        "keypoint_depths": [
+            depth if there else None for depth, there in zip(depths, labelled, strict=True)
+        ],
+        "dp_x": _rounded(dp_xy[:, 0], 3),
+        "dp_y": _rounded(dp_xy[:, 1], 3),
+        "dp_I": person.point_part.tolist(),
+        "dp_U": _rounded(person.point_uv[:, 0], 7),
+        "dp_V": _rounded(person.point_uv[:, 1], 7),
+        "dp_masks": person.part_masks,
+    }
+
+
+def compact(content: Any) -> str:
+    """JSON without spaces."""
+    return json.dumps(content, separators=(",", ":"))
+
+
+class DensePoseCoco:
+    """densepose.json, and pictures in images/."""
+
+    name = "densepose-coco"
+
+    def scenes(self, recipe: Recipe) -> Crowd:
+        """A crowd."""
+        return Crowd(recipe.people, recipe.seed, recipe.size)
+
+    def picture(self, shot: Shot) -> str:
+        """images/, and COCO's name."""
+        return f"images/{file_name(shot.scene.number + 1)}"
+
+    def files(self, shot: Shot) -> dict[str, bytes]:
+        """None."""
+        return {}
+
+    def describe(self, shot: Shot) -> Piece:
+        """The entries of a picture and of its people."""
+        random, noise = shot.random("dense annotations"), shot.recipe.noise
+        people = [annotate(shot.body, shot.layout, s, noise, random) for s in shot.sights]
+        picture = Picture(shot.scene.number + 1, shot.scene.width, shot.scene.height, people)
+        entries = [annotation(person, picture.id) for person in people]
+        return {
+            "coco.images": [compact(image(picture)).encode()],
+            "coco.annotations": [compact(entry).encode() for entry in entries],
+        }
+
+    def join(self, goal: Goal, parts: Parts) -> int:
+        """Write densepose.json and the truth, whose ids are the annotations'."""
+        with goal.open("densepose.json") as stream:
+            start = compact(head(goal.body.charts.name, **goal.facts))
+            stream.write(start.removesuffix("}").encode())
+            for name in ("images", "annotations"):
+                stream.write(f',"{name}":'.encode())
+                parts.write_list(stream, f"coco.{name}")
+            stream.write(b"}")
+        return goal.save_truth(parts)
+
+
+def _rounded(values: np.ndarray, digits: int) -> list[float]:
+    return np.round(np.asarray(values, np.float64).reshape(-1), digits).tolist()

@@ -1,0 +1,53 @@
+"""MPII as HRNet and others keep it: one JSON list of people, coordinates counted from 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bodyreg.data.skeletons import MPII_16
+from bodyreg.synthetic.formats.densepose_coco import DensePoseCoco, compact, file_name
+from bodyreg.synthetic.formats.format import Goal, Shot
+from bodyreg.synthetic.observe import ABSENT, Sight, joints_of, mark
+from bodyreg.synthetic.parts import Parts, Piece
+
+# MATLAB has the centre of the first pixel at 1, pictures have it at one half.
+FROM_ONE = 0.5
+# A person's scale is the height in units of so many pixels.
+PIXELS_PER_SCALE = 200
+
+
+class Mpii(DensePoseCoco):
+    """annot.json, and the same pictures as DensePose-COCO in images/."""
+
+    name = "mpii"
+
+    def describe(self, shot: Shot) -> Piece:
+        """The entries of a picture's people."""
+        random = shot.random("joints of MPII")
+        return {"mpii.people": [compact(_person(shot, s, random)).encode() for s in shot.sights]}
+
+    def join(self, goal: Goal, parts: Parts) -> int:
+        """Write annot.json and the truth, whose ids are places in the list, from 0."""
+        with goal.open("annot.json") as stream:
+            parts.write_list(stream, "mpii.people")
+        people = parts.rows("id").shape[0]
+        return goal.save_truth(parts, np.arange(people))
+
+
+def _person(shot: Shot, sight: Sight, random: np.random.Generator) -> dict[str, Any]:
+    joints = joints_of(sight.figure, MPII_16)
+    marks = mark(shot.layout, sight, joints, sight.noise_sd(shot.recipe.noise), random)
+    labelled = marks[:, 2] != ABSENT
+    xy = np.where(labelled[:, None], marks[:, :2] + FROM_ONE, -1)
+    # The whole person, also what the picture does not show.
+    body = sight.figure.project(sight.figure.vertices)[:, :2]
+    low, high = body.min(0), body.max(0)
+    return {
+        "image": file_name(shot.scene.number + 1),
+        "joints": np.round(xy, 3).tolist(),
+        "joints_vis": labelled.astype(int).tolist(),
+        "center": np.round((low + high) / 2 + FROM_ONE, 3).tolist(),
+        "scale": round(float((high - low)[1]) / PIXELS_PER_SCALE, 6),
+    }

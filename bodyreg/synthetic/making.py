@@ -1,0 +1,106 @@
+"""Making the pictures of data sets part by part, so that processes can share the work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bodyreg.body import Body
+from bodyreg.files import save_npz
+from bodyreg.synthetic.dataset import stack, truth_of
+from bodyreg.synthetic.formats import FORMATS, Recipe, Shot
+from bodyreg.synthetic.layout import lay_out
+from bodyreg.synthetic.lens import encode_jpeg
+from bodyreg.synthetic.observe import see
+from bodyreg.synthetic.parts import Piece, pack
+from bodyreg.synthetic.render import render
+
+PICTURES_PER_PART = 64
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some pictures of formats that share them, ready to be made by any process.
+
+    Attributes:
+        recipe: What is to be made.
+        formats: Their names.
+        start, stop: Which pictures.
+        folder: A folder per format is in it.
+        path: The part's file.
+        pictures: Whether pictures are rendered.
+        backgrounds: Picture files to stand behind people; procedural ones if there are none.
+    """
+
+    recipe: Recipe
+    formats: tuple[str, ...]
+    start: int
+    stop: int
+    folder: Path
+    path: Path
+    pictures: bool
+    backgrounds: tuple[Path, ...] = ()
+
+
+def make_part(part: Part) -> int:
+    """Make a part: its pictures first, its file last. Equal parts give equal bytes.
+
+    Returns:
+        How many pictures there are.
+
+    Raises:
+        UserError: something cannot be read or written.
+    """
+    formats = [FORMATS[name] for name in part.formats]
+    body = Body.default()
+    scenes = formats[0].scenes(part.recipe)
+    pieces: list[Piece] = []
+    for number in range(part.start, part.stop):
+        scene = scenes.scene(body, number)
+        layout = lay_out(scene)
+        shot = Shot(part.recipe, scenes, body, scene, layout, see(scene, layout))
+        path = formats[0].picture(shot)
+        if part.pictures:
+            picture = render(scene, part.backgrounds or None)
+            content = encode_jpeg(picture, shot.random("jpeg"))
+            _write(part.folder / part.formats[0] / path, content)
+            for name in part.formats[1:]:
+                _link(part.folder / part.formats[0] / path, part.folder / name / path)
+        piece: Piece = {}
+        for form in formats:
+            for name, content in form.files(shot).items():
+                _write(part.folder / form.name / name, content)
+            piece |= form.describe(shot)
+        if shot.sights:
+            piece |= stack([truth_of(scene, sight) for sight in shot.sights])
+            piece["picture"] = np.full(len(shot.sights), path)
+        pieces.append(piece)
+    save_npz(part.path, **pack(pieces))
+    return part.stop - part.start
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A file that counts only with its part's: a killed process may leave a piece of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _link(source: Path, path: Path) -> None:
+    """The same file in another folder, without taking its room again where the disk can."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copyfile(source, path)
+
+
+def cut(pictures: int) -> Sequence[tuple[int, int]]:
+    """The first picture of each part, and the one after its last."""
+    starts = range(0, pictures, PICTURES_PER_PART)
+    return [(start, min(start + PICTURES_PER_PART, pictures)) for start in starts]

@@ -1,0 +1,112 @@
+"""What is made of some pictures, kept in one file until all are there to be joined.
+
+A part's file is an .npz of rows (arrays that the whole data set has one below the other) and of
+texts (pieces of files, as bytes). Joining reads one array of one part at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from bodyreg.data import truth
+from bodyreg.errors import UserError
+from bodyreg.files import NpzReader, Rows, save_npz
+
+Piece = dict[str, np.ndarray | list[bytes]]
+"""What one picture adds to a data set: rows, and texts."""
+
+
+def pack(pieces: Sequence[Piece]) -> dict[str, np.ndarray]:
+    """Pieces of several pictures, one after the other, as arrays for one file."""
+    packed: dict[str, np.ndarray] = {}
+    for name in {name: None for piece in pieces for name in piece}:
+        values = [piece[name] for piece in pieces if name in piece]
+        if isinstance(values[0], list):
+            texts = [text for value in values for text in value]
+            ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
+            packed[f"{name}.ends"] = ends
+            packed[name] = np.frombuffer(b"".join(texts), np.uint8)
+        else:
+            packed[name] = np.concatenate(values)
+    return packed
+
+
+class Parts:
+    """The finished parts of a data set, in order.
+
+    Args:
+        paths: Their files.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+
+    def arrays(self, name: str) -> Iterator[np.ndarray]:
+        """An array of every part that has it."""
+        for path in self._paths:
+            with NpzReader(path, kind="part") as reader:
+                if name in reader.names:
+                    yield reader.read(name)
+
+    def rows(self, name: str) -> Rows:
+        """The same array of all parts, one below the other; texts as wide as the widest.
+
+        Raises:
+            UserError: no part has any.
+        """
+        count, shapes, dtypes = 0, [], []
+        for path in self._paths:
+            with NpzReader(path, kind="part") as reader:
+                if name in reader.names:
+                    count += reader.shape(name)[0]
+                    shapes.append(reader.shape(name)[1:])
+                    dtypes.append(reader.dtype(name))
+        if not count:
+            raise UserError("nobody is seen in these pictures; make more, or choose another --seed")
+        dtype = np.result_type(*dtypes)
+        blocks = (array.astype(dtype, copy=False) for array in self.arrays(name))
+        return Rows((count, *shapes[0]), dtype, blocks)
+
+    def texts(self, name: str) -> Iterator[bytes]:
+        """All texts of a name."""
+        for path in self._paths:
+            with NpzReader(path, kind="part") as reader:
+                if name in reader.names:
+                    content, start = reader.read(name).tobytes(), 0
+                    for end in reader.read(f"{name}.ends").tolist():
+                        yield content[start:end]
+                        start = end
+
+    def write_list(self, stream: BinaryIO, name: str) -> None:
+        """Write all texts of a name as a list in JSON."""
+        before = b"["
+        for text in self.texts(name):
+            stream.write(before + text)
+            before = b","
+        stream.write(b"[]" if before == b"[" else b"]")
+
+    def save_truth(
+        self, path: Path, *, within: Path, body: str, ids: np.ndarray | None = None, **facts: str
+    ) -> int:
+        """Write the truth of everybody, and who is in which picture.
+
+        Args:
+            path: The file to write.
+            within: The folder of the temporary file, as in `files.atomic_path`.
+            body: Fingerprint of the body people were made from.
+            ids: (N,) other ids than those of the parts.
+            **facts: Stored beside.
+
+        Returns:
+            How many people there are.
+        """
+        arrays = {name: self.rows(name) for name in (*truth.ARRAYS, "picture")}
+        people = arrays["id"].shape[0]
+        if ids is not None:
+            arrays["id"] = ids
+        save_npz(path, within=within, format=truth.FORMAT, **arrays, body=body, **facts)
+        return people

@@ -1,0 +1,132 @@
+"""Takes of a studio like Human3.6M's: seven people, fifteen actions twice, four cameras."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from bodyreg.body import Body
+from bodyreg.synthetic.actions import ACTIONS
+from bodyreg.synthetic.people import Person, sample_person
+from bodyreg.synthetic.performance import Performance, perform
+from bodyreg.synthetic.scenes import Scene, seeded
+from bodyreg.synthetic.studio import studio_cameras, studio_figures
+
+TRAINING, TEST = ("S1", "S5", "S6", "S7", "S8"), ("S9", "S11")
+SUBJECTS = (*TRAINING, *TEST)
+TAKES = tuple(
+    (subject, f"{action}{take}")
+    for subject in SUBJECTS
+    for action in sorted(ACTIONS)
+    for take in ("", " 1")
+)
+"""Who does what, as VideoPose3D names it: an action's second take has a 1 behind its name."""
+
+# Standard deviation of the angle between where people face and the frontal camera, degrees.
+HEADING_SD = 60.0
+# Who walks goes in circles of this radius, and everybody stays near the middle, metres.
+CIRCLE = 1.0
+OFF_CENTRE_SD = 0.3
+
+
+class Takes:
+    """Every frame of every take before every camera is a picture.
+
+    They are in order of subject, action, camera and frame. The takes share the frames evenly; with
+    fewer frames than takes, some are empty.
+
+    Args:
+        people: How many pictures at least, one person in each.
+        seed: Of everything random.
+    """
+
+    name = "studio"
+
+    def __init__(self, people: int, seed: int) -> None:
+        self.seed = seed
+        frames = -(-people // len(studio_cameras()))
+        share = np.arange(len(TAKES) + 1) * frames // len(TAKES)
+        self.frames = np.diff(share)
+        self._start = len(studio_cameras()) * share
+
+    def __len__(self) -> int:
+        return int(self._start[-1])
+
+    def place(self, number: int) -> tuple[int, int, int]:
+        """Take, camera and frame of a picture."""
+        take = int(np.searchsorted(self._start, number, "right")) - 1
+        camera, frame = divmod(number - int(self._start[take]), int(self.frames[take]))
+        return take, camera, frame
+
+    def scene(self, body: Body, number: int) -> Scene:
+        """Picture `number`, with people made from a template."""
+        take, camera, frame = self.place(number)
+        person, shown, place, heading = _take(self, body, take)
+        view = studio_cameras()[camera]
+        figures = studio_figures(
+            person,
+            _action(take),
+            shown.pose[frame],
+            shown.turn[frame],
+            place[frame],
+            heading[frame],
+        )
+        return Scene(
+            number=number,
+            width=view.width,
+            height=view.height,
+            figures=[figures[camera]],
+            # The background does not move during a take.
+            seed=[self.seed, take, camera],
+            ids=[number],
+            subject=TAKES[take][0],
+            camera=view.name,
+        )
+
+
+def _action(take: int) -> str:
+    return TAKES[take][1].split(" ")[0]
+
+
+@lru_cache(maxsize=8)
+def _take(
+    takes: Takes, body: Body, take: int
+) -> tuple[Person, Performance, np.ndarray, np.ndarray]:
+    """The person, what it does, places (T, 2) in metres and headings (T,) in degrees."""
+    person = sample_person(body, takes.seed, SUBJECTS.index(TAKES[take][0]))
+    random = seeded(takes, "takes", take)
+    shown = perform(person, _action(take), random, int(takes.frames[take]))
+    steps = _steps(person, shown)
+    turning = np.linalg.norm(steps, axis=1) / CIRCLE if _action(take).startswith("Walk") else 0
+    heading = np.radians(random.normal(0, HEADING_SD)) + np.cumsum(turning * np.ones(len(steps)))
+    sin, cos = np.sin(heading), np.cos(heading)
+    x, z = steps.T
+    path = np.cumsum(np.stack([cos * x + sin * z, cos * z - sin * x], 1), axis=0)
+    return (
+        person,
+        shown,
+        path - path.mean(0) + random.normal(0, OFF_CENTRE_SD, 2),
+        np.degrees(heading),
+    )
+
+
+def _steps(person: Person, shown: Performance) -> np.ndarray:
+    """(T, 2) how the pelvis moves between frames, x and z: the lower foot stays where it is."""
+    pose = torch.from_numpy(shown.pose)
+    scale = torch.from_numpy(person.segment_scale).expand(len(pose), -1).contiguous()
+    joints = person.body.pose(pose, scale)[1].numpy()
+    names = person.body.joint_names
+    feet = np.stack(
+        [
+            joints[:, [names.index(f"{side}_{joint}") for joint in ("ankle", "foot")]].mean(1)
+            for side in ("left", "right")
+        ],
+        1,
+    )
+    feet = np.einsum("tij,tfj->tfi", shown.turn, feet - joints[:, None, 0])
+    moved = np.zeros((len(pose), 2))
+    lower = (feet[1:, :, 1] + feet[:-1, :, 1]).argmin(1)
+    moved[1:] = -np.diff(feet[..., [0, 2]], axis=0)[np.arange(len(lower)), lower]
+    return moved
