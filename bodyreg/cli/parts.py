@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from bodyreg.cli.part_folder import PartFolder
 from bodyreg.cli.summary import Summary
 from bodyreg.errors import UserError
-from bodyreg.files import NpzReader, atomic_path
+from bodyreg.files import NpzReader
 
 if TYPE_CHECKING:
     from bodyreg.registration import Fits
@@ -29,11 +28,8 @@ Read = TypeVar("Read")
 Fitted = TypeVar("Fitted")
 
 
-class Parts:
-    """The finished parts of a run: one file each, in a folder that says which run it belongs to.
-
-    A part's file is written whole or not at all, so that one that is there is finished. Nothing is
-    made before the first part is written.
+class Parts(PartFolder):
+    """The finished parts of a registration.
 
     Args:
         folder: Where.
@@ -42,8 +38,8 @@ class Parts:
     """
 
     def __init__(self, folder: Path, people: int, run: Mapping[str, Any]) -> None:
-        self.folder, self.people = folder, people
-        self._run = json.loads(json.dumps({**run, "people_per_part": PEOPLE_PER_PART}))
+        super().__init__(folder, {**run, "people_per_part": PEOPLE_PER_PART})
+        self.people = people
         self._summaries: dict[int, Summary] = {}
 
     def __len__(self) -> int:
@@ -68,23 +64,7 @@ class Parts:
         Raises:
             UserError: the folder holds parts of another run.
         """
-        _remove(self._leaving)
-        if not self.folder.exists():
-            return
-        try:
-            theirs = json.loads(self._label.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            theirs = {}
-        # Names that begin with a dot are what killed processes have left: nothing finished.
-        begun = any(not name.startswith(".") for name in os.listdir(self.folder))
-        if begun and theirs != self._run:
-            known = {**self._run, **theirs}
-            other = sorted(name for name in known if theirs.get(name) != self._run.get(name))
-            what = f"other {', '.join(other)}".replace("_", " ") if theirs else "unknown"
-            raise UserError(
-                f"{self.folder}: holds the unfinished parts of another run ({what}); finish that "
-                "one with its own command, remove the folder, or choose another --out"
-            )
+        super().take_up()
         self.look()
 
     def look(self) -> None:
@@ -134,33 +114,10 @@ class Parts:
         Raises:
             UserError: it cannot be written.
         """
-        if not self._label.exists():
-            with atomic_path(self._label) as temporary:
-                temporary.write_text(json.dumps(self._run, indent=2), encoding="utf-8")
+        self.begin()
         text = np.frombuffer(summary.to_json().encode(), np.uint8)
         fits.save(self.path(part), **{SUMMARY: text})
         self._summaries[part] = summary
-
-    def remove(self) -> None:
-        """Remove the folder, with what killed processes left in it.
-
-        Under another name: a run that is killed now would otherwise find some of its parts.
-        """
-        if self.folder.exists():
-            os.replace(self.folder, self._leaving)
-        _remove(self._leaving)
-
-    @property
-    def _label(self) -> Path:
-        return self.folder / "run.json"
-
-    @property
-    def _leaving(self) -> Path:
-        return self.folder.with_name(f".{self.folder.name}.finished")
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def pipeline(

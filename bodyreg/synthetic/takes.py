@@ -87,7 +87,7 @@ class Takes:
 
 
 def _action(take: int) -> str:
-    return TAKES[take][1].split(" ")[0]
+    return TAKES[take][1].removesuffix(" 1")
 
 
 @lru_cache(maxsize=8)
