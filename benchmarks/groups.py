@@ -41,7 +41,7 @@ class People:
 
     def __init__(self, count: int, seed: int):
         from bodyreg.synthetic.dataset import make_dataset
-        from bodyreg.synthetic.densepose_coco import write_densepose_coco
+        from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 
         self.body = Body.default()
         pictures, truth = make_dataset(self.body, count, seed, progress=True)
