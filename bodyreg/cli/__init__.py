@@ -19,6 +19,7 @@ COMMANDS = {
     "register": "Fit bodies to the people of a file, or of a folder of files.",
     "demo": "Make people with known truth, register them, and show how close it comes.",
     "evaluate": "Compare fits with the truth, and say how far they are from it.",
+    "report": "Write what a run came to as one HTML file: pictures, numbers, bodies to turn.",
     "info": "Show versions, what was built, the device and the body.",
 }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from bodyreg.cli import runs
+from bodyreg.cli import job, runs
 from bodyreg.cli.flags import Device, Folder, OfPreset, Settings, Switch
 from bodyreg.errors import UserError
 from bodyreg.files import fingerprint, provenance
@@ -123,6 +123,12 @@ def run(options: Options, command: str) -> None:
         config,
         body,
         {str(path): fingerprint(path)},
+        options=runs.plain_options(
+            job.Options(
+                out=options.out, densepose_coco=path, preset=options.preset, solver=options.solver
+            )
+        ),
+        without_depth=options.without_depth,
         people=len(fits),
         skipped=dict(skipped),
         seconds=round(seconds, 3),

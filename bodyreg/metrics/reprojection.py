@@ -34,7 +34,7 @@ def reprojection_error(
     Returns:
         `dense points` and `keypoints`, each (N,) pixels of such a frame; NaN for a person without.
     """
-    pictured = _pictured(fits, body)
+    pictured = pictured_segments(fits, body)
     points = body.keypoints(observations.keypoint_name)
     keypoints = ops.lbs(pictured, points.joint_ids, points.anchors).numpy()[..., :2]
     observed = frame_from_image(observations.keypoint_xy, observations.frame[:, None])
@@ -46,7 +46,7 @@ def reprojection_error(
     }
 
 
-def _pictured(fits: Fits, body: Body) -> Tensor:
+def pictured_segments(fits: Fits, body: Body) -> Tensor:
     """(N, 24, 3, 4) segment transforms with the camera in them: lbs then gives frame units."""
     pose, segment_scale = map(np.ascontiguousarray, (fits.pose, fits.segment_scale))
     transforms, _ = body.pose(torch.from_numpy(pose), torch.from_numpy(segment_scale))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from bodyreg import ops
@@ -16,10 +17,19 @@ from bodyreg.registration.fits import Fits
 from bodyreg.registration.register import as_fits, matched, require_evidence
 from bodyreg.registration.starts import cold_starts, warm_starts
 
+STOPS = 24
+"""Stops of a phase, half of them evenly, half in its beginning, where most happens."""
 
-def iterations(config: RegistrationConfig, *, warm_start: bool = False) -> int:
-    """Iterations of all phases of a fit, of one candidate."""
-    return len((schedule.warm(config) if warm_start else schedule.cold(config)).settings) - 1
+
+def stops(config: RegistrationConfig, *, warm_start: bool = False) -> list[int]:
+    """Iterations at which a fit is worth a look: of all phases, from 0 to the last one."""
+    plan = schedule.warm(config) if warm_start else schedule.cold(config)
+    marks, begin = {0}, 0
+    for _, count, _ in schedule.phases(plan):
+        early, even = np.geomspace(1, max(count, 1), STOPS // 2), np.linspace(0, count, STOPS // 2)
+        marks |= {begin + min(round(at), count) for at in (*early, *even)}
+        begin += count
+    return sorted(marks)
 
 
 def trace(
@@ -34,7 +44,7 @@ def trace(
 
     Each stop is a fit from the beginning with a shorter plan, so nothing is estimated: the fits at
     a mark are those that `register` would have returned after so many iterations, the best of the
-    starts by the final weights. At `iterations(config)` they have the bits of `register`'s. The
+    starts by the final weights. At the last of `stops` they have the bits of `register`'s. The
     loss at every mark is under the final weights, so that it can be compared along the way.
 
     Args:

@@ -1,0 +1,223 @@
+"""A run's folder, opened again: its record, its fits, and the people they were fitted to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from bodyreg.cli import job
+from bodyreg.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bodyreg.body import Body
+    from bodyreg.data import Observations, Truth
+    from bodyreg.data.stored import StoredPeople
+    from bodyreg.registration import Fits, RegistrationConfig
+    from bodyreg.registration.fits import FitsFile
+
+AT_ONCE = 8192
+"""People read at a time."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What `bodyreg register` or `bodyreg demo` left in a folder.
+
+    Attributes:
+        folder: The run's.
+        record: What run.json holds.
+        options: Those that people and body are read by; their files are there.
+        config: How people were registered.
+        body: The fitted body.
+        people: Where people are read from.
+        fits: The fits' file; its people are in the order of `people`.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    options: job.Options
+    config: RegistrationConfig
+    body: Body
+    people: StoredPeople
+    fits: FitsFile
+
+    @classmethod
+    def open(cls, folder: Path, images: Path | None = None) -> FinishedRun:
+        """Open a run.
+
+        Args:
+            folder: Of `bodyreg register --out` or `bodyreg demo --out`.
+            images: The pictures' folder, if it is not the one of the run.
+
+        Raises:
+            UserError: something is missing, has moved, or is not what the run has read.
+        """
+        from bodyreg.registration.fits import FitsFile
+
+        record = _record(folder)
+        options = _options(folder, record)
+        if images is not None:
+            if not images.is_dir():
+                raise UserError(f"{images}: no such folder; check --images")
+            options = replace(options, images=images)
+        config = _config(folder, record)
+        body = job.open_body(options)
+        without_pictures = replace(options, images=None, overlays=0)
+        source = job.source_of(without_pictures)
+        if body.fingerprint != record["body"]["fingerprint"]:
+            raise UserError(f"{options.body}: is not the body of this run; register again")
+        people, _ = job.open_people(without_pictures, body)
+        if people.fingerprint not in record["inputs"].values():
+            raise UserError(f"{source}: has changed since the run; register again")
+        return cls(folder, record, options, config, body, people, FitsFile(folder / "fits.npz"))
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    @property
+    def warm(self) -> bool:
+        """Whether fits started from earlier ones."""
+        return self.options.initial is not None
+
+    @cached_property
+    def _positions(self) -> np.ndarray:
+        """(N,) where each fit's person stands in `people`, which may hold more."""
+        import numpy as np
+
+        ids, wanted = self.people.ids(), self.fits.ids()
+        if np.array_equal(ids, wanted):
+            return np.arange(len(ids))
+        order = np.argsort(ids, kind="stable")
+        found = np.searchsorted(ids[order], wanted).clip(max=len(ids) - 1)
+        if not np.array_equal(ids[order][found], wanted):
+            raise UserError(f"{self.folder / 'fits.npz'}: holds people that the run has not read")
+        return order[found]
+
+    def parts(self) -> Iterator[tuple[slice, Fits, Observations]]:
+        """All people, some thousands at a time: their rows, fits and observations."""
+        for start in range(0, len(self), AT_ONCE):
+            rows = slice(start, min(start + AT_ONCE, len(self)))
+            yield rows, self.fits.read(rows.start, rows.stop), self._observations(rows)
+
+    def read(self, rows: np.ndarray) -> tuple[Fits, Observations]:
+        """The fits and observations of these rows, in this order."""
+        import numpy as np
+
+        from bodyreg.data import Observations
+        from bodyreg.registration import Fits
+
+        fits, observations, taken = [], [], []
+        for start in range(0, len(self), AT_ONCE):
+            here = rows[(rows >= start) & (rows < start + AT_ONCE)]
+            if len(here):
+                part = slice(start, min(start + AT_ONCE, len(self)))
+                fits.append(self.fits.read(part.start, part.stop).select(here - start))
+                observations.append(self._observations(part).select(here - start))
+                taken.append(here)
+        place = {row: i for i, row in enumerate(np.concatenate(taken).tolist())}
+        order = np.array([place[row] for row in rows.tolist()])
+        together = Observations.concatenate(observations)
+        return Fits.concatenate(fits).select(order), together.select(order)
+
+    def initial(self, ids: np.ndarray) -> Fits | None:
+        """The fits that these people were started from; None after a cold start."""
+        from bodyreg.registration import FitsById
+
+        return FitsById(self.options.initial).of(ids) if self.warm else None
+
+    def truth(self, path: Path | None) -> Truth | None:
+        """The truth of the run's people: of a file, or of truth.npz in the run's folder."""
+        from bodyreg.data import Truth
+
+        if path is None and not (self.folder / "truth.npz").is_file():
+            return None
+        return Truth.load(path or self.folder / "truth.npz")
+
+    def grounds(self, observations: Observations, side: int) -> tuple[list[np.ndarray], bool]:
+        """What lies behind these people in their frames, and whether it is their pictures.
+
+        Without pictures, it is the masks of a DensePose-COCO file, or nothing.
+        """
+        from bodyreg.viz.grounds import mask_grounds, picture_grounds, plain_ground
+
+        if self.options.images is not None:
+            if observations.picture is None:
+                raise UserError("--images: this run's people do not say which picture is theirs")
+            return picture_grounds(self.options.images, observations, side), True
+        if self.options.densepose_coco is not None:
+            return mask_grounds(self.options.densepose_coco, observations, side), False
+        return [plain_ground(side)] * len(observations), False
+
+    def _observations(self, rows: slice) -> Observations:
+        at = self._positions[rows]
+        first, last = int(at.min()), int(at.max()) + 1
+        found = self.people.read(first, last).select(at - first)
+        if self.record.get("without_depth"):
+            found.keypoint_depth = None
+        return found
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    path = folder / "run.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        known = {"options", "config", "body", "inputs", "version", "command"} <= record.keys()
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder}: no run.json here; name the --out folder of a finished run"
+        ) from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); register again") from error
+    if not known:
+        raise UserError(f"{path}: was written by another version of bodyreg; register again")
+    return record
+
+
+def _options(folder: Path, record: dict[str, Any]) -> job.Options:
+    """The run's options, with paths to where the files are now."""
+    kinds = get_type_hints(job.Options)
+    values = record["options"]
+    strange = sorted(values.keys() - kinds.keys())
+    if strange:
+        raise UserError(
+            f"{folder / 'run.json'}: option '{strange[0]}' is not known to this version of "
+            "bodyreg; register again"
+        )
+    for name, value in values.items():
+        if value is not None and Path in (kinds[name], *get_args(kinds[name])):
+            values[name] = folder if name == "out" else _found(folder, name, Path(value))
+    return job.Options(**values)
+
+
+def _found(folder: Path, name: str, path: Path) -> Path:
+    """A file or folder where the run has read it, or, of a run that has moved, beside its results.
+
+    Raises:
+        UserError: it is at neither place.
+    """
+    for place in (path, folder / path.name):
+        if place.exists():
+            return place
+    flag = name.replace("_", "-")
+    raise UserError(
+        f"{path}: the run has read --{flag} from here, and it is gone; put it back, or put it "
+        f"into {folder}"
+    )
+
+
+def _config(folder: Path, record: dict[str, Any]) -> RegistrationConfig:
+    from bodyreg.registration import RegistrationConfig
+
+    kinds = {f.name: type(f.default) for f in fields(RegistrationConfig)}
+    if record["config"].keys() != kinds.keys():
+        raise UserError(
+            f"{folder / 'run.json'}: its configuration is of another version of bodyreg; "
+            "register again"
+        )
+    return RegistrationConfig(**{n: kinds[n](v) for n, v in record["config"].items()})

@@ -1,0 +1,197 @@
+"""A report as one HTML file that needs nothing else: data in, page out.
+
+The page is report.html with report.css, report.js, scene.js and plotly.js inside. What people,
+files or options are called reaches it as JSON alone and is shown as text, never as markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+import re
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from bodyreg.metrics.reprojection import pictured_segments
+from bodyreg.viz.grounds import plain_ground
+from bodyreg.viz.overlay import draw_evidence, overlay, side_view
+
+if TYPE_CHECKING:
+    from bodyreg.body import Body
+    from bodyreg.data import Truth
+    from bodyreg.registration import Fits
+
+TILE = 256
+"""Pixels of a picture's side."""
+QUALITY = 84
+BINS = 36
+STEPS = 32767
+"""Vertices are whole numbers of this many steps on either side: a millimetre has hundreds."""
+
+
+def page(title: str, data: dict[str, Any]) -> str:
+    """The HTML file.
+
+    Args:
+        title: Of the window.
+        data: What report.js reads, as plain values; not a number becomes null.
+    """
+    from plotly.offline import get_plotlyjs
+
+    folder = resources.files("bodyreg.viz")
+    parts = {
+        "title": html.escape(title),
+        "style": folder.joinpath("report.css").read_text("utf-8"),
+        "plotly": get_plotlyjs(),
+        "scene": folder.joinpath("scene.js").read_text("utf-8"),
+        "script": folder.joinpath("report.js").read_text("utf-8"),
+        "data": plain_json(data),
+    }
+    template = folder.joinpath("report.html").read_text("utf-8")
+    # All in one pass: a placeholder's name may occur in what another one is replaced by.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
+
+
+def plain_json(data: Any) -> str:
+    """JSON that can stand in a script element, whatever its strings hold."""
+    text = json.dumps(_finite(data), separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def packed(array: np.ndarray, dtype: str) -> str:
+    """An array's bytes, little-endian, as base64."""
+    return base64.b64encode(np.ascontiguousarray(array, np.dtype(dtype)).tobytes()).decode("ascii")
+
+
+def jpeg(picture: np.ndarray) -> str:
+    """A picture (H, W, 3) as a data URI."""
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+
+
+def histogram(values: np.ndarray, logarithmic: bool) -> dict[str, Any]:
+    """Numbers counted in bins of one width, of the numbers or of their logarithms.
+
+    Args:
+        values: Any; those that are not finite do not count.
+        logarithmic: Bins of equal ratios; only for numbers above 0.
+
+    Returns:
+        `edges` (bins + 1), `counts`, `mean`, `median`, and the flag.
+    """
+    values = values[np.isfinite(values)]
+    low, high = values.min(), values.max()
+    logarithmic = bool(logarithmic and low > 0 and high > low)
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    bins = max(5, min(BINS, round(2 * math.sqrt(len(values)))))
+    edges = (np.geomspace if logarithmic else np.linspace)(low, high, bins + 1)
+    edges[0], edges[-1] = low, high
+    return {
+        "edges": edges.tolist(),
+        "counts": np.histogram(values, edges)[0].tolist(),
+        "mean": float(values.mean()),
+        "median": float(np.median(values)),
+        "logarithmic": logarithmic,
+    }
+
+
+def body_data(body: Body, keypoint_names: tuple[str, ...]) -> dict[str, Any]:
+    """What the page needs to pose a body: it moves rig points as `ops.lbs` does."""
+    keypoints = body.keypoints(keypoint_names)
+    return {
+        "vertices": packed(body.vertices, "<f4"),
+        "faces": packed(body.faces, "<u4"),
+        "weightJoints": packed(body.weight_joint_ids, "<u1"),
+        "weights": packed(body.weights, "<f4"),
+        "segment": packed(body.segment, "<u1"),
+        "joints": packed(body.joints, "<f4"),
+        "parents": list(body.parents),
+        "jointNames": list(body.joint_names),
+        "keypointJoints": packed(keypoints.joint_ids.numpy(), "<u1"),
+        "keypointAnchors": packed(keypoints.anchors.numpy(), "<f4"),
+    }
+
+
+def poses_data(stops: list[Fits], body: Body) -> list[str]:
+    """How each person's segments lie at every stop.
+
+    Args:
+        stops: M times the fits of N people.
+        body: The fitted body.
+
+    Returns:
+        N packed arrays (M, 24, 3, 4) float32: rest pose, metres, to frame units; the pelvis has
+        depth 0.
+    """
+    every = []
+    for fits in stops:
+        transforms = pictured_segments(fits, body).numpy()
+        pelvis = transforms[:, 0, 2, :3] @ body.joints[0] + transforms[:, 0, 2, 3]
+        transforms[:, :, 2, 3] -= pelvis[:, None]
+        every.append(transforms)
+    return [packed(transforms, "<f4") for transforms in np.stack(every, axis=1)]
+
+
+def truth_data(truth: Truth, frames: np.ndarray) -> list[dict[str, Any]]:
+    """The true surface of people in frame units, the pelvis at depth 0, and frame units per metre.
+
+    Args:
+        truth: N people.
+        frames: (N, 3) the crops that they are shown in.
+    """
+    zoom = truth.frame[:, 2] / frames[:, 2]
+    shift = (truth.frame[:, :2] - frames[:, :2]) / frames[:, 2:] * [1, -1]
+    xy = truth.in_frame(truth.vertices) * zoom[:, None, None] + shift[:, None]
+    scale = truth.scale * zoom
+    z = (truth.vertices[..., 2] - truth.joints[:, :1, 2]) * scale[:, None]
+    places = np.concatenate([xy, z[..., None]], axis=2)
+    step = np.abs(places).max(axis=(1, 2)) / STEPS
+    return [
+        {"vertices": packed(np.rint(place / s), "<i2"), "step": float(s), "metre": float(metre)}
+        for place, s, metre in zip(places, step, scale, strict=True)
+    ]
+
+
+def tiles(
+    vertices: np.ndarray,
+    before: np.ndarray | None,
+    faces: np.ndarray,
+    ground: np.ndarray,
+    pictured: bool,
+    points: np.ndarray,
+    keypoints: np.ndarray,
+) -> dict[str, str]:
+    """The pictures of one person, as data URIs by name.
+
+    Args:
+        vertices: (V, 3) the fit, frame units.
+        before: (V, 3) what it started from, or None.
+        faces: (F, 3).
+        ground: (S, S, 3) what lies behind.
+        pictured: Whether that is the person's picture.
+        points, keypoints: (P, 2) and (K, 2) the evidence, frame units.
+    """
+    found = {"picture": ground} if pictured else {}
+    found["evidence"] = draw_evidence(ground, points, keypoints)
+    if before is not None:
+        found["before"] = overlay(ground, before, faces)
+    found["fit"] = overlay(ground, vertices, faces)
+    found["side"] = overlay(plain_ground(len(ground)), side_view(vertices), faces, opacity=1.0)
+    return {name: jpeg(picture) for name, picture in found.items()}
+
+
+def _finite(data: Any) -> Any:
+    """The same with null for what JSON has no number for."""
+    if isinstance(data, dict):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    if isinstance(data, np.generic):
+        data = data.item()
+    return None if isinstance(data, float) and not math.isfinite(data) else data

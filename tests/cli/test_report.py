@@ -1,0 +1,154 @@
+"""bodyreg report: it finds what the run has read, and says in one line what is missing."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from bodyreg.cli.finished import FinishedRun
+from bodyreg.data import Observations
+from bodyreg.errors import UserError
+from bodyreg.registration import Fits
+
+from .conftest import made_observations
+
+
+@pytest.fixture
+def run(bodyreg, tmp_path, observations_file, body_file):
+    out = tmp_path / "out"
+    result = bodyreg(
+        "register", "--observations", observations_file, "--body", body_file, "--out", out,
+        "--iterations", 5, "--set", "dense_width=inf", "dense_width_start=inf",
+    )  # fmt: skip
+    assert result.status == 0
+    return out
+
+
+def test_a_report_of_plain_observations(bodyreg, run):
+    result = bodyreg("report", run, "--people", 2)
+    assert (result.status, result.error) == (0, "")
+    assert "3 people, 2 of them shown" in result.out
+    assert "<!doctype html>" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_same_run_gives_the_same_report(bodyreg, run, tmp_path):
+    pages = [tmp_path / "a.html", tmp_path / "b.html"]
+    for page in pages:
+        assert bodyreg("report", run, "--out", page).status == 0
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_people_are_read_in_the_order_asked_for(bodyreg, tmp_path, body_file, monkeypatch):
+    """Across several parts, with people in the file who were skipped."""
+    monkeypatch.setattr("bodyreg.cli.finished.AT_ONCE", 3)
+    observations = made_observations(8)
+    observations.keypoint_xy += np.arange(8, dtype=np.float32)[:, None, None]
+    observations.point_weight[observations.point_person == 2] = 0
+    observations.keypoint_weight[2] = 0
+    observations.save(tmp_path / "people.npz")
+    bodyreg(
+        "register", "--observations", tmp_path / "people.npz", "--body", body_file,
+        "--iterations", 2, "--out", tmp_path / "out",
+    )  # fmt: skip
+    finished = FinishedRun.open(tmp_path / "out")
+    rows = np.array([6, 0, 3, 2])
+    fits, found = finished.read(rows)
+    stored = Fits.load(tmp_path / "out" / "fits.npz").select(rows)
+    np.testing.assert_array_equal(fits.id, stored.id)
+    np.testing.assert_array_equal(found.id, [17, 10, 14, 13])
+    kept = Observations.load(tmp_path / "people.npz").select(found.id - 10)
+    np.testing.assert_array_equal(found.keypoint_xy, kept.keypoint_xy)
+    assert [len(fits) for _, fits, _ in finished.parts()] == [3, 3, 1]
+
+
+def test_a_run_that_moved_with_what_it_has_read(
+    bodyreg, run, tmp_path, observations_file, body_file
+):
+    moved = tmp_path / "elsewhere"
+    shutil.move(run, moved)
+    shutil.move(observations_file, moved / observations_file.name)
+    shutil.move(body_file, moved / body_file.name)
+    assert bodyreg("report", moved).status == 0
+
+
+def moved(run, observations_file):
+    observations_file.rename(observations_file.with_name("other.npz"))
+
+
+def changed(run, observations_file):
+    made_observations(4).save(observations_file)
+
+
+def no_record(run, observations_file):
+    (run / "run.json").unlink()
+
+
+def damaged_record(run, observations_file):
+    (run / "run.json").write_text("{")
+
+
+def older_record(run, observations_file):
+    record = json.loads((run / "run.json").read_text())
+    del record["options"]
+    (run / "run.json").write_text(json.dumps(record))
+
+
+def newer_record(run, observations_file):
+    record = json.loads((run / "run.json").read_text())
+    record["options"]["telepathy"] = True
+    (run / "run.json").write_text(json.dumps(record))
+
+
+def other_config(run, observations_file):
+    record = json.loads((run / "run.json").read_text())
+    record["config"]["luck_weight"] = 1.0
+    (run / "run.json").write_text(json.dumps(record))
+
+
+def no_fits(run, observations_file):
+    (run / "fits.npz").unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (moved, "the run has read --observations from here, and it is gone; put it back"),
+        (changed, "has changed since the run"),
+        (no_record, "no run.json here"),
+        (damaged_record, "run.json: cannot be read"),
+        (older_record, "another version"),
+        (newer_record, "option 'telepathy' is not known"),
+        (other_config, "its configuration is of another version"),
+        (no_fits, "fits.npz: no such fits file"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_line(bodyreg, run, observations_file, spoil, words):
+    spoil(run, observations_file)
+    result = bodyreg("report", run)
+    assert result.status == 2
+    assert words in result.error
+    assert result.error.count("\n") == 1
+    assert not (run / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--people", 0), "--people must be at least 1"),
+        (("--images", "nowhere"), "nowhere: no such folder"),
+        (("--images", "."), "--images: this run's people do not say which picture is theirs"),
+        (("--truth", "nowhere.npz"), "nowhere.npz: no such truth file"),
+    ],
+)
+def test_flags_that_cannot_be(bodyreg, run, flags, words):
+    result = bodyreg("report", run, *flags)
+    assert result.status == 2 and words in result.error
+
+
+def test_fits_of_others(run):
+    fits = Fits.load(run / "fits.npz")
+    fits.id[1] = 99
+    fits.save(run / "fits.npz")
+    with pytest.raises(UserError, match="holds people that the run has not read"):
+        FinishedRun.open(run).read(np.array([0]))

@@ -1,0 +1,261 @@
+"""The report: its data say what they should, and the page works in a browser without a network."""
+
+import base64
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from bodyreg.body import Body
+from bodyreg.cli import main
+from bodyreg.data import Truth
+from bodyreg.registration import Fits
+from bodyreg.viz.report import histogram, jpeg, packed, page, plain_json, poses_data, truth_data
+
+from .browser import chromium, console_errors, network_requests, picture
+
+HOSTILE = "<img src=x onerror=hacked=1><script>hacked=1</script>&amp;.png"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A demo, and the same people registered in pictures whose names mean harm, started warm."""
+    folder = tmp_path_factory.mktemp("runs")
+    demo, images, named = folder / "demo", folder / "images", folder / "<b>run"
+    common = ("--iterations", "40", "--quiet")
+    assert main(["demo", "--out", str(demo), "--people", "7", *common]) == 0
+    content = json.loads((demo / "people.json").read_text())
+    images.mkdir()
+    for image in content["images"]:
+        image["file_name"] = f"{image['id']}{HOSTILE.replace('/', '')}"
+        ramp = np.linspace(0, 200, image["width"] * image["height"] * 3)
+        shape = (image["height"], image["width"], 3)
+        cv2.imwrite(str(images / image["file_name"]), ramp.reshape(shape).astype(np.uint8))
+    (folder / "people.json").write_text(json.dumps(content))
+    assert main(
+        ["register", "--densepose-coco", str(folder / "people.json"), "--images", str(images),
+         "--overlays", "1", "--initial", str(demo / "fits.npz"), "--out", str(named), *common]
+    ) == 0  # fmt: skip
+    assert main(["report", str(demo), "--people", "5"]) == 0
+    assert main(["report", str(named), "--out", str(folder / "named.html")]) == 0
+    return {"demo": demo, "reports": {"demo": demo / "report.html", "named": folder / "named.html"}}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("browser") / "profile") as driver:
+        yield driver
+
+
+@pytest.fixture
+def opened(runs, browser):
+    """Open a report; at the end nothing may have gone wrong, or been asked of the network."""
+
+    def open_report(name, hash_=""):
+        browser.get("about:blank")
+        browser.get(runs["reports"][name].as_uri() + hash_)
+        return browser
+
+    yield open_report
+    assert console_errors(browser) == []
+    assert network_requests(browser) == []
+
+
+def data_of(path):
+    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', path.read_text())
+    return json.loads(found[1])
+
+
+def unpacked(text, dtype):
+    return np.frombuffer(base64.b64decode(text), dtype)
+
+
+def test_json_cannot_leave_its_script_element():
+    data = {
+        "a": ["</script><!--", "<script>", "\u2028&lt;", 'quote"'],
+        "n": [np.float32(1.5), np.nan],
+    }
+    text = plain_json(data)
+    assert not set("<>&") & set(text)
+    assert json.loads(text) == {"a": data["a"], "n": [1.5, None]}
+
+
+def test_the_page_is_one_file_and_its_title_is_escaped():
+    html = page("<script>x</script>", {"title": "{{plotly}}"})
+    assert "&lt;script&gt;x&lt;/script&gt;" in html
+    assert html.count("* plotly.js v") == 1
+    assert '"{{plotly}}"' in html  # what looks like a placeholder is not one
+    assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=[\"'](?!data:)", html)
+    assert "default-src 'none'" in html
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_a_histogram_counts_everyone_once(logarithmic):
+    values = np.random.default_rng(0).lognormal(size=500)
+    values[7] = np.nan
+    found = histogram(values, logarithmic)
+    assert sum(found["counts"]) == 499
+    assert found["edges"][0] == np.nanmin(values) and found["edges"][-1] == np.nanmax(values)
+    steps = np.diff(np.log(found["edges"]) if logarithmic else found["edges"])
+    np.testing.assert_allclose(steps, steps[0])
+    assert found["median"] == pytest.approx(np.nanmedian(values))
+
+
+def test_a_histogram_of_equal_numbers():
+    found = histogram(np.full(9, 3.0), True)
+    assert sum(found["counts"]) == 9 and not found["logarithmic"]
+
+
+def test_segments_in_the_page_move_vertices_as_fits_do(runs):
+    body, fits = Body.default(), Fits.load(runs["demo"] / "fits.npz")
+    for poses, one in zip(poses_data([fits, fits], body), fits.vertices(body), strict=True):
+        segments = unpacked(poses, "<f4").reshape(2, 24, 3, 4)[1]
+        points = body.vertex_points()
+        placed = np.einsum("vkij,vkj->vi", segments[points.joint_ids], points.anchors.numpy())
+        np.testing.assert_allclose(placed[:, :2], one[:, :2], atol=1e-5)
+        depth = one[:, 2] - placed[:, 2]
+        np.testing.assert_allclose(depth, depth.mean(), atol=1e-5)  # the pelvis is at 0
+
+
+def test_the_truth_in_the_page_is_seen_through_the_fits_frame(runs):
+    truth = Truth.load(runs["demo"] / "truth.npz")
+    frames = truth.frame * [1, 1, 2] + [10, 20, 0]
+    found = truth_data(truth, frames)[2]
+    places = unpacked(found["vertices"], "<i2").reshape(-1, 3) * found["step"]
+    pixels = truth.in_frame(truth.vertices)[2] * [1, -1] * truth.frame[2, 2] + truth.frame[2, :2]
+    expected = (pixels - frames[2, :2]) / frames[2, 2] * [1, -1]
+    np.testing.assert_allclose(places[:, :2], expected, atol=1e-4)
+    span = np.ptp(truth.vertices[2, :, 2]) * found["metre"]
+    assert np.ptp(places[:, 2]) == pytest.approx(span, abs=1e-3)
+
+
+def test_pictures_and_arrays_are_packed():
+    assert jpeg(np.zeros((4, 4, 3), np.uint8)).startswith("data:image/jpeg;base64,/9j/")
+    np.testing.assert_array_equal(unpacked(packed(np.arange(5), "<u4"), "<u4"), np.arange(5))
+
+
+def test_the_data_are_the_runs(runs):
+    data, fits = data_of(runs["reports"]["demo"]), Fits.load(runs["demo"] / "fits.npz")
+    assert len(data["people"]) == 5 and data["total"] == 7
+    losses = dict(zip(fits.id.tolist(), fits.loss.tolist(), strict=True))
+    for person in data["people"]:
+        assert person["losses"][-1] == person["numbers"]["loss"] == losses[person["id"]]
+    errors = [person["numbers"]["vertex"] for person in data["people"]]
+    assert errors == sorted(errors)
+    assert data["marks"][0] == 0 and data["marks"][-1] == 40
+    assert {"picture", "before"}.isdisjoint(data["people"][0]["tiles"])
+    named = data_of(runs["reports"]["named"])
+    assert set(named["people"][0]["tiles"]) == {"picture", "evidence", "before", "fit", "side"}
+    assert named["order"] == "loss" and named["groups"] == {}
+
+
+def test_it_opens_without_a_complaint(opened):
+    page = opened("demo")
+    assert len(page.find_elements("css selector", ".card")) == 5
+    assert len(page.find_elements("css selector", ".tile b")) >= 6
+    assert len(page.find_elements("css selector", ".plot .bars .point")) > 20
+    assert len(page.find_elements("css selector", "#curves .scatterlayer .trace")) == 5 + 4
+    images = page.execute_script(
+        "return [...document.images].every((i) => i.loading || i.naturalWidth > 0)"
+    )
+    assert images
+
+
+def test_names_are_text_and_never_markup(opened):
+    page = opened("named")
+    assert page.execute_script("return window.hacked") is None
+    assert page.find_element("id", "title").text == "<b>run"
+    label = page.find_element("css selector", ".label span").get_property("textContent")
+    assert HOSTILE.replace("/", "") in label
+    assert not page.find_elements("css selector", "img[src='x']")
+
+
+def test_a_click_opens_a_person_in_space(opened):
+    """The body covers some of the stage, is shaded, and turns with the mouse."""
+    page = opened("demo")
+    page.find_element("css selector", ".card:nth-child(2)").click()
+    assert page.find_element("id", "person").is_displayed()
+    number = page.find_element("css selector", ".card:nth-child(2)").get_attribute("data-person")
+    assert page.find_element("id", "person-title").text.startswith(f"Person {number} ")
+    stage = page.find_element("id", "scene")
+    front = picture(stage)
+    body = np.abs(front - front[2, -3]).sum(-1) > 30
+    assert 0.02 < body.mean() < 0.6
+    assert len(np.unique(front[body] // 8, axis=0)) > 15
+
+    from selenium.webdriver import ActionChains
+
+    ActionChains(page).move_to_element(stage).click_and_hold().move_by_offset(
+        150, 0
+    ).release().perform()
+    page.execute_async_script("setTimeout(arguments[0], 300)")
+    turned = picture(stage)
+    assert (np.abs(turned - front).sum(-1) > 30).mean() > 0.02
+
+
+def test_the_fit_can_be_followed_and_the_truth_shown(opened):
+    page = opened("demo")
+    page.find_element("css selector", ".card").click()
+    stage = page.find_element("id", "scene")
+    end = picture(stage)
+    page.execute_async_script("goTo(0).then(arguments[0])")
+    begin = picture(stage)
+    assert (np.abs(end - begin).sum(-1) > 30).mean() > 0.02
+    assert page.find_element("id", "iteration").text.startswith("0 of 40")
+    for choice in ("truth", "skeleton", "evidence", "picture"):
+        before = picture(stage)
+        page.find_element("xpath", f"//span[@id='also']/button[text()='{choice}']").click()
+        page.execute_async_script("setTimeout(arguments[0], 400)")
+        assert (np.abs(picture(stage) - before).sum(-1) > 30).any(), choice
+
+
+def test_people_change_places(opened):
+    from selenium.webdriver.support.ui import Select
+
+    page = opened("demo")
+
+    def order():
+        cards = page.find_elements("css selector", ".card")
+        return [card.get_attribute("data-person") for card in cards]
+
+    worst = order()
+    page.find_element("id", "direction").click()
+    assert order() == worst[::-1]
+    Select(page.find_element("id", "sort")).select_by_value("id")
+    assert [int(number) for number in order()] == sorted(map(int, worst))
+    shown = len(page.find_elements("css selector", ".card:first-child img"))
+    page.find_element("css selector", "#columns button").click()
+    assert len(page.find_elements("css selector", ".card:first-child img")) == shown - 1
+
+
+def test_links_and_keys(opened, runs):
+    from selenium.webdriver.common.keys import Keys
+
+    people = data_of(runs["reports"]["demo"])["people"]
+    worst, next_worst = (f"Person {person['id']} " for person in (people[-1], people[-2]))
+    page = opened("demo", f"#person-{people[-1]['id']}")
+    title = page.find_element("id", "person-title")
+    assert title.text.startswith(worst)
+    page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    page.execute_async_script("setTimeout(arguments[0], 100)")
+    assert title.text.startswith(next_worst)
+    page.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not page.find_element("id", "person").is_displayed()
+    assert "#" not in page.current_url
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_on_a_phone_nothing_sticks_out(opened, dark):
+    page = opened("demo")
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        if dark:
+            page.find_element("id", "theme").click()
+        assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+        paper = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert (int(re.findall(r"\d+", paper)[0]) < 60) == dark
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
