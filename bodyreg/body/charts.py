@@ -68,6 +68,66 @@ class Charts:
             barycentric[rows] = (1, 0, 0)
         return vertex.astype(np.int32), barycentric.astype(np.float32)
 
+    def coordinates(
+        self, part: np.ndarray, vertex: np.ndarray, barycentric: np.ndarray
+    ) -> np.ndarray:
+        """The chart coordinates of surface points, each in its part: undoes `locate`.
+
+        Args:
+            part: (P,) 1..24.
+            vertex: (P, 3) body vertices of a triangle of the part, or three times one vertex.
+            barycentric: (P, 3) shares of the three, summing to 1.
+
+        Returns:
+            uv (P, 2) float64. Of a triangle that no chart has, those corners count that the part
+            has.
+
+        Raises:
+            UserError: a point of which the part has no corner.
+        """
+        part = np.asarray(part).astype(np.int64).reshape(-1)
+        vertex = np.asarray(vertex).astype(np.int64).reshape(-1, 3)
+        order = np.argsort(vertex, axis=1)
+        corners = np.take_along_axis(vertex, order, 1)
+        share = np.take_along_axis(np.asarray(barycentric, np.float64).reshape(-1, 3), order, 1)
+        keys, faces = self._faces_by_corners
+        wanted = self._key(part, corners)
+        row = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+        extended = np.where((keys[row] == wanted)[:, None], faces[row], -1)
+        rest = np.flatnonzero(extended[:, 0] < 0)
+        extended[rest] = self._extended_vertices(part[rest, None], corners[rest])
+        share = np.where(extended < 0, 0, share)
+        total = share.sum(1, keepdims=True)
+        if (total <= 0).any():
+            bad = int((total <= 0).argmax())
+            raise UserError(
+                f"point {bad}: part {part[bad]} of '{self.name}' has none of its corners"
+            )
+        return ((share / total)[..., None] * self.uv[extended].astype(np.float64)).sum(1)
+
+    def _key(self, part: np.ndarray, corners: np.ndarray) -> np.ndarray:
+        """One number for a part (P,) and the vertices of a triangle (P, 3), in rising order."""
+        base = int(self.vertex.max()) + 1
+        return ((part * base + corners[:, 0]) * base + corners[:, 1]) * base + corners[:, 2]
+
+    @cached_property
+    def _faces_by_corners(self) -> tuple[np.ndarray, np.ndarray]:
+        """Keys of the triangles (F,), rising, and their extended vertices (F, 3) likewise."""
+        corners = self.vertex[self.faces].astype(np.int64)
+        order = np.argsort(corners, axis=1)
+        keys = self._key(self.part.astype(np.int64), np.take_along_axis(corners, order, 1))
+        rising = np.argsort(keys, kind="stable")
+        return keys[rising], np.take_along_axis(self.faces, order, 1)[rising]
+
+    def _extended_vertices(self, part: np.ndarray, vertex: np.ndarray) -> np.ndarray:
+        """An extended vertex of each body vertex in a part, -1 where there is none."""
+        base = PART_COUNT + 1
+        keys = self.vertex.astype(np.int64) * base + self.extended_part
+        rising = np.argsort(keys, kind="stable")
+        wanted = vertex * base + part
+        row = rising[np.searchsorted(keys, wanted, sorter=rising).clip(max=len(keys) - 1)]
+        return np.where(keys[row] == wanted, row, -1)
+
     def table(self, part: int) -> np.ndarray:
         """(256, 256) int32: the part's nearest vertex, indexed by [round 255 v, round 255 u]."""
         if not 1 <= part <= PART_COUNT:

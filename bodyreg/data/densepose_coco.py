@@ -48,6 +48,12 @@ COARSE_PART = np.array(
 )
 COARSE_PARTS = 14
 
+# Fine and coarse part -> that of the other side. Torso, front and back, have none.
+MIRROR_PART = np.array(
+    [0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23]
+)
+MIRROR_COARSE_PART = np.array([0, 1, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 14])
+
 # The whole-body selection: labelled keypoints, those that must be among them, and how far the box
 # must stay from the picture's border in pixels.
 WHOLE_BODY_KEYPOINTS = 14
@@ -136,7 +142,7 @@ def decode_part_masks(annotation: dict[str, Any], where: str = "annotation") -> 
         UserError: a mask is not 256 x 256 or is damaged.
     """
     parts = np.zeros((MASK_SIDE, MASK_SIDE), np.uint8)
-    for index, code in enumerate(_mask_codes(annotation, where)):
+    for index, code in enumerate(mask_codes(annotation, where)):
         if code:
             where_mask = f"{where}: dp_masks[{index}]"
             parts[decode_run_lengths(code, MASK_SIDE, MASK_SIDE, where_mask)] = index + 1
@@ -189,7 +195,7 @@ def _person(annotation: dict[str, Any], where: str, picture: str, box_units: int
     uv = np.stack([u, v], axis=1)
     if not ((uv >= -1e-3) & (uv <= 1 + 1e-3)).all():
         raise UserError(f"{where}: dp_U or dp_V is out of range; chart coordinates are 0 to 1")
-    _mask_codes(annotation, where)
+    mask_codes(annotation, where)
 
     keypoints = np.zeros((len(KEYPOINTS), 3))
     if annotation.get("keypoints"):
@@ -257,8 +263,12 @@ def _observations(people: list[_Person], body: Body, source: str) -> Observation
     return observations
 
 
-def _mask_codes(annotation: dict[str, Any], where: str) -> list[dict[str, Any] | None]:
-    """dp_masks as a list of codes whose sizes are right."""
+def mask_codes(annotation: dict[str, Any], where: str) -> list[dict[str, Any] | None]:
+    """The codes of `dp_masks` as a list: one for each part, or for the whole person alone.
+
+    Raises:
+        UserError: it is something else, or a code of another size than 256 x 256.
+    """
     codes = annotation.get("dp_masks") or []
     codes = [codes] if isinstance(codes, dict) else codes
     if not isinstance(codes, list) or len(codes) > COARSE_PARTS:

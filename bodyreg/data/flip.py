@@ -1,0 +1,191 @@
+"""Horizontal flips: what annotations become when their picture is seen in a mirror.
+
+A picture of a width W becomes its mirror image by x -> W - x, and the person in it another one,
+whose left side is the right one of the first. Every flip here is its own inverse, to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodyreg.body.joints import MIRROR_JOINTS, mirror_name
+from bodyreg.data.corr import BACKGROUND, Correspondence
+from bodyreg.errors import UserError
+
+if TYPE_CHECKING:
+    from bodyreg.body import Body
+    from bodyreg.data.observations import Observations
+    from bodyreg.data.skeletons import Skeleton
+    from bodyreg.data.truth import Truth
+    from bodyreg.registration import Fits
+
+# Points in model, camera and frame axes have x in the middle of the mirror.
+_MIRROR = np.array([-1, 1, 1], np.float32)
+# Rotations about y and z change their sign.
+_MIRROR_AXIS_ANGLE = np.array([1, -1, -1], np.float32)
+
+# Parts of appearance flow's pictures: left and right arm, left and right leg.
+MIRROR_FLOW_PART = np.array([0, 1, 2, 4, 3, 6, 5], np.uint8)
+
+
+def flip_points(xy: np.ndarray, width: float | np.ndarray) -> np.ndarray:
+    """Points (..., 2) in picture pixels of a picture of this width (or widths, (...,))."""
+    xy = np.array(xy)
+    xy[..., 0] = width - xy[..., 0]
+    return xy
+
+
+def flip_boxes(boxes: np.ndarray, width: float | np.ndarray) -> np.ndarray:
+    """Boxes (..., 4) as x, y, width, height in a picture of this width."""
+    boxes = np.array(boxes)
+    boxes[..., 0] = width - boxes[..., 0] - boxes[..., 2]
+    return boxes
+
+
+def flip_keypoints(
+    skeleton: Skeleton, keypoints: np.ndarray, width: float | np.ndarray
+) -> np.ndarray:
+    """Keypoints (..., J, 2 or more) of a data set in a picture of this width.
+
+    What follows x and y (visibility, confidence) goes with its joint. NaN stays NaN; a keypoint
+    whose third number is 0 is absent, and its x and y are kept.
+    """
+    flipped = np.array(keypoints)[..., list(skeleton.flip), :]
+    x = np.asarray(width)[..., None] - flipped[..., 0]
+    if flipped.shape[-1] > 2:
+        x = np.where(flipped[..., 2] == 0, flipped[..., 0], x)
+    flipped[..., 0] = x
+    return flipped
+
+
+def flip_joints(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
+    """Joints (..., J, 3) of a data set in camera axes."""
+    return np.asarray(joints)[..., list(skeleton.flip), :] * _MIRROR
+
+
+def flip_observations(
+    observations: Observations, body: Body, width: float | np.ndarray
+) -> Observations:
+    """What mirrored pictures show of people.
+
+    Args:
+        observations: N people.
+        body: The body that the dense points lie on; it must know its mirror vertices.
+        width: Of the picture, or of each person's (N,).
+
+    Raises:
+        UserError: there are dense points, and the body does not know its mirror vertices.
+    """
+    width = np.broadcast_to(np.asarray(width, np.float32), len(observations))
+    vertex = observations.point_vertex
+    if len(vertex):
+        vertex = _mirror_vertices(body)[vertex]
+    names, columns = _flipped_names(observations.keypoint_name)
+    depth = observations.keypoint_depth
+    return replace(
+        observations,
+        frame=_flip_frames(observations.frame, width),
+        point_xy=flip_points(observations.point_xy, width[observations.point_person]),
+        point_vertex=vertex,
+        keypoint_name=names,
+        keypoint_xy=flip_points(observations.keypoint_xy, width[:, None])[:, columns],
+        keypoint_weight=observations.keypoint_weight[:, columns],
+        keypoint_depth=None if depth is None else depth[:, columns],
+    )
+
+
+def flip_fits(fits: Fits, width: float | np.ndarray) -> Fits:
+    """The fits of mirrored people, in pictures of this width (or widths (N,))."""
+    return replace(fits, **_flipped_parameters(fits, width))
+
+
+def flip_truth(truth: Truth, body: Body, width: float | np.ndarray) -> Truth:
+    """The truth of mirrored people.
+
+    Args:
+        truth: N people.
+        body: The body they were made from; it must know its mirror vertices.
+        width: Of the picture, or of each person's (N,).
+
+    Raises:
+        UserError: the body does not know its mirror vertices.
+    """
+    mirror = _mirror_vertices(body)
+    return replace(
+        truth,
+        **_flipped_parameters(truth, width),
+        vertices=truth.vertices[:, mirror] * _MIRROR,
+        joints=truth.joints[:, list(MIRROR_JOINTS)] * _MIRROR,
+        visible=truth.visible[:, mirror],
+    )
+
+
+def flip_chart_points(
+    body: Body, part: np.ndarray, uv: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points in charts -> those of the other side of the body: parts (P,), uv (P, 2) float64.
+
+    The point of the surface is what is mirrored, so nothing is asked of the charts (torso and head
+    included, whose labels may stay while their coordinates change). A point outside of all of its
+    part's triangles moves to the nearest vertex, as in `Charts.locate`.
+
+    Raises:
+        UserError: the body has no charts, or does not know its mirror vertices.
+    """
+    from bodyreg.data.densepose_coco import MIRROR_PART
+
+    if body.charts is None:
+        raise UserError(f"body '{body.name}' has no charts; give one that has (--uv)")
+    vertex, barycentric = body.charts.locate(part, uv)
+    other = MIRROR_PART[np.asarray(part).astype(np.int64)]
+    return other, body.charts.coordinates(other, _mirror_vertices(body)[vertex], barycentric)
+
+
+def flip_flow_parts(parts: np.ndarray) -> np.ndarray:
+    """A picture (H, W) of appearance flow's parts: 3, 4 left and right arm, 5, 6 legs."""
+    return MIRROR_FLOW_PART[parts[:, ::-1]]
+
+
+def flip_correspondence(correspondence: Correspondence, width: int) -> Correspondence:
+    """Where the pixels are when both pictures are mirrored; `width` is that of the source."""
+    place = correspondence.place[:, ::-1].copy()
+    kind = correspondence.kind[:, ::-1].copy()
+    # Whole numbers are centres of pixels there, from 0 to width - 1.
+    place[..., 0] = np.where(kind == BACKGROUND, place[..., 0], width - 1 - place[..., 0])
+    return Correspondence(place, kind)
+
+
+def _flipped_parameters(people: Fits | Truth, width: float | np.ndarray) -> dict[str, Any]:
+    """Body parameters after "Learning Body Shape and Pose from Dense Correspondences", 2.2."""
+    mirror = list(MIRROR_JOINTS)
+    return {
+        "frame": _flip_frames(people.frame, width),
+        "pose": people.pose[:, mirror] * _MIRROR_AXIS_ANGLE,
+        "segment_scale": people.segment_scale[:, mirror],
+        "rotation": people.rotation * _MIRROR * _MIRROR[:, None],
+        "translation": people.translation * _MIRROR[:2],
+    }
+
+
+def _flip_frames(frame: np.ndarray, width: float | np.ndarray) -> np.ndarray:
+    return np.concatenate([flip_points(frame[:, :2], width), frame[:, 2:]], axis=1)
+
+
+def _flipped_names(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[int]]:
+    """Names of the columns, and which column each is made of; the order stays if it can."""
+    mirrored = tuple(mirror_name(name) for name in names)
+    if set(mirrored) != set(names):
+        return mirrored, list(range(len(names)))
+    return names, [mirrored.index(name) for name in names]
+
+
+def _mirror_vertices(body: Body) -> np.ndarray:
+    if body.mirror_vertices is None:
+        raise UserError(
+            f"body '{body.name}' does not know which vertex is opposite to which; give a body file "
+            "with 'mirror_vertices' or 'vert_sym_idxs'"
+        )
+    return body.mirror_vertices

@@ -1,0 +1,98 @@
+"""Horizontal flips of COCO's and DensePose-COCO's annotations, as they stand in the files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodyreg.data.densepose_coco import (
+    BOX_UNITS,
+    COARSE_PARTS,
+    MASK_SIDE,
+    MIRROR_COARSE_PART,
+    mask_codes,
+)
+from bodyreg.data.flip import flip_boxes, flip_chart_points, flip_keypoints
+from bodyreg.data.json_files import numbers
+from bodyreg.data.masks import check_polygons, decode_run_lengths, encode_run_lengths
+from bodyreg.data.skeletons import COCO_17
+from bodyreg.errors import UserError
+
+if TYPE_CHECKING:
+    from bodyreg.body import Body
+
+
+def flip_annotation(
+    annotation: dict[str, Any],
+    body: Body,
+    width: int,
+    height: int,
+    *,
+    box_units: int = BOX_UNITS,
+    where: str = "annotation",
+) -> dict[str, Any]:
+    """One annotation in the mirrored picture; masks come back as compressed run lengths.
+
+    Args:
+        annotation: Of COCO, with or without dense points.
+        body: The body whose charts the dense points lie in.
+        width, height: Of the picture.
+        box_units: How many units of dp_x and dp_y the box is wide and high.
+        where: What to call it in messages.
+
+    Returns:
+        A new annotation; what a mirror does not change is shared with the first one.
+
+    Raises:
+        UserError: something in it is damaged, or refers to another model's vertices (dp_vertex).
+    """
+    if annotation.get("dp_vertex") is not None:
+        raise UserError(f"{where}: points on another model (dp_vertex) cannot be flipped")
+    flipped = dict(annotation)
+    if "bbox" in annotation:
+        flipped["bbox"] = flip_boxes(numbers(annotation, "bbox", where, 4), width).tolist()
+    if annotation.get("keypoints"):
+        keypoints = numbers(annotation, "keypoints", where, 3 * len(COCO_17)).reshape(-1, 3)
+        flipped["keypoints"] = flip_keypoints(COCO_17, keypoints, width).reshape(-1).tolist()
+    if annotation.get("keypoint_depths") is not None:
+        depths = annotation["keypoint_depths"]
+        numbers(annotation, "keypoint_depths", where, len(COCO_17), absent=True)
+        flipped["keypoint_depths"] = [depths[joint] for joint in COCO_17.flip]
+    if annotation.get("segmentation"):
+        flipped["segmentation"] = _flip_segmentation(
+            annotation["segmentation"], width, height, f"{where}: segmentation"
+        )
+    if annotation.get("dp_masks"):
+        flipped["dp_masks"] = _flip_part_masks(annotation, where)
+    if annotation.get("dp_I") is not None:
+        x = numbers(annotation, "dp_x", where)
+        part, u, v = (numbers(annotation, f"dp_{key}", where, len(x)) for key in "IUV")
+        part, uv = flip_chart_points(body, part, np.column_stack([u, v]))
+        flipped["dp_x"] = (box_units - x).tolist()
+        flipped["dp_I"] = part.astype(np.float64).tolist()
+        flipped["dp_U"], flipped["dp_V"] = uv.T.tolist()
+    return flipped
+
+
+def _flip_segmentation(segmentation: Any, width: int, height: int, where: str) -> Any:
+    if isinstance(segmentation, dict):
+        return _flip_code(segmentation, height, width, where)
+    polygons = [np.array(polygon).reshape(-1, 2) for polygon in check_polygons(segmentation, where)]
+    return [(p * [-1, 1] + [width, 0]).reshape(-1).tolist() for p in polygons]
+
+
+def _flip_part_masks(annotation: dict[str, Any], where: str) -> list[Any] | dict[str, Any]:
+    codes = mask_codes(annotation, where)
+    flipped = [
+        _flip_code(code, MASK_SIDE, MASK_SIDE, f"{where}: dp_masks[{index}]") if code else code
+        for index, code in enumerate(codes)
+    ]
+    if isinstance(annotation["dp_masks"], dict):  # the whole person's
+        return flipped[0]
+    flipped += [[]] * (COARSE_PARTS - len(flipped))
+    return [flipped[part - 1] for part in MIRROR_COARSE_PART[1:].tolist()]
+
+
+def _flip_code(code: dict[str, Any], height: int, width: int, where: str) -> dict[str, Any]:
+    return encode_run_lengths(decode_run_lengths(code, height, width, where)[:, ::-1])
