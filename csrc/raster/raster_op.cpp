@@ -6,6 +6,7 @@
 
 #include "../common/joint_ids.h"
 #include "../common/library.h"
+#include "../common/pages.h"
 #include "raster.h"
 #include "raster_math.h"
 
@@ -14,6 +15,10 @@ namespace {
 
 template <typename T>
 void run(Cpu, RasterParams<T> p, const Tensor&) {
+  const int64_t pixels = p.people * p.height * p.width;
+  ask_for_large_pages(p.face, pixels * sizeof(int32_t));
+  ask_for_large_pages(p.barycentric, 3 * pixels * sizeof(T));
+  ask_for_large_pages(p.depth, pixels * sizeof(T));
   // Every band of a picture looks at all faces again: as few as keep the threads busy.
   const int64_t threads = torch::stable::get_num_threads();
   const int64_t pictures = std::max<int64_t>(1, p.people);

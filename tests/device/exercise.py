@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bodyreg import ops
-from tests.ops import fit_cases
+from tests.ops import fit_cases, raster_cases
 from tests.ops.cases import FORMS
 from tests.ops.test_fit_bits import fits
 
@@ -19,6 +19,10 @@ def main() -> None:
     rules = fit_cases.plan(*[fit_cases.every_term()] * 4, phases=(0, 2, 2, 0, 1, 1))
     for dtype in (torch.float32, torch.float64):
         fits(fit_cases.problem()._replace(plan=rules).to(dtype, "cuda"))
+    for size in (2, 30):
+        vertices, faces = (x.cuda() for x in raster_cases.soup(3, 300, 33, 31, size=size))
+        for dtype in (torch.float32, torch.float64):
+            ops.raster(vertices.to(dtype), faces, 33, 31)
     torch.cuda.synchronize()
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from bodyreg import _C, ops
-from tests.ops import cases, fit_cases
+from tests.ops import cases, fit_cases, raster_cases
 from tests.ops.cases import FORMS, Case
 from tests.ops.fit_cases import Problem
 from tests.ops.test_fit_bits import fits
@@ -45,6 +45,28 @@ def test_repeats_give_the_same_bits(form):
     expected = case.results(ops)
     for _ in range(REPEATS):
         assert_same_bits(case.results(ops), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_repeated_pictures_have_the_same_bits(dtype):
+    for size in (3, 60):
+        vertices, faces = raster_cases.soup(33, 3000, 257, 255, size=size)
+        vertices, faces = vertices.to("cuda", dtype), faces.cuda()
+        expected = ops.raster(vertices, faces, 257, 255)
+        for _ in range(REPEATS):
+            assert_same_bits([*ops.raster(vertices, faces, 257, 255)], [*expected])
+
+
+def test_a_captured_picture_follows_its_vertices():
+    vertices, faces = (x.cuda() for x in raster_cases.soup(3, 300, 57, 55))
+    ops.raster(vertices, faces, 57, 55)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        results = [*ops.raster(vertices, faces, 57, 55)]
+    for _ in range(3):
+        vertices.mul_(0.9)
+        graph.replay()
+        assert_same_bits(results, [*ops.raster(vertices, faces, 57, 55)])
 
 
 def fit_problem(people: int, device: str = "cuda") -> Problem:

@@ -13,7 +13,7 @@ import torch
 
 from bodyreg import ops
 from tests.native import build
-from tests.ops import cases, fit_cases
+from tests.ops import cases, fit_cases, raster_cases
 from tests.ops.backends import CPU, EMULATED
 from tests.ops.cases import FORMS, ODD_SIZES, Case
 from tests.ops.test_fit_bits import fits
@@ -109,3 +109,17 @@ def test_anchors_that_begin_between_sixteen_bytes_are_refused():
         RuntimeError, match=r"bodyreg.lbs: anchors: expected memory aligned to 16 bytes"
     ):
         ops.lbs(transforms, ids, shifted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("perspective", [False, True])
+def test_raster(perspective, dtype):
+    # Many faces for every pixel, most of them drawn by a thread or most of them by a warp.
+    for size in (2, 30):
+        vertices, faces = raster_cases.soup(2, 90, 19, 21, size=size, perspective=perspective)
+        vertices = vertices.to(dtype)
+
+        def draw(vertices=vertices, faces=faces) -> list[torch.Tensor]:
+            return [*ops.raster(vertices, faces, 19, 21, perspective=perspective)]
+
+        assert_equal_under_every_seed(draw)
