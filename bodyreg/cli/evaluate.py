@@ -1,4 +1,4 @@
-"""bodyreg evaluate: how far fits are from the truth, by action, subject, camera and group."""
+"""bodyreg evaluate: how far fits are from what is known, by group, action, subject and camera."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from bodyreg.cli import runs
+from bodyreg.cli import comparison, job, runs
 from bodyreg.cli.flags import OptionalFile, OptionalFolder
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path, fingerprint, provenance
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from bodyreg.body import Body
     from bodyreg.metrics import Table
     from bodyreg.metrics.table import Metric
-    from bodyreg.registration import Fits, FitsById
-
-AT_ONCE = 256
-"""People read at a time; of a truth file they are 84 kB each."""
+    from bodyreg.registration import FitsById
 
 COLUMNS = ("pixel", "vertex", "mpjpe", "bone_mpjpe", "pa_mpjpe", "pckh", "iou", "gps")
 """Those of the tables by group: what fits beside each other on a line."""
@@ -42,8 +39,10 @@ class Options:
             or SPIN's data (.npz).
         positions_3d: VideoPose3D's 3-D poses (.npz) to these 2-D poses.
         cameras: The cameras to them (.json). Without, only what a turn does not change is compared.
+        densepose_coco: Or the DensePose-COCO file that has points, keypoints and masks of them.
         body: The body that was fitted: SMPL's .npz or .pkl, or the project's .npz. The built-in one
             if left out.
+        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
         geodesics: Distances along its surface in metres, vertices by vertices (.npy), for GPS.
             Found on the body if left out.
         out: For evaluation.json, with the statistics of all groups, and evaluation.csv, with a row
@@ -55,60 +54,71 @@ class Options:
     human36m: OptionalFile = None
     positions_3d: OptionalFile = None
     cameras: OptionalFile = None
+    densepose_coco: OptionalFile = None
     body: OptionalFile = None
+    uv: OptionalFile = None
     geodesics: OptionalFile = None
     out: OptionalFolder = None
 
 
 def run(options: Options, command: str) -> None:
     """Compare, print, and write."""
-    from bodyreg.body import Body
     from bodyreg.metrics import Table
     from bodyreg.registration import FitsById
 
-    truth = _truth_of(options)
+    reference = _reference(options)
     if options.out is not None:
         runs.require_writable(options.out)
-    body = Body.default() if options.body is None else Body.load(options.body)
-    fits = options.fits / "fits.npz" if options.fits.is_dir() else options.fits
-    _require_fits_of(body, fits.parent / "run.json")
-    stored = FitsById(fits)
-    people = stored.ids()
-    if not len(people):
-        raise UserError(f"{fits}: holds no fits")
-    compare = _compare if options.truth is not None else _compare_poses
-    table = Table.concatenate(list(compare(stored, options, body)))
-    title = f"{len(table):,} people of {fits} against {truth}"
-    if len(table) < len(people):
-        title += f"\n{len(people) - len(table):,} fits are left out: nobody knows their 3-D joints"
+    body = job.open_body(options)
+    path = options.fits / "fits.npz" if options.fits.is_dir() else options.fits
+    _require_fits_of(body, path.parent / "run.json")
+    fits = FitsById(path)
+    people = len(fits.ids())
+    if not people:
+        raise UserError(f"{path}: holds no fits")
+    table = Table.concatenate(list(_compare(options, fits, body)))
+    title = f"{len(table):,} people of {path} against {reference}"
+    if len(table) < people:
+        title += f"\n{people - len(table):,} fits are left out: it knows nothing of them"
     print(_page(table, title))
     if options.out is None:
         return
-    given = (truth, options.positions_3d, options.cameras, options.body, options.geodesics)
-    inputs = [path for path in (fits, *given) if path is not None]
+    more = (options.positions_3d, options.cameras, options.body, options.uv, options.geodesics)
     facts = {
         **provenance(command),
         "body": {"name": body.name, "fingerprint": body.fingerprint},
-        "inputs": {str(path): fingerprint(path) for path in inputs},
+        "inputs": {str(p): fingerprint(p) for p in (path, reference, *more) if p is not None},
     }
     _write(options.out, table, facts)
     print(f"\nresults: {options.out}")
 
 
-def _truth_of(options: Options) -> Path:
+def _reference(options: Options) -> Path:
     """What fits are compared with.
 
     Raises:
         UserError: there is not exactly one such file, or other options do not fit it.
     """
-    given = [path for path in (options.truth, options.human36m) if path is not None]
-    if len(given) != 1:
-        raise UserError("give one of --truth and --human36m")
+    given = [options.truth, options.human36m, options.densepose_coco]
+    if sum(path is not None for path in given) != 1:
+        raise UserError("give one of --truth, --human36m and --densepose-coco")
     if options.human36m is None and (options.positions_3d or options.cameras):
         raise UserError("--positions-3d and --cameras belong to --human36m")
-    if options.truth is None and options.geodesics:
-        raise UserError("--geodesics belongs to --truth")
-    return given[0]
+    if options.human36m is not None and options.geodesics:
+        raise UserError("--geodesics belongs to --truth and --densepose-coco")
+    return next(path for path in given if path is not None)
+
+
+def _compare(options: Options, fits: FitsById, body: Body) -> Iterator[Table]:
+    from bodyreg.metrics import load_geodesics
+
+    if options.human36m is not None:
+        files = (options.human36m, options.positions_3d, options.cameras)
+        return comparison.with_poses(fits, *files, body)
+    geodesics = options.geodesics and load_geodesics(options.geodesics, body)
+    if options.truth is not None:
+        return comparison.with_truth(fits, options.truth, body, geodesics)
+    return comparison.with_annotations(fits, options.densepose_coco, body, geodesics)
 
 
 def _require_fits_of(body: Body, record: Path) -> None:
@@ -123,84 +133,6 @@ def _require_fits_of(body: Body, record: Path) -> None:
             f"{record.parent}: fits of body '{name}' ({found}), not of '{body.name}' "
             f"({body.fingerprint}); give the fitted one with --body"
         )
-
-
-def _compare(fits: FitsById, options: Options, body: Body) -> Iterator[Table]:
-    """The table of all fitted people, some at a time, in the truth's order."""
-    import numpy as np
-
-    from bodyreg.data.truth import TruthFile
-    from bodyreg.metrics import METRICS, Evaluator, Table, load_geodesics
-    from bodyreg.metrics.evaluate import require_made_from, require_people
-
-    with TruthFile(options.truth) as truth:
-        require_made_from(body, truth.body)
-        ids, known = fits.ids(), truth.ids()
-        _require_unique(known, options.truth)
-        require_people(ids, set(known.tolist()))
-        geodesics = options.geodesics and load_geodesics(options.geodesics, body)
-        evaluator = Evaluator(body, geodesics)
-        wanted = np.isin(known, ids)
-        with runs.progress_bar(len(ids), quiet=False) as bar:
-            for start in range(0, len(known), AT_ONCE):
-                rows = np.flatnonzero(wanted[start : start + AT_ONCE])
-                if not len(rows):
-                    continue
-                people = truth.read(start, min(start + AT_ONCE, len(known))).select(rows)
-                found = _in_order(fits, people.id)
-                yield Table.of(people, evaluator(found, people), METRICS)
-                bar.update(len(rows))
-
-
-def _compare_poses(fits: FitsById, options: Options, body: Body) -> Iterator[Table]:
-    """The table of all fitted people of Human3.6M whose joints are known, in the file's order."""
-    import numpy as np
-
-    from bodyreg.data.formats import read_human36m
-    from bodyreg.data.human36m import action_family
-    from bodyreg.metrics import Table
-    from bodyreg.metrics.poses import POSE_METRICS, TURNED, evaluate_poses
-
-    poses, _ = read_human36m(options.human36m, options.positions_3d, options.cameras)
-    ids = poses.observations.id
-    rows = np.flatnonzero(np.isfinite(poses.joints).all(axis=(1, 2)) & np.isin(ids, fits.ids()))
-    if not len(rows):
-        raise UserError(
-            f"{options.human36m}: knows no 3-D joints of these people; VideoPose3D's are in a file "
-            "of their own, --positions-3d"
-        )
-    camera = options.positions_3d is None or options.cameras is not None
-    families = {name: action_family(name) for name in np.unique(poses.action).tolist()}
-    metrics = {n: m for n, m in POSE_METRICS.items() if camera or n in TURNED}
-    with runs.progress_bar(len(rows), quiet=False) as bar:
-        for start in range(0, len(rows), AT_ONCE):
-            some = rows[start : start + AT_ONCE]
-            people = {
-                "id": ids[some],
-                "action": np.array([families[name] for name in poses.action[some].tolist()]),
-                "subject": poses.subject[some],
-                "camera": poses.camera[some],
-            }
-            errors = evaluate_poses(
-                _in_order(fits, ids[some]), poses.joints[some], body, camera=camera
-            )
-            yield Table(people, errors, metrics)
-            bar.update(len(some))
-
-
-def _in_order(fits: FitsById, ids: np.ndarray) -> Fits:
-    """The fits of these people, in this order."""
-    found = fits.of(ids)
-    place = {person: row for row, person in enumerate(found.id.tolist())}
-    return found.select([place[person] for person in ids.tolist()])
-
-
-def _require_unique(ids: np.ndarray, path: Path) -> None:
-    import numpy as np
-
-    values, counts = np.unique(ids, return_counts=True)
-    if (counts > 1).any():
-        raise UserError(f"{path}: names person {values[counts.argmax()]} twice; ids must be unique")
 
 
 def _page(table: Table, title: str) -> str:

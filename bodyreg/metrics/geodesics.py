@@ -25,7 +25,7 @@ class BodyGeodesics:
 
     Shortest ways lead along edges and straight across pairs of neighbouring triangles: never
     shorter than the surface allows, and longer by 2 % on average. What was found for a vertex is
-    kept: 4 bytes times the body's vertices.
+    kept: 4 bytes for each of the body's vertices.
 
     Args:
         body: Its rest pose, in metres.
@@ -33,19 +33,21 @@ class BodyGeodesics:
 
     def __init__(self, body: Body) -> None:
         self._graph = _ways(body.vertices.astype(np.float64), body.faces)
-        self._row = np.full(len(body.vertices), -1)
-        self._distance = np.zeros((0, len(body.vertices)), np.float32)
+        count = len(body.vertices)
+        self._known = np.zeros(count, bool)
+        # Rows take memory when they are written.
+        self._distance = np.empty((count, count), np.float32)
 
     def __call__(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Distances of vertices (P,) from others (P,), metres; infinite where no way leads."""
         from scipy.sparse.csgraph import dijkstra
 
-        new = np.unique(source[self._row[source] < 0])
+        new = np.unique(source)
+        new = new[~self._known[new]]
         if len(new):
-            self._row[new] = len(self._distance) + np.arange(len(new))
-            found = dijkstra(self._graph, directed=False, indices=new).astype(np.float32)
-            self._distance = np.concatenate([self._distance, found])
-        return self._distance[self._row[source], target].astype(np.float64)
+            self._distance[new] = dijkstra(self._graph, directed=False, indices=new)
+            self._known[new] = True
+        return self._distance[source, target].astype(np.float64)
 
 
 def load_geodesics(path: str | os.PathLike, body: Body) -> GeodesicDistance:

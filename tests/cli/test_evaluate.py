@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from bodyreg.body import Body
-from bodyreg.cli import evaluate as command
+from bodyreg.cli import comparison
 from bodyreg.data import Truth
+from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import H36M_17, H36M_17_OF_SPIN
 from bodyreg.metrics import METRICS, evaluate
 from bodyreg.metrics.pose import CANONICAL_BONE_SUM, bone_sum
@@ -129,7 +130,7 @@ def test_people_are_matched_by_id_some_at_a_time(
 ):
     """Another order, not everybody, and parts of two people: the same numbers for each."""
     bodyreg(*files, "--out", tmp_path / "all")
-    monkeypatch.setattr(command, "AT_ONCE", 2)
+    monkeypatch.setattr(comparison, "AT_ONCE", 2)
     chosen = [6, 0, 3, 1, 4]
     Fits.load(tmp_path / "fits.npz").select(chosen).save(tmp_path / "fits.npz")
     truth.select(np.array([5, 4, 3, 6, 0, 2, 1])).save(tmp_path / "truth.npz")
@@ -195,7 +196,7 @@ def test_joints_of_human36m_by_action_and_subject(bodyreg, human36m, tmp_path):
     assert (result.status, result.error) == (0, "")
     head, left_out = result.out.splitlines()[:2]
     assert head.startswith("6 people of ")
-    assert left_out == "1 fits are left out: nobody knows their 3-D joints"
+    assert left_out == "1 fits are left out: it knows nothing of them"
     record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert {name: group["people"] for name, group in record["by_subject"].items()} == {
         "S9": 3, "S11": 3,
@@ -216,6 +217,43 @@ def test_without_cameras_only_what_a_turn_leaves_is_compared(bodyreg, human36m, 
     assert all(line.split()[-4:] == ["0.0"] * 4 for line in result.out.splitlines()[3:])
 
 
+def test_points_and_keypoints_of_a_densepose_file(bodyreg, fits, tmp_path):
+    """Two of the people have annotations; one more there has no fit. Nobody painted a mask."""
+    fits.save(tmp_path / "fits.npz")
+    nose = fits.keypoints(Body.default(), ("nose",))[0, 0, :2]
+    x, y = image_from_frame(nose, fits.frame[0]).tolist()
+    annotation = {
+        "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 9000, "bbox": [40, 20, 120, 120],
+        "num_keypoints": 1, "keypoints": [x + 3, y + 4, 2, *16 * [0, 0, 0]], "dp_masks": [],
+        "dp_x": [128.0, 100.0], "dp_y": [90.0, 100.0], "dp_I": [2, 2], "dp_U": [0.5, 0.4],
+        "dp_V": [0.5, 0.5],
+    }  # fmt: skip
+    content = {
+        "info": {"charts": Body.default().charts.name},
+        "images": [{"id": 1, "width": 200, "height": 200, "file_name": "a.jpg"}],
+        "annotations": [{**annotation, "id": number} for number in (20, 500, 26)],
+    }
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    files = ("--fits", tmp_path / "fits.npz", "--densepose-coco", tmp_path / "people.json")
+    result = bodyreg("evaluate", *files, "--out", tmp_path / "out")
+    assert (result.status, result.error) == (0, "")
+    assert result.out.startswith("2 people of ")
+    assert "\n5 fits are left out" in result.out
+    rows = (tmp_path / "out" / "evaluation.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["id", "20", "26"]
+    record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert record["all"]["iou"]["mean"] is None
+    assert 0 < record["all"]["gps"]["mean"] < 100
+    # The box's frame is 144 pixels wide.
+    distance = float(rows[1].split(",")[2])
+    assert distance == pytest.approx(5 * 256 / 144, rel=1e-3)
+    content["annotations"] = content["annotations"][1:2]
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    result = bodyreg("evaluate", *files)
+    assert result.status == 2
+    assert "people.json: has no annotation of these people" in result.error
+
+
 def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, truth, tmp_path):
     def refused(message: str, *more: object, flags: list = files) -> None:
         result = bodyreg(*flags, *more)
@@ -226,11 +264,11 @@ def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, tr
         assert message in result.error
 
     out = ("--out", tmp_path / "out")
-    refused("give one of --truth and --human36m", "--human36m", tmp_path / "any.npz")
-    refused("give one of --truth and --human36m", flags=files[:3])
+    refused("give one of --truth, --human36m and --dens", "--human36m", tmp_path / "any.npz")
+    refused("give one of --truth, --human36m and --dens", flags=files[:3])
     refused("belong to --human36m", "--cameras", tmp_path / "any.json")
     human = [*files[:3], "--human36m", tmp_path / "any.npz"]
-    refused("--geodesics belongs to --truth", "--geodesics", tmp_path / "any.npy", flags=human)
+    refused("--geodesics belongs to --truth and", "--geodesics", tmp_path / "any.npy", flags=human)
     refused("any.npz: no such Human3.6M file", flags=human)
     refused("was made from body", *out, flags=files[:-2])
     refused("none.npz: no such fits file", flags=[*files[:2], tmp_path / "none.npz", *files[3:]])

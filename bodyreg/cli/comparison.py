@@ -1,0 +1,144 @@
+"""What fits can be compared with, people by people, some at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bodyreg.cli import runs
+from bodyreg.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bodyreg.body import Body
+    from bodyreg.metrics import Table
+    from bodyreg.metrics.geodesics import GeodesicDistance
+    from bodyreg.registration import Fits, FitsById
+
+AT_ONCE = 256
+"""People compared at a time; of a truth file they are 84 kB each."""
+
+
+def with_truth(
+    fits: FitsById, path: Path, body: Body, geodesics: GeodesicDistance | None
+) -> Iterator[Table]:
+    """All fitted people against a truth file, in its order.
+
+    Raises:
+        UserError: it lacks a fitted person, or is of another body.
+    """
+    from bodyreg.data.truth import TruthFile
+    from bodyreg.metrics import METRICS, Evaluator, Table
+    from bodyreg.metrics.evaluate import require_made_from, require_people
+
+    with TruthFile(path) as truth:
+        require_made_from(body, truth.body)
+        ids = truth.ids()
+        _require_unique(ids, path)
+        require_people(fits.ids(), set(ids.tolist()))
+        evaluator = Evaluator(body, geodesics)
+
+        def compare(start: int, rows: np.ndarray) -> Table:
+            people = truth.read(start, start + int(rows[-1]) + 1).select(rows)
+            errors = evaluator(_in_order(fits, people.id), people)
+            return Table.of(people, errors, METRICS)
+
+        yield from _parts(np.isin(ids, fits.ids()), compare)
+
+
+def with_poses(
+    fits: FitsById, path: Path, positions_3d: Path | None, cameras: Path | None, body: Body
+) -> Iterator[Table]:
+    """The fitted people whose joints a file of Human3.6M knows, in its order.
+
+    Raises:
+        UserError: there are none.
+    """
+    from bodyreg.data.formats import read_human36m
+    from bodyreg.data.human36m import action_family
+    from bodyreg.metrics import Table
+    from bodyreg.metrics.poses import POSE_METRICS, TURNED, evaluate_poses
+
+    poses, _ = read_human36m(path, positions_3d, cameras)
+    ids = poses.observations.id
+    known = np.isfinite(poses.joints).all(axis=(1, 2)) & np.isin(ids, fits.ids())
+    if not known.any():
+        raise UserError(
+            f"{path}: knows no 3-D joints of these people; VideoPose3D's are in a file of their "
+            "own, --positions-3d"
+        )
+    camera = positions_3d is None or cameras is not None
+    metrics = {n: m for n, m in POSE_METRICS.items() if camera or n in TURNED}
+    families = {name: action_family(name) for name in np.unique(poses.action).tolist()}
+
+    def compare(start: int, rows: np.ndarray) -> Table:
+        some = start + rows
+        people = {
+            "id": ids[some],
+            "action": np.array([families[name] for name in poses.action[some].tolist()]),
+            "subject": poses.subject[some],
+            "camera": poses.camera[some],
+        }
+        found = _in_order(fits, ids[some])
+        errors = evaluate_poses(found, poses.joints[some], body, camera=camera)
+        return Table(people, errors, metrics)
+
+    yield from _parts(known, compare)
+
+
+def with_annotations(
+    fits: FitsById, path: Path, body: Body, geodesics: GeodesicDistance | None
+) -> Iterator[Table]:
+    """The fitted people whom a DensePose-COCO file has dense points of, in its order.
+
+    Raises:
+        UserError: there are none.
+    """
+    from bodyreg.data import read_densepose_coco
+    from bodyreg.data.coco import load_coco
+    from bodyreg.data.densepose_coco import decode_part_masks
+    from bodyreg.metrics import Table
+    from bodyreg.metrics.annotations import ANNOTATION_METRICS, AnnotationEvaluator
+
+    observations, _ = read_densepose_coco(path, body)
+    known = np.isin(observations.id, fits.ids())
+    if not known.any():
+        raise UserError(f"{path}: has no annotation of these people; give the file of their ids")
+    annotations = load_coco(path).anns
+    evaluator = AnnotationEvaluator(body, geodesics)
+
+    def compare(start: int, rows: np.ndarray) -> Table:
+        people = observations.select(start + rows)
+        found = [annotations[person] for person in people.id.tolist()]
+        mask = np.stack([decode_part_masks(a, f"{path}: annotation {a['id']}") > 0 for a in found])
+        box = np.array([annotation["bbox"] for annotation in found], np.float64)
+        errors = evaluator(_in_order(fits, people.id), people, box, mask)
+        return Table({"id": people.id}, errors, ANNOTATION_METRICS)
+
+    yield from _parts(known, compare)
+
+
+def _parts(wanted: np.ndarray, compare: Callable[[int, np.ndarray], Table]) -> Iterator[Table]:
+    """Compare the wanted people of each few hundred: where these begin, and which of them."""
+    with runs.progress_bar(int(wanted.sum()), quiet=False) as bar:
+        for start in range(0, len(wanted), AT_ONCE):
+            rows = np.flatnonzero(wanted[start : start + AT_ONCE])
+            if len(rows):
+                yield compare(start, rows)
+            bar.update(len(rows))
+
+
+def _in_order(fits: FitsById, ids: np.ndarray) -> Fits:
+    """The fits of these people, in this order."""
+    found = fits.of(ids)
+    place = {person: row for row, person in enumerate(found.id.tolist())}
+    return found.select([place[person] for person in ids.tolist()])
+
+
+def _require_unique(ids: np.ndarray, path: Path) -> None:
+    values, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise UserError(f"{path}: names person {values[counts.argmax()]} twice; ids must be unique")
