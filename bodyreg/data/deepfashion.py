@@ -4,6 +4,8 @@
     Img (Images)/seg/ID.bmp                   parts, 0 background to 6 right leg
     Label/pose_label.pkl                      ID -> 18 joints of OpenPose as [x, y], -1 = absent
     Label/pair_split.json                     {"train": [[source, target], ...], "test": ...}
+    Label/pose_label_adapt.pkl                joints of bodies fitted to the pictures, likewise
+    Label/pair_split_clean.json               the pairs that these are good enough for
     3d/hmr/corr/TARGET_SOURCE.corr            where the target's pixels are in the source
 
 The pickle is one of Python 2. Its coordinates count from the centre of the first pixel, which is at
@@ -29,6 +31,7 @@ from bodyreg.files import path_inside
 from bodyreg.pickles import load_objects
 
 LABELS = ("Label/pose_label.pkl", "Label/pair_split.json")
+ADAPTED_LABELS = ("Label/pose_label_adapt.pkl", "Label/pair_split_clean.json")
 FROM_CENTRE = 0.5
 ABSENT = -1
 
@@ -92,19 +95,23 @@ class PosePairs:
         return path_inside(self.folder / folder, name, f"{self.folder}: a picture's name")
 
 
-def read_deepfashion(folder: str | os.PathLike) -> PosePairs:
+def read_deepfashion(folder: str | os.PathLike, *, adapted: bool = False) -> PosePairs:
     """Read the labels of DeepFashion's folder.
+
+    Args:
+        folder: The data set's.
+        adapted: Read the joints of fitted bodies and their pairs, by which flow is learned.
 
     Raises:
         UserError: a label file is missing or damaged, or names a picture that is not there; the
             message says which.
     """
-    return _read(Path(folder), "Img")
+    return _read(Path(folder), "Img", ADAPTED_LABELS if adapted else LABELS)
 
 
 def read_market1501(folder: str | os.PathLike) -> PosePairs:
     """Read the labels of Market-1501's folder, as `read_deepfashion`."""
-    return _read(Path(folder), "Images")
+    return _read(Path(folder), "Images", LABELS)
 
 
 def read_pose_pairs(folder: str | os.PathLike) -> PosePairs:
@@ -119,8 +126,8 @@ def read_pose_pairs(folder: str | os.PathLike) -> PosePairs:
     raise UserError(f"{folder}: neither DeepFashion's folder (Img) nor Market-1501's (Images)")
 
 
-def _read(folder: Path, pictures: str) -> PosePairs:
-    path = folder / LABELS[0]
+def _read(folder: Path, pictures: str, files: tuple[str, str]) -> PosePairs:
+    path = folder / files[0]
     labels = load_objects(path, kind="pose label")
     if not isinstance(labels, dict) or not labels:
         raise UserError(f"{path}: expected a dictionary from names of pictures to joints")
@@ -130,7 +137,7 @@ def _read(folder: Path, pictures: str) -> PosePairs:
             raise UserError(f"{path}: {name!r} is no name of a picture")
         path_inside(folder / pictures, name, str(path))
     joints = np.array([_joints(labels[name], f"{path}: '{name}'") for name in ids], np.float32)
-    return PosePairs(folder, pictures, ids, joints, _pairs(folder, ids))
+    return PosePairs(folder, pictures, ids, joints, _pairs(folder / files[1], ids))
 
 
 def _joints(value: Any, where: str) -> np.ndarray:
@@ -144,8 +151,7 @@ def _joints(value: Any, where: str) -> np.ndarray:
     return np.where(absent[:, None], np.nan, joints + FROM_CENTRE)
 
 
-def _pairs(folder: Path, ids: tuple[str, ...]) -> dict[str, np.ndarray]:
-    path = folder / LABELS[1]
+def _pairs(path: Path, ids: tuple[str, ...]) -> dict[str, np.ndarray]:
     splits = load_json(path)
     if not isinstance(splits, dict):
         raise UserError(f"{path}: expected an object of splits, each a list of pairs")
@@ -167,6 +173,6 @@ def _numbered(pairs: Any, number_of: Mapping[str, int], where: str) -> np.ndarra
             raise UserError(f"{where}[{row}] is not a pair of names [source, target]")
         for column, name in enumerate(pair):
             if name not in number_of:
-                raise UserError(f"{where}[{row}]: '{name}' has no joints in pose_label.pkl")
+                raise UserError(f"{where}[{row}]: '{name}' has no joints among the labels")
             numbers[row, column] = number_of[name]
     return numbers

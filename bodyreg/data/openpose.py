@@ -15,6 +15,9 @@ from bodyreg.data.skeletons import BODY_25, COCO_18, Skeleton
 from bodyreg.errors import UserError
 
 SUFFIX = "_keypoints.json"
+KEY = "pose_keypoints_2d"
+# What versions before 1.3 called it.
+OLD_KEY = "pose_keypoints"
 LAYOUTS = {3 * len(skeleton): skeleton for skeleton in (BODY_25, COCO_18)}
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
@@ -51,15 +54,14 @@ def read_openpose(
         picture = _picture(path.name.removesuffix(SUFFIX), images)
         for number, person in enumerate(_people(path)):
             where = f"{path}: person {number}"
-            keypoints = numbers(person, "pose_keypoints_2d", where)
+            key = OLD_KEY if OLD_KEY in person else KEY
+            keypoints = numbers(person, key, where)
             layout = LAYOUTS.get(len(keypoints))
             if layout is None or layout is not (skeleton or layout):
                 wanted = (
                     " or ".join(str(n) for n in LAYOUTS) if skeleton is None else 3 * len(skeleton)
                 )
-                raise UserError(
-                    f"{where}: pose_keypoints_2d has {len(keypoints)} numbers, expected {wanted}"
-                )
+                raise UserError(f"{where}: {key} has {len(keypoints)} numbers, expected {wanted}")
             skeleton = layout
             found.append(keypoints.reshape(-1, 3))
             pictures.append(picture)

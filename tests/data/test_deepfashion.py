@@ -73,6 +73,20 @@ def test_arrays_in_the_pickle(tmp_path):
     np.testing.assert_array_equal(people.joints, read_deepfashion(make(tmp_path)).joints)
 
 
+def test_joints_of_fitted_bodies_have_files_of_their_own(tmp_path):
+    make(tmp_path)
+    with pytest.raises(UserError, match=r"pose_label_adapt\.pkl: no such"):
+        read_deepfashion(tmp_path, adapted=True)
+    fitted = {name: [[8, 9]] * 18 for name in NAMES[:2]}
+    (tmp_path / "Label" / "pose_label_adapt.pkl").write_bytes(pickle.dumps(fitted, 2))
+    clean = {"train": [[NAMES[1], NAMES[0]]]}
+    (tmp_path / "Label" / "pair_split_clean.json").write_text(json.dumps(clean))
+    people = read_deepfashion(tmp_path, adapted=True)
+    assert len(people) == 2
+    np.testing.assert_array_equal(people.joints[0, 0], [8.5, 9.5])
+    np.testing.assert_array_equal(people.pairs["train"], [[1, 0]])
+
+
 def test_keypoints_for_registration(tmp_path):
     people = read_deepfashion(make(tmp_path))
     seen, skipped = people.observations()

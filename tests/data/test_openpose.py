@@ -59,6 +59,16 @@ def test_eighteen_joints_are_cocos(tmp_path):
         np.testing.assert_allclose(found, person[slot, :2], rtol=1e-6)
 
 
+def test_older_versions_had_another_key(tmp_path):
+    person = keypoints(18)
+    content = {"version": 1.0, "people": [{"pose_keypoints": person.reshape(-1).tolist()}]}
+    (tmp_path / "a_keypoints.json").write_text(json.dumps(content))
+    people, _ = read_openpose(tmp_path)
+    np.testing.assert_allclose(
+        people.keypoint_xy[0, people.keypoint_name.index("nose")], person[0, :2], rtol=1e-6
+    )
+
+
 def test_pictures_are_found_whatever_their_kind(tmp_path):
     (tmp_path / "images").mkdir()
     for name in ("a.png", "b.jpg"):
