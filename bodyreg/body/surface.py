@@ -1,4 +1,4 @@
-"""Normals of triangle meshes, and coordinates in triangles."""
+"""Normals of triangle meshes, coordinates in triangles, and what a picture shows of them."""
 
 from __future__ import annotations
 
@@ -75,3 +75,17 @@ def barycentric_coordinates(corners: np.ndarray, points: np.ndarray) -> np.ndarr
     result = np.stack([1 - second - third, second, third], 1)
     result[area == 0] = -1
     return result
+
+
+def visible_faces(picture: np.ndarray, face_count: int) -> np.ndarray:
+    """(F,) bool: faces that own at least one pixel of `picture`, (H, W) from `ops.raster`."""
+    seen = np.zeros(face_count, bool)
+    seen[picture[picture >= 0]] = True
+    return seen
+
+
+def visible_vertices(picture: np.ndarray, faces: np.ndarray, vertex_count: int) -> np.ndarray:
+    """(V,) bool: corners of the faces that own at least one pixel."""
+    seen = np.zeros(vertex_count, bool)
+    seen[faces[visible_faces(picture, len(faces))]] = True
+    return seen

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import torch
 
-from bodyreg.body.painter import paint_faces
-from bodyreg.body.surface import barycentric_coordinates, vertex_normals
+from bodyreg.body.surface import vertex_normals
+from bodyreg.ops import raster
 
-# Painted this much finer than asked for, then averaged: smooth outlines.
+# Drawn this much finer than asked for, then averaged: smooth outlines.
 SUPERSAMPLING = 3
 
 # Blue, green, red in [0, 1]: the colour in the light and in the shade.
@@ -37,23 +38,24 @@ def render_body(
         float32 in [0, 1]. The colour is already multiplied by the coverage.
     """
     fine = side * SUPERSAMPLING
-    # Pixel centres lie at whole numbers, the frame's border half a pixel before the first.
-    xy = (vertices[:, :2] * [1, -1] + 1) * (fine / 2) - 0.5
-    face = paint_faces(xy, vertices[:, 2], faces, fine)
+    pixels = (vertices * [1, -1, 1] + [1, 1, 0]) * [fine / 2, fine / 2, 1]
+    out = raster(
+        torch.from_numpy(pixels.astype(np.float32))[None],
+        torch.from_numpy(np.ascontiguousarray(faces, np.int32)),
+        fine,
+        fine,
+        cull=True,
+    )
+    face, shares, depths = (array[0].numpy() for array in out)
     rows, columns = np.nonzero(face >= 0)
-    corners = faces[face[rows, columns]]
-    # Outlines are a pixel fat: there a pixel may lie a little outside of its face.
-    share = barycentric_coordinates(xy[corners], np.column_stack([columns, rows])).clip(1e-6)
-    share /= share.sum(1, keepdims=True)
+    corners, share = faces[face[rows, columns]], shares[rows, columns]
     normals = vertex_normals(vertices, faces)
     normal = np.einsum("pk,pkc->pc", share, normals[corners])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-    depth = np.full((fine, fine), np.nan, np.float32)
-    depth[rows, columns] = (share * vertices[corners, 2]).sum(1)
 
     picture = np.zeros((fine, fine, 3), np.float32)
     picture[rows, columns] = (
-        255 * _shade(normal) * (1 - CREASE * _creases(depth)[rows, columns, None])
+        255 * _shade(normal) * (1 - CREASE * _creases(depths)[rows, columns, None])
     )
     coverage = (face >= 0).astype(np.float32)
     return (

@@ -12,7 +12,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from body_maker.makehuman import EYES, BaseMesh
-from bodyreg.body.painter import paint_faces, visible_faces
+from body_maker.painter import paint_faces
+from bodyreg.body.surface import visible_faces
 
 # Helpers that stand in front of cavities: what only they hide from view is inside.
 OCCLUDERS = (*EYES, "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")

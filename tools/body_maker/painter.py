@@ -16,6 +16,8 @@ def paint_faces(
 
     Faces that cross one another, or very unequal ones, may be ordered wrongly along their edges;
     outlines are a pixel fat, because OpenCV fills the pixels an edge touches.
+    Kept because the body was made with it: of the quads on the rims of its cavities, the exact
+    `ops.raster` would decide twenty otherwise.
 
     Args:
         xy: (V, 2) pixels, x right and y down.
@@ -39,17 +41,3 @@ def paint_faces(
     for face in order:
         cv2.fillConvexPoly(picture, fixed[face], int(face), cv2.LINE_8, SUBPIXEL_BITS)
     return picture
-
-
-def visible_faces(picture: np.ndarray, face_count: int) -> np.ndarray:
-    """(F,) bool: faces that own at least one pixel of `picture` from `paint_faces`."""
-    seen = np.zeros(face_count, bool)
-    seen[picture[picture >= 0]] = True
-    return seen
-
-
-def visible_vertices(picture: np.ndarray, faces: np.ndarray, vertex_count: int) -> np.ndarray:
-    """(V,) bool: corners of the faces that own at least one pixel."""
-    seen = np.zeros(vertex_count, bool)
-    seen[faces[visible_faces(picture, len(faces))]] = True
-    return seen
