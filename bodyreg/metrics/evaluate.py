@@ -49,7 +49,7 @@ METRICS: dict[str, Metric] = {
     "n_mpjpe": Metric("N-MPJPE", "mm", "24 joints from the pelvis, best scale"),
     "pa_mpjpe": Metric("PA-MPJPE", "mm", "24 joints after Procrustes"),
     "pa_mpjpe_14": Metric("PA-MPJPE 14", "mm", "14 joints of LSP after Procrustes"),
-    "pckh": Metric("PCKh", "%", "of these, within half a head in the picture", best=100),
+    "pckh": Metric("PCKh", "%", "14 joints within half a head, in the picture", best=100),
     "iou": Metric("IoU", "%", "silhouettes' intersection over union", best=100),
     "gps": Metric("GPS", "%", "geodesic point similarity, visible points", best=100),
     "gpsm": Metric("GPSm", "%", "geometric mean of IoU and GPS", best=100),
