@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "Make people with known truth, register them, and show how close it comes.",
     "evaluate": "Compare fits with the truth, and say how far they are from it.",
     "report": "Write what a run came to as one HTML file: pictures, numbers, bodies to turn.",
+    "view": "Serve a live viewer of a run's bodies: turn them, take them apart, resize them.",
     "info": "Show versions, what was built, the device and the body.",
 }
 

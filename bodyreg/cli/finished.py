@@ -62,17 +62,15 @@ class FinishedRun:
 
         record = _record(folder)
         options = _options(folder, record)
-        if images is not None:
-            if not images.is_dir():
-                raise UserError(f"{images}: no such folder; check --images")
-            options = replace(options, images=images)
+        if images is not None and not images.is_dir():
+            raise UserError(f"{images}: no such folder; check --images")
+        options = replace(options, images=images or options.images, overlays=1)
         config = _config(folder, record)
         body = job.open_body(options)
-        without_pictures = replace(options, images=None, overlays=0)
-        source = job.source_of(without_pictures)
+        source = job.source_of(options)
         if body.fingerprint != record["body"]["fingerprint"]:
             raise UserError(f"{options.body}: is not the body of this run; register again")
-        people, _ = job.open_people(without_pictures, body)
+        people, _ = job.open_people(options, body)
         if people.fingerprint not in record["inputs"].values():
             raise UserError(f"{source}: has changed since the run; register again")
         return cls(folder, record, options, config, body, people, FitsFile(folder / "fits.npz"))

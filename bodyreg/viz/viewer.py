@@ -1,0 +1,252 @@
+"""A live viewer of fitted bodies, in the browser: turn them, see what they are made of, resize."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bodyreg.body.joints import mirror_name
+
+if TYPE_CHECKING:
+    import viser
+
+    from bodyreg.body import Body
+    from bodyreg.registration import Fits
+
+# Red, green, blue.
+PLAIN = (140, 178, 226)
+BONE = (40, 48, 62)
+# Far away with a long lens, so that the body covers its picture as in the weak-perspective camera.
+DISTANCE, VIEW_ANGLE = 14.0, 0.19
+# Behind the body, frame units.
+BACKDROP = -1.2
+LOW, HIGH = 0.4, 2.0
+
+
+class Shown(NamedTuple):
+    """One person: the fit of this one alone, and the picture (S, S, 3), red first."""
+
+    fit: Fits
+    picture: np.ndarray
+
+
+class _Patch(NamedTuple):
+    """Faces of one colour: a mesh of its own, of some of the body's vertices."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    colour: tuple[int, int, int]
+
+
+class Viewer:
+    """What is in the browser: the controls, and the scene that follows them.
+
+    Attributes:
+        person: The control that chooses whom to show.
+        scales: The sliders of the segments' scales, by joint name.
+        mirrored: Whether the two sides are resized together.
+    """
+
+    def __init__(
+        self,
+        server: viser.ViserServer,
+        body: Body,
+        people: Sequence[str],
+        load: Callable[[int], Shown],
+        first: int = 0,
+    ) -> None:
+        """Put up the controls, and the first person.
+
+        Args:
+            server: Where; it serves the page already.
+            body: The fitted body.
+            people: What to call the people.
+            load: Place in `people` -> what to show.
+            first: Whom to show first.
+        """
+        self._server, self._body, self._load = server, body, load
+        self._people = {name: place for place, name in enumerate(people)}
+        self._lock, self._meshes = threading.RLock(), []
+        self._quiet = False
+        self._patches = _patches(body)
+        server.scene.set_up_direction("+y")
+        server.initial_camera.position = (0.0, 0.0, DISTANCE)
+        server.initial_camera.look_at = (0.0, 0.0, 0.0)
+        server.initial_camera.fov = VIEW_ANGLE
+        server.gui.configure_theme(show_logo=False, show_share_button=False)
+        self._add_controls(list(self._people)[first])
+        self.show()
+
+    @property
+    def vertices(self) -> np.ndarray:
+        """(V, 3) the body as the browser has been told to draw it, frame units."""
+        whole = np.zeros_like(self._body.vertices)
+        with self._lock:
+            for patch, mesh in zip(self._patches[self.colour.value], self._meshes, strict=True):
+                whole[patch.vertices] = mesh.vertices
+        return whole
+
+    def show(self) -> None:
+        """Show the person who is chosen, as fitted."""
+        with self._lock:
+            self._shown = self._load(self._people[self.person.value])
+            self._server.scene.add_image(
+                "/picture",
+                self._shown.picture,
+                2.0,
+                2.0,
+                format="jpeg",
+                position=(0.0, 0.0, BACKDROP),
+                wxyz=(0.0, 1.0, 0.0, 0.0),  # images look along their third axis, their second down
+                visible=self.picture.value,
+            )
+            fit = self._shown.fit
+            self.about.content = f"loss {fit.loss[0]:.4g}"
+            self.reset()
+            self._draw()
+
+    def reset(self) -> None:
+        """Give the segments their fitted scales."""
+        self._set(dict(zip(self.scales, self._shown.fit.segment_scale[0].tolist(), strict=True)))
+
+    def _add_controls(self, first: str) -> None:
+        gui = self._server.gui
+        self.person = gui.add_dropdown("person", list(self._people), initial_value=first)
+        steps = gui.add_button_group("", ["previous", "next"])
+        self.about = gui.add_markdown("")
+        with gui.add_folder("show"):
+            self.surface = gui.add_dropdown("surface", ["solid", "wireframe", "glass", "hidden"])
+            self.colour = gui.add_dropdown("colour", list(self._patches))
+            self.skeleton = gui.add_checkbox("skeleton", False)
+            self.picture = gui.add_checkbox("picture", True)
+            self.rest = gui.add_checkbox("T-pose", False, hint="Instead of the fitted pose.")
+        with gui.add_folder("segment scales"):
+            self.mirrored = gui.add_checkbox("both sides together", True)
+            reset = gui.add_button("reset")
+            self.scales = {
+                name: gui.add_slider(name.replace("_", " "), LOW, HIGH, 0.01, 1.0)
+                for name in self._body.joint_names
+            }
+        self.person.on_update(lambda _: self.show())
+        steps.on_click(lambda _: self._step(1 if steps.value == "next" else -1))
+        for choice in (self.surface, self.colour, self.skeleton):
+            choice.on_update(lambda _: self._draw())
+        self.rest.on_update(lambda _: self._move())
+        self.picture.on_update(lambda _: self._show_picture())
+        reset.on_click(lambda _: (self.reset(), self._move()))
+        for name, slider in self.scales.items():
+            slider.on_update(lambda _, name=name: self._resize(name))
+
+    def _step(self, by: int) -> None:
+        names = list(self._people)
+        self.person.value = names[(self._people[self.person.value] + by) % len(names)]
+
+    def _show_picture(self) -> None:
+        self._server.scene.get_handle_by_name("/picture").visible = self.picture.value
+
+    def _resize(self, name: str) -> None:
+        """A slider has moved: the other side's follows it, and the body both."""
+        with self._lock:
+            if self._quiet:
+                return
+            if self.mirrored.value:
+                self._set({mirror_name(name): self.scales[name].value})
+            self._move()
+
+    def _set(self, scales: dict[str, float]) -> None:
+        """Move sliders without following each of them."""
+        self._quiet = True
+        try:
+            for name, scale in scales.items():
+                self.scales[name].value = min(max(scale, LOW), HIGH)
+        finally:
+            self._quiet = False
+
+    def _posed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices (V, 3) and joints (24, 3) of what the controls ask for, frame units."""
+        fit = self._shown.fit
+        scale = np.array([[slider.value for slider in self.scales.values()]], np.float32)
+        # A slider moves in steps; one that nobody has moved means the fitted number.
+        near = np.abs(scale - fit.segment_scale) < 0.006
+        fit = replace(fit, segment_scale=np.where(near, fit.segment_scale, scale))
+        if self.rest.value:
+            upright = np.eye(3, dtype=np.float32)[None]
+            fit = replace(fit, pose=np.zeros_like(fit.pose), rotation=upright)
+        vertices, joints = fit.vertices(self._body)[0], fit.joints(self._body)[0]
+        depth = np.float32([0, 0, joints[0, 2]])
+        return vertices - depth, joints - depth
+
+    def _move(self) -> None:
+        """The same meshes at other places."""
+        with self._lock:
+            vertices, joints = self._posed()
+            for patch, mesh in zip(self._patches[self.colour.value], self._meshes, strict=True):
+                mesh.vertices = vertices[patch.vertices]
+            if self.skeleton.value:
+                self._draw_skeleton(joints)
+
+    def _draw(self) -> None:
+        """All meshes anew."""
+        with self._lock, self._server.atomic():
+            for mesh in self._meshes:
+                mesh.remove()
+            vertices, joints = self._posed()
+            # Bones lie inside.
+            glass = self.surface.value == "glass" or self.skeleton.value
+            self._meshes = [
+                self._server.scene.add_mesh_simple(
+                    f"/body/{number}",
+                    vertices[patch.vertices],
+                    patch.faces,
+                    color=patch.colour,
+                    wireframe=self.surface.value == "wireframe",
+                    opacity=0.5 if glass else None,
+                    visible=self.surface.value != "hidden",
+                )
+                for number, patch in enumerate(self._patches[self.colour.value])
+            ]
+            self._draw_skeleton(joints)
+
+    def _draw_skeleton(self, joints: np.ndarray) -> None:
+        bones = [[parent, joint] for joint, parent in enumerate(self._body.parents) if parent >= 0]
+        more: dict[str, Any] = {"visible": self.skeleton.value}
+        scene = self._server.scene
+        scene.add_line_segments("/skeleton/bones", joints[bones], BONE, thickness=0.008, **more)
+        scene.add_point_cloud(
+            "/skeleton/joints", joints, BONE, point_size=0.02, point_shape="circle", **more
+        )
+
+
+def _patches(body: Body) -> dict[str, list[_Patch]]:
+    """How to colour the body -> its surface in pieces of one colour."""
+    owners = {"plain": np.zeros(len(body.faces), int)}
+    owners["segments"] = body.dense_weights[body.faces].sum(1).argmax(1)
+    faces = {name: body.faces for name in owners}
+    if body.charts is not None:
+        owners["charts"], faces["charts"] = body.charts.part, body.charts.vertex[body.charts.faces]
+    found = {}
+    for name, owner in owners.items():
+        pieces = [(number, faces[name][owner == number]) for number in np.unique(owner).tolist()]
+        found[name] = [
+            _Patch(*_compact(piece), PLAIN if name == "plain" else _colour(number))
+            for number, piece in pieces
+        ]
+    return found
+
+
+def _compact(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices that these faces use, and the faces in terms of those."""
+    vertices, renumbered = np.unique(faces, return_inverse=True)
+    return vertices, renumbered.reshape(faces.shape).astype(np.uint32)
+
+
+def _colour(number: int) -> tuple[int, int, int]:
+    """Neighbours in number get unlike colours: hues at the golden angle."""
+    import colorsys
+
+    red, green, blue = colorsys.hls_to_rgb(number * 137.5 % 360 / 360, 0.66, 0.52)
+    return round(255 * red), round(255 * green), round(255 * blue)

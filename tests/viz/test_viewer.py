@@ -1,0 +1,144 @@
+"""The live viewer: its page is served, and what the controls ask for reaches the browser."""
+
+import socket
+import sys
+import time
+import urllib.request
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bodyreg.cli import main
+from bodyreg.cli.finished import FinishedRun
+from bodyreg.cli.view import Options, serve
+from bodyreg.errors import UserError
+
+from .browser import chromium, console_errors, picture
+
+pytest.importorskip("viser", reason="viser (the extra 'view') is not installed")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("view") / "demo"
+    arguments = ("--people", "3", "--iterations", "40", "--quiet")
+    assert main(["demo", "--out", str(out), *arguments]) == 0
+    return FinishedRun.open(out)
+
+
+@pytest.fixture(scope="module")
+def served(run):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server, viewer = serve(run, Options(run=run.folder, port=port, person=2))
+    yield server, viewer
+    server.stop()
+
+
+@pytest.fixture
+def viewer(served):
+    """The viewer as it begins, with the second person."""
+    _, viewer = served
+    viewer.person.value = "2"
+    for control, value in ((viewer.colour, "plain"), (viewer.rest, False), (viewer.mirrored, True)):
+        control.value = value
+    viewer.show()
+    return viewer
+
+
+def eventually(holds):
+    """Whether it comes true in the browser within some seconds."""
+    for _ in range(100):
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def as_fitted(run, row, **changes):
+    fit = run.fits.read(row, row + 1)
+    vertices = replace(fit, **changes).vertices(run.body)[0]
+    return vertices - [0, 0, replace(fit, **changes).joints(run.body)[0, 0, 2]]
+
+
+def test_the_page_is_served(served):
+    server, _ = served
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.get_port()}") as answer:
+        assert answer.status == 200
+        assert b"<html" in answer.read().lower()
+
+
+def test_it_begins_with_the_person_as_fitted(run, viewer):
+    np.testing.assert_allclose(viewer.vertices, as_fitted(run, 1), atol=1e-6)
+    viewer.person.value = "3"
+    expected = as_fitted(run, 2)
+    np.testing.assert_allclose(viewer.vertices, expected, atol=1e-6)
+
+
+def test_a_slider_resizes_a_segment_and_its_mirror(run, viewer):
+    before = viewer.vertices
+    viewer.scales["left_knee"].value = 1.5
+    assert viewer.scales["right_knee"].value == 1.5
+    scale = run.fits.read(1, 2).segment_scale.copy()
+    scale[:, [4, 5]] = 1.5
+    expected = as_fitted(run, 1, segment_scale=scale)
+    np.testing.assert_allclose(viewer.vertices, expected, atol=1e-6)
+    assert np.abs(viewer.vertices - before).max() > 0.05
+    viewer.reset()
+    viewer.show()
+    np.testing.assert_allclose(viewer.vertices, before, atol=1e-6)
+
+
+def test_one_side_alone(viewer):
+    viewer.mirrored.value = False
+    right = viewer.scales["right_elbow"].value
+    before = viewer.vertices
+    viewer.scales["left_elbow"].value = 1.7
+    assert np.abs(viewer.vertices - before).max() > 0.01
+    assert viewer.scales["right_elbow"].value == right
+
+
+@pytest.mark.parametrize("colour", ["segments", "charts"])
+def test_pieces_of_one_colour_make_the_whole_body(viewer, colour):
+    before = viewer.vertices
+    viewer.colour.value = colour
+    assert len(viewer._meshes) == 24
+    np.testing.assert_array_equal(viewer.vertices, before)
+    faces = sum(len(mesh.faces) for mesh in viewer._meshes)
+    assert faces == len(viewer._body.faces)
+
+
+def test_the_t_pose(run, viewer):
+    viewer.rest.value = True
+    flat = {"pose": np.zeros((1, 24, 3), np.float32), "rotation": np.eye(3, dtype=np.float32)[None]}
+    expected = as_fitted(run, 1, **flat)
+    np.testing.assert_allclose(viewer.vertices, expected, atol=1e-6)
+
+
+def test_a_browser_draws_it_anew(served, viewer, tmp_path):
+    server, _ = served
+    with chromium(tmp_path / "profile", 900, 700) as page:
+        page.get(f"http://127.0.0.1:{server.get_port()}")
+        assert eventually(lambda: page.find_elements("css selector", "canvas"))
+        canvas = page.find_element("css selector", "canvas")
+        assert eventually(lambda: len(np.unique(picture(canvas) // 8)) > 12)
+        time.sleep(1)
+        before = picture(canvas)
+        viewer.scales["left_knee"].value = 1.9
+        changed = lambda: (np.abs(picture(canvas) - before).sum(-1) > 60).mean()  # noqa: E731
+        assert eventually(lambda: changed() > 0.01)
+        assert console_errors(page) == []
+
+
+def test_nobody_has_the_id(run):
+    with pytest.raises(UserError, match="--person 77: nobody in"):
+        serve(run, Options(run=run.folder, person=77))
+
+
+def test_without_viser_it_says_what_to_install(run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "viser", None)
+    assert main(["view", str(run.folder)]) == 2
+    error = capsys.readouterr().err
+    assert 'pip install "bodyreg[view]"' in error and error.count("\n") == 1
