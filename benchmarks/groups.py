@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,15 @@ def page(people: People, command: str, tables: dict[str, Table]) -> str:
     """The whole page in Markdown."""
     points = np.diff(people.observations.point_start)
     skipped = ", ".join(f"{n} for {reason}" for reason, n in people.skipped.items())
+    made = f"""on {len(people.truth):,} people whom {people.pictures:,} pictures of 256 x 256 pixels
+    show, made from the built-in body with a seed that nothing was chosen by, and read back from a
+    DensePose-COCO file: {np.median(points):.0f} dense points each in the median,
+    {np.percentile(points, 5):.0f} at the fifth percentile, and COCO's keypoints as far as they lie
+    in the picture, hidden ones too, all with 2 px of noise in a 256-pixel frame; depths of
+    keypoints with a standard deviation of 0.08 frame units, as a lifting network would give. The
+    reader left out {skipped or "nobody"}. Shapes and segment scales are those of the people; the
+    fitted template knows nothing of them. Version {__version__}, torch {torch.__version__},
+    float32, CPU."""
     explained = "\n".join(f"- *{METRICS[name].title}*: {METRICS[name].what}." for name in COLUMNS)
     text = f"""# Errors by group
 
@@ -134,14 +144,7 @@ How well the registration does on whom. Every number below was measured by one r
 
     {command}
 
-on {len(people.truth):,} people whom {people.pictures:,} pictures of 256 x 256 pixels show, made
-from the built-in body with a seed that nothing was chosen by, and read back from a DensePose-COCO
-file: {np.median(points):.0f} dense points each in the median,
-{np.percentile(points, 5):.0f} at the fifth percentile, and COCO's keypoints as far as they lie in
-the picture, hidden ones too, all with 2 px of noise in a 256-pixel frame; depths of keypoints with
-a standard deviation of 0.08 frame units, as a lifting network would give. The reader left out
-{skipped or "nobody"}. Shapes and segment scales are those of the people; the fitted template knows
-nothing of them. Version {__version__}, torch {torch.__version__}, float32, CPU.
+{textwrap.fill(" ".join(made.split()), 100)}
 
 Numbers are means of a group's people; of the vertices after Procrustes also the median and, in
 brackets after it, what nine of ten do not exceed; of mirrored and turned people how many there are.

@@ -76,7 +76,8 @@ def evaluate(
         256-pixel frame, shares in per cent. NaN where there is nothing to compare: no visible
         vertex for `pixel`, none of the points compared for `gps` and `gpsm`. The head of `pckh`
         is the truth's in space, from neck to top, at the camera's scale: as long as it would appear
-        if nobody nodded.
+        if nobody nodded. Places in the picture are those of a weak-perspective camera, as fits have
+        one: of pictures by another, `pixel` holds what perspective does within a body.
 
     Raises:
         UserError: the truth lacks a person, or was made from another mesh.

@@ -57,6 +57,12 @@ def test_procrustes_of_degenerate_points():
     np.testing.assert_allclose(procrustes(3 * line + 1, line), line, atol=1e-12)
 
 
+def test_one_point_is_always_met():
+    source, target = np.random.default_rng(0).normal(size=(2, 3, 1, 3))
+    for error in (pa_mpjpe, vertex_error, mpjpe):
+        np.testing.assert_array_equal(error(source, target), 0)
+
+
 def test_mpjpe_closed_form():
     target = np.zeros((2, 4, 3))
     source = np.full((2, 4, 3), 7.0)
