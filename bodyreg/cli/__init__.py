@@ -16,6 +16,7 @@ from bodyreg.cli import ranks
 from bodyreg.errors import UserError
 
 COMMANDS = {
+    "synthesize": "Make people with known truth, as data sets in the formats of real ones.",
     "register": "Fit bodies to the people of a file, or of a folder of files.",
     "demo": "Make people with known truth, register them, and show how close it comes.",
     "evaluate": "Compare fits with the truth, and say how far they are from it.",

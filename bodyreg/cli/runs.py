@@ -58,11 +58,11 @@ class Clock:
         self.laps[step], self._last = round(now - self._last, 3), now
 
 
-def progress_bar(people: int, quiet: bool) -> tqdm:
-    """A bar with people per second and the time left."""
+def progress_bar(count: int, quiet: bool, unit: str = "people") -> tqdm:
+    """A bar with people, or other units, per second and the time left."""
     from tqdm import tqdm
 
-    return tqdm(total=people, unit=" people", unit_scale=True, disable=not shows_progress(quiet))
+    return tqdm(total=count, unit=f" {unit}", unit_scale=True, disable=not shows_progress(quiet))
 
 
 def shows_progress(quiet: bool) -> bool:

@@ -1,0 +1,103 @@
+"""Work shared by processes of this machine, each with one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from bodyreg.errors import UserError
+
+# Libraries ask these when they are loaded, so they are set before a process starts.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Tasks that wait in line for each process: none is idle, and few are lost when all is stopped.
+IN_LINE = 2
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def in_processes(
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+) -> Iterator[Result]:
+    """Do tasks in processes of their own, which end with this one.
+
+    Args:
+        function: What to do with a task, a function of a module.
+        tasks: Anything that can be pickled.
+        workers: How many processes.
+
+    Yields:
+        Results, as they come.
+
+    Raises:
+        UserError: a task met one, or a process was killed.
+    """
+    waiting = iter(tasks)
+    with _single_threads(), _pool(min(workers, len(tasks))) as pool:
+        running: set[Future[Result]] = set()
+        while True:
+            for task in waiting:
+                running.add(pool.submit(function, task))
+                if len(running) >= IN_LINE * workers:
+                    break
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                try:
+                    yield future.result()
+                except BrokenProcessPool as error:
+                    raise UserError(
+                        "a worker process was killed, perhaps for lack of memory; give the same "
+                        "command again to go on, with fewer --workers"
+                    ) from error
+
+
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    # A forked process would inherit locks of this one's threads.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(max(1, workers), context, _begin)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _single_threads() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _begin() -> None:
+    """In a new process: end with the one that started it; leave Ctrl-C to that one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

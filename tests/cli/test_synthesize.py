@@ -1,0 +1,166 @@
+"""bodyreg synthesize: the same bytes however they come about, and nothing lost by a kill."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from bodyreg.cli import main
+from bodyreg.data import Truth
+from bodyreg.synthetic import making
+
+ROOT = Path(__file__).parents[2]
+LABELS = ("--formats", "densepose-coco", "mpii", "human36m", "deepfashion", "--no-pictures")
+PICTURES = ("--formats", "densepose-coco", "mpii", "market1501", "--size", "96")
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(making, "PICTURES_PER_PART", 4)
+
+
+def synthesize(out: Path, *options: object) -> int:
+    return main(["synthesize", "--out", str(out), "--quiet", *map(str, options)])
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Name -> SHA-256 of all files in a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def children(process: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == process:
+            found.append(int(entry.parent.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory):
+    """Annotations of every kind, by one worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making, "PICTURES_PER_PART", 4)
+        out = tmp_path_factory.mktemp("labels") / "out"
+        assert synthesize(out, *LABELS, "--people", 12, "--seed", 3, "--workers", 1) == 0
+    return out
+
+
+def test_any_number_of_workers_writes_the_same_bytes(labels, tmp_path):
+    out = tmp_path / "elsewhere"
+    assert synthesize(out, *LABELS, "--people", 12, "--seed", 3, "--workers", 2) == 0
+    assert digests(out) == digests(labels)
+
+
+def test_a_killed_run_goes_on(labels, tmp_path):
+    """It is killed after its first part; workers end with it; the same command finishes."""
+    out = tmp_path / "out"
+    arguments = ["synthesize", "--out", str(out), *LABELS, "--people", "12", "--seed", "3"]
+    script = (
+        "import sys; from bodyreg.synthetic import making; making.PICTURES_PER_PART = 4; "
+        "from bodyreg.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments, "--quiet", "--workers", "2"],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    workers: set[int] = set()
+    while not list((out / "parts").glob("[!.]*.npz")):
+        assert process.poll() is None
+        workers.update(children(process.pid))
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "mpii" / "run.json").exists()
+    limit = time.monotonic() + 60
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    assert synthesize(out, *LABELS, "--people", 12, "--seed", 3, "--workers", 1) == 0
+    assert digests(out) == digests(labels)
+
+
+def test_parts_of_another_run_are_refused(capsys, tmp_path):
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (parts / "run.json").write_text("{}")
+    assert synthesize(tmp_path, "--people", 3) == 2
+    assert "unfinished parts of another run" in capsys.readouterr().err
+
+
+def test_what_is_there_is_kept_and_another_data_set_refused(labels, capsys):
+    before = {path: path.stat().st_mtime_ns for path in labels.rglob("*")}
+    assert synthesize(labels, *LABELS, "--people", 12, "--seed", 3) == 0
+    assert {path: path.stat().st_mtime_ns for path in labels.rglob("*")} == before
+    assert synthesize(labels, *LABELS, "--people", 12, "--seed", 4) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "holds another data set (other seed)" in error
+    assert {path: path.stat().st_mtime_ns for path in labels.rglob("*")} == before
+
+
+def test_formats_do_not_depend_on_each_other(labels, tmp_path):
+    options = ("--no-pictures", "--people", 12, "--seed", 3, "--workers", 1)
+    assert synthesize(tmp_path, "--formats", "mpii", *options) == 0
+    assert digests(tmp_path / "mpii") == digests(labels / "mpii")
+
+
+def test_pictures_show_the_people(tmp_path):
+    """Crowds share their pictures; every annotation's picture is there; a seed's are the same."""
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        options = ("--people", 6, "--workers", workers)
+        assert synthesize(out, *PICTURES, *options) == 0
+    assert digests(tmp_path / "1") == digests(tmp_path / "2")
+    content = json.loads((out / "densepose-coco" / "densepose.json").read_text())
+    for image in content["images"]:
+        paths = [out / name / "images" / image["file_name"] for name in ("densepose-coco", "mpii")]
+        assert os.path.samefile(*paths)
+        assert cv2.imread(str(paths[0])).shape == (96, 96, 3)
+    for entry in json.loads((out / "mpii" / "annot.json").read_text()):
+        assert (out / "mpii" / "images" / entry["image"]).is_file()
+    for name in ("densepose-coco", "mpii", "market1501"):
+        truth = Truth.load(out / name / "truth.npz")
+        with np.load(out / name / "truth.npz") as archive:
+            pictures = archive["picture"].tolist()
+        assert len(pictures) == len(truth)
+        assert all((out / name / picture).is_file() for picture in pictures)
+    picture = cv2.imread(str(out / "market1501" / pictures[0]))
+    assert picture.shape == (128, 64, 3)
+    assert picture.std() > 10
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--people", 0), "--people"),
+        (("--seed", -1), "--seed"),
+        (("--size", 9), "--size 9"),
+        (("--noise-pixels", "nan"), "--noise-pixels"),
+        (("--workers", 0), "--workers"),
+        (("--formats", "mpii", "mpii"), "--formats"),
+    ],
+)
+def test_errors_are_one_line(tmp_path, capsys, options, words):
+    out = tmp_path / "out"
+    assert synthesize(out, *options) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not out.exists()

@@ -1,0 +1,279 @@
+"""What the writers write, read back by others' readers and by ours: the truth, to rounding."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from bodyreg.body import Body
+from bodyreg.body.joints import JOINT_NAMES
+from bodyreg.data import Truth, read_densepose_coco
+from bodyreg.data.deepfashion import read_deepfashion, read_market1501
+from bodyreg.data.frames import image_from_frame
+from bodyreg.data.human36m import read_videopose3d
+from bodyreg.data.mpii import read_mpii
+from bodyreg.data.skeletons import COCO_18, H36M_17
+from bodyreg.data.spin import read_spin
+from bodyreg.metrics.pose import facing
+from bodyreg.pickles import load_objects
+from bodyreg.synthetic import making
+from bodyreg.synthetic.catalogue import is_test
+from bodyreg.synthetic.formats import FORMATS, Recipe
+from bodyreg.synthetic.formats.deepfashion import FROM_CENTRE
+from bodyreg.synthetic.formats.format import Goal
+from bodyreg.synthetic.observe import Noise
+from bodyreg.synthetic.parts import Parts
+from bodyreg.synthetic.takes import TAKES, TEST, TRAINING, Takes
+
+PEOPLE, SEED = 36, 7
+EXACT = Noise(points=60, pixels=0, depth=0)
+# Texts have coordinates with three decimals; float32 knows as many of a picture of 1,000 pixels.
+PIXELS = 2e-3
+
+
+@pytest.fixture(scope="module")
+def body() -> Body:
+    return Body.default()
+
+
+def write(folder, recipe: Recipe, *names: str) -> None:
+    """Formats that share their pictures, in parts of seven pictures."""
+    body, scenes = Body.default(), FORMATS[names[0]].scenes(recipe)
+    paths = []
+    for start in range(0, len(scenes), 7):
+        paths.append(folder / "parts" / f"{names[0]}-{start:06}.npz")
+        stop = min(start + 7, len(scenes))
+        making.make_part(making.Part(recipe, names, start, stop, folder, paths[-1], pictures=False))
+    for name in names:
+        goal = Goal(folder / name, folder / "parts", recipe, scenes, body, {"seed": SEED})
+        FORMATS[name].join(goal, Parts(paths))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    recipe = Recipe(PEOPLE, SEED, 256, EXACT)
+    for names in (("densepose-coco", "mpii"), ("human36m",), ("deepfashion",), ("market1501",)):
+        write(folder, recipe, *names)
+    return folder
+
+
+def pixels_of(truth: Truth, names: tuple[str, ...]) -> np.ndarray:
+    """(N, K, 2) where the truth has joints, picture pixels."""
+    joints = truth.joints[:, [JOINT_NAMES.index(name) for name in names]]
+    return image_from_frame(truth.in_frame(joints), truth.frame[:, None])
+
+
+def common(names) -> tuple[str, ...]:
+    """Joints, without landmarks, which the truth does not hold."""
+    return tuple(name for name in names if name in JOINT_NAMES)
+
+
+def test_densepose_coco(made, body, capsys):
+    folder = made / "densepose-coco"
+    truth = Truth.load(folder / "truth.npz")
+    people, skipped = read_densepose_coco(folder / "densepose.json", body)
+    assert not skipped
+    np.testing.assert_array_equal(people.id, truth.id)
+    np.testing.assert_array_equal(people.frame, truth.frame)
+    person = people.point_person
+    corners = truth.vertices[person[:, None], people.point_vertex]
+    placed = np.einsum("pk,pkc->pc", people.point_barycentric, corners)
+    xy = truth.scale[person, None] * placed[:, :2] + truth.translation[person]
+    assert np.abs(image_from_frame(xy, truth.frame[person]) - people.point_xy).max() < 5e-3
+    coco = COCO(folder / "densepose.json")
+    assert len(coco.anns) == len(truth) >= PEOPLE - 2
+    assert [image["file_name"] for image in coco.imgs.values()] == [
+        f"{number:012}.jpg" for number in range(1, len(coco.imgs) + 1)
+    ]
+
+
+def test_mpii(made):
+    truth = Truth.load(made / "mpii" / "truth.npz")
+    people, skipped = read_mpii(made / "mpii" / "annot.json")
+    assert not skipped
+    np.testing.assert_array_equal(people.id, truth.id)
+    names = common(people.keypoint_name)
+    assert len(names) == 13
+    columns = [people.keypoint_name.index(name) for name in names]
+    there = people.keypoint_weight[:, columns] > 0
+    off = people.keypoint_xy[:, columns] - pixels_of(truth, names)
+    assert np.abs(off[there]).max() < PIXELS
+    assert 0.7 < there.mean() < 1
+    # By hand, from 1 and at pixel centres; the crop that HRNet takes holds whole people.
+    content = json.loads((made / "mpii" / "annot.json").read_text())
+    ankle = pixels_of(truth, ("right_ankle",))[:, 0]
+    for entry, xy in zip(content, ankle, strict=True):
+        if entry["joints_vis"][0]:
+            np.testing.assert_allclose(entry["joints"][0], xy + 0.5, atol=PIXELS)
+        else:
+            assert entry["joints"][0] == [-1, -1]
+    heights = [200 * entry["scale"] for entry in content]
+    meters = truth.vertices[..., 1].max(1) - truth.vertices[..., 1].min(1)
+    np.testing.assert_allclose(heights, meters * truth.scale * truth.frame[:, 2], rtol=1e-3)
+    pictures = [f"000000000{number:03}.jpg" for number in range(1, 100)]
+    assert set(people.picture) <= set(pictures)
+
+
+def test_human36m_of_videopose3d(made):
+    folder = made / "human36m"
+    truth = Truth.load(folder / "truth.npz")
+    poses, skipped = read_videopose3d(
+        folder / "data_2d_h36m_gt.npz",
+        folder / "data_3d_h36m.npz",
+        folder / "cameras.json",
+        broken=True,
+    )
+    assert not skipped
+    np.testing.assert_array_equal(poses.observations.id, truth.id)
+    for name in ("subject", "camera"):
+        np.testing.assert_array_equal(getattr(poses, name), getattr(truth, name))
+    assert [action.removesuffix(" 1") for action in poses.action] == truth.action.tolist()
+    names = common(H36M_17.joints)
+    columns = [H36M_17.joints.index(name) for name in names]
+    joints = poses.joints[:, columns] - poses.joints[:, :1]
+    expected = truth.joints[:, [JOINT_NAMES.index(name) for name in names]]
+    np.testing.assert_allclose(joints, expected, atol=2e-6)
+
+    # The pictures by hand: x right, y down, z away.
+    seen = poses.observations
+    names = common(seen.keypoint_name)
+    columns = [H36M_17.joints.index(name) for name in names]
+    observed = seen.keypoint_xy[:, [seen.keypoint_name.index(name) for name in names]]
+    cameras = json.loads((folder / "cameras.json").read_text())
+    for person in range(len(poses)):
+        camera = next(c for c in cameras["S1"] if c["id"] == poses.camera[person])
+        x, y, z = (poses.joints[person, columns] * [1, -1, -1]).T
+        xy = np.stack([x, y], 1) / z[:, None] * camera["focal_length"] + camera["center"]
+        np.testing.assert_allclose(xy, observed[person], atol=PIXELS)
+    # A weak-perspective camera agrees with it at the pelvis, and is near it elsewhere.
+    weak = pixels_of(truth, names)
+    pelvis = names.index("pelvis")
+    np.testing.assert_allclose(weak[:, pelvis], observed[:, pelvis], atol=PIXELS)
+    assert np.median(np.abs(weak - observed)) < 5
+
+
+def test_human36m_of_spin(made):
+    folder = made / "human36m"
+    truth = Truth.load(folder / "truth.npz")
+    with np.load(folder / "truth.npz") as archive:
+        row_of = {name: row for row, name in enumerate(archive["picture"].tolist())}
+    rows = {}
+    for name in ("h36m_train", "h36m_valid_protocol1", "h36m_valid_protocol2"):
+        poses, skipped = read_spin(folder / f"{name}.npz", broken=True)
+        assert not skipped
+        rows[name] = [row_of[picture] for picture in poses.observations.picture]
+        same = truth.select(np.array(rows[name]))
+        np.testing.assert_array_equal(poses.subject, same.subject)
+        np.testing.assert_array_equal(poses.camera, same.camera)
+        np.testing.assert_allclose(poses.observations.frame, same.frame, rtol=1e-6)
+        names = common(H36M_17.joints)
+        columns = [H36M_17.joints.index(joint) for joint in names]
+        expected = same.joints[:, [JOINT_NAMES.index(joint) for joint in names]]
+        np.testing.assert_allclose(poses.joints[:, columns], expected, atol=2e-6)
+        with np.load(folder / f"{name}.npz") as archive:
+            assert (archive["openpose"][..., 2] > 0).mean() > 0.95
+            assert not archive["has_smpl"].any()
+            assert archive["pose"].shape == (len(poses), 72)
+    assert sorted(rows["h36m_train"] + rows["h36m_valid_protocol1"]) == list(range(len(truth)))
+    assert set(truth.subject[rows["h36m_train"]]) <= set(TRAINING)
+    assert set(truth.subject[rows["h36m_valid_protocol1"]]) <= set(TEST)
+    frontal = set(np.flatnonzero(truth.camera == "60457274"))
+    assert set(rows["h36m_valid_protocol2"]) == frontal & set(rows["h36m_valid_protocol1"])
+
+
+def test_takes_share_their_frames():
+    for people in (4, 36, 1000, 840 * 7):
+        takes = Takes(people, 0)
+        assert people <= len(takes) < people + 4
+        assert np.ptp(takes.frames) <= 1
+        places = [takes.place(number) for number in range(len(takes))]
+        assert places == sorted(places)
+        assert len(set(places)) == len(places)
+    assert len(TAKES) == 7 * 15 * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "words"),
+    [("deepfashion", read_deepfashion, 2), ("market1501", read_market1501, 4)],
+)
+def test_pose_pairs(made, body, name, read, words):
+    pairs = read(made / name)
+    truth = Truth.load(made / name / "truth.npz")
+    np.testing.assert_array_equal(truth.id, np.arange(PEOPLE))
+    people, skipped = pairs.observations()
+    assert not skipped
+    columns = [people.keypoint_name.index(joint) for joint in common(people.keypoint_name)]
+    there = people.keypoint_weight[:, columns] > 0
+    expected = pixels_of(truth, common(people.keypoint_name))[people.id]
+    assert np.abs((people.keypoint_xy[:, columns] - expected)[there]).max() < PIXELS
+    assert there.mean() > 0.8
+    assert all(len(one.split("_")) == words for one in pairs.ids)
+
+    # The same person in the same clothes, never for training and for tests.
+    of_split = {split: set(truth.subject[rows].ravel()) for split, rows in pairs.pairs.items()}
+    assert not of_split["train"] & of_split["test"]
+    assert len(pairs.pairs["test_small"]) == len(of_split["test"]) > 0
+    for rows in pairs.pairs.values():
+        assert (truth.subject[rows[:, 0]] == truth.subject[rows[:, 1]]).all()
+        assert (rows[:, 0] != rows[:, 1]).all()
+    shape = truth.shape[[np.flatnonzero(truth.subject == one)[0] for one in truth.subject]]
+    np.testing.assert_array_equal(truth.shape, shape)
+
+    # Visible joints lie in their parts.
+    parts = {"left_elbow": 3, "right_elbow": 4, "left_knee": 5, "right_knee": 6, "spine1": 2}
+    hits = []
+    height, width = cv2.imread(str(pairs.parts(0)), cv2.IMREAD_GRAYSCALE).shape
+    assert (width, height) == {"deepfashion": (256, 256), "market1501": (64, 128)}[name]
+    places = pixels_of(truth, tuple(parts))
+    for number in range(PEOPLE):
+        labels = cv2.imread(str(pairs.parts(number)), cv2.IMREAD_GRAYSCALE)
+        assert set(np.unique(labels)) <= set(range(7))
+        for (x, y), label in zip(places[number], parts.values(), strict=True):
+            if 0 <= x < width and 0 <= y < height:
+                hits.append(labels[int(y), int(x)] == label)
+    # Arms hide torsos and legs each other.
+    assert np.mean(hits) > 0.7
+
+
+def test_views_of_deepfashion_are_what_they_are_called(made, body):
+    truth = Truth.load(made / "deepfashion" / "truth.npz")
+    front = facing(truth.joints, body.joint_names)[:, 2]
+    assert front[truth.camera == "front"].min() > 0.5
+    assert front[truth.camera == "back"].max() < -0.5
+    assert np.abs(front[truth.camera == "side"]).max() < 0.9
+    assert truth.cut[truth.camera == "full"].max() < 0.02
+    assert (truth.cut[truth.camera == "front"] > 0.02).any()
+
+
+def test_splits_of_deepfashion(made):
+    label = made / "deepfashion" / "Label"
+    split = json.loads((label / "image_split_dfm_new.json").read_text())
+    ids = list(load_objects(label / "pose_label.pkl", kind="label"))
+    assert sorted(split["train"] + split["test"]) == sorted(ids)
+    assert set(split) == {"train", "test"}
+    clean = json.loads((label / "pair_split_clean.json").read_text())
+    assert clean == json.loads((label / "pair_split.json").read_text())
+    assert [is_test(person) for person in range(7)] == [False, True, *[False] * 4, True]
+
+
+def test_openpose_is_noisy_and_the_body_is_not(tmp_path):
+    """Two files of joints: with the errors of a detector, and of the body itself."""
+    write(tmp_path, Recipe(20, SEED, 256, Noise(points=0, pixels=2, depth=0)), "deepfashion")
+    label = tmp_path / "deepfashion" / "Label"
+    found, own = (
+        np.array(list(load_objects(label / f"{name}.pkl", kind="label").values()))
+        for name in ("pose_label", "pose_label_adapt")
+    )
+    np.testing.assert_array_equal(found == -1, own == -1)
+    truth = Truth.load(tmp_path / "deepfashion" / "truth.npz")
+    names = common(COCO_18.joints)
+    columns = [COCO_18.joints.index(name) for name in names]
+    there = own[:, columns] != -1
+    np.testing.assert_allclose(
+        own[:, columns][there], (pixels_of(truth, names) - FROM_CENTRE)[there], atol=PIXELS
+    )
+    errors = (found - own)[..., 0] * 128 / truth.frame[:, None, 2]
+    assert errors[own[..., 0] != -1].std() == pytest.approx(2, rel=0.15)
