@@ -1,17 +1,141 @@
-"""What is behind people."""
+"""What is behind people: a room, a street, the country, or a piece of the user's pictures."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from bodyreg.errors import UserError
+from bodyreg.synthetic.indoors import paint_room
+from bodyreg.synthetic.noise import fractal_crop
+from bodyreg.synthetic.outdoors import paint_street
 from bodyreg.synthetic.scenes import Scene
+from bodyreg.synthetic.view import View, view_of
+
+# Share of pictures before a plain backdrop.
+PLAIN = 0.1
+# Pictures of the user's are kept this much larger than what is cut out of them.
+KEPT = 1.6
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+# More bytes than a photograph has.
+LARGEST = 2**27
 
 
 def paint_background(
     random: np.random.Generator, scene: Scene, outdoors: bool, backgrounds: Sequence[Path] | None
 ) -> np.ndarray:
-    """(H, W, 3) float32 in [0, 255] blue, green, red: a plain wall for now."""
-    return np.full((scene.height, scene.width, 3), random.uniform(110, 190, 3), np.float32)
+    """Paint what is behind a scene's people.
+
+    Args:
+        random: Of everything random.
+        scene: Its size and, for the ground, its figures.
+        outdoors: The street or the country; otherwise a room.
+        backgrounds: The user's picture files, to cut a piece from; None for a painted one.
+
+    Returns:
+        (H, W, 3) float32 in [0, 255] blue, green, red.
+
+    Raises:
+        UserError: a file is no readable picture.
+    """
+    if backgrounds:
+        path = backgrounds[random.integers(len(backgrounds))]
+        return _piece(random, path, scene.height, scene.width)
+    view = view_of(scene)
+    if random.random() < PLAIN:
+        canvas = _backdrop(random, view)
+    else:
+        canvas = (paint_street if outdoors else paint_room)(random, view)
+    canvas = _rolled(canvas, scene)
+    if random.random() < 0.75:
+        canvas = cv2.GaussianBlur(
+            canvas, (0, 0), random.uniform(0.4, max(0.5, 0.011 * scene.height))
+        )
+    picture = canvas.astype(np.float32)
+    dirt = fractal_crop(random, scene.height, scene.width, random.uniform(1, 4))
+    picture *= (1 + np.float32(random.uniform(0.01, 0.05)) * dirt)[..., None]
+    return picture
+
+
+def find_backgrounds(folder: str | os.PathLike) -> list[Path]:
+    """The picture files in a folder, by their suffixes, in the order of their names.
+
+    Raises:
+        UserError: there is no such folder, or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder of backgrounds; name one with pictures in it")
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        known = ", ".join(sorted(SUFFIXES))
+        raise UserError(f"{folder}: no pictures in it ({known}); choose another folder")
+    return found
+
+
+def _piece(random: np.random.Generator, path: Path, height: int, width: int) -> np.ndarray:
+    picture = _load(str(path), max(height, width))
+    have_height, have_width = picture.shape[:2]
+    # As large a piece of the right shape as fits, or down to a half of it.
+    fit = min(have_height / height, have_width / width)
+    zoom = fit * random.uniform(0.5, 1)
+    rows, columns = max(1, int(height * zoom)), max(1, int(width * zoom))
+    top = random.integers(have_height - rows + 1)
+    left = random.integers(have_width - columns + 1)
+    piece = picture[top : top + rows, left : left + columns]
+    if random.random() < 0.5:
+        piece = piece[:, ::-1]
+    shrunk = cv2.INTER_AREA if zoom > 1 else cv2.INTER_LINEAR
+    return cv2.resize(piece, (width, height), interpolation=shrunk).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _load(path: str, side: int) -> np.ndarray:
+    """A user's picture, shrunk to little more than what is needed of it."""
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); check the backgrounds"
+        ) from error
+    picture = None
+    if 0 < len(data) <= LARGEST:
+        try:
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error:
+            picture = None
+    if picture is None:
+        raise UserError(f"{path}: not a picture that can be read; take it out of the backgrounds")
+    zoom = KEPT * side / min(picture.shape[:2])
+    if zoom < 1:
+        picture = cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+    return picture
+
+
+def _rolled(canvas: np.ndarray, scene: Scene) -> np.ndarray:
+    """Turn the picture as the camera is rolled."""
+    if not scene.figures:
+        return canvas
+    up = scene.figures[0].up
+    angle = float(np.degrees(np.arctan2(up[0], up[1])))
+    if abs(angle) < 0.5:
+        return canvas
+    height, width = canvas.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), -angle, 1.0)
+    return cv2.warpAffine(canvas, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
+
+
+def _backdrop(random: np.random.Generator, view: View) -> np.ndarray:
+    """A photographer's paper: one colour that runs into the floor."""
+    colour = np.clip(random.uniform(60, 235) * (1 + random.normal(0, 0.08, 3)), 20, 245)
+    x = np.linspace(-1, 1, view.width)
+    y = np.linspace(-1, 1, view.height)[:, None]
+    middle = random.uniform(-0.5, 0.5, 2)
+    shade = 1.08 - random.uniform(0.05, 0.3) * ((x - middle[0]) ** 2 + (y - middle[1]) ** 2)
+    return np.clip(shade[..., None] * colour, 0, 255).astype(np.uint8)

@@ -22,19 +22,16 @@ ARMHOLE = -0.02
 
 
 def neckline(top: Top, measures: Measures, rest: np.ndarray) -> np.ndarray:
-    """(P,) how far below the neckline rest places (P, 3) lie."""
+    """(P,) how far below the neckline rest places (3, P) lie."""
     size = measures.size
-    forward = rest[:, 2] - measures.neck[2]
-    aside = np.abs(rest[:, 0])
+    forward = rest[2] - measures.neck[2]
+    aside = np.abs(rest[0])
     line = measures.neck[1] - NECK_DROP * size - NECK_SLOPE * forward
     # Deeper in front: a V or a bow that ends beside the neck.
     width = (0.075 + top.wide) * size
     dip = np.clip(1 - aside / width, 0, 1) * np.clip(forward / (0.05 * size), 0, 1)
     return (
-        line
-        - rest[:, 1]
-        - size * top.neck * dip
-        - top.wide * size * np.clip(2 - aside / width, 0, 1)
+        line - rest[1] - size * top.neck * dip - top.wide * size * np.clip(2 - aside / width, 0, 1)
     )
 
 
@@ -46,7 +43,7 @@ def top_field(
     Args:
         top: The top.
         measures: Of whom wears it.
-        rest: (P, 3) metres.
+        rest: (3, P) metres.
         height: (P,) as in `Measures`.
         arm: (P,).
     """
@@ -70,12 +67,12 @@ def bottom_field(
 def opening_field(top: Top, measures: Measures, rest: np.ndarray) -> np.ndarray:
     """(P,) inside of what an open jacket shows of the inner cloth: wider toward the hem."""
     if top.open <= 0:
-        return np.full(len(rest), -1, np.float32)
+        return np.full(rest.shape[1], -1, np.float32)
     size = measures.size
-    below = (measures.neck[1] - rest[:, 1]) / (0.5 * size)
+    below = (measures.neck[1] - rest[1]) / (0.5 * size)
     half = size * (0.035 + top.open * np.clip(below, 0, 1.4))
-    front = rest[:, 2] - measures.neck[2]
-    return np.minimum(half - np.abs(rest[:, 0]), front)
+    front = rest[2] - measures.neck[2]
+    return np.minimum(half - np.abs(rest[0]), front)
 
 
 def shaft_field(shaft: float, measures: Measures, height: np.ndarray) -> np.ndarray:

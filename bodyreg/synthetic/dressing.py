@@ -18,7 +18,7 @@ from bodyreg.synthetic.hair import capped, hairiness, head_places, strands
 from bodyreg.synthetic.looks import Look
 from bodyreg.synthetic.measures import ELBOW, KNEE, NECK, Measures
 from bodyreg.synthetic.noise import SIDE as NOISE_SIDE
-from bodyreg.synthetic.noise import fractal_tile, sample_tile
+from bodyreg.synthetic.noise import crease_tile, fractal_tile, sample_tile
 from bodyreg.synthetic.patterns import SIDE, Cloth
 
 # What a pixel may be; later ones lie over earlier ones.
@@ -50,12 +50,12 @@ def paint(look: Look, points: np.ndarray) -> Paint:
 
     Args:
         look: Whose.
-        points: (P, 8) float32, `look.table` mixed for each point.
+        points: (6, P) float32, the columns of `look.table` mixed for each point.
     """
-    rest, height, arm = points[:, :3], points[:, 3], points[:, 4]
+    rest, height, arm = points[:3], points[3], points[4]
     m, outfit, hair = look.measures, look.outfit, look.hair
     top, bottom = outfit.top, outfit.bottom
-    made_of = np.zeros(len(points), np.uint8)
+    made_of = np.zeros(points.shape[1], np.uint8)
     if outfit.shoes is not None and outfit.shoes.sock is not None:
         made_of[height < outfit.shoes.sock_end] = SOCK
     lower = bottom_field(bottom, m, rest, height, arm)
@@ -66,7 +66,7 @@ def paint(look: Look, points: np.ndarray) -> Paint:
     made_of[upper > 0] = TOP
     if top.yoke is not None:
         chest = m.neck[1] - 0.17 * m.size
-        made_of[(upper > 0) & ((rest[:, 1] > chest) | (arm > ARMHOLE))] = YOKE
+        made_of[(upper > 0) & ((rest[1] > chest) | (arm > ARMHOLE))] = YOKE
     if top.inner is not None:
         made_of[(upper > 0) & (opening_field(top, m, rest) > 0)] = INNER
     if top.collar > 0:
@@ -79,22 +79,25 @@ def paint(look: Look, points: np.ndarray) -> Paint:
             & (height > 4.4)
         ] = COLLAR
     if outfit.shoes is not None:
-        made_of[shaft_field(outfit.shoes.shaft, m, height) > 0] = SHOE
+        # Long trousers hang over the shoes.
+        foot = shaft_field(outfit.shoes.shaft, m, height) > 0
+        made_of[foot & (made_of != BOTTOM) & (made_of != TOP)] = SHOE
         made_of[height < 0.22] = SOLE
     head = np.flatnonzero(height > 4.3)
-    place = head_places(m, rest[head])
-    ragged = sample_tile(fractal_tile(), 700 * rest[head, 0], 700 * (rest[head, 1] + rest[head, 2]))
-    made_of[head[hairiness(hair, m, place) > 0.05 * ragged]] = HAIR
+    on_head = rest.take(head, 1)
+    place = head_places(m, on_head)
+    ragged = sample_tile(fractal_tile(), 700 * on_head[0], 700 * (on_head[1] + on_head[2]))
+    made_of[head[hairiness(hair, m, place) > 0.07 * ragged]] = HAIR
     made_of[head[capped(hair, place) > 0]] = CAP
     return _fill(look, points, made_of)
 
 
 def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
-    rest, height, arm = points[:, :3], points[:, 3], points[:, 4]
+    arm = points[4]
     outfit, hair, m = look.outfit, look.hair, look.measures
-    colour = np.empty((len(points), 3), np.float32)
-    gloss = np.zeros(len(points), np.float32)
-    relief = np.ones(len(points), np.float32)
+    colour = np.empty((points.shape[1], 3), np.float32)
+    gloss = np.zeros(points.shape[1], np.float32)
+    relief = np.ones(points.shape[1], np.float32)
     present = np.flatnonzero(np.bincount(made_of, minlength=CAP + 1)).tolist()
     cloths = {
         BOTTOM: (outfit.bottom.cloth, outfit.bottom.skirt), TOP: (outfit.top.cloth, True),
@@ -108,36 +111,42 @@ def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
     }  # fmt: skip
     for kind in present:
         rows = np.flatnonzero(made_of == kind)
+        part = points.take(rows, 1)
         gloss[rows] = GLOSS.get(kind, 0.0)
         if kind == SKIN:
-            colour[rows] = _skin(look, points[rows])
+            colour[rows] = _skin(look, part)
         elif kind == HAIR:
-            colour[rows] = strands(hair, head_places(m, rest[rows]))
+            colour[rows] = strands(hair, head_places(m, part[:3]))
         elif kind in cloths:
             cloth, whole = cloths[kind]
-            colour[rows] = _woven(cloth, m, rest[rows], height[rows], arm[rows], whole)
+            colour[rows] = _woven(cloth, m, part, whole)
             gloss[rows] = cloth.gloss
             if kind != COLLAR:
-                relief[rows] = _folds(cloth.folds, m, rest[rows], height[rows], arm[rows])
+                relief[rows] = _folds(cloth.folds, m, part)
         else:
             colour[rows] = plain[kind]
-    _trim(look, points, made_of, colour, relief)
+        if kind in (TOP, YOKE, INNER, BOTTOM):
+            relief[rows] *= _edges(look, part, kind)
+    front = np.flatnonzero((made_of == TOP) & (points[5] > 0.2) & (arm < ARMHOLE))
+    if outfit.top.print is not None:
+        _press(outfit.top.print, m, points, front, colour)
+    if outfit.top.buttoned and outfit.top.open <= 0:
+        _button(m, points, front, colour)
     return Paint(colour, gloss, relief)
 
 
 def _skin(look: Look, points: np.ndarray) -> np.ndarray:
     """Skin, blotchy and redder at the hands' and feet's ends, with the face where it is."""
-    rest, height, arm, front = points[:, :3], points[:, 3], points[:, 4], points[:, 7]
+    rest, height, arm, front = points[:3], points[3], points[4], points[5]
     face = look.face
-    blotch = sample_tile(fractal_tile(), 900 * (rest[:, 0] + rest[:, 2]), 900 * rest[:, 1])
+    blotch = sample_tile(fractal_tile(), 900 * (rest[0] + rest[2]), 900 * rest[1])
     colour = face.skin * (1 + np.float32(0.025) * blotch)[:, None]
     ends = np.clip(np.maximum(arm - 2.3, 0.5 * (0.8 - height)), 0, 0.5)[:, None]
     colour *= 1 - ends * np.array([0.24, 0.2, 0.02], np.float32)
-    rows = np.flatnonzero(
-        (height > NECK - 0.1) & (front > 0.05) & (rest[:, 2] > look.measures.ear[2])
-    )
-    x, y = ((rest[rows, :2] - face.origin.astype(np.float32)) * np.float32(face.scale)).T
-    found = _clamped(face.canvas, x, -y).astype(np.float32)
+    rows = np.flatnonzero((height > NECK - 0.1) & (front > 0.05) & (rest[2] > look.measures.ear[2]))
+    x = (rest[0, rows] - np.float32(face.origin[0])) * np.float32(face.scale)
+    y = (np.float32(face.origin[1]) - rest[1, rows]) * np.float32(face.scale)
+    found = _clamped(face.canvas, x, y).astype(np.float32)
     # The face's canvas is seen from the front: it fades where the head turns away from there.
     share = np.clip(4 * front[rows] - 0.2, 0, 1)[:, None]
     colour[rows] += share * (found - colour[rows])
@@ -150,12 +159,10 @@ def _clamped(canvas: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return sample_tile(canvas, np.clip(x - 0.5, 0, width - 1), np.clip(y - 0.5, 0, height - 1))
 
 
-def _woven(
-    cloth: Cloth, m: Measures, rest: np.ndarray, height: np.ndarray, arm: np.ndarray, whole: bool
-) -> np.ndarray:
+def _woven(cloth: Cloth, m: Measures, points: np.ndarray, whole: bool) -> np.ndarray:
     """(P, 3) float32 a cloth's colours: wound round trunk, legs and arms in whole tiles."""
+    x, y, z, height, arm = points[:5]
     size = cloth.size * m.size
-    x, y, z = rest.T
     around = np.arctan2(x / TRUNK_ASPECT, z - m.neck[2]) * _turns(TRUNK_GIRTH, cloth)
     along = y / size
     limb = np.flatnonzero(arm > ARMHOLE)
@@ -175,67 +182,61 @@ def _turns(girth: float, cloth: Cloth) -> np.float32:
     return np.float32(max(1, round(girth / cloth.size)) / (2 * np.pi))
 
 
-def _folds(
-    depth: float, m: Measures, rest: np.ndarray, height: np.ndarray, arm: np.ndarray
-) -> np.ndarray:
-    """(P,) brightness of creased cloth: rings about elbows and knees, slants on the trunk."""
-    x, y, z = (rest / np.float32(m.size)).T
+def _folds(depth: float, m: Measures, points: np.ndarray) -> np.ndarray:
+    """(P,) brightness of creased cloth, more of it about joints."""
+    height, arm = points[3:5]
+    x, y, z = points[:3] / np.float32(m.size)
     bend = np.exp(-7 * (arm - ELBOW) ** 2) + np.exp(-9 * (height - KNEE) ** 2)
-    bend += 0.6 * np.exp(-14 * (height - 3.0) ** 2) + 0.7 * np.exp(-16 * (arm + 0.1) ** 2)
-    bend += 0.5 * np.exp(-20 * (height - 1.05) ** 2)
-    strength = np.float32(depth) * (0.06 + 0.13 * np.minimum(bend, 1))
+    bend += 0.8 * np.exp(-14 * (height - 2.9) ** 2) + 0.7 * np.exp(-16 * (arm + 0.1) ** 2)
+    bend += 0.7 * np.exp(-20 * (height - 1.1) ** 2)
+    strength = np.float32(depth) * (0.03 + 0.075 * np.minimum(bend, 1))
     sleeve = arm > ARMHOLE
     along = np.where(sleeve, np.abs(x), y)
     around = np.where(sleeve, z + y, x + z)
+    # Creases run round a limb, slanting.
     unit = np.float32(NOISE_SIDE)
-    wave = sample_tile(
-        fractal_tile(), unit * (0.9 * around + 0.5 * along), unit * (1.5 * along + 0.3 * around)
+    light = sample_tile(
+        crease_tile(), unit * (0.8 * around + 0.3 * along), unit * (1.2 * along + 0.9 * around)
     )
-    # Folds are ridges with sharp valleys.
-    return 1 + strength * (1.2 * (0.8 - np.abs(wave)) + 0.5 * wave)
+    return 1 + strength * light
 
 
-def _trim(
-    look: Look, points: np.ndarray, made_of: np.ndarray, colour: np.ndarray, relief: np.ndarray
-) -> None:
-    """Hems, buttons, collars' edges and prints, in place."""
-    rest, height, arm = points[:, :3], points[:, 3], points[:, 4]
+def _edges(look: Look, points: np.ndarray, kind: int) -> np.ndarray:
+    """(P,) brightness towards hems and openings: their thickness, and what lies below in shade."""
+    rest, height, arm = points[:3], points[3], points[4]
     m, top, bottom = look.measures, look.outfit.top, look.outfit.bottom
-    upper = np.flatnonzero((made_of == TOP) | (made_of == YOKE))
-    if len(upper):
-        inside = top_field(top, m, rest[upper], height[upper], arm[upper])
-        relief[upper] *= 0.72 + 0.28 * np.clip(inside / (0.012 * m.size), 0, 1)
-        if top.open > 0:
-            edge = -opening_field(top, m, rest[upper])
-            relief[upper] *= 0.7 + 0.3 * np.clip(edge / (0.012 * m.size), 0, 1)
-        front = upper[(points[upper, 7] > 0.2) & (arm[upper] < ARMHOLE)]
-        if top.print is not None:
-            _press(top.print, m, rest, front, colour)
-        if top.buttoned and top.open <= 0:
-            x, y = rest[front, 0] / m.size, rest[front, 1] / m.size
-            relief[front] *= np.where(np.abs(np.abs(x) - 0.018) < 0.003, 0.75, 1)
-            button = x**2 + ((y % 0.09) - 0.045) ** 2 < 0.0075**2
-            colour[front[button]] = 0.35 * colour[front[button]] + (
-                0 if colour[front].mean() > 90 else 130
-            )
-    low = np.flatnonzero(made_of == BOTTOM)
-    if len(low):
-        inside = bottom_field(bottom, m, rest[low], height[low], arm[low])
-        relief[low] *= 0.75 + 0.25 * np.clip(inside / (0.015 * m.size), 0, 1)
-    inner = np.flatnonzero(made_of == INNER)
-    if len(inner):
-        edge = opening_field(top, m, rest[inner])
-        relief[inner] *= 0.6 + 0.4 * np.clip(edge / (0.03 * m.size), 0, 1)
+    if kind == BOTTOM:
+        return _shaded(bottom_field(bottom, m, rest, height, arm), 0.015 * m.size)
+    if kind == INNER:
+        return _shaded(opening_field(top, m, rest), 0.03 * m.size)
+    brightness = _shaded(top_field(top, m, rest, height, arm), 0.012 * m.size)
+    if top.open > 0:
+        brightness *= _shaded(-opening_field(top, m, rest), 0.012 * m.size)
+    return brightness
+
+
+def _shaded(inside: np.ndarray, width: float) -> np.ndarray:
+    return 0.7 + 0.3 * np.clip(inside / width, 0, 1)
+
+
+def _button(m: Measures, points: np.ndarray, rows: np.ndarray, colour: np.ndarray) -> None:
+    """A row of buttons down the front and the strip they sit on, in place."""
+    x, y = points[:2].take(rows, 1) / m.size
+    strip = rows[np.abs(np.abs(x) - 0.018) < 0.003]
+    colour[strip] *= 0.75
+    button = rows[x**2 + ((y % 0.09) - 0.045) ** 2 < 0.0075**2]
+    # Dark on light cloth, light on dark.
+    colour[button] = np.where(colour[button] > 90, 0.35 * colour[button], colour[button] + 120)
 
 
 def _press(
-    image: np.ndarray, m: Measures, rest: np.ndarray, rows: np.ndarray, colour: np.ndarray
+    image: np.ndarray, m: Measures, points: np.ndarray, rows: np.ndarray, colour: np.ndarray
 ) -> None:
     """Lay a print (h, w, 4) on the chest, in place."""
     side = 0.26 * m.size
     left, top = -side / 2, m.neck[1] - 0.13 * m.size
-    x = (rest[rows, 0] - left) / side * image.shape[1]
-    y = (top - rest[rows, 1]) / side * image.shape[0]
+    x = (points[0, rows] - left) / side * image.shape[1]
+    y = (top - points[1, rows]) / side * image.shape[0]
     hit = (x > 0) & (x < image.shape[1]) & (y > 0) & (y < image.shape[0])
     rows = rows[hit]
     found = _clamped(image, x[hit], y[hit]).astype(np.float32)

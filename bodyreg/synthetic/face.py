@@ -17,7 +17,7 @@ TONES = np.array(
 )[:, ::-1]  # fmt: skip
 EYES = np.array([(70, 45, 25), (50, 32, 18), (110, 85, 50), (90, 120, 140), (95, 115, 85)])[:, ::-1]
 # The canvas of a face: pixels per face unit, and units it reaches to each side, up and down.
-FINE = 16
+FINE = 12
 ASIDE, UP, DOWN = 3.0, 3.0, 4.5
 BITS = 4
 
@@ -136,7 +136,8 @@ def _beard(pen: _Pen, hair: Hair) -> None:
         corners = np.array([pen.at((side * x, y)) for x, y in outline])
         cv2.fillPoly(mask, [np.rint(corners * (1 << BITS)).astype(np.int32)], 255, shift=BITS)
     soft = cv2.GaussianBlur(mask, (0, 0), 0.12 * FINE).astype(np.float32) / 255
-    pen.blend(hair.beard * soft, 0.85 * hair.colour)
+    # Grey beards look darker than grey hair: skin shows through.
+    pen.blend(hair.beard * soft, np.minimum(0.85 * hair.colour, 120))
 
 
 def _glasses(pen: _Pen, random: np.random.Generator) -> None:
@@ -159,24 +160,35 @@ class _Pen:
         rows, columns = round((UP + DOWN) * FINE), round(2 * ASIDE * FINE)
         # OpenCV smooths edges in pictures of bytes alone.
         self.canvas = np.full((rows, columns, 3), np.rint(skin), np.uint8)
-        y, x = np.mgrid[:rows, :columns].astype(np.float32)
-        self._x, self._y = (x + 0.5) / FINE - ASIDE, UP - (y + 0.5) / FINE
 
     def at(self, place: tuple[float, float]) -> np.ndarray:
         """Canvas pixels, as OpenCV counts them."""
         return FINE * np.array([place[0] + ASIDE, UP - place[1]]) - 0.5
 
     def glow(
-        self, place: tuple[float, float], size: float, colour: np.ndarray, share: float
+        self, place: tuple[float, float], size: float, colour: np.ndarray, strength: float
     ) -> None:
-        x = np.abs(self._x) - place[0] if place[0] else self._x
-        share = share * np.exp(-(x**2 + (self._y - place[1]) ** 2) * (0.5 / (0.6 * size) ** 2))
-        self.blend(share, colour)
+        for side in (-1, 1) if place[0] else (1,):
+            centre = self.at((side * place[0], place[1]))
+            reach = 1.5 * size * FINE
+            left, top = np.maximum(np.ceil(centre - reach), 0).astype(int)
+            right, low = (centre + reach).astype(int) + 1
+            y, x = np.ogrid[
+                top : min(low, len(self.canvas)), left : min(right, self.canvas.shape[1])
+            ]
+            square = (x - centre[0]) ** 2 + (y - centre[1]) ** 2
+            # Smooth, and 0 from the window's edge on.
+            share = strength * np.square(np.maximum(1 - square / reach**2, 0))
+            self.blend(share.astype(np.float32), colour, (slice(top, low), slice(left, right)))
 
-    def blend(self, share: np.ndarray, colour: np.ndarray) -> None:
-        """Mix a colour in, with a share (h, w) for every pixel."""
-        mixed = self.canvas + share[..., None] * (colour.astype(np.float32) - self.canvas)
-        self.canvas[:] = np.clip(np.rint(mixed), 0, 255)
+    def blend(self, share: np.ndarray, colour: np.ndarray, where: tuple[slice, ...] = ()) -> None:
+        """Mix a colour into a window, with a share (h, w) for every pixel of it."""
+        window = self.canvas[where]
+        window += (
+            np.rint(share[..., None] * (colour.astype(np.float32) - window))
+            .astype(np.int16)
+            .astype(np.uint8)
+        )
 
     def disc(
         self,

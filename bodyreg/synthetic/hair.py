@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bodyreg.synthetic.measures import Measures
+from bodyreg.synthetic.noise import SIDE as NOISE_SIDE
 from bodyreg.synthetic.noise import fractal_tile, sample_tile
 
 # Red, green, blue as usual, stored the other way round.
@@ -26,7 +27,7 @@ class Hair:
         front: Where it begins above the forehead.
         sideburn: Where it ends before the ears.
         nape: Where it ends behind: about -0.5 when short, -2 on the shoulders.
-        bald: The crown is bare down to here, or 9: it is not.
+        bald: The crown is bare down to here; 1 or more: it is not.
         volume: How far it stands off, metres on an adult.
         beard: Opacity of a beard; 0 is none.
         cap: (3,) colour of a cap worn over it, or None.
@@ -78,7 +79,7 @@ def sample_hair(
         front=random.uniform(0.3, 0.45) if fringe else random.uniform(0.58, 0.74),
         sideburn=random.uniform(-0.3, -0.1) if bearded else random.uniform(-0.05, 0.2),
         nape=nape,
-        bald=random.uniform(0.3, 0.6) if bald else 9.0,
+        bald=random.uniform(0.3, 0.6) if bald else 1.0,
         volume=volume,
         beard=float(random.choice([0.35, 0.75, 0.95])) if bearded else 0.0,
         cap=random.uniform(20, 220, 3).astype(np.float32) if capped else None,
@@ -86,8 +87,8 @@ def sample_hair(
 
 
 def head_places(measures: Measures, rest: np.ndarray) -> np.ndarray:
-    """(P, 3) float32: rest positions (P, 3) in heads about the point between the ears."""
-    return (rest - measures.ear.astype(np.float32)) / np.float32(measures.crown)
+    """(3, P) float32: rest places (3, P) in heads about the point between the ears."""
+    return (rest - measures.ear.astype(np.float32)[:, None]) / np.float32(measures.crown)
 
 
 def hairiness(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
@@ -96,9 +97,9 @@ def hairiness(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
     Args:
         hair: Whose.
         measures: The same person's.
-        place: (P, 3) from `head_places`.
+        place: (3, P) from `head_places`.
     """
-    x, y, z = np.abs(place[:, 0]), place[:, 1], place[:, 2]
+    x, y, z = np.abs(place[0]), place[1], place[2]
     long = hair.nape < -0.6
     temple = hair.sideburn if not long else min(hair.sideburn, -0.3)
     depths = (-9, -0.12, 0.08, 0.24, 0.42, 0.62, 0.8, 9)
@@ -113,18 +114,26 @@ def hairiness(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
         ear = measures.ear_side / measures.crown
         away = np.sqrt((y + 0.02) ** 2 + (z - 0.02) ** 2) - 0.3
         inside = np.where(x > ear - 0.12, np.minimum(inside, away), inside)
-    return np.minimum(inside, hair.bald - y).astype(np.float32)
+    if hair.bald < 1:
+        # A wreath behind the ears.
+        inside = np.minimum(np.minimum(inside, hair.bald - y), 0.3 - z)
+    return inside.astype(np.float32)
 
 
 def capped(hair: Hair, place: np.ndarray) -> np.ndarray:
     """(P,) float32: how far under a cap, in heads; negative outside of it."""
     if hair.cap is None:
-        return np.full(len(place), -1, np.float32)
-    return (place[:, 1] - 0.5 - 0.06 * place[:, 2]).astype(np.float32)
+        return np.full(place.shape[1], -1, np.float32)
+    return (place[1] - 0.5 - 0.06 * place[2]).astype(np.float32)
 
 
 def strands(hair: Hair, place: np.ndarray) -> np.ndarray:
     """(P, 3) float32 colour of hair, 0 to 255: strands run down from the crown."""
-    angle = np.arctan2(place[:, 0], place[:, 2] - 0.1) * np.float32(512 / (2 * np.pi))
-    fine = sample_tile(fractal_tile(), 3 * angle + 9 * place[:, 1], 14 * place[:, 1])
-    return hair.colour * (1 + np.float32(0.16) * fine)[:, None]
+    angle = np.arctan2(place[0], place[2] - 0.1) * np.float32(NOISE_SIDE / (2 * np.pi))
+    fine = sample_tile(fractal_tile(), 5 * angle + 12 * place[1], 10 * place[1])
+    # A parting, and darker towards the ends.
+    parting = 1 - 0.35 * np.exp(-(((place[0] - 0.2) / 0.05) ** 2)) * (place[1] > 0.6)
+    depth = np.clip(0.85 + 0.25 * place[1], 0.65, 1.05)
+    return (
+        hair.colour * ((1 + np.float32(0.2) * fine) * parting * depth).astype(np.float32)[:, None]
+    )

@@ -50,6 +50,7 @@ def lay_out(scene: Scene) -> Layout:
             height,
             width,
             perspective=first.camera.perspective,
+            cull=True,
         )
         for row, i in enumerate(batch):
             surface[i] = Raster(*(part[row].numpy() for part in drawn))

@@ -53,7 +53,7 @@ def sample_light(random: np.random.Generator, up: np.ndarray, outdoors: bool) ->
     """
     # Mostly over the viewer's shoulder, sometimes from behind.
     azimuth = random.normal(0, 55) if random.random() < 0.85 else random.uniform(90, 270)
-    elevation = np.radians(random.uniform(25, 70))
+    elevation = np.radians(random.uniform(32, 72))
     level = np.array([np.sin(np.radians(azimuth)), 0, np.cos(np.radians(azimuth))])
     level -= up * (level @ up)
     direction = np.cos(elevation) * level / np.linalg.norm(level) + np.sin(elevation) * up
@@ -61,9 +61,9 @@ def sample_light(random: np.random.Generator, up: np.ndarray, outdoors: bool) ->
     tint = np.array([1 - 2 * warmth, 1 - 0.3 * warmth, 1 + warmth])
     cool = np.array([1.08, 1.0, 0.94]) if outdoors else np.array([1.0, 1.0, 1.0])
     bright = random.beta(2, 1.6)
-    key = (0.25 + 0.65 * bright) * tint
-    sky = (0.72 - 0.42 * bright) * cool
-    ground = (0.3 - 0.12 * bright) * np.array([0.85, 0.97, 1.05])
+    key = (0.3 + 0.75 * bright) * tint
+    sky = (0.85 - 0.45 * bright) * cool
+    ground = (0.4 - 0.12 * bright) * np.array([0.85, 0.97, 1.05])
     soft = random.uniform(0.03, 0.1) if outdoors and bright > 0.5 else random.uniform(0.12, 0.4)
     vectors = (np.asarray(v, np.float32) for v in (direction, key, sky, ground, up))
     return Light(*vectors, soft=float(soft))
@@ -77,19 +77,22 @@ def shade(
     Args:
         light: The light.
         paint: What the points are made of.
-        normal: (P, 3) unit, camera axes.
+        normal: (3, P) unit, camera axes.
         lit: (P,) share of the key light that arrives.
         open_: (P,) share of the sky they see.
     """
-    toward = normal @ light.direction
-    diffuse = np.clip((toward + 0.12) / 1.12, 0, 1) * lit
-    high = 0.5 + 0.5 * (normal @ light.up)
-    around = (high * open_)[:, None] * light.sky + ((1 - high) * open_)[:, None] * light.ground
+    toward = light.direction @ normal
     half = light.direction + np.array([0, 0, 1], np.float32)
-    half /= np.linalg.norm(half)
-    mirrored = np.clip(normal @ half, 0, 1) ** 16 * paint.gloss * lit
-    albedo = (paint.colour * (paint.relief / 255)[:, None]) ** 2
-    colour = albedo * (around + diffuse[:, None] * light.key) + mirrored[:, None] * light.key
+    mirrored = (half / np.linalg.norm(half)) @ normal
+    high = 0.5 + 0.5 * (light.up @ normal)
+    shares = np.empty((3, len(lit)), np.float32)
+    shares[0] = high * open_
+    shares[1] = open_ - shares[0]
+    shares[2] = np.maximum((toward + np.float32(0.12)) * np.float32(1 / 1.12), 0) * lit
+    arriving = shares.T @ np.stack([light.sky, light.ground, light.key])
+    gloss = np.square(np.square(np.square(np.maximum(mirrored, 0)))) * paint.gloss * lit
+    colour = np.square(paint.colour * (paint.relief * np.float32(1 / 255))[:, None]) * arriving
+    colour += gloss[:, None] * light.key
     return 255 * np.sqrt(np.minimum(colour, 1))
 
 
@@ -115,16 +118,29 @@ def lit_share(places: np.ndarray, mesh: Mesh, at: np.ndarray) -> np.ndarray:
     Args:
         places: (V, 3) from `light_places`.
         mesh: The body's.
-        at: (P, 3) the points, in the same coordinates.
+        at: (3, P) the points, in the same coordinates.
     """
-    drawn = raster(torch.from_numpy(places)[None], mesh.faces, MAP_SIDE, MAP_SIDE)
+    drawn = raster(torch.from_numpy(places)[None], mesh.faces, MAP_SIDE, MAP_SIDE, cull=True)
     depth = drawn.depth[0].numpy().reshape(-1)
-    limit = at[:, 2] + np.float32(BIAS)
-    total = np.zeros(len(at), np.float32)
+    limit = at[2] + np.float32(BIAS)
+    total = np.zeros(len(limit), np.float32)
     for shift in ((-0.7, -0.7), (0.7, -0.7), (-0.7, 0.7), (0.7, 0.7)):
-        column, row = (at[:, :2] + np.float32(shift)).T.astype(np.int32)
-        total += depth[row * MAP_SIDE + column] < limit
+        column, row = ((at[i] + np.float32(shift[i])).astype(np.int32) for i in (0, 1))
+        total += depth.take(row * np.int32(MAP_SIDE) + column) < limit
     return total / 4
+
+
+def soften(values: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:
+    """(H, W) float32: values blurred over `reach` pixels to each side, where they are known.
+
+    Args:
+        values: (H, W) float32; 0 where nothing is known.
+        known: (H, W) float32, 1 or 0.
+        reach: Pixels.
+    """
+    side = 2 * max(1, round(reach)) + 1
+    total, count = (cv2.blur(part, (side, side)) for part in (values, known))
+    return total / np.maximum(count, np.float32(1e-3))
 
 
 def openness(depth: np.ndarray, inside: np.ndarray, pixels_per_metre: float) -> np.ndarray:
@@ -174,7 +190,7 @@ def ground_shadow(
             light.soft * 0.35,
             float(light.key.mean() / (light.key + light.sky).mean()),
         ),
-        (straight / np.linalg.norm(straight), np.minimum(rise, 0.35), 0.035, 0.55),
+        (straight / np.linalg.norm(straight), np.minimum(rise, 0.35), 0.03, 0.7),
     ):
         fallen = vertices - (lift / (direction @ light.up))[:, None] * direction
         if lift is not rise:
@@ -183,8 +199,8 @@ def ground_shadow(
         # Half the size is enough for what is blurred.
         places[:, :2] *= 0.5
         drawn = raster(
-            torch.from_numpy(places)[None], mesh.faces, height // 2, width // 2,
-            perspective=figure.camera.perspective,
+            torch.from_numpy(places)[None], mesh.faces, max(1, height // 2), max(1, width // 2),
+            perspective=figure.camera.perspective, cull=True,
         ).face[0].numpy()  # fmt: skip
         mask = (drawn >= 0).astype(np.float32)
         if not mask.any():

@@ -17,7 +17,7 @@ from bodyreg.synthetic.people import Person
 from bodyreg.synthetic.wardrobe import Outfit, sample_outfit
 
 # Cloth bridges hollows: rounds of smoothing, and those that make a shoe of toes.
-BRIDGING, LAST = 5, 12
+BRIDGING, LAST = 4, 10
 # No cloth stands off farther than this, metres.
 FARTHEST = 0.035
 
@@ -34,7 +34,7 @@ class Look:
         bridged: (V, 1) float32 share of a vertex' place that its smoothed surface takes.
         rounded: (V, 1) the same for the much smoother one of shoes and long hair.
         offset: (V, 1) float32 metres that the surface stands off the body.
-        table: (V, 8) float32 what a pixel is painted by: rest place, height, arm, rest normal.
+        table: (V, 6) float32 what a pixel is painted by: rest place, height, arm, front.
     """
 
     measures: Measures
@@ -63,7 +63,7 @@ def look_of(person: Person) -> Look:
     outfit = sample_outfit(random[3], sex, person.child)
     face = draw_face(random[4], measures, skin, hair, old, sex)
     bridged, rounded, offset = _volumes(measures, outfit, hair)
-    table = np.column_stack([measures.rest, measures.height, measures.arm, measures.normal])
+    table = np.column_stack([measures.rest.T, measures.height, measures.arm, measures.front])
     return Look(measures, outfit, hair, face, bridged, rounded, offset, table.astype(np.float32))
 
 
@@ -93,10 +93,12 @@ def _volumes(
     top = _ramp(top_field(outfit.top, m, m.rest, m.height, m.arm), 0.02 * size)
     bottom = _ramp(bottom_field(outfit.bottom, m, m.rest, m.height, m.arm), 0.02 * size)
     # Loose cloth hangs a little farther here than there.
-    drape = sample_tile(fractal_tile(), 400 * (m.rest[:, 0] + m.rest[:, 2]), 250 * m.rest[:, 1])
+    drape = sample_tile(fractal_tile(), 400 * (m.rest[0] + m.rest[2]), 250 * m.rest[1])
     uneven = np.clip(1 + 0.3 * drape, 0.4, 1.7)
     below = np.clip(3 - m.height, 0, 1.5)
     flare = outfit.bottom.skirt * 0.024 * below
+    # Loose trousers hang straight from the knee.
+    flare += 0.6 * outfit.bottom.loose * np.clip((1.8 - m.height) / 0.8, 0, 1)
     over = np.where(outfit.top.hem < 2.6, 0.02 * np.clip(3 - m.height, 0, 1.2), 0)
     offset = np.maximum(
         bottom * (outfit.bottom.loose * uneven + flare + 0.002),
@@ -105,7 +107,9 @@ def _volumes(
     # Beneath a top the bottom's waist adds to it.
     offset += 0.004 * top * bottom
     bridged = 0.9 * np.maximum(top, bottom)
-    rounded = 0.35 * np.maximum(top * (outfit.top.loose > 0.012), bottom * flare * 20)
+    rounded = 0.35 * np.maximum(
+        top * (outfit.top.loose > 0.012), bottom * outfit.bottom.skirt * np.clip(below, 0, 1)
+    )
     if outfit.shoes is not None:
         shoe = _ramp(shaft_field(outfit.shoes.shaft, m, m.height), 0.01 * size)
         toes = np.clip(1 - m.height / 0.8, 0, 1)

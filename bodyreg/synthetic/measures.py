@@ -24,8 +24,8 @@ class Measures:
     """Of one shaped body in its rest pose (T-pose: x to its left, y up, z front).
 
     Attributes:
-        rest: (V, 3) float32 metres.
-        normal: (V, 3) float32 of the rest pose.
+        rest: (3, V) float32 metres.
+        front: (V,) float32, the rest normal's z: 1 in front, -1 behind.
         height: (V,) float32 up the body: 0 sole, 1 ankle, 2 knee, 3 hip, 4 waist, 5 neck, 6 crown.
         arm: (V,) float32 along an arm: 0 shoulder, 1 elbow, 2 wrist, 3 fingertip; -0.4 elsewhere.
         eyes: (3,) between the eyes.
@@ -41,7 +41,7 @@ class Measures:
     """
 
     rest: np.ndarray
-    normal: np.ndarray
+    front: np.ndarray
     height: np.ndarray
     arm: np.ndarray
     eyes: np.ndarray
@@ -62,24 +62,24 @@ def measure(body: Body) -> Measures:
     Args:
         body: A shaped body.
     """
-    rest = body.vertices.astype(np.float32)
+    rest = np.ascontiguousarray(body.vertices.T, np.float32)
     joint = dict(zip(JOINT_NAMES, body.joints.astype(np.float64), strict=True))
     marks = [joint[f"left_{n}"][1] for n in ("ankle", "knee", "hip")]
-    marks = [rest[:, 1].min(), *marks, joint["spine2"][1], joint["neck"][1], rest[:, 1].max()]
-    height = np.interp(rest[:, 1], marks, range(7)).astype(np.float32)
+    marks = [rest[1].min(), *marks, joint["spine2"][1], joint["neck"][1], rest[1].max()]
+    height = np.interp(rest[1], marks, range(7)).astype(np.float32)
 
     chain = ("shoulder", "elbow", "wrist", "hand")
-    along = [abs(joint[f"left_{name}"][0]) for name in chain[:3]] + [np.abs(rest[:, 0]).max()]
+    along = [abs(joint[f"left_{name}"][0]) for name in chain[:3]] + [np.abs(rest[0]).max()]
     ours = [JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right") for name in chain]
-    share = body.dense_weights[:, ours].sum(1)
-    arm = np.interp(np.abs(rest[:, 0]), along, range(4)) * share + TRUNK * (1 - share)
+    share = (body.weights * np.isin(np.arange(24), ours)[body.weight_joint_ids]).sum(1)
+    arm = np.interp(np.abs(rest[0]), along, range(4)) * share + TRUNK * (1 - share)
 
     at = _face(body, joint)
     ear = (at["left_ear"] + at["right_ear"]) / 2
     eyes = (at["left_eye"] + at["right_eye"]) / 2
     return Measures(
         rest=rest,
-        normal=mesh_of(body.faces, len(rest)).normals(rest),
+        front=mesh_of(body.faces, len(body.vertices)).normals(body.vertices)[:, 2],
         height=height,
         arm=arm.astype(np.float32),
         eyes=eyes,
@@ -87,7 +87,7 @@ def measure(body: Body) -> Measures:
         face_unit=float(max(eyes[1] - at["nose"][1], 0.01)),
         ear=ear,
         ear_side=float(at["left_ear"][0] - ear[0]),
-        crown=float(rest[:, 1].max() - ear[1]),
+        crown=float(rest[1].max() - ear[1]),
         neck=joint["neck"],
         hips=np.array([joint["left_hip"][0], joint["right_hip"][0]]),
         arm_axis=joint["left_elbow"][1:],

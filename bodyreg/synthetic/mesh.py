@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy import sparse
+from torch.nn import functional
 
 
 class Mesh:
@@ -18,30 +19,54 @@ class Mesh:
     def __init__(self, source: np.ndarray, count: int):
         self.source = source
         self.faces = torch.from_numpy(source.astype(np.int32))
-        self._corners = np.ascontiguousarray(source.T)
-        ones = np.ones(source.size, np.float32)
+        self._corners = [np.ascontiguousarray(corner) for corner in source.T]
+        # The faces round every vertex, and the vertices round every vertex (itself included).
         number = np.repeat(np.arange(len(source)), 3)
-        shape = count, len(source)
-        self._sums = sparse.csr_matrix((ones, (source.reshape(-1), number)), shape)
-        edges = np.concatenate([source[:, [0, 1]], source[:, [1, 2]], source[:, [2, 0]]])
-        shape = count, count
-        links = sparse.csr_matrix((np.ones(len(edges), np.float32), edges.T), shape)
-        links = ((links + links.T) > 0).astype(np.float32) + sparse.identity(count, np.float32)
-        self._mean = (sparse.diags(1 / np.asarray(links.sum(1)).ravel()) @ links).astype(np.float32)
+        self._faces = _Sums(source.reshape(-1), number, (count, len(source)))
+        edges = np.concatenate([source[:, [0, 1]], source[:, [1, 2]], source[:, [2, 0]]]).T
+        own = np.arange(count)
+        first = np.concatenate([edges[0], edges[1], own])
+        second = np.concatenate([edges[1], edges[0], own])
+        self._vertices = _Sums(first, second, (count, count), mean=True)
 
     def normals(self, vertices: np.ndarray) -> np.ndarray:
         """(V, 3) float32 unit normals of vertices (V, 3) float32, weighted by area."""
-        a, b, c = (vertices[corner].T for corner in self._corners)
+        columns = np.ascontiguousarray(vertices.T)
+        a, b, c = (columns.take(corner, 1) for corner in self._corners)
         (x, y, z), (u, v, w) = b - a, c - a
-        total = self._sums @ np.stack([y * w - z * v, z * u - x * w, x * v - y * u], 1)
-        total /= np.sqrt((total * total).sum(1, keepdims=True)) + np.float32(1e-20)
+        cross = np.empty((len(x), 3), np.float32)
+        cross[:, 0], cross[:, 1], cross[:, 2] = y * w - z * v, z * u - x * w, x * v - y * u
+        total = self._faces(cross)
+        total /= np.sqrt(np.einsum("vc,vc->v", total, total))[:, None] + np.float32(1e-20)
         return total
 
     def smooth(self, values: np.ndarray, rounds: int) -> np.ndarray:
         """Values at vertices (V, n) float32, replaced by neighbours' means, in rounds."""
         for _ in range(rounds):
-            values = self._mean @ values
+            values = self._vertices(values)
         return values
+
+
+class _Sums:
+    """Sums or means of chosen rows, as what torch computes fastest for few columns."""
+
+    def __init__(
+        self, row: np.ndarray, column: np.ndarray, shape: tuple[int, int], *, mean: bool = False
+    ):
+        # A pair that is named twice, as an edge by both of its faces, counts once.
+        matrix = sparse.csr_matrix((np.ones(len(row)), (row, column)), shape)
+        counts = np.diff(matrix.indptr)
+        weights = 1 / counts if mean else np.ones(len(counts))
+        self._columns = torch.from_numpy(matrix.indices.astype(np.int64))
+        self._starts = torch.from_numpy(matrix.indptr[:-1].astype(np.int64))
+        self._weights = torch.from_numpy(weights.repeat(counts).astype(np.float32))
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """(rows, n) of values (columns, n) float32."""
+        return functional.embedding_bag(
+            self._columns, torch.from_numpy(values), self._starts, mode="sum",
+            per_sample_weights=self._weights,
+        ).numpy()  # fmt: skip
 
 
 _KNOWN: list[Mesh] = []

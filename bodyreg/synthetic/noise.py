@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 
 SIDE = 512
+# Points that `sample_tile` hands to OpenCV as one row.
+ROW = 1024
 # Octaves of the fractal noise: cells per side of the tile.
 OCTAVES = (8, 16, 32, 64, 128)
 
@@ -15,9 +17,23 @@ OCTAVES = (8, 16, 32, 64, 128)
 @lru_cache(maxsize=1)
 def fractal_tile() -> np.ndarray:
     """(512, 512) float32 of mean 0 and standard deviation 1: clouds, dirt, folds. It wraps."""
-    random = np.random.default_rng(20)
+    return _fractal(np.random.default_rng(20), OCTAVES)
+
+
+@lru_cache(maxsize=1)
+def crease_tile() -> np.ndarray:
+    """(512, 512) float32 light on creased cloth, lit from above: mean 0, deviation 1. It wraps."""
+    height = _fractal(np.random.default_rng(22), OCTAVES[:3])
+    # Narrow valleys between broad rolls.
+    height = np.sqrt(np.abs(height) + np.float32(0.05))
+    slope = np.roll(height, 3, 0) - np.roll(height, -3, 0)
+    slope = cv2.blur(np.tile(slope, (2, 2)), (5, 5))[4 : SIDE + 4, 4 : SIDE + 4]
+    return np.clip((slope - slope.mean()) / slope.std(), -3, 3)
+
+
+def _fractal(random: np.random.Generator, octaves: tuple[int, ...]) -> np.ndarray:
     total = np.zeros((SIDE, SIDE), np.float32)
-    for cells in OCTAVES:
+    for cells in octaves:
         coarse = np.pad(random.normal(size=(cells, cells)), 2, mode="wrap").astype(np.float32)
         fine = SIDE // cells
         large = cv2.resize(coarse, None, fx=fine, fy=fine, interpolation=cv2.INTER_CUBIC)
@@ -62,19 +78,15 @@ def sample_tile(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         (...) or (..., c), of the tile's type.
     """
     height, width = tile.shape[:2]
-    # OpenCV takes pictures of less than 2^15 pixels a side and repeats the border pixel by pixel.
-    padded = cv2.copyMakeBorder(tile, 0, 1, 0, 1, cv2.BORDER_WRAP)
-    shape, channels = x.shape, tile.shape[2:]
-    x, y = x.reshape(-1), y.reshape(-1)
-    rows = -(-len(x) // 1024)
-    short = rows * 1024 - len(x)
-    x, y = (
-        np.pad(np.mod(value, side).astype(np.float32), (0, short)).reshape(rows, 1024)
-        for value, side in ((x, width), (y, height))
-    )
-    if not rows:
+    shape, channels, count = x.shape, tile.shape[2:], x.size
+    # OpenCV takes pictures of less than 2^15 pixels a side, and wraps slowly beyond their borders.
+    rows = -(-count // ROW)
+    places = np.zeros((2, rows * ROW), np.float32)
+    for into, values, side in zip(places, (x, y), (width, height), strict=True):
+        values = values.reshape(-1)
+        into[:count] = values - np.floor(values * np.float32(1 / side)) * np.float32(side)
+    if not count:
         return np.zeros((*shape, *channels), tile.dtype)
-    found = cv2.remap(padded, x, y, cv2.INTER_LINEAR)
-    return found.reshape(-1, *channels)[: len(found.reshape(-1, *channels)) - short].reshape(
-        *shape, *channels
-    )
+    x, y = places.reshape(2, rows, ROW)
+    found = cv2.remap(tile, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return found.reshape(rows * ROW, *channels)[:count].reshape(*shape, *channels)

@@ -27,7 +27,15 @@ PAINTS = (
     (80, 120, 70),
     (60, 150, 200),
 )
+CARDBOARDS = ((95, 135, 170), (110, 150, 185), (150, 160, 165), (120, 115, 95), (90, 90, 130))
+LEATHERS = ((40, 55, 80), (30, 30, 35), (60, 80, 130), (110, 90, 60), (90, 95, 100), (60, 60, 140))
 LEAVES = ((40, 95, 50), (50, 120, 75), (35, 75, 45), (60, 110, 95))
+
+
+PALETTES = {
+    "pole": PAINTS, "table": WOODS, "box": CARDBOARDS, "plant": LEAVES, "bag": LEATHERS,
+    "board": WOODS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +81,16 @@ def sample_occluders(
 
 def coverage(occluder: Occluder, height: int, width: int) -> np.ndarray:
     """(H, W) float32: the share of each pixel that an object covers."""
+    return filled(occluder.polygon, height, width)
+
+
+def filled(polygon: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W) float32: the share of each pixel that a polygon (n, 2) in picture pixels covers."""
     fine = np.zeros((FINE * height, FINE * width), np.uint8)
     # Far outside of the picture OpenCV's fixed-point numbers would overflow; its pixel centres
     # lie at whole numbers.
     limit = 4 * FINE * max(height, width)
-    corners = np.clip(FINE * occluder.polygon.astype(np.float64) - 0.5, -limit, limit)
+    corners = np.clip(FINE * polygon.astype(np.float64) - 0.5, -limit, limit)
     fixed = np.rint(corners * (1 << BITS)).astype(np.int32)
     cv2.fillPoly(fine, [fixed], 255, cv2.LINE_8, BITS)
     shares = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
@@ -104,28 +117,37 @@ def paint_occluder(picture: np.ndarray, occluder: Occluder) -> None:
 def _texture(occluder: Occluder, rows: int, columns: int) -> np.ndarray:
     """(rows, columns, 3) float32 colours of an object's box."""
     random = np.random.default_rng(occluder.seed)
-    palette = {"plant": LEAVES, "table": WOODS}.get(occluder.kind, WOODS + PAINTS)
+    palette = PALETTES[occluder.kind]
     base = np.array(palette[random.integers(len(palette))], np.float32)
-    base = np.clip(base * random.uniform(0.7, 1.2) + random.normal(0, 8, 3), 8, 245)
-    grain = fractal_crop(random, rows, columns, random.uniform(1.5, 6))
-    if base.tolist() != sorted(base.tolist()) or occluder.kind == "plant":
-        strength = 0.35 if occluder.kind == "plant" else 0.12
-    else:
-        # Warm colours are wood: long thin grain.
-        grain = cv2.blur(grain, (21, 1) if occluder.kind == "table" else (1, 21))
-        strength = 0.3
-    shade = 1 + strength * grain
-    across = np.linspace(*random.uniform(0.75, 1.2, 2), columns, dtype=np.float32)
-    down = np.linspace(1.1, random.uniform(0.65, 0.95), rows, dtype=np.float32)
+    base = np.clip(base * random.uniform(0.75, 1.15) + random.normal(0, 6, 3), 8, 240)
+    shade = 1 + np.float32(0.06) * fractal_crop(random, rows, columns, random.uniform(1.5, 5))
+    if palette is WOODS:
+        # Long thin grain, and joints between boards.
+        flat = occluder.kind == "table"
+        grain = fractal_crop(random, rows, columns, 4)
+        shade += np.float32(0.1) * cv2.blur(grain, (31, 1) if flat else (1, 31))
+        boards = shade if flat else shade.T
+        boards[:: max(6, len(boards) // 4)] *= 0.8
+    shade *= np.linspace(*random.uniform(0.8, 1.15, 2), columns, dtype=np.float32)
+    shade *= np.linspace(1.08, random.uniform(0.7, 0.95), rows, dtype=np.float32)[:, None]
     if occluder.kind == "pole":
-        across = 0.55 + 0.6 * np.sin(np.linspace(0.3, 2.9, columns, dtype=np.float32))
-    shade *= across * down[:, None]
-    if occluder.kind == "table":
+        shade *= 0.55 + 0.6 * np.sin(np.linspace(0.3, 2.9, columns, dtype=np.float32))
+    elif occluder.kind == "table":
         # The top's front edge catches light, what is below lies in the shade.
         edge = max(2, rows // 10)
-        shade[:edge] *= 1.2
+        shade[:edge] *= 1.15
         shade[edge : edge + 2] *= 0.6
         shade[edge + 2 :] *= 0.8
+    elif occluder.kind == "box":
+        # Two sides, a lid and a strip of tape.
+        corner, lid = int(columns * random.uniform(0.2, 0.8)), max(2, rows // 7)
+        shade[:, corner:] *= 0.75
+        shade[:lid] *= 1.15
+        shade[lid] *= 0.7
+        shade[:, corner // 2 : corner // 2 + max(1, columns // 14)] *= 1.2
+    elif occluder.kind == "bag":
+        shade[rows // 3 : rows // 3 + 2] *= 0.65
+        shade[rows // 3 :, columns // 2 - 1 : columns // 2 + 1] *= 0.8
     return np.clip(base.astype(np.float32) * shade[..., None], 0, 255)
 
 

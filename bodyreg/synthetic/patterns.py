@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -133,7 +134,7 @@ def _flowers(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
 def _patches(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """Camouflage, batik: blots of some colours."""
     tile = _plain(random, base)
-    noise = _wrapped_noise(random, 5)
+    noise = _noise(random, 6)
     second = _contrast(random, base)
     for level, colour in ((0.4, second), (-0.9, 0.55 * base), (1.2, 0.6 * second)):
         tile[noise > level if level > 0 else noise < level] = colour
@@ -145,41 +146,54 @@ def _denim(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
     dye = random.choice([0.25, 0.6, 0.9, 1.25])
     blue = np.clip(np.array([128, 88, 58], np.float32) * dye, 0, 235)
     twill = 6 * np.sin(np.add.outer(np.arange(SIDE), np.arange(SIDE)) * 2 * np.pi * 16 / SIDE)
-    return blue + (twill + 10 * _wrapped_noise(random, 12))[..., None]
+    return blue + (twill + 3 * _noise(random, 24))[..., None]
 
 
 def _knit(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """Ribs of wool."""
     count = int(random.choice([6, 8, 12]))
     rib = np.sin(np.arange(SIDE) * 2 * np.pi * count / SIDE)
-    shade = 1 + 0.09 * rib + 0.05 * _wrapped_noise(random, 16)
+    shade = 1 + 0.09 * rib + 0.05 * _noise(random, 24)
     return base * shade[..., None]
 
 
 def _melange(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """Jersey of mixed fibres."""
-    return base * (1 + 0.1 * cv2.blur(_wrapped_noise(random, 48), (7, 1)))[..., None]
+    noise = _noise(random, 24)
+    threads = sum(np.roll(noise, step, 1) for step in range(7)) / 7
+    return base * (1 + 0.1 * threads)[..., None]
 
 
 def _disc(tile: np.ndarray, place: np.ndarray, radius: float, colour: np.ndarray) -> None:
     """A disc at `place` in [0, 1]², and what of it reaches over an edge on the other side."""
-    place = np.asarray(place) % 1
-    for shift in np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), -1).reshape(-1, 2):
-        centre = (place + shift) * SIDE - 0.5
-        if (np.abs(centre - SIDE / 2) > SIDE * (0.5 + radius) + 1).any():
-            continue
-        x, y = np.rint(centre * (1 << BITS)).astype(int).tolist()
-        reach = round(radius * SIDE * (1 << BITS))
-        cv2.circle(tile, (x, y), reach, colour.tolist(), -1, cv2.LINE_AA, BITS)
+    reach = round(radius * SIDE * (1 << BITS))
+    # Where the disc, moved by whole tiles, touches the tile.
+    across, down = (
+        [shift for shift in (-1, 0, 1) if -radius < at % 1 + shift < 1 + radius] for at in place
+    )
+    for x in across:
+        for y in down:
+            centre = [
+                round(((a % 1 + s) * SIDE - 0.5) * (1 << BITS))
+                for a, s in zip(place, (x, y), strict=True)
+            ]
+            cv2.circle(tile, centre, reach, colour.tolist(), -1, cv2.LINE_AA, BITS)
 
 
-def _wrapped_noise(random: np.random.Generator, cells: int) -> np.ndarray:
+@lru_cache(maxsize=2)
+def _noise_tile(cells: int) -> np.ndarray:
     """(96, 96) float32 smooth noise that wraps, of standard deviation about 1."""
+    random = np.random.default_rng(cells)
     coarse = np.pad(random.normal(size=(cells, cells)).astype(np.float32), 2, mode="wrap")
     side = (cells + 4) * SIDE // cells
     large = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
     start = 2 * SIDE // cells
     return 1.3 * large[start : start + SIDE, start : start + SIDE]
+
+
+def _noise(random: np.random.Generator, cells: int) -> np.ndarray:
+    """A noise tile of 6 or 24 cells a side, from anywhere in it."""
+    return np.roll(_noise_tile(cells), random.integers(SIDE, size=2), (0, 1))
 
 
 PATTERNS: dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {

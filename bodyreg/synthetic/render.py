@@ -23,11 +23,13 @@ from bodyreg.synthetic.light import (
     openness,
     sample_light,
     shade,
+    soften,
 )
 from bodyreg.synthetic.looks import drape, look_of
-from bodyreg.synthetic.mesh import mesh_of
+from bodyreg.synthetic.mesh import Mesh, mesh_of
 from bodyreg.synthetic.occluders import paint_occluder
 from bodyreg.synthetic.scenes import Scene
+from bodyreg.synthetic.seats import paint_seat
 
 # People are drawn this much finer than the picture, then averaged.
 FINE = 2
@@ -47,7 +49,7 @@ def render(scene: Scene, backgrounds: Sequence[Path] | None = None) -> np.ndarra
     Raises:
         UserError: a background cannot be read.
     """
-    random = [np.random.default_rng([*scene.seed, number]) for number in range(3)]
+    random = [np.random.default_rng([*scene.seed, number]) for number in range(4)]
     up = scene.figures[0].up if scene.figures else np.array([0, 1, 0], np.float32)
     outdoors = bool(random[0].random() < OUTDOORS)
     light = sample_light(random[0], up, outdoors)
@@ -58,7 +60,9 @@ def render(scene: Scene, backgrounds: Sequence[Path] | None = None) -> np.ndarra
         vertices, normals = drape(look_of(figure.person), figure.vertices, mesh)
         draped.append((figure, mesh, vertices, normals))
         shadow = ground_shadow(figure, vertices, mesh, light, scene.height, scene.width)
-        picture *= (1 - 0.75 * shadow)[..., None]
+        picture *= (1 - 0.85 * shadow)[..., None]
+    for figure in scene.figures:
+        paint_seat(random[3], picture, figure, light)
     for figure, mesh, vertices, normals in draped:
         _add_figure(picture, figure, mesh, vertices, normals, light)
     for occluder in scene.occluders:
@@ -66,52 +70,50 @@ def render(scene: Scene, backgrounds: Sequence[Path] | None = None) -> np.ndarra
     return photograph(random[2], picture)
 
 
-def _add_figure(picture, figure: Figure, mesh, vertices, normals, light: Light) -> None:
+def _add_figure(
+    picture: np.ndarray, figure: Figure, mesh: Mesh, vertices: np.ndarray, normals: np.ndarray,
+    light: Light,
+) -> None:  # fmt: skip
     """Draw a dressed figure over a picture (H, W, 3) float32, in place."""
     height, width = picture.shape[:2]
     places = figure.project(vertices)
-    low = np.clip(np.floor(places[:, :2].min(0)) - 1, 0, (width, height)).astype(int)
-    high = np.clip(np.ceil(places[:, :2].max(0)) + 1, 0, (width, height)).astype(int)
-    columns, rows = (high - low).tolist()
-    if columns <= 0 or rows <= 0:
+    x, y = np.ascontiguousarray(places[:, :2].T)
+    left, right = (int(v) for v in np.clip((x.min() - 1, x.max() + 2), 0, width))
+    top, low = (int(v) for v in np.clip((y.min() - 1, y.max() + 2), 0, height))
+    if right <= left or low <= top:
         return
-    places[:, :2] = (places[:, :2] - low) * FINE
+    places[:, 0], places[:, 1] = FINE * (x - left), FINE * (y - top)
+    shape = FINE * (low - top), FINE * (right - left)
     drawn = raster(
-        torch.from_numpy(places.astype(np.float32))[None], mesh.faces, FINE * rows, FINE * columns,
-        perspective=figure.camera.perspective,
+        torch.from_numpy(places.astype(np.float32))[None], mesh.faces, *shape,
+        perspective=figure.camera.perspective, cull=True,
     )  # fmt: skip
-    face = drawn.face[0].reshape(-1)
-    pixels = torch.nonzero(face >= 0)[:, 0]
-    if not len(pixels):
+    inside = drawn.face[0] >= 0
+    at = torch.nonzero(inside.reshape(-1))[:, 0]
+    if not len(at):
         return
-    look = look_of(figure.person)
-    seen = light_places(light, vertices)
+    look, seen = look_of(figure.person), light_places(light, vertices)
     # Every pixel's mix of its face's three corners.
     points = functional.embedding_bag(
-        mesh.faces[face[pixels].long()],
+        mesh.faces[drawn.face[0].reshape(-1)[at]],
         torch.from_numpy(np.concatenate([look.table, normals, seen], 1)),
         mode="sum",
-        per_sample_weights=drawn.barycentric[0].reshape(-1, 3)[pixels],
-    ).numpy()
-    painted = paint(look, points[:, :8])
-    normal = points[:, 8:11]
-    normal /= np.sqrt((normal * normal).sum(1, keepdims=True)) + np.float32(1e-6)
-    inside = (face >= 0).numpy().reshape(FINE * rows, FINE * columns)
-    scale = FINE * figure.camera.weak().pixels_per_metre
-    open_ = openness(drawn.depth[0].numpy(), inside, scale)
-    at = pixels.numpy()
-    lit = np.zeros(inside.size, np.float32)
-    lit[at] = lit_share(seen, mesh, points[:, 11:])
-    known = inside.astype(np.float32)
-    reach = 2 * max(1, round(0.012 * scale)) + 1
-    lit = cv2.blur(lit.reshape(inside.shape), (reach, reach)) / np.maximum(
-        cv2.blur(known, (reach, reach)), 1e-3
+        per_sample_weights=drawn.barycentric[0].reshape(-1, 3)[at],
     )
-    colour = np.zeros((inside.size, 3), np.float32)
-    colour[at] = shade(light, painted, normal, lit.reshape(-1)[at], open_.reshape(-1)[at])
-    small = columns, rows
-    colour = cv2.resize(colour.reshape(*inside.shape, 3), small, interpolation=cv2.INTER_AREA)
+    points, at, inside = np.ascontiguousarray(points.numpy().T), at.numpy(), inside.numpy()
+    normal = points[6:9]
+    normal /= np.sqrt(np.square(normal).sum(0)) + np.float32(1e-6)
+    scale = FINE * figure.camera.weak().pixels_per_metre
+    known = inside.astype(np.float32)
+    open_ = openness(drawn.depth[0].numpy(), inside, scale).reshape(-1)[at]
+    lit = np.zeros(shape, np.float32)
+    lit.reshape(-1)[at] = lit_share(seen, mesh, points[9:])
+    lit = soften(lit, known, 0.012 * scale).reshape(-1)[at]
+    colour = np.zeros((*shape, 3), np.float32)
+    colour.reshape(-1, 3)[at] = shade(light, paint(look, points[:6]), normal, lit, open_)
+    small = right - left, low - top
+    colour = cv2.resize(colour, small, interpolation=cv2.INTER_AREA)
     share = cv2.resize(known, small, interpolation=cv2.INTER_AREA)
-    region = picture[low[1] : high[1], low[0] : high[0]]
+    region = picture[top:low, left:right]
     region *= (1 - share)[..., None]
     region += colour

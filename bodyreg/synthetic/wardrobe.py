@@ -212,8 +212,8 @@ def _bottom(random: np.random.Generator, bold: float, feminine: bool) -> Bottom:
         return Bottom(cloth, waist, random.uniform(1.6, 2.55), 0.012, skirt=True)
     cloth = sample_cloth(random, BOTTOMS, 0.5 * bold)
     tight = random.random() < (0.45 if feminine else 0.15)
-    end = random.choice([0.88, 0.88, 0.88, 1.45, random.uniform(2.0, 2.6)])
-    loose = random.uniform(0.001, 0.005) if tight else random.uniform(0.008, 0.022)
+    end = random.choice([0.72, 0.72, 0.72, 1.45, random.uniform(2.0, 2.6)])
+    loose = random.uniform(0.001, 0.005) if tight else random.uniform(0.01, 0.026)
     belt = sample_colour(random, 0.2) * 0.5 if random.random() < 0.3 else None
     return Bottom(cloth, waist, float(end), loose, belt=belt)
 

@@ -48,3 +48,11 @@ def near(figure: Figure, side: int) -> Figure:
     focal = np.full(2, 1.2 * side)
     camera = Perspective(focal, np.full(2, side / 2), np.array([0, 0, -2.6]))
     return replace(figure, camera=camera)
+
+
+def seated(person: Person, camera: WeakPerspective | Perspective) -> Figure:
+    """A person on a chair, seen from the front."""
+    pose = np.zeros((24, 3), np.float32)
+    pose[[1, 2], 0] = -np.pi / 2
+    pose[[4, 5], 0] = np.pi / 2
+    return make_figure(person, "Sitting", pose, np.eye(3), np.array([0.0, 1, 0]), camera)

@@ -1,0 +1,123 @@
+"""Stools, boxes and chairs under people who sit; they belong to the background."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from bodyreg.body.joints import JOINT_NAMES
+from bodyreg.synthetic.figure import Figure
+from bodyreg.synthetic.light import Light
+from bodyreg.synthetic.occluders import PAINTS, WOODS, filled
+
+# Who sits: metres from the ground up to the hips at least, from the knees up to the hips at most,
+# and from the hips up to the neck at least.
+LEAST_SEAT, MOST_RISE, LEAST_TRUNK = 0.22, 0.2, 0.25
+# From the hips' joints down to the seat, and half its width and depth, metres.
+CUSHION, HALF_WIDTH, HALF_DEPTH = 0.085, 0.21, 0.2
+
+# Corners of a block's six sides, as choices of an end along each of its three axes, and their axis.
+_TURNS = ((0, 0), (0, 1), (1, 1), (1, 0))
+_SIDES = tuple(
+    (axis, end, [[*turn[:axis], end, *turn[axis:]] for turn in _TURNS])
+    for axis in range(3)
+    for end in (0, 1)
+)
+
+
+def paint_seat(
+    random: np.random.Generator, picture: np.ndarray, figure: Figure, light: Light
+) -> None:
+    """Draw a seat under a figure that sits; nothing under others.
+
+    Args:
+        random: What kind and colour; always asked for the same count of numbers.
+        picture: (H, W, 3) float32 in [0, 255], changed in place.
+        figure: Who may sit.
+        light: Of the picture.
+    """
+    palette = WOODS + PAINTS
+    colour = np.array(palette[random.integers(len(palette))]) * random.uniform(0.6, 1.2)
+    kind = random.integers(3)
+    axes = _seat_axes(figure)
+    if axes is None:
+        return
+    side, front, middle, top = axes
+    up, ground = light.up.astype(np.float64), figure.ground
+    frame = np.stack([side, up, front])
+
+    def block(low: tuple[float, float, float], high: tuple[float, float, float]):
+        """Ends along the sides, the height above the ground and the front."""
+        return np.array([low, high]) + np.array([0, ground, 0])
+
+    wide, deep, tall = HALF_WIDTH, HALF_DEPTH, top - ground
+    slab = block((-wide, tall - 0.06, -deep), (wide, tall, deep))
+    if kind == 0:
+        blocks = [block((-wide, 0, -deep), (wide, tall, deep))]
+    else:
+        legs = [
+            block((x, 0, z), (x + 0.04, tall - 0.06, z + 0.04))
+            for x in (-wide, wide - 0.04)
+            for z in (-deep, deep - 0.04)
+        ]
+        blocks = [*legs, slab]
+    if kind == 2 and front[2] > 0.2:
+        # Seen from behind, a back would hide who sits.
+        blocks.append(block((-wide, tall, -deep - 0.04), (wide, tall + 0.42, -deep)))
+    base = middle - up * (middle @ up)
+    _darken(picture, figure, base, frame, ground)
+    for ends in sorted(blocks, key=lambda ends: float(ends.mean(0) @ frame[:, 2])):
+        _paint_block(picture, figure, base, frame, ends, colour, light)
+
+
+def _seat_axes(figure: Figure) -> tuple[np.ndarray, np.ndarray, np.ndarray, float] | None:
+    """Who sits: to the side, to the front, the seat's middle, its height; or None."""
+    joints = dict(zip(JOINT_NAMES, figure.joints.astype(np.float64), strict=True))
+    up = figure.up.astype(np.float64)
+    hips, knees = (
+        np.stack([joints[f"left_{name}"], joints[f"right_{name}"]]) for name in ("hip", "knee")
+    )
+    height = hips.mean(0) @ up
+    rise, trunk = height - (knees @ up).min(), joints["neck"] @ up - height
+    if height - figure.ground < LEAST_SEAT + CUSHION or rise > MOST_RISE or trunk < LEAST_TRUNK:
+        return None
+    forward = knees.mean(0) - hips.mean(0)
+    forward -= up * (forward @ up)
+    length = np.linalg.norm(forward)
+    if length < 0.15:
+        return None
+    front = forward / length
+    return np.cross(up, front), front, hips.mean(0) + 0.04 * front, height - CUSHION
+
+
+def _paint_block(
+    picture: np.ndarray, figure: Figure, base: np.ndarray, frame: np.ndarray, ends: np.ndarray,
+    colour: np.ndarray, light: Light,
+) -> None:  # fmt: skip
+    height, width = picture.shape[:2]
+    for axis, end, corners in _SIDES:
+        normal = frame[axis] * (2 * end - 1)
+        places = base + np.array([[ends[c[i], i] for i in range(3)] for c in corners]) @ frame
+        flat = figure.project(places)[:, :2]
+        # The way to the viewer.
+        toward = np.array([0.0, 0, 1])
+        if figure.camera.perspective:
+            toward = -(places.mean(0) + figure.camera.pelvis)
+        if normal @ toward <= 0:
+            continue
+        above, lit = (max(float(normal @ v), 0) for v in (light.up, light.direction))
+        shade = 0.5 + 0.3 * above + 0.4 * lit
+        share = filled(flat, height, width)[..., None]
+        picture += share * (np.clip(shade * colour, 0, 255).astype(np.float32) - picture)
+
+
+def _darken(
+    picture: np.ndarray, figure: Figure, base: np.ndarray, frame: np.ndarray, ground: float
+) -> None:
+    """The dark below a seat."""
+    height, width = picture.shape[:2]
+    turns = ((-1, -1), (1, -1), (1, 1), (-1, 1))
+    corners = np.array([[x * HALF_WIDTH, ground, z * HALF_DEPTH] for x, z in turns])
+    share = filled(figure.project(base + corners @ frame)[:, :2], height, width)
+    blur = max(0.5, 0.05 * figure.camera.weak().pixels_per_metre)
+    picture *= (1 - 0.5 * cv2.GaussianBlur(share, (0, 0), blur))[..., None]

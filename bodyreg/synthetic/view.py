@@ -1,0 +1,83 @@
+"""Where the horizon is and how large a metre is at every row of level ground.
+
+Floors run away under people's feet by it, and furniture, houses and cars have their size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bodyreg.synthetic.noise import sample_tile
+from bodyreg.synthetic.scenes import Scene
+
+# A weak-perspective camera has no focal length; floors look as if it had this one, in sides.
+FOCAL = 1.5
+# The nearest that the horizon may come to the farthest feet, in sides.
+LEAST_GROUND = 0.12
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """How the camera sees level ground, before it is rolled.
+
+    Attributes:
+        height: Pixels.
+        width: Pixels.
+        horizon: Row of the horizon; it may lie outside of the picture.
+        feet: Row of the farthest feet.
+        metre: Pixels of a metre there.
+        focal: Pixels.
+    """
+
+    height: int
+    width: int
+    horizon: float
+    feet: float
+    metre: float
+    focal: float
+
+    def metre_at(self, row: float) -> float:
+        """Pixels of a metre of what stands on the ground at a row."""
+        return self.metre * max(row - self.horizon, 1.0) / (self.feet - self.horizon)
+
+    def ground(self, tile: np.ndarray, size: float, top: int) -> np.ndarray:
+        """(height - top, width, 3) uint8: ground from row `top` down.
+
+        Args:
+            tile: (h, w, 3) uint8 that repeats.
+            size: Of the tile, metres.
+            top: First row, below the horizon.
+        """
+        rows = np.arange(top, self.height, dtype=np.float32) + np.float32(0.5)
+        scale = self.metre * (rows - self.horizon) / (self.feet - self.horizon)
+        away = self.focal / scale
+        x = (np.arange(self.width, dtype=np.float32) - self.width / 2) / scale[:, None]
+        pixels = np.float32(tile.shape[0] / size)
+        y = np.broadcast_to((away * pixels)[:, None], x.shape)
+        found = sample_tile(tile, x * pixels, y)
+        # Far away a tile is finer than a pixel: only its mean is left.
+        mean = tile.reshape(-1, 3).mean(0)
+        share = np.clip(scale * size / 24, 0, 1)[:, None, None]
+        return (mean + share * (found - mean)).astype(np.uint8)
+
+
+def view_of(scene: Scene) -> View:
+    """How a scene's camera sees the ground, from its figures: their cameras, up and feet."""
+    side = max(scene.height, scene.width)
+    if not scene.figures:
+        horizon = 0.45 * scene.height
+        return View(scene.height, scene.width, horizon, 0.9 * scene.height, side / 2, FOCAL * side)
+    figure = scene.figures[0]
+    camera, up = figure.camera, figure.up.astype(np.float64)
+    focal, centre = FOCAL * side, scene.height / 2
+    if camera.perspective:
+        focal, centre = float(camera.focal.mean()), float(camera.centre[1])
+    # Where rays (x, -y, -1) are at right angles to the world's up, for x = 0.
+    horizon = centre - focal * up[2] / max(up[1], 0.2)
+    lowest = [f.vertices[(f.vertices @ f.up).argmin()] for f in scene.figures]
+    feet = min(f.project(at)[1] for f, at in zip(scene.figures, lowest, strict=True))
+    metre = float(np.median([f.camera.weak().pixels_per_metre for f in scene.figures]))
+    horizon = min(horizon, feet - LEAST_GROUND * side)
+    return View(scene.height, scene.width, float(horizon), float(feet), metre, focal)
