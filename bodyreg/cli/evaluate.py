@@ -140,7 +140,7 @@ def _page(table: Table, title: str) -> str:
     blocks = [title, _overall(table)]
     for kind, groups in table.groupings().items():
         rows = {name: table.select(chosen) for name, chosen in groups.items()}
-        columns = [name for name in COLUMNS if name in table.errors]
+        columns = list(table.errors) if len(table.errors) < len(COLUMNS) else list(COLUMNS)
         blocks.append(_by(kind, rows, table.metrics, columns))
     return "\n\n".join(blocks)
 

@@ -217,6 +217,36 @@ def test_without_cameras_only_what_a_turn_leaves_is_compared(bodyreg, human36m, 
     assert all(line.split()[-4:] == ["0.0"] * 4 for line in result.out.splitlines()[3:])
 
 
+def test_made_people_have_the_same_errors_by_either_file(bodyreg, tmp_path):
+    """Human3.6M's joints in the world, seen by its cameras, are those of truth.npz."""
+    made = ("--formats", "human36m", "--people", 24, "--no-pictures", "--workers", 1)
+    assert bodyreg("synthesize", "--out", tmp_path, *made).status == 0
+    data, run = tmp_path / "human36m", tmp_path / "run"
+    seen = data / "data_2d_h36m_gt.npz"
+    assert bodyreg("register", "--human36m", seen, "--iterations", 40, "--out", run).status == 0
+    more = ("--positions-3d", data / "data_3d_h36m.npz", "--cameras", data / "cameras.json")
+    results = [
+        bodyreg("evaluate", "--fits", run, *reference, "--out", tmp_path / reference[0][2:])
+        for reference in (("--human36m", seen, *more), ("--truth", data / "truth.npz"))
+    ]
+    assert [(result.status, result.error) for result in results] == 2 * [(0, "")]
+    assert "by action" in results[0].out
+    tables = []
+    for name in ("human36m", "truth"):
+        with (tmp_path / name / "evaluation.csv").open(encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        tables.append(
+            {
+                (row["id"], row["action"], row["subject"], row["camera"]): row["pa_mpjpe_14 [mm]"]
+                for row in rows
+            }
+        )
+    assert tables[0].keys() == tables[1].keys()
+    assert len(tables[0]) > 20
+    for person, error in tables[0].items():
+        assert float(error) == pytest.approx(float(tables[1][person]), abs=0.01)
+
+
 def test_points_and_keypoints_of_a_densepose_file(bodyreg, fits, tmp_path):
     """Two of the people have annotations; one more there has no fit. Nobody painted a mask."""
     fits.save(tmp_path / "fits.npz")
