@@ -8,6 +8,7 @@ import numpy as np
 
 from bodyreg.body.charts import PART_COUNT, Charts
 from bodyreg.errors import UserError
+from bodyreg.matlab import load_mat
 
 KEYS = ("All_vertices", "All_Faces", "All_FaceIndices", "All_U_norm", "All_V_norm")
 
@@ -22,12 +23,8 @@ def load_uv(path: Path, vertex_count: int) -> Charts:
     Raises:
         UserError: it is missing, broken, or belongs to another body.
     """
-    from scipy import io
-
-    if not path.is_file():
-        raise UserError(f"{path}: no such chart file; give DensePose's UV_Processed.mat")
+    content = load_mat(path, kind="chart", names=KEYS)
     try:
-        content = io.loadmat(path, variable_names=KEYS)
         vertex, faces, part, u, v = (np.asarray(content[key]) for key in KEYS)
         vertex = vertex.reshape(-1).astype(np.int64) - 1
         faces = faces.reshape(-1, 3).astype(np.int64) - 1
@@ -35,9 +32,9 @@ def load_uv(path: Path, vertex_count: int) -> Charts:
         uv = np.stack([u.reshape(-1), v.reshape(-1)], 1).astype(np.float32)
     except KeyError as error:
         raise UserError(f"{path}: has no {error}; give DensePose's UV_Processed.mat") from error
-    except Exception as error:  # SciPy's reader fails in as many ways as a file can be broken
+    except (TypeError, ValueError) as error:
         raise UserError(
-            f"{path}: not a readable chart file ({type(error).__name__}); it may be truncated"
+            f"{path}: not a readable chart file (arrays of other kinds or shapes); it is damaged"
         ) from error
     for name, array, low, high in (
         ("All_vertices", vertex + 1, 1, vertex_count),

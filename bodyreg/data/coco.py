@@ -42,9 +42,7 @@ def load_coco(path: str | os.PathLike) -> COCO:
 
     coco = COCO()
     # Categories play no part here, and pycocotools stumbles over an annotation without one.
-    coco.dataset = {**content, "categories": []}
+    coco.dataset = {name: value for name, value in content.items() if name != "categories"}
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
-        for annotation in content["annotations"]:
-            annotation.setdefault("category_id", 1)
         coco.createIndex()
     return coco

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from bodyreg.data.frames import NOT_SPREAD_OUT, spread_out
 from bodyreg.data.json_files import load_json
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import COCO_18
@@ -34,8 +35,8 @@ LABELS = ("Label/pose_label.pkl", "Label/pair_split.json")
 ADAPTED_LABELS = ("Label/pose_label_adapt.pkl", "Label/pair_split_clean.json")
 FROM_CENTRE = 0.5
 ABSENT = -1
-
-TOO_FEW = "fewer than two joints"
+# Nothing of a picture lies so many pixels away.
+FARTHEST = 1e6
 
 
 @dataclass(eq=False)
@@ -80,7 +81,7 @@ class PosePairs:
         columns = list(COCO_18.on_body)
         joints = self.joints[:, columns]
         present = ~np.isnan(joints).any(2)
-        kept = np.flatnonzero(present.sum(1) > 1)
+        kept = np.flatnonzero(spread_out(joints, present))
         observations = Observations.of_keypoints(
             [COCO_18.joints[column] for column in columns],
             joints[kept],
@@ -89,7 +90,7 @@ class PosePairs:
             picture=np.array([f"{self.ids[number]}.jpg" for number in kept], np.str_),
         )
         observations.check(source=str(self.folder))
-        return observations, +Counter({TOO_FEW: len(self) - len(kept)})
+        return observations, +Counter({NOT_SPREAD_OUT: len(self) - len(kept)})
 
     def _path(self, folder: str, name: str) -> Path:
         return path_inside(self.folder / folder, name, f"{self.folder}: a picture's name")
@@ -145,7 +146,7 @@ def _joints(value: Any, where: str) -> np.ndarray:
         joints = np.array(value, np.float64)
     except (TypeError, ValueError):
         joints = np.zeros(0)
-    if joints.shape != (len(COCO_18), 2) or not np.isfinite(joints).all():
+    if joints.shape != (len(COCO_18), 2) or not (np.abs(joints) < FARTHEST).all():
         raise UserError(f"{where}: expected {len(COCO_18)} joints [x, y]")
     absent = (joints == ABSENT).any(1)
     return np.where(absent[:, None], np.nan, joints + FROM_CENTRE)

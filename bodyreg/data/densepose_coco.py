@@ -188,13 +188,7 @@ def _person(annotation: dict[str, Any], where: str, picture: str, box_units: int
     box = numbers(annotation, "bbox", where, 4)
     if not (box[2] > 0 and box[3] > 0):
         raise UserError(f"{where}: bbox has no area ({box[2]:g} x {box[3]:g}); remove or mend it")
-    x = numbers(annotation, "dp_x", where)
-    y, part, u, v = (numbers(annotation, f"dp_{k}", where, len(x)) for k in ("y", "I", "U", "V"))
-    if not ((part >= 1) & (part <= PARTS) & (part % 1 == 0)).all():
-        raise UserError(f"{where}: dp_I is out of range; parts are 1 to {PARTS}")
-    uv = np.stack([u, v], axis=1)
-    if not ((uv >= -1e-3) & (uv <= 1 + 1e-3)).all():
-        raise UserError(f"{where}: dp_U or dp_V is out of range; chart coordinates are 0 to 1")
+    xy, part, uv = dense_points(annotation, where)
     mask_codes(annotation, where)
 
     keypoints = np.zeros((len(KEYPOINTS), 3))
@@ -206,9 +200,9 @@ def _person(annotation: dict[str, Any], where: str, picture: str, box_units: int
     return _Person(
         id=annotation["id"],
         box=box,
-        xy=box[:2] + np.stack([x, y], axis=1) * box[2:] / box_units,
-        part=part.astype(np.int64),
-        uv=uv.clip(0, 1),
+        xy=box[:2] + xy * box[2:] / box_units,
+        part=part,
+        uv=uv,
         keypoints=keypoints,
         depths=depths,
         picture=picture,
@@ -261,6 +255,24 @@ def _observations(people: list[_Person], body: Body, source: str) -> Observation
     )
     observations.check(body, source=source)
     return observations
+
+
+def dense_points(
+    annotation: dict[str, Any], where: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The dense points of an annotation: xy (n, 2) in units of its box, part (n,), uv (n, 2).
+
+    Raises:
+        UserError: they are damaged or out of range.
+    """
+    x = numbers(annotation, "dp_x", where)
+    y, part, u, v = (numbers(annotation, f"dp_{k}", where, len(x)) for k in ("y", "I", "U", "V"))
+    if not ((part >= 1) & (part <= PARTS) & (part % 1 == 0)).all():
+        raise UserError(f"{where}: dp_I is out of range; parts are 1 to {PARTS}")
+    uv = np.stack([u, v], axis=1)
+    if not ((uv >= -1e-3) & (uv <= 1 + 1e-3)).all():
+        raise UserError(f"{where}: dp_U or dp_V is out of range; chart coordinates are 0 to 1")
+    return np.stack([x, y], axis=1), part.astype(np.int64), uv.clip(0, 1)
 
 
 def mask_codes(annotation: dict[str, Any], where: str) -> list[dict[str, Any] | None]:

@@ -11,6 +11,7 @@ from bodyreg.data.densepose_coco import (
     COARSE_PARTS,
     MASK_SIDE,
     MIRROR_COARSE_PART,
+    dense_points,
     mask_codes,
 )
 from bodyreg.data.flip import flip_boxes, flip_chart_points, flip_keypoints
@@ -66,10 +67,9 @@ def flip_annotation(
     if annotation.get("dp_masks"):
         flipped["dp_masks"] = _flip_part_masks(annotation, where)
     if annotation.get("dp_I") is not None:
-        x = numbers(annotation, "dp_x", where)
-        part, u, v = (numbers(annotation, f"dp_{key}", where, len(x)) for key in "IUV")
-        part, uv = flip_chart_points(body, part, np.column_stack([u, v]))
-        flipped["dp_x"] = (box_units - x).tolist()
+        xy, part, uv = dense_points(annotation, where)
+        part, uv = flip_chart_points(body, part, uv)
+        flipped["dp_x"] = (box_units - xy[:, 0]).tolist()
         flipped["dp_I"] = part.astype(np.float64).tolist()
         flipped["dp_U"], flipped["dp_V"] = uv.T.tolist()
     return flipped

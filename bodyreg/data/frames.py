@@ -13,6 +13,9 @@ import numpy as np
 # Correspondences" crops so).
 SIDE_PER_BOX = 1.2
 
+NOT_SPREAD_OUT = "no two joints of the body in different places"
+"""Why somebody of whom only joints are known was skipped: there is no crop round them."""
+
 _Y_UP = np.array([1.0, -1.0], np.float32)
 
 
@@ -30,7 +33,16 @@ def frames_of_boxes(boxes: np.ndarray) -> np.ndarray:
     """Boxes (N, 4) as x, y, width, height in pixels -> square frames (N, 3) round their centres."""
     corner, size = boxes[:, :2], boxes[:, 2:]
     half_side = SIDE_PER_BOX / 2 * size.max(axis=1, keepdims=True)
-    return np.concatenate([corner + size / 2, half_side], axis=1).astype(np.float32)
+    with np.errstate(over="ignore"):  # infinity is refused by the observations' check
+        return np.concatenate([corner + size / 2, half_side], axis=1).astype(np.float32)
+
+
+def spread_out(xy: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """(N,) bool: of whom two points (N, P, 2) at least are present and in different places."""
+    some = present.any(axis=1)
+    boxes = np.zeros((len(xy), 4))
+    boxes[some] = boxes_of_points(xy[some], present[some])
+    return boxes[:, 2:].max(axis=1, initial=0) > 0
 
 
 def boxes_of_points(xy: np.ndarray, present: np.ndarray | None = None) -> np.ndarray:

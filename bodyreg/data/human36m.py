@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from bodyreg.data.frames import NOT_SPREAD_OUT, spread_out
 from bodyreg.data.json_files import load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import COCO_17, H36M_17, H36M_17_OF_32, H36M_32, Skeleton
@@ -31,10 +32,11 @@ BROKEN = ("S11", "Directions", "54138969")
 # 2-D poses of a sequence may be longer or shorter than the 3-D ones by so many frames.
 LENGTHS_DIFFER_BY = 5
 MILLIMETRES = 1000
+# Metres that no studio reaches.
+FARTHEST = 1e4
 # Picture and camera axes of the files have y down and z away from the viewer.
 UP_AND_NEAR = np.array([1, -1, -1], np.float32)
 
-NO_JOINTS = "fewer than two joints of the body"
 LEFT_OUT = "S11 Directions of camera 54138969, whose poses do not fit its pictures"
 NO_POSE_3D = "no 3-D pose of the same frame"
 
@@ -186,7 +188,10 @@ class _Space:
             )
         if abs(len(world) - length) > LENGTHS_DIFFER_BY:
             raise UserError(f"{where}: {length} frames in 2-D, {len(world)} in 3-D")
-        world = world[:, counts[shape[1]]].astype(np.float32)
+        world = world[:, counts[shape[1]]]
+        if not (np.abs(world) < FARTHEST).all():
+            raise UserError(f"{self.path}: {subject}, {action}: places that are no metres")
+        world = world.astype(np.float32)
         if self.cameras is None:
             return world
         if camera not in self.cameras.get(subject, {}):
@@ -212,7 +217,8 @@ def _layouts(content: dict[str, Any], path: Path) -> dict[int, Skeleton]:
         raise UserError(f"{path}: metadata: layout_name '{name}', expected h36m or coco")
     layouts = {len(skeleton): skeleton for skeleton in kinds[name]}
     sides, count = facts.get("keypoints_symmetry"), facts.get("num_joints")
-    if sides is not None and count in layouts and not _agree(sides, layouts[count]):
+    known = isinstance(count, int) and count in layouts
+    if sides is not None and known and not _agree(sides, layouts[count]):
         raise UserError(f"{path}: metadata: keypoints_symmetry is not that of {name}'s {count}")
     return layouts
 
@@ -224,7 +230,7 @@ def _agree(sides: Any, skeleton: Skeleton) -> bool:
         return all(skeleton.joints[joint].startswith("left_") for joint in left) and right == [
             skeleton.flip[joint] for joint in left
         ]
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return False
 
 
@@ -264,9 +270,11 @@ def _cameras(path: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
             if not isinstance(row, dict) or not isinstance(row.get("id"), str):
                 raise UserError(f"{where} is not an object with an 'id'")
             quaternion = numbers(row, "orientation", where, 4)
-            if not 0.9 < np.linalg.norm(quaternion) < 1.1:
+            if not 0.9 < np.linalg.norm(quaternion.clip(-2, 2)) < 1.1:
                 raise UserError(f"{where}: orientation is not a unit quaternion w, x, y, z")
             place = numbers(row, "translation", where, 3) / MILLIMETRES
+            if not (np.abs(place) < FARTHEST).all():
+                raise UserError(f"{where}: translation is out of range; it counts millimetres")
             cameras[subject][row["id"]] = _rotation(quaternion), place
     return cameras
 
@@ -296,8 +304,8 @@ def _poses(
         [np.zeros((0, len(columns), 2)), *(part.xy[:, columns, :2] for part in parts)]
     )
     present = np.isfinite(xy).all(2)
-    kept = np.flatnonzero(present.sum(1) > 1)
-    skipped[NO_JOINTS] += len(xy) - len(kept)
+    kept = np.flatnonzero(spread_out(xy, present))
+    skipped[NOT_SPREAD_OUT] += len(xy) - len(kept)
     observations = Observations.of_keypoints(
         [skeleton.joints[joint] for joint in columns],
         xy[kept],

@@ -26,6 +26,7 @@ from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import H36M_17, MPII_16
 from bodyreg.errors import UserError
 from bodyreg.files import load_npy
+from bodyreg.matlab import load_mat
 
 # Where MATLAB has the centre of a pixel, less where pictures have it here.
 FROM_ONE = 0.5
@@ -116,65 +117,49 @@ def _json_person(item: dict[str, Any], number: int, where: str) -> _Person:
 
 
 def _read_mat(path: Path, crop: Crop) -> tuple[Observations, Counter[str]]:
-    from scipy import io
-
-    if not path.is_file():
-        raise UserError(f"{path}: no such file of MPII's people; check the path")
-    try:
-        content = io.loadmat(
-            path, squeeze_me=True, struct_as_record=False, variable_names=["RELEASE"]
-        )
-    except Exception as error:  # SciPy's reader fails in as many ways as a file can be broken
-        raise UserError(
-            f"{path}: not a readable .mat file ({type(error).__name__}); it may be truncated"
-        ) from error
-    pictures = _structs(getattr(content.get("RELEASE"), "annolist", None))
+    release = _structs(load_mat(path, kind="MPII", names=("RELEASE",)).get("RELEASE"))
+    pictures = _structs(release[0].get("annolist")) if release else []
     if not pictures:
         raise UserError(f"{path}: has no RELEASE.annolist; give mpii_human_pose_v1_u12_1.mat")
     return _observations(list(_mat_people(pictures, path)), crop, path)
 
 
-def _mat_people(pictures: list[Any], path: Path) -> Iterator[_Person]:
+def _mat_people(pictures: list[dict[str, Any]], path: Path) -> Iterator[_Person]:
     number = 0
     for place, picture in enumerate(pictures):
-        name = getattr(getattr(picture, "image", None), "name", "")
-        for person in _structs(getattr(picture, "annorect", None)):
-            yield _mat_person(
-                person,
-                number,
-                name if isinstance(name, str) else "",
-                f"{path}: annolist({place + 1}), person {number}",
-            )
+        image = _structs(picture.get("image"))
+        name = image[0].get("name") if image else ""
+        for person in _structs(picture.get("annorect")):
+            where = f"{path}: annolist({place + 1}), person {number}"
+            yield _mat_person(person, number, name if isinstance(name, str) else "", where)
             number += 1
 
 
-def _mat_person(person: Any, number: int, picture: str, where: str) -> _Person:
+def _mat_person(person: dict[str, Any], number: int, picture: str, where: str) -> _Person:
     joints = np.full((len(MPII_16), 2), np.nan)
-    for points in _structs(getattr(person, "annopoints", None)):
+    for points in _structs(person.get("annopoints")):
         # A point's is_visible may be '', [], a letter or a number; labelled it is in any case.
-        for point in _structs(getattr(points, "point", None)):
-            joint, x, y = (_number(getattr(point, name, None)) for name in ("id", "x", "y"))
+        for point in _structs(points.get("point")):
+            joint, x, y = (_number(point.get(name)) for name in ("id", "x", "y"))
             if not (joint % 1 == 0 and 0 <= joint < len(joints)):
                 raise UserError(f"{where}: joint {joint:g} is not in 0..{len(joints) - 1}")
             joints[int(joint)] = x, y
-    place = getattr(person, "objpos", None)
-    centre = np.array([_number(getattr(place, name, None)) for name in ("x", "y")])
-    scale = _number(getattr(person, "scale", None))
+    place = _structs(person.get("objpos")) or [{}]
+    centre = np.array([_number(place[0].get(name)) for name in ("x", "y")])
+    scale = _number(person.get("scale"))
     return _Person(number, picture, joints, centre, scale if scale > 0 else np.nan)
 
 
-def _structs(value: Any) -> list[Any]:
-    """MATLAB makes no difference between a struct and an array of one; empty ones are arrays."""
-    if isinstance(value, np.ndarray):
-        return [item for item in value.reshape(-1) if hasattr(item, "_fieldnames")]
-    return [value] if hasattr(value, "_fieldnames") else []
+def _structs(value: Any) -> list[dict[str, Any]]:
+    """The structs of an array of them; empty arrays, and what is not even one, have none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _number(value: Any) -> float:
     """A number of a struct; NaN where it is empty or something else."""
-    array = np.asarray(value if value is not None else np.nan)
-    number = array.size == 1 and array.dtype.kind in "iuf" and np.isfinite(array).all()
-    return float(array.reshape(-1)[0]) if number else np.nan
+    array = value if isinstance(value, np.ndarray) and value.size == 1 else np.array(np.nan)
+    number = float(array.reshape(-1)[0])
+    return number if np.isfinite(number) else np.nan
 
 
 def _observations(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bodyreg.data.frames import NOT_SPREAD_OUT, spread_out
 from bodyreg.data.json_files import load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, COCO_18, Skeleton
@@ -20,9 +21,6 @@ KEY = "pose_keypoints_2d"
 OLD_KEY = "pose_keypoints"
 LAYOUTS = {3 * len(skeleton): skeleton for skeleton in (BODY_25, COCO_18)}
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
-
-NOT_FOUND = "no joint of the body was found"
-NO_EXTENT = "only one joint was found"
 
 
 def read_openpose(
@@ -68,9 +66,8 @@ def read_openpose(
 
     joints = list((skeleton or BODY_25).on_body)
     keypoints = np.array(found).reshape(-1, len(skeleton or BODY_25), 3)[:, joints]
-    count = (keypoints[..., 2] > 0).sum(1)
-    skipped = Counter({NOT_FOUND: int((count == 0).sum()), NO_EXTENT: int((count == 1).sum())})
-    kept = np.flatnonzero(count > 1)
+    kept = np.flatnonzero(spread_out(keypoints[..., :2], keypoints[..., 2] > 0))
+    skipped = Counter({NOT_SPREAD_OUT: len(keypoints) - len(kept)})
     observations = Observations.of_keypoints(
         [(skeleton or BODY_25).joints[joint] for joint in joints],
         keypoints[kept, :, :2],

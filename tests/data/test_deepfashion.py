@@ -9,11 +9,11 @@ import pytest
 
 from bodyreg.data.corr import BACKGROUND, Correspondence, read_corr, write_corr
 from bodyreg.data.deepfashion import (
-    TOO_FEW,
     read_deepfashion,
     read_market1501,
     read_pose_pairs,
 )
+from bodyreg.data.frames import NOT_SPREAD_OUT
 from bodyreg.data.skeletons import COCO_18
 from bodyreg.errors import UserError
 
@@ -90,7 +90,7 @@ def test_joints_of_fitted_bodies_have_files_of_their_own(tmp_path):
 def test_keypoints_for_registration(tmp_path):
     people = read_deepfashion(make(tmp_path))
     seen, skipped = people.observations()
-    assert skipped == {TOO_FEW: 1}
+    assert skipped == {NOT_SPREAD_OUT: 1}
     np.testing.assert_array_equal(seen.id, [0, 1])
     assert seen.picture.tolist() == [f"{name}.jpg" for name in NAMES[:2]]
     knee = seen.keypoint_name.index("left_knee")

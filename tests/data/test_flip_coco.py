@@ -138,7 +138,7 @@ def test_plain_coco(body):
         ({"segmentation": [[1, 2, 3]]}, "segmentation is neither"),
         ({"segmentation": {"size": [9, 9], "counts": "a"}}, "segmentation has size"),
         ({"dp_masks": [{"size": [9, 9], "counts": "a"}]}, r"dp_masks\[0\] has size"),
-        ({"dp_x": [1.0]}, "dp_I has 30 numbers, expected 1"),
+        ({"dp_x": [1.0]}, "dp_y has 30 numbers, expected 1"),
     ],
 )
 def test_damaged_annotations_are_refused(body, changes, expected):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from bodyreg.data.frames import NOT_SPREAD_OUT
 from bodyreg.data.human36m import (
     CAMERAS,
     LEFT_OUT,
-    NO_JOINTS,
     NO_POSE_3D,
     action_family,
     read_videopose3d,
@@ -192,7 +192,7 @@ def test_frames_without_joints_are_counted(path):
     poses[0][2] = np.nan
     poses[0][3, 5:] = np.nan
     people, skipped = read_videopose3d(write_2d(path, {"S1": {"Posing": poses}}))
-    assert skipped == {NO_JOINTS: 1}
+    assert skipped == {NOT_SPREAD_OUT: 1}
     np.testing.assert_array_equal(people.frame[: FRAMES - 1], [0, 1, 3, 4, 5, 6])
     assert people.observations.keypoint_weight[2].sum() == 5
 

@@ -179,29 +179,40 @@ def point(joint, x, y, visible) -> dict:
     return {"id": joint, "x": x, "y": y, "is_visible": visible}
 
 
-def mat_file(path) -> str:
-    """Structs as MATLAB keeps them: one instead of an array, empty ones, and fields that differ."""
-    none = np.array([])
+def structs(*items: dict) -> np.ndarray:
+    """An array of structs; as in MATLAB, a field that one of them lacks is empty there."""
+    names = sorted({name for item in items for name in item})
+    array = np.empty((1, len(items)), [(name, object) for name in names])
+    for place, item in enumerate(items):
+        for name in names:
+            array[0, place][name] = item.get(name, np.zeros((0, 0)))
+    return array
+
+
+def mat_file(path, **options) -> str:
+    """The original file's tree: empty arrays for structs, fields that some have and some not."""
+    none = np.zeros((0, 0))
     points = [point(9, 101.0, 51.0, ""), point(8, 100.0, 70.0, none), point(0, 90, 201, "1")]
     people = [
-        {"scale": 1.5, "objpos": {"x": 120, "y": 130}, "annopoints": {"point": points}},
+        {"scale": 1.5, "objpos": {"x": 120, "y": 130}, "annopoints": {"point": structs(*points)}},
         {"scale": none, "objpos": none, "annopoints": none},
         {"scale": 2.0, "objpos": {"x": 50, "y": 60}, "annopoints": {"point": point(6, 55, 66, 0)}},
-        {"scale": none, "objpos": none, "annopoints": {"point": points}},
+        {"scale": none, "objpos": none, "annopoints": {"point": structs(*points)}},
     ]
     pictures = [
-        {"image": {"name": "a.jpg"}, "annorect": np.array(people[:3], dtype=object)},
+        {"image": {"name": "a.jpg"}, "annorect": structs(*people[:3])},
         {"image": {"name": "b.jpg"}, "annorect": none},
         {"image": {"name": "c.jpg"}, "annorect": people[3]},
         {"image": {"name": "d.jpg"}, "annorect": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}},
     ]
-    release = {"annolist": np.array(pictures, dtype=object), "img_train": [1, 0, 1, 0]}
-    scipy.io.savemat(path, {"RELEASE": release})
+    release = {"annolist": structs(*pictures), "img_train": [1, 0, 1, 0]}
+    scipy.io.savemat(path, {"other": 3, "RELEASE": release}, **options)
     return str(path)
 
 
-def test_the_original_file_with_its_quirks(tmp_path):
-    people, skipped = read_mpii(mat_file(tmp_path / "mpii.mat"))
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_original_file_with_its_quirks(tmp_path, compressed):
+    people, skipped = read_mpii(mat_file(tmp_path / "mpii.mat", do_compression=compressed))
     np.testing.assert_array_equal(people.id, [0, 2, 3])
     assert people.picture.tolist() == ["a.jpg", "a.jpg", "c.jpg"]
     assert skipped == {"no labelled joint of the body": 2}
@@ -219,7 +230,7 @@ def test_the_original_file_with_its_quirks(tmp_path):
 
 def test_bad_mat_files_are_refused(tmp_path):
     path = tmp_path / "mpii.mat"
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="no such MPII file"):
         read_mpii(path)
     path.write_bytes(b"not a struct")
     with pytest.raises(UserError, match="not a readable"):
@@ -229,6 +240,6 @@ def test_bad_mat_files_are_refused(tmp_path):
         with pytest.raises(UserError, match=r"no RELEASE\.annolist"):
             read_mpii(path)
     people = {"annopoints": {"point": point(16, 1, 2, 1)}}
-    scipy.io.savemat(path, {"RELEASE": {"annolist": {"image": {}, "annorect": people}}})
+    scipy.io.savemat(path, {"RELEASE": {"annolist": {"annorect": people}}})
     with pytest.raises(UserError, match=r"annolist\(1\), person 0: joint 16 is not in 0\.\.15"):
         read_mpii(path)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from bodyreg.data.openpose import NO_EXTENT, NOT_FOUND, read_openpose
+from bodyreg.data.frames import NOT_SPREAD_OUT
+from bodyreg.data.openpose import read_openpose
 from bodyreg.errors import UserError
 
 
@@ -33,7 +34,7 @@ def test_people_of_all_pictures(tmp_path):
     write(tmp_path, "a", first, nobody, dot, second)
     write(tmp_path, "empty")
     people, skipped = read_openpose(tmp_path)
-    assert skipped == {NOT_FOUND: 1, NO_EXTENT: 1}
+    assert skipped == {NOT_SPREAD_OUT: 2}
     np.testing.assert_array_equal(people.id, [0, 3, 4])
     slots = {"nose": 0, "pelvis": 8, "left_ankle": 14, "left_ear": 18, "right_heel": 24}
     for name, slot in slots.items():

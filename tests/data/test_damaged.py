@@ -1,0 +1,222 @@
+"""Files damaged at random, format by format: a reader reads them, or refuses them in one line."""
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bodyreg.body import Body
+from bodyreg.data import (
+    read_deepfashion,
+    read_densepose_coco,
+    read_mpii,
+    read_openpose,
+    read_spin,
+    read_videopose3d,
+)
+from bodyreg.data.flip_coco import flip_annotation
+from bodyreg.errors import UserError
+
+from .test_densepose_coco import annotation, random_masks
+from .test_human36m import SYMMETRY, poses_2d, poses_3d, write_cameras
+from .test_mpii import mat_file
+from .test_mpii import person as mpii_person
+from .test_spin import arrays as spin_arrays
+
+ROUNDS = 80
+# A command's user sees one line, so nothing may be warned of beside it.
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+ODD = (
+    None, True, "", "x", "../x", -1, 0, 3.5, 10**30, 1e300, float("nan"), float("inf"), [], {},
+    [[]], [None], {"a": 1}, [1, 2], "9" * 300, np.zeros(3), np.zeros((2, 17, 2)), np.array("x"),
+)  # fmt: skip
+
+
+def places(tree: Any, path: tuple = ()) -> list[tuple]:
+    """Where something stands in nested dictionaries and lists."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    found = []
+    for key, value in items:
+        found.append((*path, key))
+        if isinstance(value, dict | list):
+            found += places(value, (*path, key))
+    return found
+
+
+def damaged(tree: Any, random: np.random.Generator, odd: tuple) -> Any:
+    """A copy with something odd in one or two places, or something missing."""
+    tree = copy.deepcopy(tree)
+    for _ in range(random.integers(1, 3)):
+        path = (found := places(tree))[random.integers(len(found))] if places(tree) else ()
+        if not path:
+            return tree
+        parent = tree
+        for key in path[:-1]:
+            parent = parent[key]
+        if random.uniform() < 0.2:
+            del parent[path[-1]]
+        else:
+            parent[path[-1]] = copy.deepcopy(odd[random.integers(len(odd))])
+    return tree
+
+
+def attempt(read: Callable[[], Any], name: str) -> bool:
+    """Read; whether it was refused. Nothing but a UserError of one line may come out."""
+    try:
+        read()
+    except UserError as error:
+        line = str(error)
+    else:
+        return False
+    assert name in line
+    assert "\n" not in line
+    return True
+
+
+PLAIN = tuple(value for value in ODD if not isinstance(value, np.ndarray))
+
+
+@pytest.fixture(scope="module")
+def body() -> Body:
+    return Body.default()
+
+
+def coco(body) -> dict:
+    people = [
+        annotation(number, seed=number) | {"dp_masks": random_masks()[0], "dp_I": [2.0] * 30}
+        for number in (1, 2)
+    ]
+    people[0]["segmentation"] = [[50, 40, 178, 40, 178, 300]]
+    people[0]["keypoint_depths"] = [0.5] * 17
+    images = [{"id": 1, "width": 640, "height": 480, "file_name": "a.jpg"}]
+    return {"info": {"charts": body.charts.name}, "images": images, "annotations": people}
+
+
+def openpose() -> dict:
+    return {"people": [{"pose_keypoints_2d": np.linspace(1, 75, 75).tolist()}] * 2}
+
+
+def test_json_with_odd_values(tmp_path, body):
+    random, path = np.random.default_rng(0), tmp_path / "a_keypoints.json"
+    cases = {
+        "coco": (coco(body), lambda: read_densepose_coco(path, body, whole_body=True)),
+        "mpii": ([mpii_person(), mpii_person()], lambda: read_mpii(path)),
+        "openpose": (openpose(), lambda: read_openpose(tmp_path)),
+    }
+    for name, (content, read) in cases.items():
+        path.write_text(json.dumps(content))
+        assert not attempt(read, name)
+        refused = 0
+        for _ in range(ROUNDS):
+            path.write_text(json.dumps(damaged(content, random, PLAIN)))
+            refused += attempt(read, str(tmp_path))
+        assert 0 < refused < ROUNDS, name
+
+
+def test_annotations_with_odd_values_flipped(body):
+    random, good = np.random.default_rng(1), coco(body)["annotations"][0]
+    refused = 0
+    for _ in range(ROUNDS):
+        item = damaged(good, random, PLAIN)
+        refused += attempt(lambda i=item: flip_annotation(i, body, 640, 480, where="here"), "here")
+    assert 0 < refused < ROUNDS
+
+
+def test_pickled_trees_with_odd_values(tmp_path):
+    random = np.random.default_rng(2)
+    facts = {"layout_name": "h36m", "num_joints": 17, "keypoints_symmetry": SYMMETRY}
+    two, three = tmp_path / "2d.npz", tmp_path / "3d.npz"
+    cameras = Path(write_cameras(tmp_path / "cameras.json", "S1"))
+    content = {
+        "two": {"positions_2d": {"S1": {"Eating": poses_2d()}}, "metadata": facts},
+        "three": {"positions_3d": {"S1": {"Eating": poses_3d()}}},
+        "cameras": json.loads(cameras.read_text()),
+    }
+    refused = 0
+    for number in range(ROUNDS):
+        tree = damaged(content, random, PLAIN if number % 3 == 0 else ODD) if number else content
+        tree = tree if isinstance(tree.get("two"), dict) else content
+        np.savez(two, **{str(k): np.array(v, object) for k, v in _items(tree.get("two"))})
+        np.savez(three, **{str(k): np.array(v, object) for k, v in _items(tree.get("three"))})
+        cameras.write_text(json.dumps(tree.get("cameras"), default=str))
+        refused += attempt(lambda: read_videopose3d(two, three, cameras), str(tmp_path))
+    assert 0 < refused < ROUNDS
+
+
+def _items(tree: Any) -> list:
+    """Objects of an .npz file, wrapped so that NumPy pickles them as they are."""
+    found = tree.items() if isinstance(tree, dict) else []
+    wrapped = []
+    for key, value in found:
+        array = np.empty((), object)
+        array[()] = value
+        wrapped.append((key, array))
+    return wrapped
+
+
+def test_labels_with_odd_values(tmp_path):
+    random = np.random.default_rng(3)
+    (tmp_path / "Label").mkdir()
+    content = {
+        "labels": {name: [[3.0, 4.0]] * 9 + [[5.0, 6.0]] * 8 + [[-1, -1]] for name in ("a", "b")},
+        "pairs": {"train": [["a", "b"], ["b", "a"]], "test": []},
+    }
+    refused = 0
+    for number in range(ROUNDS):
+        tree = damaged(content, random, PLAIN) if number else content
+        labels, pairs = tree.get("labels"), tree.get("pairs")
+        (tmp_path / "Label" / "pose_label.pkl").write_bytes(pickle.dumps(labels, 2))
+        (tmp_path / "Label" / "pair_split.json").write_text(json.dumps(pairs))
+        refused += attempt(lambda: read_deepfashion(tmp_path).observations(), str(tmp_path))
+    assert 0 < refused < ROUNDS
+
+
+def test_arrays_with_odd_values(tmp_path):
+    random, good, path = np.random.default_rng(4), spin_arrays(), tmp_path / "spin.npz"
+    refused = 0
+    for number in range(ROUNDS):
+        content = dict(good)
+        name = list(content)[random.integers(len(content))]
+        odd = ODD[random.integers(len(ODD))]
+        if number:
+            content[name] = np.asarray(odd if not isinstance(odd, dict) else None)
+        np.savez(path, **content)
+        refused += attempt(lambda: read_spin(path), str(path))
+    assert 0 < refused < ROUNDS
+
+
+@pytest.mark.parametrize("kind", ["npz", "mat", "pkl", "json"])
+def test_bytes_changed_and_ends_cut(tmp_path, body, kind):
+    random = np.random.default_rng(5)
+    if kind == "npz":
+        path = tmp_path / "2d.npz"
+        np.savez_compressed(path, positions_2d={"S1": {"Eating": poses_2d()}})
+        read = lambda: read_videopose3d(path)  # noqa: E731
+    elif kind == "mat":
+        path = Path(mat_file(tmp_path / "mpii.mat"))
+        read = lambda: read_mpii(path)  # noqa: E731
+    elif kind == "pkl":
+        (tmp_path / "Label").mkdir()
+        path = tmp_path / "Label" / "pose_label.pkl"
+        path.write_bytes(pickle.dumps({"a": [[3.0, 4.0]] * 18}, 2))
+        (tmp_path / "Label" / "pair_split.json").write_text("{}")
+        read = lambda: read_deepfashion(tmp_path)  # noqa: E731
+    else:
+        path = tmp_path / "people.json"
+        path.write_text(json.dumps(coco(body)))
+        read = lambda: read_densepose_coco(path, body)  # noqa: E731
+    good = path.read_bytes()
+    assert not attempt(read, "")
+    refused = 0
+    for _ in range(ROUNDS):
+        data = bytearray(good)
+        for place in random.integers(0, len(data), random.integers(1, 4)):
+            data[place] = random.integers(0, 256)
+        path.write_bytes(data[: random.integers(len(data) // 2, 2 * len(data))])
+        refused += attempt(read, str(tmp_path))
+    assert refused > ROUNDS // 3
