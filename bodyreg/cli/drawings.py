@@ -16,11 +16,17 @@ def write_meshes(options: Options, fits: Fits, job: Job) -> None:
     """Write a mesh per fit, named by the person's id: metres, y up, z toward the viewer."""
     import trimesh
 
+    from bodyreg.body.surface import vertex_normals
+
+    faces = job.body.faces
     for person, number in enumerate(fits.id.tolist()):
         fit = fits.select([person])
         vertices = fit.vertices(job.body)[0]
         vertices[:, :2] -= fit.translation[0]
-        mesh = trimesh.Trimesh(vertices / fit.scale[0], job.body.faces, process=False)
+        vertices /= fit.scale[0]
+        # Without normals, viewers of GLB show every face flat.
+        normals = vertex_normals(vertices, faces)
+        mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
         path = options.out / "meshes" / f"{number}.{options.meshes}"
         with atomic_path(path, within=job.parts.folder) as temporary:
             mesh.export(temporary)

@@ -65,6 +65,8 @@ def test_a_mesh_is_the_body_in_metres(bodyreg, tmp_path, observations_file, body
     assert (len(mesh.vertices), len(mesh.faces)) == (96, 96)
     assert np.ptp(mesh.vertices[:, 0]) * fits.scale[0] * 240 == pytest.approx(1.58 * 200, rel=0.05)
     assert mesh.vertices[:, 1].argmax() // 4 == 15  # the head: y is up in every format
+    normals = {"obj": b"\nvn ", "ply": b" nx\n", "glb": b'"NORMAL"'}
+    assert normals[kind] in path.read_bytes()
 
 
 def test_the_same_command_writes_the_same_fits(bodyreg, tmp_path, observations_file, body_file):
