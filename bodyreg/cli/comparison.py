@@ -36,6 +36,11 @@ def with_truth(
 
     with TruthFile(path) as truth:
         require_made_from(body, truth.body)
+        if truth.vertex_count != len(body.vertices):
+            raise UserError(
+                f"{path}: holds {truth.vertex_count} vertices a person, body '{body.name}' has "
+                f"{len(body.vertices)}; the file is damaged"
+            )
         ids = truth.ids()
         _require_unique(ids, path)
         require_people(fits.ids(), set(ids.tolist()))

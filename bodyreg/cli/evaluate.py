@@ -150,7 +150,8 @@ def _overall(table: Table) -> str:
     titles = max(len(metric.title) for metric in metrics.values()) + 2
     width = max(len(metric.what) for metric in metrics.values()) + 2
     head = "".join(f"{name:>9}" for name in ("mean", "median", "9 of 10", "worst"))
-    lines = [f"{'':<{titles}}{'':<{width}}{'':>4}{head}"]
+    note = "'9 of 10': nine people of ten do at least as well"
+    lines = [f"{note:<{titles + width + 4}}{head}"]
     for name, metric in metrics.items():
         line = f"{metric.title:<{titles}}{metric.what:<{width}}{metric.unit:>4}"
         statistics = table.statistics(name)

@@ -125,7 +125,7 @@ class TruthFile:
                 raise UserError(
                     f"{path}: {name} has dtype {reader.dtype(name)}, which is no {name}"
                 )
-        self._people = people
+        self._people, self.vertex_count = people, vertices
         self.body = str(reader.read("body"))
 
     def __enter__(self) -> TruthFile:

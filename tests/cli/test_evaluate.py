@@ -311,6 +311,9 @@ def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, tr
     refused("the truth holds no person 20", *out)
     truth.select(np.array([0, 1, 2, 3, 4, 5, 6, 6])).save(path)
     refused("truth.npz: names person 26 twice", *out)
+    fewer = {name: getattr(truth, name)[:, :50] for name in ("vertices", "visible")}
+    dataclasses.replace(truth, **fewer).save(path)
+    refused("truth.npz: holds 50 vertices a person, body 'body' has 96", *out)
     truth.save(path)
     path.write_bytes(path.read_bytes()[:-2000])
     refused("truth.npz: not a readable truth file", *out)
