@@ -13,6 +13,7 @@ import torch
 from benchmarks.ceilings import ceilings, machine
 from benchmarks.registrations import person_iterations
 from benchmarks.roofline import operations
+from benchmarks.table import PEER
 
 CACHE = 64 * 2**20  # bytes: inputs are rotated through more than this
 MOST_SETS = 32
@@ -37,6 +38,7 @@ def measure(benchmark: Any, device: str) -> Callable[..., None]:
         *,
         bytes_moved: float,
         flops: float,
+        against: Sequence[str] = (PEER,),
     ) -> None:
         """Measures.
 
@@ -47,6 +49,7 @@ def measure(benchmark: Any, device: str) -> Callable[..., None]:
             inputs: makes an input set from a seed.
             bytes_moved: what a call must read and write at least.
             flops: what it must compute at least, a multiply-add being two.
+            against: the lines of the table that ratios are taken to.
         """
         count = min(MOST_SETS, max(2, int(CACHE / bytes_moved) + 1))
         sets = [inputs(seed) for seed in range(count)]
@@ -57,6 +60,7 @@ def measure(benchmark: Any, device: str) -> Callable[..., None]:
             machine=machine(device),
             bytes=bytes_moved,
             flops=flops,
+            against=list(against),
             **ceilings(device),
         )
         if device == "cuda":

@@ -31,7 +31,10 @@ from benchmarks.table import rows_of
 ROOT = Path(__file__).resolve().parent.parent
 MINUTES = 10.0
 TAIL = 4000  # characters kept of what a step printed
-OPS = [f"benchmarks/bench_{op}.py" for op in ("correspondence", "kinematics", "lbs", "projection")]
+OPS = [
+    f"benchmarks/bench_{op}.py"
+    for op in ("correspondence", "kinematics", "lbs", "projection", "raster")
+]
 # A file that needs a package too many is an error, not the end of the others.
 TESTS = ["tests/ops", "tests/device", "--continue-on-collection-errors"]
 SANITIZERS = {"memcheck": 40, "racecheck": 40, "synccheck": 30}

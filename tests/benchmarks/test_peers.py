@@ -1,4 +1,5 @@
-"""The benchmark's peers solve the very problem of `fit`: they follow the composed solver.
+"""The benchmark's peers solve the very problem of `fit`: they follow the composed solver. That of
+`raster` draws the same pictures.
 
 Reference: `registration.solver.fit` on plain torch, float64.
 """
@@ -8,9 +9,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks import peers
+from benchmarks import bench_raster, peers
 from benchmarks.crowd import crowd
-from bodyreg import Body, RegistrationConfig, reference
+from benchmarks.peers.llvmpipe import FaceIds
+from bodyreg import Body, RegistrationConfig, ops, reference
 from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration import schedule, solver
 from bodyreg.registration.evidence import gather, make_rig
@@ -62,3 +64,19 @@ def test_a_gradient_by_hand_refuses_what_it_does_not_have():
         peers.fit(*problem("accurate", iterations=2), gradient="by hand")
     with pytest.raises(ValueError, match="by hand"):
         peers.fit(*problem("paper", iterations=2), gradient="by hand", skin="blend")
+
+
+def test_llvmpipe_draws_what_raster_draws():
+    """Reference: `ops.raster`; both round to 1/256 of a pixel, so outlines agree to the pixel."""
+    vertices, faces = bench_raster.mesh(3, 0, 96, 0)
+    peer = FaceIds(vertices.shape[1], faces.numpy(), 96)
+    bench_raster.assert_same_faces(peer, vertices, faces)
+    empty = torch.zeros_like(vertices) - 50
+    assert (peer.draw(empty.numpy()) == 0).all()
+
+
+def test_a_finer_mesh_shows_the_same_body():
+    coarse, fine = (bench_raster.mesh(2, cuts, 64, 1) for cuts in (0, 1))
+    assert len(fine[1]) == 4 * len(coarse[1])
+    seen = [ops.raster(*mesh, 64, 64).face >= 0 for mesh in (coarse, fine)]
+    assert (seen[0] != seen[1]).float().mean() < 2e-3

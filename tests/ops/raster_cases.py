@@ -56,15 +56,28 @@ def tangle(
 
 def sphere(rings: int, height: int, width: int) -> tuple[Tensor, Tensor]:
     """A closed surface: vertices (1, V, 3) that nearly fill the picture, faces outside out."""
-    from trimesh.creation import uv_sphere
-
-    mesh = uv_sphere(count=[rings, 2 * rings])
-    turn = Draw(rings).rotations(1)[0].float()
-    vertices = torch.from_numpy(mesh.vertices).float() @ turn
-    vertices = vertices * (0.47 * min(height, width)) * torch.tensor([1.0, -1.0, 1.0])
+    columns = 2 * rings
+    down = (torch.pi / rings * torch.arange(1, rings).double())[:, None]
+    round_ = 2 * torch.pi / columns * torch.arange(columns).double()
+    belt = torch.stack(
+        torch.broadcast_tensors(down.sin() * round_.cos(), down.sin() * round_.sin(), down.cos()),
+        -1,
+    )
+    poles = torch.tensor([[0.0, 0, 1], [0, 0, -1]]).double()
+    number = 2 + torch.arange((rings - 1) * columns).view(rings - 1, columns)
+    upper, lower = number[:-1], number[1:]
+    north, south = torch.zeros_like(number[0]), torch.ones_like(number[0])
+    faces = [
+        torch.stack([north, number[0], number[0].roll(-1)], -1),
+        torch.stack([number[-1], south, number[-1].roll(-1)], -1),
+        torch.stack([upper, lower, lower.roll(-1, 1)], -1),
+        torch.stack([upper, lower.roll(-1, 1), upper.roll(-1, 1)], -1),
+    ]
+    turned = torch.cat([poles, belt.flatten(0, 1)]) @ Draw(rings).rotations(1)[0]
+    vertices = turned * (0.47 * min(height, width)) * torch.tensor([1.0, -1.0, 1.0])
     vertices = vertices + torch.tensor([width / 2, height / 2, 0.0])
-    faces = torch.from_numpy(mesh.faces.astype("int32"))
-    return vertices[None].contiguous(), faces.contiguous()
+    faces = torch.cat([face.reshape(-1, 3) for face in faces]).int()
+    return vertices[None].float().contiguous(), faces
 
 
 def fan(reach: float, height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
