@@ -16,6 +16,9 @@ from bodyreg.synthetic.scenes import Scene, seeded
 
 # Every fifth person is kept for testing, the second one first.
 TEST_EVERY, FIRST_TEST = 5, 1
+# Catalogues show people who stand: of these tries the first whose height is this much of that of
+# somebody standing straight.
+TRIES, UPRIGHT = 10, 0.85
 # What people do who are photographed for their clothes, and those in the street.
 POSING = ("Posing", "Waiting", "Walking", "Greeting", "Directions", "Discussion")
 PASSING = ("Walking", "WalkTogether", "WalkDog", "Waiting", "Phoning", "Discussion")
@@ -92,18 +95,16 @@ class Catalogue:
         who, name = self.place(number)
         random = seeded(self, "pictures", number)
         person = sample_person(body, self.seed, who)
-        action = str(random.choice(self.actions))
-        shown = perform(person, action, random, 1)
         yaw = Rotation.from_euler("y", random.uniform(*self.views[name].yaw), degrees=True)
         view = sample_view(random, widest=0)
-        figure = make_figure(
-            person,
-            action,
-            shown.pose[0],
-            view @ yaw.as_matrix() @ shown.turn[0],
-            view[:, 1],
-            WeakPerspective(1, np.zeros(2)),
-        )
+        for _ in range(TRIES):
+            action = str(random.choice(self.actions))
+            shown = perform(person, action, random, 1)
+            rotation = view @ yaw.as_matrix() @ shown.turn[0]
+            nowhere = WeakPerspective(1, np.zeros(2))
+            figure = make_figure(person, action, shown.pose[0], rotation, view[:, 1], nowhere)
+            if _is_upright(figure):
+                break
         return Scene(
             number=number,
             width=self.width,
@@ -126,6 +127,12 @@ class Catalogue:
         middle = self.width * (0.5 + random.uniform(-0.03, 0.03))
         pelvis = np.array([middle - size * (low + high)[0] / 2, top + size * high[1]])
         return replace(figure, camera=WeakPerspective(float(size), pelvis))
+
+
+def _is_upright(figure: Figure) -> bool:
+    """Whether somebody stands or walks, and does not sit or lie."""
+    height = np.ptp(figure.vertices @ figure.up)
+    return bool(height > UPRIGHT * np.ptp(figure.person.body.vertices[:, 1]))
 
 
 def is_test(person: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -11,7 +12,7 @@ from bodyreg.body import Body
 from bodyreg.synthetic.actions import ACTIONS
 from bodyreg.synthetic.cameras import WeakPerspective, sample_view
 from bodyreg.synthetic.figure import Figure, make_figure
-from bodyreg.synthetic.occluders import sample_occluders
+from bodyreg.synthetic.occluders import Occluder, sample_occluders
 from bodyreg.synthetic.people import sample_person
 from bodyreg.synthetic.performance import perform
 from bodyreg.synthetic.scenes import Scene, seeded
@@ -31,6 +32,9 @@ EYE = (0.9, 1.8)
 FRONT_YAW = 60.0
 # Free space at the picture's border that whole people keep, over its side.
 MARGIN = 0.02
+
+# An object that covers a larger share of somebody's joints is left out.
+HIDDEN = 0.6
 
 
 class Crowd:
@@ -64,13 +68,14 @@ class Crowd:
         numbers = range(self._start[number], self._start[number + 1])
         figures = _place([self._figure(body, view, n) for n in numbers], self.size, random)
         boxes = np.array([_box(figure) for figure in figures])
+        objects = sample_occluders(random, self.size, self.size, boxes)
         return Scene(
             number=number,
             width=self.size,
             height=self.size,
             figures=figures,
             seed=[self.seed, number],
-            occluders=sample_occluders(random, self.size, self.size, boxes),
+            occluders=[o for o in objects if not any(_hides(o, f) for f in figures)],
             ids=[figure.person.number + 1 for figure in figures],
         )
 
@@ -124,6 +129,14 @@ def _place(figures: list[Figure], size: int, random: np.random.Generator) -> lis
         for figure, s, p in zip(figures, scale, pelvis, strict=True)
     ]
     return [placed[i] for i in np.argsort(scale, kind="stable")]
+
+
+def _hides(occluder: Occluder, figure: Figure) -> bool:
+    """Whether an object leaves too little of somebody to know that anybody is there."""
+    outline = occluder.polygon.astype(np.float32)
+    joints = figure.project(figure.joints)[:, :2]
+    covered = [cv2.pointPolygonTest(outline, xy, False) >= 0 for xy in joints.tolist()]
+    return bool(np.mean(covered) > HIDDEN)
 
 
 def _box(figure: Figure) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
@@ -95,7 +96,7 @@ def _take(
     takes: Takes, body: Body, take: int
 ) -> tuple[Person, Performance, np.ndarray, np.ndarray]:
     """The person, what it does, places (T, 2) in metres and headings (T,) in degrees."""
-    person = sample_person(body, takes.seed, SUBJECTS.index(TAKES[take][0]))
+    person = _cast(body, takes.seed)[SUBJECTS.index(TAKES[take][0])]
     random = seeded(takes, "takes", take)
     shown = perform(person, _action(take), random, int(takes.frames[take]))
     steps = _steps(person, shown)
@@ -110,6 +111,13 @@ def _take(
         path - path.mean(0) + random.normal(0, OFF_CENTRE_SD, 2),
         np.degrees(heading),
     )
+
+
+@lru_cache(maxsize=2)
+def _cast(body: Body, seed: int) -> list[Person]:
+    """The subjects: the first grown-ups among a seed's people, as Human3.6M's are."""
+    people = (sample_person(body, seed, number) for number in itertools.count())
+    return list(itertools.islice((p for p in people if not p.child), len(SUBJECTS)))
 
 
 def _steps(person: Person, shown: Performance) -> np.ndarray:

@@ -146,6 +146,18 @@ def test_pictures_show_the_people(tmp_path):
     assert picture.std() > 10
 
 
+def test_backgrounds_of_the_users(tmp_path, capsys):
+    folder = tmp_path / "backgrounds"
+    folder.mkdir()
+    assert synthesize(tmp_path / "out", "--backgrounds", folder) == 2
+    assert "no pictures" in capsys.readouterr().err
+    cv2.imwrite(str(folder / "green.png"), np.full((64, 64, 3), (0, 250, 0), np.uint8))
+    options = ("--people", 1, "--size", 64, "--backgrounds", folder, "--workers", 1)
+    assert synthesize(tmp_path / "out", *options) == 0
+    picture = cv2.imread(str(tmp_path / "out/densepose-coco/images/000000000001.jpg"))
+    assert (picture[..., 1].astype(int) - picture[..., 0] > 60).mean() > 0.1
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -155,6 +167,7 @@ def test_pictures_show_the_people(tmp_path):
         (("--noise-pixels", "nan"), "--noise-pixels"),
         (("--workers", 0), "--workers"),
         (("--formats", "mpii", "mpii"), "--formats"),
+        (("--backgrounds", "nowhere"), "nowhere"),
     ],
 )
 def test_errors_are_one_line(tmp_path, capsys, options, words):
