@@ -13,10 +13,12 @@ import numpy as np
 
 from bodyreg.body.joints import MIRROR_JOINTS, mirror_name
 from bodyreg.data.corr import BACKGROUND, Correspondence
+from bodyreg.data.skeletons import H36M_17
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
+    from bodyreg.data.human36m import Poses3D
     from bodyreg.data.observations import Observations
     from bodyreg.data.skeletons import Skeleton
     from bodyreg.data.truth import Truth
@@ -67,13 +69,14 @@ def flip_joints(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
 
 
 def flip_observations(
-    observations: Observations, body: Body, width: float | np.ndarray
+    observations: Observations, body: Body | None, width: float | np.ndarray
 ) -> Observations:
     """What mirrored pictures show of people.
 
     Args:
         observations: N people.
-        body: The body that the dense points lie on; it must know its mirror vertices.
+        body: The body that the dense points lie on; it must know its mirror vertices. None will
+            do where there are no such points.
         width: Of the picture, or of each person's (N,).
 
     Raises:
@@ -120,6 +123,15 @@ def flip_truth(truth: Truth, body: Body, width: float | np.ndarray) -> Truth:
         vertices=truth.vertices[:, mirror] * _MIRROR,
         joints=truth.joints[:, list(MIRROR_JOINTS)] * _MIRROR,
         visible=truth.visible[:, mirror],
+    )
+
+
+def flip_poses(poses: Poses3D, width: float | np.ndarray) -> Poses3D:
+    """Human3.6M's people in pictures of this width (or widths (N,)); joints in camera axes."""
+    return replace(
+        poses,
+        observations=flip_observations(poses.observations, None, width),
+        joints=flip_joints(H36M_17, poses.joints),
     )
 
 

@@ -301,7 +301,7 @@ def _poses(
         return np.repeat(np.array([getattr(part, name) for part in parts], np.str_), counts)
 
     xy = np.concatenate(
-        [np.zeros((0, len(columns), 2)), *(part.xy[:, columns, :2] for part in parts)]
+        [np.zeros((0, len(columns), 2), np.float32), *(part.xy[:, columns, :2] for part in parts)]
     )
     present = np.isfinite(xy).all(2)
     kept = np.flatnonzero(spread_out(xy, present))

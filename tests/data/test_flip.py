@@ -19,9 +19,11 @@ from bodyreg.data.flip import (
     flip_keypoints,
     flip_observations,
     flip_points,
+    flip_poses,
     flip_truth,
 )
 from bodyreg.data.frames import image_from_frame
+from bodyreg.data.human36m import Poses3D
 from bodyreg.data.skeletons import COCO_17, H36M_17, SKELETONS
 from bodyreg.errors import UserError
 from bodyreg.registration import Fits, RegistrationConfig, register
@@ -140,6 +142,31 @@ def test_joints_in_space():
     flipped = flip_joints(H36M_17, joints)
     np.testing.assert_array_equal(flip_joints(H36M_17, flipped), joints)
     np.testing.assert_array_equal(flipped[:, 11], joints[:, 14] * [-1, 1, 1])
+
+
+def test_human36ms_people(seen):
+    random = np.random.default_rng(0)
+    some = dataclasses.replace(
+        seen.select(np.arange(3)),
+        point_start=np.zeros(4, np.int64),
+        **{name: getattr(seen, name)[:0] for name in ("point_xy", "point_vertex")},
+        **{name: getattr(seen, name)[:0] for name in ("point_barycentric", "point_weight")},
+    )
+    text = np.array(["a", "b", "c"])
+    joints = random.normal(size=(3, 17, 3)).astype(np.float32)
+    poses = Poses3D(some, joints, text, text, text, np.arange(3))
+    flipped = flip_poses(poses, WIDTH[:3])
+    np.testing.assert_array_equal(flipped.joints[:, 1], joints[:, 4] * [-1, 1, 1])
+    left, right = (COCO_17.joints.index(f"{side}_knee") for side in ("left", "right"))
+    there = some.keypoint_weight[:, left] > 0
+    np.testing.assert_allclose(
+        flipped.observations.keypoint_xy[there, right, 0],
+        WIDTH[:3][there] - some.keypoint_xy[there, left, 0],
+        rtol=1e-6,
+    )
+    again = flip_poses(flipped, WIDTH[:3])
+    np.testing.assert_array_equal(again.joints, joints)
+    assert_same(again.observations, some)
 
 
 def test_observations_twice_are_themselves(body, seen):
