@@ -246,7 +246,7 @@ def _people(
     if truth is not None:
         place = {number: row for row, number in enumerate(truth.id.tolist())}
         known = truth.select(np.array([place[number] for number in fits.id.tolist()]))
-        truths, captions = report.truth_data(known, fits.frame), known.action.tolist()
+        truths, captions = report.truth_data(known, fits.frame), _true_captions(known)
     people = []
     for i, row in enumerate(rows.tolist()):
         own = slice(*observations.point_start[i : i + 2])
@@ -280,6 +280,20 @@ def _people(
         "body": report.body_data(body, observations.keypoint_name),
         "people": people,
     }
+
+
+def _true_captions(truth: Truth) -> list[str]:
+    from bodyreg.metrics.table import CUT, OCCLUDED
+
+    captions = []
+    for action, child, cut, hidden in zip(
+        truth.action.tolist(), truth.child, truth.cut, truth.occluded, strict=True
+    ):
+        parts = [action, "child" if child else ""]
+        parts += [f"{100 * cut:.0f} % cut off"] if cut > CUT else []
+        parts += [f"{100 * hidden:.0f} % covered"] if hidden > OCCLUDED else []
+        captions.append(", ".join(part for part in parts if part))
+    return captions
 
 
 def _captions(observations: Observations) -> list[str]:

@@ -18,7 +18,7 @@ class Scene {
     back: { x: 0, y: 2, z: 0 },
     top: { x: 0, y: -0.01, z: 2 },
   };
-  static GRID = 144; // of the picture, in squares
+  static GRID = 144; // of the picture, in pixels
   static WORST = 100; // millimetres, at the end of the colours
   static SCALE = [[46, 125, 190], [120, 190, 150], [245, 214, 110], [226, 120, 60], [190, 40, 50]];
 
@@ -195,15 +195,14 @@ class Scene {
       const pen = canvas.getContext("2d", { willReadFrequently: true });
       pen.drawImage(image, 0, 0, grid, grid);
       const pixels = pen.getImageData(0, 0, grid, grid).data;
-      const x = [], up = [], i = [], j = [], k = [], facecolor = [];
-      for (let n = 0; n < (grid + 1) ** 2; n++) {
-        x.push((2 * (n % (grid + 1))) / grid - 1), up.push(1 - (2 * Math.floor(n / (grid + 1))) / grid);
-      }
+      // A vertex in the middle of every pixel.
+      const at = (n) => (2 * n + 1) / grid - 1, squares = Array.from({ length: (grid - 1) ** 2 }, (_, n) => n + Math.floor(n / (grid - 1)));
+      const x = [], up = [], vertexcolor = [];
       for (let n = 0; n < grid ** 2; n++) {
-        const corner = n + Math.floor(n / grid), colour = `rgb(${pixels.slice(4 * n, 4 * n + 3).join()})`;
-        i.push(corner, corner), j.push(corner + grid + 1, corner + grid + 2), k.push(corner + grid + 2, corner + 1), facecolor.push(colour, colour);
+        x.push(at(n % grid)), up.push(-at(Math.floor(n / grid))), vertexcolor.push(`rgb(${pixels.slice(4 * n, 4 * n + 3).join()})`);
       }
-      this.billboard = { type: "mesh3d", hoverinfo: "skip", x, y: x.map(() => this.reach), z: up, i, j, k, facecolor, lighting: { ambient: 1, diffuse: 0, specular: 0, fresnel: 0 } };
+      const i = squares.flatMap((n) => [n, n]), j = squares.flatMap((n) => [n + grid, n + grid + 1]), k = squares.flatMap((n) => [n + grid + 1, n + 1]);
+      this.billboard = { type: "mesh3d", hoverinfo: "skip", x, y: x.map(() => 0.99 * this.reach), z: up, i, j, k, vertexcolor, lighting: { ambient: 1, diffuse: 0, specular: 0, fresnel: 0 } };
       this.draw();
     };
     image.src = person.tiles.picture ?? person.tiles.evidence;
