@@ -14,7 +14,7 @@ NATIVE := setup.py pyproject.toml MANIFEST.in $(shell find csrc -type f)
 .PHONY: demo test lint format bench wheel clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.installed          ## fit 64 people with known truth, print the errors, draw a picture
+demo: $(VENV)/.installed          ## make 64 people in pictures, fit them, print the errors, write a report
 	$(PY) -m bodyreg demo --out $(OUT)
 
 test: $(VENV)/.installed          ## the whole ladder of tests

@@ -1,4 +1,4 @@
-"""bodyreg demo: people with known truth, registered through the real file format."""
+"""bodyreg demo: people with known truth in pictures, registered through the real file format."""
 
 from __future__ import annotations
 
@@ -6,26 +6,30 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from bodyreg.cli import job, runs
+from bodyreg.cli import job, runs, synthesize
+from bodyreg.cli.finished import FinishedRun
 from bodyreg.cli.flags import Device, Folder, OfPreset, Settings, Switch
+from bodyreg.cli.report import write_report
 from bodyreg.errors import UserError
 from bodyreg.files import fingerprint, provenance
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bodyreg.body import Body
-    from bodyreg.data import Observations, Truth
+    from bodyreg.data import Observations
+    from bodyreg.metrics import Table
     from bodyreg.registration import Fits
 
+FORMAT = "densepose-coco"
+# The side of pictures in pixels: people are then about as large as the report shows them.
+SIZE = 384
 # Without depth a body is easily taken for one seen from behind; more starts find the right one.
 STARTS_WITHOUT_DEPTH = 8
 # People on the sheet of overlays.
-SHOWN = 16
+SHOWN = 15
 
 ROWS = {
     "pixel": "visible vertices, px of a 256-pixel frame",
@@ -33,6 +37,8 @@ ROWS = {
     "pa_mpjpe": "joints after Procrustes (PA-MPJPE), mm",
     "mpjpe": "joints, pelvis at the origin (MPJPE), mm",
 }
+
+BY_GROUP = "vertex"
 
 FAILURES = {
     "reflected": "mirrored bodies (det of rotation < 0)",
@@ -45,7 +51,8 @@ class Options:
     """Options of `bodyreg demo`.
 
     Attributes:
-        out: For people.json, truth.npz, fits.npz, run.json and overlays.png.
+        out: For densepose-coco/ (people, pictures and truth), fits.npz, run.json, overlays.png and
+            report.html. The people are made anew only where they are not there.
         people: How many people to make.
         seed: Of the people and of the noise; the same seed makes the same files.
         preset: Losses, weights and schedule: accurate, or the paper's.
@@ -80,7 +87,7 @@ class Options:
 
 
 def run(options: Options, command: str) -> None:
-    """Make people, write them, read them back, register them, compare with the truth, draw."""
+    """Make people, read them as any file, register them, compare with the truth, draw."""
     if options.people < 1 or options.seed < 0 or options.points < 0:
         raise UserError("--people must be at least 1, --seed and --points at least 0")
     runs.require_writable(options.out)
@@ -91,23 +98,22 @@ def run(options: Options, command: str) -> None:
         options.preset, options.solver, starts, options.iterations, options.set
     )
     device, _ = runs.choose_device(options.device)
+    folder = _make(options, command)
 
     from bodyreg.body import Body
-    from bodyreg.data import read_densepose_coco
-    from bodyreg.metrics import evaluate
+    from bodyreg.data import Truth, read_densepose_coco
+    from bodyreg.metrics import METRICS, Table, evaluate
     from bodyreg.registration import register
 
-    body = Body.default()
-    path = options.out / "people.json"
-    facts = provenance(command, seed=options.seed, device=str(device))
-    truth = _make(options, body, path, facts)
+    body, path = Body.default(), folder / "densepose.json"
     observations, skipped = read_densepose_coco(path, body)
     if options.without_depth:
         observations.keypoint_depth = None
+    people = len(observations)
     print(
-        f"made {len(truth)} people, {len(observations.point_xy) / len(truth):.0f} dense points and "
+        f"{people} people with {len(observations.point_xy) / people:.0f} dense points and up to "
         f"{len(observations.keypoint_name)} keypoints each, "
-        f"{'without' if options.without_depth else 'with'} depths: {path}",
+        f"{'without' if options.without_depth else 'with'} depths",
         flush=True,
     )
     started = time.perf_counter()
@@ -115,93 +121,105 @@ def run(options: Options, command: str) -> None:
         body, observations, config, device=device, progress=runs.shows_progress(options.quiet)
     )
     seconds = time.perf_counter() - started
+    facts = provenance(command, seed=options.seed, device=str(device))
     fits.save(options.out / "fits.npz", provenance=json.dumps(facts))
-    errors = evaluate(fits, truth, body)
+    truth = Truth.load(folder / "truth.npz")
+    place = {person: row for row, person in enumerate(truth.id.tolist())}
+    truth = truth.select([place[person] for person in fits.id.tolist()])
+    table = Table.of(truth, evaluate(fits, truth, body), METRICS)
+    read = job.Options(
+        out=options.out,
+        densepose_coco=path,
+        images=folder / "images",
+        preset=options.preset,
+        solver=options.solver,
+    )
     runs.write_record(
         options.out,
         facts,
         config,
         body,
         {str(path): fingerprint(path)},
-        options=runs.plain_options(
-            job.Options(
-                out=options.out, densepose_coco=path, preset=options.preset, solver=options.solver
-            )
-        ),
+        options=runs.plain_options(read),
+        truth=str((folder / "truth.npz").absolute()),
         without_depth=options.without_depth,
-        people=len(fits),
+        people=people,
         skipped=dict(skipped),
         seconds=round(seconds, 3),
-        errors={name: float(values.mean()) for name, values in errors.items()},
+        errors={name: float(values.mean()) for name, values in table.errors.items()},
     )
-    _draw(options, body, fits, observations, truth, errors)
-    print(_table(errors))
+    _draw(options, body, fits, observations, table)
+    write_report(FinishedRun.open(options.out), options.out / "report.html")
+    print(_page(table))
     speed = runs.speed(len(fits), seconds, config, device, warm=False)
     print(f"\nregistered {speed} (preset {options.preset})")
     print(f"overlays: {options.out / 'overlays.png'}   everything: {options.out}/")
+    print(f"report: {options.out / 'report.html'}")
 
 
-def _make(options: Options, body: Body, path: Path, facts: dict[str, Any]) -> Truth:
-    from bodyreg.synthetic.dataset import make_dataset
-    from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
-    from bodyreg.synthetic.observe import Noise
-
-    pictures, truth = make_dataset(
-        body,
-        options.people,
-        options.seed,
-        Noise(points=options.points),
-        progress=runs.shows_progress(options.quiet),
+def _make(options: Options, command: str) -> Path:
+    """The folder of a data set of people in pictures, made now or before."""
+    wanted = synthesize.Options(
+        out=options.out,
+        formats=(FORMAT,),
+        people=options.people,
+        seed=options.seed,
+        size=SIZE,
+        points=options.points,
+        quiet=options.quiet,
     )
-    write_densepose_coco(path, pictures, body.charts.name, **facts)
-    truth.save(options.out / "truth.npz", provenance=json.dumps(facts))
-    return truth
+    synthesize.run(wanted, command)
+    return options.out / FORMAT
 
 
-def _table(errors: dict[str, np.ndarray]) -> str:
+def _page(table: Table) -> str:
+    """The errors of all people, and of the groups that the truth tells apart."""
+    groups = table.groupings().get("group", {})
+    labels = {name: f"{name}: {int(rows.sum())}" for name, rows in groups.items()}
+    by_group = f"{ROWS[BY_GROUP]}, by group"
+    width = max(map(len, [*ROWS.values(), *labels.values(), by_group]))
+
+    def line(label: str, values: np.ndarray) -> str:
+        numbers = (values.mean(), np.median(values), values.max())
+        return f"{label:<{width}}" + "".join(f"{number:9.2f}" for number in numbers)
+
     import numpy as np
 
-    width = max(map(len, ROWS.values()))
-    lines = [f"\n{'error against the truth':<{width}}{'mean':>9}{'median':>9}{'worst':>9}"]
-    for name, label in ROWS.items():
-        values = errors[name]
-        numbers = (values.mean(), np.median(values), values.max())
-        lines.append(f"{label:<{width}}" + "".join(f"{number:9.2f}" for number in numbers))
-    people = len(errors["pixel"])
+    head = f"{'mean':>9}{'median':>9}{'worst':>9}"
+    lines = [f"\n{'error against the truth':<{width}}{head}"]
+    lines += [line(label, table.errors[name]) for name, label in ROWS.items()]
     for name, label in FAILURES.items():
-        lines.append(f"{label:<{width}}{int(errors[name].sum()):>9} of {people}")
+        lines.append(f"{label:<{width}}{int(table.errors[name].sum()):>9} of {len(table)}")
+    if groups:
+        lines.append(f"\n{by_group:<{width}}{head}")
+    lines += [line(labels[name], table.errors[BY_GROUP][rows]) for name, rows in groups.items()]
     return "\n".join(lines)
 
 
 def _draw(
-    options: Options,
-    body: Body,
-    fits: Fits,
-    observations: Observations,
-    truth: Truth,
-    errors: dict[str, np.ndarray],
+    options: Options, body: Body, fits: Fits, observations: Observations, table: Table
 ) -> None:
-    """From the best fit to the worst, over the masks of the file that was registered."""
+    """From the best fit to the worst, over the pictures that were registered."""
     import numpy as np
 
-    from bodyreg.viz.grounds import mask_grounds
+    from bodyreg.viz.grounds import picture_grounds
     from bodyreg.viz.overlay import fit_sheet, write_picture
 
-    people = len(fits)
-    order = np.argsort(errors["vertex"], kind="stable")
-    shown = order[np.unique(np.linspace(0, people - 1, min(SHOWN, people)).round().astype(int))]
+    people, errors = len(fits), table.errors
+    order = np.argsort(errors[BY_GROUP], kind="stable")
+    shown = order[job.shown(people, min(SHOWN, people))]
     captions = [
         (
-            f"{fits.id[person]} {truth.action[fits.id[person] - 1]}",
+            f"{fits.id[person]} {table.people['action'][person]}",
             f"{errors['pixel'][person]:.1f} px   {errors['vertex'][person]:.0f} mm",
         )
         for person in shown
     ]
     seen = observations.select(shown)
-    grounds = mask_grounds(options.out / "people.json", seen)
     title = (
         f"{people} people, preset {options.preset}: {errors['pixel'].mean():.1f} px, "
         f"{errors['vertex'].mean():.0f} mm; from best to worst, and from the side"
     )
+    grounds = picture_grounds(options.out / FORMAT / "images", seen)
     page = fit_sheet(body, fits.select(shown), seen, captions, title, grounds)
     write_picture(options.out / "overlays.png", page)

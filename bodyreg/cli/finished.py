@@ -130,12 +130,13 @@ class FinishedRun:
         return FitsById(self.options.initial).of(ids) if self.warm else None
 
     def truth(self, path: Path | None) -> Truth | None:
-        """The truth of the run's people: of a file, or of truth.npz in the run's folder."""
+        """The truth of the run's people: of a file, or of the one that the run has made."""
         from bodyreg.data import Truth
 
-        if path is None and not (self.folder / "truth.npz").is_file():
+        made = self.record.get("truth")
+        if path is None and made is None:
             return None
-        return Truth.load(path or self.folder / "truth.npz")
+        return Truth.load(path or _found(self.folder, self.record, "truth", Path(made)))
 
     def grounds(self, observations: Observations, side: int) -> tuple[list[np.ndarray], bool]:
         """What lies behind these people in their frames, and whether it is their pictures.
@@ -187,25 +188,27 @@ def _options(folder: Path, record: dict[str, Any]) -> job.Options:
             f"{folder / 'run.json'}: option '{strange[0]}' is not known to this version of "
             "bodyreg; register again"
         )
-    for name, value in values.items():
+    values = dict(values)
+    for name, value in record["options"].items():
         if value is not None and Path in (kinds[name], *get_args(kinds[name])):
-            values[name] = folder if name == "out" else _found(folder, name, Path(value))
+            values[name] = folder if name == "out" else _found(folder, record, name, Path(value))
     return job.Options(**values)
 
 
-def _found(folder: Path, name: str, path: Path) -> Path:
-    """A file or folder where the run has read it, or, of a run that has moved, beside its results.
+def _found(folder: Path, record: dict[str, Any], name: str, path: Path) -> Path:
+    """A file or folder where the run has read it, or, of a run that has moved, in its folder.
 
     Raises:
         UserError: it is at neither place.
     """
-    for place in (path, folder / path.name):
+    former = Path(record["options"]["out"])
+    inside = path.relative_to(former) if path.is_relative_to(former) else path.name
+    for place in (path, folder / inside):
         if place.exists():
             return place
-    flag = name.replace("_", "-")
     raise UserError(
-        f"{path}: the run has read --{flag} from here, and it is gone; put it back, or put it "
-        f"into {folder}"
+        f"{path}: the run has read --{name.replace('_', '-')} from here, and it is gone; put it "
+        f"back, or put it into {folder}"
     )
 
 

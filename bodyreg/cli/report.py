@@ -39,7 +39,7 @@ class Options:
         people: How many people to show: a third the worst, a third the best, the others between.
         out: The HTML file; report.html in the run's folder if left out.
         images: The pictures' folder, if it is not the one that the run was given.
-        truth: A truth file (.npz) to compare with; truth.npz of the run's folder if there is one.
+        truth: A truth file (.npz) to compare with; the one that a demo has made if left out.
     """
 
     run: Annotated[Folder, tyro.conf.Positional]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,6 +85,7 @@ def serve(finished: FinishedRun, options: Options) -> tuple[viser.ViserServer, V
         return Shown(fits, cv2.cvtColor(grounds[0], cv2.COLOR_BGR2RGB))
 
     load(first)  # what cannot be read is said before a page is served
-    server = viser.ViserServer(host="127.0.0.1", port=options.port, label="bodyreg", verbose=False)
+    with contextlib.redirect_stdout(io.StringIO()):  # it would say where, in a box
+        server = viser.ViserServer(host="127.0.0.1", port=options.port, label="bodyreg")
     names = [str(number) for number in ids[rows].tolist()]
     return server, Viewer(server, finished.body, names, load, first)

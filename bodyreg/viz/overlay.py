@@ -29,6 +29,7 @@ KEYPOINT = (60, 90, 235)
 # Half the height or width of a body seen from the side may take in its tile, frame units.
 LARGEST = 0.95
 GAP = 14
+GUTTER = 4
 LINE = 20
 # Text and dots are drawn this much finer and then averaged.
 FINE = 2
@@ -99,7 +100,7 @@ def fit_sheet(
     title: str,
     grounds: Sequence[np.ndarray] | None = None,
     side: int = TILE,
-    columns: int = 4,
+    columns: int = 3,
 ) -> np.ndarray:
     """A sheet of fits.
 
@@ -109,7 +110,7 @@ def fit_sheet(
         observations: The same N people.
         captions: N pairs of text, left and right under each tile.
         title: Above all.
-        grounds: N pictures (side, side, 3) of the frames; plain ones if left out.
+        grounds: N pictures (side, side, 3) of the frames, which are then shown bare as well.
         side: of one picture in pixels.
         columns: Tiles per row.
 
@@ -123,7 +124,9 @@ def fit_sheet(
         ground = plain_ground(side) if grounds is None else grounds[person]
         own = slice(*observations.point_start[person : person + 2])
         present = keypoints[person][observations.keypoint_weight[person] > 0]
-        tiles.append(fit_tile(vertices, body.faces, ground, points[own], present))
+        tile = fit_tile(vertices, body.faces, ground, points[own], present)
+        gutter = np.full((side, GUTTER, 3), PAPER, np.uint8)
+        tiles.append(tile if grounds is None else np.concatenate([ground, gutter, tile], axis=1))
     return sheet(tiles, captions, title, columns)
 
 

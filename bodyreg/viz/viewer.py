@@ -22,8 +22,9 @@ PLAIN = (140, 178, 226)
 BONE = (40, 48, 62)
 # Far away with a long lens, so that the body covers its picture as in the weak-perspective camera.
 DISTANCE, VIEW_ANGLE = 14.0, 0.19
-# Behind the body, frame units.
+# Behind the body, frame units; as much larger as it is farther away.
 BACKDROP = -1.2
+PICTURE_SIDE = 2 * (DISTANCE - BACKDROP) / DISTANCE
 LOW, HIGH = 0.4, 2.0
 
 
@@ -97,8 +98,8 @@ class Viewer:
             self._server.scene.add_image(
                 "/picture",
                 self._shown.picture,
-                2.0,
-                2.0,
+                PICTURE_SIDE,
+                PICTURE_SIDE,
                 format="jpeg",
                 position=(0.0, 0.0, BACKDROP),
                 wxyz=(0.0, 1.0, 0.0, 0.0),  # images look along their third axis, their second down

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,8 +13,10 @@ import torch
 import trimesh
 
 from bodyreg.body import Body
-from bodyreg.cli import INTERRUPTED, main
+from bodyreg.cli import INTERRUPTED
+from bodyreg.cli.demo import FAILURES, ROWS, _page
 from bodyreg.data import Truth
+from bodyreg.metrics import METRICS, Table
 from bodyreg.registration import Fits, RegistrationConfig
 from bodyreg.synthetic.dataset import make_dataset
 from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
@@ -126,35 +129,55 @@ def test_mpii_poses(bodyreg, tmp_path):
     assert record["median_pixel"]["keypoints"] < 6.4
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    out = tmp_path_factory.mktemp("demo")
-    assert main(["demo", "--out", str(out), "--people", "3", "--iterations", "80", "--quiet"]) == 0
-    return out
-
-
 def test_the_demo_leaves_everything(demo):
-    names = {"people.json", "truth.npz", "fits.npz", "run.json", "overlays.png"}
+    names = {"densepose-coco", "fits.npz", "run.json", "overlays.png", "report.html"}
     assert {path.name for path in demo.iterdir()} == names
-    assert len(Truth.load(demo / "truth.npz")) == len(Fits.load(demo / "fits.npz")) == 3
+    truth = Truth.load(demo / "densepose-coco" / "truth.npz")
+    assert len(truth) == len(Fits.load(demo / "fits.npz")) == 7
     record = json.loads((demo / "run.json").read_text())
     assert record["errors"]["pixel"] < 20
     assert record["seed"] == 0
 
 
-def test_the_demo_prints_errors_and_throughput(bodyreg, tmp_path):
-    result = bodyreg(
-        "demo", "--out", tmp_path / "demo", "--people", 2, "--iterations", 10, "--preset", "paper",
-        "--without-depth", "--points", 30,
-    )  # fmt: skip
+def test_the_demo_prints_errors_and_throughput(bodyreg, demo, tmp_path):
+    """With other options for the people who are there, who are not made again."""
+    out = tmp_path / "demo"
+    shutil.copytree(demo, out)
+    picture = next((out / "densepose-coco" / "images").iterdir())
+    made = picture.stat().st_mtime_ns
+    again = ("demo", "--out", out, "--iterations", 10, "--preset", "paper", "--without-depth")
+    result = bodyreg(*again, "--people", 7)
     assert result.status == 0
     for words in ("visible vertices, px", "PA-MPJPE", "mirrored bodies", "people/s", "without"):
         assert words in result.out
+    assert result.out.rstrip().endswith(f"report: {out / 'report.html'}")
+    assert picture.stat().st_mtime_ns == made
+    result = bodyreg(*again, "--people", 8)
+    assert result.status == 2 and "holds another data set (other people)" in result.error
+
+
+def test_the_demo_groups_its_people():
+    """Who is a child and occluded counts in both groups."""
+    people = {
+        "id": np.arange(4),
+        "child": np.array([False, True, True, False]),
+        "cut": np.zeros(4),
+        "occluded": np.array([0, 0, 0.5, 0]),
+    }
+    errors = {name: np.arange(4.0) for name in ROWS}
+    errors |= {name: np.arange(4) == 1 for name in FAILURES}
+    lines = _page(Table(people, errors, METRICS)).splitlines()
+    assert [line.rsplit(maxsplit=3) for line in lines[-3:]] == [
+        ["plain adults: 2", "1.50", "1.50", "3.00"],
+        ["children: 2", "1.50", "1.50", "2.00"],
+        ["occluded: 1", "2.00", "2.00", "2.00"],
+    ]
+    assert lines[7].endswith(" 1 of 4")
 
 
 def test_the_demo_file_registers_like_any_other(bodyreg, demo, tmp_path):
     result = bodyreg(
-        "register", "--densepose-coco", demo / "people.json",
+        "register", "--densepose-coco", demo / "densepose-coco" / "densepose.json",
         "--iterations", 80, "--out", tmp_path / "out",
     )  # fmt: skip
     assert result.status == 0
@@ -179,7 +202,7 @@ def test_whole_bodies_only(bodyreg, tmp_path):
 
 
 def test_fits_are_drawn_over_pictures(bodyreg, demo, tmp_path):
-    content = json.loads((demo / "people.json").read_text())
+    content = json.loads((demo / "densepose-coco" / "densepose.json").read_text())
     images = tmp_path / "images"
     images.mkdir()
     for image in content["images"]:

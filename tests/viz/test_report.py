@@ -20,13 +20,12 @@ HOSTILE = "<img src=x onerror=hacked=1><script>hacked=1</script>&amp;.png"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """A demo, and the same people registered in pictures whose names mean harm, started warm."""
+def runs(demo, tmp_path_factory):
+    """A demo, and its people without pictures, and in pictures whose names mean harm, warm."""
     folder = tmp_path_factory.mktemp("runs")
-    demo, images, named = folder / "demo", folder / "images", folder / "<b>run"
+    images, named, plain = folder / "images", folder / "<b>run", folder / "plain"
     common = ("--iterations", "40", "--quiet")
-    assert main(["demo", "--out", str(demo), "--people", "7", *common]) == 0
-    content = json.loads((demo / "people.json").read_text())
+    content = json.loads((demo / "densepose-coco" / "densepose.json").read_text())
     images.mkdir()
     for image in content["images"]:
         image["file_name"] = f"{image['id']}{HOSTILE.replace('/', '')}"
@@ -38,14 +37,19 @@ def runs(tmp_path_factory):
         ["register", "--densepose-coco", str(folder / "people.json"), "--images", str(images),
          "--overlays", "1", "--initial", str(demo / "fits.npz"), "--out", str(named), *common]
     ) == 0  # fmt: skip
-    assert main(["report", str(demo), "--people", "5"]) == 0
-    assert main(["report", str(named), "--out", str(folder / "named.html")]) == 0
-    return {"demo": demo, "reports": {"demo": demo / "report.html", "named": folder / "named.html"}}
+    assert main(
+        ["register", "--densepose-coco", str(folder / "people.json"), "--out", str(plain), *common]
+    ) == 0  # fmt: skip
+    reports = {name: folder / f"{name}.html" for name in ("demo", "plain", "named")}
+    for run, name in ((demo, "demo"), (plain, "plain"), (named, "named")):
+        people = "5" if name == "demo" else "24"
+        assert main(["report", str(run), "--people", people, "--out", str(reports[name])]) == 0
+    return {"demo": demo, "reports": reports}
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("browser") / "profile") as driver:
+    with chromium(tmp_path_factory.mktemp("browser") / "profile", 1100, 800) as driver:
         yield driver
 
 
@@ -120,7 +124,7 @@ def test_segments_in_the_page_move_vertices_as_fits_do(runs):
 
 
 def test_the_truth_in_the_page_is_seen_through_the_fits_frame(runs):
-    truth = Truth.load(runs["demo"] / "truth.npz")
+    truth = Truth.load(runs["demo"] / "densepose-coco" / "truth.npz")
     frames = truth.frame * [1, 1, 2] + [10, 20, 0]
     found = truth_data(truth, frames)[2]
     places = unpacked(found["vertices"], "<i2").reshape(-1, 3) * found["step"]
@@ -144,8 +148,10 @@ def test_the_data_are_the_runs(runs):
         assert person["losses"][-1] == person["numbers"]["loss"] == losses[person["id"]]
     errors = [person["numbers"]["vertex"] for person in data["people"]]
     assert errors == sorted(errors)
-    assert data["marks"][0] == 0 and data["marks"][-1] == 40
-    assert {"picture", "before"}.isdisjoint(data["people"][0]["tiles"])
+    assert data["marks"][0] == 0 and data["marks"][-1] == 80
+    assert set(data["people"][0]["tiles"]) == {"picture", "evidence", "fit", "side"}
+    plain = data_of(runs["reports"]["plain"])
+    assert set(plain["people"][0]["tiles"]) == {"evidence", "fit", "side"}
     named = data_of(runs["reports"]["named"])
     assert set(named["people"][0]["tiles"]) == {"picture", "evidence", "before", "fit", "side"}
     assert named["order"] == "loss" and named["groups"] == {}
@@ -203,7 +209,7 @@ def test_the_fit_can_be_followed_and_the_truth_shown(opened):
     page.execute_async_script("goTo(0).then(arguments[0])")
     begin = picture(stage)
     assert (np.abs(end - begin).sum(-1) > 30).mean() > 0.02
-    assert page.find_element("id", "iteration").text.startswith("0 of 40")
+    assert page.find_element("id", "iteration").text.startswith("0 of 80")
     for choice in ("truth", "skeleton", "evidence", "picture"):
         before = picture(stage)
         page.find_element("xpath", f"//span[@id='also']/button[text()='{choice}']").click()

@@ -20,11 +20,8 @@ pytest.importorskip("viser", reason="viser (the extra 'view') is not installed")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    out = tmp_path_factory.mktemp("view") / "demo"
-    arguments = ("--people", "3", "--iterations", "40", "--quiet")
-    assert main(["demo", "--out", str(out), *arguments]) == 0
-    return FinishedRun.open(out)
+def run(demo):
+    return FinishedRun.open(demo)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +116,7 @@ def test_the_t_pose(run, viewer):
 
 def test_a_browser_draws_it_anew(served, viewer, tmp_path):
     server, _ = served
-    with chromium(tmp_path / "profile", 900, 700) as page:
+    with chromium(tmp_path / "profile", 700, 500) as page:
         page.get(f"http://127.0.0.1:{server.get_port()}")
         assert eventually(lambda: page.find_elements("css selector", "canvas"))
         canvas = page.find_element("css selector", "canvas")

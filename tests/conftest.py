@@ -1,0 +1,17 @@
+"""What tests of several folders share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> Path:
+    """The folder of `bodyreg demo` with seven people; nobody changes it."""
+    from bodyreg.cli import main
+
+    out = tmp_path_factory.mktemp("demo") / "demo"
+    assert main(["demo", "--out", str(out), "--people", "7", "--iterations", "80", "--quiet"]) == 0
+    return out
