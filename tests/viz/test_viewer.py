@@ -116,7 +116,7 @@ def test_the_t_pose(run, viewer):
 
 def test_a_browser_draws_it_anew(served, viewer, tmp_path):
     server, _ = served
-    with chromium(tmp_path / "profile", 700, 500) as page:
+    with chromium(tmp_path / "profile", 900, 600) as page:
         page.get(f"http://127.0.0.1:{server.get_port()}")
         assert eventually(lambda: page.find_elements("css selector", "canvas"))
         canvas = page.find_element("css selector", "canvas")
