@@ -200,7 +200,7 @@ class NpzReader:
         if not self.path.is_file():
             raise UserError(f"{path}: no such {kind} file; check the path")
         self._opened = contextlib.ExitStack()
-        self._arrays: dict[str, _StoredArray] = {}
+        self._arrays: dict[str, StoredArray] = {}
         with self._explained():
             self._file = self._opened.enter_context(self.path.open("rb"))
             self._archive = self._opened.enter_context(zipfile.ZipFile(self._file))
@@ -258,7 +258,7 @@ class NpzReader:
             self._opened.close()
             raise _unreadable(self.path, self.kind, error) from error
 
-    def _array(self, name: str) -> _StoredArray:
+    def _array(self, name: str) -> StoredArray:
         if name not in self._arrays:
             member = self._members[name]
             if member.compress_type == zipfile.ZIP_STORED:
@@ -270,7 +270,7 @@ class NpzReader:
             claims = member.file_size > ratio * (member.compress_size + 1)
             if member.compress_size > size or claims:
                 raise ValueError(f"member '{member.filename}' claims more bytes than the file has")
-            self._arrays[name] = _StoredArray(stream, name, member.file_size)
+            self._arrays[name] = StoredArray(stream, name, member.file_size)
         return self._arrays[name]
 
 
@@ -313,7 +313,7 @@ def load_npy(path: str | os.PathLike, *, kind: str) -> np.ndarray:
         raise UserError(f"{path}: no such {kind} file; check the path")
     try:
         with path.open("rb") as stream:
-            return _StoredArray(stream, path.name, path.stat().st_size).read()
+            return StoredArray(stream, path.name, path.stat().st_size).read()
     except UNREADABLE as error:
         raise _unreadable(path, kind, error) from error
 
@@ -331,8 +331,12 @@ def _array_name(member: zipfile.ZipInfo) -> str:
     return member.filename.removesuffix(".npy")
 
 
-class _StoredArray:
-    """An array in NumPy's format in a stream of `size` bytes that can be read at any place."""
+class StoredArray:
+    """An array in NumPy's format in a stream of `size` bytes that can be read at any place.
+
+    Raises:
+        ValueError: the bytes are none, or hold pickled objects.
+    """
 
     def __init__(self, stream: BinaryIO, name: str, size: int) -> None:
         self.stream, self.name = stream, name
@@ -353,10 +357,12 @@ class _StoredArray:
             )
 
     def read(self) -> np.ndarray:
+        """The whole array."""
         array = self._elements(0, math.prod(self.shape))
         return array.reshape(self.shape[::-1]).T if self.fortran else array.reshape(self.shape)
 
     def rows(self, start: int, stop: int) -> np.ndarray:
+        """Rows `start` to `stop`."""
         if (start, stop) == (0, self.shape[0]):
             return self.read()
         if self.fortran and len(self.shape) > 1:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from bodyreg.errors import UserError
-from bodyreg.files import MAX_DEFLATE_RATIO
+from bodyreg.files import MAX_DEFLATE_RATIO, StoredArray
 
 SPARSE_CLASSES = {
     f"{layout}_{kind}" for layout in ("csc", "csr", "coo") for kind in ("matrix", "array")
@@ -156,20 +156,10 @@ def _unpickled(stream: BinaryIO) -> Any:
 def _member(stream: BinaryIO, name: str, size: int) -> Any:
     read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     version = npy.read_magic(stream)
-    if version not in read_header:
-        raise ValueError(f"array '{name}' is of an unknown format version {version}")
-    shape, fortran, dtype = read_header[version](stream)
-    if dtype.hasobject:
+    if version in read_header and read_header[version](stream)[2].hasobject:
         return as_plain(_unpickled(stream))
-    expected = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or expected != size - stream.tell():
-        raise ValueError(f"array '{name}' of shape {shape} does not match its size in bytes")
-    data = bytearray(stream.read(expected)) if expected else bytearray()
-    if len(data) != expected:
-        raise ValueError(f"array '{name}' ends early")
-    if not expected:
-        return np.zeros(shape, dtype)
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    stream.seek(0)
+    return StoredArray(stream, name, size).read()
 
 
 class ArrayUnpickler(pickle.Unpickler):
