@@ -1,80 +1,69 @@
-"""How clothes are cut: how far inside of a piece a point of the body lies.
+"""How clothes are cut: how far inside of each piece the vertices of a body lie.
 
-The same fields lift vertices (see `looks`) and paint pixels (see `dressing`), so colour and volume
-end together. They are in metres on an adult, roughly; positive is inside.
+The same numbers lift vertices (see `looks`) and, mixed for every pixel, choose its paint (see
+`dressing`), so colour and volume end together. They are roughly metres; positive is inside.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.synthetic.measures import Measures
+from bodyreg.synthetic.measures import ELBOW, KNEE, Measures
 from bodyreg.synthetic.wardrobe import Bottom, Top
 
-# Metres on an adult from one mark of `height`, of `arm`, to the next.
-HEIGHT_STEP, ARM_STEP = 0.38, 0.245
-# The neckline is a plane that sinks towards the front, metres per metre.
-NECK_SLOPE = 0.42
-# The neckline's height below the neck's joint at the neck's axis, metres on an adult.
-NECK_DROP = 0.014
+# Metres on an adult from one mark of `height`, of `arm`, to the next; at the waist, at the ankles.
+HEIGHT_STEP, ARM_STEP, WAIST_STEP, ANKLE_STEP = 0.38, 0.245, 0.16, 0.3
+# The neckline is a plane that sinks towards the front, metres per metre, and begins below the
+# neck's joint, metres on an adult.
+NECK_SLOPE, NECK_DROP = 0.42, 0.014
 # Arms begin here along `arm`.
 ARMHOLE = -0.02
 
 
-def neckline(top: Top, measures: Measures, rest: np.ndarray) -> np.ndarray:
-    """(P,) how far below the neckline rest places (3, P) lie."""
-    size = measures.size
-    forward = rest[2] - measures.neck[2]
-    aside = np.abs(rest[0])
-    line = measures.neck[1] - NECK_DROP * size - NECK_SLOPE * forward
+def neckline_field(top: Top, m: Measures) -> np.ndarray:
+    """(V,) how far below the neckline vertices lie."""
+    size, (x, y, z) = m.size, m.rest
+    forward, aside = z - m.neck[2], np.abs(x)
+    line = m.neck[1] - NECK_DROP * size - NECK_SLOPE * forward
     # Deeper in front: a V or a bow that ends beside the neck.
     width = (0.075 + top.wide) * size
     dip = np.clip(1 - aside / width, 0, 1) * np.clip(forward / (0.05 * size), 0, 1)
-    return (
-        line - rest[1] - size * top.neck * dip - top.wide * size * np.clip(2 - aside / width, 0, 1)
-    )
+    return line - y - size * (top.neck * dip + top.wide * np.clip(2 - aside / width, 0, 1))
 
 
-def top_field(
-    top: Top, measures: Measures, rest: np.ndarray, height: np.ndarray, arm: np.ndarray
-) -> np.ndarray:
-    """(P,) inside of a top.
-
-    Args:
-        top: The top.
-        measures: Of whom wears it.
-        rest: (3, P) metres.
-        height: (P,) as in `Measures`.
-        arm: (P,).
-    """
-    size = measures.size
-    hem = (height - top.hem) * (HEIGHT_STEP * size)
-    sleeve = (top.sleeve - arm) * (ARM_STEP * size)
-    return np.minimum(np.minimum(hem, sleeve), neckline(top, measures, rest))
+def top_field(top: Top, m: Measures) -> np.ndarray:
+    """(V,) inside of a top."""
+    hem = (m.height - top.hem) * (HEIGHT_STEP * m.size)
+    sleeve = (top.sleeve - m.arm) * (ARM_STEP * m.size)
+    return np.minimum(np.minimum(hem, sleeve), neckline_field(top, m))
 
 
-def bottom_field(
-    bottom: Bottom, measures: Measures, rest: np.ndarray, height: np.ndarray, arm: np.ndarray
-) -> np.ndarray:
-    """(P,) inside of trousers or a skirt; arguments as for `top_field`."""
-    size = measures.size
-    end = (height - bottom.end) * (HEIGHT_STEP * size)
-    waist = (bottom.waist - height) * (0.16 * size)
-    trunk = (ARMHOLE - arm) * (ARM_STEP * size)
+def bottom_field(bottom: Bottom, m: Measures) -> np.ndarray:
+    """(V,) inside of trousers or a skirt."""
+    end = (m.height - bottom.end) * (HEIGHT_STEP * m.size)
+    waist = (bottom.waist - m.height) * (WAIST_STEP * m.size)
+    trunk = (ARMHOLE - m.arm) * (ARM_STEP * m.size)
     return np.minimum(np.minimum(end, waist), trunk)
 
 
-def opening_field(top: Top, measures: Measures, rest: np.ndarray) -> np.ndarray:
-    """(P,) inside of what an open jacket shows of the inner cloth: wider toward the hem."""
+def opening_field(top: Top, m: Measures) -> np.ndarray:
+    """(V,) inside of what an open jacket shows of the inner cloth: wider toward the hem."""
     if top.open <= 0:
-        return np.full(rest.shape[1], -1, np.float32)
-    size = measures.size
-    below = (measures.neck[1] - rest[1]) / (0.5 * size)
-    half = size * (0.035 + top.open * np.clip(below, 0, 1.4))
-    front = rest[2] - measures.neck[2]
-    return np.minimum(half - np.abs(rest[0]), front)
+        return np.full(len(m.height), -1, np.float32)
+    below = (m.neck[1] - m.rest[1]) / (0.5 * m.size)
+    half = m.size * (0.035 + top.open * np.clip(below, 0, 1.4))
+    return np.minimum(half - np.abs(m.rest[0]), m.rest[2] - m.neck[2])
 
 
-def shaft_field(shaft: float, measures: Measures, height: np.ndarray) -> np.ndarray:
-    """(P,) inside of shoes or socks that end at the height `shaft`."""
-    return (shaft - height) * (0.3 * measures.size)
+def shaft_field(shaft: float, m: Measures) -> np.ndarray:
+    """(V,) inside of a shoe that ends at the height `shaft`."""
+    return (shaft - m.height) * (ANKLE_STEP * m.size)
+
+
+def creasing(m: Measures) -> np.ndarray:
+    """(V,) in [0, 1]: how much cloth creases: at elbows, knees, armpits, hips and ankles."""
+    bumps = (
+        (1, m.arm - ELBOW, 7), (1, m.height - KNEE, 9), (0.8, m.height - 2.9, 14),
+        (0.7, m.arm + 0.1, 16), (0.7, m.height - 1.1, 20),
+    )  # fmt: skip
+    return np.minimum(sum(much * np.exp(-width * away**2) for much, away, width in bumps), 1)

@@ -6,17 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bodyreg.synthetic.cut import (
-    ARMHOLE,
-    bottom_field,
-    neckline,
-    opening_field,
-    shaft_field,
-    top_field,
-)
-from bodyreg.synthetic.hair import capped, hairiness, head_places, strands
+from bodyreg.synthetic import marks
+from bodyreg.synthetic.cut import ARMHOLE
+from bodyreg.synthetic.hair import head_places, strands
 from bodyreg.synthetic.looks import Look
-from bodyreg.synthetic.measures import ELBOW, KNEE, NECK, Measures
+from bodyreg.synthetic.measures import NECK, Measures
 from bodyreg.synthetic.noise import SIDE as NOISE_SIDE
 from bodyreg.synthetic.noise import crease_tile, fractal_tile, sample_tile
 from bodyreg.synthetic.patterns import SIDE, Cloth
@@ -50,50 +44,42 @@ def paint(look: Look, points: np.ndarray) -> Paint:
 
     Args:
         look: Whose.
-        points: (6, P) float32, the columns of `look.table` mixed for each point.
+        points: (13, P) float32, the columns of `look.table` mixed for each point.
     """
-    rest, height, arm = points[:3], points[3], points[4]
-    m, outfit, hair = look.measures, look.outfit, look.hair
-    top, bottom = outfit.top, outfit.bottom
+    height, arm, upper = points[marks.HEIGHT], points[marks.ARM], points[marks.UPPER]
+    m, outfit = look.measures, look.outfit
+    top, bottom, shoes = outfit.top, outfit.bottom, outfit.shoes
     made_of = np.zeros(points.shape[1], np.uint8)
-    if outfit.shoes is not None and outfit.shoes.sock is not None:
-        made_of[height < outfit.shoes.sock_end] = SOCK
-    lower = bottom_field(bottom, m, rest, height, arm)
-    made_of[lower > 0] = BOTTOM
+    if shoes is not None and shoes.sock is not None:
+        made_of[height < shoes.sock_end] = SOCK
+    lower = points[marks.LOWER] > 0
+    made_of[lower] = BOTTOM
     if bottom.belt is not None:
-        made_of[(lower > 0) & (bottom.waist - height < 0.22)] = BELT
-    upper = top_field(top, m, rest, height, arm)
+        made_of[lower & (height > bottom.waist - 0.22)] = BELT
     made_of[upper > 0] = TOP
     if top.yoke is not None:
         chest = m.neck[1] - 0.17 * m.size
-        made_of[(upper > 0) & ((rest[1] > chest) | (arm > ARMHOLE))] = YOKE
+        made_of[(upper > 0) & ((points[marks.Y] > chest) | (arm > ARMHOLE))] = YOKE
     if top.inner is not None:
-        made_of[(upper > 0) & (opening_field(top, m, rest) > 0)] = INNER
+        made_of[(upper > 0) & (points[marks.OPENING] > 0)] = INNER
     if top.collar > 0:
-        near = neckline(top, m, rest)
-        made_of[
-            (near > -0.6 * top.collar * m.size)
-            & (near < top.collar * m.size)
-            & (arm < ARMHOLE)
-            & (made_of != INNER)
-            & (height > 4.4)
-        ] = COLLAR
-    if outfit.shoes is not None:
+        # From a little above the neckline to as far below it, and not across the opening.
+        wide = np.float32(top.collar * m.size)
+        near = np.abs(points[marks.NECKLINE] - 0.2 * wide) < 0.8 * wide
+        made_of[near & (arm < ARMHOLE) & (height > 4.4) & (made_of != INNER)] = COLLAR
+    if shoes is not None:
         # Long trousers hang over the shoes.
-        foot = shaft_field(outfit.shoes.shaft, m, height) > 0
-        made_of[foot & (made_of != BOTTOM) & (made_of != TOP)] = SHOE
+        made_of[(height < shoes.shaft) & (made_of != BOTTOM) & (made_of != TOP)] = SHOE
         made_of[height < 0.22] = SOLE
-    head = np.flatnonzero(height > 4.3)
-    on_head = rest.take(head, 1)
-    place = head_places(m, on_head)
-    ragged = sample_tile(fractal_tile(), 700 * on_head[0], 700 * (on_head[1] + on_head[2]))
-    made_of[head[hairiness(hair, m, place) > 0.07 * ragged]] = HAIR
-    made_of[head[capped(hair, place) > 0]] = CAP
+    head = np.flatnonzero(points[marks.HAIR] > -0.2)
+    x, y, z = points[: marks.Z + 1].take(head, 1)
+    ragged = np.float32(0.07) * sample_tile(fractal_tile(), 700 * x, 700 * (y + z))
+    made_of[head[points[marks.HAIR].take(head) > ragged]] = HAIR
+    made_of[points[marks.CAP] > 0] = CAP
     return _fill(look, points, made_of)
 
 
 def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
-    arm = points[4]
     outfit, hair, m = look.outfit, look.hair, look.measures
     colour = np.empty((points.shape[1], 3), np.float32)
     gloss = np.zeros(points.shape[1], np.float32)
@@ -116,7 +102,7 @@ def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
         if kind == SKIN:
             colour[rows] = _skin(look, part)
         elif kind == HAIR:
-            colour[rows] = strands(hair, head_places(m, part[:3]))
+            colour[rows] = strands(hair, head_places(m, part[: marks.Z + 1]))
         elif kind in cloths:
             cloth, whole = cloths[kind]
             colour[rows] = _woven(cloth, m, part, whole)
@@ -127,7 +113,9 @@ def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
             colour[rows] = plain[kind]
         if kind in (TOP, YOKE, INNER, BOTTOM):
             relief[rows] *= _edges(look, part, kind)
-    front = np.flatnonzero((made_of == TOP) & (points[5] > 0.2) & (arm < ARMHOLE))
+    front = np.flatnonzero(
+        (made_of == TOP) & (points[marks.FRONT] > 0.2) & (points[marks.ARM] < ARMHOLE)
+    )
     if outfit.top.print is not None:
         _press(outfit.top.print, m, points, front, colour)
     if outfit.top.buttoned and outfit.top.open <= 0:
@@ -137,15 +125,15 @@ def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
 
 def _skin(look: Look, points: np.ndarray) -> np.ndarray:
     """Skin, blotchy and redder at the hands' and feet's ends, with the face where it is."""
-    rest, height, arm, front = points[:3], points[3], points[4], points[5]
+    x, y, z, front, height, arm = points[: marks.ARM + 1]
     face = look.face
-    blotch = sample_tile(fractal_tile(), 900 * (rest[0] + rest[2]), 900 * rest[1])
+    blotch = sample_tile(fractal_tile(), 900 * (x + z), 900 * y)
     colour = face.skin * (1 + np.float32(0.025) * blotch)[:, None]
     ends = np.clip(np.maximum(arm - 2.3, 0.5 * (0.8 - height)), 0, 0.5)[:, None]
     colour *= 1 - ends * np.array([0.24, 0.2, 0.02], np.float32)
-    rows = np.flatnonzero((height > NECK - 0.1) & (front > 0.05) & (rest[2] > look.measures.ear[2]))
-    x = (rest[0, rows] - np.float32(face.origin[0])) * np.float32(face.scale)
-    y = (np.float32(face.origin[1]) - rest[1, rows]) * np.float32(face.scale)
+    rows = np.flatnonzero((height > NECK - 0.1) & (front > 0.05) & (z > look.measures.ear[2]))
+    x = (x[rows] - np.float32(face.origin[0])) * np.float32(face.scale)
+    y = (np.float32(face.origin[1]) - y[rows]) * np.float32(face.scale)
     found = _clamped(face.canvas, x, y).astype(np.float32)
     # The face's canvas is seen from the front: it fades where the head turns away from there.
     share = np.clip(4 * front[rows] - 0.2, 0, 1)[:, None]
@@ -161,7 +149,7 @@ def _clamped(canvas: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _woven(cloth: Cloth, m: Measures, points: np.ndarray, whole: bool) -> np.ndarray:
     """(P, 3) float32 a cloth's colours: wound round trunk, legs and arms in whole tiles."""
-    x, y, z, height, arm = points[:5]
+    x, y, z, _, height, arm = points[: marks.ARM + 1]
     size = cloth.size * m.size
     around = np.arctan2(x / TRUNK_ASPECT, z - m.neck[2]) * _turns(TRUNK_GIRTH, cloth)
     along = y / size
@@ -184,13 +172,8 @@ def _turns(girth: float, cloth: Cloth) -> np.float32:
 
 def _folds(depth: float, m: Measures, points: np.ndarray) -> np.ndarray:
     """(P,) brightness of creased cloth, more of it about joints."""
-    height, arm = points[3:5]
-    x, y, z = points[:3] / np.float32(m.size)
-    bend = np.exp(-7 * (arm - ELBOW) ** 2) + np.exp(-9 * (height - KNEE) ** 2)
-    bend += 0.8 * np.exp(-14 * (height - 2.9) ** 2) + 0.7 * np.exp(-16 * (arm + 0.1) ** 2)
-    bend += 0.7 * np.exp(-20 * (height - 1.1) ** 2)
-    strength = np.float32(depth) * (0.03 + 0.075 * np.minimum(bend, 1))
-    sleeve = arm > ARMHOLE
+    x, y, z = points[: marks.Z + 1] / np.float32(m.size)
+    sleeve = points[marks.ARM] > ARMHOLE
     along = np.where(sleeve, np.abs(x), y)
     around = np.where(sleeve, z + y, x + z)
     # Creases run round a limb, slanting.
@@ -198,25 +181,24 @@ def _folds(depth: float, m: Measures, points: np.ndarray) -> np.ndarray:
     light = sample_tile(
         crease_tile(), unit * (0.8 * around + 0.3 * along), unit * (1.2 * along + 0.9 * around)
     )
-    return 1 + strength * light
+    return 1 + np.float32(depth) * (0.03 + 0.075 * points[marks.CREASED]) * light
 
 
 def _edges(look: Look, points: np.ndarray, kind: int) -> np.ndarray:
     """(P,) brightness towards hems and openings: their thickness, and what lies below in shade."""
-    rest, height, arm = points[:3], points[3], points[4]
-    m, top, bottom = look.measures, look.outfit.top, look.outfit.bottom
+    size = look.measures.size
     if kind == BOTTOM:
-        return _shaded(bottom_field(bottom, m, rest, height, arm), 0.015 * m.size)
+        return _shaded(points[marks.LOWER], 0.015 * size)
     if kind == INNER:
-        return _shaded(opening_field(top, m, rest), 0.03 * m.size)
-    brightness = _shaded(top_field(top, m, rest, height, arm), 0.012 * m.size)
-    if top.open > 0:
-        brightness *= _shaded(-opening_field(top, m, rest), 0.012 * m.size)
+        return _shaded(points[marks.OPENING], 0.03 * size)
+    brightness = _shaded(points[marks.UPPER], 0.012 * size)
+    if look.outfit.top.open > 0:
+        brightness *= _shaded(-points[marks.OPENING], 0.012 * size)
     return brightness
 
 
 def _shaded(inside: np.ndarray, width: float) -> np.ndarray:
-    return 0.7 + 0.3 * np.clip(inside / width, 0, 1)
+    return 0.7 + 0.3 * np.clip(inside * np.float32(1 / width), 0, 1)
 
 
 def _button(m: Measures, points: np.ndarray, rows: np.ndarray, colour: np.ndarray) -> None:

@@ -86,8 +86,9 @@ def sample_hair(
     )
 
 
-def head_places(measures: Measures, rest: np.ndarray) -> np.ndarray:
-    """(3, P) float32: rest places (3, P) in heads about the point between the ears."""
+def head_places(measures: Measures, rest: np.ndarray | None = None) -> np.ndarray:
+    """(3, P) float32: rest places (3, P), or those of the vertices, in heads from the ears."""
+    rest = measures.rest if rest is None else rest
     return (rest - measures.ear.astype(np.float32)[:, None]) / np.float32(measures.crown)
 
 

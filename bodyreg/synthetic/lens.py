@@ -58,6 +58,8 @@ def _vignette(height: int, width: int, strength: float) -> np.ndarray:
 
 def _grain(random: np.random.Generator, height: int, width: int) -> np.ndarray:
     """(H, W, 3): a piece of white noise, from anywhere in the tile, repeated where it is larger."""
-    y, x = random.integers(SIDE, size=2)
-    rows, columns = np.arange(y, y + height) % SIDE, np.arange(x, x + width) % SIDE
-    return grain_tile()[rows[:, None], columns]
+    tile = grain_tile()
+    if height > SIDE or width > SIDE:
+        tile = np.tile(tile, (height // SIDE + 1, width // SIDE + 1, 1))
+    y, x = random.integers(0, np.subtract(tile.shape[:2], (height, width)) + 1)
+    return tile[y : y + height, x : x + width]

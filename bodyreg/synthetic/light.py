@@ -143,25 +143,25 @@ def soften(values: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:
     return total / np.maximum(count, np.float32(1e-3))
 
 
-def openness(depth: np.ndarray, inside: np.ndarray, pixels_per_metre: float) -> np.ndarray:
+def openness(depth: np.ndarray, known: np.ndarray, pixels_per_metre: float) -> np.ndarray:
     """(H, W) float32: how little of the sky creases hide; 1 in the open.
 
     Args:
-        depth: (H, W) metres, larger is nearer; anything where `inside` is False.
-        inside: (H, W) bool.
+        depth: (H, W) metres, larger is nearer; -inf where nothing is known.
+        known: (H, W) float32, 1 or 0.
         pixels_per_metre: Of the picture.
     """
     height, width = depth.shape
     small = max(1, width // 2), max(1, height // 2)
-    known = inside.astype(np.float32)
-    near = float(depth[inside].mean()) if inside.any() else 0.0
-    masked = np.where(inside, depth - np.float32(near), np.float32(0))
-    both = cv2.resize(np.dstack([masked, known]), small, interpolation=cv2.INTER_AREA)
-    reach = 2 * max(1, round(0.03 * pixels_per_metre)) + 1
-    both = cv2.blur(cv2.blur(both, (reach, reach)), (reach, reach))
-    mean = both[..., 0] / np.maximum(both[..., 1], 1e-3)
-    mean = cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR)
-    return 1 - 0.6 * np.clip((mean - masked) / CREASE_DEPTH, 0, 1)
+    # Depths from the nearest: small numbers, and none below zero is lost to the blur.
+    masked = np.maximum(depth - depth.max(), np.float32(-100)) * known
+    total, count = (
+        cv2.resize(part, small, interpolation=cv2.INTER_AREA) for part in (masked, known)
+    )
+    side = 2 * max(1, round(0.03 * pixels_per_metre)) + 1
+    total, count = (cv2.blur(cv2.blur(v, (side, side)), (side, side)) for v in (total, count))
+    mean = cv2.resize(total / np.maximum(count, np.float32(1e-3)), (width, height))
+    return 1 - np.float32(0.6) * np.clip((mean - masked) * np.float32(1 / CREASE_DEPTH), 0, 1)
 
 
 def ground_shadow(

@@ -7,7 +7,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from bodyreg.synthetic.cut import bottom_field, shaft_field, top_field
+from bodyreg.synthetic import marks
+from bodyreg.synthetic.cut import (
+    bottom_field,
+    creasing,
+    neckline_field,
+    opening_field,
+    shaft_field,
+    top_field,
+)
 from bodyreg.synthetic.face import Face, draw_face, sample_skin
 from bodyreg.synthetic.hair import Hair, capped, hairiness, head_places, sample_hair
 from bodyreg.synthetic.measures import Measures, measure
@@ -34,7 +42,7 @@ class Look:
         bridged: (V, 1) float32 share of a vertex' place that its smoothed surface takes.
         rounded: (V, 1) the same for the much smoother one of shoes and long hair.
         offset: (V, 1) float32 metres that the surface stands off the body.
-        table: (V, 6) float32 what a pixel is painted by: rest place, height, arm, front.
+        table: (V, 13) float32 what a pixel is painted by; columns in `marks`.
     """
 
     measures: Measures
@@ -62,9 +70,9 @@ def look_of(person: Person) -> Look:
     hair = sample_hair(random[2], sex, person.child, old, skin)
     outfit = sample_outfit(random[3], sex, person.child)
     face = draw_face(random[4], measures, skin, hair, old, sex)
-    bridged, rounded, offset = _volumes(measures, outfit, hair)
-    table = np.column_stack([measures.rest.T, measures.height, measures.arm, measures.front])
-    return Look(measures, outfit, hair, face, bridged, rounded, offset, table.astype(np.float32))
+    table = _marks(measures, outfit, hair)
+    bridged, rounded, offset = _volumes(measures, outfit, hair, table.T)
+    return Look(measures, outfit, hair, face, bridged, rounded, offset, table)
 
 
 def drape(look: Look, vertices: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
@@ -85,13 +93,28 @@ def drape(look: Look, vertices: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.
     return draped, mesh.normals(draped)
 
 
+def _marks(m: Measures, outfit: Outfit, hair: Hair) -> np.ndarray:
+    place = head_places(m)
+    table = np.empty((len(m.height), marks.COUNT), np.float32)
+    table[:, marks.X], table[:, marks.Y], table[:, marks.Z] = m.rest
+    table[:, marks.FRONT], table[:, marks.HEIGHT], table[:, marks.ARM] = m.front, m.height, m.arm
+    table[:, marks.UPPER] = top_field(outfit.top, m)
+    table[:, marks.LOWER] = bottom_field(outfit.bottom, m)
+    table[:, marks.OPENING] = opening_field(outfit.top, m)
+    table[:, marks.NECKLINE] = neckline_field(outfit.top, m)
+    table[:, marks.HAIR] = hairiness(hair, m, place)
+    table[:, marks.CAP] = capped(hair, place)
+    table[:, marks.CREASED] = creasing(m)
+    return table
+
+
 def _volumes(
-    measures: Measures, outfit: Outfit, hair: Hair
+    m: Measures, outfit: Outfit, hair: Hair, fields: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How smooth (twice) and how far from the body clothes and hair make the surface."""
-    m, size = measures, measures.size
-    top = _ramp(top_field(outfit.top, m, m.rest, m.height, m.arm), 0.02 * size)
-    bottom = _ramp(bottom_field(outfit.bottom, m, m.rest, m.height, m.arm), 0.02 * size)
+    size = m.size
+    top = _ramp(fields[marks.UPPER], 0.02 * size)
+    bottom = _ramp(fields[marks.LOWER], 0.02 * size)
     # Loose cloth hangs a little farther here than there.
     drape = sample_tile(fractal_tile(), 400 * (m.rest[0] + m.rest[2]), 250 * m.rest[1])
     uneven = np.clip(1 + 0.3 * drape, 0.4, 1.7)
@@ -111,14 +134,13 @@ def _volumes(
         top * (outfit.top.loose > 0.012), bottom * outfit.bottom.skirt * np.clip(below, 0, 1)
     )
     if outfit.shoes is not None:
-        shoe = _ramp(shaft_field(outfit.shoes.shaft, m, m.height), 0.01 * size)
+        shoe = _ramp(shaft_field(outfit.shoes.shaft, m), 0.01 * size)
         toes = np.clip(1 - m.height / 0.8, 0, 1)
         rounded = np.maximum(rounded, shoe * toes)
         offset = np.maximum(offset, shoe * (0.004 + 0.005 * toes))
         bridged *= 1 - shoe
-    place = head_places(m, m.rest)
-    hairy = _ramp(hairiness(hair, m, place), 0.25)
-    under = _ramp(capped(hair, place), 0.12)
+    hairy = _ramp(fields[marks.HAIR], 0.25)
+    under = _ramp(fields[marks.CAP], 0.12)
     offset = offset * (1 - hairy) + np.maximum(hairy * hair.volume, 0.6 * offset * hairy)
     offset = np.maximum(offset, 0.014 * under)
     bridged = np.maximum(bridged, 0.8 * np.maximum(hairy, under))

@@ -62,13 +62,16 @@ def paint_street(random: np.random.Generator, view: View) -> np.ndarray:
     for _ in range(random.integers(0, 4)):
         row = random.uniform(edge, edge + 0.6 * depth)
         _tree(sketch, view, random.uniform(-0.1, 1.1) * view.width, row)
-    sketch.roughen(0.05 * min(view.metre_at(edge + 0.3 * depth), 100))
+    sketch.roughen(0.05 * min(view.metre_at(edge + 0.3 * depth), 100), edge)
     if city:
         _houses(sketch, view, edge)
     if random.random() < 0.3:
         _fence(sketch, view, edge + 0.1 * depth)
     for _ in range(random.integers(0, 4 if city else 2)):
-        _car(sketch, view, random.uniform(edge, edge + 0.5 * depth))
+        row = random.uniform(edge, edge + 0.5 * depth)
+        # Not so near that the picture is full of it.
+        if view.metre_at(row) < 0.25 * view.width:
+            _car(sketch, view, row)
     if random.random() < 0.5:
         # People far off, out of focus so that nobody counts them.
         for _ in range(random.integers(1, 6)):

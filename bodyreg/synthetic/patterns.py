@@ -9,7 +9,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-SIDE = 96
+SIDE = 64
 """Of a tile, in its own pixels."""
 # Points handed to OpenCV are in 1/16 of a tile pixel.
 BITS = 4
@@ -20,7 +20,7 @@ class Cloth:
     """A material to cut clothes from.
 
     Attributes:
-        tile: (96, 96, 3) uint8 blue, green, red; it repeats without a seam.
+        tile: (64, 64, 3) uint8 blue, green, red; it repeats without a seam.
         size: Of the tile on the body, metres.
         gloss: Share of the light that is mirrored.
         folds: How deep its folds are; 1 is everyday cotton.
@@ -161,7 +161,7 @@ def _melange(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """Jersey of mixed fibres."""
     noise = _noise(random, 24)
     threads = sum(np.roll(noise, step, 1) for step in range(7)) / 7
-    return base * (1 + 0.1 * threads)[..., None]
+    return base * (1 + 0.07 * threads)[..., None]
 
 
 def _disc(tile: np.ndarray, place: np.ndarray, radius: float, colour: np.ndarray) -> None:
@@ -182,7 +182,7 @@ def _disc(tile: np.ndarray, place: np.ndarray, radius: float, colour: np.ndarray
 
 @lru_cache(maxsize=2)
 def _noise_tile(cells: int) -> np.ndarray:
-    """(96, 96) float32 smooth noise that wraps, of standard deviation about 1."""
+    """(64, 64) float32 smooth noise that wraps, of standard deviation about 1."""
     random = np.random.default_rng(cells)
     coarse = np.pad(random.normal(size=(cells, cells)).astype(np.float32), 2, mode="wrap")
     side = (cells + 4) * SIDE // cells
@@ -214,11 +214,11 @@ TOPS = {
 }  # fmt: skip
 BOTTOMS = {
     "denim": 0.42,
-    "plain": 0.36,
+    "plain": 0.42,
     "melange": 0.1,
-    "checks": 0.05,
-    "patches": 0.03,
-    "stripes": 0.04,
+    "checks": 0.025,
+    "patches": 0.015,
+    "stripes": 0.02,
 }
 DRESSES = {
     "plain": 0.35,
@@ -264,7 +264,7 @@ def sample_print(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
         base: (3,) colour it has to stand out from.
 
     Returns:
-        (96, 96, 4) uint8 blue, green, red, opacity.
+        (64, 64, 4) uint8 blue, green, red, opacity.
     """
     canvas = np.zeros((SIDE, SIDE, 4), np.uint8)
     for _ in range(random.integers(1, 5)):
@@ -280,6 +280,15 @@ def sample_print(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
             corners = np.array([[x, y - size], [x + size, y + size], [x - size, y + size]])
             cv2.fillPoly(canvas, [corners], colour)
         else:
-            word = "".join(random.choice(list("AEIOUKLMNRSTX"), random.integers(3, 6)))
-            cv2.putText(canvas, word, (6, y), cv2.FONT_HERSHEY_DUPLEX, 0.8, colour, 3)
+            _word(random, canvas, y, colour)
     return canvas
+
+
+def _word(random: np.random.Generator, canvas: np.ndarray, row: int, colour: list[float]) -> None:
+    """Something like writing: letters of two or three strokes, right across."""
+    letters = int(random.integers(3, 6))
+    wide, tall = SIDE // letters, int(random.integers(SIDE // 6, SIDE // 3))
+    for left in range(wide // 5, SIDE - wide // 2, wide):
+        strokes = random.integers((0, 0), (wide * 3 // 5, tall), (4, 2)) + (left, row - tall // 2)
+        strokes[0, 0] = strokes[1, 0] = left
+        cv2.polylines(canvas, [strokes.astype(np.int32)], False, colour, max(2, SIDE // 20))

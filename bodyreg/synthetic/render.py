@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from bodyreg.ops import raster
+from bodyreg.synthetic import marks
 from bodyreg.synthetic.background import paint_background
 from bodyreg.synthetic.dressing import paint
 from bodyreg.synthetic.figure import Figure
@@ -94,23 +95,29 @@ def _add_figure(
         return
     look, seen = look_of(figure.person), light_places(light, vertices)
     # Every pixel's mix of its face's three corners.
+    corners = mesh.faces.index_select(0, drawn.face[0].reshape(-1).index_select(0, at))
     points = functional.embedding_bag(
-        mesh.faces[drawn.face[0].reshape(-1)[at]],
+        corners,
         torch.from_numpy(np.concatenate([look.table, normals, seen], 1)),
         mode="sum",
-        per_sample_weights=drawn.barycentric[0].reshape(-1, 3)[at],
+        per_sample_weights=drawn.barycentric[0].reshape(-1, 3).index_select(0, at),
     )
-    points, at, inside = np.ascontiguousarray(points.numpy().T), at.numpy(), inside.numpy()
-    normal = points[6:9]
+    points, normal, at_light = np.split(
+        np.ascontiguousarray(points.numpy().T), (marks.COUNT, marks.COUNT + 3)
+    )
     normal /= np.sqrt(np.square(normal).sum(0)) + np.float32(1e-6)
-    scale = FINE * figure.camera.weak().pixels_per_metre
-    known = inside.astype(np.float32)
-    open_ = openness(drawn.depth[0].numpy(), inside, scale).reshape(-1)[at]
-    lit = np.zeros(shape, np.float32)
-    lit.reshape(-1)[at] = lit_share(seen, mesh, points[9:])
-    lit = soften(lit, known, 0.012 * scale).reshape(-1)[at]
-    colour = np.zeros((*shape, 3), np.float32)
-    colour.reshape(-1, 3)[at] = shade(light, paint(look, points[:6]), normal, lit, open_)
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        """Values of the pixels back to where these are; 0 elsewhere."""
+        all_ = torch.zeros((inside.numel(), *values.shape[1:]))
+        return all_.index_copy_(0, at, torch.from_numpy(values)).numpy().reshape(*shape, -1)
+
+    scale, rows = FINE * figure.camera.weak().pixels_per_metre, at.numpy()
+    known = inside.numpy().astype(np.float32)
+    open_ = openness(drawn.depth[0].numpy(), known, scale).reshape(-1).take(rows)
+    lit = spread(lit_share(seen, mesh, at_light))[..., 0]
+    lit = soften(lit, known, 0.012 * scale).reshape(-1).take(rows)
+    colour = spread(shade(light, paint(look, points), normal, lit, open_))
     small = right - left, low - top
     colour = cv2.resize(colour, small, interpolation=cv2.INTER_AREA)
     share = cv2.resize(known, small, interpolation=cv2.INTER_AREA)

@@ -54,13 +54,20 @@ class Sketch:
         centre = _pixel(x), _pixel(y)
         cv2.ellipse(self.canvas, centre, axes, turn, 0, 360, colour, -1, cv2.LINE_AA)
 
-    def roughen(self, reach: float) -> None:
-        """Push pixels about by up to a few times `reach`: outlines become those of leaves."""
+    def roughen(self, reach: float, edge: float) -> None:
+        """Push pixels about by up to a few times `reach`: outlines become those of leaves.
+
+        Args:
+            reach: Pixels.
+            edge: Row below which less and less is pushed: the ground.
+        """
         rows, columns = self.canvas.shape[:2]
-        size = 40 / max(reach, 2)
-        x, y = (fractal_crop(self.random, rows, columns, min(size, 8)) * reach for _ in range(2))
+        down = np.arange(rows, dtype=np.float32)[:, None]
+        reach = np.float32(reach) * np.clip(1 - (down - np.float32(edge)) / 12, 0, 1)
+        size = min(40 / max(float(reach.max()), 2), 8)
+        x, y = (fractal_crop(self.random, rows, columns, size) * reach for _ in range(2))
         x += np.arange(columns, dtype=np.float32)
-        y += np.arange(rows, dtype=np.float32)[:, None]
+        y += down
         pushed = cv2.remap(self.canvas, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
         self.canvas[:] = pushed
 

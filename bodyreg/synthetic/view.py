@@ -14,6 +14,8 @@ from bodyreg.synthetic.scenes import Scene
 
 # A weak-perspective camera has no focal length; floors look as if it had this one, in sides.
 FOCAL = 1.5
+# Least and greatest height of such a camera above the ground, metres.
+EYES = (0.8, 2.6)
 # The nearest that the horizon may come to the farthest feet, in sides.
 LEAST_GROUND = 0.12
 
@@ -69,15 +71,18 @@ def view_of(scene: Scene) -> View:
     if not scene.figures:
         horizon = 0.45 * scene.height
         return View(scene.height, scene.width, horizon, 0.9 * scene.height, side / 2, FOCAL * side)
-    figure = scene.figures[0]
+    lowest = [f.project(f.vertices[(f.vertices @ f.up).argmin()])[1] for f in scene.figures]
+    farthest = int(np.argmin(lowest))
+    feet, figure = lowest[farthest], scene.figures[farthest]
     camera, up = figure.camera, figure.up.astype(np.float64)
     focal, centre = FOCAL * side, scene.height / 2
     if camera.perspective:
         focal, centre = float(camera.focal.mean()), float(camera.centre[1])
-    # Where rays (x, -y, -1) are at right angles to the world's up, for x = 0.
+    metre = camera.weak().pixels_per_metre
+    # Where rays (x, -y, -1) are at right angles to the world's up, for x = 0; but no farther from
+    # the feet than eyes are from the ground, for a camera without a focal length has no say.
     horizon = centre - focal * up[2] / max(up[1], 0.2)
-    lowest = [f.vertices[(f.vertices @ f.up).argmin()] for f in scene.figures]
-    feet = min(f.project(at)[1] for f, at in zip(scene.figures, lowest, strict=True))
-    metre = float(np.median([f.camera.weak().pixels_per_metre for f in scene.figures]))
+    if not camera.perspective:
+        horizon = np.clip(horizon, feet - EYES[1] * metre, feet - EYES[0] * metre)
     horizon = min(horizon, feet - LEAST_GROUND * side)
-    return View(scene.height, scene.width, float(horizon), float(feet), metre, focal)
+    return View(scene.height, scene.width, float(horizon), float(feet), float(metre), focal)

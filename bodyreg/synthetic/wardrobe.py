@@ -31,7 +31,7 @@ class Top:
         neck: How far below the neck's base it begins in front, metres on an adult.
         wide: How far from the neck it begins at the sides, metres on an adult.
         loose: How far it stands off the body, metres.
-        print: (96, 96, 4) uint8 on the chest, or None.
+        print: (64, 64, 4) uint8 on the chest, or None.
         yoke: The cloth of what lies above the chest and of the sleeves' ends, or None: one cloth.
         collar: Height of a collar, metres; 0 is none.
         open: Half the width of the opening of a jacket at its hem, metres; 0 is closed.
@@ -125,7 +125,7 @@ def sample_outfit(random: np.random.Generator, sex: float, child: bool) -> Outfi
 
 def _tee(random: np.random.Generator, bold: float) -> Top:
     cloth = sample_cloth(random, TOPS, bold)
-    plain = cloth.tile.reshape(-1, 3).std(0).max() < 25
+    plain = np.ptp(cloth.tile[::8, ::8].reshape(-1, 3), 0).max() < 60
     chest = random.random() < 0.5 and plain
     return Top(
         cloth=cloth,
@@ -134,7 +134,7 @@ def _tee(random: np.random.Generator, bold: float) -> Top:
         neck=random.choice([0.02, 0.03, 0.09]),
         wide=random.uniform(0.0, 0.02),
         loose=random.uniform(0.006, 0.02),
-        print=sample_print(random, cloth.tile.reshape(-1, 3).mean(0)) if chest else None,
+        print=sample_print(random, cloth.tile[::8, ::8].mean((0, 1))) if chest else None,
         yoke=sample_cloth(random, TOPS, bold) if plain and random.random() < 0.15 else None,
         collar=0.02 if random.random() < 0.2 else 0.0,
     )
@@ -162,7 +162,9 @@ def _pullover(random: np.random.Generator, bold: float) -> Top:
         neck=random.choice([-0.02, 0.015, 0.03]),
         wide=0.0,
         loose=random.uniform(0.014, 0.026),
-        print=sample_print(random, cloth.tile.mean((0, 1))) if random.random() < 0.2 else None,
+        print=sample_print(random, cloth.tile[::8, ::8].mean((0, 1)))
+        if random.random() < 0.2
+        else None,
         collar=0.03 if random.random() < 0.3 else 0.0,
     )
 
