@@ -124,13 +124,11 @@ def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
 
 
 def _skin(look: Look, points: np.ndarray) -> np.ndarray:
-    """Skin, blotchy and redder at the hands' and feet's ends, with the face where it is."""
+    """Skin, redder at the hands' and feet's ends, with the face where it is."""
     x, y, z, front, height, arm = points[: marks.ARM + 1]
     face = look.face
-    blotch = sample_tile(fractal_tile(), 900 * (x + z), 900 * y)
-    colour = face.skin * (1 + np.float32(0.025) * blotch)[:, None]
     ends = np.clip(np.maximum(arm - 2.3, 0.5 * (0.8 - height)), 0, 0.5)[:, None]
-    colour *= 1 - ends * np.array([0.24, 0.2, 0.02], np.float32)
+    colour = face.skin * (1 - ends * np.array([0.24, 0.2, 0.02], np.float32))
     rows = np.flatnonzero((height > NECK - 0.1) & (front > 0.05) & (z > look.measures.ear[2]))
     x = (x[rows] - np.float32(face.origin[0])) * np.float32(face.scale)
     y = (np.float32(face.origin[1]) - y[rows]) * np.float32(face.scale)

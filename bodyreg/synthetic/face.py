@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -168,18 +169,13 @@ class _Pen:
     def glow(
         self, place: tuple[float, float], size: float, colour: np.ndarray, strength: float
     ) -> None:
+        kernel = np.float32(strength) * _glow(size)
         for side in (-1, 1) if place[0] else (1,):
-            centre = self.at((side * place[0], place[1]))
-            reach = 1.5 * size * FINE
-            left, top = np.maximum(np.ceil(centre - reach), 0).astype(int)
-            right, low = (centre + reach).astype(int) + 1
-            y, x = np.ogrid[
-                top : min(low, len(self.canvas)), left : min(right, self.canvas.shape[1])
-            ]
-            square = (x - centre[0]) ** 2 + (y - centre[1]) ** 2
-            # Smooth, and 0 from the window's edge on.
-            share = strength * np.square(np.maximum(1 - square / reach**2, 0))
-            self.blend(share.astype(np.float32), colour, (slice(top, low), slice(left, right)))
+            x, y = (round(v) - len(kernel) // 2 for v in self.at((side * place[0], place[1])))
+            rows, columns = self.canvas.shape[:2]
+            top, left, low, right = max(y, 0), max(x, 0), y + len(kernel), x + len(kernel)
+            share = kernel[top - y : rows - y, left - x : columns - x]
+            self.blend(share, colour, (slice(top, low), slice(left, right)))
 
     def blend(self, share: np.ndarray, colour: np.ndarray, where: tuple[slice, ...] = ()) -> None:
         """Mix a colour into a window, with a share (h, w) for every pixel of it."""
@@ -227,3 +223,11 @@ class _Pen:
                 cv2.LINE_AA,
                 BITS,
             )
+
+
+@lru_cache(maxsize=16)
+def _glow(size: float) -> np.ndarray:
+    """(n, n) float32: 1 in the middle, falling smoothly to 0 at the edge, 1.5 `size` units away."""
+    reach = round(1.5 * size * FINE)
+    place = np.arange(-reach, reach + 1, dtype=np.float32) / max(reach, 1)
+    return np.square(np.maximum(1 - place**2 - place[:, None] ** 2, 0))

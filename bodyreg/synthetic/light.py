@@ -105,11 +105,11 @@ def light_places(light: Light, vertices: np.ndarray) -> np.ndarray:
     """
     aside = np.cross(light.up, light.direction)
     aside /= np.linalg.norm(aside)
-    axes = np.stack([aside, np.cross(light.direction, aside), light.direction], 1)
-    seen = vertices @ axes.astype(np.float32)
-    low = seen[:, :2].min(0)
-    seen[:, :2] = 2 + (seen[:, :2] - low) * ((MAP_SIDE - 4) / (seen[:, :2] - low).max())
-    return seen
+    axes = np.stack([aside, np.cross(light.direction, aside), light.direction])
+    seen = axes.astype(np.float32) @ vertices.T
+    low, high = seen[:2].min(1, keepdims=True), seen[:2].max(1, keepdims=True)
+    seen[:2] = 2 + (seen[:2] - low) * ((MAP_SIDE - 4) / (high - low).max())
+    return np.ascontiguousarray(seen.T)
 
 
 def lit_share(places: np.ndarray, mesh: Mesh, at: np.ndarray) -> np.ndarray:

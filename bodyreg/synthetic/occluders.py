@@ -81,36 +81,50 @@ def sample_occluders(
 
 def coverage(occluder: Occluder, height: int, width: int) -> np.ndarray:
     """(H, W) float32: the share of each pixel that an object covers."""
-    return filled(occluder.polygon, height, width)
+    shares = np.zeros((height, width), np.float32)
+    window, inside = filled(occluder.polygon, height, width)
+    shares[window] = inside
+    return shares
 
 
-def filled(polygon: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W) float32: the share of each pixel that a polygon (n, 2) in picture pixels covers."""
-    fine = np.zeros((FINE * height, FINE * width), np.uint8)
+def filled(polygon: np.ndarray, height: int, width: int) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The part of a picture that a polygon touches, and how much of each of its pixels it covers.
+
+    Args:
+        polygon: (n, 2) picture pixels.
+        height: Of the picture.
+        width: Of the picture.
+
+    Returns:
+        Rows and columns, and (rows, columns) float32 shares; both empty outside of the picture.
+    """
+    size = np.array([width, height])
+    low = np.clip(np.floor(polygon.min(0)) - 1, 0, size).astype(int)
+    high = np.clip(np.ceil(polygon.max(0)) + 1, low, size).astype(int)
+    window = slice(low[1], high[1]), slice(low[0], high[0])
+    columns, rows = (high - low).tolist()
+    if not rows or not columns:
+        return window, np.zeros((rows, columns), np.float32)
+    fine = np.zeros((FINE * rows, FINE * columns), np.uint8)
     # Far outside of the picture OpenCV's fixed-point numbers would overflow; its pixel centres
     # lie at whole numbers.
     limit = 4 * FINE * max(height, width)
-    corners = np.clip(FINE * polygon.astype(np.float64) - 0.5, -limit, limit)
+    corners = np.clip(FINE * (polygon.astype(np.float64) - low) - 0.5, -limit, limit)
     fixed = np.rint(corners * (1 << BITS)).astype(np.int32)
     cv2.fillPoly(fine, [fixed], 255, cv2.LINE_8, BITS)
-    shares = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
-    return shares.astype(np.float32) / 255
+    shares = cv2.resize(fine, (columns, rows), interpolation=cv2.INTER_AREA)
+    return window, shares.astype(np.float32) / 255
 
 
 def paint_occluder(picture: np.ndarray, occluder: Occluder) -> None:
     """Draw an object over a picture (H, W, 3) float32 in [0, 255], in place."""
-    height, width = picture.shape[:2]
-    low = np.clip(np.floor(occluder.polygon.min(0)) - 1, 0, (width, height)).astype(int)
-    high = np.clip(np.ceil(occluder.polygon.max(0)) + 1, 0, (width, height)).astype(int)
-    if (high <= low).any():
+    window, share = filled(occluder.polygon, *picture.shape[:2])
+    if not share.size:
         return
-    (left, top), (columns, rows) = low.tolist(), (high - low).tolist()
-    share = coverage(occluder, height, width)[top : high[1], left : high[0]]
-    region = picture[top : high[1], left : high[0]]
-    colour = _texture(occluder, rows, columns)
+    region = picture[window]
+    colour = _texture(occluder, *share.shape)
     # A rim in the shade gives the object thickness.
-    inner = cv2.blur(share, (5, 5))
-    colour *= (0.55 + 0.45 * inner)[..., None]
+    colour *= (0.55 + 0.45 * cv2.blur(share, (5, 5)))[..., None]
     region += share[..., None] * (colour - region)
 
 

@@ -289,6 +289,7 @@ def _word(random: np.random.Generator, canvas: np.ndarray, row: int, colour: lis
     letters = int(random.integers(3, 6))
     wide, tall = SIDE // letters, int(random.integers(SIDE // 6, SIDE // 3))
     for left in range(wide // 5, SIDE - wide // 2, wide):
-        strokes = random.integers((0, 0), (wide * 3 // 5, tall), (4, 2)) + (left, row - tall // 2)
+        strokes = random.integers((0, 0), (wide * 3 // 5, tall), (4, 2))
+        strokes += np.array([left, row - tall // 2])
         strokes[0, 0] = strokes[1, 0] = left
         cv2.polylines(canvas, [strokes.astype(np.int32)], False, colour, max(2, SIDE // 20))

@@ -32,8 +32,9 @@ from bodyreg.synthetic.occluders import paint_occluder
 from bodyreg.synthetic.scenes import Scene
 from bodyreg.synthetic.seats import paint_seat
 
-# People are drawn this much finer than the picture, then averaged.
-FINE = 2
+# People are drawn this much finer than the picture, then averaged; but boxes of so many pixels that
+# this would take more samples than MOST_SAMPLES (large people, whose details are large) less so.
+FINE, LEAST_FINE, MOST_SAMPLES = 2.0, 1.25, 80_000
 OUTDOORS = 0.5
 
 
@@ -83,8 +84,11 @@ def _add_figure(
     top, low = (int(v) for v in np.clip((y.min() - 1, y.max() + 2), 0, height))
     if right <= left or low <= top:
         return
-    places[:, 0], places[:, 1] = FINE * (x - left), FINE * (y - top)
-    shape = FINE * (low - top), FINE * (right - left)
+    columns, rows = right - left, low - top
+    fine = np.clip(np.sqrt(MOST_SAMPLES / (columns * rows)), LEAST_FINE, FINE)
+    shape = int(np.ceil(fine * rows)), int(np.ceil(fine * columns))
+    places[:, 0] = (x - left) * (shape[1] / columns)
+    places[:, 1] = (y - top) * (shape[0] / rows)
     drawn = raster(
         torch.from_numpy(places.astype(np.float32))[None], mesh.faces, *shape,
         perspective=figure.camera.perspective, cull=True,
@@ -103,7 +107,7 @@ def _add_figure(
         per_sample_weights=drawn.barycentric[0].reshape(-1, 3).index_select(0, at),
     )
     points, normal, at_light = np.split(
-        np.ascontiguousarray(points.numpy().T), (marks.COUNT, marks.COUNT + 3)
+        cv2.transpose(points.numpy()), (marks.COUNT, marks.COUNT + 3)
     )
     normal /= np.sqrt(np.square(normal).sum(0)) + np.float32(1e-6)
 
@@ -112,15 +116,14 @@ def _add_figure(
         all_ = torch.zeros((inside.numel(), *values.shape[1:]))
         return all_.index_copy_(0, at, torch.from_numpy(values)).numpy().reshape(*shape, -1)
 
-    scale, rows = FINE * figure.camera.weak().pixels_per_metre, at.numpy()
+    scale, pixels = fine * figure.camera.weak().pixels_per_metre, at.numpy()
     known = inside.numpy().astype(np.float32)
-    open_ = openness(drawn.depth[0].numpy(), known, scale).reshape(-1).take(rows)
+    open_ = openness(drawn.depth[0].numpy(), known, scale).reshape(-1).take(pixels)
     lit = spread(lit_share(seen, mesh, at_light))[..., 0]
-    lit = soften(lit, known, 0.012 * scale).reshape(-1).take(rows)
+    lit = soften(lit, known, 0.012 * scale).reshape(-1).take(pixels)
     colour = spread(shade(light, paint(look, points), normal, lit, open_))
-    small = right - left, low - top
-    colour = cv2.resize(colour, small, interpolation=cv2.INTER_AREA)
-    share = cv2.resize(known, small, interpolation=cv2.INTER_AREA)
+    colour = cv2.resize(colour, (columns, rows), interpolation=cv2.INTER_AREA)
+    share = cv2.resize(known, (columns, rows), interpolation=cv2.INTER_AREA)
     region = picture[top:low, left:right]
     region *= (1 - share)[..., None]
     region += colour
