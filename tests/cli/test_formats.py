@@ -1,5 +1,6 @@
 """People of every format, from the file to the fit."""
 
+import dataclasses
 import json
 import pickle
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 
 from bodyreg.body import Body
+from bodyreg.data import Observations
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import BODY_25, COCO_18, H36M_17, MIXES, MPII_16, SPIN_24
 from bodyreg.registration import Fits
@@ -68,3 +70,23 @@ def test_every_format_is_registered(bodyreg, tmp_path):
         pelvis = image_from_frame(fits.joints(body)[:, 0, :2], fits.frame)
         assert np.abs(pelvis - pixels(H36M_17)[0]).max() < 10, flag
         assert (out / "overlays.png").is_file() == bool(drawn)
+
+
+def test_observations_that_know_their_pictures_are_drawn_over_them(
+    bodyreg, tmp_path, observations_file, body_file
+):
+    people = dataclasses.replace(
+        Observations.load(observations_file), picture=np.array(["a.png", "b/c.png", ""])
+    )
+    people.save(observations_file)
+    (tmp_path / "b").mkdir()
+    for name, colour in (("a.png", (0, 0, 255)), ("b/c.png", (0, 255, 0))):
+        cv2.imwrite(str(tmp_path / name), np.full((600, 600, 3), colour, np.uint8))
+    result = bodyreg(
+        "register", "--observations", observations_file, "--body", body_file, "--images", tmp_path,
+        "--overlays", 3, "--iterations", 5, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert (result.status, result.error) == (0, "")
+    sheet = cv2.imread(str(tmp_path / "out" / "overlays.png")).reshape(-1, 3)
+    assert (sheet == (0, 0, 255)).all(1).any()
+    assert (sheet == (0, 255, 0)).all(1).any()
