@@ -247,6 +247,8 @@ def as_plain(value: Any) -> Any:
 
 
 def _as_plain(value: Any, made: dict[int, Any]) -> Any:
+    if type(value) in (float, int, str):  # most of them, in large files
+        return value
     if id(value) in made:
         return made[id(value)]
     if isinstance(value, dict):
