@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from bodyreg.cli import runs
 from bodyreg.cli.finished import FinishedRun
 from bodyreg.cli.flags import Folder, OptionalFile, OptionalFolder
 from bodyreg.errors import UserError
@@ -26,6 +27,8 @@ JUDGED = {
     "keypoints": ("keypoints", "px", "from the annotation to the fit, of a 256-pixel frame"),
     "reflected": ("mirrored", "", "mirrored bodies (det of rotation < 0)"),
 }
+# People measured at a time.
+AT_ONCE = 256
 # Of the truth's metrics, that by which people are put in order.
 ORDER = "vertex"
 
@@ -103,18 +106,24 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
     from bodyreg.metrics import Evaluator
     from bodyreg.metrics.reprojection import reprojection_error
 
-    evaluate, parts = Evaluator(finished.body), []
-    for _, fits, observations in finished.parts():
-        distances = reprojection_error(fits, observations, finished.body)
-        found = {
-            "loss": fits.loss,
-            "points": distances["dense points"],
-            "keypoints": distances["keypoints"],
-            "reflected": fits.mirrored,
-        }
-        if truth is not None:
-            found |= evaluate(fits, truth)
-        parts.append(found)
+    body, parts = finished.body, []
+    evaluate = Evaluator(body)
+    with runs.progress_bar(len(finished), quiet=False) as bar:
+        for _, fits, observations in finished.parts():
+            for start in range(0, len(fits), AT_ONCE):
+                some = slice(start, min(start + AT_ONCE, len(fits)))
+                seen = fits.select(some)
+                distances = reprojection_error(seen, observations.select(some), body)
+                found = {
+                    "loss": seen.loss,
+                    "points": distances["dense points"],
+                    "keypoints": distances["keypoints"],
+                    "reflected": seen.mirrored,
+                }
+                if truth is not None:
+                    found |= evaluate(seen, truth)
+                parts.append(found)
+                bar.update(len(seen))
     errors = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {n: e for n, e in errors.items() if e.dtype == bool or np.isfinite(e).any()}
 

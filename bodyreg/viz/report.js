@@ -43,7 +43,7 @@ function tile(value, unit, words, more, bad) {
 }
 
 function drawTiles() {
-  const all = data.measures.filter((m) => SHORT.includes(m.key));
+  const all = data.measures.filter((m) => SHORT.includes(m.key) || m.key === data.order);
   const tiles = all.map((m) => tile(number(m.mean), m.unit, m.title, `mean; median ${number(m.median)}`));
   const faults = data.faults.map((f) => tile(f.people.toLocaleString("en"), `of ${data.total.toLocaleString("en")}`, f.title, f.what, f.people > 0));
   find("tiles").replaceChildren(...tiles, ...faults);
