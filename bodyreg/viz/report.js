@@ -170,8 +170,9 @@ function card(person) {
 }
 
 function drawGallery() {
-  const direction = gallery.by === "id" ? ["highest first", "lowest first"] : ["worst first", "best first"];
-  find("direction").textContent = gallery.worstFirst ? direction[0] : direction[1];
+  const directions = gallery.by === "id" ? ["highest first", "lowest first"] : ["worst first", "best first"];
+  const choose = (worstFirst) => () => ((gallery.worstFirst = worstFirst), drawGallery());
+  find("direction").replaceChildren(...directions.map((text, n) => chip(text, gallery.worstFirst === (n === 0), choose(n === 0))));
   find("gallery").style.setProperty("--columns", gallery.columns.length);
   find("gallery").replaceChildren(...sorted().map(card));
 }
@@ -327,7 +328,6 @@ function start() {
   drawGallery();
 
   find("sort").addEventListener("change", (event) => ((gallery.by = event.target.value), drawGallery()));
-  find("direction").addEventListener("click", () => ((gallery.worstFirst = !gallery.worstFirst), drawGallery()));
   find("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
   find("previous").addEventListener("click", () => neighbour(-1));
   find("next").addEventListener("click", () => neighbour(1));

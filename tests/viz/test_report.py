@@ -227,8 +227,10 @@ def test_people_change_places(opened):
         return [card.get_attribute("data-person") for card in cards]
 
     worst = order()
-    page.find_element("id", "direction").click()
+    page.find_element("css selector", "#direction button:nth-child(2)").click()
     assert order() == worst[::-1]
+    pressed = page.find_element("css selector", "#direction [aria-pressed='true']")
+    assert pressed.text == "best first"
     Select(page.find_element("id", "sort")).select_by_value("id")
     assert [int(number) for number in order()] == sorted(map(int, worst))
     shown = len(page.find_elements("css selector", ".card:first-child img"))
