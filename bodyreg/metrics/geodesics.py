@@ -24,7 +24,7 @@ class BodyGeodesics:
     """Distances on the template in its rest pose, found when they are asked for.
 
     Shortest ways lead along edges and straight across pairs of neighbouring triangles: never
-    shorter than the surface allows, and longer by 2 % on average. What was found for a vertex is
+    shorter than the surface allows, and longer by 1 % on average. What was found for a vertex is
     kept: 4 bytes for each of the body's vertices.
 
     Args:
