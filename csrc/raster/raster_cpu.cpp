@@ -70,7 +70,7 @@ struct Batch {
   int count = 0;
   alignas(64) int32_t x[3][kWidth];  // relative to the centre of the first pixel in the bounds
   alignas(64) int32_t y[3][kWidth];
-  alignas(64) int32_t pixel[kWidth];  // that pixel
+  int64_t pixel[kWidth];  // that pixel
   alignas(64) int32_t face[kWidth];
   alignas(64) T near[3][kWidth];
 };
@@ -224,9 +224,10 @@ class Painter {
                           (bottom <= band_.bottom);
       const bool small = inside & (columns[f] <= kSmall) & (rows[f] <= kSmall);
       // Wraps around for large faces, which do not ask for it.
-      const auto across = [&](int a, int b) {
-        return uint32_t(x[a][f] - x[0][f]) * uint32_t(y[b][f] - y[0][f]);
+      const auto from_first = [f](const int32_t (&at)[3][kChunk], int vertex) {
+        return static_cast<uint32_t>(at[vertex][f]) - static_cast<uint32_t>(at[0][f]);
       };
+      const auto across = [&](int a, int b) { return from_first(x, a) * from_first(y, b); };
       const int area = static_cast<int>(across(1, 2) - across(2, 1));
       const bool seen = (area != 0) & !(p_.cull & (area > 0));
       drawn[f] = empty ? 0 : small ? int(seen) : 2;
@@ -254,7 +255,7 @@ class Painter {
         batch.y[i][l] = y[i][f] - centre(top[f]);
         batch.near[i][l] = near[i];
       }
-      batch.pixel[l] = top[f] * band_.width + left[f];
+      batch.pixel[l] = int64_t{top[f]} * band_.width + left[f];
       batch.face[l] = face;
       if (batch.count == kWidth) flush(size);
     }

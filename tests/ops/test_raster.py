@@ -291,19 +291,20 @@ def test_faces_at_or_behind_the_camera_are_left_out(backend):
 
 
 def test_of_equally_near_faces_the_first_is_seen(backend):
-    vertices, _ = soup(1, 8, 9, 9, size=20, seed=3)
-    vertices[..., 2] = 0.3
-    vertices = vertices.to(backend.device)
-    faces = torch.arange(24, dtype=torch.int32, device=backend.device).view(-1, 3)
+    # Faces of all sizes: small ones are not drawn in their order.
+    sizes = {1: 30, 2: 30, 4: 16, 20: 4}
+    each = [soup(1, n, 15, 15, size=s, seed=s)[0].view(n, 3, 3) for s, n in sizes.items()]
+    corners = torch.cat(each)[torch.randperm(80, generator=raster_cases.Draw(0).generator)]
+    corners[..., 2] = 0.3
+    faces = torch.arange(240, dtype=torch.int32, device=backend.device).view(-1, 3)
     twice = torch.cat([faces, faces.flip(0), faces[:, [1, 2, 0]]]).contiguous()
     for dtype in (torch.float32, torch.float64):
-        out = ops.raster(vertices.to(dtype), twice, 9, 9)
-        one_by_one = torch.stack(
-            [ops.raster(vertices.to(dtype), f[None], 9, 9).face[0] >= 0 for f in faces]
-        )
-        first = torch.where(one_by_one.any(0), one_by_one.int().argmax(0), -1)
+        vertices = corners.view(1, -1, 3).to(backend.device, dtype)
+        out = ops.raster(vertices, twice, 15, 15)
+        alone = ops.raster(vertices.view(80, 3, 3), faces[:1], 15, 15).face >= 0
+        first = torch.where(alone.any(0), alone.int().argmax(0), -1)
         assert torch.equal(out.face[0], first.int())
-        assert (out.depth[0][first >= 0] == vertices[0, 0, 2].to(dtype)).all()
+        assert (out.depth[0][first >= 0] == vertices[0, 0, 2]).all()
 
 
 def test_minus_zero_is_as_near_as_zero(backend):
