@@ -1,0 +1,74 @@
+"""`bodyreg synthesize`: pictures a second by one process and by two, and where their time goes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from benchmarks.ceilings import ceilings, machine
+from bodyreg.body import Body
+from bodyreg.synthetic.crowd import Crowd
+from bodyreg.synthetic.layout import lay_out
+from bodyreg.synthetic.lens import encode_jpeg
+from bodyreg.synthetic.observe import see
+from bodyreg.synthetic.render import render
+
+PEOPLE, SEED, SIDE = 1024, 0, 256
+# Pictures of which the parts are timed, after a few that fill caches.
+TIMED, BEFORE = 64, 4
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def bench_synthesize(workers: int, benchmark, device, tmp_path):
+    if device != "cpu":
+        pytest.skip("pictures are made on CPUs")
+    command = [sys.executable, "-m", "bodyreg", "synthesize", "--people", str(PEOPLE), "--quiet"]
+    command += ["--seed", str(SEED), "--size", str(SIDE), "--workers", str(workers)]
+    folders = (tmp_path / str(number) for number in range(9))
+    benchmark.group = f"bodyreg synthesize, pictures of {SIDE} × {SIDE} [{device}]"
+
+    def run() -> None:
+        subprocess.run([*command, "--out", str(next(folders))], check=True)
+
+    benchmark.pedantic(run, rounds=1)
+    pictures = len(Crowd(PEOPLE, SEED, SIDE))
+    rate = pictures / benchmark.stats.stats.median
+    benchmark.extra_info.update(
+        row=f"{workers} process{'es' * (workers > 1)}, imports included",
+        device=device,
+        machine=machine(device),
+        against=[],
+        calls=1,
+        people=PEOPLE,
+        flops=0,
+        result=("pictures/s, and where the time goes", f"{rate:.3g}: {shares_of_time()}"),
+        **ceilings(device),
+    )
+
+
+def shares_of_time() -> str:
+    """What one process does all the time, the longest first."""
+    scenes, spent, body = Crowd(PEOPLE, SEED, SIDE), Counter(), Body.default()
+
+    def timed(name: str, function, *arguments):
+        start = time.process_time()
+        made = function(*arguments)
+        spent[name] += time.process_time() - start
+        return made
+
+    for number in range(-BEFORE, TIMED):
+        if number == 0:
+            spent.clear()
+        scene = timed("people and poses", scenes.scene, body, number % len(scenes))
+        layout = timed("layout", lay_out, scene)
+        timed("annotations", see, scene, layout)
+        picture = timed("rendering", render, scene)
+        timed("JPEG", encode_jpeg, picture, np.random.default_rng(number % TIMED))
+    total = sum(spent.values())
+    parts = ", ".join(f"{name} {100 * part / total:.0f} %" for name, part in spent.most_common())
+    return f"{parts} of {1e3 * total / TIMED:.0f} ms a picture"
