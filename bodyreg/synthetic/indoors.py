@@ -57,7 +57,7 @@ def paint_room(random: np.random.Generator, view: View) -> np.ndarray:
         make, width = STANDING[random.integers(len(STANDING))]
         place = random.uniform(-0.5 * width * near, view.width - 0.5 * width * near)
         make(sketch, place, row, width * near, near)
-    light = np.linspace(*random.uniform(0.78, 1.1, 2), view.width, dtype=np.float32)
+    light = np.linspace(*random.uniform(0.86, 1.12, 2), view.width, dtype=np.float32)
     down = np.linspace(random.uniform(0.85, 1.1), 1, view.height, dtype=np.float32)
     return cv2.multiply(
         sketch.canvas, np.repeat((light * down[:, None])[..., None], 3, 2), dtype=cv2.CV_8U
@@ -91,8 +91,11 @@ def _wall(sketch: Sketch, metre: float, rows: int) -> np.ndarray:
     if kind in (0, 5):
         wall = np.full((rows, columns, 3), paint, np.float32)
     else:
-        x = np.arange(columns, dtype=np.float32) * np.float32(SIDE / (size * metre))
-        y = np.arange(-rows, 0, dtype=np.float32) * np.float32(SIDE / (size * metre))
+        # What is finer than pixels is averaged first.
+        side = int(np.clip(size * metre, 4, SIDE))
+        tile = cv2.resize(tile, (side, side), interpolation=cv2.INTER_AREA)
+        step = np.float32(side / (size * metre))
+        x, y = np.arange(columns) * step, np.arange(-rows, 0) * step
         wall = sample_tile(tile, x[None].repeat(rows, 0), y[:, None].repeat(columns, 1))
     stain = fractal_crop(random, rows, columns, 0.7)
     return np.clip(wall * (1 + np.float32(0.02) * stain)[..., None], 0, 255).astype(np.uint8)

@@ -23,7 +23,7 @@ def photograph(random: np.random.Generator, picture: np.ndarray) -> np.ndarray:
         picture = cv2.filter2D(picture, -1, _streak(random), borderType=cv2.BORDER_REPLICATE)
     elif draws[0] < 0.7:
         picture = cv2.GaussianBlur(picture, (0, 0), random.uniform(0.3, 0.75))
-    gain = np.exp(random.normal(0, 0.08)) * np.exp(random.normal(0, 0.035, 3))
+    gain = np.exp(random.normal(0.06, 0.08)) * np.exp(random.normal(0, 0.035, 3))
     contrast = random.normal(1.02, 0.05)
     # (x · gain - 128) · contrast + 128
     picture = picture * (gain * contrast).astype(np.float32) + np.float32(128 * (1 - contrast))

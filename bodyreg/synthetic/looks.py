@@ -26,6 +26,10 @@ from bodyreg.synthetic.wardrobe import Outfit, sample_outfit
 
 # Cloth bridges hollows: rounds of smoothing, and those that make a shoe of toes.
 BRIDGING, LAST = 4, 10
+# Nor does a skirt span a gap of more than twice this between the legs, metres.
+SPAN = 0.05
+# Tops whose hem is below this height are dresses.
+LONG = 2.6
 # No cloth stands off farther than this, metres.
 FARTHEST = 0.035
 
@@ -42,6 +46,9 @@ class Look:
         bridged: (V, 1) float32 share of a vertex' place that its smoothed surface takes.
         rounded: (V, 1) the same for the much smoother one of shoes and long hair.
         offset: (V, 1) float32 metres that the surface stands off the body.
+        joined: (V, 1) float32 how far a skirt draws a vertex towards its image on the other leg:
+            1 is half the way. None without a skirt.
+        mirror: (V,) the vertex on the other side; None where nobody knows or needs it.
         table: (V, 13) float32 what a pixel is painted by; columns in `marks`.
     """
 
@@ -52,6 +59,8 @@ class Look:
     bridged: np.ndarray
     rounded: np.ndarray
     offset: np.ndarray
+    joined: np.ndarray | None
+    mirror: np.ndarray | None
     table: np.ndarray
 
 
@@ -72,7 +81,10 @@ def look_of(person: Person) -> Look:
     face = draw_face(random[4], measures, skin, hair, old, sex)
     table = _marks(measures, outfit, hair)
     bridged, rounded, offset = _volumes(measures, outfit, hair, table.T)
-    return Look(measures, outfit, hair, face, bridged, rounded, offset, table)
+    mirror = person.body.mirror_vertices
+    joined = None if mirror is None else _joined(measures, outfit, table.T)
+    volumes = bridged, rounded, offset, joined, mirror
+    return Look(measures, outfit, hair, face, *volumes, table)
 
 
 def drape(look: Look, vertices: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
@@ -86,6 +98,12 @@ def drape(look: Look, vertices: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.
     Returns:
         vertices (V, 3) float32 and their normals (V, 3).
     """
+    if look.joined is not None:
+        # A skirt spans the gap between legs that stand close; farther apart it follows each.
+        half = look.joined * (vertices.take(look.mirror, 0) - vertices) / 2
+        length = np.sqrt(np.square(half).sum(1, keepdims=True))
+        reach = np.float32(SPAN * look.measures.size)
+        vertices = vertices + half * np.minimum(1, reach / np.maximum(length, reach))
     smooth = mesh.smooth(vertices, BRIDGING)
     smoother = mesh.smooth(smooth, LAST - BRIDGING)
     draped = vertices + look.bridged * (smooth - vertices) + look.rounded * (smoother - vertices)
@@ -119,10 +137,10 @@ def _volumes(
     drape = sample_tile(fractal_tile(), 400 * (m.rest[0] + m.rest[2]), 250 * m.rest[1])
     uneven = np.clip(1 + 0.3 * drape, 0.4, 1.7)
     below = np.clip(3 - m.height, 0, 1.5)
-    flare = outfit.bottom.skirt * 0.024 * below
+    flare = outfit.bottom.skirt * 0.016 * below
     # Loose trousers hang straight from the knee.
     flare += 0.6 * outfit.bottom.loose * np.clip((1.8 - m.height) / 0.8, 0, 1)
-    over = np.where(outfit.top.hem < 2.6, 0.02 * np.clip(3 - m.height, 0, 1.2), 0)
+    over = np.where(outfit.top.hem < LONG, 0.02 * np.clip(3 - m.height, 0, 1.2), 0)
     offset = np.maximum(
         bottom * (outfit.bottom.loose * uneven + flare + 0.002),
         top * (outfit.top.loose * uneven + over + 0.003),
@@ -147,6 +165,18 @@ def _volumes(
     rounded = np.maximum(rounded, 0.8 * hairy * (hair.nape < -0.6))
     offset = np.minimum(offset, FARTHEST) * size
     return tuple(np.clip(v, -1, 1).astype(np.float32)[:, None] for v in (bridged, rounded, offset))
+
+
+def _joined(m: Measures, outfit: Outfit, fields: np.ndarray) -> np.ndarray | None:
+    skirt = fields[marks.LOWER] if outfit.bottom.skirt else np.full(len(m.height), -1.0)
+    if outfit.top.hem < LONG:
+        skirt = np.maximum(skirt, fields[marks.UPPER])
+    if skirt.max() <= 0:
+        return None
+    # The inner sides of the legs, from a little below the hips on.
+    legs = _ramp(np.minimum(skirt, 0.3 * (2.95 - m.height)), 0.03 * m.size)
+    inner = np.clip((m.hips[0] - np.abs(m.rest[0])) / (0.05 * m.size), 0, 1)
+    return (legs * inner).astype(np.float32)[:, None]
 
 
 def _ramp(field: np.ndarray, width: float) -> np.ndarray:

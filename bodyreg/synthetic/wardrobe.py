@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -115,6 +115,9 @@ def sample_outfit(random: np.random.Generator, sex: float, child: bool) -> Outfi
     bottom = _bottom(random, bold, feminine)
     if feminine and random.random() < 0.28:
         top = _dress(random, bold)
+        # Mostly nothing is seen below it.
+        if random.random() < 0.7:
+            bottom = replace(bottom, end=max(bottom.end, top.hem + 0.15), skirt=False, loose=0.002)
     else:
         kinds = (_shirt, _tee, _pullover, _tank, _jacket)
         shares = (0.18, 0.34, 0.2, 0.12 if feminine else 0.06, 0.2)

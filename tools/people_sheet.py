@@ -1,0 +1,38 @@
+"""docs/people.jpg: the first 32 pictures of a crowd, as they come.
+
+python tools/people_sheet.py --out docs/people.jpg
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bodyreg.body import Body
+from bodyreg.files import atomic_path
+from bodyreg.synthetic.crowd import Crowd
+from bodyreg.synthetic.render import render
+
+COLUMNS, ROWS, SIDE = 8, 4, 256
+QUALITY = 85
+
+
+def main() -> None:
+    """Draw them."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    crowd = Crowd(4 * COLUMNS * ROWS, options.seed, SIDE)
+    pictures = [render(crowd.scene(Body.default(), i)) for i in range(COLUMNS * ROWS)]
+    sheet = np.stack(pictures).reshape(ROWS, COLUMNS, SIDE, SIDE, 3).swapaxes(1, 2)
+    sheet = sheet.reshape(ROWS * SIDE, COLUMNS * SIDE, 3)
+    with atomic_path(options.out) as path:
+        cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+
+
+if __name__ == "__main__":
+    main()
