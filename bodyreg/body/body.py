@@ -149,9 +149,9 @@ class Body:
             joints=self.joints + np.tensordot(coefficients, self.shape_joint_directions, 1),
         )
 
-    def vertex_points(self) -> RigPoints:
-        """All V vertices as rig points, with their normals."""
-        return self._vertex_points
+    def vertex_points(self, *, normals: bool = True) -> RigPoints:
+        """All V vertices as rig points, with their normals unless they are not wanted."""
+        return self._vertex_points_with_normals if normals else self._vertex_points
 
     @cached_property
     def _vertex_points(self) -> RigPoints:
@@ -159,8 +159,11 @@ class Body:
         return RigPoints(
             torch.from_numpy(self.weight_joint_ids),
             torch.from_numpy(self.weights[..., None] * homogeneous[:, None]),
-            torch.from_numpy(self.vertex_normals),
         )
+
+    @cached_property
+    def _vertex_points_with_normals(self) -> RigPoints:
+        return replace(self._vertex_points, normals=torch.from_numpy(self.vertex_normals))
 
     def surface_points(
         self, vertex: np.ndarray | Tensor, barycentric: np.ndarray | Tensor
@@ -210,10 +213,16 @@ class Body:
         """All joints and landmarks as rig points, and which is whose. A joint goes before."""
         joints = torch.from_numpy(np.pad(self.joints, ((0, 0), (0, 1)), constant_values=1))
         ids = torch.arange(len(joints), dtype=torch.int32)
-        vertices = replace(self.vertex_points(), normals=None)
+        # All landmarks at once: the shorter mixes get shares of nothing.
+        longest = max((len(p.vertices) for p in self.landmarks.values()), default=0)
+        index = np.zeros((len(self.landmarks), longest), np.int64)
+        shares = np.zeros((len(self.landmarks), longest), np.float32)
+        for row, landmark in enumerate(self.landmarks.values()):
+            index[row, : len(landmark.vertices)] = landmark.vertices
+            shares[row, : len(landmark.vertices)] = landmark.weights
         points = [
             RigPoints(ids[:, None], joints[:, None]),
-            *(vertices.mix(p.vertices[None], p.weights[None]) for p in self.landmarks.values()),
+            self._vertex_points.mix(index, shares),
         ]
         slots = max(p.joint_ids.shape[1] for p in points)
         points = [p.pad_to(slots) for p in points]

@@ -89,7 +89,10 @@ def make_figure(
     transforms = (turn @ moved).contiguous()
     vertices, keypoints = (
         ops.lbs(transforms, points.joint_ids, points.anchors)[0].numpy()
-        for points in (person.body.vertex_points(), person.body.keypoints(KEYPOINT_NAMES))
+        for points in (
+            person.body.vertex_points(normals=False),
+            person.body.keypoints(KEYPOINT_NAMES),
+        )
     )
     return Figure(
         person=person,

@@ -94,6 +94,7 @@ def see(scene: Scene, layout: Layout) -> list[Sight]:
 
 def _see(scene: Scene, layout: Layout, place: int) -> Sight | None:
     figure, faces = scene.figures[place], layout.surface[place].face
+    body_faces = figure.person.body.faces
     pixels = layout.owner == place
     rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
     if not len(rows):
@@ -102,8 +103,9 @@ def _see(scene: Scene, layout: Layout, place: int) -> Sight | None:
     box = np.concatenate([corner, [columns[-1] + 1, rows[-1] + 1] - corner]).astype(np.float64)
     frame = frames_of_boxes(box[None])[0].astype(np.float64)
     weak = figure.camera.weak()
-    seen = np.zeros(len(figure.vertices), bool)
-    seen[figure.person.body.faces[np.unique(faces[pixels])]] = True
+    shown, seen = np.zeros(len(body_faces), bool), np.zeros(len(figure.vertices), bool)
+    shown[faces[pixels]] = True
+    seen[body_faces[shown]] = True
     return Sight(
         id=scene.ids[place],
         figure=figure,
@@ -269,7 +271,7 @@ def _part_masks(parts: np.ndarray) -> list[dict[str, Any] | list]:
     )
     stretched = parts.T[np.ix_(column, row)].T
     codes: list[dict[str, Any] | list] = [[] for _ in range(COARSE_PARTS)]
-    there = np.flatnonzero(np.bincount(stretched.reshape(-1))[1:]) + 1
+    there = np.flatnonzero(np.bincount(stretched.T.reshape(-1))[1:]) + 1
     masks = np.empty((BOX_UNITS, BOX_UNITS, len(there)), np.uint8, "F")
     for place, part in enumerate(there):
         np.equal(stretched, part, out=masks[..., place], casting="unsafe")
@@ -313,8 +315,9 @@ def _sample_pixels(parts: np.ndarray, count: int, random: np.random.Generator) -
 
 def _share(count: int, room: np.ndarray) -> np.ndarray:
     """Split a count as evenly as the room in each place allows; the first places take the rest."""
-    quota = np.zeros_like(room)
-    for _ in range(min(count, room.sum())):
-        open_places = np.flatnonzero(quota < room)
-        quota[open_places[quota[open_places].argmin()]] += 1
+    # So many in all, if no place gets more than 0, 1, 2 ...
+    totals = np.minimum(room[:, None], np.arange(room.max(initial=0) + 1)).sum(0)
+    level = int(np.searchsorted(totals, count, "right")) - 1
+    quota = np.minimum(room, level)
+    quota[np.flatnonzero(room > level)[: count - totals[level]]] += 1
     return quota
