@@ -41,8 +41,8 @@ def standing(random: np.random.Generator) -> Motion:
     """At ease: the weight on one leg and now and then on the other, the arms hanging."""
     u = random.uniform
     relaxed = u(0, 28)
-    bearing = Leg(u(-4, 6), u(0, 8), u(0, 18), u(0, 6))
-    free = Leg(0.6 * relaxed, u(1, 9), u(3, 25), relaxed, u(0, 6))
+    bearing = Leg(u(-4, 6), u(-2, 4), u(0, 18), u(0, 6))
+    free = Leg(0.6 * relaxed, u(1, 8), u(3, 25), relaxed, u(0, 6))
     seconds = [u(2, 5), u(0.8, 1.4), u(2, 5), u(0.8, 1.4)]
     legs = Cycle([bearing, bearing, free, free], seconds)
     other = Cycle([free, free, bearing, bearing], seconds)
@@ -97,17 +97,16 @@ def seated(random: np.random.Generator) -> Motion:
     """On a chair: feet on the floor, a leg over the other, or stretched out."""
     u = random.uniform
     recline = u(-12, 4)
-    knee = u(75, 105)
-    legs = [
-        Leg(u(82, 92) + recline, u(4, 16), u(0, 14), knee + u(-10, 10), u(-6, 10)) for _ in range(2)
-    ]
+    thigh, knee = u(82, 92) + recline, u(75, 105)
+    legs = [Leg(thigh + u(-2, 2), u(4, 16), u(0, 14), knee + u(-9, 9), u(-6, 10)) for _ in range(2)]
     way = random.random()
     if way < 0.25:
         legs[0] = Leg(u(100, 106) + recline, u(-17, -12), u(0, 8), u(70, 95), u(-25, 0))
         legs[1] = Leg(u(80, 86) + recline, u(-3, 1), u(0, 5), u(80, 95), u(-5, 10))
     elif way < 0.35:
+        thigh, knee = u(74, 82) + recline, u(25, 50)
         legs = [
-            Leg(u(74, 82) + recline, u(3, 10), u(5, 20), u(25, 50), u(-25, -5)) for _ in range(2)
+            Leg(thigh + u(-2, 2), u(3, 10), u(5, 20), knee + u(-4, 4), u(-25, -5)) for _ in range(2)
         ]
     rest = [Arm(u(18, 30), u(60, 85), u(15, 35), u(38, 60), u(20, 60), 0, 30) for _ in range(2)]
     return Motion(
@@ -199,7 +198,7 @@ def on_the_floor(random: np.random.Generator) -> Motion:
         if random.random() < 0.4:
             legs[0] = Leg(84 + pitch, u(2, 10), u(2, 15), u(4, 12), u(-35, -15))
     elif way < 0.8:
-        legs = [Leg(u(94, 100) + pitch, 42, 44, knee, u(-20, 0)) for knee in (u(112, 118), 132)]
+        legs = [Leg(114 + pitch, 34, 38, knee, u(-20, 0)) for knee in (u(112, 118), 132)]
     else:
         # Leaning back on the hands.
         pitch, bend, nod = u(-38, -28), u(-5, 10), u(5, 25)
@@ -208,7 +207,7 @@ def on_the_floor(random: np.random.Generator) -> Motion:
     return Motion(
         Posture(
             *arms, *legs, bend=bend, lean=u(-5, 5), twist=u(-8, 8), nod=nod, turn=u(-30, 30),
-            pitch=pitch, carried=1,
+            pitch=pitch, carried=1, seat=1,
         )
     )  # fmt: skip
 
@@ -230,14 +229,14 @@ def lying(random: np.random.Generator) -> Motion:
             else Leg(u(40, 52), u(2, 8), u(0, 8), u(80, 100), u(-25, -10))
             for _ in range(2)
         ]
-        pitch, roll = -90, 0
+        pitch, roll, seat = -90, 0, 1
     else:
         legs = [Leg(u(20, 60), u(-2, 4), u(0, 8), u(30, 80), u(-30, -10)) for _ in range(2)]
         arms = [Arm(u(60, 90), u(75, 95), u(0, 30), u(20, 80)) for _ in range(2)]
-        pitch, roll = 0, 90
+        pitch, roll, seat = 0, 90, 0
     return Motion(
         Posture(
             *arms, *legs, bend=u(0, 8), nod=u(0, 20), turn=u(-30, 30), tilt=u(-5, 5),
-            pitch=pitch, roll=roll, carried=1,
+            pitch=pitch, roll=roll, carried=1, seat=seat,
         )
     )  # fmt: skip

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
-from bodyreg.synthetic.poses import COLUMNS, HIGH, LOW, Arm, Leg, Posture, as_row
+from bodyreg.synthetic.poses import COLUMNS, LOW, Arm, Leg, Posture, as_row
 
 FRAME_RATE = 10
 # Nobody is told to turn a joint faster than this, degrees a second: a key that is too near in time
@@ -20,8 +19,11 @@ OWN_SD, DRIFT_SD = 3.0, 1.2
 DRIFT_SECONDS = (2.0, 6.0)
 # Fields that are not joints' angles.
 STEADY = np.zeros(len(LOW), bool)
-for _name in ("carried", "pitch", "roll"):
+for _name in ("carried", "seat", "pitch", "roll"):
     STEADY[COLUMNS[_name]] = True
+
+
+_NUMBERS = np.arange(len(LOW))
 
 
 @dataclass
@@ -30,11 +32,36 @@ class Cycle:
 
     Attributes:
         values: Arms, legs or numbers.
-        seconds: From each value to the next.
+        seconds: From each value to the next. Cycles that share one list keep time together.
     """
 
     values: list[Arm] | list[Leg] | list[float]
     seconds: list[float]
+
+    def rows(self) -> np.ndarray:
+        """(K, n) the values as numbers."""
+        return np.array([as_row(value) for value in self.values])
+
+
+@dataclass
+class Touch:
+    """A hand that is to be at a spot of the body, however long arms are and wide the body is.
+
+    Attributes:
+        arm: "left_arm" or "right_arm".
+        there: The arm at the spot, roughly.
+        spot: One of `contact.SPOTS`.
+        tip: How far from the knuckles toward the finger tips the point is that touches, metres.
+        clearance: What stays free between it and the skin, metres.
+        share: When it is there: 0 and 1 along the arm's cycle; always when left out.
+    """
+
+    arm: str
+    there: Arm
+    spot: str
+    tip: float
+    clearance: float
+    share: Cycle | None = None
 
 
 @dataclass
@@ -43,36 +70,72 @@ class Motion:
 
     posture: Posture
     moves: dict[str, Cycle] = field(default_factory=dict)
+    touches: list[Touch] = field(default_factory=list)
 
     def rows(self, times: np.ndarray) -> np.ndarray:
         """Postures (T, P) at times (T,) in seconds."""
         rows = np.repeat(as_row(self.posture)[None], len(times), 0)
+        together: dict[int, list[str]] = {}
         for name, cycle in self.moves.items():
-            rows[:, COLUMNS[name]] = _along(cycle, times)
+            together.setdefault(id(cycle.seconds), []).append(name)
+        for names in together.values():
+            values = np.concatenate([self.moves[name].rows() for name in names], 1)
+            columns = np.concatenate([_NUMBERS[COLUMNS[name]] for name in names])
+            rows[:, columns] = _along(values, self._seconds(self.moves[names[0]]), times)
         return rows
 
+    def share(self, touch: Touch, times: np.ndarray) -> np.ndarray:
+        """(T,): how far a hand is at its spot, 0 to 1."""
+        if touch.share is None:
+            return np.ones(len(times))
+        return _along(touch.share.rows(), self._seconds(touch.share), times)[:, 0]
 
-def _along(cycle: Cycle, times: np.ndarray) -> np.ndarray:
-    values = np.array([as_row(value) for value in cycle.values])
-    needed = PEAK * abs(np.roll(values, -1, 0) - values).max(1) / FASTEST
-    seconds = np.maximum(np.maximum(cycle.seconds, needed), 1e-3)
-    # One value more on both sides, for the slopes at the seam.
-    rounds = np.tile(seconds, 3)
-    at = np.concatenate([[0], rounds.cumsum()]) - seconds.sum()
-    curve = PchipInterpolator(at, np.concatenate([np.tile(values, (3, 1)), values[:1]]))
-    return curve(times % seconds.sum())
+    def _seconds(self, cycle: Cycle) -> np.ndarray:
+        """(K,) from each value to the next, long enough for all that move in this time."""
+        seconds = np.maximum(cycle.seconds, 1e-3)
+        for name, other in self.moves.items():
+            if other.seconds is cycle.seconds and not STEADY[COLUMNS[name]].all():
+                values = other.rows()
+                apart = abs(np.roll(values, -1, 0) - values).max(1)
+                seconds = np.maximum(seconds, PEAK * apart / FASTEST)
+        return seconds
 
 
-def sample_rows(motion: Motion, random: np.random.Generator, frames: int) -> np.ndarray:
-    """Postures (T, P) of a motion from a random moment on, ten a second, with a person's own ways.
+def _along(values: np.ndarray, seconds: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """A closed curve through values (K, n), monotone between them, at times (T,).
 
-    Everything stays within the joints' limits.
+    Piecewise cubic with the slopes of Fritsch & Butland (1984): holds stay still, nothing
+    overshoots, and what goes on in one direction does so without stopping.
     """
-    start = random.uniform(0, 60)
-    times = start + np.arange(frames) / FRAME_RATE
-    rows = motion.rows(times)
-    own, size = random.normal(size=(2, rows.shape[1]))
-    period = random.uniform(*DRIFT_SECONDS, rows.shape[1])
-    phase = random.uniform(0, 2 * np.pi, rows.shape[1])
+    step = seconds[:, None]
+    after = (np.roll(values, -1, 0) - values) / step
+    before, step_before = np.roll(after, 1, 0), np.roll(step, 1, 0)
+    one, two = 2 * step + step_before, step + 2 * step_before
+    onward = before * after > 0
+    safe_before, safe_after = np.where(onward, before, 1), np.where(onward, after, 1)
+    slope = np.where(onward, (one + two) / (one / safe_before + two / safe_after), 0)
+
+    end = seconds.cumsum()
+    when = times % end[-1]
+    here = np.searchsorted(end, when, "right").clip(max=len(end) - 1)
+    there = (here + 1) % len(end)
+    t = (1 - (end[here] - when) / seconds[here])[:, None]
+    return (
+        (1 + 2 * t) * (1 - t) ** 2 * values[here]
+        + t**2 * (3 - 2 * t) * values[there]
+        + seconds[here, None] * t * (1 - t) * ((1 - t) * slope[here] - t * slope[there])
+    )
+
+
+def sample_times(random: np.random.Generator, frames: int) -> np.ndarray:
+    """(T,) seconds, ten frames each, from a random moment on."""
+    return random.uniform(0, 60) + np.arange(frames) / FRAME_RATE
+
+
+def own_ways(random: np.random.Generator, times: np.ndarray) -> np.ndarray:
+    """(T, P) degrees by which somebody differs from what is usual, drifting slowly."""
+    own, size = random.normal(size=(2, len(LOW)))
+    period = random.uniform(*DRIFT_SECONDS, len(LOW))
+    phase = random.uniform(0, 2 * np.pi, len(LOW))
     drift = np.sin(2 * np.pi * times[:, None] / period + phase)
-    return (rows + ~STEADY * (OWN_SD * own + DRIFT_SD * size * drift)).clip(LOW, HIGH)
+    return ~STEADY * (OWN_SD * own + DRIFT_SD * size * drift)

@@ -11,13 +11,14 @@ import numpy as np
 
 from bodyreg.body import Body
 
-# Standard deviation of a segment's scale about 1. A left and a right segment are alike.
-SEGMENT_SCALE_SD = 0.06
+# Standard deviation of a segment's scale about 1, and the correlation of neighbours'. A left and a
+# right segment are alike.
+SEGMENT_SCALE_SD, NEIGHBOURS = 0.06, 0.8
 # Shape coefficients run from -1 to 1 between the extremes a modeller may choose. Everyday variety
 # is narrower: these standard deviations give men a stature of 1.77 m and women one of 1.63 m, each
-# with sd 0.08, and limbs that differ by a few per cent. Others vary by OTHER_SHAPE_SD.
+# with sd 0.07, and limbs that differ by a few per cent. Others vary by OTHER_SHAPE_SD.
 SHAPE_SD = {
-    "height": 0.3,
+    "height": 0.25,
     "hips": 0.25,
     "shoulders": 0.25,
     "torso_length": 0.15,
@@ -26,7 +27,7 @@ SHAPE_SD = {
 }
 OTHER_SHAPE_SD = 0.35
 # Shares of children and of old people, and the range of each one's coefficient.
-AGES = {"child": (0.12, 0.2, 0.9), "old": (0.2, 0.2, 1.0)}
+AGES = {"child": (0.17, 0.15, 1.0), "old": (0.2, 0.2, 1.0)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,7 @@ def sample_person(body: Body, seed: int, number: int) -> Person:
     """
     random = np.random.default_rng([seed, number, 0])
     look = int(random.integers(2**63))
-    segment_scale = 1 + SEGMENT_SCALE_SD * random.normal(size=len(body.parents))
-    segment_scale = segment_scale[np.minimum(np.arange(len(body.parents)), body.mirror_joints)]
+    segment_scale = sample_segment_scale(random, body)
     shape = sample_shape(random, body.shape_names).astype(np.float32)
     return Person(
         number=number,
@@ -71,6 +71,17 @@ def sample_person(body: Body, seed: int, number: int) -> Person:
         look=look,
         body=body.with_shape(shape) if body.shape_directions is not None else body,
     )
+
+
+def sample_segment_scale(random: np.random.Generator, body: Body) -> np.ndarray:
+    """Draw the scales (24,) of segments: opposite sides alike, neighbours similar, their mean 1."""
+    scale = random.normal(size=len(body.parents))
+    for joint, parent in enumerate(body.parents):
+        if parent >= 0:
+            own = np.sqrt(1 - NEIGHBOURS**2) * scale[joint]
+            scale[joint] = NEIGHBOURS * scale[parent] + own
+        scale[joint] = scale[min(joint, body.mirror_joints[joint])]
+    return 1 + SEGMENT_SCALE_SD * (scale - scale.mean())
 
 
 def sample_shape(random: np.random.Generator, names: tuple[str, ...]) -> np.ndarray:

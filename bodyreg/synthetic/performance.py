@@ -8,9 +8,14 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from bodyreg.synthetic.actions import sample_posture_rows
+from bodyreg.synthetic.actions import OTHER_HAND, family
+from bodyreg.synthetic.motion import own_ways, sample_times
 from bodyreg.synthetic.people import Person
-from bodyreg.synthetic.poses import COLUMNS, to_axis_angle
+from bodyreg.synthetic.physique import BOUND, Physique
+from bodyreg.synthetic.poses import COLUMNS, HIGH, LOW, carried_turns, mirrored, to_axis_angle
+
+# How often a motion is drawn anew that a body does not allow.
+ATTEMPTS = 6
 
 # Share of a body's mass between two joints (Dempster, "Space requirements of the seated operator",
 # 1955); of a limb, each side's.
@@ -55,15 +60,31 @@ def perform(person: Person, action: str, random: np.random.Generator, frames: in
         random: Where it comes from.
         frames: T.
     """
-    rows = sample_posture_rows(action, random, frames)
+    rows = _sample_rows(Physique(person), action, random, frames)
     pose = to_axis_angle(rows).astype(np.float32)
     return Performance(pose, _turns(person, rows, pose))
 
 
+def _sample_rows(
+    physique: Physique, action: str, random: np.random.Generator, frames: int
+) -> np.ndarray:
+    """(T, P): the first motion that the body allows, or else the one that comes nearest to it."""
+    best, least = None, np.inf
+    for _ in range(ATTEMPTS):
+        motion, times = family(action, random), sample_times(random, frames)
+        own = own_ways(random, times)
+        rows = physique.settle((motion.rows(times) + own).clip(LOW, HIGH))
+        rows, depth = physique.untangle(physique.reach(rows, own, times, motion))
+        if depth < least:
+            best, least = rows, depth
+        if depth <= BOUND:
+            break
+    return mirrored(best) if random.random() < OTHER_HAND else best
+
+
 def _turns(person: Person, rows: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """(T, 3, 3): as the feet balance the body, as something carries it, or between the two."""
-    pitch, roll, carried = (rows[:, COLUMNS[name].start] for name in ("pitch", "roll", "carried"))
-    turn = Rotation.from_euler("ZX", np.column_stack([-roll, pitch]), degrees=True)
+    turn, carried = Rotation.from_matrix(carried_turns(rows)), rows[:, COLUMNS["carried"].start]
     if carried.min() < 1:
         scale = torch.from_numpy(person.segment_scale).expand(len(pose), -1)
         _, joints = person.body.pose(torch.from_numpy(pose), scale.contiguous())

@@ -45,7 +45,8 @@ class Posture:
 
     `carried` is 0 where the feet bear the weight: the pelvis then tilts until it is above them. It
     is 1 where a chair, the floor or motion does, and the pelvis has this `pitch` (forward) and
-    `roll` (to the left).
+    `roll` (to the left). `seat` is 1 where the body sits or lies on the floor: the legs then sink
+    or rise at the hips until they lie on it too.
     """
 
     left_arm: Arm = field(default_factory=Arm)
@@ -61,6 +62,7 @@ class Posture:
     pitch: float = 0
     roll: float = 0
     carried: float = 0
+    seat: float = 0
 
 
 LIMITS: dict[str, tuple[float, float]] = {
@@ -73,7 +75,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "knee": (0, 150), "ankle": (-50, 30),
     "bend": (-25, 80), "lean": (-35, 35), "twist": (-45, 45),
     "nod": (-45, 45), "tilt": (-45, 45), "turn": (-70, 70),
-    "pitch": (-90, 90), "roll": (-90, 90), "carried": (0, 1),
+    "pitch": (-90, 90), "roll": (-90, 90), "carried": (0, 1), "seat": (0, 1),
 }  # fmt: skip
 """What a joint can do, degrees: ranges of motion of healthy adults."""
 
@@ -155,6 +157,12 @@ def to_axis_angle(rows: np.ndarray) -> np.ndarray:
     """Rows (N, P) of numbers as (N, 24, 3) float64 rotation vectors; the root's slot zero."""
     turns = to_rotations(rows).reshape(-1, 3, 3)
     return Rotation.from_matrix(turns).as_rotvec().reshape(len(rows), -1, 3)
+
+
+def carried_turns(rows: np.ndarray) -> np.ndarray:
+    """(N, 3, 3): how a pelvis that is carried is turned, model axes to the world's."""
+    pitch, roll = (rows[:, COLUMNS[name].start] for name in ("pitch", "roll"))
+    return about("z", -roll) @ about("x", pitch)
 
 
 def leg_rotations(legs: np.ndarray) -> dict[str, np.ndarray]:

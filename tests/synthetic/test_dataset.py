@@ -202,7 +202,7 @@ def test_masks_agree_with_points_boxes_and_silhouettes(exact):
         parts = decode_part_masks(annotation)
         column, row = np.floor([annotation["dp_x"], annotation["dp_y"]]).astype(int)
         on = parts[row.clip(0, 255), column.clip(0, 255)] > 0
-        assert on.mean() > 0.95
+        assert on.mean() > 0.9
         silhouette = mask.decode(annotation["segmentation"])
         assert silhouette.shape == sizes[annotation["image_id"]]
         assert annotation["area"] == silhouette.sum()

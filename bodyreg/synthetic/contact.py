@@ -1,0 +1,237 @@
+"""How deep limbs lie in the trunk, the head or other limbs.
+
+A few hundred vertices with their normals stand for the skin. A vertex of a limb is inside another
+part where it lies behind that part's nearest vertex; its depth is measured along the normal there.
+Neighbours that touch by nature (upper arm and armpit, thigh and groin, both sides of a bent joint)
+are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from bodyreg import ops
+from bodyreg.body import JOINT_NAMES, Body
+from bodyreg.synthetic.limbs import LIMBS
+from bodyreg.synthetic.people import Person
+
+# Vertices are thinned to this spacing, metres on the template; slender parts to the finer one.
+SPACING, FINE_SPACING = 0.055, 0.035
+# An upper arm or a thigh counts from this share of its length on: nearer, it belongs to the trunk.
+FREE_FROM = 0.45
+# A point lies under the skin next to it, not beside its edge: at most so far sideways, metres or
+# depths. Nothing is thick enough for a greater depth than DEEPEST.
+SIDEWAYS, DEEPEST = 0.04, 0.13
+
+SIDES = ("left", "right")
+
+# Parts of a limb: their segments, and which parts of their own limb they cannot enter.
+ARM_PARTS = {
+    "upper_arm": (("shoulder",), ("upper_arm", "forearm", "hand")),
+    "forearm": (("elbow",), ("upper_arm", "forearm", "hand")),
+    "hand": (("wrist", "hand"), ("forearm", "hand")),
+}
+LEG_PARTS = {
+    "thigh": (("hip",), ("thigh", "shank")),
+    "shank": (("knee", "ankle", "foot"), ("thigh", "shank")),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Probes:
+    """Vertices that stand for the skin, part by part.
+
+    Attributes:
+        vertex: (n,) vertex numbers.
+        meetings: For each part of a limb: the limb's number, the part's places in `vertex`, and
+            the places of all that it can enter.
+        owner: (n,) the joint that moves each most.
+        limbs: For each limb, the places of its free parts.
+        bottom: The places of what one sits or lies on: trunk and upper halves of the thighs.
+        spots: The places of spots that hands go to, by their names.
+    """
+
+    vertex: np.ndarray
+    meetings: list[tuple[int, np.ndarray, np.ndarray]]
+    owner: np.ndarray
+    limbs: list[np.ndarray]
+    bottom: np.ndarray
+    spots: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Depths:
+    """The deepest point of each limb in each of N postures.
+
+    Attributes:
+        depth: (N, 4) metres, 0 where a limb of `LIMBS` enters nothing.
+        point: (N, 4, 3) metres, model axes, where it is.
+        normal: (N, 4, 3) the way out.
+        joint: (N, 4) the joint that moves that point most.
+    """
+
+    depth: np.ndarray
+    point: np.ndarray
+    normal: np.ndarray
+    joint: np.ndarray
+
+
+class Skin:
+    """The probes of one person, ready to be posed."""
+
+    def __init__(self, person: Person) -> None:
+        body = person.body
+        self.probes = _probes_of(body)
+        points = body.vertex_points().select(self.probes.vertex)
+        weights = points.anchors[..., 3:]
+        directions = torch.cat([weights * points.normals[:, None], torch.zeros_like(weights)], -1)
+        self._joint_ids = torch.cat([points.joint_ids] * 2)
+        self._anchors = torch.cat([points.anchors, directions]).contiguous()
+        self._scale = torch.from_numpy(person.segment_scale)
+        self._joints = torch.from_numpy(body.joints)
+        self._parents = body.parents
+
+    def place(self, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Joint rotations (N, 24, 3, 3) -> probes and unit normals (N, n, 3), joints (N, 24, 3)."""
+        turns = torch.from_numpy(np.asarray(rotations, np.float32))
+        scale = self._scale.expand(len(turns), -1).contiguous()
+        transforms, joints = ops.kinematics(turns, scale, self._joints, self._parents)
+        both = ops.lbs(transforms, self._joint_ids, self._anchors).numpy()
+        points, normals = np.split(both, 2, axis=1)
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        return points, normals, joints.numpy()
+
+    def depths(self, points: np.ndarray, normals: np.ndarray) -> Depths:
+        """How deep the limbs lie in something in N postures: placed probes (N, n, 3)."""
+        count = len(points)
+        found = Depths(
+            np.zeros((count, 4), np.float32), np.zeros((count, 4, 3), np.float32),
+            np.zeros((count, 4, 3), np.float32), np.zeros((count, 4), np.int64),
+        )  # fmt: skip
+        for row in range(count):
+            skin, outward = points[row], normals[row]
+            for limb, mine, theirs in self.probes.meetings:
+                near = theirs[_near(skin[theirs], skin[mine])]
+                if not len(near):
+                    continue
+                depth, nearest = _depth(skin[mine], skin[near], outward[near])
+                deepest = depth.argmax()
+                if depth[deepest] > found.depth[row, limb]:
+                    found.depth[row, limb] = depth[deepest]
+                    found.point[row, limb] = skin[mine[deepest]]
+                    found.normal[row, limb] = outward[near[nearest[deepest]]]
+                    found.joint[row, limb] = self.probes.owner[mine[deepest]]
+        return found
+
+
+def _near(skin: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(n,) bool: which of the skin's vertices any of the points could lie behind."""
+    low, high = points.min(0) - DEEPEST, points.max(0) + DEEPEST
+    return ((skin > low) & (skin < high)).all(1)
+
+
+def _depth(
+    points: np.ndarray, skin: np.ndarray, normals: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Depth (p,) of points behind the nearest of the skin's vertices, and which that is."""
+    squared = (skin**2).sum(1) - 2 * points @ skin.T
+    nearest = squared.argmin(1)
+    offset = points - skin[nearest]
+    depth = -(offset * normals[nearest]).sum(1)
+    apart = (offset**2).sum(1)
+    under = apart - depth**2 <= np.maximum(SIDEWAYS, depth) ** 2
+    return np.where(under & (apart < DEEPEST**2), depth, 0).clip(0), nearest
+
+
+_known: dict[int, tuple[np.ndarray, Probes]] = {}
+
+
+def _probes_of(body: Body) -> Probes:
+    """The same vertices for every shape of a template: they share its faces."""
+    if id(body.faces) not in _known:
+        _known.clear()
+        _known[id(body.faces)] = body.faces, _choose(body)
+    return _known[id(body.faces)][1]
+
+
+def _choose(body: Body) -> Probes:
+    names = np.array(JOINT_NAMES)[body.segment]
+    kept = {
+        spacing: np.unique(np.floor(body.vertices / spacing), axis=0, return_index=True)[1]
+        for spacing in (SPACING, FINE_SPACING)
+    }
+    chosen = np.zeros(len(names), bool)
+    chosen[kept[SPACING]] = True
+    slender = np.isin(names, [f"{s}_{j}" for s in SIDES for j in ("elbow", "wrist", "hand")])
+    chosen[slender] = False
+    chosen[kept[FINE_SPACING][slender[kept[FINE_SPACING]]]] = True
+    spots = _spots(body, names)
+    chosen[list(spots.values())] = True
+    vertex = np.flatnonzero(chosen)
+    segment = names[vertex]
+
+    def places(side: str, joints: tuple[str, ...]) -> np.ndarray:
+        return np.isin(segment, [f"{side}_{joint}" for joint in joints])
+
+    # An arm gets out of a leg's way, not the other way round.
+    arms = np.isin(
+        segment, [f"{s}_{j}" for s in SIDES for part in ARM_PARTS.values() for j in part[0]]
+    )
+    meetings = []
+    for limb, name in enumerate(LIMBS):
+        side = name.split("_")[0]
+        parts = ARM_PARTS if "arm" in name else LEG_PARTS
+        for part, (joints, spared) in parts.items():
+            mine = places(side, joints) & _is_free(body, side, part, vertex)
+            own = np.logical_or.reduce([places(side, parts[other][0]) for other in spared])
+            if "leg" in name:
+                own |= arms
+            meetings.append((limb, np.flatnonzero(mine), np.flatnonzero(~own)))
+    places_of_spots = {name: int(np.searchsorted(vertex, v)) for name, v in spots.items()}
+    limbs = [np.concatenate([m for n, m, _ in meetings if n == limb]) for limb in range(len(LIMBS))]
+    free = np.isin(np.arange(len(vertex)), np.concatenate(limbs))
+    bottom = np.flatnonzero(~free & ~arms & ~np.isin(segment, ("neck", "head")))
+    return Probes(vertex, meetings, body.segment[vertex], limbs, bottom, places_of_spots)
+
+
+def _spots(body: Body, names: np.ndarray) -> dict[str, int]:
+    """Vertices that hands go to; none where a body's landmarks do not say where its face is."""
+    if not {"nose", "left_ear", "right_ear", "left_eye", "right_eye"} <= set(body.landmarks):
+        return {}
+
+    def nearest(point: np.ndarray, *segments: str) -> int:
+        inside = np.flatnonzero(np.isin(names, segments))
+        return int(inside[((body.vertices[inside] - point) ** 2).sum(1).argmin()])
+
+    def landmark(name: str) -> np.ndarray:
+        mark = body.landmarks[name]
+        return mark.weights @ body.vertices[mark.vertices]
+
+    joint = dict(zip(JOINT_NAMES, body.joints, strict=True))
+    spots = {
+        "mouth": nearest(landmark("nose") + np.array([0, -0.045, 0]), "head"),
+        "chin": nearest(landmark("nose") + np.array([0, -0.085, 0]), "head"),
+    }
+    for side, sign in (("left", 1), ("right", -1)):
+        spots[f"{side}_ear"] = nearest(landmark(f"{side}_ear"), "head")
+        temple = 0.85 * landmark(f"{side}_eye") + 0.15 * landmark(f"{side}_ear")
+        spots[f"{side}_temple"] = nearest(temple, "head")
+        spots[f"{side}_nape"] = nearest(joint["head"] + [sign * 0.04, 0.05, -0.15], "head")
+        waist = joint["spine1"] * [0, 1, 1] + [sign * 0.3, 0.02, 0.02]
+        spots[f"{side}_waist"] = nearest(waist, "pelvis", "spine1", "spine2")
+        lap = 0.35 * joint[f"{side}_hip"] + 0.65 * joint[f"{side}_knee"]
+        spots[f"{side}_lap"] = nearest(lap + np.array([0, 0, 0.2]), f"{side}_hip")
+        spots[f"{side}_knee"] = nearest(joint[f"{side}_knee"] + [0, 0.03, 0.2], f"{side}_hip")
+    return spots
+
+
+def _is_free(body: Body, side: str, part: str, vertices: np.ndarray) -> np.ndarray:
+    ends = {"upper_arm": ("shoulder", "elbow"), "thigh": ("hip", "knee")}.get(part)
+    if ends is None:
+        return np.ones(len(vertices), bool)
+    first, last = (body.joints[JOINT_NAMES.index(f"{side}_{end}")] for end in ends)
+    along = (body.vertices[vertices] - first) @ (last - first) / ((last - first) ** 2).sum()
+    return along > FREE_FROM

@@ -1,0 +1,94 @@
+"""Arms and legs as chains: where they are, and the angles that bring a point of one elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bodyreg.body import JOINT_NAMES
+from bodyreg.synthetic.people import Person
+from bodyreg.synthetic.poses import COLUMNS, HIGH, LOW, arm_rotations, flip, leg_rotations
+
+LIMBS = ("left_arm", "right_arm", "left_leg", "right_leg")
+# The angles that move a limb are its first four: raised, plane, inward, elbow of an arm; flexion,
+# abduction, outward, knee of a leg.
+ANGLES = 4
+# Degrees for numerical derivatives, and the most one step turns an angle.
+STEP, FARTHEST = 0.5, 14.0
+# Metres that a degree must move a point to be worth turning; damps useless angles.
+WORTH = 1e-3
+
+
+class Limb:
+    """One limb of one person. Positions are metres in model axes."""
+
+    def __init__(self, person: Person, name: str) -> None:
+        side, kind = name.split("_")
+        chain = ("collar", "shoulder", "elbow", "wrist", "hand")
+        if kind == "leg":
+            chain = ("hip", "knee", "ankle")
+        self._rotations = arm_rotations if kind == "arm" else leg_rotations
+        self._flipped = side == "right"
+        self.columns = COLUMNS[name]
+        self.chain = [JOINT_NAMES.index(f"{side}_{joint}") for joint in chain]
+        above = [person.body.parents[joint] for joint in self.chain]
+        self.parent = above[0]
+        at = person.body.joints.astype(np.float64)
+        scale = person.segment_scale.astype(np.float64)
+        self._bones = scale[above, None] * (at[self.chain] - at[above])
+
+    def place(
+        self, angles: np.ndarray, rotation: np.ndarray, position: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Joints (N, J, 3) and their axes (N, J, 3, 3) of the chain.
+
+        Args:
+            angles: (N, k) the limb's numbers, degrees.
+            rotation: (N, 3, 3) axes of the joint above.
+            position: (N, 3) where that is.
+        """
+        joints, axes = [], []
+        for turn, bone in zip(self._rotations(angles).values(), self._bones, strict=True):
+            position = position + rotation @ bone
+            rotation = rotation @ (flip(turn) if self._flipped else turn)
+            joints.append(position)
+            axes.append(rotation)
+        return np.stack(joints, 1), np.stack(axes, 1)
+
+    def toward(
+        self,
+        angles: np.ndarray,
+        above: tuple[np.ndarray, np.ndarray],
+        point: np.ndarray,
+        joint: np.ndarray,
+        way: np.ndarray,
+        turning: int = ANGLES,
+    ) -> np.ndarray:
+        """Angles (N, k) that move points of the limb by about `way`: one damped least-squares step.
+
+        Args:
+            angles: (N, k) the limb's numbers, degrees.
+            above: Axes (N, 3, 3) and position (N, 3) of the joint above.
+            point: (N, 3) points fixed to the limb, model axes.
+            joint: (N,) the joint of `chain`, by its place there, that carries each.
+            way: (N, r, 3) directions, each as long as the point is to move along it.
+            turning: How many of the limb's angles may turn, the first ones.
+        """
+        count, width = angles.shape
+        many = np.repeat(angles[:, None], 1 + ANGLES, 1)
+        many[:, 1:, :ANGLES] += STEP * np.eye(ANGLES)
+        repeated = (np.repeat(part, 1 + ANGLES, 0) for part in above)
+        joints, axes = self.place(many.reshape(-1, width), *repeated)
+        row = np.arange(count)
+        joints = joints.reshape(count, 1 + ANGLES, -1, 3)[row, :, joint]
+        axes = axes.reshape(count, 1 + ANGLES, -1, 3, 3)[row, :, joint]
+        local = np.einsum("nba,nb->na", axes[:, 0], point - joints[:, 0])
+        moved = joints + np.einsum("nkab,nb->nka", axes, local)
+        per_degree = (moved[:, 1:] - moved[:, :1]) / STEP
+        per_degree[:, turning:] = 0
+        length = np.linalg.norm(way, axis=-1, keepdims=True)
+        slope = (way / np.maximum(length, 1e-9)) @ per_degree.swapaxes(1, 2)
+        square = slope @ slope.swapaxes(1, 2) + WORTH**2 * np.eye(way.shape[1])
+        turn = slope.swapaxes(1, 2) @ np.linalg.solve(square, length)
+        turned = angles.copy()
+        turned[:, :ANGLES] += turn[..., 0].clip(-FARTHEST, FARTHEST)
+        return turned.clip(LOW[self.columns], HIGH[self.columns])

@@ -1,0 +1,182 @@
+"""Brings hands to where they belong and limbs out of the body, for one person's proportions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from bodyreg.body import JOINT_NAMES, PARENTS
+from bodyreg.synthetic.contact import Skin
+from bodyreg.synthetic.limbs import ANGLES, LIMBS, Limb
+from bodyreg.synthetic.motion import Motion
+from bodyreg.synthetic.people import Person
+from bodyreg.synthetic.poses import COLUMNS, HIGH, LOW, as_row, carried_turns, to_rotations
+
+BOUND = 0.02
+"""Metres: no limb may lie deeper in something than this, as `contact` measures it."""
+
+# Worked for, so that a little is left for what lies between the probes.
+AIM = 0.012
+ROUNDS = 8
+# Steps of a hand toward a spot.
+REACHES = 6
+# Steps of a leg toward the floor.
+SETTLING = 3
+# A correction in one frame spreads over its neighbours with this standard deviation, frames.
+SPREAD = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """N postures of a person: skin, and what limbs hang from."""
+
+    rotations: np.ndarray
+    points: np.ndarray
+    normals: np.ndarray
+    joints: np.ndarray
+
+    def above(self, limb: Limb) -> tuple[np.ndarray, np.ndarray]:
+        """Axes (N, 3, 3) and position (N, 3) of the joint that a limb hangs from."""
+        axes, joint = np.eye(3), limb.parent
+        while joint >= 0:
+            axes, joint = self.rotations[:, joint] @ axes, PARENTS[joint]
+        return axes, self.joints[:, limb.parent].astype(np.float64)
+
+
+class Physique:
+    """One person's skin and limbs, and what postures they allow."""
+
+    def __init__(self, person: Person) -> None:
+        self.skin = Skin(person)
+        self.limbs = [Limb(person, name) for name in LIMBS]
+        # The place in a limb's chain of the joint that carries a point; toes go with the ankle.
+        self._link = np.zeros((len(LIMBS), len(JOINT_NAMES)), np.int64)
+        for links, limb in zip(self._link, self.limbs, strict=True):
+            links[:] = len(limb.chain) - 1
+            links[limb.chain] = np.arange(len(limb.chain))
+
+    def place(self, rows: np.ndarray) -> Placed:
+        """Postures (N, P) -> where they put the body."""
+        rotations = to_rotations(rows)
+        return Placed(rotations, *self.skin.place(rotations))
+
+    def reach(
+        self, rows: np.ndarray, own: np.ndarray, times: np.ndarray, motion: Motion
+    ) -> np.ndarray:
+        """Bring hands to their spots.
+
+        Args:
+            rows: (T, P) a motion.
+            own: (T, P) the person's own ways in it.
+            times: (T,) seconds.
+            motion: Its touches say which hands are where.
+        """
+        if not motion.touches:
+            return rows
+        rows, placed = rows.copy(), self.place(rows)
+        for touch in motion.touches:
+            if touch.spot not in self.skin.probes.spots:
+                continue
+            share = motion.share(touch, times)
+            at = np.flatnonzero(share > 0.01)
+            spot = self.skin.probes.spots[touch.spot]
+            aim = placed.points[at, spot] + touch.clearance * placed.normals[at, spot]
+            limb = self.limbs[LIMBS.index(touch.arm)]
+            above = tuple(part[at] for part in placed.above(limb))
+            tip = np.array([touch.tip if touch.arm == "left_arm" else -touch.tip, 0, 0])
+            last = np.full(len(at), len(limb.chain) - 1)
+            start = (as_row(touch.there) + own[at, limb.columns]).clip(
+                LOW[limb.columns], HIGH[limb.columns]
+            )
+            there = start
+            for _ in range(REACHES if len(at) else 0):
+                joints, axes = limb.place(there, *above)
+                point = joints[:, -1] + axes[:, -1] @ tip
+                way = (aim - point)[:, :, None] * np.eye(3)
+                there = limb.toward(there, above, point, last, way)
+            rows[at, limb.columns] += share[at, None] * (there - start)
+        return rows.clip(LOW, HIGH)
+
+    def settle(self, rows: np.ndarray) -> np.ndarray:
+        """Lay the legs of who sits or lies on the floor on it, and lift hands that are under it.
+
+        Args:
+            rows: (T, P) a motion.
+        """
+        seat = rows[:, COLUMNS["seat"].start]
+        at = np.flatnonzero(seat > 0.01)
+        if not len(at):
+            return rows
+        here, row = rows[at].copy(), np.arange(len(at))
+        up = carried_turns(here)[:, 1]
+        for _ in range(SETTLING):
+            placed = self.place(here)
+            height = np.einsum("npc,nc->np", placed.points, up)
+            floor = height[:, self.skin.probes.bottom].min(1)
+            for number, limb in enumerate(self.limbs):
+                mine = self.skin.probes.limbs[number]
+                lowest = mine[height[:, mine].argmin(1)]
+                rise = floor - height[row, lowest]
+                is_leg = "leg" in LIMBS[number]
+                if not is_leg:
+                    rise = rise.clip(0)
+                here[:, limb.columns] = limb.toward(
+                    here[:, limb.columns],
+                    placed.above(limb),
+                    placed.points[row, lowest],
+                    self._link[number, self.skin.probes.owner[lowest]],
+                    (rise[:, None] * up)[:, None],
+                    1 if is_leg else ANGLES,
+                )
+        rows = rows.copy()
+        rows[at] += seat[at, None] * (here - rows[at])
+        return rows
+
+    def untangle(self, rows: np.ndarray) -> tuple[np.ndarray, float]:
+        """Move limbs out of what they are in.
+
+        Args:
+            rows: (T, P) a motion.
+
+        Returns:
+            The corrected motion, and how deep the deepest limb still is in any frame, metres.
+        """
+        rows, deepest, changed = rows.copy(), np.zeros(len(rows)), np.arange(len(rows))
+        for left in range(ROUNDS, -1, -1):
+            placed = self.place(rows[changed])
+            found = self.skin.depths(placed.points, placed.normals)
+            deepest[changed] = found.depth.max(1)
+            if deepest.max() <= AIM or not left:
+                break
+            before = rows.copy()
+            for number, limb in enumerate(self.limbs):
+                inside = np.flatnonzero(found.depth[:, number] > AIM)
+                if not len(inside):
+                    continue
+                angles = rows[changed[inside], limb.columns]
+                out = found.depth[inside, number, None] - 0.5 * AIM
+                turned = limb.toward(
+                    angles,
+                    tuple(part[inside] for part in placed.above(limb)),
+                    found.point[inside, number],
+                    self._link[number, found.joint[inside, number]],
+                    (found.normal[inside, number] * out)[:, None],
+                )
+                rows[:, limb.columns] += _spread(turned - angles, changed[inside], len(rows))
+            rows = rows.clip(LOW, HIGH)
+            changed = np.flatnonzero((rows != before).any(1))
+        return rows, float(deepest.max())
+
+
+def _spread(turns: np.ndarray, at: np.ndarray, frames: int) -> np.ndarray:
+    """Turns (n, k) at some frames -> (frames, k), fading away from them."""
+    if frames == 1:
+        return turns
+    both = np.zeros((frames, turns.shape[1] + 1))
+    both[at, :-1], both[at, -1] = turns, 1
+    # A kernel of height 1: a frame by itself keeps its turn, many in a row are averaged.
+    both = gaussian_filter1d(both, SPREAD, axis=0, mode="constant", truncate=2.5)
+    both *= SPREAD * np.sqrt(2 * np.pi)
+    return both[:, :-1] / np.maximum(both[:, -1:], 1)

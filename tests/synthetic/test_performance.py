@@ -1,0 +1,162 @@
+"""Motions that suit a body: hands at their spots, no limb inside another, weight above the feet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from bodyreg.body import JOINT_NAMES, Body
+from bodyreg.synthetic.actions import ACTIONS, family
+from bodyreg.synthetic.cameras import WeakPerspective
+from bodyreg.synthetic.contact import Skin
+from bodyreg.synthetic.figure import Figure, make_figure
+from bodyreg.synthetic.motion import Touch
+from bodyreg.synthetic.people import sample_person
+from bodyreg.synthetic.performance import balance, perform
+from bodyreg.synthetic.physique import BOUND, Physique
+from bodyreg.synthetic.poses import COLUMNS, Arm, Posture, as_row, to_rotations
+
+UP = np.array([0.0, 1, 0])
+
+
+@pytest.fixture(scope="module")
+def body() -> Body:
+    return Body.default()
+
+
+@pytest.fixture(scope="module")
+def people(body):
+    return [sample_person(body, 12, number) for number in range(24)]
+
+
+def show(person, pose, turn) -> Figure:
+    return make_figure(person, "", pose, turn, UP, WeakPerspective(1.0, np.zeros(2)))
+
+
+def depth(person, pose: np.ndarray) -> float:
+    """Metres; poses (T, 24, 3)."""
+    turns = Rotation.from_rotvec(pose.reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
+    points, normals, _ = (skin := Skin(person)).place(turns)
+    return float(skin.depths(points, normals).depth.max())
+
+
+def test_no_limb_lies_inside_the_body(people):
+    """Every action of two dozen people: 360 poses, and some motions at every frame."""
+    for person in people:
+        for number, action in enumerate(ACTIONS):
+            random = np.random.default_rng([person.number, number])
+            frames = 12 if person.number % 12 == 0 else 1
+            shown = perform(person, action, random, frames)
+            assert depth(person, shown.pose) <= BOUND + 1e-3, (person.number, action)
+
+
+def test_depth_is_that_of_a_hand_pushed_into_the_belly(body):
+    """Folding the forearm across the belly deeper and deeper is measured as such."""
+    person = sample_person(body, 1, 0)
+    depths = []
+    for inward in (30, 50, 65, 80):
+        row = as_row(Posture(left_arm=Arm(12, 60, inward, 95)))[None]
+        points, normals, _ = (skin := Skin(person)).place(to_rotations(row))
+        depths.append(float(skin.depths(points, normals).depth[0, 0]))
+    assert depths[0] < 0.01
+    assert depths[-1] > 0.05
+    assert depths == sorted(depths)
+
+
+def winding_number(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """How often a mesh (F, 3, 3) goes round points (n, 3): 1 inside, 0 outside.
+
+    By the solid angles of the triangles (van Oosterom & Strackee 1983).
+    """
+    corners = triangles[None] - points[:, None, None]
+    a, b, c = np.moveaxis(corners, 2, 0)
+    la, lb, lc = np.moveaxis(np.linalg.norm(corners, axis=-1), 2, 0)
+    volume = (a * np.cross(b, c)).sum(-1)
+    rest = la * lb * lc + (a * b).sum(-1) * lc + (b * c).sum(-1) * la + (c * a).sum(-1) * lb
+    return np.arctan2(volume, rest).sum(1) / (2 * np.pi)
+
+
+def test_the_mesh_itself_agrees(body, people):
+    """Hands and forearms against all of the surface but their own arm, by winding numbers."""
+    segment = np.array(JOINT_NAMES)[body.segment]
+    checked = 0
+    for person in people[:2]:
+        for number, action in enumerate(ACTIONS):
+            shown = perform(person, action, np.random.default_rng([person.number, number]), 1)
+            vertices = show(person, shown.pose[0], shown.turn[0]).vertices
+            for side in ("left", "right"):
+                hand = np.isin(segment, [f"{side}_{j}" for j in ("elbow", "wrist", "hand")])
+                arm = hand | (segment == f"{side}_shoulder")
+                faces = body.faces[~arm[body.faces].any(1)]
+                skin = cKDTree(vertices[np.unique(faces)])
+                apart = skin.query(vertices[hand])[0]
+                # Those beyond the bound, and near enough to be inside.
+                doubtful = vertices[hand][(apart > BOUND) & (apart < 0.08)][::20]
+                checked += len(doubtful)
+                if len(doubtful):
+                    assert winding_number(doubtful, vertices[faces]).max() < 0.5, action
+    assert checked > 50
+
+
+def test_hands_are_at_their_spots_whatever_the_body(people):
+    """A phone is held at the ear by children and tall men alike."""
+    touch = Touch("right_arm", Arm(50, 50, 5, 140), "right_ear", 0.02, 0.045)
+    apart = []
+    for person in people:
+        motion = family("Phoning", np.random.default_rng(person.number))
+        assert [t.spot for t in motion.touches] == ["right_ear"]
+        motion.touches = [touch]
+        physique, times = Physique(person), np.arange(3) / 10
+        rows = motion.rows(times)
+        rows = physique.reach(rows, np.zeros_like(rows), times, motion)
+        placed = physique.place(rows)
+        spot = physique.skin.probes.spots["right_ear"]
+        knuckles = placed.joints[:, JOINT_NAMES.index("right_hand")]
+        apart += np.linalg.norm(knuckles - placed.points[:, spot], axis=1).tolist()
+    # Not everybody's elbow bends so far that the hand gets there.
+    assert np.median(apart) < 0.09
+    assert max(apart) < 0.13
+
+
+def test_standing_bodies_are_balanced(body):
+    """A body bowing or leaning back as a whole is set upright."""
+    straight = Rotation.from_matrix(balance(body.joints, JOINT_NAMES))
+    assert straight.magnitude() < np.radians(6)
+    for angle in (-40, 25, 70):
+        tilt = Rotation.from_euler("x", angle, degrees=True)
+        turn = Rotation.from_matrix(balance(tilt.apply(body.joints), JOINT_NAMES)) * tilt
+        np.testing.assert_allclose(turn.apply([0, 1, 0]), straight.apply([0, 1, 0]), atol=1e-3)
+
+
+def test_who_sits_on_the_floor_has_legs_on_it(people):
+    """Feet neither float nor sink: they are as low as the seat, to the width of a foot."""
+    for person in people[:8]:
+        motion = family("SittingDown", np.random.default_rng(1))
+        physique = Physique(person)
+        for seed in range(40):
+            motion = family("SittingDown", np.random.default_rng(seed))
+            rows = motion.rows(np.zeros(1))
+            if rows[0, COLUMNS["seat"].start] == 1 and rows[0, COLUMNS["pitch"].start] > -60:
+                break
+        placed = physique.place(physique.settle(rows))
+        pitch = rows[0, COLUMNS["pitch"].start]
+        up = Rotation.from_euler("x", pitch, degrees=True).as_matrix()[1]
+        height = placed.points[0] @ up
+        probes = physique.skin.probes
+        floor = height[probes.bottom].min()
+        for limb in (2, 3):
+            assert height[probes.limbs[limb]].min() == pytest.approx(floor, abs=0.02)
+
+
+def test_performances_start_anywhere_and_turn_smoothly(people):
+    for action in ACTIONS:
+        shown = perform(people[1], action, np.random.default_rng(5), 10)
+        assert shown.pose.shape == (10, 24, 3)
+        assert shown.pose.dtype == shown.turn.dtype == np.float32
+        assert (shown.pose[:, 0] == 0).all()
+        between = shown.turn[:-1].swapaxes(1, 2) @ shown.turn[1:]
+        assert np.degrees(Rotation.from_matrix(between).magnitude()).max() < 25
+        assert torch.from_numpy(shown.pose).isfinite().all()
