@@ -9,6 +9,7 @@ are left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -84,7 +85,7 @@ class Skin:
 
     def __init__(self, person: Person) -> None:
         body = person.body
-        self.probes = _probes_of(body)
+        self.probes = _probes_of(person.template)
         points = body.vertex_points().select(self.probes.vertex)
         weights = points.anchors[..., 3:]
         directions = torch.cat([weights * points.normals[:, None], torch.zeros_like(weights)], -1)
@@ -146,21 +147,12 @@ def _depth(
     return np.where(under & (apart < DEEPEST**2), depth, 0).clip(0), nearest
 
 
-_known: dict[int, tuple[np.ndarray, Probes]] = {}
-
-
-def _probes_of(body: Body) -> Probes:
-    """The same vertices for every shape of a template: they share its faces."""
-    if id(body.faces) not in _known:
-        _known.clear()
-        _known[id(body.faces)] = body.faces, _choose(body)
-    return _known[id(body.faces)][1]
-
-
-def _choose(body: Body) -> Probes:
-    names = np.array(JOINT_NAMES)[body.segment]
+@lru_cache(maxsize=4)
+def _probes_of(template: Body) -> Probes:
+    """The same vertices for every shape of a template."""
+    names = np.array(JOINT_NAMES)[template.segment]
     kept = {
-        spacing: np.unique(np.floor(body.vertices / spacing), axis=0, return_index=True)[1]
+        spacing: np.unique(np.floor(template.vertices / spacing), axis=0, return_index=True)[1]
         for spacing in (SPACING, FINE_SPACING)
     }
     chosen = np.zeros(len(names), bool)
@@ -168,7 +160,7 @@ def _choose(body: Body) -> Probes:
     slender = np.isin(names, [f"{s}_{j}" for s in SIDES for j in ("elbow", "wrist", "hand")])
     chosen[slender] = False
     chosen[kept[FINE_SPACING][slender[kept[FINE_SPACING]]]] = True
-    spots = _spots(body, names)
+    spots = _spots(template, names)
     chosen[list(spots.values())] = True
     vertex = np.flatnonzero(chosen)
     segment = names[vertex]
@@ -185,7 +177,7 @@ def _choose(body: Body) -> Probes:
         side = name.split("_")[0]
         parts = ARM_PARTS if "arm" in name else LEG_PARTS
         for part, (joints, spared) in parts.items():
-            mine = places(side, joints) & _is_free(body, side, part, vertex)
+            mine = places(side, joints) & _is_free(template, side, part, vertex)
             own = np.logical_or.reduce([places(side, parts[other][0]) for other in spared])
             if "leg" in name:
                 own |= arms
@@ -194,7 +186,7 @@ def _choose(body: Body) -> Probes:
     limbs = [np.concatenate([m for n, m, _ in meetings if n == limb]) for limb in range(len(LIMBS))]
     free = np.isin(np.arange(len(vertex)), np.concatenate(limbs))
     bottom = np.flatnonzero(~free & ~arms & ~np.isin(segment, ("neck", "head")))
-    return Probes(vertex, meetings, body.segment[vertex], limbs, bottom, places_of_spots)
+    return Probes(vertex, meetings, template.segment[vertex], limbs, bottom, places_of_spots)
 
 
 def _spots(body: Body, names: np.ndarray) -> dict[str, int]:

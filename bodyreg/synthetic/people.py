@@ -41,6 +41,7 @@ class Person:
         child: Whether this is a child.
         look: Seed of skin, hair and clothes.
         body: The template with this shape applied.
+        template: The body that all are made from.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Person:
     child: bool
     look: int
     body: Body
+    template: Body
 
 
 def sample_person(body: Body, seed: int, number: int) -> Person:
@@ -70,6 +72,7 @@ def sample_person(body: Body, seed: int, number: int) -> Person:
         child=bool(dict(zip(body.shape_names, shape, strict=True)).get("child", 0) > 0),
         look=look,
         body=body.with_shape(shape) if body.shape_directions is not None else body,
+        template=body,
     )
 
 

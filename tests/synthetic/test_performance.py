@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from bodyreg.body import JOINT_NAMES, Body
+from bodyreg.synthetic import contact
 from bodyreg.synthetic.actions import ACTIONS, family
 from bodyreg.synthetic.cameras import WeakPerspective
 from bodyreg.synthetic.contact import Skin
@@ -149,6 +150,16 @@ def test_who_sits_on_the_floor_has_legs_on_it(people):
         floor = height[probes.bottom].min()
         for limb in (2, 3):
             assert height[probes.limbs[limb]].min() == pytest.approx(floor, abs=0.02)
+
+
+def test_a_performance_does_not_depend_on_who_came_before(people):
+    shown = []
+    for first in (people[0], people[5]):
+        contact._probes_of.cache_clear()
+        Skin(first)
+        shown.append(perform(people[3], "Sitting", np.random.default_rng(6), 3))
+    np.testing.assert_array_equal(shown[0].pose, shown[1].pose)
+    np.testing.assert_array_equal(shown[0].turn, shown[1].turn)
 
 
 def test_performances_start_anywhere_and_turn_smoothly(people):
