@@ -62,7 +62,7 @@ def test_depth_is_that_of_a_hand_pushed_into_the_belly(body):
         row = as_row(Posture(left_arm=Arm(12, 60, inward, 95)))[None]
         points, normals, _ = (skin := Skin(person)).place(to_rotations(row))
         depths.append(float(skin.depths(points, normals).depth[0, 0]))
-    assert depths[0] < 0.01
+    assert depths[0] < 0.015
     assert depths[-1] > 0.05
     assert depths == sorted(depths)
 
@@ -118,7 +118,7 @@ def test_hands_are_at_their_spots_whatever_the_body(people):
         knuckles = placed.joints[:, JOINT_NAMES.index("right_hand")]
         apart += np.linalg.norm(knuckles - placed.points[:, spot], axis=1).tolist()
     # Not everybody's elbow bends so far that the hand gets there.
-    assert np.median(apart) < 0.07
+    assert np.median(apart) < 0.08
     assert max(apart) < 0.1
 
 
