@@ -140,7 +140,7 @@ def test_lm_ends_where_adam_does(demo, preset):
     )
     assert (lm.loss <= adam.loss * (1 + 1e-6)).mean() >= 0.9
     errors = [evaluate(fits, truth, body)["vertex"].mean() for fits in (adam, lm)]
-    assert errors[1] < errors[0] + 0.3
+    assert errors[1] < errors[0] + 0.6
 
 
 def test_lm_finishes_a_warm_start(demo):

@@ -14,7 +14,6 @@ from bodyreg.synthetic.actions import ACTIONS, family
 from bodyreg.synthetic.cameras import WeakPerspective
 from bodyreg.synthetic.contact import Skin
 from bodyreg.synthetic.figure import Figure, make_figure
-from bodyreg.synthetic.motion import Touch
 from bodyreg.synthetic.people import sample_person
 from bodyreg.synthetic.performance import balance, perform
 from bodyreg.synthetic.physique import BOUND, Physique
@@ -104,22 +103,18 @@ def test_the_mesh_itself_agrees(body, people):
 
 def test_hands_are_at_their_spots_whatever_the_body(people):
     """A phone is held at the ear by children and tall men alike."""
-    touch = Touch("right_arm", Arm(50, 50, 5, 140), "right_ear", 0.02, 0.045)
-    apart = []
     for person in people:
         motion = family("Phoning", np.random.default_rng(person.number))
         assert [t.spot for t in motion.touches] == ["right_ear"]
-        motion.touches = [touch]
         physique, times = Physique(person), np.arange(3) / 10
         rows = motion.rows(times)
         rows = physique.reach(rows, np.zeros_like(rows), times, motion)
         placed = physique.place(rows)
         spot = physique.skin.probes.spots["right_ear"]
         knuckles = placed.joints[:, JOINT_NAMES.index("right_hand")]
-        apart += np.linalg.norm(knuckles - placed.points[:, spot], axis=1).tolist()
-    # Not everybody's elbow bends so far that the hand gets there.
-    assert np.median(apart) < 0.08
-    assert max(apart) < 0.1
+        apart = np.linalg.norm(knuckles - placed.points[:, spot], axis=1)
+        assert (apart > 0.04).all()
+        assert (apart < 0.08).all()
 
 
 def test_standing_bodies_are_balanced(body):
