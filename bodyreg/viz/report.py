@@ -1,7 +1,7 @@
 """A report as one HTML file that needs nothing else: data in, page out.
 
-The page is report.html with report.css, report.js, scene.js and plotly.js inside. What people,
-files or options are called reaches it as JSON alone and is shown as text, never as markup.
+The page is report.html with report.css, plotly.js and the scripts below inside. What people, files
+or options are called reaches it as JSON alone and is shown as text, never as markup.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bodyreg.data import Truth
     from bodyreg.registration import Fits
 
+SCRIPTS = ("scene.js", "page.js", "charts.js", "people.js", "report.js")
 TILE = 256
 """Pixels of a picture's side."""
 QUALITY = 84
@@ -39,7 +40,7 @@ def page(title: str, data: dict[str, Any]) -> str:
 
     Args:
         title: Of the window.
-        data: What report.js reads, as plain values; not a number becomes null.
+        data: What the scripts read, as plain values; not a number becomes null.
     """
     from plotly.offline import get_plotlyjs
 
@@ -48,8 +49,7 @@ def page(title: str, data: dict[str, Any]) -> str:
         "title": html.escape(title),
         "style": folder.joinpath("report.css").read_text("utf-8"),
         "plotly": get_plotlyjs(),
-        "scene": folder.joinpath("scene.js").read_text("utf-8"),
-        "script": folder.joinpath("report.js").read_text("utf-8"),
+        "scripts": "\n".join(folder.joinpath(name).read_text("utf-8") for name in SCRIPTS),
         "data": plain_json(data),
     }
     template = folder.joinpath("report.html").read_text("utf-8")

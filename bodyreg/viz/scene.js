@@ -8,7 +8,9 @@ function unpack(text, Type) {
 }
 
 function cssColour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  return getComputedStyle(document.documentElement)
+    .getPropertyValue("--" + name)
+    .trim();
 }
 
 class Scene {
@@ -20,7 +22,13 @@ class Scene {
   };
   static GRID = 144; // of the picture, in pixels
   static WORST = 100; // millimetres, at the end of the colours
-  static SCALE = [[46, 125, 190], [120, 190, 150], [245, 214, 110], [226, 120, 60], [190, 40, 50]];
+  static SCALE = [
+    [46, 125, 190],
+    [120, 190, 150],
+    [245, 214, 110],
+    [226, 120, 60],
+    [190, 40, 50],
+  ];
 
   constructor(node, body) {
     this.node = node;
@@ -37,7 +45,14 @@ class Scene {
     this.slots = this.weights.length / this.count;
     const faces = unpack(body.faces, Uint32Array);
     this.corners = [0, 1, 2].map((c) => Uint32Array.from({ length: faces.length / 3 }, (_, f) => faces[3 * f + c]));
-    this.choices = { surface: "solid", colour: "plain", truth: false, skeleton: false, evidence: false, picture: false };
+    this.choices = {
+      surface: "solid",
+      colour: "plain",
+      truth: false,
+      skeleton: false,
+      evidence: false,
+      picture: false,
+    };
     this.view = "front";
   }
 
@@ -54,18 +69,24 @@ class Scene {
     this.billboard = null;
     this.mark = mark;
     this.pose();
-    this.reach = Math.max(1, ...[...this.places, ...(this.truth ?? [])].map((axis) => axis.reduce((m, v) => Math.max(m, Math.abs(v)), 0)));
+    this.reach = Math.max(
+      1,
+      ...[...this.places, ...(this.truth ?? [])].map((axis) => axis.reduce((m, v) => Math.max(m, Math.abs(v)), 0)),
+    );
     this.draw(this.view);
   }
 
   truthPlaces(truth) {
     const steps = unpack(truth.vertices, Int16Array);
-    return [0, 1, 2].map((axis) => Float32Array.from({ length: this.count }, (_, v) => steps[3 * v + axis] * truth.step));
+    return [0, 1, 2].map((axis) =>
+      Float32Array.from({ length: this.count }, (_, v) => steps[3 * v + axis] * truth.step),
+    );
   }
 
   // A rig point is the sum of T[joint] times its anchor, as in bodyreg.ops.lbs.
   move(joint, x, y, z, w, out) {
-    const t = this.transforms, at = 288 * this.mark + 12 * joint;
+    const t = this.transforms,
+      at = 288 * this.mark + 12 * joint;
     for (let axis = 0; axis < 3; axis++) {
       const row = at + 4 * axis;
       out[axis] += t[row] * x + t[row + 1] * y + t[row + 2] * z + t[row + 3] * w;
@@ -73,10 +94,13 @@ class Scene {
   }
 
   pose() {
-    const places = [0, 1, 2].map(() => new Float32Array(this.count)), sum = [0, 0, 0];
+    const places = [0, 1, 2].map(() => new Float32Array(this.count)),
+      sum = [0, 0, 0];
     for (let v = 0; v < this.count; v++) {
       sum.fill(0);
-      const x = this.rest[3 * v], y = this.rest[3 * v + 1], z = this.rest[3 * v + 2];
+      const x = this.rest[3 * v],
+        y = this.rest[3 * v + 1],
+        z = this.rest[3 * v + 2];
       for (let k = this.slots * v; k < this.slots * (v + 1); k++) {
         const w = this.weights[k];
         if (w) this.move(this.weightJoints[k], w * x, w * y, w * z, w, sum);
@@ -95,28 +119,35 @@ class Scene {
   }
 
   keypointPlaces() {
-    const count = this.person.keypoints.length, slots = this.keypointJoints.length / count;
+    const count = this.person.keypoints.length,
+      slots = this.keypointJoints.length / count;
     return this.person.keypoints.map((_, k) => {
       const sum = [0, 0, 0];
-      for (let s = slots * k; s < slots * (k + 1); s++) this.move(this.keypointJoints[s], ...this.keypointAnchors.subarray(4 * s, 4 * s + 4), sum);
+      for (let s = slots * k; s < slots * (k + 1); s++)
+        this.move(this.keypointJoints[s], ...this.keypointAnchors.subarray(4 * s, 4 * s + 4), sum);
       return sum;
     });
   }
 
   // Millimetres from each vertex of the fit to the same one of the truth.
   distances() {
-    const [x, y, z] = this.places, [a, b, c] = this.truth, unit = 1000 / this.person.truth.metre;
+    const [x, y, z] = this.places,
+      [a, b, c] = this.truth,
+      unit = 1000 / this.person.truth.metre;
     return Float32Array.from(x, (_, v) => unit * Math.hypot(x[v] - a[v], y[v] - b[v], z[v] - c[v]));
   }
 
   static heat(share) {
-    const at = Math.min(Math.max(share, 0), 1) * (Scene.SCALE.length - 1), low = Math.min(Math.floor(at), Scene.SCALE.length - 2);
+    const at = Math.min(Math.max(share, 0), 1) * (Scene.SCALE.length - 1),
+      low = Math.min(Math.floor(at), Scene.SCALE.length - 2);
     return "rgb(" + Scene.SCALE[low].map((c, i) => Math.round(c + (at - low) * (Scene.SCALE[low + 1][i] - c))) + ")";
   }
 
   colours() {
-    if (this.choices.colour === "distance" && this.truth) return Array.from(this.distances(), (d) => Scene.heat(d / Scene.WORST));
-    if (this.choices.colour === "segments") return Array.from(this.segment, (s) => `hsl(${(s * 137.5) % 360} 52% 62%)`).map(Scene.rgb);
+    if (this.choices.colour === "distance" && this.truth)
+      return Array.from(this.distances(), (d) => Scene.heat(d / Scene.WORST));
+    if (this.choices.colour === "segments")
+      return Array.from(this.segment, (s) => `hsl(${(s * 137.5) % 360} 52% 62%)`).map(Scene.rgb);
     return undefined;
   }
 
@@ -132,8 +163,14 @@ class Scene {
 
   mesh(places, more) {
     return {
-      type: "mesh3d", hoverinfo: "skip", x: places[0], y: places[2].map((z) => -z), z: places[1],
-      i: this.corners[0], j: this.corners[1], k: this.corners[2],
+      type: "mesh3d",
+      hoverinfo: "skip",
+      x: places[0],
+      y: places[2].map((z) => -z),
+      z: places[1],
+      i: this.corners[0],
+      j: this.corners[1],
+      k: this.corners[2],
       lighting: { ambient: 0.4, diffuse: 0.66, specular: 0.1, roughness: 0.6, fresnel: 0.05 },
       lightposition: { x: -40000, y: 60000, z: -80000 }, // as the eye sees it: from the left, above, in front
       ...more,
@@ -142,19 +179,33 @@ class Scene {
 
   lines(places, colour, more) {
     return {
-      type: "scatter3d", hoverinfo: "skip", showlegend: false,
-      x: places.map((p) => p && p[0]), y: places.map((p) => p && -p[2]), z: places.map((p) => p && p[1]),
-      line: { color: colour, width: 5 }, marker: { color: colour, size: 3 }, mode: "lines", ...more,
+      type: "scatter3d",
+      hoverinfo: "skip",
+      showlegend: false,
+      x: places.map((p) => p && p[0]),
+      y: places.map((p) => p && -p[2]),
+      z: places.map((p) => p && p[1]),
+      line: { color: colour, width: 5 },
+      marker: { color: colour, size: 3 },
+      mode: "lines",
+      ...more,
     };
   }
 
   traces() {
-    const { surface, truth, skeleton, evidence, picture } = this.choices, traces = [];
-    const colours = this.colours(), painted = colours ? { vertexcolor: colours } : {};
-    if (surface !== "hidden") traces.push(this.mesh(this.places, { color: cssColour("body"), ...painted, opacity: surface === "glass" ? 0.35 : 1 }));
-    if (truth && this.truth) traces.push(this.mesh(this.truth, { color: cssColour("truth"), opacity: surface === "hidden" ? 1 : 0.35 }));
+    const { surface, truth, skeleton, evidence, picture } = this.choices,
+      traces = [];
+    const colours = this.colours(),
+      painted = colours ? { vertexcolor: colours } : {};
+    if (surface !== "hidden")
+      traces.push(
+        this.mesh(this.places, { color: cssColour("body"), ...painted, opacity: surface === "glass" ? 0.35 : 1 }),
+      );
+    if (truth && this.truth)
+      traces.push(this.mesh(this.truth, { color: cssColour("truth"), opacity: surface === "hidden" ? 1 : 0.35 }));
     if (skeleton) {
-      const at = this.jointPlaces(), bones = this.parents.flatMap((p, j) => (p < 0 ? [] : [at[p], at[j], null]));
+      const at = this.jointPlaces(),
+        bones = this.parents.flatMap((p, j) => (p < 0 ? [] : [at[p], at[j], null]));
       traces.push(this.lines(bones, cssColour("ink")));
       traces.push(this.lines(at, cssColour("ink"), { mode: "markers", text: this.jointNames, hoverinfo: "text" }));
     }
@@ -168,13 +219,19 @@ class Scene {
 
   // From where the fit puts a matched point to where it was seen, at the same depth.
   evidence() {
-    const { vertex, mix, xy } = this.points, found = [], links = [];
+    const { vertex, mix, xy } = this.points,
+      found = [],
+      links = [];
     for (let p = 0; p < xy.length / 2; p++) {
-      const at = [0, 1, 2].map((axis) => [0, 1, 2].reduce((sum, c) => sum + mix[3 * p + c] * this.places[axis][vertex[3 * p + c]], 0));
+      const at = [0, 1, 2].map((axis) =>
+        [0, 1, 2].reduce((sum, c) => sum + mix[3 * p + c] * this.places[axis][vertex[3 * p + c]], 0),
+      );
       found.push([xy[2 * p], xy[2 * p + 1], at[2]]);
       links.push(at, found[p], null);
     }
-    const keys = this.keypointPlaces().map((at, k) => [at, this.person.keypoints[k]]).filter(([, seen]) => seen);
+    const keys = this.keypointPlaces()
+      .map((at, k) => [at, this.person.keypoints[k]])
+      .filter(([, seen]) => seen);
     const seen = keys.map(([at, xy]) => [...xy, at[2]]);
     keys.forEach(([at], k) => links.push(at, seen[k], null));
     return [
@@ -187,7 +244,9 @@ class Scene {
   // The picture stands behind the body as a mesh of coloured squares, once its pixels are there.
   paint() {
     if (this.billboard) return;
-    const person = this.person, image = new Image(), grid = Scene.GRID;
+    const person = this.person,
+      image = new Image(),
+      grid = Scene.GRID;
     image.onload = () => {
       if (person !== this.person) return;
       const canvas = document.createElement("canvas");
@@ -196,22 +255,54 @@ class Scene {
       pen.drawImage(image, 0, 0, grid, grid);
       const pixels = pen.getImageData(0, 0, grid, grid).data;
       // A vertex in the middle of every pixel.
-      const at = (n) => (2 * n + 1) / grid - 1, squares = Array.from({ length: (grid - 1) ** 2 }, (_, n) => n + Math.floor(n / (grid - 1)));
-      const x = [], up = [], vertexcolor = [];
+      const at = (n) => (2 * n + 1) / grid - 1,
+        squares = Array.from({ length: (grid - 1) ** 2 }, (_, n) => n + Math.floor(n / (grid - 1)));
+      const x = [],
+        up = [],
+        vertexcolor = [];
       for (let n = 0; n < grid ** 2; n++) {
-        x.push(at(n % grid)), up.push(-at(Math.floor(n / grid))), vertexcolor.push(`rgb(${pixels.slice(4 * n, 4 * n + 3).join()})`);
+        (x.push(at(n % grid)),
+          up.push(-at(Math.floor(n / grid))),
+          vertexcolor.push(`rgb(${pixels.slice(4 * n, 4 * n + 3).join()})`));
       }
-      const i = squares.flatMap((n) => [n, n]), j = squares.flatMap((n) => [n + grid, n + grid + 1]), k = squares.flatMap((n) => [n + grid + 1, n + 1]);
-      this.billboard = { type: "mesh3d", hoverinfo: "skip", x, y: x.map(() => 0.99 * this.reach), z: up, i, j, k, vertexcolor, lighting: { ambient: 1, diffuse: 0, specular: 0, fresnel: 0 } };
+      const i = squares.flatMap((n) => [n, n]),
+        j = squares.flatMap((n) => [n + grid, n + grid + 1]),
+        k = squares.flatMap((n) => [n + grid + 1, n + 1]);
+      this.billboard = {
+        type: "mesh3d",
+        hoverinfo: "skip",
+        x,
+        y: x.map(() => 0.99 * this.reach),
+        z: up,
+        i,
+        j,
+        k,
+        vertexcolor,
+        lighting: { ambient: 1, diffuse: 0, specular: 0, fresnel: 0 },
+      };
       this.draw();
     };
     image.src = person.tiles.picture ?? person.tiles.evidence;
   }
 
   draw(view) {
-    const r = this.reach, axis = { visible: false, range: [-r, r], autorange: false };
-    const scene = { xaxis: axis, yaxis: axis, zaxis: axis, aspectmode: "manual", aspectratio: { x: 1.72, y: 1.72, z: 1.72 }, dragmode: "turntable", uirevision: view ? {} : "kept" };
-    scene.camera = { up: { x: 0, y: 0, z: 1 }, eye: Scene.VIEWS[this.view], center: { x: 0, y: 0, z: 0 }, projection: { type: "orthographic" } };
+    const r = this.reach,
+      axis = { visible: false, range: [-r, r], autorange: false };
+    const scene = {
+      xaxis: axis,
+      yaxis: axis,
+      zaxis: axis,
+      aspectmode: "manual",
+      aspectratio: { x: 1.72, y: 1.72, z: 1.72 },
+      dragmode: "turntable",
+      uirevision: view ? {} : "kept",
+    };
+    scene.camera = {
+      up: { x: 0, y: 0, z: 1 },
+      eye: Scene.VIEWS[this.view],
+      center: { x: 0, y: 0, z: 0 },
+      projection: { type: "orthographic" },
+    };
     if (!view) scene.camera = this.node.layout?.scene?.camera ?? scene.camera;
     const layout = { margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", scene, showlegend: false };
     return Plotly.react(this.node, this.traces(), layout, { displayModeBar: false, responsive: true });
@@ -219,7 +310,11 @@ class Scene {
 
   turn(view) {
     this.view = view;
-    return Plotly.relayout(this.node, { "scene.camera.eye": Scene.VIEWS[view], "scene.camera.up": { x: 0, y: 0, z: 1 }, "scene.camera.center": { x: 0, y: 0, z: 0 } });
+    return Plotly.relayout(this.node, {
+      "scene.camera.eye": Scene.VIEWS[view],
+      "scene.camera.up": { x: 0, y: 0, z: 1 },
+      "scene.camera.center": { x: 0, y: 0, z: 0 },
+    });
   }
 
   choose(name, value) {

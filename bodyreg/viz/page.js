@@ -1,0 +1,41 @@
+"use strict";
+
+// The data, and what makes nodes of them.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const find = (id) => document.getElementById(id);
+const measures = Object.fromEntries(data.measures.map((measure) => [measure.key, measure]));
+const COLUMNS = { picture: "picture", evidence: "evidence", before: "before", fit: "fit", side: "from the side" };
+
+// Whatever came with the data enters the page here, as text.
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== false && value != null) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+function number(value, unit = "") {
+  if (value == null) return "–";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  const size = Math.abs(value);
+  const text =
+    size === 0
+      ? "0"
+      : size < 0.01
+        ? value.toExponential(2)
+        : size < 10
+          ? value.toFixed(2)
+          : size < 100
+            ? value.toFixed(1)
+            : Math.round(value).toLocaleString("en");
+  return unit ? `${text}\u2009${unit}` : text;
+}
+
+const better = (measure, a, b) => (measure.best ? b - a : a - b);
+
+// Of many measures, those in tiles and on cards.
+const SHORT = ["points", "keypoints", "pixel", "vertex", "mpjpe", "pa_mpjpe"];
