@@ -86,6 +86,8 @@ def serve(finished: FinishedRun, options: Options) -> tuple[viser.ViserServer, V
 
     load(first)  # what cannot be read is said before a page is served
     with contextlib.redirect_stdout(io.StringIO()):  # it would say where, in a box
-        server = viser.ViserServer(host="127.0.0.1", port=options.port, label="bodyreg")
+        server = viser.ViserServer(
+            host="127.0.0.1", port=options.port, label="bodyreg", verbose=False
+        )
     names = [str(number) for number in ids[rows].tolist()]
     return server, Viewer(server, finished.body, names, load, first)

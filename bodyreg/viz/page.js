@@ -20,18 +20,12 @@ function element(tag, attributes = {}, ...children) {
 
 function number(value, unit = "") {
   if (value == null) return "–";
-  if (typeof value === "boolean") return value ? "yes" : "no";
   const size = Math.abs(value);
-  const text =
-    size === 0
-      ? "0"
-      : size < 0.01
-        ? value.toExponential(2)
-        : size < 10
-          ? value.toFixed(2)
-          : size < 100
-            ? value.toFixed(1)
-            : Math.round(value).toLocaleString("en");
+  const digits = size < 10 ? 2 : size < 100 ? 1 : 0;
+  const tiny = size > 0 && size < 0.01;
+  const text = tiny
+    ? value.toExponential(2)
+    : Number(value.toFixed(digits)).toLocaleString("en", { minimumFractionDigits: digits });
   return unit ? `${text}\u2009${unit}` : text;
 }
 
