@@ -18,6 +18,9 @@ from bodyreg.synthetic.mesh import Mesh
 
 # Texels of a shadow map's side, and how far a surface must lie behind another to be in its shadow.
 MAP_SIDE, BIAS = 144, 0.02
+# Side of the cells that shadows on the ground are cast in, and how low something is to darken the
+# ground right below it, metres.
+CELL, NEAR = 0.03, 0.3
 # A crease is fully dark if its surroundings are this much nearer on average, metres.
 CREASE_DEPTH = 0.05
 
@@ -165,14 +168,15 @@ def openness(depth: np.ndarray, known: np.ndarray, pixels_per_metre: float) -> n
 
 
 def ground_shadow(
-    figure: Figure, vertices: np.ndarray, mesh: Mesh, light: Light, height: int, width: int
+    figure: Figure, vertices: np.ndarray, light: Light, height: int, width: int
 ) -> np.ndarray:
     """(H, W) float32 in [0, 1]: the shadow of a figure on the ground it stands on.
+
+    Shadows are soft, so the vertices themselves are cast, as grains on a coarse grid.
 
     Args:
         figure: Who.
         vertices: (V, 3) float32 of the dressed body, metres in camera axes.
-        mesh: The body's.
         light: The light.
         height: Of the picture.
         width: Of the picture.
@@ -180,32 +184,27 @@ def ground_shadow(
     rise = vertices @ light.up
     rise -= rise.min()
     scale = figure.camera.weak().pixels_per_metre
-    total = np.zeros((height, width), np.float32)
-    # The key light's, and what is dark below a body in any light, close to the ground.
-    straight = light.up + 0.15 * light.direction
-    for direction, lift, edge, share in (
-        (
-            light.direction,
-            rise,
-            light.soft * 0.35,
-            float(light.key.mean() / (light.key + light.sky).mean()),
-        ),
-        (straight / np.linalg.norm(straight), np.minimum(rise, 0.35), 0.03, 0.7),
-    ):
-        fallen = vertices - (lift / (direction @ light.up))[:, None] * direction
-        if lift is not rise:
-            fallen -= (rise - lift)[:, None] * light.up
-        places = figure.project(fallen).astype(np.float32)
-        # Half the size is enough for what is blurred.
-        places[:, :2] *= 0.5
-        drawn = raster(
-            torch.from_numpy(places)[None], mesh.faces, max(1, height // 2), max(1, width // 2),
-            perspective=figure.camera.perspective, cull=True,
-        ).face[0].numpy()  # fmt: skip
-        mask = (drawn >= 0).astype(np.float32)
-        if not mask.any():
-            continue
-        mask = cv2.GaussianBlur(mask, (0, 0), max(0.5, edge * scale / 2))
-        mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
-        total = 1 - (1 - total) * (1 - share * mask)
-    return total
+    rows, columns = (max(1, round(side / (CELL * scale))) for side in (height, width))
+    size = np.array([columns / width, rows / height])
+
+    def cast(grains: np.ndarray, edge: float) -> np.ndarray:
+        """Grains (n, 3) on the ground as a shadow on the grid, its edge so many metres wide."""
+        places = figure.project(grains)
+        x, y = np.floor(places[:, :2] * size).T
+        inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
+        if figure.camera.perspective:
+            inside &= places[:, 2] < 0
+        cell = (y[inside] * columns + x[inside]).astype(np.int64)
+        count = np.bincount(cell, minlength=rows * columns).reshape(rows, columns)
+        # What lies between grains is in the shadow too.
+        full = np.minimum(cv2.blur(np.minimum(count, 1).astype(np.float32), (3, 3)) * 2, 1)
+        return cv2.GaussianBlur(full, (0, 0), max(0.6, edge / CELL))
+
+    away = light.direction / (light.direction @ light.up)
+    key = cast(vertices - rise[:, None] * away, 0.35 * light.soft)
+    # In any light it is dark close below a body.
+    low = np.flatnonzero(rise < NEAR)
+    below = cast(vertices[low] - rise[low, None] * light.up, 0.03)
+    share = float(light.key.mean() / (light.key + light.sky).mean())
+    total = 1 - (1 - np.float32(share) * key) * (1 - np.float32(0.7) * below)
+    return cv2.resize(total, (width, height), interpolation=cv2.INTER_LINEAR)

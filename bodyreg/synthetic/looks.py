@@ -25,7 +25,7 @@ from bodyreg.synthetic.people import Person
 from bodyreg.synthetic.wardrobe import Outfit, sample_outfit
 
 # Cloth bridges hollows: rounds of smoothing, and those that make a shoe of toes.
-BRIDGING, LAST = 4, 10
+BRIDGING, LAST = 4, 9
 # Nor does a skirt span a gap of more than twice this between the legs, metres.
 SPAN = 0.05
 # Tops whose hem is below this height are dresses.

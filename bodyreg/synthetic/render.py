@@ -34,7 +34,7 @@ from bodyreg.synthetic.seats import paint_seat
 
 # People are drawn this much finer than the picture, then averaged; but boxes of so many pixels that
 # this would take more samples than MOST_SAMPLES (large people, whose details are large) less so.
-FINE, LEAST_FINE, MOST_SAMPLES = 2.0, 1.25, 80_000
+FINE, LEAST_FINE, MOST_SAMPLES = 2.0, 1.25, 64_000
 OUTDOORS = 0.5
 
 
@@ -61,7 +61,7 @@ def render(scene: Scene, backgrounds: Sequence[Path] | None = None) -> np.ndarra
         mesh = mesh_of(figure.person.body.faces, len(figure.vertices))
         vertices, normals = drape(look_of(figure.person), figure.vertices, mesh)
         draped.append((figure, mesh, vertices, normals))
-        shadow = ground_shadow(figure, vertices, mesh, light, scene.height, scene.width)
+        shadow = ground_shadow(figure, vertices, light, scene.height, scene.width)
         picture *= (1 - 0.85 * shadow)[..., None]
     for figure in scene.figures:
         paint_seat(random[3], picture, figure, light)
