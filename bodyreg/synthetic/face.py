@@ -103,9 +103,7 @@ def draw_face(
 def _eyes(pen: _Pen, random: np.random.Generator, skin: np.ndarray, sex: float) -> None:
     eye, look = pen.eye, random.normal(0, 0.06)
     iris = EYES[random.integers(len(EYES))]
-    pen.disc(
-        (eye, 0), (0.5, 0.27), np.array([214, 220, 226.0]) * 0.5 + 0.5 * np.minimum(skin * 1.2, 235)
-    )
+    pen.disc((eye, 0), (0.5, 0.27), np.array([222, 226, 230.0]) * 0.7 + 0.3 * skin)
     for side in (-1, 1):
         pen.disc((side * eye + look, 0.0), (0.23, 0.23), iris, mirror=False)
         pen.disc((side * eye + look, 0.0), (0.1, 0.1), np.array([12, 12, 12]), mirror=False)

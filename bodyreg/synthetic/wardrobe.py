@@ -135,7 +135,7 @@ def _tee(random: np.random.Generator, bold: float) -> Top:
         sleeve=random.uniform(0.4, 0.85),
         hem=random.uniform(2.72, 2.95),
         neck=random.choice([0.02, 0.03, 0.09]),
-        wide=random.uniform(0.0, 0.02),
+        wide=random.uniform(0.0, 0.01),
         loose=random.uniform(0.006, 0.02),
         print=sample_print(random, cloth.tile[::8, ::8].mean((0, 1))) if chest else None,
         yoke=sample_cloth(random, TOPS, bold) if plain and random.random() < 0.15 else None,
@@ -175,10 +175,10 @@ def _pullover(random: np.random.Generator, bold: float) -> Top:
 def _tank(random: np.random.Generator, bold: float) -> Top:
     return Top(
         cloth=sample_cloth(random, TOPS, bold),
-        sleeve=-0.12,
+        sleeve=-0.1,
         hem=random.uniform(2.8, 3.3),
         neck=random.uniform(0.06, 0.1),
-        wide=random.uniform(0.03, 0.05),
+        wide=random.uniform(0.004, 0.016),
         loose=random.uniform(0.003, 0.012),
     )
 
@@ -202,10 +202,10 @@ def _jacket(random: np.random.Generator, bold: float) -> Top:
 def _dress(random: np.random.Generator, bold: float) -> Top:
     return Top(
         cloth=sample_cloth(random, DRESSES, max(bold, 0.6)),
-        sleeve=float(random.choice([-0.12, 0.35, 0.7, 1.95])),
+        sleeve=float(random.choice([-0.1, 0.35, 0.7, 1.95])),
         hem=random.uniform(1.5, 2.5),
         neck=random.uniform(0.02, 0.09),
-        wide=random.uniform(0.01, 0.04),
+        wide=random.uniform(0.0, 0.02),
         loose=random.uniform(0.004, 0.012),
     )
 
