@@ -67,6 +67,22 @@ def atomic_path(path: str | os.PathLike, *, within: Path | None = None) -> Itera
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def written(path: str | os.PathLike) -> Iterator[None]:
+    """A section that writes a file.
+
+    Raises:
+        UserError: the operating system refuses, or the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); "
+            "check the space left and the permissions"
+        ) from error
+
+
 @dataclass(frozen=True)
 class Rows:
     """An array for `save_npz` that is not in memory as a whole.
@@ -118,20 +134,17 @@ def save_npz(
     """
     method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
     with atomic_path(path, within=within) as temporary:
-        try:
-            with zipfile.ZipFile(temporary, "w", method, compresslevel=9) as archive:
-                for name, value in arrays.items():
-                    # A ZipInfo made by hand carries a fixed date, so the bytes do not change.
-                    member = zipfile.ZipInfo(f"{name}.npy")
-                    member.compress_type = method
-                    member.external_attr = 0o644 << 16
-                    with archive.open(member, "w", force_zip64=True) as stream:
-                        _write_array(stream, name, value)
-        except OSError as error:
-            raise UserError(
-                f"{path}: cannot be written ({error.strerror or error}); "
-                "check the space left and the permissions"
-            ) from error
+        with (
+            written(path),
+            zipfile.ZipFile(temporary, "w", method, compresslevel=9) as archive,
+        ):
+            for name, value in arrays.items():
+                # A ZipInfo made by hand carries a fixed date, so the bytes do not change.
+                member = zipfile.ZipInfo(f"{name}.npy")
+                member.compress_type = method
+                member.external_attr = 0o644 << 16
+                with archive.open(member, "w", force_zip64=True) as stream:
+                    _write_array(stream, name, value)
 
 
 def _write_array(

@@ -76,9 +76,9 @@ def run(options: Options, command: str) -> None:
     clock = runs.Clock()
     backgrounds = _backgrounds(options)
     wanted = {name: _depends_on(options, name, backgrounds) for name in options.formats}
-    missing = [name for name in wanted if not _is_made(options.out / name, wanted[name])]
     folder = PartFolder(options.out / "parts", wanted)
     folder.take_up()
+    missing = [name for name in wanted if not _is_made(options, name, wanted[name])]
     made = 0
     if missing:
         groups = _cut(options, missing, folder.folder, backgrounds)
@@ -136,16 +136,21 @@ def _depends_on(options: Options, name: str, backgrounds: Sequence[Path]) -> dic
     }
 
 
-def _is_made(folder: Path, depends_on: dict[str, Any]) -> bool:
+def _is_made(options: Options, name: str, depends_on: dict[str, Any]) -> bool:
     """Whether a format is there already.
 
     Raises:
-        UserError: another run's is.
+        UserError: something else is.
     """
+    folder = options.out / name
     try:
         theirs = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
+    except (FileNotFoundError, NotADirectoryError):
+        # What this run has begun has parts.
+        begun = (options.out / "parts").exists()
+        if begun or not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return False
+        theirs = None
     except (OSError, ValueError):
         theirs = None
     theirs = theirs.get("made_of") if isinstance(theirs, dict) else None

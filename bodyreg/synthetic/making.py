@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bodyreg.body import Body
-from bodyreg.files import save_npz
+from bodyreg.files import save_npz, written
 from bodyreg.synthetic.dataset import stack, truth_of
 from bodyreg.synthetic.formats import FORMATS, Recipe, Shot
 from bodyreg.synthetic.layout import lay_out
@@ -86,18 +86,20 @@ def make_part(part: Part) -> int:
 
 def _write(path: Path, content: bytes) -> None:
     """A file that counts only with its part's: a killed process may leave a piece of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    with written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def _link(source: Path, path: Path) -> None:
     """The same file in another folder, without taking its room again where the disk can."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    try:
-        os.link(source, path)
-    except OSError:
-        shutil.copyfile(source, path)
+    with written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        try:
+            os.link(source, path)
+        except OSError:
+            shutil.copyfile(source, path)
 
 
 def cut(pictures: int) -> Sequence[tuple[int, int]]:

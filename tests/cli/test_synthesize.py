@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 from bodyreg.cli import main
+from bodyreg.cli import synthesize as command
 from bodyreg.data import Truth
+from bodyreg.errors import UserError
 from bodyreg.synthetic import making
+from bodyreg.synthetic.formats import FORMATS, Recipe
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("--formats", "densepose-coco", "mpii", "human36m", "deepfashion", "--no-pictures")
@@ -27,8 +30,12 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(making, "PICTURES_PER_PART", 4)
 
 
-def synthesize(out: Path, *options: object) -> int:
-    return main(["synthesize", "--out", str(out), "--quiet", *map(str, options)])
+def synthesize(out: Path, *options: object, here: bool = True) -> int:
+    """Run the command; unless processes are what is tested, all work is done in this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        if here:
+            patch.setattr(command, "in_processes", lambda make, parts, _: map(make, parts))
+        return main(["synthesize", "--out", str(out), "--quiet", *map(str, options)])
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -54,17 +61,18 @@ def children(process: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory):
-    """Annotations of every kind, by one worker."""
+    """Annotations of every kind, made in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(making, "PICTURES_PER_PART", 4)
         out = tmp_path_factory.mktemp("labels") / "out"
-        assert synthesize(out, *LABELS, "--people", 12, "--seed", 3, "--workers", 1) == 0
+        assert synthesize(out, *LABELS, "--people", 12, "--seed", 3) == 0
     return out
 
 
 def test_any_number_of_workers_writes_the_same_bytes(labels, tmp_path):
     out = tmp_path / "elsewhere"
-    assert synthesize(out, *LABELS, "--people", 12, "--seed", 3, "--workers", 2) == 0
+    options = ("--people", 12, "--seed", 3, "--workers", 2)
+    assert synthesize(out, *LABELS, *options, here=False) == 0
     assert digests(out) == digests(labels)
 
 
@@ -77,7 +85,7 @@ def test_a_killed_run_goes_on(labels, tmp_path):
         "from bodyreg.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", script, *arguments, "--quiet", "--workers", "2"],
+        [sys.executable, "-c", script, *arguments, "--quiet", "--workers", "1"],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     workers: set[int] = set()
@@ -92,7 +100,22 @@ def test_a_killed_run_goes_on(labels, tmp_path):
     while any(Path(f"/proc/{worker}").exists() for worker in workers):
         assert time.monotonic() < limit
         time.sleep(0.05)
-    assert synthesize(out, *LABELS, "--people", 12, "--seed", 3, "--workers", 1) == 0
+    assert synthesize(out, *LABELS, "--people", 12, "--seed", 3) == 0
+    assert digests(out) == digests(labels)
+
+
+def test_killed_while_joining(labels, tmp_path, monkeypatch):
+    """One format is there, the next is not: what was made is not made again."""
+    out = tmp_path / "out"
+    arguments = (*LABELS, "--people", 12, "--seed", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(FORMATS["mpii"], "join", lambda *_: os.close(-1))
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            synthesize(out, *arguments)
+    assert (out / "densepose-coco" / "run.json").exists()
+    assert not (out / "mpii" / "run.json").exists()
+    monkeypatch.setattr(making, "make_part", None)
+    assert synthesize(out, *arguments) == 0
     assert digests(out) == digests(labels)
 
 
@@ -102,6 +125,22 @@ def test_parts_of_another_run_are_refused(capsys, tmp_path):
     (parts / "run.json").write_text("{}")
     assert synthesize(tmp_path, "--people", 3) == 2
     assert "unfinished parts of another run" in capsys.readouterr().err
+
+
+def test_folders_of_others_are_left_alone(tmp_path, capsys):
+    (tmp_path / "mpii").mkdir()
+    (tmp_path / "mpii" / "mine.txt").write_text("mine")
+    assert synthesize(tmp_path, "--people", 3, "--formats", "mpii") == 2
+    assert "holds another data set (unknown)" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mpii"]
+
+
+def test_what_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "mpii").write_text("in the way")
+    part = making.Part(Recipe(1, 0, 32), ("mpii",), 0, 1, tmp_path, tmp_path / "part.npz", True)
+    with pytest.raises(UserError, match=r"mpii/images/000000000001.jpg: cannot be written"):
+        making.make_part(part)
+    assert not (tmp_path / "part.npz").exists()
 
 
 def test_what_is_there_is_kept_and_another_data_set_refused(labels, capsys):
@@ -116,18 +155,17 @@ def test_what_is_there_is_kept_and_another_data_set_refused(labels, capsys):
 
 
 def test_formats_do_not_depend_on_each_other(labels, tmp_path):
-    options = ("--no-pictures", "--people", 12, "--seed", 3, "--workers", 1)
+    options = ("--no-pictures", "--people", 12, "--seed", 3)
     assert synthesize(tmp_path, "--formats", "mpii", *options) == 0
     assert digests(tmp_path / "mpii") == digests(labels / "mpii")
 
 
 def test_pictures_show_the_people(tmp_path):
     """Crowds share their pictures; every annotation's picture is there; a seed's are the same."""
-    for workers in (1, 2):
-        out = tmp_path / str(workers)
-        options = ("--people", 6, "--workers", workers)
-        assert synthesize(out, *PICTURES, *options) == 0
-    assert digests(tmp_path / "1") == digests(tmp_path / "2")
+    for here in (True, False):
+        out = tmp_path / str(here)
+        assert synthesize(out, *PICTURES, "--people", 3, "--workers", 2, here=here) == 0
+    assert digests(tmp_path / "True") == digests(tmp_path / "False")
     content = json.loads((out / "densepose-coco" / "densepose.json").read_text())
     for image in content["images"]:
         paths = [out / name / "images" / image["file_name"] for name in ("densepose-coco", "mpii")]
@@ -151,8 +189,14 @@ def test_backgrounds_of_the_users(tmp_path, capsys):
     folder.mkdir()
     assert synthesize(tmp_path / "out", "--backgrounds", folder) == 2
     assert "no pictures" in capsys.readouterr().err
+    (folder / "bad.png").write_text("bad")
+    assert synthesize(tmp_path / "bad", "--people", 1, "--backgrounds", folder) == 2
+    error = capsys.readouterr().err
+    assert "bad.png" in error
+    assert error.count("\n") == 1
+    (folder / "bad.png").unlink()
     cv2.imwrite(str(folder / "green.png"), np.full((64, 64, 3), (0, 250, 0), np.uint8))
-    options = ("--people", 1, "--size", 64, "--backgrounds", folder, "--workers", 1)
+    options = ("--people", 1, "--size", 64, "--backgrounds", folder)
     assert synthesize(tmp_path / "out", *options) == 0
     picture = cv2.imread(str(tmp_path / "out/densepose-coco/images/000000000001.jpg"))
     assert (picture[..., 1].astype(int) - picture[..., 0] > 60).mean() > 0.1

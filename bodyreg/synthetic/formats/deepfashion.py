@@ -6,6 +6,9 @@
     Label/pair_split.json, pair_split_clean.json                pairs of the same person
     Label/image_split_dfm_new.json                              pictures for training and for tests
 
+What a .corr file needs is in truth.npz, in the order of pose_label.pkl: where vertices lie in a
+picture is `image_from_frame(truth.in_frame(truth.vertices), truth.frame[:, None])`.
+
 Joints count from the centre of the first pixel. Market-1501 has no adapted joints and clean pairs.
 """
 

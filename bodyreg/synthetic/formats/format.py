@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from bodyreg.body import Body
-from bodyreg.files import atomic_path
+from bodyreg.files import atomic_path, written
 from bodyreg.synthetic.layout import Layout
 from bodyreg.synthetic.observe import Noise, Sight
 from bodyreg.synthetic.parts import Parts, Piece
@@ -73,7 +73,12 @@ class Goal:
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
         """A file of the folder to be written: it is there when it is whole."""
-        with atomic_path(self.folder / name, within=self.within) as path, path.open("wb") as stream:
+        path = self.folder / name
+        with (
+            atomic_path(path, within=self.within) as temporary,
+            written(path),
+            temporary.open("wb") as stream,
+        ):
             yield stream
 
     def save_truth(self, parts: Parts, ids: np.ndarray | None = None) -> int:

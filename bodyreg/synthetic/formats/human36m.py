@@ -1,5 +1,8 @@
 """Human3.6M as it goes round: VideoPose3D's two files with the cameras, and SPIN's plain arrays.
 
+Frames are ten a second. The real films have fifty, of which evaluations and SPIN's files take every
+fifth: of made people all frames are to be taken, and SPIN's files have them all.
+
 VideoPose3D's files are pickled dictionaries, which cannot be written piece by piece: joining them
 takes memory for the joints of all frames (550 bytes a picture), unlike everything else.
 """

@@ -1,0 +1,22 @@
+"""Work shared by processes: results and errors come back, a killed process is told of."""
+
+import os
+
+import pytest
+
+from bodyreg.cli.workers import in_processes
+from bodyreg.errors import UserError
+
+
+def test_results_and_errors_come_back(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert sorted(in_processes(int, ["3", "1", "2"], 2)) == [1, 2, 3]
+    assert list(in_processes(os.getenv, ["OMP_NUM_THREADS"], 1)) == ["1"]
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    with pytest.raises(ValueError, match="no number"):
+        list(in_processes(int, ["no number"], 1))
+
+
+def test_a_killed_process_is_told_of():
+    with pytest.raises(UserError, match="a worker process was killed"):
+        list(in_processes(os._exit, [1], 1))
