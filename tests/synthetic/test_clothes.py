@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from bodyreg.body import Body
+from bodyreg.ops import raster
 from bodyreg.synthetic.dressing import paint
 from bodyreg.synthetic.looks import FARTHEST, drape, look_of
 from bodyreg.synthetic.measures import measure
@@ -173,3 +175,23 @@ def test_tiles_repeat():
     found = sample_tile(tile, x, y)
     assert np.allclose(found, [0, 9, 5, 11, 1.5], atol=1e-5)
     assert sample_tile(tile, x[:0], y[:0]).shape == (0,)
+
+
+def test_a_skirt_spans_the_gap_between_the_legs():
+    for number in range(200):
+        look = look_of(somebody("average", number))
+        if look.joined is not None:
+            break
+    body = Body.default()
+    mesh = mesh_of(body.faces, len(body.vertices))
+    covered = []
+    for made in (look, replace(look, joined=None)):
+        vertices = drape(made, body.vertices, mesh)[0] * [100, -100, 1] + [100, 100, 0]
+        drawn = raster(torch.from_numpy(vertices.astype(np.float32))[None], mesh.faces, 200, 200)
+        covered.append(drawn.face[0].numpy() >= 0)
+    more = covered[0] & ~covered[1]
+    rows, columns = np.nonzero(more)
+    # Between the thighs, and nowhere else.
+    assert more.sum() > 20 and np.abs(columns - 99.5).max() < 10 and rows.min() > 100
+    assert (covered[1] & ~covered[0]).sum() < 20
+    assert look.joined[look.measures.height > 3.2].max() == 0

@@ -12,7 +12,7 @@ from bodyreg.synthetic import render as rendering
 from bodyreg.synthetic.cameras import WeakPerspective
 from bodyreg.synthetic.layout import lay_out
 from bodyreg.synthetic.lens import encode_jpeg
-from bodyreg.synthetic.light import Light, sample_light
+from bodyreg.synthetic.light import Light, ground_shadow, sample_light
 from bodyreg.synthetic.looks import FARTHEST, look_of
 from bodyreg.synthetic.occluders import Occluder
 from bodyreg.synthetic.people import sample_person
@@ -160,3 +160,17 @@ def test_who_sits_gets_a_seat():
         paint_seat(np.random.default_rng(0), picture, figure, light)
         assert (picture != 200).any() == expected
         assert np.isfinite(picture).all()
+
+
+def test_shadows_fall_on_the_ground_beside_the_feet():
+    person = sample_person(Body.default(), 1, 0)
+    far = standing(person, WeakPerspective(60, np.array([64.0, 64])))
+    for figure in (far, near(far, 128)):
+        light = sample_light(np.random.default_rng(1), figure.up, True)
+        shadow = ground_shadow(figure, figure.vertices, light, 128, 128)
+        assert shadow.shape == (128, 128) and 0 <= shadow.min() <= shadow.max() <= 1
+        low = figure.vertices[(figure.vertices @ figure.up).argmin()]
+        column, row = figure.project(low)[:2].astype(int)
+        assert shadow[row - 3 : row + 4, column - 3 : column + 4].max() > 0.4
+        # Nothing on the ground is as high in the picture as the head.
+        assert shadow[: int(figure.project(figure.joints[15])[1])].max() < 0.2
