@@ -97,17 +97,17 @@ def seated(random: np.random.Generator) -> Motion:
     """On a chair: feet on the floor, a leg over the other, or stretched out."""
     u = random.uniform
     recline = u(-12, 4)
-    thigh, knee = u(82, 92) + recline, u(75, 105)
-    legs = [Leg(thigh + u(-2, 2), u(4, 16), u(0, 14), knee + u(-9, 9), u(-6, 10)) for _ in range(2)]
+    thigh, knee, apart = u(82, 92), u(75, 105), 9
     way = random.random()
-    if way < 0.25:
-        legs[0] = Leg(u(100, 106) + recline, u(-17, -12), u(0, 8), u(70, 95), u(-25, 0))
-        legs[1] = Leg(u(80, 86) + recline, u(-3, 1), u(0, 5), u(80, 95), u(-5, 10))
-    elif way < 0.35:
-        thigh, knee = u(74, 82) + recline, u(25, 50)
-        legs = [
-            Leg(thigh + u(-2, 2), u(3, 10), u(5, 20), knee + u(-4, 4), u(-25, -5)) for _ in range(2)
-        ]
+    if way > 0.9:  # stretched out
+        thigh, knee, apart = u(74, 82), u(25, 50), 4
+    legs = [
+        _on_the_ground(thigh + u(-2, 2), knee + u(-apart, apart), recline, u(4, 16), u(0, 14))
+        for _ in range(2)
+    ]
+    if way < 0.25:  # a leg over the other
+        legs[0] = Leg(u(105, 112) + recline, u(-18, -13), u(0, 8), u(75, 100), u(-25, 0))
+        legs[1] = _on_the_ground(u(80, 86), u(80, 95), recline, u(-3, 1), u(0, 5))
     rest = [Arm(u(18, 30), u(60, 85), u(15, 35), u(38, 60), u(20, 60), 0, 30) for _ in range(2)]
     return Motion(
         Posture(
@@ -116,6 +116,13 @@ def seated(random: np.random.Generator) -> Motion:
             pitch=recline, carried=1,
         )
     )  # fmt: skip
+
+
+def _on_the_ground(
+    thigh: float, knee: float, pitch: float, abduction: float, outward: float
+) -> Leg:
+    """The leg of one who sits, its thigh so many degrees from hanging and the sole level."""
+    return Leg(thigh + pitch, abduction, outward, knee, float(np.clip(knee - thigh, -45, 25)))
 
 
 def crouching(random: np.random.Generator) -> Motion:

@@ -137,19 +137,23 @@ def to_rotations(rows: np.ndarray) -> np.ndarray:
     """
     turns = dict.fromkeys(JOINT_NAMES, np.eye(3)[None].repeat(len(rows), 0))
 
-    def column(name: str) -> np.ndarray:
-        return rows[:, COLUMNS[name].start]
+    def columns(*names: str) -> np.ndarray:
+        return rows[:, [COLUMNS[name].start for name in names]].T
 
-    # The lower spine bends more, the upper turns more.
-    for joint, bend, turn in (("spine1", 0.4, 0.25), ("spine2", 0.35, 0.35), ("spine3", 0.25, 0.4)):
-        turns[joint] = _axes(bend * column("bend"), turn * column("twist"), bend * column("lean"))
-    half = _axes(0.5 * column("nod"), 0.5 * column("turn"), 0.5 * column("tilt"))
-    turns |= {"neck": half, "head": half}
-    for side in ("left", "right"):
-        parts = leg_rotations(rows[:, COLUMNS[f"{side}_leg"]])
-        parts |= arm_rotations(rows[:, COLUMNS[f"{side}_arm"]])
-        for joint, turn in parts.items():
-            turns[f"{side}_{joint}"] = turn if side == "left" else flip(turn)
+    # Bending forward is about +x, twisting left +y, leaning left -z. The lower spine bends more,
+    # the upper turns more.
+    bend, twist, lean = columns("bend", "twist", "lean")
+    nod, turn, tilt = columns("nod", "turn", "tilt")
+    shares = {"spine1": (0.4, 0.25), "spine2": (0.35, 0.35), "spine3": (0.25, 0.4)}
+    angles = [a for s, t in shares.values() for a in (t * twist, s * bend, -s * lean)]
+    single = about("yxz" * 4, *angles, 0.5 * turn, 0.5 * nod, -0.5 * tilt)
+    trunk = single[0::3] @ single[1::3] @ single[2::3]
+    turns |= dict(zip((*shares, "neck"), trunk, strict=True)) | {"head": trunk[-1]}
+    for rotations, limb in ((leg_rotations, "leg"), (arm_rotations, "arm")):
+        both = np.concatenate([rows[:, COLUMNS[f"{side}_{limb}"]] for side in ("left", "right")])
+        for joint, turned in rotations(both).items():
+            left, right = np.split(turned, 2)
+            turns |= {f"left_{joint}": left, f"right_{joint}": flip(right)}
     return np.stack([turns[name] for name in JOINT_NAMES], 1)
 
 
@@ -161,18 +165,16 @@ def to_axis_angle(rows: np.ndarray) -> np.ndarray:
 
 def carried_turns(rows: np.ndarray) -> np.ndarray:
     """(N, 3, 3): how a pelvis that is carried is turned, model axes to the world's."""
-    pitch, roll = (rows[:, COLUMNS[name].start] for name in ("pitch", "roll"))
-    return about("z", -roll) @ about("x", pitch)
+    roll, pitch = (rows[:, COLUMNS[name].start] for name in ("roll", "pitch"))
+    rolled, pitched = about("zx", -roll, pitch)
+    return rolled @ pitched
 
 
 def leg_rotations(legs: np.ndarray) -> dict[str, np.ndarray]:
     """Left legs (N, 5) as rotations (N, 3, 3) by joint."""
     flexion, abduction, outward, knee, ankle = legs.T
-    return {
-        "hip": about("x", -flexion) @ about("z", abduction) @ about("y", outward),
-        "knee": about("x", knee),
-        "ankle": about("x", -ankle),
-    }
+    turns = about("xzyxx", -flexion, abduction, outward, knee, -ankle)
+    return {"hip": turns[0] @ turns[1] @ turns[2], "knee": turns[3], "ankle": turns[4]}
 
 
 def arm_rotations(arms: np.ndarray) -> dict[str, np.ndarray]:
@@ -185,17 +187,19 @@ def arm_rotations(arms: np.ndarray) -> dict[str, np.ndarray]:
     blade = np.maximum(0, raised - 30) / 3
     sideways, forward = np.cos(np.radians(plane)), np.sin(np.radians(plane))
     lift = np.maximum(abs(sideways), (raised - 90) / 90)
-    collar = about("y", -0.3 * blade * forward) @ about("z", 0.8 * blade * lift)
+    protract, elevate, back, up, there, rotate, hang, flex, half, bent, curl = about(
+        "yzyzyyzyxzz", -0.3 * blade * forward, 0.8 * blade * lift, -plane, raised, plane, -inward,
+        np.full_like(raised, -90), -elbow, pronation / 2, -wrist, -grip,
+    )  # fmt: skip
+    collar = protract @ elevate
     # The shortest turn of a hanging arm, about a level axis, to where it is raised.
-    raise_arm = about("y", -plane) @ about("z", raised) @ about("y", plane)
-    humerus = raise_arm @ about("y", -inward) @ about("z", np.full_like(raised, -90))
-    half = about("x", pronation / 2)
+    humerus = back @ up @ there @ rotate @ hang
     return {
         "collar": collar,
         "shoulder": collar.swapaxes(1, 2) @ humerus,
-        "elbow": about("y", -elbow) @ half,
-        "wrist": half @ about("z", -wrist),
-        "hand": about("z", -grip),
+        "elbow": flex @ half,
+        "wrist": half @ bent,
+        "hand": curl,
     }
 
 
@@ -204,19 +208,16 @@ def flip(turn: np.ndarray) -> np.ndarray:
     return turn * [[1, -1, -1], [-1, 1, 1], [-1, 1, 1]]
 
 
-def about(axis: str, degrees: np.ndarray) -> np.ndarray:
-    """Rotations (N, 3, 3) about x, y or z by (N,) degrees."""
-    angle = np.radians(degrees)
-    cos, sin = np.cos(angle), np.sin(angle)
-    turn = np.zeros((len(angle), 3, 3))
-    at = "xyz".index(axis)
-    first, second = (at + 1) % 3, (at + 2) % 3
-    turn[:, at, at] = 1
-    turn[:, first, first] = turn[:, second, second] = cos
-    turn[:, first, second], turn[:, second, first] = -sin, sin
-    return turn
+def about(axes: str, *degrees: np.ndarray) -> np.ndarray:
+    """Rotations (k, N, 3, 3) about k of the axes x, y and z by as many (N,) degrees."""
+    angle = np.radians(np.array(degrees))[..., None, None]
+    across = _ACROSS[["xyz".index(axis) for axis in axes], None]
+    return np.eye(3) + np.sin(angle) * across + (1 - np.cos(angle)) * (across @ across)
 
 
-def _axes(bend: np.ndarray, twist: np.ndarray, lean: np.ndarray) -> np.ndarray:
-    """Trunk and neck: bending forward is about +x, twisting left +y, leaning left -z."""
-    return about("y", twist) @ about("x", bend) @ about("z", -lean)
+# The cross products with x, y and z as matrices: Rodrigues' formula.
+_ACROSS = np.array([
+    [[0, 0, 0], [0, 0, -1], [0, 1, 0]],
+    [[0, 0, 1], [0, 0, 0], [-1, 0, 0]],
+    [[0, -1, 0], [1, 0, 0], [0, 0, 0]],
+])  # fmt: skip
