@@ -72,6 +72,21 @@ def test_a_run_that_moved_with_what_it_has_read(
     assert bodyreg("report", moved).status == 0
 
 
+def test_a_demo_that_moved(bodyreg, demo, tmp_path):
+    """Its people, pictures and truth lie in a folder of its own."""
+    there = tmp_path / "elsewhere"
+    shutil.copytree(demo, there)
+    record = there / "run.json"
+    record.write_text(record.read_text().replace(str(demo), "/nowhere/demo"))
+    finished = FinishedRun.open(there)
+    assert finished.options.images == there / "densepose-coco" / "images"
+    assert len(finished.truth(None)) == 7
+    shutil.rmtree(there / "densepose-coco" / "images")
+    result = bodyreg("report", there)
+    assert result.status == 2
+    assert "/nowhere/demo/densepose-coco/images: the run has read --images from" in result.error
+
+
 def moved(run, observations_file):
     observations_file.rename(observations_file.with_name("other.npz"))
 
