@@ -14,17 +14,20 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 def face_normals(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(F, 3) unit normals of counter-clockwise faces, and (F,) areas."""
     a, b, c = vertices.astype(np.float64)[faces.T]
-    cross = np.cross(b - a, c - a)
+    (ux, uy, uz), (vx, vy, vz) = (b - a).T, (c - a).T
+    cross = np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx], 1)
     return unit(cross), np.linalg.norm(cross, axis=1) / 2
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(V, 3) float32 unit normals: the area-weighted mean over each vertex's faces."""
     normals, areas = face_normals(vertices, faces)
-    total = np.zeros((len(vertices), 3))
-    for corner in faces.T:
-        np.add.at(total, corner, normals * areas[:, None])
-    return unit(total)
+    corners = faces.T.reshape(-1)
+    total = [
+        np.bincount(corners, np.tile(shares, 3), len(vertices))
+        for shares in (normals * areas[:, None]).T
+    ]
+    return unit(np.stack(total, 1))
 
 
 def sample_normals(
