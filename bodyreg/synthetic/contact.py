@@ -16,6 +16,7 @@ import torch
 
 from bodyreg import ops
 from bodyreg.body import JOINT_NAMES, Body
+from bodyreg.body.surface import vertex_normals
 from bodyreg.synthetic.limbs import LIMBS
 from bodyreg.synthetic.people import Person
 
@@ -47,6 +48,7 @@ class Probes:
 
     Attributes:
         vertex: (n,) vertex numbers.
+        faces: (f, 3) the faces round them, of which they have their normals.
         meetings: For each part of a limb: the limb's number, the part's places in `vertex`, and
             the places of all that it can enter.
         owner: (n,) the joint that moves each most.
@@ -56,6 +58,7 @@ class Probes:
     """
 
     vertex: np.ndarray
+    faces: np.ndarray
     meetings: list[tuple[int, np.ndarray, np.ndarray]]
     owner: np.ndarray
     limbs: list[np.ndarray]
@@ -86,9 +89,12 @@ class Skin:
     def __init__(self, person: Person) -> None:
         body = person.body
         self.probes = _probes_of(person.template)
-        points = body.vertex_points().select(self.probes.vertex)
+        points = body.vertex_points(normals=False).select(self.probes.vertex)
         weights = points.anchors[..., 3:]
-        directions = torch.cat([weights * points.normals[:, None], torch.zeros_like(weights)], -1)
+        normals = vertex_normals(body.vertices, self.probes.faces)[self.probes.vertex]
+        directions = torch.cat(
+            [weights * torch.from_numpy(normals)[:, None], torch.zeros_like(weights)], -1
+        )
         self._joint_ids = torch.cat([points.joint_ids] * 2)
         self._anchors = torch.cat([points.anchors, directions]).contiguous()
         self._scale = torch.from_numpy(person.segment_scale)
@@ -186,7 +192,9 @@ def _probes_of(template: Body) -> Probes:
     limbs = [np.concatenate([m for n, m, _ in meetings if n == limb]) for limb in range(len(LIMBS))]
     free = np.isin(np.arange(len(vertex)), np.concatenate(limbs))
     bottom = np.flatnonzero(~free & ~arms & ~np.isin(segment, ("neck", "head")))
-    return Probes(vertex, meetings, template.segment[vertex], limbs, bottom, places_of_spots)
+    faces = template.faces[chosen[template.faces].any(1)]
+    owner = template.segment[vertex]
+    return Probes(vertex, faces, meetings, owner, limbs, bottom, places_of_spots)
 
 
 def _spots(body: Body, names: np.ndarray) -> dict[str, int]:
