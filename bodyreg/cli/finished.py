@@ -130,13 +130,22 @@ class FinishedRun:
         return FitsById(self.options.initial).of(ids) if self.warm else None
 
     def truth(self, path: Path | None) -> Truth | None:
-        """The truth of the run's people: of a file, or of the one that the run has made."""
+        """The truth of the run's people, in their order: of a file, or of what the run has made.
+
+        Raises:
+            UserError: the file is missing or damaged, or lacks somebody.
+        """
         from bodyreg.data import Truth
+        from bodyreg.metrics.evaluate import require_people
 
         made = self.record.get("truth")
         if path is None and made is None:
             return None
-        return Truth.load(path or _found(self.folder, self.record, "truth", Path(made)))
+        truth = Truth.load(path or _found(self.folder, self.record, "truth", Path(made)))
+        place = {number: row for row, number in enumerate(truth.id.tolist())}
+        ids = self.fits.ids()
+        require_people(ids, place)
+        return truth.select([place[number] for number in ids.tolist()])
 
     def grounds(self, observations: Observations, side: int) -> tuple[list[np.ndarray], bool]:
         """What lies behind these people in their frames, and whether it is their pictures.

@@ -90,7 +90,7 @@ def write_report(
         "measures": _measures(errors),
         "order": _order(errors),
         "faults": _faults(errors),
-        "groups": {} if truth is None else _groups(errors, finished.fits.ids(), truth),
+        "groups": {} if truth is None else _groups(errors, truth),
         "total": len(finished),
         **_people(finished, rows, errors, truth),
     }
@@ -107,7 +107,7 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
     from bodyreg.metrics.reprojection import reprojection_error
 
     body, parts = finished.body, []
-    evaluate = Evaluator(body)
+    evaluate = None if truth is None else Evaluator(body)
     with runs.progress_bar(len(finished), quiet=False) as bar:
         for _, fits, observations in finished.parts():
             for start in range(0, len(fits), AT_ONCE):
@@ -120,7 +120,7 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
                     "keypoints": distances["keypoints"],
                     "reflected": seen.mirrored,
                 }
-                if truth is not None:
+                if evaluate is not None:
                     found |= evaluate(seen, truth)
                 parts.append(found)
                 bar.update(len(seen))
@@ -177,13 +177,11 @@ def _faults(errors: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     ]
 
 
-def _groups(errors: dict[str, np.ndarray], ids: np.ndarray, truth: Truth) -> dict[str, Any]:
+def _groups(errors: dict[str, np.ndarray], truth: Truth) -> dict[str, Any]:
     """Means of the groups that the truth tells apart: kind of group -> a row per group."""
     from bodyreg.metrics import Table
 
-    place = {number: row for row, number in enumerate(truth.id.tolist())}
-    known = truth.select([place[number] for number in ids.tolist()])
-    table = Table.of(known, errors, _metrics(errors))
+    table = Table.of(truth, errors, _metrics(errors))
     return {
         kind: [
             {
@@ -234,8 +232,6 @@ def _people(
     finished: FinishedRun, rows: np.ndarray, errors: dict[str, np.ndarray], truth: Truth | None
 ) -> dict[str, Any]:
     """The shown people: numbers, pictures, how their fits came about, and the evidence in space."""
-    import numpy as np
-
     from bodyreg.data.frames import frame_from_image
     from bodyreg.registration.trace import stops, trace
     from bodyreg.viz import report
@@ -253,8 +249,7 @@ def _people(
     before = along[0].vertices(body) if finished.warm else [None] * len(fits)
     truths, captions = [None] * len(fits), _captions(observations)
     if truth is not None:
-        place = {number: row for row, number in enumerate(truth.id.tolist())}
-        known = truth.select(np.array([place[number] for number in fits.id.tolist()]))
+        known = truth.select(rows)
         truths, captions = report.truth_data(known, fits.frame), _true_captions(known)
     people = []
     for i, row in enumerate(rows.tolist()):

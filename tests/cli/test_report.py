@@ -161,6 +161,12 @@ def test_flags_that_cannot_be(bodyreg, run, flags, words):
     assert result.status == 2 and words in result.error
 
 
+def test_a_truth_of_others(bodyreg, run, demo):
+    truth = demo / "densepose-coco" / "truth.npz"
+    result = bodyreg("report", run, "--truth", truth)
+    assert result.status == 2 and "holds no person 10" in result.error
+
+
 def test_fits_of_others(run):
     fits = Fits.load(run / "fits.npz")
     fits.id[1] = 99
