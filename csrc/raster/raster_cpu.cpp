@@ -1,3 +1,7 @@
+// Most faces of a body are a few pixels large or none: what to do with each is found for many at
+// once, and small ones are drawn a lane each, together with others as large. The rest is drawn row
+// by row. The way a face goes changes no bit of its pixels, and no order the face that is seen.
+//
 // A multiply-add would give other bits than the product and sum that an instruction set without it
 // has, and the face that wins a pixel would depend on the machine.
 #if defined(__clang__)
@@ -30,8 +34,8 @@ using Ints = Lanes<int32_t>;
 template <typename T>
 using Reals = typename VectorOf<T, kWidth>::type;
 
-// A vertex. Positions are cut off at kFar: a face with such a vertex is left aside where the rest
-// of it matters.
+// A vertex. Positions are cut off at kFar, which changes no bounds within a picture; a face that
+// has some there is large and reads its positions anew.
 template <typename T>
 struct Vertex {
   int32_t x, y;
@@ -168,9 +172,9 @@ void draw_face(const int64_t (&x64)[3], const int64_t (&y64)[3], const T (&near)
 
 // Draws the faces of one picture into a band of it.
 template <typename T>
-class Painter {
+class Drawing {
  public:
-  explicit Painter(const RasterParams<T>& p) : p_(p), vertices_(p.vertices), batches_{} {}
+  explicit Drawing(const RasterParams<T>& p) : p_(p), vertices_(p.vertices), batches_{} {}
 
   void draw(int64_t picture, int top, int bottom) {
     positions_ = p_.positions + picture * p_.vertices * 3;
@@ -197,71 +201,91 @@ class Painter {
     }
   }
 
-  // Most faces have no pixel's centre in their bounds or are small: which they are is found for
-  // many together.
   void draw_chunk(int64_t begin, int count) {
-    const int32_t* triangles = p_.triangles + 3 * begin;
-    alignas(64) int32_t x[3][kChunk], y[3][kChunk];
-    for (int f = 0; f < count; ++f) {
-      for (int i = 0; i < 3; ++i) {
-        const Vertex<T>& vertex = vertices_[triangles[3 * f + i]];
-        x[i][f] = vertex.x;
-        y[i][f] = vertex.y;
-      }
-    }
-    alignas(64) int32_t left[kChunk], top[kChunk], columns[kChunk], rows[kChunk], drawn[kChunk];
-    for (int f = 0; f < count; ++f) {
-      left[f] = first_centre(std::min(std::min(x[0][f], x[1][f]), x[2][f]));
-      top[f] = first_centre(std::min(std::min(y[0][f], y[1][f]), y[2][f]));
-      const int right = behind_centre(std::max(std::max(x[0][f], x[1][f]), x[2][f]));
-      const int bottom = behind_centre(std::max(std::max(y[0][f], y[1][f]), y[2][f]));
-      columns[f] = right - left[f];
-      rows[f] = bottom - top[f];
-      const bool empty = (columns[f] <= 0) | (rows[f] <= 0) | (right <= 0) |
-                         (left[f] >= band_.width) | (bottom <= band_.top) |
-                         (top[f] >= band_.bottom);
-      const bool inside = (left[f] >= 0) & (right <= band_.width) & (top[f] >= band_.top) &
-                          (bottom <= band_.bottom);
-      const bool small = inside & (columns[f] <= kSmall) & (rows[f] <= kSmall);
-      // Wraps around for large faces, which do not ask for it.
-      const auto from_first = [f](const int32_t (&at)[3][kChunk], int vertex) {
-        return static_cast<uint32_t>(at[vertex][f]) - static_cast<uint32_t>(at[0][f]);
-      };
-      const auto across = [&](int a, int b) { return from_first(x, a) * from_first(y, b); };
-      const int area = static_cast<int>(across(1, 2) - across(2, 1));
-      const bool seen = (area != 0) & !(p_.cull & (area > 0));
-      drawn[f] = empty ? 0 : small ? int(seen) : 2;
-    }
-    int list[kChunk], listed = 0;
+    Chunk chunk;
+    load(begin, count, chunk);
+    look_at(count, chunk);
+    int list[kChunk], listed = 0;  // without a branch: what is drawn cannot be guessed
     for (int f = 0; f < count; ++f) {
       list[listed] = f;
-      listed += drawn[f] != 0;
+      listed += chunk.way[f] != kNot;
     }
     for (int n = 0; n < listed; ++n) {
       const int f = list[n];
-      T near[3];
-      for (int i = 0; i < 3; ++i) near[i] = vertices_[triangles[3 * f + i]].near;
-      if (p_.perspective && !(near[0] > 0 && near[1] > 0 && near[2] > 0)) continue;
       const int32_t face = static_cast<int32_t>(begin) + f;
-      if (drawn[f] == 2) {
-        draw_large(face, near);
-        continue;
+      T near[3];
+      for (int i = 0; i < 3; ++i) near[i] = vertices_[p_.triangles[3 * int64_t{face} + i]].near;
+      if (p_.perspective && !(near[0] > 0 && near[1] > 0 && near[2] > 0)) continue;
+      if (chunk.way[f] == kAlone) {
+        draw_alone(face, near);
+      } else {
+        draw_with_others(face, near, chunk, f);
       }
-      const int size = kSizeOf[rows[f]] * kSizeCount + kSizeOf[columns[f]];
-      Batch<T>& batch = batches_[size];
-      const int l = batch.count++;
-      for (int i = 0; i < 3; ++i) {
-        batch.x[i][l] = x[i][f] - centre(left[f]);
-        batch.y[i][l] = y[i][f] - centre(top[f]);
-        batch.near[i][l] = near[i];
-      }
-      batch.pixel[l] = int64_t{top[f]} * band_.width + left[f];
-      batch.face[l] = face;
-      if (batch.count == kWidth) flush(size);
     }
   }
 
-  void draw_large(int32_t face, const T (&near)[3]) {
+  // Faces that are looked at together: corners, bounds in pixels, and how they are drawn.
+  struct Chunk {
+    alignas(64) int32_t x[3][kChunk], y[3][kChunk];
+    alignas(64) int32_t left[kChunk], top[kChunk], columns[kChunk], rows[kChunk], way[kChunk];
+  };
+  static constexpr int32_t kNot = 0, kWithOthers = 1, kAlone = 2;
+
+  void load(int64_t begin, int count, Chunk& chunk) const {
+    const int32_t* triangles = p_.triangles + 3 * begin;
+    for (int f = 0; f < count; ++f) {
+      for (int i = 0; i < 3; ++i) {
+        const Vertex<T>& vertex = vertices_[triangles[3 * f + i]];
+        chunk.x[i][f] = vertex.x;
+        chunk.y[i][f] = vertex.y;
+      }
+    }
+  }
+
+  // A loop without branches, for the compiler to make vectors of.
+  void look_at(int count, Chunk& chunk) const {
+    const int width = band_.width, above = band_.top, below = band_.bottom;  // chunk aliases band_
+    const bool cull = p_.cull;
+    for (int f = 0; f < count; ++f) {
+      const int x[3] = {chunk.x[0][f], chunk.x[1][f], chunk.x[2][f]};
+      const int y[3] = {chunk.y[0][f], chunk.y[1][f], chunk.y[2][f]};
+      const int left = first_centre(least_of(x)), right = behind_centre(most_of(x));
+      const int top = first_centre(least_of(y)), bottom = behind_centre(most_of(y));
+      const int columns = right - left, rows = bottom - top;
+      const bool empty = (columns <= 0) | (rows <= 0) | (right <= 0) | (left >= width) |
+                         (bottom <= above) | (top >= below);
+      const bool inside = (left >= 0) & (right <= width) & (top >= above) & (bottom <= below);
+      const bool small = inside & (columns <= kSmall) & (rows <= kSmall);
+      // Unsigned numbers wrap around for large faces, which do not ask for it.
+      const auto product = [&](int a, int b) {
+        return (uint32_t(x[a]) - uint32_t(x[0])) * (uint32_t(y[b]) - uint32_t(y[0]));
+      };
+      const int area = static_cast<int>(product(1, 2) - product(2, 1));
+      const bool seen = (area != 0) & !(cull & (area > 0));
+      chunk.left[f] = left;
+      chunk.top[f] = top;
+      chunk.columns[f] = columns;
+      chunk.rows[f] = rows;
+      chunk.way[f] = empty ? kNot : small ? seen * kWithOthers : kAlone;
+    }
+  }
+
+  void draw_with_others(int32_t face, const T (&near)[3], const Chunk& chunk, int f) {
+    const int left = chunk.left[f], top = chunk.top[f];
+    const int size = kSizeOf[chunk.rows[f]] * kSizeCount + kSizeOf[chunk.columns[f]];
+    Batch<T>& batch = batches_[size];
+    const int l = batch.count++;
+    for (int i = 0; i < 3; ++i) {
+      batch.x[i][l] = chunk.x[i][f] - centre(left);
+      batch.y[i][l] = chunk.y[i][f] - centre(top);
+      batch.near[i][l] = near[i];
+    }
+    batch.pixel[l] = int64_t{top} * band_.width + left;
+    batch.face[l] = face;
+    if (batch.count == kWidth) flush(size);
+  }
+
+  void draw_alone(int32_t face, const T (&near)[3]) {
     int64_t x[3], y[3];
     bool narrow = true;
     for (int i = 0; i < 3; ++i) {
@@ -308,10 +332,10 @@ class Painter {
 
 template <typename T>
 void raster_cpu(const RasterParams<T>& p, int64_t begin, int64_t end) {
-  Painter<T> painter(p);
+  Drawing<T> drawing(p);
   for (int64_t index = begin; index < end; ++index) {
     const int64_t band = index % p.bands;
-    painter.draw(index / p.bands, static_cast<int>(p.height * band / p.bands),
+    drawing.draw(index / p.bands, static_cast<int>(p.height * band / p.bands),
                  static_cast<int>(p.height * (band + 1) / p.bands));
   }
 }

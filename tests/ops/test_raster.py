@@ -212,7 +212,7 @@ def test_closed_surfaces_are_entered_as_often_as_left(backend):
 def test_the_unrounded_faces_differ_in_a_narrow_and_even_band():
     # Rounding moves an edge by less than 1/256 pixel: no pixel farther off changes, and as many
     # are lost as won. Reference: edge functions of the unrounded positions, float64.
-    faces, side = 1200, 90
+    faces, side = 4000, 48
     vertices, _ = soup(1, faces, side, side, size=4, seed=5)
     corners = vertices[0].double().view(faces, 3, 3)[..., :2]
     covered = (
@@ -233,7 +233,7 @@ def test_the_unrounded_faces_differ_in_a_narrow_and_even_band():
         distance = distance.minimum(away / edge[:, i].norm(dim=1)[:, None])
     inside = distance > 0
     lost, won = inside & ~covered, covered & ~inside
-    assert 10 < lost.sum() + won.sum() < 0.01 * covered.sum()
+    assert 30 < lost.sum() + won.sum() < 0.01 * covered.sum()
     assert distance[lost | won].abs().max() < 2**0.5 / SUBPIXELS
     few, many = sorted((int(lost.sum()), int(won.sum())))
     assert many - few <= 4 * (many + few) ** 0.5  # four standard deviations of fair coins
