@@ -8,14 +8,17 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from bodyreg.body import JOINT_NAMES, PARENTS
-from bodyreg.synthetic.contact import Skin
-from bodyreg.synthetic.limbs import ANGLES, LIMBS, Limb
+from bodyreg.synthetic.contact import Depths, Skin
+from bodyreg.synthetic.limbs import LIMBS, Limb
 from bodyreg.synthetic.motion import Motion
 from bodyreg.synthetic.people import Person
 from bodyreg.synthetic.poses import COLUMNS, HIGH, LOW, as_row, carried_turns, to_rotations
 
 BOUND = 0.02
 """Metres: no limb may lie deeper in something than this, as `contact` measures it."""
+
+ARMS, LEGS = (0, 1), (2, 3)
+"""Their numbers in `LIMBS`."""
 
 # Worked for, so that a little is left for what lies between the probes.
 AIM = 0.012
@@ -100,7 +103,7 @@ class Physique:
         return rows.clip(LOW, HIGH)
 
     def settle(self, rows: np.ndarray) -> np.ndarray:
-        """Lay the legs of who sits or lies on the floor on it, and lift hands that are under it.
+        """Lay the legs of who sits or lies on the floor on it.
 
         Args:
             rows: (T, P) a motion.
@@ -115,27 +118,42 @@ class Physique:
             placed = self.place(here)
             height = np.einsum("npc,nc->np", placed.points, up)
             floor = height[:, self.skin.probes.bottom].min(1)
-            for number, limb in enumerate(self.limbs):
-                mine = self.skin.probes.limbs[number]
+            for number in LEGS:
+                limb, mine = self.limbs[number], self.skin.probes.limbs[number]
                 lowest = mine[height[:, mine].argmin(1)]
                 rise = floor - height[row, lowest]
-                is_leg = "leg" in LIMBS[number]
-                if not is_leg:
-                    rise = rise.clip(0)
                 here[:, limb.columns] = limb.toward(
                     here[:, limb.columns],
                     placed.above(limb),
                     placed.points[row, lowest],
                     self._link[number, self.skin.probes.owner[lowest]],
                     (rise[:, None] * up)[:, None],
-                    1 if is_leg else ANGLES,
+                    turning=1,
                 )
         rows = rows.copy()
         rows[at] += seat[at, None] * (here - rows[at])
         return rows
 
+    def _add_floor(self, rows: np.ndarray, placed: Placed, found: Depths) -> None:
+        """Arms lie in the floor where they are below all else of a body that is carried."""
+        at = np.flatnonzero(rows[:, COLUMNS["carried"].start] > 0.99)
+        up = carried_turns(rows[at])[:, 1]
+        height = np.einsum("npc,nc->np", placed.points[at], up)
+        probes = self.skin.probes
+        others = np.ones(len(probes.vertex), bool)
+        others[np.concatenate([probes.limbs[number] for number in ARMS])] = False
+        for number in ARMS:
+            lowest = probes.limbs[number][height[:, probes.limbs[number]].argmin(1)]
+            depth = height[:, others].min(1) - height[np.arange(len(at)), lowest]
+            deeper = depth > found.depth[at, number]
+            frame, probe = at[deeper], lowest[deeper]
+            found.depth[frame, number] = depth[deeper]
+            found.point[frame, number] = placed.points[frame, probe]
+            found.normal[frame, number] = up[deeper]
+            found.joint[frame, number] = probes.owner[probe]
+
     def untangle(self, rows: np.ndarray) -> tuple[np.ndarray, float]:
-        """Move limbs out of what they are in.
+        """Move limbs out of what they are in, and arms out of the floor.
 
         Args:
             rows: (T, P) a motion.
@@ -147,6 +165,7 @@ class Physique:
         for left in range(ROUNDS, -1, -1):
             placed = self.place(rows[changed])
             found = self.skin.depths(placed.points, placed.normals)
+            self._add_floor(rows[changed], placed, found)
             deepest[changed] = found.depth.max(1)
             if deepest.max() <= AIM or not left:
                 break

@@ -77,6 +77,21 @@ def test_a_near_camera_far_away_is_a_weak_one():
     assert camera.weak().pixels_per_metre == pytest.approx(100)
 
 
+def test_views_go_all_the_way_round_and_are_nearly_level():
+    random = np.random.default_rng(2)
+    views = np.array([sample_view(random) for _ in range(400)])
+    np.testing.assert_allclose(views @ views.swapaxes(1, 2), np.eye(3) + 0 * views, atol=1e-12)
+    assert np.linalg.det(views).min() > 0.99
+    yaw = np.degrees(np.arctan2(views[:, 0, 2], views[:, 2, 2]))
+    counts = np.histogram(yaw, bins=4, range=(-180, 180))[0]
+    assert counts.min() > 70
+    tilt = np.degrees(np.arccos(views[:, 1, 1]))
+    assert 5 < np.sqrt((tilt**2).mean()) < 12
+    assert tilt.max() < 35
+    front = np.array([sample_view(random, 60) for _ in range(100)])
+    assert (front[:, 2, 2] > 0.35).all()
+
+
 def test_people_and_their_performances_do_not_depend_on_others(body):
     late, early = (sample_person(body, SEED, number) for number in (7, 2))
     again = sample_person(body, SEED, 7)

@@ -147,6 +147,17 @@ def test_who_sits_on_the_floor_has_legs_on_it(people):
             assert height[probes.limbs[limb]].min() == pytest.approx(floor, abs=0.02)
 
 
+@pytest.mark.parametrize("action", ["SittingDown", "Posing"])
+def test_hands_of_who_sits_or_lies_do_not_dip_into_the_floor(body, people, action):
+    segment = np.array(JOINT_NAMES)[body.segment]
+    names = ("shoulder", "elbow", "wrist", "hand")
+    arm = np.isin(segment, [f"{side}_{name}" for side in ("left", "right") for name in names])
+    for person in people:
+        shown = perform(person, action, np.random.default_rng(person.number), 1)
+        height = show(person, shown.pose[0], shown.turn[0]).vertices[:, 1]
+        assert height[arm].min() > height[~arm].min() - 0.05
+
+
 def test_a_performance_does_not_depend_on_who_came_before(people):
     shown = []
     for first in (people[0], people[5]):
