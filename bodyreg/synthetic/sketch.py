@@ -78,4 +78,6 @@ def darker(colour: Colour, share: float) -> list[float]:
 
 
 def _pixel(value: float) -> int:
-    return round(min(max(value, -LIMIT), LIMIT))
+    if -LIMIT < value < LIMIT:
+        return round(value)
+    return LIMIT if value > 0 else -LIMIT
