@@ -25,6 +25,8 @@ AIM = 0.012
 ROUNDS = 8
 # Steps of a hand toward a spot.
 REACHES = 6
+# A hand this near to its spot is there, metres.
+NEAR = 0.003
 # Steps of a leg toward the floor.
 SETTLING = 3
 # A correction in one frame spreads over its neighbours with this standard deviation, frames.
@@ -97,6 +99,8 @@ class Physique:
             for _ in range(REACHES if len(at) else 0):
                 joints, axes = limb.place(there, *above)
                 point = joints[:, -1] + axes[:, -1] @ tip
+                if abs(aim - point).max() < NEAR:
+                    break
                 way = (aim - point)[:, :, None] * np.eye(3)
                 there = limb.toward(there, above, point, last, way)
             rows[at, limb.columns] += share[at, None] * (there - start)
@@ -137,6 +141,8 @@ class Physique:
     def _add_floor(self, rows: np.ndarray, placed: Placed, found: Depths) -> None:
         """Arms lie in the floor where they are below all else of a body that is carried."""
         at = np.flatnonzero(rows[:, COLUMNS["carried"].start] > 0.99)
+        if not len(at):
+            return
         up = carried_turns(rows[at])[:, 1]
         height = np.einsum("npc,nc->np", placed.points[at], up)
         probes = self.skin.probes
