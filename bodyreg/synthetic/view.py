@@ -14,8 +14,10 @@ from bodyreg.synthetic.scenes import Scene
 
 # A weak-perspective camera has no focal length; floors look as if it had this one, in sides.
 FOCAL = 1.5
-# Least and greatest height of such a camera above the ground, metres.
+# Least and greatest height of a camera above the ground, metres.
 EYES = (0.8, 2.6)
+# Nobody before a near camera stands farther away than this, metres.
+BEHIND = 8.0
 # The nearest that the horizon may come to the farthest feet, in sides.
 LEAST_GROUND = 0.12
 
@@ -68,21 +70,26 @@ class View:
 def view_of(scene: Scene) -> View:
     """How a scene's camera sees the ground, from its figures: their cameras, up and feet."""
     side = max(scene.height, scene.width)
+    size = scene.height, scene.width
     if not scene.figures:
-        horizon = 0.45 * scene.height
-        return View(scene.height, scene.width, horizon, 0.9 * scene.height, side / 2, FOCAL * side)
+        return View(*size, 0.45 * scene.height, 0.9 * scene.height, side / 2, FOCAL * side)
     lowest = [f.project(f.vertices[(f.vertices @ f.up).argmin()])[1] for f in scene.figures]
     farthest = int(np.argmin(lowest))
-    feet, figure = lowest[farthest], scene.figures[farthest]
+    figure, feet = scene.figures[farthest], float(lowest[farthest])
     camera, up = figure.camera, figure.up.astype(np.float64)
-    focal, centre = FOCAL * side, scene.height / 2
+    # The horizon is where rays (x, -y, -1) are at right angles to the world's up, for x = 0.
+    slope = up[2] / max(up[1], 0.2)
     if camera.perspective:
-        focal, centre = float(camera.focal.mean()), float(camera.centre[1])
-    metre = camera.weak().pixels_per_metre
-    # Where rays (x, -y, -1) are at right angles to the world's up, for x = 0; but no farther from
-    # the feet than eyes are from the ground, for a camera without a focal length has no say.
-    horizon = centre - focal * up[2] / max(up[1], 0.2)
-    if not camera.perspective:
-        horizon = np.clip(horizon, feet - EYES[1] * metre, feet - EYES[0] * metre)
+        focal = float(camera.focal.mean())
+        horizon = float(camera.centre[1]) - focal * slope
+        # The same for everybody before this camera, so that what stands behind them stands still.
+        above = -float(camera.pelvis @ up) - figure.ground
+        metre = focal / BEHIND
+        feet = horizon + metre * max(round(above, 1), EYES[0])
+    else:
+        focal, metre = FOCAL * side, camera.pixels_per_metre
+        # No farther from the feet than eyes are from the ground: this camera has no say in it.
+        horizon = scene.height / 2 - focal * slope
+        horizon = float(np.clip(horizon, feet - EYES[1] * metre, feet - EYES[0] * metre))
     horizon = min(horizon, feet - LEAST_GROUND * side)
-    return View(scene.height, scene.width, float(horizon), float(feet), float(metre), focal)
+    return View(*size, horizon, feet, float(metre), focal)

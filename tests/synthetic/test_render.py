@@ -151,6 +151,18 @@ def test_the_horizon_is_above_the_feet_and_moves_with_the_camera():
     assert rows[2] < rows[1] <= rows[0]
 
 
+def test_what_is_behind_a_near_camera_stands_still():
+    made = scene(0, people=1)
+    first = near(made.figures[0], made.width)
+    camera = first.camera
+    # Somebody a metre to the side and nearer, on the same ground.
+    moved = camera.pelvis + np.array([1, 0, 0.5])
+    moved -= first.up * (first.up @ (moved - camera.pelvis))
+    second = replace(first, camera=replace(camera, pelvis=moved))
+    views = [view_of(replace(made, figures=[figure])) for figure in (first, second)]
+    assert vars(views[0]) == vars(views[1])
+
+
 def test_who_sits_gets_a_seat():
     person = sample_person(Body.default(), 1, 0)
     camera = WeakPerspective(60, np.array([64.0, 64]))
