@@ -44,7 +44,8 @@ def raster(
         face (B, H, W) int32, -1 where nothing is; barycentric (B, H, W, 3) in the order of the
         face's vertices, 0 where nothing is; depth (B, H, W), -inf where nothing is.
 
-    Not differentiable. Positions beyond 2^53 pixels are moved there.
+    Not differentiable. Positions beyond 2^53 pixels are moved there; depths must lie within half of
+    what their dtype holds.
 
     Raises:
         RuntimeError: an argument has the wrong dtype, device, layout or shape, or (on the CPU) a
