@@ -8,6 +8,7 @@ import numpy as np
 
 from bodyreg.body import Body
 from bodyreg.body.joints import JOINT_NAMES
+from bodyreg.synthetic.mesh import mesh_of
 
 # Marks along `height` and `arm`.
 SOLE, ANKLE, KNEE, HIP, WAIST, NECK, CROWN = range(7)
@@ -78,7 +79,7 @@ def measure(body: Body) -> Measures:
     eyes = (at["left_eye"] + at["right_eye"]) / 2
     return Measures(
         rest=rest,
-        front=body.vertex_normals[:, 2],
+        front=mesh_of(body.faces, len(body.vertices)).normals(body.vertices)[:, 2],
         height=height,
         arm=arm.astype(np.float32),
         eyes=eyes,
