@@ -201,7 +201,7 @@ def _facts(finished: FinishedRun) -> dict[str, Any]:
 
     record, preset = finished.record, finished.record["options"].get("preset", "accurate")
     usual = vars(RegistrationConfig.preset(preset))
-    seconds = record["seconds"]
+    seconds, fitted = record["seconds"], len(finished) - record.get("people_of_earlier_starts", 0)
     skipped = sum(record["skipped"].values())
     lines = {
         "command": record["command"],
@@ -214,7 +214,7 @@ def _facts(finished: FinishedRun) -> dict[str, Any]:
         "preset": preset,
         "people": f"{len(finished):,}" + (f", {skipped:,} skipped" if skipped else ""),
         "skipped": ", ".join(f"{n:,} {why}" for why, n in record["skipped"].items()),
-        "time": f"{seconds:.3g} s, {len(finished) / seconds:,.0f} people/s" if seconds else "",
+        "time": f"{seconds:.3g} s, {fitted / seconds:,.0f} people/s" if fitted and seconds else "",
     }
     lead = [lines["people"] + " people", f"preset {preset}", lines["time"], f"on {lines['device']}"]
     return {
