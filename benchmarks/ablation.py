@@ -86,7 +86,7 @@ class Study:
         observations = evidence.of(self.observations)
         begin = time.perf_counter()
         fits = register(self.body, observations, config)
-        speed = self.people / (time.perf_counter() - begin)
+        speed = len(observations) / (time.perf_counter() - begin)
         errors = evaluate(fits, self.truth, self.body)
         numbers = " | ".join(f"{errors[name].mean():.2f}" for name in COLUMNS)
         line = (

@@ -40,7 +40,8 @@ class Options:
         out: A folder per format is made in it. The same command finishes what a killed one has
             left there.
         formats: Data sets whose layouts are written. densepose-coco and mpii share their pictures.
-        people: How many to show in each format; a picture of a crowd shows one to three.
+        people: How many to show in each format; a picture of a crowd shows one to three, and
+            human36m's number is rounded up to what four cameras see.
         seed: Of everything random; the same seed makes the same files, with any number of workers.
         size: Side of a crowd's pictures (densepose-coco, mpii), pixels. The others have the sizes
             of the real ones.
@@ -258,7 +259,7 @@ def _report(options: Options, made: int, clock: runs.Clock) -> str:
     lines = []
     if made:
         seconds = clock.laps["making"]
-        lines.append(f"{made:,} pictures in {seconds:.1f} s: {made / seconds:,.0f} pictures/s")
+        lines.append(f"{made:,} pictures in {seconds:.1f} s: {made / seconds:.3g} pictures/s")
     for name in options.formats:
         folder = options.out / name
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
