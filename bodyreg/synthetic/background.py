@@ -19,6 +19,8 @@ from bodyreg.synthetic.view import View, view_of
 
 # Share of pictures before a plain backdrop.
 PLAIN = 0.1
+# Backgrounds that are blurred by more pixels than this are drawn in half the size.
+COARSE = 1.2
 # Pictures of the user's are kept this much larger than what is cut out of them.
 KEPT = 1.6
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -46,16 +48,20 @@ def paint_background(
     if backgrounds:
         path = backgrounds[random.integers(len(backgrounds))]
         return _piece(random, path, scene.height, scene.width)
-    view = view_of(scene)
+    view, blur = view_of(scene), 0.0
+    if random.random() < 0.75:
+        blur = random.uniform(0.4, max(0.5, 0.011 * scene.height))
+    # What is out of focus need not be drawn finely.
+    if blur > COARSE:
+        view, blur = view.halved(), blur / 2
     if random.random() < PLAIN:
         canvas = _backdrop(random, view)
     else:
         canvas = (paint_street if outdoors else paint_room)(random, view)
     canvas = _rolled(canvas, scene)
-    if random.random() < 0.75:
-        canvas = cv2.GaussianBlur(
-            canvas, (0, 0), random.uniform(0.4, max(0.5, 0.011 * scene.height))
-        )
+    if blur:
+        canvas = cv2.GaussianBlur(canvas, (0, 0), blur)
+    canvas = cv2.resize(canvas, (scene.width, scene.height), interpolation=cv2.INTER_LINEAR)
     picture = canvas.astype(np.float32)
     dirt = fractal_crop(random, scene.height, scene.width, random.uniform(1, 4))
     picture *= (1 + np.float32(random.uniform(0.01, 0.05)) * dirt)[..., None]

@@ -95,7 +95,8 @@ def _wall(sketch: Sketch, metre: float, rows: int) -> np.ndarray:
         side = int(np.clip(size * metre, 4, SIDE))
         tile = cv2.resize(tile, (side, side), interpolation=cv2.INTER_AREA)
         step = np.float32(side / (size * metre))
-        x, y = np.arange(columns) * step, np.arange(-rows, 0) * step
+        x = np.arange(columns, dtype=np.float32) * step
+        y = np.arange(-rows, 0, dtype=np.float32) * step
         wall = sample_tile(tile, x[None].repeat(rows, 0), y[:, None].repeat(columns, 1))
     stain = fractal_crop(random, rows, columns, 0.7)
     return np.clip(wall * (1 + np.float32(0.02) * stain)[..., None], 0, 255).astype(np.uint8)

@@ -74,9 +74,10 @@ def measure(body: Body) -> Measures:
     share = (body.weights * np.isin(np.arange(24), ours)[body.weight_joint_ids]).sum(1)
     arm = np.interp(np.abs(rest[0]), along, range(4)) * share + TRUNK * (1 - share)
 
-    at = _face(body, joint)
+    at = {name: place.astype(np.float32) for name, place in _face(body, joint).items()}
     ear = (at["left_ear"] + at["right_ear"]) / 2
     eyes = (at["left_eye"] + at["right_eye"]) / 2
+    hips = [joint["left_hip"][0], joint["right_hip"][0]]
     return Measures(
         rest=rest,
         front=mesh_of(body.faces, len(body.vertices)).normals(body.vertices)[:, 2],
@@ -88,9 +89,10 @@ def measure(body: Body) -> Measures:
         ear=ear,
         ear_side=float(at["left_ear"][0] - ear[0]),
         crown=float(rest[1].max() - ear[1]),
-        neck=joint["neck"],
-        hips=np.array([joint["left_hip"][0], joint["right_hip"][0]]),
-        arm_axis=joint["left_elbow"][1:],
+        # In single precision, so that what is reckoned for every pixel stays in it.
+        neck=joint["neck"].astype(np.float32),
+        hips=np.array(hips, np.float32),
+        arm_axis=joint["left_elbow"][1:].astype(np.float32),
         size=float(joint["neck"][1] - joint["left_hip"][1]) / ADULT_TRUNK,
     )
 

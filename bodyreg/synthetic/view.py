@@ -46,6 +46,11 @@ class View:
         """Pixels of a metre of what stands on the ground at a row."""
         return self.metre * max(row - self.horizon, 1.0) / (self.feet - self.horizon)
 
+    def halved(self) -> View:
+        """The same in a picture of half the size."""
+        lengths = (v / 2 for v in (self.horizon, self.feet, self.metre, self.focal))
+        return View(-(-self.height // 2), -(-self.width // 2), *lengths)
+
     def ground(self, tile: np.ndarray, size: float, top: int) -> np.ndarray:
         """(height - top, width, 3) uint8: ground from row `top` down.
 
