@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from bodyreg.body import Body
 from bodyreg.synthetic.cameras import WeakPerspective, sample_view
-from bodyreg.synthetic.figure import Figure, make_figure
+from bodyreg.synthetic.figure import Figure, extent, make_figure
 from bodyreg.synthetic.people import sample_person
 from bodyreg.synthetic.performance import perform
 from bodyreg.synthetic.scenes import Scene, seeded
@@ -117,7 +117,7 @@ class Catalogue:
         )
 
     def _placed(self, figure: Figure, view: View, random: np.random.Generator) -> Figure:
-        low, high = figure.vertices[:, :2].min(0), figure.vertices[:, :2].max(0)
+        low, high = extent(figure.vertices[:, :2])
         size = random.uniform(*view.height) * self.height / (high - low)[1]
         if view.height[1] <= 1:
             # Whole people stay whole, however wide.

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from bodyreg.body import Body
 from bodyreg.synthetic.actions import ACTIONS
 from bodyreg.synthetic.cameras import WeakPerspective, sample_view
-from bodyreg.synthetic.figure import Figure, make_figure
+from bodyreg.synthetic.figure import Figure, extent, make_figure
 from bodyreg.synthetic.occluders import Occluder, sample_occluders
 from bodyreg.synthetic.people import sample_person
 from bodyreg.synthetic.performance import perform
@@ -94,8 +94,8 @@ class Crowd:
 def _place(figures: list[Figure], size: int, random: np.random.Generator) -> list[Figure]:
     """Put people beside one another on level ground; returns them far to near."""
     is_cut = random.random() < CUT_SHARE
-    low = np.array([f.vertices[:, :2].min(0) for f in figures])
-    high = np.array([f.vertices[:, :2].max(0) for f in figures])
+    extents = np.array([extent(figure.vertices[:, :2]) for figure in figures])
+    low, high = extents[:, 0], extents[:, 1]
     width, height = (high - low).T
     tall = np.maximum(height, SHORTEST)
 
@@ -141,5 +141,5 @@ def _hides(occluder: Occluder, figure: Figure) -> bool:
 
 def _box(figure: Figure) -> np.ndarray:
     """(4,) x, y, width, height in the picture, wherever the person is."""
-    xy = figure.project(figure.vertices)[:, :2]
-    return np.concatenate([xy.min(0), np.ptp(xy, axis=0)])
+    low, high = extent(figure.project(figure.vertices)[:, :2])
+    return np.concatenate([low, high - low])

@@ -60,6 +60,13 @@ class Figure:
         return float((self.vertices @ self.up).min())
 
 
+def extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest coordinates (d,) of points (n, d)."""
+    # Along rows NumPy takes the least of many numbers at a time.
+    rows = np.ascontiguousarray(points.T)
+    return rows.min(1), rows.max(1)
+
+
 def make_figure(
     person: Person,
     action: str,

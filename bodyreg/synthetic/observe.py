@@ -20,7 +20,7 @@ from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PART, COARSE_PARTS
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.skeletons import COCO_17, MIXES, Skeleton
 from bodyreg.ops import raster
-from bodyreg.synthetic.figure import KEYPOINT_NAMES, Figure
+from bodyreg.synthetic.figure import KEYPOINT_NAMES, Figure, extent
 from bodyreg.synthetic.layout import OBJECT, Layout
 from bodyreg.synthetic.scenes import Scene
 
@@ -124,7 +124,7 @@ def _see(scene: Scene, layout: Layout, place: int) -> Sight | None:
 def _share_outside(figure: Figure, shape: tuple[int, int]) -> float:
     """Share of a silhouette that lies outside of a picture of `shape` (height, width)."""
     corners = figure.project(figure.vertices)
-    low, high = corners[:, :2].min(0), corners[:, :2].max(0)
+    low, high = extent(corners[:, :2])
     if (low >= 0).all() and (high <= shape[::-1]).all():
         return 0.0
     cell = (high - low).max() / CUT_GRID

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bodyreg.data.skeletons import MPII_16
+from bodyreg.synthetic.figure import extent
 from bodyreg.synthetic.formats.densepose_coco import DensePoseCoco, compact, file_name
 from bodyreg.synthetic.formats.format import Goal, Shot
 from bodyreg.synthetic.observe import ABSENT, Sight, joints_of, mark
@@ -42,8 +43,7 @@ def _person(shot: Shot, sight: Sight, random: np.random.Generator) -> dict[str, 
     labelled = marks[:, 2] != ABSENT
     xy = np.where(labelled[:, None], marks[:, :2] + FROM_ONE, -1)
     # The whole person, also what the picture does not show.
-    body = sight.figure.project(sight.figure.vertices)[:, :2]
-    low, high = body.min(0), body.max(0)
+    low, high = extent(sight.figure.project(sight.figure.vertices)[:, :2])
     return {
         "image": file_name(shot.scene.number + 1),
         "joints": np.round(xy, 3).tolist(),
