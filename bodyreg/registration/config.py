@@ -144,7 +144,7 @@ class RegistrationConfig:
     warm_iterations: int = 100
     warm_learning_rate: float = 0.03
     lm_adam_iterations: int = 60
-    lm_iterations: int = 6
+    lm_iterations: int = 8
     camera_scale: float = 0.9
     chunk: int = 8192
 

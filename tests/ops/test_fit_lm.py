@@ -41,6 +41,11 @@ def demo(tmp_path_factory) -> Observations:
     return make_observations(tmp_path_factory.mktemp("demo"), 64, 120)
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Observations:
+    return make_observations(tmp_path_factory.mktemp("many"), 256, 120)
+
+
 @dataclass
 class Problem:
     """People, the body and a plan, as `fit` takes them."""
@@ -162,14 +167,15 @@ def test_a_step_is_that_of_a_dense_solve(backend, demo, preset, changes, mirrore
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
     ("preset", "phases"),
-    [("paper", [(ADAM, 30), (LM, 6)]), ("accurate", [(ADAM, 50), (LM, 10)])],
+    [("paper", [(ADAM, 30), (LM, 6)]), ("accurate", [(ADAM, 100), (LM, 10)])],
     ids=PRESETS,
 )
-def test_few_steps_end_below_hundreds_of_adam(demo, preset, phases, dtype):
-    problem = make_problem(demo, preset, dtype)
+def test_few_steps_end_below_hundreds_of_adam(many, preset, phases, dtype):
+    """From one start; with several, and at the defaults: tests/registration/test_fit_engine.py."""
+    problem = make_problem(many, preset, dtype)
     _, adam, _ = problem.fit(problem.plan((ADAM, problem.config.iterations)))
     _, ours, _ = problem.fit(problem.plan(*phases))
-    assert (ours <= adam).double().mean() >= 0.8
+    assert (ours <= adam).double().mean() >= 0.95
 
 
 @pytest.mark.rung2

@@ -134,8 +134,8 @@ def test_a_setting_is_a_row():
         ({"starts": 1}, [ADAM, 400, 1]),
         ({}, [ADAM, 200, 2, ADAM, 200, 1]),
         ({"starts": 2, "carried": 5, "explore_share": 0.25}, [ADAM, 100, 2, ADAM, 300, 1]),
-        ({"solver": "lm", "starts": 1}, [ADAM, 60, 1, LM, 6, 1]),
-        ({"solver": "lm", "lm_adam_iterations": 20, "lm_iterations": 8}, [ADAM, 20, 2, LM, 8, 1]),
+        ({"solver": "lm", "starts": 1}, [ADAM, 60, 1, LM, 8, 1]),
+        ({"solver": "lm", "lm_adam_iterations": 20, "lm_iterations": 9}, [ADAM, 20, 2, LM, 9, 1]),
     ],
 )
 def test_phases_of_a_cold_fit(changes, phases):
@@ -153,9 +153,9 @@ def test_phases_of_a_cold_fit(changes, phases):
 
 
 def test_iterations_per_person():
-    """4 starts of 200 and 2 of 200; 4 of 60 and 2 of 6; one that is warm."""
+    """4 starts of 200 and 2 of 200; 4 of 60 and 2 of 8; one that is warm."""
     assert iterations_per_person(RegistrationConfig()) == 1200
-    assert iterations_per_person(RegistrationConfig(solver="lm")) == 252
+    assert iterations_per_person(RegistrationConfig(solver="lm")) == 256
     assert iterations_per_person(RegistrationConfig(), warm_start=True) == 100
     assert iterations_per_person(RegistrationConfig.preset("paper")) == 300
 

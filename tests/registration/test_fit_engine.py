@@ -104,13 +104,20 @@ def test_terms_are_those_of_the_objective(body, crowd):
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """The default body, 64 people who are seen whole, and their truth."""
-    path = tmp_path_factory.mktemp("demo") / "people.json"
+def made(tmp_path_factory):
+    """The default body, 512 made people as annotators see them, and their truth."""
+    path = tmp_path_factory.mktemp("made") / "people.json"
     body = Body.default()
-    pictures, truth = make_dataset(body, 150, seed=0)
+    pictures, truth = make_dataset(body, 512, seed=0)
     write_densepose_coco(path, pictures, body.charts.name)
     observations, _ = read_densepose_coco(path, body)
+    return body, observations, truth
+
+
+@pytest.fixture(scope="module")
+def demo(made):
+    """Of these, 64 who are seen whole."""
+    body, observations, truth = made
     whole = np.flatnonzero((truth.cut == 0) & (truth.occluded == 0))[:64]
     assert len(whole) == 64
     return body, observations.select(whole), truth.select(whole)
@@ -127,20 +134,16 @@ def test_refreshes_cost_no_accuracy(demo):
 
 
 @pytest.mark.parametrize("preset", ["paper", "accurate"])
-def test_lm_ends_where_adam_does(demo, preset):
-    """At or below the loss of all of Adam's iterations for 95 % of people, and no farther off.
-
-    Of 768 people of three seeds they were 96.5 %. If it is 95 %, then of 64 people a tenth or more
-    end above by chance once in twenty-five times.
-    """
-    body, observations, truth = demo
+def test_lm_ends_where_adam_does(made, preset):
+    """At or below the loss of all of Adam's iterations for 95 % of people, and no farther off."""
+    body, observations, truth = made
     adam, lm = (
         register(body, observations, RegistrationConfig.preset(preset, solver=solver))
         for solver in ("adam", "lm")
     )
-    assert (lm.loss <= adam.loss * (1 + 1e-6)).mean() >= 0.9
+    assert (lm.loss <= adam.loss * (1 + 1e-6)).mean() >= 0.95
     errors = [evaluate(fits, truth, body)["vertex"].mean() for fits in (adam, lm)]
-    assert errors[1] < errors[0] + 0.6
+    assert errors[1] < errors[0] + 0.3
 
 
 def test_lm_finishes_a_warm_start(demo):
