@@ -54,7 +54,7 @@ def paint_background(
     # What is out of focus need not be drawn finely.
     if blur > COARSE:
         view, blur = view.halved(), blur / 2
-    if random.random() < PLAIN:
+    if random.random() < PLAIN or scene.plain:
         canvas = _backdrop(random, view)
     else:
         canvas = (paint_street if outdoors else paint_room)(random, view)

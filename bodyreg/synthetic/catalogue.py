@@ -61,6 +61,7 @@ class Catalogue:
         width, height: Of the pictures, pixels.
         views: Name -> what it shows.
         actions: What people do.
+        plain: They stand before backdrops.
     """
 
     def __init__(
@@ -72,9 +73,10 @@ class Catalogue:
         height: int,
         views: dict[str, View],
         actions: tuple[str, ...],
+        plain: bool,
     ) -> None:
         self.name, self.seed, self.width, self.height = name, seed, width, height
-        self.views, self.actions = views, actions
+        self.views, self.actions, self.plain = views, actions, plain
         self._pictures = pictures
 
     def __len__(self) -> int:
@@ -114,6 +116,7 @@ class Catalogue:
             ids=[number],
             subject=str(who + 1),
             camera=name,
+            plain=self.plain,
         )
 
     def _placed(self, figure: Figure, view: View, random: np.random.Generator) -> Figure:

@@ -26,6 +26,7 @@ class Scene:
         ids: What the data set calls each of the figures in this picture.
         subject: Who it is, where people appear more than once; else "".
         camera: Which camera it is, where cameras have names; else "".
+        plain: Nothing but a backdrop is behind everybody.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Scene:
     ids: list[int] = field(default_factory=list)
     subject: str = ""
     camera: str = ""
+    plain: bool = False
 
 
 class Scenes(Protocol):

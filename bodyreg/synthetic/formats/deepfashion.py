@@ -59,7 +59,9 @@ class DeepFashion:
 
     def scenes(self, recipe: Recipe) -> Catalogue:
         """A catalogue."""
-        return Catalogue(self.name, recipe.people, recipe.seed, 256, 256, FASHION_VIEWS, POSING)
+        return Catalogue(
+            self.name, recipe.people, recipe.seed, 256, 256, FASHION_VIEWS, POSING, plain=True
+        )
 
     def identifier(self, shot: Shot, number: int) -> str:
         """The name of a picture of the same person, of two words: who and which view."""
@@ -135,7 +137,9 @@ class Market1501(DeepFashion):
 
     def scenes(self, recipe: Recipe) -> Catalogue:
         """People in the street."""
-        return Catalogue(self.name, recipe.people, recipe.seed, 64, 128, STREET_VIEWS, PASSING)
+        return Catalogue(
+            self.name, recipe.people, recipe.seed, 64, 128, STREET_VIEWS, PASSING, plain=False
+        )
 
     def identifier(self, shot: Shot, number: int) -> str:
         """The name of a picture of the same person: who, camera and sequence, frame, box."""
