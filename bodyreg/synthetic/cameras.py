@@ -36,9 +36,13 @@ class WeakPerspective:
             x and y in picture pixels (y down), and the depth in metres before the pelvis: larger is
             nearer.
         """
-        points = np.asarray(points, np.float64)
-        xy = self.pelvis + self.pixels_per_metre * points[..., :2] * [1, -1]
-        return np.concatenate([xy, points[..., 2:]], -1)
+        points = np.asarray(points)
+        x, y, z = np.moveaxis(points, -1, 0).astype(np.float64)
+        placed = np.empty(points.shape)
+        placed[..., 0] = self.pelvis[0] + self.pixels_per_metre * x
+        placed[..., 1] = self.pelvis[1] - self.pixels_per_metre * y
+        placed[..., 2] = z
+        return placed
 
     def weak(self) -> WeakPerspective:
         """Itself: what `Perspective.weak` is for a near camera."""
@@ -68,10 +72,14 @@ class Perspective:
             x and y in picture pixels (y down), and z in camera axes: larger is nearer, negative
             before the camera. Points with z >= 0 have no place in the picture.
         """
-        points = np.asarray(points, np.float64) + self.pelvis
-        depth = points[..., 2:]
-        xy = self.centre + self.focal * points[..., :2] * [-1, 1] / depth
-        return np.concatenate([xy, depth], -1)
+        points = np.asarray(points)
+        x, y, z = np.moveaxis(points, -1, 0).astype(np.float64)
+        x, y, z = x + self.pelvis[0], y + self.pelvis[1], z + self.pelvis[2]
+        placed = np.empty(points.shape)
+        placed[..., 0] = self.centre[0] - self.focal[0] * x / z
+        placed[..., 1] = self.centre[1] + self.focal[1] * y / z
+        placed[..., 2] = z
+        return placed
 
     def weak(self) -> WeakPerspective:
         """The weak-perspective camera that sees the same at the pelvis' depth."""

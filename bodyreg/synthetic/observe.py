@@ -272,10 +272,10 @@ def _part_masks(parts: np.ndarray) -> list[dict[str, Any] | list]:
     stretched = parts.T[np.ix_(column, row)].T
     codes: list[dict[str, Any] | list] = [[] for _ in range(COARSE_PARTS)]
     there = np.flatnonzero(np.bincount(stretched.T.reshape(-1))[1:]) + 1
-    masks = np.empty((BOX_UNITS, BOX_UNITS, len(there)), np.uint8, "F")
+    masks = np.empty((BOX_UNITS, BOX_UNITS, len(there)), bool, "F")
     for place, part in enumerate(there):
-        np.equal(stretched, part, out=masks[..., place], casting="unsafe")
-    for part, code in zip(there, run_lengths(masks), strict=True):
+        np.equal(stretched, part, out=masks[..., place])
+    for part, code in zip(there, run_lengths(masks.view(np.uint8)), strict=True):
         codes[part - 1] = code
     return codes
 
