@@ -12,11 +12,11 @@ import pytest
 
 from benchmarks.ceilings import ceilings, machine
 from bodyreg.body import Body
-from bodyreg.synthetic.crowd import Crowd
 from bodyreg.synthetic.layout import lay_out
 from bodyreg.synthetic.lens import encode_jpeg
 from bodyreg.synthetic.observe import see
 from bodyreg.synthetic.render import render
+from bodyreg.synthetic.scenes.crowd import Crowd
 
 PEOPLE, SEED, SIDE = 1024, 0, 256
 # Pictures of which the parts are timed, after a few that fill caches.

@@ -13,8 +13,8 @@ import numpy as np
 
 from bodyreg.body import Body
 from bodyreg.files import atomic_path
-from bodyreg.synthetic.crowd import Crowd
 from bodyreg.synthetic.render import render
+from bodyreg.synthetic.scenes.crowd import Crowd
 
 COLUMNS, ROWS, SIDE = 8, 4, 256
 QUALITY = 85

@@ -111,7 +111,7 @@ def _check(options: Options) -> None:
 def _backgrounds(options: Options) -> tuple[Path, ...]:
     if options.backgrounds is None:
         return ()
-    from bodyreg.synthetic.background import find_backgrounds
+    from bodyreg.synthetic.places.background import find_backgrounds
 
     return tuple(find_backgrounds(options.backgrounds))
 

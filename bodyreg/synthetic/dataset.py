@@ -9,10 +9,10 @@ from tqdm import tqdm
 
 from bodyreg.body import Body
 from bodyreg.data.truth import Truth
-from bodyreg.synthetic.crowd import Crowd
 from bodyreg.synthetic.layout import lay_out
 from bodyreg.synthetic.observe import Annotation, Noise, Sight, annotate, see
-from bodyreg.synthetic.scenes import Scene, seeded
+from bodyreg.synthetic.scenes.crowd import Crowd
+from bodyreg.synthetic.scenes.scene import Scene, seeded
 
 SIZE = 256
 

@@ -10,8 +10,8 @@ import torch
 from bodyreg.ops import Raster, raster
 from bodyreg.synthetic.figure import Figure
 from bodyreg.synthetic.mesh import mesh_of
-from bodyreg.synthetic.occluders import coverage
-from bodyreg.synthetic.scenes import Scene
+from bodyreg.synthetic.places.occluders import coverage
+from bodyreg.synthetic.scenes.scene import Scene
 
 BACKGROUND, OBJECT = -1, -2
 

@@ -22,7 +22,7 @@ from bodyreg.data.skeletons import COCO_17, MIXES, Skeleton
 from bodyreg.ops import raster
 from bodyreg.synthetic.figure import KEYPOINT_NAMES, Figure, extent
 from bodyreg.synthetic.layout import OBJECT, Layout
-from bodyreg.synthetic.scenes import Scene
+from bodyreg.synthetic.scenes.scene import Scene
 
 POINTS_PER_PART = 14
 # A visible part gets a point for this much of its area at least, in box units squared.

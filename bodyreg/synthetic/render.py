@@ -11,9 +11,6 @@ import torch
 from torch.nn import functional
 
 from bodyreg.ops import raster
-from bodyreg.synthetic import marks
-from bodyreg.synthetic.background import paint_background
-from bodyreg.synthetic.dressing import paint
 from bodyreg.synthetic.figure import Figure
 from bodyreg.synthetic.lens import photograph
 from bodyreg.synthetic.light import (
@@ -26,11 +23,14 @@ from bodyreg.synthetic.light import (
     shade,
     soften,
 )
-from bodyreg.synthetic.looks import drape, look_of
+from bodyreg.synthetic.looks import marks
+from bodyreg.synthetic.looks.dressing import paint
+from bodyreg.synthetic.looks.look import drape, look_of
 from bodyreg.synthetic.mesh import Mesh, mesh_of
-from bodyreg.synthetic.occluders import paint_occluder
-from bodyreg.synthetic.scenes import Scene
-from bodyreg.synthetic.seats import paint_seat
+from bodyreg.synthetic.places.background import paint_background
+from bodyreg.synthetic.places.occluders import paint_occluder
+from bodyreg.synthetic.places.seats import paint_seat
+from bodyreg.synthetic.scenes.scene import Scene
 
 # People are drawn this much finer than the picture, then averaged; but boxes of so many pixels that
 # this would take more samples than MOST_SAMPLES (large people, whose details are large) less so.

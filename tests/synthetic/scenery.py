@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from bodyreg.body import Body
-from bodyreg.synthetic.actions import ACTIONS
 from bodyreg.synthetic.cameras import Perspective, WeakPerspective, sample_view
 from bodyreg.synthetic.figure import Figure, make_figure
+from bodyreg.synthetic.motions.actions import ACTIONS
+from bodyreg.synthetic.motions.performance import perform
 from bodyreg.synthetic.people import Person, sample_person
-from bodyreg.synthetic.performance import perform
-from bodyreg.synthetic.scenes import Scene
+from bodyreg.synthetic.scenes.scene import Scene
 
 
 def standing(person: Person, camera: WeakPerspective | Perspective, seed: int = 0) -> Figure:

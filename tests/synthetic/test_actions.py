@@ -9,9 +9,9 @@ from scipy.spatial.transform import Rotation
 
 from bodyreg.body import JOINT_NAMES
 from bodyreg.registration.prior import pose_prior
-from bodyreg.synthetic.actions import ACTIONS, family, sample_motion
-from bodyreg.synthetic.motion import Cycle, Motion, _along, sample_times
-from bodyreg.synthetic.poses import COLUMNS, HIGH, LOW, Arm, Posture
+from bodyreg.synthetic.motions.actions import ACTIONS, family, sample_motion
+from bodyreg.synthetic.motions.motion import Cycle, Motion, _along, sample_times
+from bodyreg.synthetic.motions.poses import COLUMNS, HIGH, LOW, Arm, Posture
 
 # No joint turns farther than this from one frame to the next, degrees: 400 in a second.
 FARTHEST = 40

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bodyreg.errors import UserError
-from bodyreg.synthetic.background import find_backgrounds, paint_background
+from bodyreg.synthetic.places.background import find_backgrounds, paint_background
 from bodyreg.synthetic.render import render
 from tests.synthetic.scenery import scene
 

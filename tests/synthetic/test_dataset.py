@@ -14,12 +14,12 @@ from bodyreg.data import Truth, read_densepose_coco
 from bodyreg.data.densepose_coco import COARSE_PART, KEYPOINTS, decode_part_masks
 from bodyreg.data.frames import frame_from_image
 from bodyreg.metrics.pose import facing
-from bodyreg.synthetic.crowd import Crowd
 from bodyreg.synthetic.dataset import make_dataset
 from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 from bodyreg.synthetic.layout import OBJECT, lay_out
 from bodyreg.synthetic.observe import ABSENT, HIDDEN, Noise, _share, annotate, see
-from bodyreg.synthetic.scenes import Scene
+from bodyreg.synthetic.scenes.crowd import Crowd
+from bodyreg.synthetic.scenes.scene import Scene
 
 SEED = 4
 PEOPLE = 40

@@ -8,11 +8,11 @@ import torch
 
 from bodyreg import ops
 from bodyreg.body import Body
-from bodyreg.synthetic.actions import ACTIONS
 from bodyreg.synthetic.cameras import Perspective, WeakPerspective, sample_view
 from bodyreg.synthetic.figure import KEYPOINT_NAMES, make_figure
+from bodyreg.synthetic.motions.actions import ACTIONS
+from bodyreg.synthetic.motions.performance import perform
 from bodyreg.synthetic.people import sample_person
-from bodyreg.synthetic.performance import perform
 
 SEED = 4
 

@@ -19,13 +19,13 @@ from bodyreg.data.spin import read_spin
 from bodyreg.metrics.pose import facing
 from bodyreg.pickles import load_objects
 from bodyreg.synthetic import making
-from bodyreg.synthetic.catalogue import is_test
 from bodyreg.synthetic.formats import FORMATS, Recipe
 from bodyreg.synthetic.formats.deepfashion import FROM_CENTRE
 from bodyreg.synthetic.formats.format import Goal
 from bodyreg.synthetic.observe import Noise
 from bodyreg.synthetic.parts import Parts
-from bodyreg.synthetic.takes import TAKES, TEST, TRAINING, Takes
+from bodyreg.synthetic.scenes.catalogue import is_test
+from bodyreg.synthetic.scenes.takes import TAKES, TEST, TRAINING, Takes
 
 PEOPLE, SEED = 36, 7
 EXACT = Noise(points=60, pixels=0, depth=0)

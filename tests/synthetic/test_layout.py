@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from bodyreg.synthetic.layout import BACKGROUND, OBJECT, lay_out
-from bodyreg.synthetic.occluders import KINDS, Occluder, coverage, paint_occluder, sample_occluders
+from bodyreg.synthetic.places.occluders import (
+    KINDS,
+    Occluder,
+    coverage,
+    paint_occluder,
+    sample_occluders,
+)
 from tests.synthetic.scenery import near, scene
 
 

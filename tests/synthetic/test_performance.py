@@ -9,15 +9,15 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from bodyreg.body import JOINT_NAMES, Body
-from bodyreg.synthetic import contact
-from bodyreg.synthetic.actions import ACTIONS, family
 from bodyreg.synthetic.cameras import WeakPerspective
-from bodyreg.synthetic.contact import Skin
 from bodyreg.synthetic.figure import Figure, make_figure
+from bodyreg.synthetic.motions import contact
+from bodyreg.synthetic.motions.actions import ACTIONS, family
+from bodyreg.synthetic.motions.contact import Skin
+from bodyreg.synthetic.motions.performance import balance, perform
+from bodyreg.synthetic.motions.physique import BOUND, Physique
+from bodyreg.synthetic.motions.poses import COLUMNS, Arm, Posture, as_row, to_rotations
 from bodyreg.synthetic.people import sample_person
-from bodyreg.synthetic.performance import balance, perform
-from bodyreg.synthetic.physique import BOUND, Physique
-from bodyreg.synthetic.poses import COLUMNS, Arm, Posture, as_row, to_rotations
 
 UP = np.array([0.0, 1, 0])
 

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from bodyreg.body.joints import JOINT_NAMES, PARENTS, mirror_pose
 from bodyreg.reference import kinematics
-from bodyreg.synthetic.poses import (
+from bodyreg.synthetic.motions.poses import (
     HIGH,
     LOW,
     Arm,

@@ -13,12 +13,12 @@ from bodyreg.synthetic.cameras import WeakPerspective
 from bodyreg.synthetic.layout import lay_out
 from bodyreg.synthetic.lens import encode_jpeg
 from bodyreg.synthetic.light import Light, ground_shadow, sample_light
-from bodyreg.synthetic.looks import FARTHEST, look_of
-from bodyreg.synthetic.occluders import Occluder
+from bodyreg.synthetic.looks.look import FARTHEST, look_of
 from bodyreg.synthetic.people import sample_person
+from bodyreg.synthetic.places.occluders import Occluder
+from bodyreg.synthetic.places.seats import paint_seat
+from bodyreg.synthetic.places.view import view_of
 from bodyreg.synthetic.render import render
-from bodyreg.synthetic.seats import paint_seat
-from bodyreg.synthetic.view import view_of
 from tests.synthetic.scenery import near, scene, seated, standing
 
 KEY = (255, 0, 255)

@@ -7,10 +7,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from bodyreg.body import Body
-from bodyreg.synthetic.actions import ACTIONS
+from bodyreg.synthetic.motions.actions import ACTIONS
+from bodyreg.synthetic.motions.performance import perform
 from bodyreg.synthetic.people import sample_person
-from bodyreg.synthetic.performance import perform
-from bodyreg.synthetic.studio import studio_cameras, studio_figures, to_human36m
+from bodyreg.synthetic.scenes.studio import studio_cameras, studio_figures, to_human36m
 
 PLACE = np.array([0.7, -0.4])
 

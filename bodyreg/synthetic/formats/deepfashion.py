@@ -24,7 +24,11 @@ import numpy as np
 
 from bodyreg.body import Body
 from bodyreg.data.skeletons import COCO_18
-from bodyreg.synthetic.catalogue import (
+from bodyreg.synthetic.formats.densepose_coco import compact
+from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
+from bodyreg.synthetic.observe import ABSENT, VISIBLE, Sight, joints_of, mark
+from bodyreg.synthetic.parts import Parts, Piece
+from bodyreg.synthetic.scenes.catalogue import (
     FASHION_VIEWS,
     PASSING,
     POSING,
@@ -32,10 +36,6 @@ from bodyreg.synthetic.catalogue import (
     Catalogue,
     is_test,
 )
-from bodyreg.synthetic.formats.densepose_coco import compact
-from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
-from bodyreg.synthetic.observe import ABSENT, VISIBLE, Sight, joints_of, mark
-from bodyreg.synthetic.parts import Parts, Piece
 
 # The centre of the first pixel, where coordinates here begin half a pixel before.
 FROM_CENTRE = 0.5

@@ -10,11 +10,11 @@ import numpy as np
 
 from bodyreg.data.densepose_coco import BOX_UNITS, KEYPOINTS
 from bodyreg.files import atomic_path
-from bodyreg.synthetic.crowd import Crowd
 from bodyreg.synthetic.dataset import Picture
 from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
 from bodyreg.synthetic.observe import ABSENT, Annotation, annotate
 from bodyreg.synthetic.parts import Parts, Piece
+from bodyreg.synthetic.scenes.crowd import Crowd
 
 # COCO's skeleton, pairs of keypoint numbers from 1.
 SKELETON = [

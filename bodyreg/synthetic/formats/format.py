@@ -16,7 +16,7 @@ from bodyreg.files import atomic_path, written
 from bodyreg.synthetic.layout import Layout
 from bodyreg.synthetic.observe import Noise, Sight
 from bodyreg.synthetic.parts import Parts, Piece
-from bodyreg.synthetic.scenes import Scene, Scenes, seeded
+from bodyreg.synthetic.scenes.scene import Scene, Scenes, seeded
 
 
 @dataclass(frozen=True)

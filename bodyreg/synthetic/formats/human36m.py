@@ -20,8 +20,8 @@ from bodyreg.files import Objects, Rows, save_npz
 from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
 from bodyreg.synthetic.observe import Sight, joints_of, mark
 from bodyreg.synthetic.parts import Parts, Piece
-from bodyreg.synthetic.studio import studio_cameras, to_human36m
-from bodyreg.synthetic.takes import SUBJECTS, TAKES, TRAINING, Takes
+from bodyreg.synthetic.scenes.studio import studio_cameras, to_human36m
+from bodyreg.synthetic.scenes.takes import SUBJECTS, TAKES, TRAINING, Takes
 
 # The camera of protocol 2.
 FRONTAL = "60457274"

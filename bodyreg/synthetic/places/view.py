@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bodyreg.synthetic.noise import sample_tile
-from bodyreg.synthetic.scenes import Scene
+from bodyreg.synthetic.scenes.scene import Scene
 
 # A weak-perspective camera has no focal length; floors look as if it had this one, in sides.
 FOCAL = 1.5

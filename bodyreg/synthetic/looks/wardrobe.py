@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bodyreg.synthetic.patterns import (
+from bodyreg.synthetic.looks.patterns import (
     BOTTOMS,
     DRESSES,
     TOPS,

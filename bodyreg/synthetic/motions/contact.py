@@ -17,7 +17,7 @@ import torch
 from bodyreg import ops
 from bodyreg.body import JOINT_NAMES, Body
 from bodyreg.body.surface import vertex_normals
-from bodyreg.synthetic.limbs import LIMBS
+from bodyreg.synthetic.motions.limbs import LIMBS
 from bodyreg.synthetic.people import Person
 
 # Vertices are thinned to this spacing, metres on the template; slender parts to the finer one.

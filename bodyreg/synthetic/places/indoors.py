@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from bodyreg.synthetic.noise import fractal_crop, sample_tile
-from bodyreg.synthetic.sketch import Sketch, darker
-from bodyreg.synthetic.view import View
+from bodyreg.synthetic.places.sketch import Sketch, darker
+from bodyreg.synthetic.places.view import View
 
 # Blue, green, red.
 PAINTS = (

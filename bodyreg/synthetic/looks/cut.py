@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.synthetic.measures import ELBOW, KNEE, Measures
-from bodyreg.synthetic.wardrobe import Bottom, Top
+from bodyreg.synthetic.looks.measures import ELBOW, KNEE, Measures
+from bodyreg.synthetic.looks.wardrobe import Bottom, Top
 
 # Metres on an adult from one mark of `height`, of `arm`, to the next; at the waist, at the ankles.
 HEIGHT_STEP, ARM_STEP, WAIST_STEP, ANKLE_STEP = 0.38, 0.245, 0.16, 0.3

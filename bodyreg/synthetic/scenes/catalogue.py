@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 from bodyreg.body import Body
 from bodyreg.synthetic.cameras import WeakPerspective, sample_view
 from bodyreg.synthetic.figure import Figure, extent, make_figure
+from bodyreg.synthetic.motions.performance import perform
 from bodyreg.synthetic.people import sample_person
-from bodyreg.synthetic.performance import perform
-from bodyreg.synthetic.scenes import Scene, seeded
+from bodyreg.synthetic.scenes.scene import Scene, seeded
 
 # Every fifth person is kept for testing, the second one first.
 TEST_EVERY, FIRST_TEST = 5, 1

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from bodyreg.synthetic.noise import fractal_crop
-from bodyreg.synthetic.sketch import Sketch, darker
-from bodyreg.synthetic.view import View
+from bodyreg.synthetic.places.sketch import Sketch, darker
+from bodyreg.synthetic.places.view import View
 
 SIDE = 96
 # Blue, green, red: above and at the horizon.

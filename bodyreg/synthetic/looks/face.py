@@ -8,8 +8,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from bodyreg.synthetic.hair import Hair
-from bodyreg.synthetic.measures import Measures
+from bodyreg.synthetic.looks.hair import Hair
+from bodyreg.synthetic.looks.measures import Measures
 
 # Tones of skin from light to dark, red, green, blue as a camera shows them in good light.
 TONES = np.array(

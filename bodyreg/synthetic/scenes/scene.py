@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from bodyreg.body import Body
     from bodyreg.synthetic.figure import Figure
-    from bodyreg.synthetic.occluders import Occluder
+    from bodyreg.synthetic.places.occluders import Occluder
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,18 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from bodyreg.synthetic.actions import OTHER_HAND, family
-from bodyreg.synthetic.motion import own_ways, sample_times
+from bodyreg.synthetic.motions.actions import OTHER_HAND, family
+from bodyreg.synthetic.motions.motion import own_ways, sample_times
+from bodyreg.synthetic.motions.physique import BOUND, Physique
+from bodyreg.synthetic.motions.poses import (
+    COLUMNS,
+    HIGH,
+    LOW,
+    carried_turns,
+    mirrored,
+    to_axis_angle,
+)
 from bodyreg.synthetic.people import Person
-from bodyreg.synthetic.physique import BOUND, Physique
-from bodyreg.synthetic.poses import COLUMNS, HIGH, LOW, carried_turns, mirrored, to_axis_angle
 
 # How often a motion is drawn anew that a body does not allow.
 ATTEMPTS = 6

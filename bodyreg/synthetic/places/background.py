@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 
 from bodyreg.errors import UserError
-from bodyreg.synthetic.indoors import paint_room
 from bodyreg.synthetic.noise import fractal_crop
-from bodyreg.synthetic.outdoors import paint_street
-from bodyreg.synthetic.scenes import Scene
-from bodyreg.synthetic.view import View, view_of
+from bodyreg.synthetic.places.indoors import paint_room
+from bodyreg.synthetic.places.outdoors import paint_street
+from bodyreg.synthetic.places.view import View, view_of
+from bodyreg.synthetic.scenes.scene import Scene
 
 # Share of pictures before a plain backdrop.
 PLAIN = 0.1

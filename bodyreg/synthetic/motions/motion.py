@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bodyreg.synthetic.poses import COLUMNS, LOW, Arm, Leg, Posture, as_row
+from bodyreg.synthetic.motions.poses import COLUMNS, LOW, Arm, Leg, Posture, as_row
 
 FRAME_RATE = 10
 # Nobody is told to turn a joint faster than this, degrees a second: a key that is too near in time

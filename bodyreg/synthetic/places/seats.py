@@ -7,7 +7,7 @@ import numpy as np
 from bodyreg.body.joints import JOINT_NAMES
 from bodyreg.synthetic.figure import Figure
 from bodyreg.synthetic.light import Light
-from bodyreg.synthetic.occluders import PAINTS, WOODS, filled
+from bodyreg.synthetic.places.occluders import PAINTS, WOODS, filled
 
 # Who sits: metres from the ground up to the hips at least, from the knees up to the hips at most,
 # and from the hips up to the neck at least.

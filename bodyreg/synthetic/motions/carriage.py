@@ -9,8 +9,8 @@ from dataclasses import fields
 
 import numpy as np
 
-from bodyreg.synthetic.motion import Cycle, Motion
-from bodyreg.synthetic.poses import Arm, Leg, Posture
+from bodyreg.synthetic.motions.motion import Cycle, Motion
+from bodyreg.synthetic.motions.poses import Arm, Leg, Posture
 
 # Hip and knee flexion and ankle dorsiflexion of level walking at eighths of the stride from the
 # heel's strike on (Perry & Burnfield, "Gait Analysis", rounded).

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bodyreg.body import JOINT_NAMES
+from bodyreg.synthetic.motions.poses import COLUMNS, HIGH, LOW, arm_rotations, flip, leg_rotations
 from bodyreg.synthetic.people import Person
-from bodyreg.synthetic.poses import COLUMNS, HIGH, LOW, arm_rotations, flip, leg_rotations
 
 LIMBS = ("left_arm", "right_arm", "left_leg", "right_leg")
 # The angles that move a limb are its first four: raised, plane, inward, elbow of an arm; flexion,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.synthetic import carriage
-from bodyreg.synthetic.gestures import (
+from bodyreg.synthetic.motions import carriage
+from bodyreg.synthetic.motions.gestures import (
     SPOT_REACH,
     alike,
     carried_by,
@@ -15,8 +15,8 @@ from bodyreg.synthetic.gestures import (
     to_and_fro,
     touch,
 )
-from bodyreg.synthetic.motion import Cycle, Motion, Touch
-from bodyreg.synthetic.poses import Arm, Leg, Posture
+from bodyreg.synthetic.motions.motion import Cycle, Motion, Touch
+from bodyreg.synthetic.motions.poses import Arm, Leg, Posture
 
 Random = np.random.Generator
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from bodyreg.synthetic import marks
-from bodyreg.synthetic.cut import (
+from bodyreg.synthetic.looks import marks
+from bodyreg.synthetic.looks.cut import (
     bottom_field,
     creasing,
     neckline_field,
@@ -16,13 +16,13 @@ from bodyreg.synthetic.cut import (
     shaft_field,
     top_field,
 )
-from bodyreg.synthetic.face import Face, draw_face, sample_skin
-from bodyreg.synthetic.hair import Hair, capped, hairiness, head_places, sample_hair
-from bodyreg.synthetic.measures import Measures, measure
+from bodyreg.synthetic.looks.face import Face, draw_face, sample_skin
+from bodyreg.synthetic.looks.hair import Hair, capped, hairiness, head_places, sample_hair
+from bodyreg.synthetic.looks.measures import Measures, measure
+from bodyreg.synthetic.looks.wardrobe import Outfit, sample_outfit
 from bodyreg.synthetic.mesh import Mesh
 from bodyreg.synthetic.noise import fractal_tile, sample_tile
 from bodyreg.synthetic.people import Person
-from bodyreg.synthetic.wardrobe import Outfit, sample_outfit
 
 # Cloth bridges hollows: rounds of smoothing, and those that make a shoe of toes.
 BRIDGING, LAST = 4, 9

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.synthetic import carriage
-from bodyreg.synthetic.gestures import alike, carried_by, fold_arms, keep, to_and_fro, touch
-from bodyreg.synthetic.motion import Cycle, Motion, Touch
-from bodyreg.synthetic.poses import Arm, Leg, Posture
+from bodyreg.synthetic.motions import carriage
+from bodyreg.synthetic.motions.gestures import alike, carried_by, fold_arms, keep, to_and_fro, touch
+from bodyreg.synthetic.motions.motion import Cycle, Motion, Touch
+from bodyreg.synthetic.motions.poses import Arm, Leg, Posture
 
 Random = np.random.Generator
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bodyreg.synthetic import marks
-from bodyreg.synthetic.cut import ARMHOLE
-from bodyreg.synthetic.hair import head_places, strands
-from bodyreg.synthetic.looks import Look
-from bodyreg.synthetic.measures import NECK, Measures
+from bodyreg.synthetic.looks import marks
+from bodyreg.synthetic.looks.cut import ARMHOLE
+from bodyreg.synthetic.looks.hair import head_places, strands
+from bodyreg.synthetic.looks.look import Look
+from bodyreg.synthetic.looks.measures import NECK, Measures
+from bodyreg.synthetic.looks.patterns import SIDE, Cloth
 from bodyreg.synthetic.noise import SIDE as NOISE_SIDE
 from bodyreg.synthetic.noise import crease_tile, fractal_tile, sample_tile
-from bodyreg.synthetic.patterns import SIDE, Cloth
 
 # What a pixel may be; later ones lie over earlier ones.
 SKIN, SOCK, BOTTOM, BELT, INNER, TOP, YOKE, COLLAR, SHOE, SOLE, HAIR, CAP = range(12)

@@ -8,11 +8,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from bodyreg.body import JOINT_NAMES, PARENTS
-from bodyreg.synthetic.contact import Depths, Skin
-from bodyreg.synthetic.limbs import LIMBS, Limb
-from bodyreg.synthetic.motion import Motion
+from bodyreg.synthetic.motions.contact import Depths, Skin
+from bodyreg.synthetic.motions.limbs import LIMBS, Limb
+from bodyreg.synthetic.motions.motion import Motion
+from bodyreg.synthetic.motions.poses import COLUMNS, HIGH, LOW, as_row, carried_turns, to_rotations
 from bodyreg.synthetic.people import Person
-from bodyreg.synthetic.poses import COLUMNS, HIGH, LOW, as_row, carried_turns, to_rotations
 
 BOUND = 0.02
 """Metres: no limb may lie deeper in something than this, as `contact` measures it."""

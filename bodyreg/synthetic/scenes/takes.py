@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from bodyreg.body import Body
-from bodyreg.synthetic.actions import ACTIONS
+from bodyreg.synthetic.motions.actions import ACTIONS
+from bodyreg.synthetic.motions.performance import Performance, perform
 from bodyreg.synthetic.people import Person, sample_person
-from bodyreg.synthetic.performance import Performance, perform
-from bodyreg.synthetic.scenes import Scene, seeded
-from bodyreg.synthetic.studio import studio_cameras, studio_figures
+from bodyreg.synthetic.scenes.scene import Scene, seeded
+from bodyreg.synthetic.scenes.studio import studio_cameras, studio_figures
 
 TRAINING, TEST = ("S1", "S5", "S6", "S7", "S8"), ("S9", "S11")
 SUBJECTS = (*TRAINING, *TEST)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bodyreg.synthetic import doing, talking
-from bodyreg.synthetic.motion import Motion, own_ways, sample_times
-from bodyreg.synthetic.poses import HIGH, LOW, mirrored, to_axis_angle
+from bodyreg.synthetic.motions import doing, talking
+from bodyreg.synthetic.motions.motion import Motion, own_ways, sample_times
+from bodyreg.synthetic.motions.poses import HIGH, LOW, mirrored, to_axis_angle
 
 # Share of people who act with the other hand.
 OTHER_HAND = 0.4

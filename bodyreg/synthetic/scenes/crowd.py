@@ -9,13 +9,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from bodyreg.body import Body
-from bodyreg.synthetic.actions import ACTIONS
 from bodyreg.synthetic.cameras import WeakPerspective, sample_view
 from bodyreg.synthetic.figure import Figure, extent, make_figure
-from bodyreg.synthetic.occluders import Occluder, sample_occluders
+from bodyreg.synthetic.motions.actions import ACTIONS
+from bodyreg.synthetic.motions.performance import perform
 from bodyreg.synthetic.people import sample_person
-from bodyreg.synthetic.performance import perform
-from bodyreg.synthetic.scenes import Scene, seeded
+from bodyreg.synthetic.places.occluders import Occluder, sample_occluders
+from bodyreg.synthetic.scenes.scene import Scene, seeded
 
 PEOPLE_PER_PICTURE = (1, 3)
 # A person's height in the picture, over the picture's: of those who are whole, and of the share of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.synthetic import carriage
-from bodyreg.synthetic.motion import Cycle, Motion, Touch
-from bodyreg.synthetic.poses import Arm
+from bodyreg.synthetic.motions import carriage
+from bodyreg.synthetic.motions.motion import Cycle, Motion, Touch
+from bodyreg.synthetic.motions.poses import Arm
 
 # Spots that hands hold: how far toward the finger tips they touch, and what stays free, metres.
 SPOT_REACH = {"waist": (0.02, 0.02), "nape": (0.04, 0.03), "chin": (0.02, 0.02)}

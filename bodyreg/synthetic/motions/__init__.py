@@ -1,0 +1,1 @@
+"""What people do: postures, motions, and bodies that suit them."""

@@ -1,0 +1,1 @@
+"""What is round people: rooms, streets, seats, and objects before them."""

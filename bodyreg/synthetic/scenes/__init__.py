@@ -1,0 +1,1 @@
+"""Who stands where in a picture: crowds, catalogues, a studio."""
