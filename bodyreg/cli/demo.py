@@ -31,19 +31,10 @@ STARTS_WITHOUT_DEPTH = 8
 # People on the sheet of overlays.
 SHOWN = 15
 
-ROWS = {
-    "pixel": "visible vertices, px of a 256-pixel frame",
-    "vertex": "vertices after Procrustes, mm",
-    "pa_mpjpe": "joints after Procrustes (PA-MPJPE), mm",
-    "mpjpe": "joints, pelvis at the origin (MPJPE), mm",
-}
-
+# Metrics that are printed: errors, the one that is told by group too, and faults that are counted.
+ROWS = ("pixel", "vertex", "pa_mpjpe", "mpjpe")
 BY_GROUP = "vertex"
-
-FAILURES = {
-    "reflected": "mirrored bodies (det of rotation < 0)",
-    "turned_away": "facing away (by more than 90 degrees)",
-}
+FAILURES = ("reflected", "turned_away")
 
 
 @dataclass(frozen=True)
@@ -174,10 +165,13 @@ def _make(options: Options, command: str) -> Path:
 
 def _page(table: Table) -> str:
     """The errors of all people, and of the groups that the truth tells apart."""
+    from bodyreg.metrics import METRICS
+
     groups = table.groupings().get("group", {})
     labels = {name: f"{name}: {int(rows.sum())}" for name, rows in groups.items()}
-    by_group = f"{ROWS[BY_GROUP]}, by group"
-    width = max(map(len, [*ROWS.values(), *labels.values(), by_group]))
+    titles = {name: f"{METRICS[name].what}, {METRICS[name].unit}" for name in ROWS}
+    by_group = f"{titles[BY_GROUP]}, by group"
+    width = max(map(len, [*titles.values(), *labels.values(), by_group]))
 
     def line(label: str, values: np.ndarray) -> str:
         numbers = (values.mean(), np.median(values), values.max())
@@ -187,9 +181,10 @@ def _page(table: Table) -> str:
 
     head = f"{'mean':>9}{'median':>9}{'worst':>9}"
     lines = [f"\n{'error against the truth':<{width}}{head}"]
-    lines += [line(label, table.errors[name]) for name, label in ROWS.items()]
-    for name, label in FAILURES.items():
-        lines.append(f"{label:<{width}}{int(table.errors[name].sum()):>9} of {len(table)}")
+    lines += [line(titles[name], table.errors[name]) for name in ROWS]
+    for name in FAILURES:
+        count = int(table.errors[name].sum())
+        lines.append(f"{METRICS[name].what:<{width}}{count:>9} of {len(table)}")
     if groups:
         lines.append(f"\n{by_group:<{width}}{head}")
     lines += [line(labels[name], table.errors[BY_GROUP][rows]) for name, rows in groups.items()]
