@@ -17,7 +17,7 @@ import tyro
 from bodyreg.cli import runs
 from bodyreg.cli.flags import Folder, OptionalFolder, Switch
 from bodyreg.cli.part_folder import PartFolder, difference
-from bodyreg.cli.workers import in_processes
+from bodyreg.cli.workers import foresee, in_processes
 from bodyreg.errors import UserError
 from bodyreg.files import NpzReader, provenance
 
@@ -75,6 +75,8 @@ def run(options: Options, command: str) -> None:
     """Make what is missing, join it, and say what is there."""
     _check(options)
     clock = runs.Clock()
+    if not all(os.path.exists(options.out / name / RECORD) for name in options.formats):
+        foresee("bodyreg.synthetic.making")
     backgrounds = _backgrounds(options)
     wanted = {name: _depends_on(options, name, backgrounds) for name in options.formats}
     folder = PartFolder(options.out / "parts", wanted)

@@ -6,10 +6,13 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 from bodyreg.errors import UserError
@@ -21,6 +24,21 @@ IN_LINE = 2
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+def foresee(module: str) -> None:
+    """Begin to load a module for processes to come, while this one does something else.
+
+    They are copies of a server that has loaded it. Where there are none, they load it themselves.
+
+    Args:
+        module: What their tasks need.
+    """
+    context = _context()
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload([module])
+        with _single_threads():
+            forkserver.ensure_running()
 
 
 def in_processes(
@@ -62,13 +80,19 @@ def in_processes(
 
 @contextlib.contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    # A forked process would inherit locks of this one's threads.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(max(1, workers), context, _begin)
+    # What a server was told of the surroundings may have changed since.
+    surroundings = dict(os.environ)
+    pool = ProcessPoolExecutor(max(1, workers), _context(), _begin, (surroundings,))
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _context() -> BaseContext:
+    # A fork of this process would inherit locks of its threads; the server has none. Elsewhere,
+    # what systems bring along does not bear forks.
+    return multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 
 
 @contextlib.contextmanager
@@ -85,8 +109,9 @@ def _single_threads() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _begin() -> None:
+def _begin(surroundings: dict[str, str]) -> None:
     """In a new process: end with the one that started it; leave Ctrl-C to that one."""
+    os.environ.update(surroundings)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import cv2

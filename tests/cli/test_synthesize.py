@@ -34,6 +34,7 @@ def synthesize(out: Path, *options: object, here: bool = True) -> int:
     """Run the command; unless processes are what is tested, all work is done in this one."""
     with pytest.MonkeyPatch.context() as patch:
         if here:
+            patch.setattr(command, "foresee", lambda _: None)
             patch.setattr(command, "in_processes", lambda make, parts, _: map(make, parts))
         return main(["synthesize", "--out", str(out), "--quiet", *map(str, options)])
 

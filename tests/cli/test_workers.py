@@ -1,10 +1,12 @@
 """Work shared by processes: results and errors come back, a killed process is told of."""
 
 import os
+import sys
+from multiprocessing.forkserver import _forkserver
 
 import pytest
 
-from bodyreg.cli.workers import in_processes
+from bodyreg.cli.workers import foresee, in_processes
 from bodyreg.errors import UserError
 
 
@@ -21,3 +23,15 @@ def test_results_and_errors_come_back(monkeypatch):
 def test_a_killed_process_is_told_of():
     with pytest.raises(UserError, match="a worker process was killed"):
         list(in_processes(os._exit, [1], 1))
+
+
+def is_loaded(module: str) -> bool:
+    return module in sys.modules
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no server loads modules")
+def test_what_is_foreseen_is_there():
+    _forkserver._stop()
+    foresee("tabnanny")
+    assert not is_loaded("tabnanny")
+    assert list(in_processes(is_loaded, ["tabnanny"] * 2, 2)) == [True, True]
