@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Sequence
@@ -20,7 +21,9 @@ from bodyreg.synthetic.observe import see
 from bodyreg.synthetic.parts import Piece, pack
 from bodyreg.synthetic.render import render
 
-PICTURES_PER_PART = 64
+# The last parts are shorter, so that no process waits long for another: of what is left, this
+# share, but so many pictures at least.
+PICTURES_PER_PART, LAST_SHARE, LAST_PART = 64, 0.125, 8
 
 
 @dataclass(frozen=True)
@@ -104,5 +107,8 @@ def _link(source: Path, path: Path) -> None:
 
 def cut(pictures: int) -> Sequence[tuple[int, int]]:
     """The first picture of each part, and the one after its last."""
-    starts = range(0, pictures, PICTURES_PER_PART)
-    return [(start, min(start + PICTURES_PER_PART, pictures)) for start in starts]
+    starts = [0]
+    while (left := pictures - starts[-1]) > 0:
+        size = min(max(int(left * LAST_SHARE), LAST_PART), PICTURES_PER_PART, left)
+        starts.append(starts[-1] + size)
+    return list(itertools.pairwise(starts))
