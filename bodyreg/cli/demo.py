@@ -169,8 +169,9 @@ def _page(table: Table) -> str:
 
     groups = table.groupings().get("group", {})
     labels = {name: f"{name}: {int(rows.sum())}" for name, rows in groups.items()}
-    titles = {name: f"{METRICS[name].what}, {METRICS[name].unit}" for name in ROWS}
-    by_group = f"{titles[BY_GROUP]}, by group"
+    shown = {name: METRICS[name] for name in ROWS}
+    titles = {name: f"{m.title}: {m.what}, {m.unit}" for name, m in shown.items()}
+    by_group = f"{shown[BY_GROUP].what}, {shown[BY_GROUP].unit}, by group"
     width = max(map(len, [*titles.values(), *labels.values(), by_group]))
 
     def line(label: str, values: np.ndarray) -> str:
