@@ -8,6 +8,7 @@ are left out.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,6 +28,8 @@ FREE_FROM = 0.45
 # A point lies under the skin next to it, not beside its edge: at most so far sideways, metres or
 # depths. Nothing is thick enough for a greater depth than DEEPEST.
 SIDEWAYS, DEEPEST = 0.04, 0.13
+# Farther away than anything, metres squared.
+FAR = 100.0
 
 SIDES = ("left", "right")
 
@@ -48,20 +51,24 @@ class Probes:
 
     Attributes:
         vertex: (n,) vertex numbers.
-        faces: (f, 3) the faces round them, of which they have their normals.
-        meetings: For each part of a limb: the limb's number, the part's places in `vertex`, and
-            the places of all that it can enter.
+        around: (a,) the same, and all others of the faces round them, of which they have their
+            normals.
+        faces: (f, 3) these faces, by places in `around`.
         owner: (n,) the joint that moves each most.
-        limbs: For each limb, the places of its free parts.
+        limbs: For each limb, the places of its free parts; m in all.
+        spared: (m, k) float32: of k sets of probes, the one that each of these cannot enter.
+        barrier: (k, n) float32, metres squared by which the sets count as farther away.
         bottom: The places of what one sits or lies on: trunk and upper halves of the thighs.
         spots: The places of spots that hands go to, by their names.
     """
 
     vertex: np.ndarray
+    around: np.ndarray
     faces: np.ndarray
-    meetings: list[tuple[int, np.ndarray, np.ndarray]]
     owner: np.ndarray
     limbs: list[np.ndarray]
+    spared: np.ndarray
+    barrier: np.ndarray
     bottom: np.ndarray
     spots: dict[str, int]
 
@@ -71,7 +78,8 @@ class Depths:
     """The deepest point of each limb in each of N postures.
 
     Attributes:
-        depth: (N, 4) metres, 0 where a limb of `LIMBS` enters nothing.
+        depth: (N, 4) metres, 0 where a limb of `LIMBS` enters nothing, and what follows means
+            nothing.
         point: (N, 4, 3) metres, model axes, where it is.
         normal: (N, 4, 3) the way out.
         joint: (N, 4) the joint that moves that point most.
@@ -87,16 +95,17 @@ class Skin:
     """The probes of one person, ready to be posed."""
 
     def __init__(self, person: Person) -> None:
-        body = person.body
-        self.probes = _probes_of(person.template)
-        points = body.vertex_points(normals=False).select(self.probes.vertex)
-        weights = points.anchors[..., 3:]
-        normals = vertex_normals(body.vertices, self.probes.faces)[self.probes.vertex]
-        directions = torch.cat(
-            [weights * torch.from_numpy(normals)[:, None], torch.zeros_like(weights)], -1
-        )
-        self._joint_ids = torch.cat([points.joint_ids] * 2)
-        self._anchors = torch.cat([points.anchors, directions]).contiguous()
+        body, probes = person.body, _probes_of(person.template)
+        weights = body.weights[probes.vertex][..., None]
+        normals = vertex_normals(body.vertices[probes.around], probes.faces)[: len(probes.vertex)]
+        # A normal moves as a point does that has no place.
+        anchors = np.zeros((2, *weights.shape[:2], 4), np.float32)
+        np.multiply(weights, body.vertices[probes.vertex, None], out=anchors[0, ..., :3])
+        np.multiply(weights, normals[:, None], out=anchors[1, ..., :3])
+        anchors[0, ..., 3:] = weights
+        self.probes = probes
+        self._joint_ids = torch.from_numpy(np.tile(body.weight_joint_ids[probes.vertex], (2, 1)))
+        self._anchors = torch.from_numpy(anchors).flatten(0, 1)
         self._scale = torch.from_numpy(person.segment_scale)
         self._joints = torch.from_numpy(body.joints)
         self._parents = body.parents
@@ -113,44 +122,33 @@ class Skin:
 
     def depths(self, points: np.ndarray, normals: np.ndarray) -> Depths:
         """How deep the limbs lie in something in N postures: placed probes (N, n, 3)."""
-        count = len(points)
-        found = Depths(
-            np.zeros((count, 4), np.float32), np.zeros((count, 4, 3), np.float32),
-            np.zeros((count, 4, 3), np.float32), np.zeros((count, 4), np.int64),
-        )  # fmt: skip
-        for row in range(count):
-            skin, outward = points[row], normals[row]
-            for limb, mine, theirs in self.probes.meetings:
-                near = theirs[_near(skin[theirs], skin[mine])]
-                if not len(near):
-                    continue
-                depth, nearest = _depth(skin[mine], skin[near], outward[near])
-                deepest = depth.argmax()
-                if depth[deepest] > found.depth[row, limb]:
-                    found.depth[row, limb] = depth[deepest]
-                    found.point[row, limb] = skin[mine[deepest]]
-                    found.normal[row, limb] = outward[near[nearest[deepest]]]
-                    found.joint[row, limb] = self.probes.owner[mine[deepest]]
-        return found
+        mine = np.concatenate(self.probes.limbs)
+        nearest = np.stack([self._nearest(skin, mine) for skin in points])[..., None]
+        offset = points[:, mine] - np.take_along_axis(points, nearest, 1)
+        out = np.take_along_axis(normals, nearest, 1)
+        depth = -np.einsum("npc,npc->np", offset, out)
+        apart = np.einsum("npc,npc->np", offset, offset)
+        under = apart - depth**2 <= np.maximum(SIDEWAYS, depth) ** 2
+        depth = np.where(under & (apart < DEEPEST**2), depth, 0).clip(0)
+        ends = np.cumsum([0, *map(len, self.probes.limbs)])
+        deepest = np.stack(
+            [start + depth[:, start:end].argmax(1) for start, end in itertools.pairwise(ends)], 1
+        )
+        row = np.arange(len(points))[:, None]
+        place = mine[deepest]
+        return Depths(
+            depth[row, deepest], points[row, place], out[row, deepest], self.probes.owner[place]
+        )
 
-
-def _near(skin: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(n,) bool: which of the skin's vertices any of the points could lie behind."""
-    low, high = points.min(0) - DEEPEST, points.max(0) + DEEPEST
-    return ((skin > low) & (skin < high)).all(1)
-
-
-def _depth(
-    points: np.ndarray, skin: np.ndarray, normals: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Depth (p,) of points behind the nearest of the skin's vertices, and which that is."""
-    squared = (skin**2).sum(1) - 2 * points @ skin.T
-    nearest = squared.argmin(1)
-    offset = points - skin[nearest]
-    depth = -(offset * normals[nearest]).sum(1)
-    apart = (offset**2).sum(1)
-    under = apart - depth**2 <= np.maximum(SIDEWAYS, depth) ** 2
-    return np.where(under & (apart < DEEPEST**2), depth, 0).clip(0), nearest
+    def _nearest(self, skin: np.ndarray, mine: np.ndarray) -> np.ndarray:
+        """(m,) of placed probes (n, 3), which each of `mine` is nearest to of all it can enter."""
+        # Squared distances, but for the same in each row, in one product: it takes less time than
+        # to choose what could be near.
+        left = np.column_stack(
+            [-2 * skin[mine], np.ones(len(mine), skin.dtype), self.probes.spared]
+        )
+        squared = np.einsum("nc,nc->n", skin, skin)
+        return (left @ np.concatenate([skin.T, squared[None], self.probes.barrier])).argmin(1)
 
 
 @lru_cache(maxsize=4)
@@ -178,23 +176,38 @@ def _probes_of(template: Body) -> Probes:
     arms = np.isin(
         segment, [f"{s}_{j}" for s in SIDES for part in ARM_PARTS.values() for j in part[0]]
     )
-    meetings = []
-    for limb, name in enumerate(LIMBS):
+    limbs, kinds, barriers = [], [], []
+    for name in LIMBS:
         side = name.split("_")[0]
         parts = ARM_PARTS if "arm" in name else LEG_PARTS
+        free = []
         for part, (joints, spared) in parts.items():
             mine = places(side, joints) & _is_free(template, side, part, vertex)
             own = np.logical_or.reduce([places(side, parts[other][0]) for other in spared])
             if "leg" in name:
                 own |= arms
-            meetings.append((limb, np.flatnonzero(mine), np.flatnonzero(~own)))
-    places_of_spots = {name: int(np.searchsorted(vertex, v)) for name, v in spots.items()}
-    limbs = [np.concatenate([m for n, m, _ in meetings if n == limb]) for limb in range(len(LIMBS))]
-    free = np.isin(np.arange(len(vertex)), np.concatenate(limbs))
-    bottom = np.flatnonzero(~free & ~arms & ~np.isin(segment, ("neck", "head")))
+            free.append(np.flatnonzero(mine))
+            kinds += [len(barriers)] * len(free[-1])
+            barriers.append(own)
+        limbs.append(np.concatenate(free))
+    barrier, kind_of = np.unique(barriers, axis=0, return_inverse=True)
+    is_free = np.isin(np.arange(len(vertex)), np.concatenate(limbs))
+    bottom = ~is_free & ~arms & ~np.isin(segment, ("neck", "head"))
     faces = template.faces[chosen[template.faces].any(1)]
-    owner = template.segment[vertex]
-    return Probes(vertex, faces, meetings, owner, limbs, bottom, places_of_spots)
+    around = np.concatenate([vertex, np.setdiff1d(faces, vertex)])
+    numbers = np.zeros(len(names), np.int64)
+    numbers[around] = np.arange(len(around))
+    return Probes(
+        vertex=vertex,
+        around=around,
+        faces=numbers[faces],
+        owner=template.segment[vertex],
+        limbs=limbs,
+        spared=np.eye(len(barrier), dtype=np.float32)[kind_of.reshape(-1)[kinds]],
+        barrier=np.float32(FAR) * barrier,
+        bottom=np.flatnonzero(bottom),
+        spots={name: int(np.searchsorted(vertex, v)) for name, v in spots.items()},
+    )
 
 
 def _spots(body: Body, names: np.ndarray) -> dict[str, int]:
