@@ -155,11 +155,12 @@ class Body:
 
     @cached_property
     def _vertex_points(self) -> RigPoints:
-        homogeneous = np.concatenate([self.vertices, np.ones_like(self.vertices[:, :1])], 1)
-        return RigPoints(
-            torch.from_numpy(self.weight_joint_ids),
-            torch.from_numpy(self.weights[..., None] * homogeneous[:, None]),
-        )
+        # By coordinates: loops over the vertices, not over their four numbers.
+        anchors = np.empty((*self.weights.shape, 4), self.weights.dtype)
+        for axis, along in enumerate(self.vertices.T):
+            np.multiply(self.weights, along[:, None], out=anchors[..., axis])
+        anchors[..., 3] = self.weights
+        return RigPoints(torch.from_numpy(self.weight_joint_ids), torch.from_numpy(anchors))
 
     @cached_property
     def _vertex_points_with_normals(self) -> RigPoints:
