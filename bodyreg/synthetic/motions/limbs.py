@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.body import JOINT_NAMES
-from bodyreg.synthetic.motions.poses import COLUMNS, HIGH, LOW, arm_rotations, flip, leg_rotations
+from bodyreg.synthetic.motions.poses import (
+    CHAINS,
+    COLUMNS,
+    HIGH,
+    LOW,
+    arm_rotations,
+    flip,
+    leg_rotations,
+)
 from bodyreg.synthetic.people import Person
 
 LIMBS = ("left_arm", "right_arm", "left_leg", "right_leg")
@@ -23,13 +30,10 @@ class Limb:
 
     def __init__(self, person: Person, name: str) -> None:
         side, kind = name.split("_")
-        chain = ("collar", "shoulder", "elbow", "wrist", "hand")
-        if kind == "leg":
-            chain = ("hip", "knee", "ankle")
         self._rotations = arm_rotations if kind == "arm" else leg_rotations
         self._flipped = side == "right"
         self.columns = COLUMNS[name]
-        self.chain = [JOINT_NAMES.index(f"{side}_{joint}") for joint in chain]
+        self.chain = CHAINS[name]
         above = [person.body.parents[joint] for joint in self.chain]
         self.parent = above[0]
         at = person.body.joints.astype(np.float64)
@@ -46,13 +50,14 @@ class Limb:
             rotation: (N, 3, 3) axes of the joint above.
             position: (N, 3) where that is.
         """
-        joints, axes = [], []
-        for turn, bone in zip(self._rotations(angles).values(), self._bones, strict=True):
-            position = position + rotation @ bone
-            rotation = rotation @ (flip(turn) if self._flipped else turn)
-            joints.append(position)
-            axes.append(rotation)
-        return np.stack(joints, 1), np.stack(axes, 1)
+        turns = self._rotations(angles)
+        if self._flipped:
+            turns = flip(turns)
+        joints, axes = np.empty((*turns.shape[:2], 3)), np.empty(turns.shape)
+        for link, (turn, bone) in enumerate(zip(turns, self._bones, strict=True)):
+            joints[link] = position = position + rotation @ bone
+            axes[link] = rotation = rotation @ turn
+        return joints.swapaxes(0, 1), axes.swapaxes(0, 1)
 
     def toward(
         self,

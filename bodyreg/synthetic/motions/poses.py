@@ -8,6 +8,7 @@ what goes beyond it is said beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -115,6 +116,20 @@ LOW, HIGH = _limits()
 """Limits of a row's numbers."""
 
 
+SPINE = {"spine1": (0.4, 0.25), "spine2": (0.35, 0.35), "spine3": (0.25, 0.4)}
+"""Each joint's share of what the trunk bends, and of what it twists."""
+
+CHAINS: dict[str, list[int]] = {
+    f"{side}_{kind}": [JOINT_NAMES.index(f"{side}_{name}") for name in names]
+    for kind, names in {
+        "arm": ("collar", "shoulder", "elbow", "wrist", "hand"),
+        "leg": ("hip", "knee", "ankle"),
+    }.items()
+    for side in ("left", "right")
+}
+"""The joints that a limb's numbers turn, from the trunk outward."""
+
+
 def mirrored(rows: np.ndarray) -> np.ndarray:
     """Rows (..., P) with left and right exchanged."""
     other = rows.copy()
@@ -135,7 +150,8 @@ def to_rotations(rows: np.ndarray) -> np.ndarray:
     Returns:
         (N, 24, 3, 3) float64; the root's is the identity.
     """
-    turns = dict.fromkeys(JOINT_NAMES, np.eye(3)[None].repeat(len(rows), 0))
+    turns = np.empty((len(rows), len(JOINT_NAMES), 3, 3))
+    turns[:] = _EYE
 
     def columns(*names: str) -> np.ndarray:
         return rows[:, [COLUMNS[name].start for name in names]].T
@@ -144,17 +160,17 @@ def to_rotations(rows: np.ndarray) -> np.ndarray:
     # the upper turns more.
     bend, twist, lean = columns("bend", "twist", "lean")
     nod, turn, tilt = columns("nod", "turn", "tilt")
-    shares = {"spine1": (0.4, 0.25), "spine2": (0.35, 0.35), "spine3": (0.25, 0.4)}
-    angles = [a for s, t in shares.values() for a in (t * twist, s * bend, -s * lean)]
+    angles = [a for s, t in SPINE.values() for a in (t * twist, s * bend, -s * lean)]
     single = about("yxz" * 4, *angles, 0.5 * turn, 0.5 * nod, -0.5 * tilt)
     trunk = single[0::3] @ single[1::3] @ single[2::3]
-    turns |= dict(zip((*shares, "neck"), trunk, strict=True)) | {"head": trunk[-1]}
-    for rotations, limb in ((leg_rotations, "leg"), (arm_rotations, "arm")):
-        both = np.concatenate([rows[:, COLUMNS[f"{side}_{limb}"]] for side in ("left", "right")])
-        for joint, turned in rotations(both).items():
-            left, right = np.split(turned, 2)
-            turns |= {f"left_{joint}": left, f"right_{joint}": flip(right)}
-    return np.stack([turns[name] for name in JOINT_NAMES], 1)
+    for name, turned in zip((*SPINE, "neck", "head"), (*trunk, trunk[-1]), strict=True):
+        turns[:, JOINT_NAMES.index(name)] = turned
+    for kind, rotations in (("leg", leg_rotations), ("arm", arm_rotations)):
+        both = np.concatenate([rows[:, COLUMNS[f"{side}_{kind}"]] for side in ("left", "right")])
+        turned = rotations(both).swapaxes(0, 1)
+        turns[:, CHAINS[f"left_{kind}"]] = turned[: len(rows)]
+        turns[:, CHAINS[f"right_{kind}"]] = flip(turned[len(rows) :])
+    return turns
 
 
 def to_axis_angle(rows: np.ndarray) -> np.ndarray:
@@ -170,15 +186,16 @@ def carried_turns(rows: np.ndarray) -> np.ndarray:
     return rolled @ pitched
 
 
-def leg_rotations(legs: np.ndarray) -> dict[str, np.ndarray]:
-    """Left legs (N, 5) as rotations (N, 3, 3) by joint."""
+def leg_rotations(legs: np.ndarray) -> np.ndarray:
+    """Left legs (N, 5) as rotations (3, N, 3, 3) of their chain."""
     flexion, abduction, outward, knee, ankle = legs.T
     turns = about("xzyxx", -flexion, abduction, outward, knee, -ankle)
-    return {"hip": turns[0] @ turns[1] @ turns[2], "knee": turns[3], "ankle": turns[4]}
+    turns[2] = turns[0] @ turns[1] @ turns[2]
+    return turns[2:]
 
 
-def arm_rotations(arms: np.ndarray) -> dict[str, np.ndarray]:
-    """Left arms (N, 7) as rotations (N, 3, 3) by joint.
+def arm_rotations(arms: np.ndarray) -> np.ndarray:
+    """Left arms (N, 7) as rotations (5, N, 3, 3) of their chain.
 
     The shoulder blade takes a third of what is raised beyond 30 degrees; forearm and wrist share
     pronation, as the two bones of the forearm do.
@@ -194,28 +211,30 @@ def arm_rotations(arms: np.ndarray) -> dict[str, np.ndarray]:
     collar = protract @ elevate
     # The shortest turn of a hanging arm, about a level axis, to where it is raised.
     humerus = back @ up @ there @ rotate @ hang
-    return {
-        "collar": collar,
-        "shoulder": collar.swapaxes(1, 2) @ humerus,
-        "elbow": flex @ half,
-        "wrist": half @ bent,
-        "hand": curl,
-    }
+    return np.stack([collar, collar.swapaxes(1, 2) @ humerus, flex @ half, half @ bent, curl])
 
 
 def flip(turn: np.ndarray) -> np.ndarray:
     """The same rotations (..., 3, 3) on the other side of the body."""
-    return turn * [[1, -1, -1], [-1, 1, 1], [-1, 1, 1]]
+    return turn * _OTHER_SIDE
 
 
 def about(axes: str, *degrees: np.ndarray) -> np.ndarray:
     """Rotations (k, N, 3, 3) about k of the axes x, y and z by as many (N,) degrees."""
     angle = np.radians(np.array(degrees))[..., None, None]
+    across, twice = _across(axes)
+    return _EYE + np.sin(angle) * across + (1 - np.cos(angle)) * twice
+
+
+@lru_cache(maxsize=16)
+def _across(axes: str) -> tuple[np.ndarray, np.ndarray]:
+    """Matrices (k, 1, 3, 3) of Rodrigues' formula: the cross products with axes, once and twice."""
     across = _ACROSS[["xyz".index(axis) for axis in axes], None]
-    return np.eye(3) + np.sin(angle) * across + (1 - np.cos(angle)) * (across @ across)
+    return across, across @ across
 
 
-# The cross products with x, y and z as matrices: Rodrigues' formula.
+_EYE = np.eye(3)
+_OTHER_SIDE = np.array([[1, -1, -1], [-1, 1, 1], [-1, 1, 1]])
 _ACROSS = np.array([
     [[0, 0, 0], [0, 0, -1], [0, 1, 0]],
     [[0, 0, 1], [0, 0, 0], [-1, 0, 0]],
