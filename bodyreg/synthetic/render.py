@@ -34,7 +34,7 @@ from bodyreg.synthetic.scenes.scene import Scene
 
 # People are drawn this much finer than the picture, then averaged; but boxes of so many pixels that
 # this would take more samples than MOST_SAMPLES (large people, whose details are large) less so.
-FINE, LEAST_FINE, MOST_SAMPLES = 2.0, 1.25, 64_000
+FINE, LEAST_FINE, MOST_SAMPLES = 1.5, 1.25, 40_000
 OUTDOORS = 0.5
 
 
