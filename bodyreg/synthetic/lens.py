@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.noise import SIDE, grain_tile
 
 
@@ -26,12 +27,15 @@ def photograph(random: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     gain = np.exp(random.normal(0.06, 0.08)) * np.exp(random.normal(0, 0.035, 3))
     contrast = random.normal(1.02, 0.05)
     # (x · gain - 128) · contrast + 128
-    picture = picture * (gain * contrast).astype(np.float32) + np.float32(128 * (1 - contrast))
+    change = np.column_stack([np.diag(gain * contrast), np.full(3, 128 * (1 - contrast))])
+    picture = cv2.transform(picture, change.astype(np.float32))
     if draws[1] < 0.5:
-        picture *= _vignette(picture.shape[0], picture.shape[1], random.uniform(0.05, 0.35))
-    strength = np.float32(random.gamma(1.6, 1.6))
-    picture += strength * _grain(random, *picture.shape[:2])
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+        shade = _vignette(picture.shape[0], picture.shape[1], random.uniform(0.05, 0.35))
+        picture *= threefold(shade)
+    strength = random.gamma(1.6, 1.6)
+    picture = cv2.scaleAdd(_grain(random, *picture.shape[:2]), strength, picture)
+    # Rounded and held within what bytes tell.
+    return cv2.add(picture, 0, dtype=cv2.CV_8U)
 
 
 def encode_jpeg(picture: np.ndarray, random: np.random.Generator) -> bytes:
@@ -53,7 +57,7 @@ def _streak(random: np.random.Generator) -> np.ndarray:
 def _vignette(height: int, width: int, strength: float) -> np.ndarray:
     x = np.linspace(-1, 1, width, dtype=np.float32) ** 2
     y = np.linspace(-1, 1, height, dtype=np.float32) ** 2
-    return (1 - np.float32(strength / 2) * (x + y[:, None]))[..., None]
+    return (1 - np.float32(strength / 2) * (x + y[:, None]))
 
 
 def _grain(random: np.random.Generator, height: int, width: int) -> np.ndarray:

@@ -58,12 +58,19 @@ def fractal_crop(
         columns: Width.
         size: Tile pixels per pixel of the piece; larger is finer noise.
     """
-    x, y = random.uniform(0, SIDE, 2)
-    return sample_tile(
-        fractal_tile(),
-        (x + size * np.arange(columns, dtype=np.float32))[None].repeat(rows, 0),
-        (y + size * np.arange(rows, dtype=np.float32))[:, None].repeat(columns, 1),
-    )
+    left, top = random.integers(0, SIDE, 2).tolist()
+    if size < 1:
+        # A smaller piece, enlarged.
+        high, wide = (max(1, round(size * side)) for side in (rows, columns))
+        return cv2.resize(_piece(top + np.arange(high), left + np.arange(wide)), (columns, rows))
+    # Its finest cells are four pixels wide: the nearest one will do.
+    across, down = (np.rint(size * np.arange(side)).astype(np.int64) for side in (columns, rows))
+    return _piece(top + down, left + across)
+
+
+def _piece(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Rows and columns of the fractal tile, by their numbers; it wraps."""
+    return fractal_tile().take(rows % SIDE, 0).take(columns % SIDE, 1)
 
 
 def sample_tile(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -83,8 +90,11 @@ def sample_tile(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     rows = -(-count // ROW)
     places = np.zeros((2, rows * ROW), np.float32)
     for into, values, side in zip(places, (x, y), (width, height), strict=True):
-        values = values.reshape(-1)
-        into[:count] = values - np.floor(values * np.float32(1 / side)) * np.float32(side)
+        values, turns = values.reshape(-1), into[:count]
+        np.multiply(values, np.float32(1 / side), out=turns)
+        np.floor(turns, out=turns)
+        turns *= np.float32(-side)
+        turns += values
     if not count:
         return np.zeros((*shape, *channels), tile.dtype)
     x, y = places.reshape(2, rows, ROW)

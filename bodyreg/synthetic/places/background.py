@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from bodyreg.errors import UserError
+from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.noise import fractal_crop
 from bodyreg.synthetic.places.indoors import paint_room
 from bodyreg.synthetic.places.outdoors import paint_street
@@ -62,10 +63,10 @@ def paint_background(
     if blur:
         canvas = cv2.GaussianBlur(canvas, (0, 0), blur)
     canvas = cv2.resize(canvas, (scene.width, scene.height), interpolation=cv2.INTER_LINEAR)
-    picture = canvas.astype(np.float32)
     dirt = fractal_crop(random, scene.height, scene.width, random.uniform(1, 4))
-    picture *= (1 + np.float32(random.uniform(0.01, 0.05)) * dirt)[..., None]
-    return picture
+    dirt *= np.float32(random.uniform(0.01, 0.05))
+    dirt += 1
+    return threefold(dirt) * canvas
 
 
 def find_backgrounds(folder: str | os.PathLike) -> list[Path]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.noise import fractal_crop, sample_tile
 from bodyreg.synthetic.places.sketch import Sketch, darker
 from bodyreg.synthetic.places.view import View
@@ -60,7 +61,7 @@ def paint_room(random: np.random.Generator, view: View) -> np.ndarray:
     light = np.linspace(*random.uniform(0.86, 1.12, 2), view.width, dtype=np.float32)
     down = np.linspace(random.uniform(0.85, 1.1), 1, view.height, dtype=np.float32)
     return cv2.multiply(
-        sketch.canvas, np.repeat((light * down[:, None])[..., None], 3, 2), dtype=cv2.CV_8U
+        sketch.canvas, threefold(light * down[:, None]), dtype=cv2.CV_8U
     )
 
 
@@ -99,7 +100,7 @@ def _wall(sketch: Sketch, metre: float, rows: int) -> np.ndarray:
         y = np.arange(-rows, 0, dtype=np.float32) * step
         wall = sample_tile(tile, x[None].repeat(rows, 0), y[:, None].repeat(columns, 1))
     stain = fractal_crop(random, rows, columns, 0.7)
-    return np.clip(wall * (1 + np.float32(0.02) * stain)[..., None], 0, 255).astype(np.uint8)
+    return np.clip(wall * threefold(1 + np.float32(0.02) * stain), 0, 255).astype(np.uint8)
 
 
 def _floor(sketch: Sketch) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from bodyreg.synthetic.blend import lay_over, threefold
 from bodyreg.synthetic.noise import fractal_crop
 
 # Share of pictures that have any, and the most of them.
@@ -121,11 +122,10 @@ def paint_occluder(picture: np.ndarray, occluder: Occluder) -> None:
     window, share = filled(occluder.polygon, *picture.shape[:2])
     if not share.size:
         return
-    region = picture[window]
     colour = _texture(occluder, *share.shape)
     # A rim in the shade gives the object thickness.
-    colour *= (0.55 + 0.45 * cv2.blur(share, (5, 5)))[..., None]
-    region += share[..., None] * (colour - region)
+    colour *= threefold(0.55 + 0.45 * cv2.blur(share, (5, 5)))
+    lay_over(picture[window], colour, share)
 
 
 def _texture(occluder: Occluder, rows: int, columns: int) -> np.ndarray:
@@ -162,7 +162,7 @@ def _texture(occluder: Occluder, rows: int, columns: int) -> np.ndarray:
     elif occluder.kind == "bag":
         shade[rows // 3 : rows // 3 + 2] *= 0.65
         shade[rows // 3 :, columns // 2 - 1 : columns // 2 + 1] *= 0.8
-    return np.clip(base.astype(np.float32) * shade[..., None], 0, 255)
+    return np.clip(base.astype(np.float32) * threefold(shade), 0, 255)
 
 
 def _pole(random: np.random.Generator, width: int, height: int, box: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from bodyreg.synthetic.blend import lay_over
 from bodyreg.synthetic.noise import fractal_crop
 from bodyreg.synthetic.places.sketch import Sketch, darker
 from bodyreg.synthetic.places.view import View
@@ -87,9 +88,10 @@ def _sky(random: np.random.Generator, rows: int, columns: int) -> np.ndarray:
     sky = high + share * (low - high)
     cloud = fractal_crop(random, rows, columns, random.uniform(0.4, 1))
     thick = np.float32(random.uniform(-1.5, 1))
-    cover = np.clip(np.float32(0.35) * (cloud + thick), 0, np.float32(0.85))[..., None]
-    sky = sky + cover * (np.float32(random.uniform(215, 250)) - sky)
-    return np.clip(sky, 0, 255).astype(np.uint8)
+    cover = np.clip(np.float32(0.35) * (cloud + thick), 0, np.float32(0.85))
+    sky = sky.repeat(columns, 1)
+    lay_over(sky, np.float32(random.uniform(215, 250)), cover)
+    return sky.astype(np.uint8)
 
 
 def _soil(sketch: Sketch) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bodyreg.body.joints import JOINT_NAMES
+from bodyreg.synthetic.blend import lay_over, threefold
 from bodyreg.synthetic.figure import Figure
 from bodyreg.synthetic.light import Light
 from bodyreg.synthetic.places.occluders import PAINTS, WOODS, filled
@@ -107,8 +108,7 @@ def _paint_block(
         above, lit = (max(float(normal @ v), 0) for v in (light.up, light.direction))
         shade = 0.5 + 0.3 * above + 0.4 * lit
         window, share = filled(flat, height, width)
-        region = picture[window]
-        region += share[..., None] * (np.minimum(shade * colour, 255).astype(np.float32) - region)
+        lay_over(picture[window], np.minimum(shade * colour, 255).astype(np.float32), share)
 
 
 def _darken(
@@ -123,4 +123,4 @@ def _darken(
         corners = np.array([[x * wide, ground, z * deep] for x, z in turns])
         window, inside = filled(figure.project(base + corners @ frame)[:, :2], height, width)
         region = picture[window]
-        region *= (1 - 0.14 * inside)[..., None]
+        region *= threefold(1 - np.float32(0.14) * inside)

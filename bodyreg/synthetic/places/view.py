@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from bodyreg.synthetic.noise import sample_tile
@@ -67,9 +68,12 @@ class View:
         y = np.broadcast_to((away * pixels)[:, None], x.shape)
         found = sample_tile(tile, x * pixels, y)
         # Far away a tile is finer than a pixel: only its mean is left.
-        mean = tile.reshape(-1, 3).mean(0)
-        share = np.clip(scale * size / 24, 0, 1)[:, None, None]
-        return (mean + share * (found - mean)).astype(np.uint8)
+        mean = np.array(cv2.mean(tile)[:3], np.float32)
+        share = np.clip(scale * np.float32(size / 24), 0, 1)[:, None]
+        # Rows of numbers, so that the last axis is long.
+        plain = np.tile(mean, self.width)
+        found = found.reshape(len(rows), -1)
+        return (plain + share * (found - plain)).astype(np.uint8).reshape(len(rows), -1, 3)
 
 
 def view_of(scene: Scene) -> View:
