@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from bodyreg.ops import raster
+from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.figure import Figure
 from bodyreg.synthetic.looks.dressing import Paint
 from bodyreg.synthetic.mesh import Mesh
@@ -94,9 +95,14 @@ def shade(
     shares[2] = np.maximum((toward + np.float32(0.12)) * np.float32(1 / 1.12), 0) * lit
     arriving = shares.T @ np.stack([light.sky, light.ground, light.key])
     gloss = np.square(np.square(np.square(np.maximum(mirrored, 0)))) * paint.gloss * lit
-    colour = np.square(paint.colour * (paint.relief * np.float32(1 / 255))[:, None]) * arriving
-    colour += gloss[:, None] * light.key
-    return 255 * np.sqrt(np.minimum(colour, 1))
+    colour = paint.colour * threefold(paint.relief * np.float32(1 / 255))
+    colour *= colour
+    colour *= arriving
+    colour += threefold(gloss * light.key.mean())
+    np.minimum(colour, 1, out=colour)
+    np.sqrt(colour, out=colour)
+    colour *= 255
+    return colour
 
 
 def light_places(light: Light, vertices: np.ndarray) -> np.ndarray:
@@ -126,11 +132,13 @@ def lit_share(places: np.ndarray, mesh: Mesh, at: np.ndarray) -> np.ndarray:
     drawn = raster(torch.from_numpy(places)[None], mesh.faces, MAP_SIDE, MAP_SIDE, cull=True)
     depth = drawn.depth[0].numpy().reshape(-1)
     limit = at[2] + np.float32(BIAS)
-    total = np.zeros(len(limit), np.float32)
-    for shift in ((-0.7, -0.7), (0.7, -0.7), (-0.7, 0.7), (0.7, 0.7)):
-        column, row = ((at[i] + np.float32(shift[i])).astype(np.int32) for i in (0, 1))
-        total += depth.take(row * np.int32(MAP_SIDE) + column) < limit
-    return total / 4
+    # The four texels about each point.
+    column, row = (at[:2] - np.float32(0.5)).astype(np.int32)
+    first = row * np.int32(MAP_SIDE) + column
+    total = np.zeros(len(limit), np.uint8)
+    for step in (0, 1, MAP_SIDE, MAP_SIDE + 1):
+        total += depth.take(first + np.int32(step)) < limit
+    return total * np.float32(1 / 4)
 
 
 def soften(values: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from bodyreg.ops import raster
+from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.figure import Figure
 from bodyreg.synthetic.lens import photograph
 from bodyreg.synthetic.light import (
@@ -56,13 +57,14 @@ def render(scene: Scene, backgrounds: Sequence[Path] | None = None) -> np.ndarra
     outdoors = bool(random[0].random() < OUTDOORS)
     light = sample_light(random[0], up, outdoors)
     picture = paint_background(random[1], scene, outdoors, backgrounds)
-    draped = []
+    draped, bright = [], np.ones((scene.height, scene.width), np.float32)
     for figure in scene.figures:
         mesh = mesh_of(figure.person.body.faces, len(figure.vertices))
         vertices, normals = drape(look_of(figure.person), figure.vertices, mesh)
         draped.append((figure, mesh, vertices, normals))
         shadow = ground_shadow(figure, vertices, light, scene.height, scene.width)
-        picture *= (1 - 0.85 * shadow)[..., None]
+        bright *= 1 - np.float32(0.85) * shadow
+    picture *= threefold(bright)
     for figure in scene.figures:
         paint_seat(random[3], picture, figure, light)
     for figure, mesh, vertices, normals in draped:
@@ -125,5 +127,5 @@ def _add_figure(
     colour = cv2.resize(colour, (columns, rows), interpolation=cv2.INTER_AREA)
     share = cv2.resize(known, (columns, rows), interpolation=cv2.INTER_AREA)
     region = picture[top:low, left:right]
-    region *= (1 - share)[..., None]
+    region *= threefold(1 - share)
     region += colour
