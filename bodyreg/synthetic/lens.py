@@ -57,7 +57,7 @@ def _streak(random: np.random.Generator) -> np.ndarray:
 def _vignette(height: int, width: int, strength: float) -> np.ndarray:
     x = np.linspace(-1, 1, width, dtype=np.float32) ** 2
     y = np.linspace(-1, 1, height, dtype=np.float32) ** 2
-    return (1 - np.float32(strength / 2) * (x + y[:, None]))
+    return 1 - np.float32(strength / 2) * (x + y[:, None])
 
 
 def _grain(random: np.random.Generator, height: int, width: int) -> np.ndarray:

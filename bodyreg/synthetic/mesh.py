@@ -20,14 +20,13 @@ class Mesh:
         self.source = source
         self.faces = torch.from_numpy(source.astype(np.int32))
         self._corners = [np.ascontiguousarray(corner) for corner in source.T]
-        # The faces round every vertex, and the vertices round every vertex (itself included).
+        # The faces round every vertex, and the vertices round every vertex.
         number = np.repeat(np.arange(len(source)), 3)
         self._faces = _Sums(source.reshape(-1), number, (count, len(source)))
         edges = np.concatenate([source[:, [0, 1]], source[:, [1, 2]], source[:, [2, 0]]]).T
-        own = np.arange(count)
-        first = np.concatenate([edges[0], edges[1], own])
-        second = np.concatenate([edges[1], edges[0], own])
-        self._vertices = _Sums(first, second, (count, count), mean=True)
+        first = np.concatenate([edges[0], edges[1]])
+        second = np.concatenate([edges[1], edges[0]])
+        self._neighbours = _Sums(first, second, (count, count), mean=True)
 
     def normals(self, vertices: np.ndarray) -> np.ndarray:
         """(V, 3) float32 unit normals of vertices (V, 3) float32, weighted by area."""
@@ -40,10 +39,15 @@ class Mesh:
         total /= np.sqrt(np.einsum("vc,vc->v", total, total))[:, None] + np.float32(1e-20)
         return total
 
-    def smooth(self, values: np.ndarray, rounds: int) -> np.ndarray:
-        """Values at vertices (V, n) float32, replaced by neighbours' means, in rounds."""
-        for _ in range(rounds):
-            values = self._vertices(values)
+    def smooth(self, values: np.ndarray, steps: tuple[float, ...]) -> np.ndarray:
+        """Smooth values at vertices (V, n) float32.
+
+        Args:
+            values: The values.
+            steps: In each, how far values move to their neighbours' means; 1 is all the way.
+        """
+        for step in steps:
+            values = values + np.float32(step) * (self._neighbours(values) - values)
         return values
 
 

@@ -158,7 +158,7 @@ def test_meshes_give_normals_and_means():
     faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
     mesh = Mesh(faces, 4)
     assert np.allclose(mesh.normals(vertices)[0], -np.ones(3) / np.sqrt(3), atol=1e-6)
-    assert np.allclose(mesh.smooth(vertices, 1), vertices.mean(0), atol=1e-7)
+    assert np.allclose(mesh.smooth(vertices, (0.75,)), vertices.mean(0), atol=1e-7)
     assert mesh_of(faces, 4) is mesh_of(faces, 4)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
 
+from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.looks.hair import Hair
 from bodyreg.synthetic.looks.measures import Measures
 
@@ -25,19 +26,38 @@ BITS = 4
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """Skin and a face.
+    """Skin and a face; half of all people turn it away, so it is drawn when it is first seen.
 
     Attributes:
         skin: (3,) float32 blue, green, red.
-        canvas: (h, w, 3) uint8, the face seen from the front.
-        origin: (2,) rest x and y of the canvas' upper left corner, metres.
-        scale: Canvas pixels per metre.
+        seed: Of the details.
+        measures: Of the body: where its eyes and nose are.
+        hair: Brows and beard have its colour.
+        old: 0 to 1: lines.
+        sex: -1 woman to 1 man.
     """
 
     skin: np.ndarray
-    canvas: np.ndarray
-    origin: np.ndarray
-    scale: float
+    seed: tuple[int, ...]
+    measures: Measures
+    hair: Hair
+    old: float
+    sex: float
+
+    @property
+    def origin(self) -> np.ndarray:
+        """(2,) rest x and y of the canvas' upper left corner, metres."""
+        return self.measures.eyes[:2] + self.measures.face_unit * np.array([-ASIDE, UP])
+
+    @property
+    def scale(self) -> float:
+        """Canvas pixels per metre."""
+        return FINE / self.measures.face_unit
+
+    @cached_property
+    def canvas(self) -> np.ndarray:
+        """(h, w, 3) uint8, the face seen from the front."""
+        return _draw(self)
 
 
 def sample_skin(random: np.random.Generator) -> np.ndarray:
@@ -48,25 +68,10 @@ def sample_skin(random: np.random.Generator) -> np.ndarray:
     return np.clip(skin * (1 + random.normal(0, 0.02, 3)), 20, 250).astype(np.float32)
 
 
-def draw_face(
-    random: np.random.Generator,
-    measures: Measures,
-    skin: np.ndarray,
-    hair: Hair,
-    old: float,
-    sex: float,
-) -> Face:
-    """Draw a person's face.
-
-    Args:
-        random: Its details.
-        measures: Of the body: where its eyes and nose are.
-        skin: (3,) colour.
-        hair: Brows and beard have its colour.
-        old: 0 to 1: lines.
-        sex: -1 woman to 1 man.
-    """
-    pen = _Pen(skin, measures.eye_side / measures.face_unit)
+def _draw(face: Face) -> np.ndarray:
+    random, skin, hair = np.random.default_rng(face.seed), face.skin, face.hair
+    old, sex = face.old, face.sex
+    pen = _Pen(skin, face.measures.eye_side / face.measures.face_unit)
     eye = pen.eye
     warm = np.array([0.78, 0.8, 1.04], np.float32)
     # Cheeks, nose and chin are redder, sockets and what lies under nose, lip and chin darker.
@@ -95,18 +100,15 @@ def draw_face(
     pen.line([(eye - 0.5, 0.56), (eye + 0.1, 0.66 + arch), (eye + 0.75, 0.5)], brow, thick)
     if random.random() < (0.3 if old > 0.3 else 0.1):
         _glasses(pen, random)
-    unit = measures.face_unit
-    origin = measures.eyes[:2] + unit * np.array([-ASIDE, UP])
-    return Face(skin, pen.canvas, origin, FINE / unit)
+    return np.concatenate([pen.canvas[:, ::-1], pen.canvas], 1)
 
 
 def _eyes(pen: _Pen, random: np.random.Generator, skin: np.ndarray, sex: float) -> None:
-    eye, look = pen.eye, random.normal(0, 0.06)
+    eye = pen.eye
     iris = EYES[random.integers(len(EYES))]
     pen.disc((eye, 0), (0.5, 0.27), np.array([222, 226, 230.0]) * 0.7 + 0.3 * skin)
-    for side in (-1, 1):
-        pen.disc((side * eye + look, 0.0), (0.23, 0.23), iris, mirror=False)
-        pen.disc((side * eye + look, 0.0), (0.1, 0.1), np.array([12, 12, 12]), mirror=False)
+    pen.disc((eye, 0.0), (0.23, 0.23), iris)
+    pen.disc((eye, 0.0), (0.1, 0.1), np.array([12, 12, 12]))
     lid = skin * 0.3 if sex < 0 else skin * 0.42
     pen.line([(eye - 0.5, -0.02), (eye, 0.29), (eye + 0.54, 0.03)], lid, 0.14 if sex < 0 else 0.11)
     pen.line([(eye - 0.45, -0.1), (eye, -0.27), (eye + 0.48, -0.05)], 0.66 * skin, 0.07)
@@ -116,12 +118,11 @@ def _mouth(pen: _Pen, random: np.random.Generator, lips: np.ndarray, sex: float)
     y, width = -2.15, random.uniform(0.7, 0.95)
     smile = random.uniform(-0.05, 0.16)
     full = random.uniform(0.12, 0.2) * (1.25 if sex < 0 else 1)
-    pen.disc((0, y - 0.16), (0.8 * width, full), lips * 1.05, mirror=False)
-    pen.disc((0, y + 0.1), (0.85 * width, 0.75 * full), lips * 0.85, mirror=False)
+    pen.disc((0, y - 0.16), (0.8 * width, full), lips * 1.05)
+    pen.disc((0, y + 0.1), (0.85 * width, 0.75 * full), lips * 0.85)
     if smile > 0.08 and random.random() < 0.5:
-        pen.line(
-            [(-0.6 * width, y), (0, y - 0.06), (0.6 * width, y)], np.array([225, 232, 238]), 0.17
-        )
+        teeth = np.array([225, 232, 238])
+        pen.line([(-0.6 * width, y), (0, y - 0.06), (0.6 * width, y)], teeth, 0.17)
     else:
         pen.line([(-width, y + smile), (0, y), (width, y + smile)], lips * 0.45, 0.09)
 
@@ -131,9 +132,7 @@ def _beard(pen: _Pen, hair: Hair) -> None:
     outline = [(2.35, 0.2), (2.05, -0.9), (1.35, -1.75), (0.9, -1.62), (0.4, -1.5), (0, -1.55)]
     outline += [(0, -2.0), (0, -4.5), (2.9, -4.5)]
     mask = np.zeros(pen.canvas.shape[:2], np.uint8)
-    for side in (-1, 1):
-        corners = np.array([pen.at((side * x, y)) for x, y in outline])
-        cv2.fillPoly(mask, [np.rint(corners * (1 << BITS)).astype(np.int32)], 255, shift=BITS)
+    cv2.fillPoly(mask, [pen.corners(outline)], 255, shift=BITS)
     soft = cv2.GaussianBlur(mask, (0, 0), 0.12 * FINE).astype(np.float32) / 255
     # Grey beards look darker than grey hair: skin shows through.
     pen.blend(hair.beard * soft, np.minimum(0.85 * hair.colour, 120))
@@ -141,86 +140,64 @@ def _beard(pen: _Pen, hair: Hair) -> None:
 
 def _glasses(pen: _Pen, random: np.random.Generator) -> None:
     frame = np.array([30, 30, 35]) + random.uniform(0, 60)
-    for side in (-1, 1):
-        centre = pen.at((side * pen.eye, -0.08))
-        axes = np.array([0.72, 0.55]) * FINE
-        x, y, a, b = np.rint(np.array([*centre, *axes]) * (1 << BITS)).astype(int).tolist()
-        thick = max(1, round(0.12 * FINE))
-        cv2.ellipse(pen.canvas, (x, y), (a, b), 0, 0, 360, frame.tolist(), thick, cv2.LINE_AA, BITS)
-    pen.line([(-0.35, 0.05), (0.35, 0.05)], frame, 0.12, mirror=False)
+    thick = max(1, round(0.12 * FINE))
+    pen.disc((pen.eye, -0.08), (0.72, 0.55), frame, thick)
+    pen.line([(-0.35, 0.05), (0.35, 0.05)], frame, 0.12)
     pen.line([(pen.eye + 0.7, 0.05), (2.6, 0.1)], frame, 0.12)
 
 
 class _Pen:
-    """Draws in face units about the point between the eyes, y up, on both halves at once."""
+    """Draws one half of a face, in face units about the point between the eyes, y up."""
 
     def __init__(self, skin: np.ndarray, eye: float):
         self.eye = eye
-        rows, columns = round((UP + DOWN) * FINE), round(2 * ASIDE * FINE)
+        rows, columns = round((UP + DOWN) * FINE), round(ASIDE * FINE)
         # OpenCV smooths edges in pictures of bytes alone.
         self.canvas = np.full((rows, columns, 3), np.rint(skin), np.uint8)
 
-    def at(self, place: tuple[float, float]) -> np.ndarray:
+    def at(self, x: float, y: float) -> tuple[float, float]:
         """Canvas pixels, as OpenCV counts them."""
-        return FINE * np.array([place[0] + ASIDE, UP - place[1]]) - 0.5
+        return FINE * x - 0.5, FINE * (UP - y) - 0.5
+
+    def corners(self, places: list[tuple[float, float]]) -> np.ndarray:
+        """(n, 2) int32 pixels in the fixed point that OpenCV is handed."""
+        return np.array([[round(v * (1 << BITS)) for v in self.at(*p)] for p in places], np.int32)
 
     def glow(
         self, place: tuple[float, float], size: float, colour: np.ndarray, strength: float
     ) -> None:
+        """A soft spot."""
         kernel = np.float32(strength) * _glow(size)
-        for side in (-1, 1) if place[0] else (1,):
-            x, y = (round(v) - len(kernel) // 2 for v in self.at((side * place[0], place[1])))
-            rows, columns = self.canvas.shape[:2]
-            top, left, low, right = max(y, 0), max(x, 0), y + len(kernel), x + len(kernel)
-            share = kernel[top - y : rows - y, left - x : columns - x]
-            self.blend(share, colour, (slice(top, low), slice(left, right)))
+        x, y = (round(v) - len(kernel) // 2 for v in self.at(*place))
+        rows, columns = self.canvas.shape[:2]
+        top, left, low, right = max(y, 0), max(x, 0), y + len(kernel), x + len(kernel)
+        share = kernel[top - y : rows - y, left - x : columns - x]
+        self.blend(share, colour, (slice(top, low), slice(left, right)))
 
     def blend(self, share: np.ndarray, colour: np.ndarray, where: tuple[slice, ...] = ()) -> None:
         """Mix a colour into a window, with a share (h, w) for every pixel of it."""
         window = self.canvas[where]
-        window += (
-            np.rint(share[..., None] * (colour.astype(np.float32) - window))
-            .astype(np.int16)
-            .astype(np.uint8)
-        )
+        change = threefold(share) * (colour.astype(np.float32) - window)
+        window += np.rint(change).astype(np.int16).astype(np.uint8)
 
     def disc(
-        self,
-        place: tuple[float, float],
-        axes: tuple[float, float],
-        colour: np.ndarray,
-        *,
-        mirror: bool = True,
-    ) -> None:
-        for side in (-1, 1) if mirror else (1,):
-            numbers = np.array(
-                [*self.at((side * place[0], place[1])), FINE * axes[0], FINE * axes[1]]
-            )
-            x, y, a, b = np.rint(numbers * (1 << BITS)).astype(int).tolist()
-            colours = np.clip(colour, 0, 255).tolist()
-            cv2.ellipse(self.canvas, (x, y), (a, b), 0, 0, 360, colours, -1, cv2.LINE_AA, BITS)
+        self, place: tuple[float, float], axes: tuple[float, float], colour: np.ndarray,
+        thick: int = -1,
+    ) -> None:  # fmt: skip
+        """An ellipse, filled unless it is a line so many pixels thick."""
+        numbers = (*self.at(*place), FINE * axes[0], FINE * axes[1])
+        x, y, a, b = (round(v * (1 << BITS)) for v in numbers)
+        colours = _held(colour)
+        cv2.ellipse(self.canvas, (x, y), (a, b), 0, 0, 360, colours, thick, cv2.LINE_AA, BITS)
 
-    def line(
-        self,
-        places: list[tuple[float, float]],
-        colour: np.ndarray,
-        thick: float,
-        *,
-        mirror: bool = True,
-    ) -> None:
-        for side in (-1, 1) if mirror else (1,):
-            corners = np.array([self.at((side * x, y)) for x, y in places])
-            fixed = np.rint(corners * (1 << BITS)).astype(np.int32)
-            wide = max(1, round(thick * FINE))
-            cv2.polylines(
-                self.canvas,
-                [fixed],
-                False,
-                np.clip(colour, 0, 255).tolist(),
-                wide,
-                cv2.LINE_AA,
-                BITS,
-            )
+    def line(self, places: list[tuple[float, float]], colour: np.ndarray, thick: float) -> None:
+        """A line through some places."""
+        wide, corners = max(1, round(thick * FINE)), [self.corners(places)]
+        cv2.polylines(self.canvas, corners, False, _held(colour), wide, cv2.LINE_AA, BITS)
+
+
+def _held(colour: np.ndarray) -> list[float]:
+    return [min(max(c, 0.0), 255.0) for c in colour.tolist()]
 
 
 @lru_cache(maxsize=16)

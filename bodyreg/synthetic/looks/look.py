@@ -16,7 +16,7 @@ from bodyreg.synthetic.looks.cut import (
     shaft_field,
     top_field,
 )
-from bodyreg.synthetic.looks.face import Face, draw_face, sample_skin
+from bodyreg.synthetic.looks.face import Face, sample_skin
 from bodyreg.synthetic.looks.hair import Hair, capped, hairiness, head_places, sample_hair
 from bodyreg.synthetic.looks.measures import Measures, measure
 from bodyreg.synthetic.looks.wardrobe import Outfit, sample_outfit
@@ -24,8 +24,10 @@ from bodyreg.synthetic.mesh import Mesh
 from bodyreg.synthetic.noise import fractal_tile, sample_tile
 from bodyreg.synthetic.people import Person
 
-# Cloth bridges hollows: rounds of smoothing, and those that make a shoe of toes.
-BRIDGING, LAST = 4, 9
+# Cloth bridges hollows: steps of smoothing, and further ones that make a shoe of toes. They are of
+# different lengths, one above 1, so that few of them leave nothing rough: 1 - step · z is small for
+# one of them at every roughness z from 0.5 to 1.5.
+BRIDGING, LAST = (0.71, 1.05, 1.54), (0.74, 1.25, 2.0)
 # Nor does a skirt span a gap of more than twice this between the legs, metres.
 SPAN = 0.05
 # Tops whose hem is below this height are dresses.
@@ -71,14 +73,14 @@ def look_of(person: Person) -> Look:
     Args:
         person: Who.
     """
-    random = [np.random.default_rng([person.look, number]) for number in range(5)]
+    random = [np.random.default_rng([person.look, number]) for number in range(4)]
     sex = _trait(person, "sex") or random[0].choice([-1.0, 1.0])
     old = max(0.0, _trait(person, "old"))
     measures = measure(person.body)
     skin = sample_skin(random[1])
     hair = sample_hair(random[2], sex, person.child, old, skin)
     outfit = sample_outfit(random[3], sex, person.child)
-    face = draw_face(random[4], measures, skin, hair, old, sex)
+    face = Face(skin, (person.look, 4), measures, hair, old, sex)
     table = _marks(measures, outfit, hair)
     bridged, rounded, offset = _volumes(measures, outfit, hair, table.T)
     mirror = person.body.mirror_vertices
@@ -108,7 +110,7 @@ def drape(look: Look, vertices: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.
         reach = np.float32(SPAN * look.measures.size)
         vertices = vertices + half * np.minimum(1, reach / np.maximum(length, reach))
     smooth = mesh.smooth(vertices, BRIDGING)
-    smoother = mesh.smooth(smooth, LAST - BRIDGING)
+    smoother = mesh.smooth(smooth, LAST)
     draped = vertices + look.bridged * (smooth - vertices) + look.rounded * (smoother - vertices)
     draped += look.offset * mesh.normals(draped)
     return draped, mesh.normals(draped)

@@ -71,7 +71,8 @@ def measure(body: Body) -> Measures:
     chain = ("shoulder", "elbow", "wrist", "hand")
     along = [abs(joint[f"left_{name}"][0]) for name in chain[:3]] + [np.abs(rest[0]).max()]
     ours = [JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right") for name in chain]
-    share = (body.weights * np.isin(np.arange(24), ours)[body.weight_joint_ids]).sum(1)
+    of_arms = np.isin(np.arange(24), ours).astype(np.float32)
+    share = np.einsum("vk,vk->v", body.weights, of_arms.take(body.weight_joint_ids))
     arm = np.interp(np.abs(rest[0]), along, range(4)) * share + TRUNK * (1 - share)
 
     at = {name: place.astype(np.float32) for name, place in _face(body, joint).items()}

@@ -169,15 +169,14 @@ def _disc(tile: np.ndarray, place: np.ndarray, radius: float, colour: np.ndarray
     reach = round(radius * SIDE * (1 << BITS))
     # Where the disc, moved by whole tiles, touches the tile.
     across, down = (
-        [shift for shift in (-1, 0, 1) if -radius < at % 1 + shift < 1 + radius] for at in place
+        [at % 1 + shift for shift in (-1, 0, 1) if -radius < at % 1 + shift < 1 + radius]
+        for at in map(float, place)
     )
+    colours = colour.tolist()
     for x in across:
         for y in down:
-            centre = [
-                round(((a % 1 + s) * SIDE - 0.5) * (1 << BITS))
-                for a, s in zip(place, (x, y), strict=True)
-            ]
-            cv2.circle(tile, centre, reach, colour.tolist(), -1, cv2.LINE_AA, BITS)
+            centre = [round((at * SIDE - 0.5) * (1 << BITS)) for at in (x, y)]
+            cv2.circle(tile, centre, reach, colours, -1, cv2.LINE_AA, BITS)
 
 
 @lru_cache(maxsize=2)

@@ -60,9 +60,7 @@ def paint_room(random: np.random.Generator, view: View) -> np.ndarray:
         make(sketch, place, row, width * near, near)
     light = np.linspace(*random.uniform(0.86, 1.12, 2), view.width, dtype=np.float32)
     down = np.linspace(random.uniform(0.85, 1.1), 1, view.height, dtype=np.float32)
-    return cv2.multiply(
-        sketch.canvas, threefold(light * down[:, None]), dtype=cv2.CV_8U
-    )
+    return cv2.multiply(sketch.canvas, threefold(light * down[:, None]), dtype=cv2.CV_8U)
 
 
 def _wall(sketch: Sketch, metre: float, rows: int) -> np.ndarray:
