@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class Cycle:
     values: list[Arm] | list[Leg] | list[float]
     seconds: list[float]
 
+    @cached_property
     def rows(self) -> np.ndarray:
         """(K, n) the values as numbers."""
         return np.array([as_row(value) for value in self.values])
@@ -79,7 +81,7 @@ class Motion:
         for name, cycle in self.moves.items():
             together.setdefault(id(cycle.seconds), []).append(name)
         for names in together.values():
-            values = np.concatenate([self.moves[name].rows() for name in names], 1)
+            values = np.concatenate([self.moves[name].rows for name in names], 1)
             columns = np.concatenate([_NUMBERS[COLUMNS[name]] for name in names])
             rows[:, columns] = _along(values, self._seconds(self.moves[names[0]]), times)
         return rows
@@ -88,17 +90,21 @@ class Motion:
         """(T,): how far a hand is at its spot, 0 to 1."""
         if touch.share is None:
             return np.ones(len(times))
-        return _along(touch.share.rows(), self._seconds(touch.share), times)[:, 0]
+        return _along(touch.share.rows, self._seconds(touch.share), times)[:, 0]
 
     def _seconds(self, cycle: Cycle) -> np.ndarray:
         """(K,) from each value to the next, long enough for all that move in this time."""
         seconds = np.maximum(cycle.seconds, 1e-3)
         for name, other in self.moves.items():
             if other.seconds is cycle.seconds and not STEADY[COLUMNS[name]].all():
-                values = other.rows()
-                apart = abs(np.roll(values, -1, 0) - values).max(1)
+                apart = abs(_rolled(other.rows, 1) - other.rows).max(1)
                 seconds = np.maximum(seconds, PEAK * apart / FASTEST)
         return seconds
+
+
+def _rolled(rows: np.ndarray, first: int) -> np.ndarray:
+    """Rows in a circle from another first one on: `numpy.roll` takes longer than all the rest."""
+    return np.concatenate([rows[first:], rows[:first]])
 
 
 def _along(values: np.ndarray, seconds: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -108,8 +114,8 @@ def _along(values: np.ndarray, seconds: np.ndarray, times: np.ndarray) -> np.nda
     overshoots, and what goes on in one direction does so without stopping.
     """
     step = seconds[:, None]
-    after = (np.roll(values, -1, 0) - values) / step
-    before, step_before = np.roll(after, 1, 0), np.roll(step, 1, 0)
+    after = (_rolled(values, 1) - values) / step
+    before, step_before = _rolled(after, -1), _rolled(step, -1)
     one, two = 2 * step + step_before, step + 2 * step_before
     onward = before * after > 0
     safe_before, safe_after = np.where(onward, before, 1), np.where(onward, after, 1)
