@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
 from bodyreg import ops
-from bodyreg.body import JOINT_NAMES, LANDMARK_NAMES
+from bodyreg.body import JOINT_NAMES, LANDMARK_NAMES, Body
 from bodyreg.synthetic.cameras import Camera
 from bodyreg.synthetic.people import Person
 
@@ -87,20 +89,23 @@ def make_figure(
     """
     rotation = np.asarray(rotation, np.float32)
     pose = np.asarray(pose, np.float32)
-    transforms, joints = person.body.pose(
-        torch.from_numpy(pose)[None], torch.from_numpy(person.segment_scale)[None]
+    body = person.body
+    turns = Rotation.from_rotvec(pose).as_matrix().astype(np.float32)
+    transforms, joints = ops.kinematics(
+        torch.from_numpy(turns)[None],
+        torch.from_numpy(person.segment_scale)[None],
+        torch.from_numpy(body.joints),
+        body.parents,
     )
     # Turned before skinning: one small product instead of one per vertex.
     turn = torch.from_numpy(rotation)
     moved = torch.cat([transforms[..., :3], (transforms[..., 3] - joints[:, :1])[..., None]], -1)
     transforms = (turn @ moved).contiguous()
-    vertices, keypoints = (
-        ops.lbs(transforms, points.joint_ids, points.anchors)[0].numpy()
-        for points in (
-            person.body.vertex_points(normals=False),
-            person.body.keypoints(KEYPOINT_NAMES),
-        )
-    )
+    points = body.vertex_points(normals=False)
+    vertices = ops.lbs(transforms, points.joint_ids, points.anchors)[0].numpy()
+    joints = ((joints - joints[:, :1]) @ turn.T)[0].numpy()
+    corners, shares = _landmarks(person.template)
+    landmarks = np.einsum("lnc,ln->lc", vertices[corners], shares)
     return Figure(
         person=person,
         action=action,
@@ -109,6 +114,18 @@ def make_figure(
         up=np.asarray(up, np.float32),
         camera=camera,
         vertices=vertices,
-        joints=keypoints[: len(JOINT_NAMES)],
-        keypoints=keypoints,
+        joints=joints,
+        keypoints=np.concatenate([joints, landmarks]),
     )
+
+
+@lru_cache(maxsize=4)
+def _landmarks(template: Body) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks as mixes of vertices: their numbers (L, n), and their shares (L, n) float32."""
+    mixes = [template.landmarks[name] for name in LANDMARK_NAMES]
+    corners = np.zeros((len(mixes), max(len(mix.vertices) for mix in mixes)), np.int64)
+    shares = np.zeros(corners.shape, np.float32)
+    for row, mix in enumerate(mixes):
+        corners[row, : len(mix.vertices)] = mix.vertices
+        shares[row, : len(mix.weights)] = mix.weights
+    return corners, shares

@@ -12,7 +12,7 @@ import numpy as np
 
 from bodyreg.synthetic.motions import doing, talking
 from bodyreg.synthetic.motions.motion import Motion, own_ways, sample_times
-from bodyreg.synthetic.motions.poses import HIGH, LOW, mirrored, to_axis_angle
+from bodyreg.synthetic.motions.poses import HIGH, LOW, mirrored, to_axis_angle, to_rotations
 
 # Share of people who act with the other hand.
 OTHER_HAND = 0.4
@@ -55,7 +55,7 @@ def sample_motion(action: str, random: Random, frames: int) -> np.ndarray:
     rows = (motion.rows(times) + own_ways(random, times)).clip(LOW, HIGH)
     if random.random() < OTHER_HAND:
         rows = mirrored(rows)
-    return to_axis_angle(rows).astype(np.float32)
+    return to_axis_angle(to_rotations(rows)).astype(np.float32)
 
 
 def family(action: str, random: Random) -> Motion:

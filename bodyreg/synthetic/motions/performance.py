@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
+from bodyreg import ops
+from bodyreg.body import JOINT_NAMES
 from bodyreg.synthetic.motions.actions import OTHER_HAND, family
 from bodyreg.synthetic.motions.motion import own_ways, sample_times
 from bodyreg.synthetic.motions.physique import BOUND, Physique
@@ -18,6 +20,7 @@ from bodyreg.synthetic.motions.poses import (
     carried_turns,
     mirrored,
     to_axis_angle,
+    to_rotations,
 )
 from bodyreg.synthetic.people import Person
 
@@ -38,6 +41,20 @@ MASSES = {
     ("elbow", "wrist"): 0.016,
     ("wrist", "hand"): 0.006,
 }
+_FEET = [[JOINT_NAMES.index(f"{s}_{j}") for j in ("ankle", "foot")] for s in ("left", "right")]
+
+
+def _mass() -> np.ndarray:
+    """(24,): the centre of mass as a mix of joints."""
+    mix = np.zeros(len(JOINT_NAMES))
+    for ends, share in MASSES.items():
+        for end in ends:
+            for name in {end, f"left_{end}", f"right_{end}"} & set(JOINT_NAMES):
+                mix[JOINT_NAMES.index(name)] += share / 2
+    return mix
+
+
+_MASS = _mass()
 # A foot this much higher than the other, in metres, carries a third of what the other does.
 LIFTED = 0.1
 
@@ -68,8 +85,9 @@ def perform(person: Person, action: str, random: np.random.Generator, frames: in
         frames: T.
     """
     rows = _sample_rows(Physique(person), action, random, frames)
-    pose = to_axis_angle(rows).astype(np.float32)
-    return Performance(pose, _turns(person, rows, pose))
+    rotations = to_rotations(rows)
+    pose = to_axis_angle(rotations).astype(np.float32)
+    return Performance(pose, _turns(person, rows, rotations))
 
 
 def _sample_rows(
@@ -89,34 +107,36 @@ def _sample_rows(
     return mirrored(best) if random.random() < OTHER_HAND else best
 
 
-def _turns(person: Person, rows: np.ndarray, pose: np.ndarray) -> np.ndarray:
+def _turns(person: Person, rows: np.ndarray, rotations: np.ndarray) -> np.ndarray:
     """(T, 3, 3): as the feet balance the body, as something carries it, or between the two."""
-    turn, carried = Rotation.from_matrix(carried_turns(rows)), rows[:, COLUMNS["carried"].start]
+    carried = rows[:, COLUMNS["carried"].start]
+    turn = carried_turns(rows)
     if carried.min() < 1:
-        scale = torch.from_numpy(person.segment_scale).expand(len(pose), -1)
-        _, joints = person.body.pose(torch.from_numpy(pose), scale.contiguous())
-        balanced = Rotation.from_matrix(
-            [balance(placed, person.body.joint_names) for placed in joints.numpy()]
+        scale = torch.from_numpy(person.segment_scale).expand(len(rows), -1)
+        _, joints = ops.kinematics(
+            torch.from_numpy(rotations.astype(np.float32)),
+            scale.contiguous(),
+            torch.from_numpy(person.body.joints),
+            person.body.parents,
         )
-        rest = balanced.inv() * turn
-        turn = balanced * Rotation.from_rotvec(carried[:, None] * rest.as_rotvec())
-    return turn.as_matrix().astype(np.float32)
+        balanced = balance(joints.numpy())
+        rest = Rotation.from_matrix(balanced.swapaxes(1, 2) @ turn).as_rotvec()
+        turn = balanced @ Rotation.from_rotvec(carried[:, None] * rest).as_matrix()
+    return turn.astype(np.float32)
 
 
-def balance(joints: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """The turn (3, 3) that brings a standing body's centre of mass above its feet.
+def balance(joints: np.ndarray) -> np.ndarray:
+    """The turns (T, 3, 3) that bring standing bodies' centres of mass above their feet.
 
     Args:
-        joints: (24, 3) metres, y up.
-        names: Their names.
+        joints: (T, 24, 3) metres, y up.
     """
-    at = dict(zip(names, joints.astype(np.float64), strict=True))
-    sides = ("left_", "right_")
-    centre = np.zeros(3)
-    for (first, second), share in MASSES.items():
-        for side in ("",) if first in at else sides:
-            centre += share * (at[side + first] + at[side + second]) / 2
-    feet = np.array([(at[f"{side}ankle"] + at[f"{side}foot"]) / 2 for side in sides])
-    load = 3.0 ** -((feet[:, 1] - feet[:, 1].min()) / LIFTED)
-    upward = centre - load @ feet / load.sum()
-    return Rotation.align_vectors([[0, 1, 0]], [upward])[0].as_matrix()
+    joints = joints.astype(np.float64)
+    feet = joints[:, _FEET].mean(2)
+    load = 3.0 ** -((feet[..., 1] - feet[..., 1].min(1, keepdims=True)) / LIFTED)
+    upward = _MASS @ joints - np.einsum("tf,tfc->tc", load / load.sum(1, keepdims=True), feet)
+    x, y, z = (upward / np.linalg.norm(upward, axis=1, keepdims=True)).T
+    # The shortest turn to y.
+    across = np.zeros((len(joints), 3, 3))
+    across[:, 0, 1], across[:, 1, 0], across[:, 1, 2], across[:, 2, 1] = -x, x, z, -z
+    return np.eye(3) + across + across @ across / (1 + y)[:, None, None]

@@ -173,10 +173,9 @@ def to_rotations(rows: np.ndarray) -> np.ndarray:
     return turns
 
 
-def to_axis_angle(rows: np.ndarray) -> np.ndarray:
-    """Rows (N, P) of numbers as (N, 24, 3) float64 rotation vectors; the root's slot zero."""
-    turns = to_rotations(rows).reshape(-1, 3, 3)
-    return Rotation.from_matrix(turns).as_rotvec().reshape(len(rows), -1, 3)
+def to_axis_angle(turns: np.ndarray) -> np.ndarray:
+    """Joint rotations (N, 24, 3, 3) as (N, 24, 3) float64 rotation vectors."""
+    return Rotation.from_matrix(turns.reshape(-1, 3, 3)).as_rotvec().reshape(turns.shape[:-1])
 
 
 def carried_turns(rows: np.ndarray) -> np.ndarray:
