@@ -78,13 +78,12 @@ def sample_person(body: Body, seed: int, number: int) -> Person:
 
 def sample_segment_scale(random: np.random.Generator, body: Body) -> np.ndarray:
     """Draw the scales (24,) of segments: opposite sides alike, neighbours similar, their mean 1."""
-    scale = random.normal(size=len(body.parents))
-    for joint, parent in enumerate(body.parents):
+    scale = random.normal(size=len(body.parents)).tolist()
+    for joint, (parent, other) in enumerate(zip(body.parents, body.mirror_joints, strict=True)):
         if parent >= 0:
-            own = np.sqrt(1 - NEIGHBOURS**2) * scale[joint]
-            scale[joint] = NEIGHBOURS * scale[parent] + own
-        scale[joint] = scale[min(joint, body.mirror_joints[joint])]
-    return 1 + SEGMENT_SCALE_SD * (scale - scale.mean())
+            scale[joint] = NEIGHBOURS * scale[parent] + (1 - NEIGHBOURS**2) ** 0.5 * scale[joint]
+        scale[joint] = scale[min(joint, other)]
+    return 1 + SEGMENT_SCALE_SD * (np.array(scale) - np.mean(scale))
 
 
 def sample_shape(random: np.random.Generator, names: tuple[str, ...]) -> np.ndarray:
@@ -103,7 +102,7 @@ def sample_shape(random: np.random.Generator, names: tuple[str, ...]) -> np.ndar
             values[name] = low + (high - low) * number if draw < share else 0.0
         else:
             sd = SHAPE_SD.get(name, OTHER_SHAPE_SD)
-            values[name] = float(np.clip(sd * random.normal(), -1, 1))
+            values[name] = min(max(sd * random.normal(), -1.0), 1.0)
     if values.get("child"):
         values |= {"old": 0.0}
     for name in names:

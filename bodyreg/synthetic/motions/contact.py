@@ -106,6 +106,9 @@ class Skin:
         self.probes = probes
         self._joint_ids = torch.from_numpy(np.tile(body.weight_joint_ids[probes.vertex], (2, 1)))
         self._anchors = torch.from_numpy(anchors).flatten(0, 1)
+        # The factors of `_nearest`: what does not depend on postures is filled in.
+        self._left = np.pad(probes.spared, ((0, 0), (4, 0)), constant_values=1)
+        self._right = np.pad(probes.barrier, ((4, 0), (0, 0)))
         self._scale = torch.from_numpy(person.segment_scale)
         self._joints = torch.from_numpy(body.joints)
         self._parents = body.parents
@@ -116,8 +119,8 @@ class Skin:
         scale = self._scale.expand(len(turns), -1).contiguous()
         transforms, joints = ops.kinematics(turns, scale, self._joints, self._parents)
         both = ops.lbs(transforms, self._joint_ids, self._anchors).numpy()
-        points, normals = np.split(both, 2, axis=1)
-        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        points, normals = both[:, : len(self.probes.vertex)], both[:, len(self.probes.vertex) :]
+        normals /= np.sqrt(np.einsum("npc,npc->np", normals, normals))[..., None]
         return points, normals, joints.numpy()
 
     def depths(self, points: np.ndarray, normals: np.ndarray) -> Depths:
@@ -144,11 +147,11 @@ class Skin:
         """(m,) of placed probes (n, 3), which each of `mine` is nearest to of all it can enter."""
         # Squared distances, but for the same in each row, in one product: it takes less time than
         # to choose what could be near.
-        left = np.column_stack(
-            [-2 * skin[mine], np.ones(len(mine), skin.dtype), self.probes.spared]
-        )
-        squared = np.einsum("nc,nc->n", skin, skin)
-        return (left @ np.concatenate([skin.T, squared[None], self.probes.barrier])).argmin(1)
+        left, right = self._left, self._right
+        np.multiply(skin[mine], -2, out=left[:, :3])
+        right[:3] = skin.T
+        np.einsum("nc,nc->n", skin, skin, out=right[3])
+        return (left @ right).argmin(1)
 
 
 @lru_cache(maxsize=4)

@@ -90,15 +90,15 @@ class Limb:
         moved = joints + np.einsum("nkab,nb->nka", axes, local)
         per_degree = (moved[:, 1:] - moved[:, :1]) / STEP
         per_degree[:, turning:] = 0
-        length = np.linalg.norm(way, axis=-1, keepdims=True)
+        length = np.sqrt(np.einsum("nrc,nrc->nr", way, way))[..., None]
         slope = (way / np.maximum(length, 1e-9)) @ per_degree.swapaxes(1, 2)
         # An angle at its limit leaves the rest of the way to the others.
         push = (slope * length).sum(1)
-        low, high = LOW[self.columns][:ANGLES], HIGH[self.columns][:ANGLES]
-        at_end = np.where(push > 0, angles[:, :ANGLES] >= high, angles[:, :ANGLES] <= low)
+        low, high = LOW[self.columns], HIGH[self.columns]
+        at_end = np.where(push > 0, (angles >= high)[:, :ANGLES], (angles <= low)[:, :ANGLES])
         slope = slope * ~at_end[:, None]
         square = slope @ slope.swapaxes(1, 2) + WORTH**2 * np.eye(way.shape[1])
         turn = slope.swapaxes(1, 2) @ np.linalg.solve(square, length)
         turned = angles.copy()
         turned[:, :ANGLES] += turn[..., 0].clip(-FARTHEST, FARTHEST)
-        return turned.clip(LOW[self.columns], HIGH[self.columns])
+        return turned.clip(low, high)
