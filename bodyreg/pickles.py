@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from bodyreg.errors import UserError
-from bodyreg.files import MAX_DEFLATE_RATIO, StoredArray
+from bodyreg.npz import MAX_DEFLATE_RATIO, StoredArray
 
 SPARSE_CLASSES = {
     f"{layout}_{kind}" for layout in ("csc", "csr", "coo") for kind in ("matrix", "array")

@@ -1,4 +1,4 @@
-"""bodyreg.files: what is written is whole and repeatable; what is read is not trusted."""
+"""Files: what is written is whole and repeatable; what is read is not trusted."""
 
 import pickle
 import zipfile
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, load_npz, path_inside, save_npz
+from bodyreg.files import atomic_path, path_inside
+from bodyreg.npz import load_npz, save_npz
 
 
 def arrays(seed=0):

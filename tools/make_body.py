@@ -27,7 +27,7 @@ from body_maker.skin import MAX_INFLUENCES, make_skin
 from bodyreg.body.body import DEFAULT_BODY, Body
 from bodyreg.body.joints import JOINT_NAMES
 from bodyreg.body.storage import body_arrays
-from bodyreg.files import save_npz
+from bodyreg.npz import save_npz
 
 HEIGHT = 1.70
 

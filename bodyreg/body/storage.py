@@ -13,7 +13,7 @@ from bodyreg.body.joints import JOINT_NAMES, PARENTS
 from bodyreg.body.landmarks import Landmark, smpl_landmarks
 from bodyreg.body.uv import load_uv
 from bodyreg.errors import UserError
-from bodyreg.files import load_npy, load_npz, save_npz
+from bodyreg.npz import load_npy, load_npz, save_npz
 from bodyreg.pickles import load_pickle
 
 FORMAT = "bodyreg-body-1"

@@ -14,7 +14,7 @@ import numpy as np
 from bodyreg.cli.part_folder import PartFolder
 from bodyreg.cli.summary import Summary
 from bodyreg.errors import UserError
-from bodyreg.files import NpzReader
+from bodyreg.npz import NpzReader
 
 if TYPE_CHECKING:
     from bodyreg.registration import Fits

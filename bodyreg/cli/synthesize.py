@@ -19,7 +19,8 @@ from bodyreg.cli.flags import Folder, OptionalFolder, Switch
 from bodyreg.cli.part_folder import PartFolder, difference
 from bodyreg.cli.workers import foresee, in_processes
 from bodyreg.errors import UserError
-from bodyreg.files import NpzReader, provenance
+from bodyreg.files import provenance
+from bodyreg.npz import NpzReader
 
 if TYPE_CHECKING:
     from bodyreg.synthetic.formats import Recipe

@@ -14,7 +14,7 @@ from bodyreg.data.observations import Observations
 from bodyreg.data.openpose import SUFFIX, read_openpose
 from bodyreg.data.spin import read_spin
 from bodyreg.errors import UserError
-from bodyreg.files import NpzReader
+from bodyreg.npz import NpzReader
 
 if TYPE_CHECKING:
     from bodyreg.body import Body

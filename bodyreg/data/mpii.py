@@ -25,8 +25,8 @@ from bodyreg.data.json_files import load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import H36M_17, MPII_16
 from bodyreg.errors import UserError
-from bodyreg.files import load_npy
 from bodyreg.matlab import load_mat
+from bodyreg.npz import load_npy
 
 # Where MATLAB has the centre of a pixel, less where pictures have it here.
 FROM_ONE = 0.5

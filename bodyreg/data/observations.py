@@ -11,7 +11,7 @@ import numpy as np
 
 from bodyreg.data.frames import boxes_of_points, frames_of_boxes
 from bodyreg.errors import UserError
-from bodyreg.files import save_npz
+from bodyreg.npz import save_npz
 
 if TYPE_CHECKING:
     from bodyreg.body import Body

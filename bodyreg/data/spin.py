@@ -18,7 +18,7 @@ from bodyreg.data.human36m import BROKEN, LEFT_OUT, UP_AND_NEAR, Poses3D
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, SPIN_24, Skeleton
 from bodyreg.errors import UserError
-from bodyreg.files import load_npz
+from bodyreg.npz import load_npz
 
 PIXELS_PER_SCALE = 200
 HUMAN36M_PICTURE = re.compile(r"(S\d+)_(.+)\.(\d{8})_(\d+)\.\w+$")

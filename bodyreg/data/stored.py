@@ -13,7 +13,8 @@ import numpy as np
 
 from bodyreg.data.observations import FORMAT, Observations, expected_shapes
 from bodyreg.errors import UserError
-from bodyreg.files import NpzReader, fingerprint
+from bodyreg.files import fingerprint
+from bodyreg.npz import NpzReader
 
 if TYPE_CHECKING:
     from bodyreg.body import Body

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from bodyreg.errors import UserError
-from bodyreg.files import NpzReader, save_npz
+from bodyreg.data.people_file import Layout, PeopleFile
+from bodyreg.npz import save_npz
 
 FORMAT = "bodyreg-truth-2"
 
@@ -89,57 +89,16 @@ class Truth:
             return file.read(0, len(file))
 
 
-class TruthFile:
+class TruthFile(PeopleFile):
     """A bodyreg-truth-2 file, of which people are read as they are wanted.
 
     Raises:
-        UserError: the file is missing, damaged or of another format, or an array is missing or has
-            the wrong shape or type.
+        UserError: as `PeopleFile`.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self._path = path
-        self._reader = NpzReader(path, kind="truth")
-        try:
-            self._check()
-        except BaseException:
-            self._reader.close()
-            raise
-
-    def _check(self) -> None:
-        path, reader = self._path, self._reader
-        reader.require(FORMAT, (*ARRAYS, "body"))
-        people = reader.shape("id")[0] if reader.shape("id") else -1
-        vertices = reader.shape("vertices")[1] if len(reader.shape("vertices")) > 1 else -1
-        for name, (kinds, rest) in ARRAYS.items():
-            shape, sizes = reader.shape(name), {"V": vertices}
-            expected = (people, *(sizes.get(size, size) for size in rest))
-            if len(shape) != len(expected) or any(
-                have != want for have, want in zip(shape, expected, strict=True) if want != "S"
-            ):
-                raise UserError(
-                    f"{path}: {name} has shape {shape}, expected {_written(('N', *rest))} "
-                    f"of {people} people and {vertices} vertices"
-                )
-            if reader.dtype(name).kind not in kinds:
-                raise UserError(
-                    f"{path}: {name} has dtype {reader.dtype(name)}, which is no {name}"
-                )
-        self._people, self.vertex_count = people, vertices
-        self.body = str(reader.read("body"))
-
-    def __enter__(self) -> TruthFile:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._reader.close()
-
-    def __len__(self) -> int:
-        return self._people
-
-    def ids(self) -> np.ndarray:
-        """(N,) int64 the ids of all people."""
-        return self._reader.read("id").astype(np.int64)
+        super().__init__(path, "truth", FORMAT, ARRAYS, others=["body"])
+        self.body, self.vertex_count = str(self._reader.read("body")), self.sizes["V"]
 
     def read(self, start: int, stop: int) -> Truth:
         """The truth of people `start` to `stop`.
@@ -147,27 +106,16 @@ class TruthFile:
         Raises:
             UserError: the file is damaged, or holds a number that is not finite.
         """
-        arrays = {name: self._reader.rows(name, start, stop) for name in ARRAYS}
-        for name, array in arrays.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
-                person = arrays["id"][bad.argmax()]
-                raise UserError(f"{self._path}: {name} of person {person} is not finite")
-        return Truth(**arrays, body=self.body)
+        return Truth(**self.rows(start, stop), body=self.body)
 
 
-def _written(shape: tuple[int | str, ...]) -> str:
-    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
-
-
-ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+ARRAYS: Layout = {
     "id": ("iu", ()), "frame": ("f", (3,)), "pose": ("f", (24, 3)), "segment_scale": ("f", (24,)),
     "shape": ("f", ("S",)), "rotation": ("f", (3, 3)), "scale": ("f", ()),
     "translation": ("f", (2,)), "vertices": ("f", ("V", 3)), "joints": ("f", (24, 3)),
     "visible": ("b", ("V",)), "action": ("U", ()), "subject": ("U", ()), "camera": ("U", ()),
     "child": ("b", ()), "cut": ("f", ()), "occluded": ("f", ()),
 }  # fmt: skip
-"""Arrays of the file format: the kinds their elements may be of, and what follows the N people in
-their shapes (V vertices, S shape directions)."""
+"""Arrays of the file format, of V vertices and S shape directions."""
 
 assert set(ARRAYS) | {"body"} == {field.name for field in fields(Truth)}

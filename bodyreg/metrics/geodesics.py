@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bodyreg.errors import UserError
-from bodyreg.files import load_npy
+from bodyreg.npz import load_npy
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

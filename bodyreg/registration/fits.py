@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from bodyreg.body import Body, RigPoints
+from bodyreg.data.people_file import Layout, PeopleFile
 from bodyreg.errors import UserError
-from bodyreg.files import NpzReader, Rows, save_npz
+from bodyreg.npz import NpzReader, Rows, save_npz
 
 FORMAT = "bodyreg-fits-1"
 POSED_AT_ONCE = 64
@@ -64,7 +65,7 @@ class Fits:
     @staticmethod
     def empty() -> Fits:
         """No people."""
-        arrays = {name: np.zeros((0, *shape), np.float32) for name, shape in ARRAYS.items()}
+        arrays = {name: np.zeros((0, *shape), np.float32) for name, (_, shape) in ARRAYS.items()}
         return Fits(**(arrays | {"id": np.zeros(0, np.int64)}))
 
     @staticmethod
@@ -143,53 +144,20 @@ class Fits:
             return file.read(0, len(file))
 
 
-class FitsFile:
+class FitsFile(PeopleFile):
     """A bodyreg-fits-1 file, of which people are read and checked as they are wanted.
 
     Raises:
-        UserError: the file is missing, damaged or of another format, or an array is missing or has
-            the wrong shape.
+        UserError: as `PeopleFile`.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self._path = path
-        self._reader = NpzReader(path, kind="fits")
-        try:
-            self._check()
-        except BaseException:
-            self._reader.close()
-            raise
-
-    def _check(self) -> None:
-        path, reader = self._path, self._reader
-        reader.require(FORMAT, tuple(ARRAYS))
-        self._people = reader.shape("id")[0] if len(reader.shape("id")) == 1 else -1
-        for name, shape in ARRAYS.items():
-            if reader.shape(name) != (self._people, *shape):
-                expected = "(N" + "".join(f", {n}" for n in shape) + ")"
-                raise UserError(
-                    f"{path}: {name} has shape {reader.shape(name)}, expected {expected}"
-                )
-            if reader.dtype(name).kind not in ("iu" if name == "id" else "iuf"):
-                raise UserError(f"{path}: {name} has dtype {reader.dtype(name)}, expected numbers")
+        super().__init__(path, "fits", FORMAT, ARRAYS)
         self._terms = [
             name
-            for name in reader.names
-            if name.startswith(TERM_PREFIX) and reader.shape(name) == (self._people,)
+            for name in self._reader.names
+            if name.startswith(TERM_PREFIX) and self._reader.shape(name) == (len(self),)
         ]
-
-    def __enter__(self) -> FitsFile:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._reader.close()
-
-    def __len__(self) -> int:
-        return self._people
-
-    def ids(self) -> np.ndarray:
-        """(N,) int64 the ids of all people."""
-        return self._reader.read("id").astype(np.int64)
 
     def read(self, start: int, stop: int) -> Fits:
         """The fits of people `start` to `stop`.
@@ -197,15 +165,17 @@ class FitsFile:
         Raises:
             UserError: the file is damaged, or holds a number that is not finite.
         """
-        arrays = {name: self._reader.rows(name, start, stop) for name in (*ARRAYS, *self._terms)}
-        for name in ARRAYS:
-            finite = np.isfinite(arrays[name])
-            if not finite.all():
-                person = arrays["id"][np.argwhere(~finite)[0][0]]
-                raise UserError(f"{self._path}: {name} of person {person} is not finite")
-        kept = {name: arrays[name].astype(np.float32) for name in ARRAYS if name != "id"}
-        terms = {name.removeprefix(TERM_PREFIX): arrays[name] for name in self._terms}
-        return Fits(id=arrays["id"].astype(np.int64), **kept, terms=terms)
+        arrays = self.rows(start, stop)
+        ids = arrays.pop("id").astype(np.int64)
+        terms = {
+            name.removeprefix(TERM_PREFIX): self._reader.rows(name, start, stop)
+            for name in self._terms
+        }
+        return Fits(
+            id=ids,
+            **{name: array.astype(np.float32) for name, array in arrays.items()},
+            terms=terms,
+        )
 
 
 class FitsById:
@@ -285,10 +255,11 @@ def _count(path: Path) -> int:
         return reader.shape("id")[0]
 
 
-ARRAYS = {
-    "id": (), "frame": (3,), "pose": (24, 3), "segment_scale": (24,), "rotation": (3, 3),
-    "scale": (), "translation": (2,), "loss": (),
+ARRAYS: Layout = {
+    "id": ("iu", ()), "frame": ("iuf", (3,)), "pose": ("iuf", (24, 3)),
+    "segment_scale": ("iuf", (24,)), "rotation": ("iuf", (3, 3)), "scale": ("iuf", ()),
+    "translation": ("iuf", (2,)), "loss": ("iuf", ()),
 }  # fmt: skip
-"""Arrays of the file format and what follows the N people in their shapes."""
+"""Arrays of the file format."""
 
 assert set(ARRAYS) | {"terms"} == {f.name for f in fields(Fits)}

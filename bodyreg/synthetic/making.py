@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from bodyreg.body import Body
-from bodyreg.files import save_npz, written
+from bodyreg.files import written
+from bodyreg.npz import save_npz
 from bodyreg.synthetic.dataset import stack, truth_of
 from bodyreg.synthetic.formats import FORMATS, Recipe, Shot
 from bodyreg.synthetic.layout import lay_out

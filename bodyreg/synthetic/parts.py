@@ -14,7 +14,7 @@ import numpy as np
 
 from bodyreg.data import truth
 from bodyreg.errors import UserError
-from bodyreg.files import NpzReader, Rows, save_npz
+from bodyreg.npz import NpzReader, Rows, save_npz
 
 Piece = dict[str, np.ndarray | list[bytes]]
 """What one picture adds to a data set: rows, and texts."""

@@ -10,7 +10,7 @@ import pytest
 
 from bodyreg.body import Body
 from bodyreg.data import Observations
-from bodyreg.files import save_npz
+from bodyreg.npz import save_npz
 from bodyreg.registration import Fits
 
 from .conftest import made_observations, smpl_arrays

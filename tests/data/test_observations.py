@@ -7,7 +7,7 @@ import pytest
 
 from bodyreg.data.observations import FORMAT, Observations
 from bodyreg.errors import UserError
-from bodyreg.files import save_npz
+from bodyreg.npz import save_npz
 
 
 def make(people=5, seed=0, depth=True) -> Observations:

@@ -10,7 +10,7 @@ from bodyreg import reference
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data.frames import image_from_frame
 from bodyreg.errors import UserError
-from bodyreg.files import load_npz, save_npz
+from bodyreg.npz import load_npz, save_npz
 from bodyreg.registration import Fits, FitsById
 from bodyreg.registration.fits import join_fits
 from bodyreg.registration.starts import WARM_LENGTH, warm_starts

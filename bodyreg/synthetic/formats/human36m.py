@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, H36M_32, SPIN_24
-from bodyreg.files import Objects, Rows, save_npz
+from bodyreg.npz import Objects, Rows, save_npz
 from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
 from bodyreg.synthetic.observe import Sight, joints_of, mark
 from bodyreg.synthetic.parts import Parts, Piece

@@ -1,0 +1,103 @@
+"""An .npz file whose arrays have a row for every person, read as people are wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from bodyreg.errors import UserError
+from bodyreg.npz import NpzReader
+
+Self = TypeVar("Self", bound="PeopleFile")
+
+Layout = Mapping[str, tuple[str, tuple[int | str, ...]]]
+"""Name of an array -> the kinds its elements may be of, and what follows the N people in its shape:
+numbers, or letters for what a file may choose; the same letter is the same size."""
+
+
+class PeopleFile:
+    """The file, checked so far as its headers tell; `id` (N,) names the people.
+
+    Args:
+        path: The file.
+        kind: What to call it in messages.
+        form: What its `format` says.
+        arrays: Its arrays of people.
+        others: Arrays that must be there too.
+
+    Attributes:
+        sizes: What the letters of `arrays` stand for in this file.
+
+    Raises:
+        UserError: the file is missing, damaged or of another format, or an array is missing or has
+            the wrong shape or type.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        kind: str,
+        form: str,
+        arrays: Layout,
+        others: Sequence[str] = (),
+    ) -> None:
+        self._path, self._arrays = path, arrays
+        self._reader = NpzReader(path, kind=kind)
+        try:
+            self._reader.require(form, (*arrays, *others))
+            self._check()
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def _check(self) -> None:
+        ids = self._reader.shape("id")
+        self._people = ids[0] if ids else -1
+        self.sizes: dict[str, int] = {}
+        for name, (kinds, rest) in self._arrays.items():
+            shape, dtype = self._reader.shape(name), self._reader.dtype(name)
+            if len(shape) == 1 + len(rest):
+                found = zip(rest, shape[1:], strict=True)
+                self.sizes = {n: size for n, size in found if isinstance(n, str)} | self.sizes
+            if shape != (self._people, *(self.sizes.get(n, n) for n in rest)):
+                of = "".join(f", {n} = {self.sizes[n]}" for n in rest if n in self.sizes)
+                raise UserError(
+                    f"{self._path}: {name} has shape {shape}, expected {_written(('N', *rest))} "
+                    f"of {self._people} people{of}"
+                )
+            if dtype.kind not in kinds:
+                raise UserError(f"{self._path}: {name} has dtype {dtype}, which is no {name}")
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._reader.close()
+
+    def __len__(self) -> int:
+        return self._people
+
+    def ids(self) -> np.ndarray:
+        """(N,) int64 the ids of all people."""
+        return self._reader.read("id").astype(np.int64)
+
+    def rows(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        """The arrays of people `start` to `stop`.
+
+        Raises:
+            UserError: the file is damaged, or holds a number that is not finite.
+        """
+        arrays = {name: self._reader.rows(name, start, stop) for name in self._arrays}
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+                person = arrays["id"][bad.argmax()]
+                raise UserError(f"{self._path}: {name} of person {person} is not finite")
+        return arrays
+
+
+def _written(shape: tuple[int | str, ...]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
