@@ -208,7 +208,7 @@ def _facts(finished: FinishedRun) -> dict[str, Any]:
         "bodyreg": record["version"],
         "seed": record["seed"],
         "device": record["device"],
-        "machine": f"{record['machine']}, {record['threads']} threads",
+        "machine": f"{record['machine']}, threads: {record['threads']}",
         "Python, torch, NumPy": f"{record['python']}, {record['torch']}, {record['numpy']}",
         "body": f"{record['body']['name']} ({record['body']['fingerprint']})",
         "preset": preset,
