@@ -106,7 +106,7 @@ def shade(
 
 
 def light_places(light: Light, vertices: np.ndarray) -> np.ndarray:
-    """(V, 3) float32: vertices as the key light sees them, in texels of its shadow map, and depth.
+    """(3, V) float32: vertices as the key light sees them, in texels of its shadow map, and depth.
 
     Args:
         light: The light.
@@ -118,18 +118,19 @@ def light_places(light: Light, vertices: np.ndarray) -> np.ndarray:
     seen = axes.astype(np.float32) @ vertices.T
     low, high = seen[:2].min(1, keepdims=True), seen[:2].max(1, keepdims=True)
     seen[:2] = 2 + (seen[:2] - low) * ((MAP_SIDE - 4) / (high - low).max())
-    return np.ascontiguousarray(seen.T)
+    return seen
 
 
 def lit_share(places: np.ndarray, mesh: Mesh, at: np.ndarray) -> np.ndarray:
     """(P,) float32: the share of the key light that reaches points past the body itself.
 
     Args:
-        places: (V, 3) from `light_places`.
+        places: (3, V) from `light_places`.
         mesh: The body's.
         at: (3, P) the points, in the same coordinates.
     """
-    drawn = raster(torch.from_numpy(places)[None], mesh.faces, MAP_SIDE, MAP_SIDE, cull=True)
+    seen = torch.from_numpy(cv2.transpose(places))
+    drawn = raster(seen[None], mesh.faces, MAP_SIDE, MAP_SIDE, cull=True)
     depth = drawn.depth[0].numpy().reshape(-1)
     limit = at[2] + np.float32(BIAS)
     # The four texels about each point.
@@ -189,23 +190,24 @@ def ground_shadow(
         height: Of the picture.
         width: Of the picture.
     """
+    # The others lie close to these.
+    vertices = vertices[::2]
     rise = vertices @ light.up
     rise -= rise.min()
     scale = figure.camera.weak().pixels_per_metre
     rows, columns = (max(1, round(side / (CELL * scale))) for side in (height, width))
-    size = np.array([columns / width, rows / height])
 
     def cast(grains: np.ndarray, edge: float) -> np.ndarray:
         """Grains (n, 3) on the ground as a shadow on the grid, its edge so many metres wide."""
-        places = figure.project(grains)
-        x, y = np.floor(places[:, :2] * size).T
+        x, y, depth = figure.project(grains).T
+        x, y = x * (columns / width), y * (rows / height)
         inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
         if figure.camera.perspective:
-            inside &= places[:, 2] < 0
-        cell = (y[inside] * columns + x[inside]).astype(np.int64)
-        count = np.bincount(cell, minlength=rows * columns).reshape(rows, columns)
+            inside &= depth < 0
+        dark = np.zeros((rows, columns), np.float32)
+        dark[y[inside].astype(np.int64), x[inside].astype(np.int64)] = 1
         # What lies between grains is in the shadow too.
-        full = np.minimum(cv2.blur(np.minimum(count, 1).astype(np.float32), (3, 3)) * 2, 1)
+        full = np.minimum(cv2.blur(dark, (3, 3)) * 2, 1)
         return cv2.GaussianBlur(full, (0, 0), max(0.6, edge / CELL))
 
     away = light.direction / (light.direction @ light.up)

@@ -96,15 +96,16 @@ def _add_figure(
         perspective=figure.camera.perspective, cull=True,
     )  # fmt: skip
     inside = drawn.face[0] >= 0
-    at = torch.nonzero(inside.reshape(-1))[:, 0]
-    if not len(at):
+    pixels = np.flatnonzero(inside.numpy())
+    if not len(pixels):
         return
+    at = torch.from_numpy(pixels)
     look, seen = look_of(figure.person), light_places(light, vertices)
     # Every pixel's mix of its face's three corners.
     corners = mesh.faces.index_select(0, drawn.face[0].reshape(-1).index_select(0, at))
     points = functional.embedding_bag(
         corners,
-        torch.from_numpy(np.concatenate([look.table, normals, seen], 1)),
+        torch.from_numpy(cv2.transpose(np.concatenate([look.table, normals.T, seen]))),
         mode="sum",
         per_sample_weights=drawn.barycentric[0].reshape(-1, 3).index_select(0, at),
     )
@@ -118,14 +119,14 @@ def _add_figure(
         all_ = torch.zeros((inside.numel(), *values.shape[1:]))
         return all_.index_copy_(0, at, torch.from_numpy(values)).numpy().reshape(*shape, -1)
 
-    scale, pixels = fine * figure.camera.weak().pixels_per_metre, at.numpy()
+    scale = fine * figure.camera.weak().pixels_per_metre
     known = inside.numpy().astype(np.float32)
     open_ = openness(drawn.depth[0].numpy(), known, scale).reshape(-1).take(pixels)
     lit = spread(lit_share(seen, mesh, at_light))[..., 0]
     lit = soften(lit, known, 0.012 * scale).reshape(-1).take(pixels)
     colour = spread(shade(light, paint(look, points), normal, lit, open_))
-    colour = cv2.resize(colour, (columns, rows), interpolation=cv2.INTER_AREA)
-    share = cv2.resize(known, (columns, rows), interpolation=cv2.INTER_AREA)
+    colour = cv2.resize(colour, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    share = cv2.resize(known, (columns, rows), interpolation=cv2.INTER_LINEAR)
     region = picture[top:low, left:right]
     region *= threefold(1 - share)
     region += colour

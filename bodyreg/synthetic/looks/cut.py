@@ -31,11 +31,11 @@ def neckline_field(top: Top, m: Measures) -> np.ndarray:
     return line - y - size * (top.neck * dip + top.wide * np.clip(2 - aside / width, 0, 1))
 
 
-def top_field(top: Top, m: Measures) -> np.ndarray:
-    """(V,) inside of a top."""
+def top_field(top: Top, m: Measures, neckline: np.ndarray) -> np.ndarray:
+    """(V,) inside of a top; `neckline` is its `neckline_field`."""
     hem = (m.height - top.hem) * (HEIGHT_STEP * m.size)
     sleeve = (top.sleeve - m.arm) * (ARM_STEP * m.size)
-    return np.minimum(np.minimum(hem, sleeve), neckline_field(top, m))
+    return np.minimum(np.minimum(hem, sleeve), neckline)
 
 
 def bottom_field(bottom: Bottom, m: Measures) -> np.ndarray:

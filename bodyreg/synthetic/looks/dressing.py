@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bodyreg.synthetic.blend import lay_over, threefold
 from bodyreg.synthetic.looks import marks
 from bodyreg.synthetic.looks.cut import ARMHOLE
 from bodyreg.synthetic.looks.hair import head_places, strands
@@ -44,7 +45,7 @@ def paint(look: Look, points: np.ndarray) -> Paint:
 
     Args:
         look: Whose.
-        points: (13, P) float32, the columns of `look.table` mixed for each point.
+        points: (13, P) float32, the rows of `look.table` mixed for each point.
     """
     height, arm, upper = points[marks.HEIGHT], points[marks.ARM], points[marks.UPPER]
     m, outfit = look.measures, look.outfit
@@ -127,15 +128,18 @@ def _skin(look: Look, points: np.ndarray) -> np.ndarray:
     """Skin, redder at the hands' and feet's ends, with the face where it is."""
     x, y, z, front, height, arm = points[: marks.ARM + 1]
     face = look.face
-    ends = np.clip(np.maximum(arm - 2.3, 0.5 * (0.8 - height)), 0, 0.5)[:, None]
-    colour = face.skin * (1 - ends * np.array([0.24, 0.2, 0.02], np.float32))
+    ends = np.clip(np.maximum(arm - 2.3, 0.5 * (0.8 - height)), 0, 0.5)
+    colour = face.skin - threefold(ends) * (face.skin * np.array([0.24, 0.2, 0.02], np.float32))
     rows = np.flatnonzero((height > NECK - 0.1) & (front > 0.05) & (z > look.measures.ear[2]))
+    if not len(rows):
+        return colour
     x = (x[rows] - np.float32(face.origin[0])) * np.float32(face.scale)
     y = (np.float32(face.origin[1]) - y[rows]) * np.float32(face.scale)
     found = _clamped(face.canvas, x, y).astype(np.float32)
     # The face's canvas is seen from the front: it fades where the head turns away from there.
-    share = np.clip(4 * front[rows] - 0.2, 0, 1)[:, None]
-    colour[rows] += share * (found - colour[rows])
+    share = np.clip(4 * front[rows] - 0.2, 0, 1)
+    lay_over(found, colour.take(rows, 0), 1 - share)
+    colour[rows] = found
     return colour
 
 

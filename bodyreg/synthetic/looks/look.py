@@ -51,7 +51,7 @@ class Look:
         joined: (V, 1) float32 how far a skirt draws a vertex towards its image on the other leg:
             1 is half the way. None without a skirt.
         mirror: (V,) the vertex on the other side; None where nobody knows or needs it.
-        table: (V, 13) float32 what a pixel is painted by; columns in `marks`.
+        table: (13, V) float32 what a pixel is painted by; rows in `marks`.
     """
 
     measures: Measures
@@ -82,9 +82,9 @@ def look_of(person: Person) -> Look:
     outfit = sample_outfit(random[3], sex, person.child)
     face = Face(skin, (person.look, 4), measures, hair, old, sex)
     table = _marks(measures, outfit, hair)
-    bridged, rounded, offset = _volumes(measures, outfit, hair, table.T)
+    bridged, rounded, offset = _volumes(measures, outfit, hair, table)
     mirror = person.body.mirror_vertices
-    joined = None if mirror is None else _joined(measures, outfit, table.T)
+    joined = None if mirror is None else _joined(measures, outfit, table)
     if joined is not None:
         # What meets in the middle does not stand off beyond it.
         offset = offset * (1 - joined)
@@ -118,16 +118,16 @@ def drape(look: Look, vertices: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.
 
 def _marks(m: Measures, outfit: Outfit, hair: Hair) -> np.ndarray:
     place = head_places(m)
-    table = np.empty((len(m.height), marks.COUNT), np.float32)
-    table[:, marks.X], table[:, marks.Y], table[:, marks.Z] = m.rest
-    table[:, marks.FRONT], table[:, marks.HEIGHT], table[:, marks.ARM] = m.front, m.height, m.arm
-    table[:, marks.UPPER] = top_field(outfit.top, m)
-    table[:, marks.LOWER] = bottom_field(outfit.bottom, m)
-    table[:, marks.OPENING] = opening_field(outfit.top, m)
-    table[:, marks.NECKLINE] = neckline_field(outfit.top, m)
-    table[:, marks.HAIR] = hairiness(hair, m, place)
-    table[:, marks.CAP] = capped(hair, place)
-    table[:, marks.CREASED] = creasing(m)
+    table = np.empty((marks.COUNT, len(m.height)), np.float32)
+    table[: marks.Z + 1] = m.rest
+    table[marks.FRONT], table[marks.HEIGHT], table[marks.ARM] = m.front, m.height, m.arm
+    table[marks.NECKLINE] = neckline_field(outfit.top, m)
+    table[marks.UPPER] = top_field(outfit.top, m, table[marks.NECKLINE])
+    table[marks.LOWER] = bottom_field(outfit.bottom, m)
+    table[marks.OPENING] = opening_field(outfit.top, m)
+    table[marks.HAIR] = hairiness(hair, m, place)
+    table[marks.CAP] = capped(hair, place)
+    table[marks.CREASED] = creasing(m)
     return table
 
 

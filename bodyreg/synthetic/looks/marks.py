@@ -1,4 +1,4 @@
-"""What a point of a dressed surface is painted by: the columns of a look's table.
+"""What a point of a dressed surface is painted by: the rows of a look's table.
 
 Rest place in metres, the rest normal's z, `height` and `arm` as in `Measures`, how far inside of
 top, bottom, opening and neckline (see `cut`), hair and cap (see `hair`), and how creased it is.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil, floor
 
 import cv2
 import numpy as np
@@ -99,22 +100,27 @@ def filled(polygon: np.ndarray, height: int, width: int) -> tuple[tuple[slice, s
     Returns:
         Rows and columns, and (rows, columns) float32 shares; both empty outside of the picture.
     """
-    size = np.array([width, height])
-    low = np.clip(np.floor(polygon.min(0)) - 1, 0, size).astype(int)
-    high = np.clip(np.ceil(polygon.max(0)) + 1, low, size).astype(int)
-    window = slice(low[1], high[1]), slice(low[0], high[0])
-    columns, rows = (high - low).tolist()
+    (left, top), (right, base) = polygon.min(0).tolist(), polygon.max(0).tolist()
+    left, top = _held(floor(left) - 1, width), _held(floor(top) - 1, height)
+    columns = max(_held(ceil(right) + 1, width) - left, 0)
+    rows = max(_held(ceil(base) + 1, height) - top, 0)
+    window = slice(top, top + rows), slice(left, left + columns)
     if not rows or not columns:
         return window, np.zeros((rows, columns), np.float32)
     fine = np.zeros((FINE * rows, FINE * columns), np.uint8)
     # Far outside of the picture OpenCV's fixed-point numbers would overflow; its pixel centres
     # lie at whole numbers.
     limit = 4 * FINE * max(height, width)
-    corners = np.clip(FINE * (polygon.astype(np.float64) - low) - 0.5, -limit, limit)
+    corners = FINE * (polygon.astype(np.float64) - (left, top)) - 0.5
+    corners = np.minimum(np.maximum(corners, -limit), limit)
     fixed = np.rint(corners * (1 << BITS)).astype(np.int32)
     cv2.fillPoly(fine, [fixed], 255, cv2.LINE_8, BITS)
     shares = cv2.resize(fine, (columns, rows), interpolation=cv2.INTER_AREA)
-    return window, shares.astype(np.float32) / 255
+    return window, shares * np.float32(1 / 255)
+
+
+def _held(place: int, side: int) -> int:
+    return min(max(place, 0), side)
 
 
 def paint_occluder(picture: np.ndarray, occluder: Occluder) -> None:

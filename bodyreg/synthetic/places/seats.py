@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from bodyreg.body.joints import JOINT_NAMES
@@ -16,10 +18,11 @@ LEAST_SEAT, MOST_RISE, LEAST_TRUNK = 0.22, 0.2, 0.25
 # From the hips' joints down to the seat, and half its width and depth, metres.
 CUSHION, HALF_WIDTH, HALF_DEPTH = 0.085, 0.21, 0.2
 
-# Corners of a block's six sides, as choices of an end along each of its three axes, and their axis.
+# A block's six sides: axis, end along it, and corners. The corner at end a along the first axis, b
+# along the second and c along the third has the number 4 a + 2 b + c.
 _TURNS = ((0, 0), (0, 1), (1, 1), (1, 0))
 _SIDES = tuple(
-    (axis, end, [[*turn[:axis], end, *turn[axis:]] for turn in _TURNS])
+    (axis, end, [np.dot([*turn[:axis], end, *turn[axis:]], (4, 2, 1)) for turn in _TURNS])
     for axis in range(3)
     for end in (0, 1)
 )
@@ -95,19 +98,20 @@ def _paint_block(
     colour: np.ndarray, light: Light,
 ) -> None:  # fmt: skip
     height, width = picture.shape[:2]
+    places = base + np.array(list(product(*ends.T.tolist()))) @ frame
+    flat = figure.project(places)[:, :2]
+    middle = places.mean(0)
     for axis, end, corners in _SIDES:
         normal = frame[axis] * (2 * end - 1)
-        places = base + np.array([[ends[c[i], i] for i in range(3)] for c in corners]) @ frame
-        flat = figure.project(places)[:, :2]
         # The way to the viewer.
         toward = np.array([0.0, 0, 1])
         if figure.camera.perspective:
-            toward = -(places.mean(0) + figure.camera.pelvis)
+            toward = -(middle + normal * (ends[1, axis] - ends[0, axis]) / 2 + figure.camera.pelvis)
         if normal @ toward <= 0:
             continue
         above, lit = (max(float(normal @ v), 0) for v in (light.up, light.direction))
         shade = 0.5 + 0.3 * above + 0.4 * lit
-        window, share = filled(flat, height, width)
+        window, share = filled(flat[corners], height, width)
         lay_over(picture[window], np.minimum(shade * colour, 255).astype(np.float32), share)
 
 
@@ -117,10 +121,11 @@ def _darken(
     """The dark below a seat."""
     height, width = picture.shape[:2]
     turns = ((-1, -1), (1, -1), (1, 1), (-1, 1))
+    corners = np.array([[x * HALF_WIDTH, z * HALF_DEPTH] for x, z in turns])
     # Darker towards the middle, in steps.
-    for share in np.linspace(1.3, 0.7, 5):
-        wide, deep = share * HALF_WIDTH, share * HALF_DEPTH
-        corners = np.array([[x * wide, ground, z * deep] for x, z in turns])
-        window, inside = filled(figure.project(base + corners @ frame)[:, :2], height, width)
+    steps = np.linspace(1.3, 0.7, 5)[:, None, None]
+    places = base + ground * frame[1] + steps * (corners @ frame[[0, 2]])
+    for outline in figure.project(places)[..., :2]:
+        window, inside = filled(outline, height, width)
         region = picture[window]
         region *= threefold(1 - np.float32(0.14) * inside)
