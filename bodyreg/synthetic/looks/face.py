@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 import cv2
 import numpy as np
 
-from bodyreg.synthetic.blend import threefold
+from bodyreg.synthetic.blend import lay_over
 from bodyreg.synthetic.looks.hair import Hair
 from bodyreg.synthetic.looks.measures import Measures
 
@@ -71,16 +71,11 @@ def sample_skin(random: np.random.Generator) -> np.ndarray:
 def _draw(face: Face) -> np.ndarray:
     random, skin, hair = np.random.default_rng(face.seed), face.skin, face.hair
     old, sex = face.old, face.sex
-    pen = _Pen(skin, face.measures.eye_side / face.measures.face_unit)
-    eye = pen.eye
-    warm = np.array([0.78, 0.8, 1.04], np.float32)
-    # Cheeks, nose and chin are redder, sockets and what lies under nose, lip and chin darker.
-    pen.glow((eye * 1.35, -1.35), 0.75, skin * warm, 0.35 + 0.1 * (sex < 0))
-    pen.glow((0, -1.05), 0.4, skin * warm, 0.3)
-    pen.glow((eye, 0.05), 0.75, 0.72 * skin, 0.55)
-    pen.glow((0, -1.42), 0.42, 0.68 * skin, 0.6)
-    pen.glow((0, -3.0), 0.4, 0.8 * skin, 0.45)
-    pen.glow((0.34, -0.55), 0.3, 0.85 * skin, 0.4)
+    eye = face.measures.eye_side / face.measures.face_unit
+    # Few pixels more or less make few kinds of heads, whose shades are kept.
+    shades = _shades(round(2 * FINE * eye) / (2 * FINE), sex < 0)
+    # OpenCV smooths edges in pictures of bytes alone.
+    pen = _Pen(np.rint(skin * shades).astype(np.uint8), eye)
     if old > 0.3:
         for y, width in ((1.45, 1.2), (1.8, 1.0)):
             pen.line([(-width, y), (0, y + 0.05), (width, y)], 0.82 * skin, 0.07)
@@ -149,43 +144,25 @@ def _glasses(pen: _Pen, random: np.random.Generator) -> None:
 class _Pen:
     """Draws one half of a face, in face units about the point between the eyes, y up."""
 
-    def __init__(self, skin: np.ndarray, eye: float):
-        self.eye = eye
-        rows, columns = round((UP + DOWN) * FINE), round(ASIDE * FINE)
-        # OpenCV smooths edges in pictures of bytes alone.
-        self.canvas = np.full((rows, columns, 3), np.rint(skin), np.uint8)
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Canvas pixels, as OpenCV counts them."""
-        return FINE * x - 0.5, FINE * (UP - y) - 0.5
+    def __init__(self, canvas: np.ndarray, eye: float):
+        self.canvas, self.eye = canvas, eye
 
     def corners(self, places: list[tuple[float, float]]) -> np.ndarray:
         """(n, 2) int32 pixels in the fixed point that OpenCV is handed."""
-        return np.array([[round(v * (1 << BITS)) for v in self.at(*p)] for p in places], np.int32)
+        return np.array([[round(v * (1 << BITS)) for v in _at(*p)] for p in places], np.int32)
 
-    def glow(
-        self, place: tuple[float, float], size: float, colour: np.ndarray, strength: float
-    ) -> None:
-        """A soft spot."""
-        kernel = np.float32(strength) * _glow(size)
-        x, y = (round(v) - len(kernel) // 2 for v in self.at(*place))
-        rows, columns = self.canvas.shape[:2]
-        top, left, low, right = max(y, 0), max(x, 0), y + len(kernel), x + len(kernel)
-        share = kernel[top - y : rows - y, left - x : columns - x]
-        self.blend(share, colour, (slice(top, low), slice(left, right)))
-
-    def blend(self, share: np.ndarray, colour: np.ndarray, where: tuple[slice, ...] = ()) -> None:
-        """Mix a colour into a window, with a share (h, w) for every pixel of it."""
-        window = self.canvas[where]
-        change = threefold(share) * (colour.astype(np.float32) - window)
-        window += np.rint(change).astype(np.int16).astype(np.uint8)
+    def blend(self, share: np.ndarray, colour: np.ndarray) -> None:
+        """Mix a colour in, with a share (h, w) for every pixel."""
+        mixed = self.canvas.astype(np.float32)
+        lay_over(mixed, colour.astype(np.float32), share)
+        self.canvas[:] = np.rint(mixed)
 
     def disc(
         self, place: tuple[float, float], axes: tuple[float, float], colour: np.ndarray,
         thick: int = -1,
     ) -> None:  # fmt: skip
         """An ellipse, filled unless it is a line so many pixels thick."""
-        numbers = (*self.at(*place), FINE * axes[0], FINE * axes[1])
+        numbers = (*_at(*place), FINE * axes[0], FINE * axes[1])
         x, y, a, b = (round(v * (1 << BITS)) for v in numbers)
         colours = _held(colour)
         cv2.ellipse(self.canvas, (x, y), (a, b), 0, 0, 360, colours, thick, cv2.LINE_AA, BITS)
@@ -200,7 +177,35 @@ def _held(colour: np.ndarray) -> list[float]:
     return [min(max(c, 0.0), 255.0) for c in colour.tolist()]
 
 
-@lru_cache(maxsize=16)
+def _at(x: float, y: float) -> tuple[float, float]:
+    """Canvas pixels of a place in face units, as OpenCV counts them."""
+    return FINE * x - 0.5, FINE * (UP - y) - 0.5
+
+
+@lru_cache(maxsize=64)
+def _shades(eye: float, rosy: bool) -> np.ndarray:
+    """(h, w, 3) float32: half a face's skin by the skin's colour."""
+    shades = np.ones((round((UP + DOWN) * FINE), round(ASIDE * FINE), 3), np.float32)
+    rows, columns = shades.shape[:2]
+    warm = (0.78, 0.8, 1.04)
+    # Cheeks, nose and chin are redder, sockets and what lies under nose, lip and chin darker.
+    for place, size, colour, strength in (
+        ((eye * 1.35, -1.35), 0.75, warm, 0.45 if rosy else 0.35),
+        ((0, -1.05), 0.4, warm, 0.3),
+        ((eye, 0.05), 0.75, 0.72, 0.55),
+        ((0, -1.42), 0.42, 0.68, 0.6),
+        ((0, -3.0), 0.4, 0.8, 0.45),
+        ((0.34, -0.55), 0.3, 0.85, 0.4),
+    ):
+        spot = np.float32(strength) * _glow(size)
+        x, y = (round(v) - len(spot) // 2 for v in _at(*place))
+        top, left = max(y, 0), max(x, 0)
+        spot = spot[top - y : rows - y, left - x : columns - x]
+        window = shades[top : top + spot.shape[0], left : left + spot.shape[1]]
+        lay_over(window, np.float32(colour), spot)
+    return shades
+
+
 def _glow(size: float) -> np.ndarray:
     """(n, n) float32: 1 in the middle, falling smoothly to 0 at the edge, 1.5 `size` units away."""
     reach = round(1.5 * size * FINE)

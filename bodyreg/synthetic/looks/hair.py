@@ -100,7 +100,10 @@ def hairiness(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
         measures: The same person's.
         place: (3, P) from `head_places`.
     """
-    x, y, z = np.abs(place[0]), place[1], place[2]
+    # Far from the head there is none; what lies between is not worth reckoning.
+    near = np.flatnonzero((place[1] > hair.nape - 1) & (np.abs(place[0]) < 2.6))
+    x, y, z = place.take(near, 1)
+    x = np.abs(x)
     long = hair.nape < -0.6
     temple = hair.sideburn if not long else min(hair.sideburn, -0.3)
     depths = (-9, -0.12, 0.08, 0.24, 0.42, 0.62, 0.8, 9)
@@ -118,7 +121,9 @@ def hairiness(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
     if hair.bald < 1:
         # A wreath behind the ears.
         inside = np.minimum(np.minimum(inside, hair.bald - y), 0.3 - z)
-    return inside.astype(np.float32)
+    everywhere = np.full(place.shape[1], -1, np.float32)
+    everywhere[near] = inside
+    return everywhere
 
 
 def capped(hair: Hair, place: np.ndarray) -> np.ndarray:

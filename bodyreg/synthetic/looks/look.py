@@ -21,7 +21,7 @@ from bodyreg.synthetic.looks.hair import Hair, capped, hairiness, head_places, s
 from bodyreg.synthetic.looks.measures import Measures, measure
 from bodyreg.synthetic.looks.wardrobe import Outfit, sample_outfit
 from bodyreg.synthetic.mesh import Mesh
-from bodyreg.synthetic.noise import fractal_tile, sample_tile
+from bodyreg.synthetic.noise import SIDE, fractal_tile
 from bodyreg.synthetic.people import Person
 
 # Cloth bridges hollows: steps of smoothing, and further ones that make a shoe of toes. They are of
@@ -139,7 +139,9 @@ def _volumes(
     top = _ramp(fields[marks.UPPER], 0.02 * size)
     bottom = _ramp(fields[marks.LOWER], 0.02 * size)
     # Loose cloth hangs a little farther here than there.
-    drape = sample_tile(fractal_tile(), 400 * (m.rest[0] + m.rest[2]), 250 * m.rest[1])
+    x, y, z = m.rest
+    column, row = ((far * way).astype(np.int32) % SIDE for far, way in ((400, x + z), (250, y)))
+    drape = fractal_tile().reshape(-1).take(SIDE * row + column)
     uneven = np.clip(1 + 0.3 * drape, 0.4, 1.7)
     below = np.clip(3 - m.height, 0, 1.5)
     flare = outfit.bottom.skirt * 0.016 * below

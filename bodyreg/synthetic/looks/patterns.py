@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
+from bodyreg.synthetic.blend import threefold
+
+Choice = TypeVar("Choice")
 SIDE = 64
 """Of a tile, in its own pixels."""
 # Points handed to OpenCV are in 1/16 of a tile pixel.
@@ -53,7 +59,7 @@ def sample_colour(random: np.random.Generator, bold: float = 0.5) -> np.ndarray:
             [[[random.uniform(0, 360), random.uniform(0.25, 0.85), random.uniform(0.25, 0.9)]]]
         )
         colour = 255 * cv2.cvtColor(hsv.astype(np.float32), cv2.COLOR_HSV2BGR)[0, 0]
-    return np.clip(colour, 8, 242).astype(np.float32)
+    return np.minimum(np.maximum(colour, 8), 242).astype(np.float32)
 
 
 def _contrast(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
@@ -145,8 +151,14 @@ def _denim(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
     """Washed blue or black twill."""
     dye = random.choice([0.25, 0.6, 0.9, 1.25])
     blue = np.clip(np.array([128, 88, 58], np.float32) * dye, 0, 235)
-    twill = 6 * np.sin(np.add.outer(np.arange(SIDE), np.arange(SIDE)) * 2 * np.pi * 16 / SIDE)
-    return blue + (twill + 3 * _noise(random, 24))[..., None]
+    return blue + threefold(_twill() + 3 * _noise(random, 24))
+
+
+@lru_cache(maxsize=1)
+def _twill() -> np.ndarray:
+    """(64, 64) float32: ribs aslant."""
+    along = np.add.outer(np.arange(SIDE), np.arange(SIDE))
+    return (6 * np.sin(along * 2 * np.pi * 16 / SIDE)).astype(np.float32)
 
 
 def _knit(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
@@ -233,6 +245,12 @@ SIZES = {
 }  # fmt: skip
 
 
+def pick(random: np.random.Generator, shares: Mapping[Choice, float]) -> Choice:
+    """One of some things, each as often as its share of them all says."""
+    ends = list(accumulate(shares.values()))
+    return list(shares)[bisect(ends[:-1], random.random() * ends[-1])]
+
+
 def sample_cloth(random: np.random.Generator, shares: dict[str, float], bold: float = 0.5) -> Cloth:
     """Draw a material.
 
@@ -241,16 +259,14 @@ def sample_cloth(random: np.random.Generator, shares: dict[str, float], bold: fl
         shares: Of the patterns by their names.
         bold: Share of strong colours.
     """
-    name = str(
-        random.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values()))
-    )
+    name = pick(random, shares)
     tile = PATTERNS[name](random, sample_colour(random, bold))
     size = random.uniform(*SIZES.get(name, (0.1, 0.2)))
-    gloss = random.choice([0, 0, 0, 0.06, 0.15])
+    gloss = (0.0, 0.0, 0.0, 0.06, 0.15)[random.integers(5)]
     return Cloth(
         np.clip(np.rint(tile), 0, 255).astype(np.uint8),
         size,
-        0.0 if name in ("denim", "knit", "melange") else float(gloss),
+        0.0 if name in ("denim", "knit", "melange") else gloss,
         float(random.uniform(0.6, 1.4)),
     )
 

@@ -11,6 +11,7 @@ from bodyreg.synthetic.looks.patterns import (
     DRESSES,
     TOPS,
     Cloth,
+    pick,
     sample_cloth,
     sample_colour,
     sample_print,
@@ -119,10 +120,9 @@ def sample_outfit(random: np.random.Generator, sex: float, child: bool) -> Outfi
         if random.random() < 0.7:
             bottom = replace(bottom, end=max(bottom.end, top.hem + 0.15), skirt=False, loose=0.002)
     else:
-        kinds = (_shirt, _tee, _pullover, _tank, _jacket)
-        shares = (0.18, 0.34, 0.2, 0.12 if feminine else 0.06, 0.2)
-        make = kinds[random.choice(len(kinds), p=np.array(shares) / sum(shares))]
-        top = make(random, bold)
+        tank = 0.12 if feminine else 0.06
+        kinds = {_shirt: 0.18, _tee: 0.34, _pullover: 0.2, _tank: tank, _jacket: 0.2}
+        top = pick(random, kinds)(random, bold)
     return Outfit(top, bottom, _shoes(random, bold))
 
 
@@ -231,7 +231,7 @@ def _shoes(random: np.random.Generator, bold: float) -> Shoes | None:
     return Shoes(
         colour=colour,
         sole=np.full(3, random.uniform(190, 235)) if light else 0.4 * colour,
-        shaft=float(random.choice([0.85, 0.95, 1.15], p=[0.6, 0.25, 0.15])),
+        shaft=pick(random, {0.85: 0.6, 0.95: 0.25, 1.15: 0.15}),
         sock=sample_colour(random, 0.3) if random.random() < 0.8 else None,
         sock_end=random.uniform(1.05, 1.45),
     )
