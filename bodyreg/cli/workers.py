@@ -36,7 +36,7 @@ def foresee(module: str) -> None:
     """
     context = _context()
     if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload([module])
+        context.set_forkserver_preload([__package__, module])
         with _single_threads():
             forkserver.ensure_running()
 
