@@ -7,6 +7,7 @@ texts (pieces of files, as bytes). Joining reads one array of one part at a time
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -58,18 +59,22 @@ class Parts:
         Raises:
             UserError: no part has any.
         """
-        count, shapes, dtypes = 0, [], []
-        for path in self._paths:
-            with NpzReader(path, kind="part") as reader:
-                if name in reader.names:
-                    count += reader.shape(name)[0]
-                    shapes.append(reader.shape(name)[1:])
-                    dtypes.append(reader.dtype(name))
+        held = [facts[name] for facts in self._facts if name in facts]
+        count = sum(shape[0] for shape, _ in held)
         if not count:
             raise UserError("nobody is seen in these pictures; make more, or choose another --seed")
-        dtype = np.result_type(*dtypes)
+        dtype = np.result_type(*(dtype for _, dtype in held))
         blocks = (array.astype(dtype, copy=False) for array in self.arrays(name))
-        return Rows((count, *shapes[0]), dtype, blocks)
+        return Rows((count, *held[0][0][1:]), dtype, blocks)
+
+    @cached_property
+    def _facts(self) -> list[dict[str, tuple[tuple[int, ...], np.dtype]]]:
+        """Of each part, its arrays' shapes and dtypes: all are asked for when it is opened once."""
+        facts = []
+        for path in self._paths:
+            with NpzReader(path, kind="part") as reader:
+                facts.append({n: (reader.shape(n), reader.dtype(n)) for n in reader.names})
+        return facts
 
     def texts(self, name: str) -> Iterator[bytes]:
         """All texts of a name."""
