@@ -6,6 +6,7 @@ Colours are multiplied in linear light, for which a square and a root stand in.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -45,6 +46,13 @@ class Light:
     ground: np.ndarray
     up: np.ndarray
     soft: float
+
+    @cached_property
+    def axes(self) -> np.ndarray:
+        """(3, 3) float32: aside, upward and toward the light, as it looks at a scene."""
+        aside = np.cross(self.up, self.direction)
+        aside /= np.linalg.norm(aside)
+        return np.stack([aside, np.cross(self.direction, aside), self.direction])
 
 
 def sample_light(random: np.random.Generator, up: np.ndarray, outdoors: bool) -> Light:
@@ -112,10 +120,7 @@ def light_places(light: Light, vertices: np.ndarray) -> np.ndarray:
         light: The light.
         vertices: (V, 3) metres in camera axes.
     """
-    aside = np.cross(light.up, light.direction)
-    aside /= np.linalg.norm(aside)
-    axes = np.stack([aside, np.cross(light.direction, aside), light.direction])
-    seen = axes.astype(np.float32) @ vertices.T
+    seen = light.axes @ vertices.T
     low, high = seen[:2].min(1, keepdims=True), seen[:2].max(1, keepdims=True)
     seen[:2] = 2 + (seen[:2] - low) * ((MAP_SIDE - 4) / (high - low).max())
     return seen
@@ -168,7 +173,7 @@ def openness(depth: np.ndarray, known: np.ndarray, pixels_per_metre: float) -> n
     # Depths from the nearest: small numbers, and none below zero is lost to the blur.
     masked = np.maximum(depth - depth.max(), np.float32(-100)) * known
     total, count = (
-        cv2.resize(part, small, interpolation=cv2.INTER_AREA) for part in (masked, known)
+        cv2.resize(part, small, interpolation=cv2.INTER_LINEAR) for part in (masked, known)
     )
     side = 2 * max(1, round(0.03 * pixels_per_metre)) + 1
     total, count = (cv2.blur(cv2.blur(v, (side, side)), (side, side)) for v in (total, count))

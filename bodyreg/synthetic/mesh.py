@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 from scipy import sparse
@@ -32,12 +33,13 @@ class Mesh:
         """(V, 3) float32 unit normals of vertices (V, 3) float32, weighted by area."""
         columns = np.ascontiguousarray(vertices.T)
         a, b, c = (columns.take(corner, 1) for corner in self._corners)
-        (x, y, z), (u, v, w) = b - a, c - a
-        cross = np.empty((len(x), 3), np.float32)
-        cross[:, 0], cross[:, 1], cross[:, 2] = y * w - z * v, z * u - x * w, x * v - y * u
-        total = self._faces(cross)
-        total /= np.sqrt(np.einsum("vc,vc->v", total, total))[:, None] + np.float32(1e-20)
-        return total
+        b -= a
+        c -= a
+        (x, y, z), (u, v, w) = b, c
+        cross = cv2.transpose(np.stack([y * w - z * v, z * u - x * w, x * v - y * u]))
+        x, y, z = total = cv2.transpose(self._faces(cross))
+        total /= np.sqrt(x * x + y * y + z * z) + np.float32(1e-20)
+        return cv2.transpose(total)
 
     def smooth(self, values: np.ndarray, steps: tuple[float, ...]) -> np.ndarray:
         """Smooth values at vertices (V, n) float32.

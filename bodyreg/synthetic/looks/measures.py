@@ -17,6 +17,9 @@ SHOULDER, ELBOW, WRIST, FINGERTIP = range(4)
 ADULT_TRUNK = 0.56
 # `arm` of the trunk: before the shoulder.
 TRUNK = -0.4
+_ARM = ("shoulder", "elbow", "wrist", "hand")
+# 1 for the joints of arms, 0 for others.
+_OF_ARMS = np.array([name.endswith(_ARM) for name in JOINT_NAMES], np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +71,8 @@ def measure(body: Body) -> Measures:
     marks = [rest[1].min(), *marks, joint["spine2"][1], joint["neck"][1], rest[1].max()]
     height = np.interp(rest[1], marks, range(7)).astype(np.float32)
 
-    chain = ("shoulder", "elbow", "wrist", "hand")
-    along = [abs(joint[f"left_{name}"][0]) for name in chain[:3]] + [np.abs(rest[0]).max()]
-    ours = [JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right") for name in chain]
-    of_arms = np.isin(np.arange(24), ours).astype(np.float32)
-    share = np.einsum("vk,vk->v", body.weights, of_arms.take(body.weight_joint_ids))
+    along = [abs(joint[f"left_{name}"][0]) for name in _ARM[:3]] + [np.abs(rest[0]).max()]
+    share = np.einsum("vk,vk->v", body.weights, _OF_ARMS.take(body.weight_joint_ids))
     arm = np.interp(np.abs(rest[0]), along, range(4)) * share + TRUNK * (1 - share)
 
     at = {name: place.astype(np.float32) for name, place in _face(body, joint).items()}

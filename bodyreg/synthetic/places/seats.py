@@ -18,6 +18,11 @@ LEAST_SEAT, MOST_RISE, LEAST_TRUNK = 0.22, 0.2, 0.25
 # From the hips' joints down to the seat, and half its width and depth, metres.
 CUSHION, HALF_WIDTH, HALF_DEPTH = 0.085, 0.21, 0.2
 
+_HIPS, _KNEES = (
+    [JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right")] for name in ("hip", "knee")
+)
+_NECK = JOINT_NAMES.index("neck")
+
 # A block's six sides: axis, end along it, and corners. The corner at end a along the first axis, b
 # along the second and c along the third has the number 4 a + 2 b + c.
 _TURNS = ((0, 0), (0, 1), (1, 1), (1, 0))
@@ -75,13 +80,10 @@ def paint_seat(
 
 def _seat_axes(figure: Figure) -> tuple[np.ndarray, np.ndarray, np.ndarray, float] | None:
     """Who sits: to the side, to the front, the seat's middle, its height; or None."""
-    joints = dict(zip(JOINT_NAMES, figure.joints.astype(np.float64), strict=True))
-    up = figure.up.astype(np.float64)
-    hips, knees = (
-        np.stack([joints[f"left_{name}"], joints[f"right_{name}"]]) for name in ("hip", "knee")
-    )
+    joints, up = figure.joints.astype(np.float64), figure.up.astype(np.float64)
+    hips, knees = joints[_HIPS], joints[_KNEES]
     height = hips.mean(0) @ up
-    rise, trunk = height - (knees @ up).min(), joints["neck"] @ up - height
+    rise, trunk = height - (knees @ up).min(), joints[_NECK] @ up - height
     if height - figure.ground < LEAST_SEAT + CUSHION or rise > MOST_RISE or trunk < LEAST_TRUNK:
         return None
     forward = knees.mean(0) - hips.mean(0)
