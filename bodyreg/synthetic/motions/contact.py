@@ -55,9 +55,13 @@ class Probes:
             normals.
         faces: (f, 3) these faces, by places in `around`.
         owner: (n,) the joint that moves each most.
-        limbs: For each limb, the places of its free parts; m in all.
-        spared: (m, k) float32: of k sets of probes, the one that each of these cannot enter.
-        barrier: (k, n) float32, metres squared by which the sets count as farther away.
+        weights, joint_ids: (n, K) and (2 n, K): what moves them, and then their normals.
+        limbs: For each limb, the places of its free parts, and
+        mine: (m,) of all of them; a limb's end where `ends` (5,) says.
+        left: (m, 4 + k) and
+        right: (4 + k, n) float32, factors whose product says how far each of `mine` is from each
+            probe: first its place and ones, then which of k sets of probes it cannot enter, and by
+            how many metres squared these sets count as farther away.
         bottom: The places of what one sits or lies on: trunk and upper halves of the thighs.
         spots: The places of spots that hands go to, by their names.
     """
@@ -66,9 +70,13 @@ class Probes:
     around: np.ndarray
     faces: np.ndarray
     owner: np.ndarray
+    weights: np.ndarray
+    joint_ids: np.ndarray
     limbs: list[np.ndarray]
-    spared: np.ndarray
-    barrier: np.ndarray
+    mine: np.ndarray
+    ends: list[int]
+    left: np.ndarray
+    right: np.ndarray
     bottom: np.ndarray
     spots: dict[str, int]
 
@@ -96,19 +104,19 @@ class Skin:
 
     def __init__(self, person: Person) -> None:
         body, probes = person.body, _probes_of(person.template)
-        weights = body.weights[probes.vertex][..., None]
-        normals = vertex_normals(body.vertices[probes.around], probes.faces)[: len(probes.vertex)]
-        # A normal moves as a point does that has no place.
-        anchors = np.zeros((2, *weights.shape[:2], 4), np.float32)
-        np.multiply(weights, body.vertices[probes.vertex, None], out=anchors[0, ..., :3])
-        np.multiply(weights, normals[:, None], out=anchors[1, ..., :3])
-        anchors[0, ..., 3:] = weights
+        normals = vertex_normals(body.vertices[probes.around], probes.faces)
+        # A normal moves as a point does that has no place. By coordinates: loops over the probes.
+        anchors = np.zeros((2, *probes.weights.shape, 4), np.float32)
+        for those, vectors in zip(anchors, (body.vertices[probes.vertex], normals), strict=True):
+            for axis in range(3):
+                along = vectors[: len(probes.vertex), axis, None]
+                np.multiply(probes.weights, along, out=those[..., axis])
+        anchors[0, ..., 3] = probes.weights
         self.probes = probes
-        self._joint_ids = torch.from_numpy(np.tile(body.weight_joint_ids[probes.vertex], (2, 1)))
+        self._joint_ids = torch.from_numpy(probes.joint_ids)
         self._anchors = torch.from_numpy(anchors).flatten(0, 1)
-        # The factors of `_nearest`: what does not depend on postures is filled in.
-        self._left = np.pad(probes.spared, ((0, 0), (4, 0)), constant_values=1)
-        self._right = np.pad(probes.barrier, ((4, 0), (0, 0)))
+        # The factors of `_deepest`: what does not depend on postures is filled in.
+        self._left, self._right = probes.left.copy(), probes.right.copy()
         self._scale = torch.from_numpy(person.segment_scale)
         self._joints = torch.from_numpy(body.joints)
         self._parents = body.parents
@@ -125,33 +133,27 @@ class Skin:
 
     def depths(self, points: np.ndarray, normals: np.ndarray) -> Depths:
         """How deep the limbs lie in something in N postures: placed probes (N, n, 3)."""
-        mine = np.concatenate(self.probes.limbs)
-        nearest = np.stack([self._nearest(skin, mine) for skin in points])[..., None]
-        offset = points[:, mine] - np.take_along_axis(points, nearest, 1)
-        out = np.take_along_axis(normals, nearest, 1)
-        depth = -np.einsum("npc,npc->np", offset, out)
-        apart = np.einsum("npc,npc->np", offset, offset)
-        under = apart - depth**2 <= np.maximum(SIDEWAYS, depth) ** 2
-        depth = np.where(under & (apart < DEEPEST**2), depth, 0).clip(0)
-        ends = np.cumsum([0, *map(len, self.probes.limbs)])
-        deepest = np.stack(
-            [start + depth[:, start:end].argmax(1) for start, end in itertools.pairwise(ends)], 1
-        )
-        row = np.arange(len(points))[:, None]
-        place = mine[deepest]
-        return Depths(
-            depth[row, deepest], points[row, place], out[row, deepest], self.probes.owner[place]
-        )
+        found = [self._deepest(*one) for one in zip(points, normals, strict=True)]
+        return Depths(*(np.stack(part) for part in zip(*found, strict=True)))
 
-    def _nearest(self, skin: np.ndarray, mine: np.ndarray) -> np.ndarray:
-        """(m,) of placed probes (n, 3), which each of `mine` is nearest to of all it can enter."""
+    def _deepest(self, skin: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, ...]:
+        """One row of `Depths`: placed probes and normals (n, 3)."""
         # Squared distances, but for the same in each row, in one product: it takes less time than
         # to choose what could be near.
-        left, right = self._left, self._right
-        np.multiply(skin[mine], -2, out=left[:, :3])
+        mine, left, right = self.probes.mine, self._left, self._right
+        limbs = skin[mine]
+        np.multiply(limbs, -2, out=left[:, :3])
         right[:3] = skin.T
         np.einsum("nc,nc->n", skin, skin, out=right[3])
-        return (left @ right).argmin(1)
+        nearest = (left @ right).argmin(1)
+        offset, out = limbs - skin[nearest], outward[nearest]
+        depth = -np.einsum("pc,pc->p", offset, out)
+        apart = np.einsum("pc,pc->p", offset, offset)
+        under = apart - depth * depth <= np.maximum(SIDEWAYS, depth) ** 2
+        depth[~under | (apart >= DEEPEST**2) | (depth < 0)] = 0
+        ends = self.probes.ends
+        deepest = [start + depth[start:end].argmax() for start, end in itertools.pairwise(ends)]
+        return depth[deepest], limbs[deepest], out[deepest], self.probes.owner[mine[deepest]]
 
 
 @lru_cache(maxsize=4)
@@ -194,6 +196,7 @@ def _probes_of(template: Body) -> Probes:
             barriers.append(own)
         limbs.append(np.concatenate(free))
     barrier, kind_of = np.unique(barriers, axis=0, return_inverse=True)
+    spared = np.eye(len(barrier))[kind_of.reshape(-1)[kinds]]
     is_free = np.isin(np.arange(len(vertex)), np.concatenate(limbs))
     bottom = ~is_free & ~arms & ~np.isin(segment, ("neck", "head"))
     faces = template.faces[chosen[template.faces].any(1)]
@@ -205,9 +208,13 @@ def _probes_of(template: Body) -> Probes:
         around=around,
         faces=numbers[faces],
         owner=template.segment[vertex],
+        weights=template.weights[vertex],
+        joint_ids=np.tile(template.weight_joint_ids[vertex], (2, 1)),
         limbs=limbs,
-        spared=np.eye(len(barrier), dtype=np.float32)[kind_of.reshape(-1)[kinds]],
-        barrier=np.float32(FAR) * barrier,
+        mine=np.concatenate(limbs),
+        ends=[0, *itertools.accumulate(map(len, limbs))],
+        left=np.concatenate([np.ones((len(kinds), 4)), spared], 1, dtype=np.float32),
+        right=np.concatenate([np.zeros((4, len(vertex))), FAR * barrier], dtype=np.float32),
         bottom=np.flatnonzero(bottom),
         spots={name: int(np.searchsorted(vertex, v)) for name, v in spots.items()},
     )
