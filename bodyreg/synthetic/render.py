@@ -36,6 +36,8 @@ from bodyreg.synthetic.scenes.scene import Scene
 # People are drawn this much finer than the picture, then averaged; but boxes of so many pixels that
 # this would take more samples than MOST_SAMPLES (large people, whose details are large) less so.
 FINE, LEAST_FINE, MOST_SAMPLES = 1.5, 1.25, 40_000
+# Outlines are smoothed by this over three samples, or few samples would leave stairs in them.
+EDGE = np.array([0.22, 0.56, 0.22], np.float32)
 OUTDOORS = 0.5
 
 
@@ -125,8 +127,14 @@ def _add_figure(
     lit = spread(lit_share(seen, mesh, at_light))[..., 0]
     lit = soften(lit, known, 0.012 * scale).reshape(-1).take(pixels)
     colour = spread(shade(light, paint(look, points), normal, lit, open_))
-    colour = cv2.resize(colour, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    share = cv2.resize(known, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    smooth = cv2.sepFilter2D(known, -1, EDGE, EDGE)
+    colour, share, covered = (
+        cv2.resize(part, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        for part in (colour, smooth, known)
+    )
+    # Only where there is a colour; it is the mean of the covered samples.
+    colour *= threefold(share / np.maximum(covered, np.float32(1e-3)))
+    share *= covered > 0
     region = picture[top:low, left:right]
     region *= threefold(1 - share)
     region += colour
