@@ -77,6 +77,19 @@ def test_any_number_of_workers_writes_the_same_bytes(labels, tmp_path):
     assert digests(out) == digests(labels)
 
 
+def test_parts_hold_all_pictures_and_the_last_ones_few(monkeypatch):
+    """However many processes there are, they end at about the same time."""
+    monkeypatch.setattr(making, "PICTURES_PER_PART", 64)
+    for pictures in (1, 8, 9, 1010):
+        starts, stops = zip(*making.cut(pictures), strict=True)
+        assert (0, *stops) == (*starts, pictures)
+        sizes = np.diff((*starts, pictures))
+        assert (sizes[:-1] >= making.LAST_PART).all()
+        assert (np.diff(sizes) <= 0).all()
+        assert sizes[0] <= 64
+        assert sizes[-1] <= making.LAST_PART
+
+
 def test_a_killed_run_goes_on(labels, tmp_path):
     """It is killed after its first part; workers end with it; the same command finishes."""
     out = tmp_path / "out"
@@ -92,7 +105,9 @@ def test_a_killed_run_goes_on(labels, tmp_path):
     workers: set[int] = set()
     while not list((out / "parts").glob("[!.]*.npz")):
         assert process.poll() is None
-        workers.update(children(process.pid))
+        # A server's children, on Linux; itself ends after them.
+        for child in children(process.pid):
+            workers.update([child, *children(child)])
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -17,7 +17,15 @@ from bodyreg.metrics.pose import facing
 from bodyreg.synthetic.dataset import make_dataset
 from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 from bodyreg.synthetic.layout import OBJECT, lay_out
-from bodyreg.synthetic.observe import ABSENT, HIDDEN, Noise, _share, annotate, see
+from bodyreg.synthetic.observe import (
+    ABSENT,
+    HIDDEN,
+    Noise,
+    _part_masks,
+    _share,
+    annotate,
+    see,
+)  # fmt: skip
 from bodyreg.synthetic.scenes.crowd import Crowd
 from bodyreg.synthetic.scenes.scene import Scene
 
@@ -211,6 +219,21 @@ def test_masks_agree_with_points_boxes_and_silhouettes(exact):
         assert silhouette.sum() == pytest.approx(
             (parts > 0).mean() * width * height, rel=0.03, abs=10
         )
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 300), (256, 256), (400, 90)])
+def test_codes_of_parts_are_those_of_pycocotools(shape):
+    """Noise, and parts that begin or end with the picture."""
+    noise = np.random.default_rng(0).integers(0, 15, shape).astype(np.uint8)
+    for parts in (noise, np.full_like(noise, 3), np.sort(noise, axis=None).reshape(shape)):
+        row, column = (((np.arange(256) + 0.5) * side / 256).astype(int) for side in shape)
+        stretched = parts[np.ix_(row, column)]
+        for part, code in enumerate(_part_masks(parts), 1):
+            if not (stretched == part).any():
+                assert code == []
+                continue
+            expected = mask.encode(np.asfortranarray(stretched == part, np.uint8))
+            assert code == expected | {"counts": expected["counts"].decode()}
 
 
 def test_the_file_is_plain_coco_to_others(exact, capsys):

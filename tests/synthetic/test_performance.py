@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
 from bodyreg.body import JOINT_NAMES, Body
@@ -16,7 +19,15 @@ from bodyreg.synthetic.motions.actions import ACTIONS, family
 from bodyreg.synthetic.motions.contact import Skin
 from bodyreg.synthetic.motions.performance import balance, perform
 from bodyreg.synthetic.motions.physique import BOUND, Physique
-from bodyreg.synthetic.motions.poses import COLUMNS, Arm, Posture, as_row, to_rotations
+from bodyreg.synthetic.motions.poses import (
+    COLUMNS,
+    HIGH,
+    LOW,
+    Arm,
+    Posture,
+    as_row,
+    to_rotations,
+)
 from bodyreg.synthetic.people import sample_person
 
 UP = np.array([0.0, 1, 0])
@@ -64,6 +75,27 @@ def test_depth_is_that_of_a_hand_pushed_into_the_belly(body):
     assert depths[0] < 0.015
     assert depths[-1] > 0.05
     assert depths == sorted(depths)
+
+
+def test_depths_are_those_behind_the_nearest_probe(people):
+    """Every limb's deepest probe, by all distances in double precision; no limb meets itself."""
+    skin = Skin(people[0])
+    rows = np.random.default_rng(0).uniform(LOW, HIGH, (20, len(LOW)))
+    points, normals, _ = skin.place(to_rotations(rows))
+    found, probes = skin.depths(points, normals), skin.probes
+    forbidden = probes.left[:, 4:] @ probes.right[4:] > 0
+    assert forbidden[np.arange(len(probes.mine)), probes.mine].all()
+    for row, (skin_points, outward) in enumerate(zip(points, normals, strict=True)):
+        apart = cdist(skin_points[probes.mine], skin_points)
+        nearest = np.where(forbidden, np.inf, apart).argmin(1)
+        offset = skin_points[probes.mine] - skin_points[nearest]
+        depth = -(offset * outward[nearest]).sum(1)
+        apart = np.linalg.norm(offset, axis=1)
+        beside = np.sqrt(np.maximum(apart**2 - depth**2, 0))
+        depth[(beside > np.maximum(contact.SIDEWAYS, depth)) | (apart >= contact.DEEPEST)] = 0
+        deepest = [max(depth[a:b].max(), 0) for a, b in itertools.pairwise(probes.ends)]
+        np.testing.assert_allclose(found.depth[row], deepest, atol=1e-5)
+    assert (found.depth > 0.02).any()
 
 
 def winding_number(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
