@@ -25,7 +25,7 @@ from bodyreg.synthetic.observe import (
     _share,
     annotate,
     see,
-)  # fmt: skip
+)
 from bodyreg.synthetic.scenes.crowd import Crowd
 from bodyreg.synthetic.scenes.scene import Scene
 
