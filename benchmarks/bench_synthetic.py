@@ -7,14 +7,17 @@ import sys
 import time
 from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.ceilings import ceilings, machine
 from bodyreg.body import Body
+from bodyreg.synthetic.formats import FORMATS, Recipe, Shot
 from bodyreg.synthetic.layout import lay_out
 from bodyreg.synthetic.lens import encode_jpeg
-from bodyreg.synthetic.observe import see
+from bodyreg.synthetic.observe import Noise, see
 from bodyreg.synthetic.render import render
 from bodyreg.synthetic.scenes.crowd import Crowd
 
@@ -52,23 +55,31 @@ def bench_synthesize(workers: int, benchmark, device, tmp_path):
 
 
 def shares_of_time() -> str:
-    """What one process does all the time, the longest first."""
-    scenes, spent, body = Crowd(PEOPLE, SEED, SIDE), Counter(), Body.default()
+    """What one process of one thread does all the time, the longest first."""
+    form, recipe = FORMATS["densepose-coco"], Recipe(PEOPLE, SEED, SIDE, Noise())
+    scenes, spent, body = form.scenes(recipe), Counter(), Body.default()
 
     def timed(name: str, function, *arguments):
-        start = time.process_time()
+        start = time.thread_time()
         made = function(*arguments)
-        spent[name] += time.process_time() - start
+        spent[name] += time.thread_time() - start
         return made
 
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     for number in range(-BEFORE, TIMED):
         if number == 0:
             spent.clear()
         scene = timed("people and poses", scenes.scene, body, number % len(scenes))
         layout = timed("layout", lay_out, scene)
-        timed("annotations", see, scene, layout)
+        sights = timed("annotations", see, scene, layout)
+        shot = Shot(recipe, scenes, body, scene, layout, sights)
+        timed("annotations", form.describe, shot)
         picture = timed("rendering", render, scene)
         timed("JPEG", encode_jpeg, picture, np.random.default_rng(number % TIMED))
+    torch.set_num_threads(threads[0])
+    cv2.setNumThreads(threads[1])
     total = sum(spent.values())
     parts = ", ".join(f"{name} {100 * part / total:.0f} %" for name, part in spent.most_common())
     return f"{parts} of {1e3 * total / TIMED:.0f} ms a picture"
