@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch  # noqa: F401 - before the forks
 
-from bodyreg import body, data, files, registration, viz  # noqa: F401
+from bodyreg import body, data, npz, registration, viz  # noqa: F401
 from bodyreg.cli import main, parts, register  # noqa: F401
 from bodyreg.metrics import reprojection  # noqa: F401
 
@@ -58,7 +58,7 @@ class Moments:
 
     def watch(self) -> None:
         for module, name in (
-            (files, "_write_array"), (os, "replace"), (os, "unlink"), (os, "rmdir"),
+            (npz, "_write_array"), (os, "replace"), (os, "unlink"), (os, "rmdir"),
         ):  # fmt: skip
             setattr(module, name, self._watched(getattr(module, name)))
 
