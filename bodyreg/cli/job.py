@@ -66,7 +66,8 @@ class Options:
         device: Where to compute; auto takes CUDA where it can be used.
         meshes: Also write a mesh per person: metres, x right, y up, z toward the viewer.
         overlays: Also draw this many of the fits, evenly chosen, as overlays.png.
-        images: The folder of the pictures that people are in, to draw the fits over.
+        images: The folder of the pictures that people are in, to draw the fits over: here, and in
+            what `bodyreg report` and `bodyreg view` make of the run.
         quiet: Print nothing but errors.
     """
 
@@ -193,8 +194,8 @@ def source_of(options: Options) -> Path:
         raise UserError(f"give one of {', '.join(flags[:-1])} and {flags[-1]}")
     if options.densepose_coco is None and options.whole_body:
         raise UserError("--whole-body belongs to --densepose-coco")
-    if options.overlays < 0 or (options.images and not options.overlays):
-        raise UserError("--overlays must be how many fits to draw; --images needs it")
+    if options.overlays < 0:
+        raise UserError("--overlays must be how many fits to draw")
     return given[0]
 
 
@@ -245,7 +246,8 @@ def _grounds(options: Options, people: StoredPeople) -> list[np.ndarray] | None:
         return None
     from bodyreg.viz.grounds import picture_grounds
 
-    drawn = people.read(0, len(people)).select(shown(len(people), options.overlays))
+    # One at least, to be told now if the pictures are not there.
+    drawn = people.read(0, len(people)).select(shown(len(people), max(1, options.overlays)))
     if drawn.picture is None:
         raise UserError(f"{source_of(options)}: does not name people's pictures; omit --images")
     return picture_grounds(options.images, drawn)

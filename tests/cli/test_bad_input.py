@@ -272,7 +272,6 @@ def test_initial_fits_of_other_people(refused, tmp_path, observations_file, body
         (("--observations", "a", "--mpii", "b"), "give one of --observations"),
         (("--observations", "PEOPLE", "--whole-body"), "--whole-body"),
         (("--observations", "PEOPLE", "--overlays", "-1"), "--overlays"),
-        (("--densepose-coco", "PEOPLE", "--images", "."), "--images needs it"),
         (("--observations", "PEOPLE", "--uv", "uv.mat"), "--uv"),
         (("--observations", "PEOPLE", "--starts", "0"), "starts"),
         (("--observations", "PEOPLE", "--set", "dense_wieght=2"), "did you mean dense_weight"),
