@@ -247,7 +247,8 @@ def _grounds(options: Options, people: StoredPeople) -> list[np.ndarray] | None:
     from bodyreg.viz.grounds import picture_grounds
 
     # One at least, to be told now if the pictures are not there.
-    drawn = people.read(0, len(people)).select(shown(len(people), max(1, options.overlays)))
+    chosen = shown(len(people), max(1, options.overlays))
+    drawn = people.read(0, int(chosen[-1]) + 1).select(chosen)
     if drawn.picture is None:
         raise UserError(f"{source_of(options)}: does not name people's pictures; omit --images")
     return picture_grounds(options.images, drawn)
