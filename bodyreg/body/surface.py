@@ -91,7 +91,7 @@ def barycentric_coordinates(corners: np.ndarray, points: np.ndarray) -> np.ndarr
 
 
 def visible_faces(picture: np.ndarray, face_count: int) -> np.ndarray:
-    """(F,) bool: faces that own at least one pixel of `picture`, (H, W) from `ops.raster`."""
+    """(F,) bool: faces that own a pixel of `picture`: any pixels' faces, as `ops.raster` gives."""
     seen = np.zeros(face_count, bool)
     seen[picture[picture >= 0]] = True
     return seen

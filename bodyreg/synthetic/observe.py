@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from bodyreg.body import Body
-from bodyreg.body.surface import barycentric_coordinates
+from bodyreg.body.surface import barycentric_coordinates, visible_vertices
 from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PART, COARSE_PARTS
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.skeletons import COCO_17, MIXES, Skeleton
@@ -94,7 +94,6 @@ def see(scene: Scene, layout: Layout) -> list[Sight]:
 
 def _see(scene: Scene, layout: Layout, place: int) -> Sight | None:
     figure, faces = scene.figures[place], layout.surface[place].face
-    body_faces = figure.person.body.faces
     pixels = layout.owner == place
     rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
     if not len(rows):
@@ -103,9 +102,6 @@ def _see(scene: Scene, layout: Layout, place: int) -> Sight | None:
     box = np.concatenate([corner, [columns[-1] + 1, rows[-1] + 1] - corner]).astype(np.float64)
     frame = frames_of_boxes(box[None])[0].astype(np.float64)
     weak = figure.camera.weak()
-    shown, seen = np.zeros(len(body_faces), bool), np.zeros(len(figure.vertices), bool)
-    shown[faces[pixels]] = True
-    seen[body_faces[shown]] = True
     return Sight(
         id=scene.ids[place],
         figure=figure,
@@ -115,7 +111,7 @@ def _see(scene: Scene, layout: Layout, place: int) -> Sight | None:
         frame=frame,
         scale=weak.pixels_per_metre / frame[2],
         translation=(weak.pelvis - frame[:2]) / frame[2] * [1, -1],
-        visible=seen,
+        visible=visible_vertices(faces[pixels], figure.person.body.faces, len(figure.vertices)),
         cut=_share_outside(figure, pixels.shape),
         occluded=1 - np.count_nonzero(pixels) / np.count_nonzero(layout.alone[place]),
     )
