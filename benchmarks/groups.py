@@ -18,12 +18,11 @@ import numpy as np
 import torch
 
 from bodyreg import Body, Observations, RegistrationConfig, __version__, register
-from bodyreg.data import Truth, read_densepose_coco
+from bodyreg.data import Fits, Truth, read_densepose_coco
 from bodyreg.data.densepose_coco import load_coco
 from bodyreg.files import atomic_path
 from bodyreg.metrics import METRICS, Evaluator, Table
 from bodyreg.metrics.table import CUT, OCCLUDED
-from bodyreg.registration import Fits
 
 COLUMNS = (
     "pixel", "vertex", "mpjpe", "bone_mpjpe", "pa_mpjpe", "pckh", "iou", "gps", "reflected",

@@ -13,9 +13,9 @@ from torch import Tensor
 from benchmarks.crowd import crowd
 from bodyreg import ops
 from bodyreg.body import Body
-from bodyreg.data import Observations, Truth, read_densepose_coco
+from bodyreg.data import Fits, Observations, Truth, read_densepose_coco
 from bodyreg.ops.fit import Evidence, Plan, Rig
-from bodyreg.registration import Fits, RegistrationConfig, schedule
+from bodyreg.registration import RegistrationConfig, schedule
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.objective import frozen_root, split
 from bodyreg.registration.starts import cold_starts

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.data import Observations, read_densepose_coco
+    from bodyreg.data import Fits, Observations, read_densepose_coco
     from bodyreg.errors import UserError
-    from bodyreg.registration import Fits, RegistrationConfig, register
+    from bodyreg.registration import RegistrationConfig, register
 
 __version__ = _version("bodyreg")
 
 # Imported when first used, so that bodyreg.ops needs torch and NumPy alone.
 _HOMES = {
     "Body": "bodyreg.body",
-    "Fits": "bodyreg.registration",
+    "Fits": "bodyreg.data",
     "Observations": "bodyreg.data",
     "RegistrationConfig": "bodyreg.registration",
     "UserError": "bodyreg.errors",

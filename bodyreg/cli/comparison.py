@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bodyreg.body import Body
+    from bodyreg.data import Fits, FitsById
     from bodyreg.metrics import Table
     from bodyreg.metrics.geodesics import GeodesicDistance
-    from bodyreg.registration import Fits, FitsById
 
 AT_ONCE = 64
 """People compared at a time: their vertices are 84 kB each, what a picture shows of them 1.3 MB."""

@@ -19,9 +19,8 @@ from bodyreg.files import fingerprint, provenance
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.data import Observations
+    from bodyreg.data import Fits, Observations
     from bodyreg.metrics import Table
-    from bodyreg.registration import Fits
 
 FORMAT = "densepose-coco"
 # The side of pictures in pixels: people are then about as large as the report shows them.

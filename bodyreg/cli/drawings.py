@@ -9,7 +9,7 @@ from bodyreg.cli.job import Job, Options, shown
 from bodyreg.files import atomic_path
 
 if TYPE_CHECKING:
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits
 
 
 def write_meshes(options: Options, fits: Fits, job: Job) -> None:
@@ -36,8 +36,7 @@ def draw(options: Options, job: Job) -> None:
     """Draw some of the fits of a finished run over their evidence, as overlays.png."""
     import numpy as np
 
-    from bodyreg.data import Observations
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits, Observations
     from bodyreg.viz.overlay import fit_sheet, write_picture
 
     last = np.cumsum(job.parts.counts)

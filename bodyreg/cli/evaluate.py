@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bodyreg.body import Body
+    from bodyreg.data import FitsById
     from bodyreg.metrics import Table
     from bodyreg.metrics.table import Metric
-    from bodyreg.registration import FitsById
 
 COLUMNS = ("pixel", "vertex", "mpjpe", "bone_mpjpe", "pa_mpjpe", "pckh", "iou", "gps")
 """Those of the tables by group: what fits beside each other on a line."""
@@ -63,8 +63,8 @@ class Options:
 
 def run(options: Options, command: str) -> None:
     """Compare, print, and write."""
+    from bodyreg.data import FitsById
     from bodyreg.metrics import Table
-    from bodyreg.registration import FitsById
 
     reference = _reference(options)
     if options.out is not None:

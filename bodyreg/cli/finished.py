@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bodyreg.body import Body
-    from bodyreg.data import Observations, Truth
+    from bodyreg.data import Fits, Observations, Truth
+    from bodyreg.data.fits import FitsFile
     from bodyreg.data.stored import StoredPeople
-    from bodyreg.registration import Fits, RegistrationConfig
-    from bodyreg.registration.fits import FitsFile
+    from bodyreg.registration import RegistrationConfig
 
 AT_ONCE = 8192
 """People read at a time."""
@@ -58,7 +58,7 @@ class FinishedRun:
         Raises:
             UserError: something is missing, has moved, or is not what the run has read.
         """
-        from bodyreg.registration.fits import FitsFile
+        from bodyreg.data.fits import FitsFile
 
         record = _record(folder)
         options = _options(folder, record)
@@ -107,8 +107,7 @@ class FinishedRun:
         """The fits and observations of these rows, in this order."""
         import numpy as np
 
-        from bodyreg.data import Observations
-        from bodyreg.registration import Fits
+        from bodyreg.data import Fits, Observations
 
         fits, observations, taken = [], [], []
         for start in range(0, len(self), AT_ONCE):
@@ -125,7 +124,7 @@ class FinishedRun:
 
     def initial(self, ids: np.ndarray) -> Fits | None:
         """The fits that these people were started from; None after a cold start."""
-        from bodyreg.registration import FitsById
+        from bodyreg.data import FitsById
 
         return FitsById(self.options.initial).of(ids) if self.warm else None
 

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     import torch
 
     from bodyreg.body import Body
-    from bodyreg.data import Observations
+    from bodyreg.data import Fits, FitsById, Observations
     from bodyreg.data.stored import StoredPeople
-    from bodyreg.registration import Fits, FitsById, RegistrationConfig
+    from bodyreg.registration import RegistrationConfig
 
 
 INPUTS = ("observations", "densepose_coco", "mpii", "human36m", "openpose", "deepfashion")
@@ -150,7 +150,7 @@ def prepare(options: Options) -> Job:
     device, _ = runs.choose_device(options.device)
 
     from bodyreg import __version__
-    from bodyreg.registration import FitsById
+    from bodyreg.data import FitsById
 
     body = open_body(options)
     people, skipped = open_people(options, body)

@@ -17,7 +17,7 @@ from bodyreg.errors import UserError
 from bodyreg.npz import NpzReader
 
 if TYPE_CHECKING:
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits
 
 PEOPLE_PER_PART = 8192
 """Some ten million points: tens of MB to read, and enough to keep any device busy."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from bodyreg.cli.ranks import Ranks
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits
 
 
 class Fitted(NamedTuple):
@@ -134,7 +134,7 @@ def _require_people(options: Options, job: Job, summary: Summary) -> None:
 
 def _write(options: Options, job: Job, facts: dict[str, Any]) -> None:
     """Join the parts, and draw."""
-    from bodyreg.registration.fits import join_fits
+    from bodyreg.data.fits import join_fits
 
     join_fits(
         options.out / "fits.npz",

@@ -11,8 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.data import Observations
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits, Observations
 
 MEASURED = 1024
 """People of a part whose distances are measured, evenly chosen: all of them takes a quarter of the

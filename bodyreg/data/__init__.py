@@ -1,4 +1,4 @@
-"""Observations and truth, and a reader per real format."""
+"""Observations, fits and truth, and a reader per real format."""
 
 from bodyreg.data.deepfashion import (
     PosePairs,
@@ -7,6 +7,7 @@ from bodyreg.data.deepfashion import (
     read_pose_pairs,
 )
 from bodyreg.data.densepose_coco import read_densepose_coco
+from bodyreg.data.fits import Fits, FitsById
 from bodyreg.data.human36m import Poses3D, read_videopose3d
 from bodyreg.data.mpii import read_mpii
 from bodyreg.data.observations import Observations
@@ -16,6 +17,8 @@ from bodyreg.data.stored import ObservationsInMemory, open_observations
 from bodyreg.data.truth import Truth
 
 __all__ = [
+    "Fits",
+    "FitsById",
     "Observations",
     "ObservationsInMemory",
     "PosePairs",

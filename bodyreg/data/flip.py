@@ -18,11 +18,11 @@ from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
+    from bodyreg.data.fits import Fits
     from bodyreg.data.human36m import Poses3D
     from bodyreg.data.observations import Observations
     from bodyreg.data.skeletons import Skeleton
     from bodyreg.data.truth import Truth
-    from bodyreg.registration import Fits
 
 # Points in model, camera and frame axes have x in the middle of the mirror.
 _MIRROR = np.array([-1, 1, 1], np.float32)

@@ -16,8 +16,7 @@ from bodyreg.metrics.table import Metric
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.data import Observations
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits, Observations
 
 PER_CENT = 100.0
 SIDE = 256

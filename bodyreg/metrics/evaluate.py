@@ -26,8 +26,7 @@ from bodyreg.metrics.table import Metric
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.data import Truth
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits, Truth
 
 MILLIMETRES, PER_CENT = 1000.0, 100.0
 SIDE = 256

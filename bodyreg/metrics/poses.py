@@ -12,7 +12,7 @@ from bodyreg.metrics.table import Metric
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits
 
 MILLIMETRES = 1000.0
 

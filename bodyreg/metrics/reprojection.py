@@ -13,8 +13,7 @@ from bodyreg.data.frames import frame_from_image
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.data import Observations
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits, Observations
 
 # People whose points are posed at a time.
 CHUNK = 64

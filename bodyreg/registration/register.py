@@ -12,13 +12,13 @@ from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.body import Body
+from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration import schedule, solver
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import gather, make_rig
-from bodyreg.registration.fits import Fits
 from bodyreg.registration.objective import ExtraLoss, frozen_root, split
 from bodyreg.registration.padding import padded_counts
 from bodyreg.registration.starts import cold_starts, warm_starts

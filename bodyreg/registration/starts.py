@@ -10,8 +10,8 @@ from torch import Tensor
 
 from bodyreg.body import Body
 from bodyreg.body.rotations import rotation_matrices
+from bodyreg.data.fits import Fits
 from bodyreg.registration.config import RegistrationConfig
-from bodyreg.registration.fits import Fits
 
 WARM_LENGTH = 2.0
 """Length of the raw rotation's columns in a warm start, about what a cold fit ends with. The

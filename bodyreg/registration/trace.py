@@ -9,11 +9,11 @@ import torch
 
 from bodyreg import ops
 from bodyreg.body import Body
+from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.registration import schedule
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import gather, make_rig
-from bodyreg.registration.fits import Fits
 from bodyreg.registration.register import as_fits, matched, require_evidence
 from bodyreg.registration.starts import cold_starts, warm_starts
 

@@ -16,8 +16,7 @@ from bodyreg.viz.shading import render_body
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.data import Observations
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits, Observations
 
 # Blue, green, red.
 PAPER = (250, 248, 246)

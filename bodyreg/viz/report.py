@@ -23,8 +23,7 @@ from bodyreg.viz.overlay import draw_evidence, overlay, side_view
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.data import Truth
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits, Truth
 
 SCRIPTS = ("scene.js", "page.js", "charts.js", "people.js", "report.js")
 TILE = 256

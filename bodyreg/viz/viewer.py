@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import viser
 
     from bodyreg.body import Body
-    from bodyreg.registration import Fits
+    from bodyreg.data import Fits
 
 # Red, green, blue.
 PLAIN = (140, 178, 226)

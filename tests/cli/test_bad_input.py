@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from bodyreg.body import Body
-from bodyreg.data import Observations
+from bodyreg.data import Fits, Observations
 from bodyreg.npz import save_npz
-from bodyreg.registration import Fits
 
 from .conftest import made_observations, smpl_arrays
 

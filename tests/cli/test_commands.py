@@ -15,9 +15,9 @@ import trimesh
 from bodyreg.body import Body
 from bodyreg.cli import INTERRUPTED
 from bodyreg.cli.demo import FAILURES, ROWS, _page
-from bodyreg.data import Truth
+from bodyreg.data import Fits, Truth
 from bodyreg.metrics import METRICS, Table
-from bodyreg.registration import Fits, RegistrationConfig
+from bodyreg.registration import RegistrationConfig
 from bodyreg.synthetic.dataset import make_dataset
 from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 

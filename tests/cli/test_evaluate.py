@@ -10,13 +10,12 @@ import pytest
 
 from bodyreg.body import Body
 from bodyreg.cli import comparison
-from bodyreg.data import Truth
+from bodyreg.data import Fits, Truth
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import H36M_17, H36M_17_OF_SPIN
 from bodyreg.metrics import METRICS, evaluate
 from bodyreg.metrics.pose import CANONICAL_BONE_SUM, bone_sum
 from bodyreg.metrics.poses import POSE_METRICS, h36m_joints
-from bodyreg.registration import Fits
 
 PEOPLE = 7
 OFF = np.float32([3 / 128, 4 / 128])

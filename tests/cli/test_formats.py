@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 
 from bodyreg.body import Body
-from bodyreg.data import Observations
+from bodyreg.data import Fits, Observations
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import BODY_25, COCO_18, H36M_17, MIXES, MPII_16, SPIN_24
-from bodyreg.registration import Fits
 
 
 def test_every_format_is_registered(bodyreg, tmp_path):

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from bodyreg.cli.finished import FinishedRun
-from bodyreg.data import Observations
+from bodyreg.data import Fits, Observations
 from bodyreg.errors import UserError
-from bodyreg.registration import Fits
 
 from .conftest import made_observations
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from bodyreg.cli import parts
-from bodyreg.data import Observations
-from bodyreg.registration import Fits
+from bodyreg.data import Fits, Observations
 
 from .conftest import made_observations, smpl_arrays
 

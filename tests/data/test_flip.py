@@ -8,7 +8,7 @@ import torch
 
 from bodyreg.body import Body
 from bodyreg.body.joints import JOINT_NAMES, mirror_name
-from bodyreg.data import Observations, Truth
+from bodyreg.data import Fits, Observations, Truth
 from bodyreg.data.corr import BACKGROUND, Correspondence
 from bodyreg.data.flip import (
     flip_boxes,
@@ -27,7 +27,7 @@ from bodyreg.data.frames import image_from_frame
 from bodyreg.data.human36m import Poses3D
 from bodyreg.data.skeletons import COCO_17, H36M_17, SKELETONS
 from bodyreg.errors import UserError
-from bodyreg.registration import Fits, RegistrationConfig, register
+from bodyreg.registration import RegistrationConfig, register
 
 PEOPLE = 8
 WIDTH = np.array([640, 500, 700, 640, 640, 333, 480, 427], np.float32)

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from bodyreg.body import Body
-from bodyreg.data import Observations
+from bodyreg.data import Fits, Observations
 from bodyreg.data.frames import SIDE_PER_BOX, image_from_frame
 from bodyreg.metrics.annotations import ANNOTATION_METRICS, AnnotationEvaluator
 from bodyreg.metrics.silhouette import silhouettes
-from bodyreg.registration import Fits
 
 PEOPLE = 3
 POINTS = (40, 0, 25)

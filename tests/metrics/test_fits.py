@@ -8,14 +8,13 @@ from scipy.spatial.transform import Rotation
 
 from bodyreg.body import Body
 from bodyreg.body.surface import barycentric_coordinates
-from bodyreg.data import Observations, Truth
+from bodyreg.data import Fits, Observations, Truth
 from bodyreg.errors import UserError
 from bodyreg.metrics import METRICS, evaluate
 from bodyreg.metrics.evaluate import SURFACE_POINTS
 from bodyreg.metrics.geodesics import BodyGeodesics, spread_vertices
 from bodyreg.metrics.gps import kappa_of_vertices
 from bodyreg.metrics.reprojection import reprojection_error
-from bodyreg.registration import Fits
 
 PEOPLE = 5
 PIXEL = 1 / 128

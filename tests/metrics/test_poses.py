@@ -7,10 +7,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from bodyreg.body import Body
+from bodyreg.data import Fits
 from bodyreg.data.skeletons import H36M_17, LSP_14
 from bodyreg.metrics.pose import BONES, CANONICAL_BONE_SUM
 from bodyreg.metrics.poses import POSE_METRICS, evaluate_poses, h36m_joints
-from bodyreg.registration import Fits
 
 PEOPLE = 4
 

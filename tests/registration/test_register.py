@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from bodyreg import reference
+from bodyreg.data import Fits
 from bodyreg.errors import UserError
-from bodyreg.registration import Fits, RegistrationConfig, register
+from bodyreg.registration import RegistrationConfig, register
 from bodyreg.registration.losses import POINT_GRAIN
 from bodyreg.registration.padding import padded_counts
 from bodyreg.registration.schedule import Setting, final_setting

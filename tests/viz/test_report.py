@@ -10,8 +10,7 @@ import pytest
 
 from bodyreg.body import Body
 from bodyreg.cli import main
-from bodyreg.data import Truth
-from bodyreg.registration import Fits
+from bodyreg.data import Fits, Truth
 from bodyreg.viz.report import histogram, jpeg, packed, page, plain_json, poses_data, truth_data
 
 from .browser import chromium, console_errors, network_requests, picture

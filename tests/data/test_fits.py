@@ -7,13 +7,19 @@ import pytest
 import torch
 
 from bodyreg import reference
+from bodyreg.body import Body
 from bodyreg.body.rotations import rotation_matrices
+from bodyreg.data import Fits, FitsById
+from bodyreg.data.fits import join_fits
 from bodyreg.data.frames import image_from_frame
 from bodyreg.errors import UserError
 from bodyreg.npz import load_npz, save_npz
-from bodyreg.registration import Fits, FitsById
-from bodyreg.registration.fits import join_fits
-from bodyreg.registration.starts import WARM_LENGTH, warm_starts
+from tests.registration.conftest import ellipsoid_body
+
+
+@pytest.fixture(scope="module")
+def body() -> Body:
+    return ellipsoid_body()
 
 
 def some_fits(count: int = 3, seed: int = 0) -> Fits:
@@ -115,22 +121,6 @@ def test_mirrored_counts_reflections():
     fits = some_fits()
     fits.rotation[1] *= -1
     assert fits.mirrored.tolist() == [False, True, False]
-
-
-def test_a_turned_root_becomes_rotation(body):
-    """Warm starts freeze the root at zero, so that another's turned root must move elsewhere."""
-    fits = some_fits()
-    turned = fits.select(slice(None))
-    turned.pose = turned.pose.copy()
-    turned.pose[:, 0] = np.random.default_rng(2).normal(0, 0.5, (3, 3))
-    flat = warm_starts(turned, body, torch.device("cpu"), torch.float64)[:, 0].numpy()
-    moved = Fits(
-        **{**vars(turned), "pose": flat[:, :72].reshape(3, 24, 3).astype(np.float32),
-           "rotation": flat[:, 96:105].reshape(3, 3, 3).astype(np.float32) / WARM_LENGTH,
-           "translation": flat[:, 105:107].astype(np.float32)}
-    )  # fmt: skip
-    assert (moved.pose[:, 0] == 0).all()
-    np.testing.assert_allclose(moved.joints(body)[..., :2], turned.joints(body)[..., :2], atol=2e-6)
 
 
 @pytest.mark.parametrize("cuts", [[5], [2, 2, 5], [0, 1, 5, 5]])
