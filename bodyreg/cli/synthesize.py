@@ -24,7 +24,7 @@ from bodyreg.npz import NpzReader
 
 if TYPE_CHECKING:
     from bodyreg.synthetic.formats import Recipe
-    from bodyreg.synthetic.making import Part
+    from bodyreg.synthetic.generate import Part
 
 Name = Literal["densepose-coco", "mpii", "human36m", "deepfashion", "market1501"]
 
@@ -77,7 +77,7 @@ def run(options: Options, command: str) -> None:
     _check(options)
     clock = runs.Clock()
     if not all(os.path.exists(options.out / name / RECORD) for name in options.formats):
-        foresee("bodyreg.synthetic.making")
+        foresee("bodyreg.synthetic.generate")
     backgrounds = _backgrounds(options)
     wanted = {name: _depends_on(options, name, backgrounds) for name in options.formats}
     folder = PartFolder(options.out / "parts", wanted)
@@ -179,7 +179,7 @@ def _cut(
 ) -> list[list[Part]]:
     """The parts of each group of formats that share their pictures."""
     from bodyreg.synthetic.formats import FORMATS
-    from bodyreg.synthetic.making import Part, cut
+    from bodyreg.synthetic.generate import Part, cut
 
     recipe, groups = _recipe(options), []
     scenes = {name: FORMATS[name].scenes(recipe) for name in names}
@@ -205,7 +205,7 @@ def _cut(
 
 def _make(options: Options, parts: Sequence[Part]) -> int:
     """Make the parts that are not there; returns how many pictures these have."""
-    from bodyreg.synthetic.making import make_part
+    from bodyreg.synthetic.generate import make_part
 
     undone = [part for part in parts if not _is_whole(part.path)]
     total, made = (sum(part.stop - part.start for part in some) for some in (parts, undone))

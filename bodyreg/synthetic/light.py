@@ -15,7 +15,7 @@ import torch
 from bodyreg.ops import raster
 from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.figure import Figure
-from bodyreg.synthetic.looks.dressing import Paint
+from bodyreg.synthetic.looks.paint import Paint
 from bodyreg.synthetic.mesh import Mesh
 
 # Texels of a shadow map's side, and how far a surface must lie behind another to be in its shadow.

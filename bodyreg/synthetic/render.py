@@ -24,9 +24,9 @@ from bodyreg.synthetic.light import (
     shade,
     soften,
 )
-from bodyreg.synthetic.looks import marks
-from bodyreg.synthetic.looks.dressing import paint
+from bodyreg.synthetic.looks import channels
 from bodyreg.synthetic.looks.look import drape, look_of
+from bodyreg.synthetic.looks.paint import paint
 from bodyreg.synthetic.mesh import Mesh, mesh_of
 from bodyreg.synthetic.places.background import paint_background
 from bodyreg.synthetic.places.occluders import paint_occluder
@@ -112,7 +112,7 @@ def _add_figure(
         per_sample_weights=drawn.barycentric[0].reshape(-1, 3).index_select(0, at),
     )
     points, normal, at_light = np.split(
-        cv2.transpose(points.numpy()), (marks.COUNT, marks.COUNT + 3)
+        cv2.transpose(points.numpy()), (channels.COUNT, channels.COUNT + 3)
     )
     normal /= np.sqrt(np.square(normal).sum(0)) + np.float32(1e-6)
 

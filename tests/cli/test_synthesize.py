@@ -17,7 +17,7 @@ from bodyreg.cli import main
 from bodyreg.cli import synthesize as command
 from bodyreg.data import Truth
 from bodyreg.errors import UserError
-from bodyreg.synthetic import making
+from bodyreg.synthetic import generate
 from bodyreg.synthetic.formats import FORMATS, Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ PICTURES = ("--formats", "densepose-coco", "mpii", "market1501", "--size", "96")
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(making, "PICTURES_PER_PART", 4)
+    monkeypatch.setattr(generate, "PICTURES_PER_PART", 4)
 
 
 def synthesize(out: Path, *options: object, here: bool = True) -> int:
@@ -64,7 +64,7 @@ def children(process: int) -> list[int]:
 def labels(tmp_path_factory):
     """Annotations of every kind, made in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(making, "PICTURES_PER_PART", 4)
+        patch.setattr(generate, "PICTURES_PER_PART", 4)
         out = tmp_path_factory.mktemp("labels") / "out"
         assert synthesize(out, *LABELS, "--people", 12, "--seed", 3) == 0
     return out
@@ -79,15 +79,15 @@ def test_any_number_of_workers_writes_the_same_bytes(labels, tmp_path):
 
 def test_parts_hold_all_pictures_and_the_last_ones_few(monkeypatch):
     """However many processes there are, they end at about the same time."""
-    monkeypatch.setattr(making, "PICTURES_PER_PART", 64)
+    monkeypatch.setattr(generate, "PICTURES_PER_PART", 64)
     for pictures in (1, 8, 9, 1010):
-        starts, stops = zip(*making.cut(pictures), strict=True)
+        starts, stops = zip(*generate.cut(pictures), strict=True)
         assert (0, *stops) == (*starts, pictures)
         sizes = np.diff((*starts, pictures))
-        assert (sizes[:-1] >= making.LAST_PART).all()
+        assert (sizes[:-1] >= generate.LAST_PART).all()
         assert (np.diff(sizes) <= 0).all()
         assert sizes[0] <= 64
-        assert sizes[-1] <= making.LAST_PART
+        assert sizes[-1] <= generate.LAST_PART
 
 
 def test_a_killed_run_goes_on(labels, tmp_path):
@@ -95,7 +95,7 @@ def test_a_killed_run_goes_on(labels, tmp_path):
     out = tmp_path / "out"
     arguments = ["synthesize", "--out", str(out), *LABELS, "--people", "12", "--seed", "3"]
     script = (
-        "import sys; from bodyreg.synthetic import making; making.PICTURES_PER_PART = 4; "
+        "import sys; from bodyreg.synthetic import generate; generate.PICTURES_PER_PART = 4; "
         "from bodyreg.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     process = subprocess.Popen(
@@ -130,7 +130,7 @@ def test_killed_while_joining(labels, tmp_path, monkeypatch):
             synthesize(out, *arguments)
     assert (out / "densepose-coco" / "run.json").exists()
     assert not (out / "mpii" / "run.json").exists()
-    monkeypatch.setattr(making, "make_part", None)
+    monkeypatch.setattr(generate, "make_part", None)
     assert synthesize(out, *arguments) == 0
     assert digests(out) == digests(labels)
 
@@ -153,9 +153,9 @@ def test_folders_of_others_are_left_alone(tmp_path, capsys):
 
 def test_what_cannot_be_written_is_said(tmp_path):
     (tmp_path / "mpii").write_text("in the way")
-    part = making.Part(Recipe(1, 0, 32), ("mpii",), 0, 1, tmp_path, tmp_path / "part.npz", True)
+    part = generate.Part(Recipe(1, 0, 32), ("mpii",), 0, 1, tmp_path, tmp_path / "part.npz", True)
     with pytest.raises(UserError, match=r"mpii/images/000000000001.jpg: cannot be written"):
-        making.make_part(part)
+        generate.make_part(part)
     assert not (tmp_path / "part.npz").exists()
 
 

@@ -8,9 +8,9 @@ import torch
 
 from bodyreg.body import Body
 from bodyreg.ops import raster
-from bodyreg.synthetic.looks.dressing import paint
 from bodyreg.synthetic.looks.look import FARTHEST, drape, look_of
-from bodyreg.synthetic.looks.measures import measure
+from bodyreg.synthetic.looks.measurements import measure
+from bodyreg.synthetic.looks.paint import paint
 from bodyreg.synthetic.looks.patterns import PATTERNS, SIDE, sample_colour, sample_print
 from bodyreg.synthetic.mesh import Mesh, mesh_of
 from bodyreg.synthetic.noise import crease_tile, fractal_tile, sample_tile

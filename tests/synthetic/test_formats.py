@@ -18,7 +18,7 @@ from bodyreg.data.skeletons import COCO_18, H36M_17
 from bodyreg.data.spin import read_spin
 from bodyreg.metrics.pose import facing
 from bodyreg.pickles import load_objects
-from bodyreg.synthetic import making
+from bodyreg.synthetic import generate
 from bodyreg.synthetic.formats import FORMATS, Recipe
 from bodyreg.synthetic.formats.deepfashion import FROM_CENTRE
 from bodyreg.synthetic.formats.format import Goal
@@ -45,7 +45,9 @@ def write(folder, recipe: Recipe, *names: str) -> None:
     for start in range(0, len(scenes), 7):
         paths.append(folder / "parts" / f"{names[0]}-{start:06}.npz")
         stop = min(start + 7, len(scenes))
-        making.make_part(making.Part(recipe, names, start, stop, folder, paths[-1], pictures=False))
+        generate.make_part(
+            generate.Part(recipe, names, start, stop, folder, paths[-1], pictures=False)
+        )
     for name in names:
         goal = Goal(folder / name, folder / "parts", recipe, scenes, body, {"seed": SEED})
         FORMATS[name].join(goal, Parts(paths))

@@ -18,7 +18,6 @@ from bodyreg.synthetic.motions import contact
 from bodyreg.synthetic.motions.actions import ACTIONS, family
 from bodyreg.synthetic.motions.contact import Skin
 from bodyreg.synthetic.motions.performance import balance, perform
-from bodyreg.synthetic.motions.physique import BOUND, Physique
 from bodyreg.synthetic.motions.poses import (
     COLUMNS,
     HIGH,
@@ -28,6 +27,7 @@ from bodyreg.synthetic.motions.poses import (
     as_row,
     to_rotations,
 )
+from bodyreg.synthetic.motions.retarget import BOUND, Physique
 from bodyreg.synthetic.people import sample_person
 
 UP = np.array([0.0, 1, 0])

@@ -15,9 +15,9 @@ from bodyreg.synthetic.lens import encode_jpeg
 from bodyreg.synthetic.light import Light, ground_shadow, sample_light
 from bodyreg.synthetic.looks.look import FARTHEST, look_of
 from bodyreg.synthetic.people import sample_person
+from bodyreg.synthetic.places.ground_view import view_of
 from bodyreg.synthetic.places.occluders import Occluder
 from bodyreg.synthetic.places.seats import paint_seat
-from bodyreg.synthetic.places.view import view_of
 from bodyreg.synthetic.render import render
 from tests.synthetic.scenery import near, scene, seated, standing
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bodyreg.synthetic.blend import lay_over
 from bodyreg.synthetic.looks.hair import Hair
-from bodyreg.synthetic.looks.measures import Measures
+from bodyreg.synthetic.looks.measurements import Measures
 
 # Tones of skin from light to dark, red, green, blue as a camera shows them in good light.
 TONES = np.array(

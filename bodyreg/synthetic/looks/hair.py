@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bodyreg.synthetic.looks.measures import Measures
+from bodyreg.synthetic.looks.measurements import Measures
 from bodyreg.synthetic.noise import SIDE as NOISE_SIDE
 from bodyreg.synthetic.noise import fractal_tile, sample_tile
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from bodyreg.synthetic.looks import marks
-from bodyreg.synthetic.looks.cut import (
+from bodyreg.synthetic.looks import channels
+from bodyreg.synthetic.looks.face import Face, sample_skin
+from bodyreg.synthetic.looks.garment_fields import (
     bottom_field,
     creasing,
     neckline_field,
@@ -16,9 +17,8 @@ from bodyreg.synthetic.looks.cut import (
     shaft_field,
     top_field,
 )
-from bodyreg.synthetic.looks.face import Face, sample_skin
 from bodyreg.synthetic.looks.hair import Hair, capped, hairiness, head_places, sample_hair
-from bodyreg.synthetic.looks.measures import Measures, measure
+from bodyreg.synthetic.looks.measurements import Measures, measure
 from bodyreg.synthetic.looks.wardrobe import Outfit, sample_outfit
 from bodyreg.synthetic.mesh import Mesh
 from bodyreg.synthetic.noise import SIDE, fractal_tile
@@ -51,7 +51,7 @@ class Look:
         joined: (V, 1) float32 how far a skirt draws a vertex towards its image on the other leg:
             1 is half the way. None without a skirt.
         mirror: (V,) the vertex on the other side; None where nobody knows or needs it.
-        table: (13, V) float32 what a pixel is painted by; rows in `marks`.
+        table: (13, V) float32 what a pixel is painted by; rows in `channels`.
     """
 
     measures: Measures
@@ -118,16 +118,16 @@ def drape(look: Look, vertices: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.
 
 def _marks(m: Measures, outfit: Outfit, hair: Hair) -> np.ndarray:
     place = head_places(m)
-    table = np.empty((marks.COUNT, len(m.height)), np.float32)
-    table[: marks.Z + 1] = m.rest
-    table[marks.FRONT], table[marks.HEIGHT], table[marks.ARM] = m.front, m.height, m.arm
-    table[marks.NECKLINE] = neckline_field(outfit.top, m)
-    table[marks.UPPER] = top_field(outfit.top, m, table[marks.NECKLINE])
-    table[marks.LOWER] = bottom_field(outfit.bottom, m)
-    table[marks.OPENING] = opening_field(outfit.top, m)
-    table[marks.HAIR] = hairiness(hair, m, place)
-    table[marks.CAP] = capped(hair, place)
-    table[marks.CREASED] = creasing(m)
+    table = np.empty((channels.COUNT, len(m.height)), np.float32)
+    table[: channels.Z + 1] = m.rest
+    table[channels.FRONT], table[channels.HEIGHT], table[channels.ARM] = m.front, m.height, m.arm
+    table[channels.NECKLINE] = neckline_field(outfit.top, m)
+    table[channels.UPPER] = top_field(outfit.top, m, table[channels.NECKLINE])
+    table[channels.LOWER] = bottom_field(outfit.bottom, m)
+    table[channels.OPENING] = opening_field(outfit.top, m)
+    table[channels.HAIR] = hairiness(hair, m, place)
+    table[channels.CAP] = capped(hair, place)
+    table[channels.CREASED] = creasing(m)
     return table
 
 
@@ -136,8 +136,8 @@ def _volumes(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How smooth (twice) and how far from the body clothes and hair make the surface."""
     size = m.size
-    top = _ramp(fields[marks.UPPER], 0.02 * size)
-    bottom = _ramp(fields[marks.LOWER], 0.02 * size)
+    top = _ramp(fields[channels.UPPER], 0.02 * size)
+    bottom = _ramp(fields[channels.LOWER], 0.02 * size)
     # Loose cloth hangs a little farther here than there.
     x, y, z = m.rest
     column, row = ((far * way).astype(np.int32) % SIDE for far, way in ((400, x + z), (250, y)))
@@ -164,8 +164,8 @@ def _volumes(
         rounded = np.maximum(rounded, shoe * toes)
         offset = np.maximum(offset, shoe * (0.004 + 0.005 * toes))
         bridged *= 1 - shoe
-    hairy = _ramp(fields[marks.HAIR], 0.25)
-    under = _ramp(fields[marks.CAP], 0.12)
+    hairy = _ramp(fields[channels.HAIR], 0.25)
+    under = _ramp(fields[channels.CAP], 0.12)
     offset = offset * (1 - hairy) + np.maximum(hairy * hair.volume, 0.6 * offset * hairy)
     offset = np.maximum(offset, 0.014 * under)
     bridged = np.maximum(bridged, 0.8 * np.maximum(hairy, under))
@@ -175,9 +175,9 @@ def _volumes(
 
 
 def _joined(m: Measures, outfit: Outfit, fields: np.ndarray) -> np.ndarray | None:
-    skirt = fields[marks.LOWER] if outfit.bottom.skirt else np.full(len(m.height), -1.0)
+    skirt = fields[channels.LOWER] if outfit.bottom.skirt else np.full(len(m.height), -1.0)
     if outfit.top.hem < LONG:
-        skirt = np.maximum(skirt, fields[marks.UPPER])
+        skirt = np.maximum(skirt, fields[channels.UPPER])
     if skirt.max() <= 0:
         return None
     # The inner sides of the legs, from a little below the hips on.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bodyreg.synthetic.motions import doing, talking
+from bodyreg.synthetic.motions import body_actions, hand_actions
 from bodyreg.synthetic.motions.motion import Motion, own_ways, sample_times
 from bodyreg.synthetic.motions.poses import HIGH, LOW, mirrored, to_axis_angle, to_rotations
 
@@ -20,21 +20,21 @@ OTHER_HAND = 0.4
 Random = np.random.Generator
 
 _FAMILIES: dict[str, Callable[[Random], Motion]] = {
-    "Directions": talking.direct,
-    "Discussion": talking.discuss,
-    "Eating": talking.eat,
-    "Greeting": talking.greet,
-    "Phoning": talking.phone,
-    "Photo": doing.photograph,
-    "Posing": doing.strike_poses,
-    "Purchases": doing.shop,
-    "Sitting": doing.sit,
-    "SittingDown": doing.sit_down,
-    "Smoking": talking.smoke,
-    "Waiting": doing.wait,
-    "WalkDog": doing.walk_dog,
-    "Walking": doing.walk,
-    "WalkTogether": doing.walk_together,
+    "Directions": hand_actions.direct,
+    "Discussion": hand_actions.discuss,
+    "Eating": hand_actions.eat,
+    "Greeting": hand_actions.greet,
+    "Phoning": hand_actions.phone,
+    "Photo": body_actions.photograph,
+    "Posing": body_actions.strike_poses,
+    "Purchases": body_actions.shop,
+    "Sitting": body_actions.sit,
+    "SittingDown": body_actions.sit_down,
+    "Smoking": hand_actions.smoke,
+    "Waiting": body_actions.wait,
+    "WalkDog": body_actions.walk_dog,
+    "Walking": body_actions.walk,
+    "WalkTogether": body_actions.walk_together,
 }
 
 ACTIONS: tuple[str, ...] = tuple(_FAMILIES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.synthetic.motions import carriage
+from bodyreg.synthetic.motions import base_motions
 from bodyreg.synthetic.motions.motion import Cycle, Motion, Touch
 from bodyreg.synthetic.motions.poses import Arm
 
@@ -17,7 +17,7 @@ Random = np.random.Generator
 def carried_by(random: Random, **shares: float) -> Motion:
     """One of several ways to carry oneself, by their shares."""
     name = random.choice(list(shares), p=np.array([*shares.values()]) / sum(shares.values()))
-    return getattr(carriage, str(name))(random)
+    return getattr(base_motions, str(name))(random)
 
 
 def keep(motion: Motion, **values: Arm | float) -> Motion:

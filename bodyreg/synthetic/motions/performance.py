@@ -12,7 +12,6 @@ from bodyreg import ops
 from bodyreg.body import JOINT_NAMES
 from bodyreg.synthetic.motions.actions import OTHER_HAND, family
 from bodyreg.synthetic.motions.motion import own_ways, sample_times
-from bodyreg.synthetic.motions.physique import BOUND, Physique
 from bodyreg.synthetic.motions.poses import (
     COLUMNS,
     HIGH,
@@ -22,6 +21,7 @@ from bodyreg.synthetic.motions.poses import (
     to_axis_angle,
     to_rotations,
 )
+from bodyreg.synthetic.motions.retarget import BOUND, Physique
 from bodyreg.synthetic.people import Person
 
 # How often a motion is drawn anew that a body does not allow.

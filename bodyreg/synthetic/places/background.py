@@ -13,9 +13,9 @@ import numpy as np
 from bodyreg.errors import UserError
 from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.noise import fractal_crop
+from bodyreg.synthetic.places.ground_view import View, view_of
 from bodyreg.synthetic.places.indoors import paint_room
 from bodyreg.synthetic.places.outdoors import paint_street
-from bodyreg.synthetic.places.view import View, view_of
 from bodyreg.synthetic.scenes.scene import Scene
 
 # Share of pictures before a plain backdrop.

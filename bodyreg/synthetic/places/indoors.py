@@ -9,8 +9,8 @@ import numpy as np
 
 from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.noise import fractal_crop, sample_tile
+from bodyreg.synthetic.places.ground_view import View
 from bodyreg.synthetic.places.sketch import Sketch, darker
-from bodyreg.synthetic.places.view import View
 
 # Blue, green, red.
 PAINTS = (

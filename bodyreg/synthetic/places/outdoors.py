@@ -7,8 +7,8 @@ import numpy as np
 
 from bodyreg.synthetic.blend import lay_over
 from bodyreg.synthetic.noise import fractal_crop
+from bodyreg.synthetic.places.ground_view import View
 from bodyreg.synthetic.places.sketch import Sketch, darker
-from bodyreg.synthetic.places.view import View
 
 SIDE = 96
 # Blue, green, red: above and at the horizon.

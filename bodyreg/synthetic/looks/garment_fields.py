@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.synthetic.looks.measures import ELBOW, KNEE, Measures
+from bodyreg.synthetic.looks.measurements import ELBOW, KNEE, Measures
 from bodyreg.synthetic.looks.wardrobe import Bottom, Top
 
 # Metres on an adult from one mark of `height`, of `arm`, to the next; at the waist, at the ankles.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.synthetic.motions import carriage
+from bodyreg.synthetic.motions import base_motions
 from bodyreg.synthetic.motions.gestures import alike, carried_by, fold_arms, keep, to_and_fro, touch
 from bodyreg.synthetic.motions.motion import Cycle, Motion, Touch
 from bodyreg.synthetic.motions.poses import Arm, Leg, Posture
@@ -49,7 +49,7 @@ def discuss(random: Random) -> Motion:
         ]
         motion.moves[side] = Cycle(values, [u(0.45, 0.9) for _ in values])
     if random.random() < 0.3:
-        keep(motion, left_arm=carriage.hanging(random))
+        keep(motion, left_arm=base_motions.hanging(random))
     motion.moves["nod"] = Cycle([u(-8, 14) for _ in range(4)], [u(0.4, 1.0) for _ in range(4)])
     motion.moves["turn"] = Cycle([u(-35, 35) for _ in range(3)], [u(0.8, 2.0) for _ in range(3)])
     return keep(motion, bend=motion.posture.bend + u(0, 8))
@@ -92,7 +92,7 @@ def greet(random: Random) -> Motion:
             *(Leg(u(22, 40), 4, 6, u(2, 10)) for _ in range(2)),
             bend=u(30, 55), nod=u(5, 30),
         )  # fmt: skip
-        return carriage.through([up, up, down, down], [u(0.4, 1), 1.0, u(0.4, 1.2), 1.0])
+        return base_motions.through([up, up, down, down], [u(0.4, 1), 1.0, u(0.4, 1.2), 1.0])
     if way < 0.78:
         raised, elbow = u(32, 48), u(42, 62)
         high, low = (Arm(raised + d, 85, 8, elbow + d, 5, 0, 35) for d in (5, -5))

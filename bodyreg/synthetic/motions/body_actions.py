@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bodyreg.synthetic.motions import carriage
+from bodyreg.synthetic.motions import base_motions
 from bodyreg.synthetic.motions.gestures import (
     SPOT_REACH,
     alike,
@@ -92,7 +92,7 @@ def shop(random: Random) -> Motion:
     u = random.uniform
     way = random.random()
     if way < 0.4:
-        motion = carriage.standing(random)
+        motion = base_motions.standing(random)
         shelf = Arm(u(55, 160), u(55, 100), u(-20, 25), u(0, 45), u(-20, 50), u(-15, 15), 40)
         basket = Arm(u(20, 40), u(60, 85), u(10, 35), u(60, 95), u(0, 40), 0, 50)
         motion.moves["right_arm"] = to_and_fro(random, basket, shelf, 1.0)
@@ -117,7 +117,7 @@ def shop(random: Random) -> Motion:
 def sit(random: Random) -> Motion:
     """On a chair: the hands lie on the lap, a hand holds the chin, the elbows rest on the knees."""
     u = random.uniform
-    motion = carriage.seated(random)
+    motion = base_motions.seated(random)
     way = random.random()
     if way < 0.2:
         chin = Arm(u(32, 46), u(68, 80), u(28, 42), u(128, 138), u(-40, 0), u(0, 30), 65)
@@ -149,7 +149,7 @@ def sit_down(random: Random) -> Motion:
         motion = carried_by(random, on_the_floor=0.75, kneeling=0.12, lying=0.13)
         motion.moves["turn"] = Cycle([u(-40, 40) for _ in range(3)], [u(1, 3) for _ in range(3)])
         return motion
-    up = carriage.standing(random).posture
+    up = base_motions.standing(random).posture
     end = carried_by(random, on_the_floor=0.6, seated=0.4).posture
     if abs(end.pitch) < 13 and end.left_leg.knee > 70 and end.left_leg.flexion < 100:
         squat = Leg(72, 8, 12, 80, 14)
@@ -158,7 +158,7 @@ def sit_down(random: Random) -> Motion:
     arms = [Arm(u(25, 60), u(60, 85), u(0, 20), u(10, 50), 20) for _ in range(2)]
     half = Posture(*arms, squat, squat, bend=u(28, 45), nod=u(-5, 10), turn=u(-15, 15))
     seconds = [u(0.4, 1), 1.1, 1.0, u(1.5, 4), 1.1, 1.1]
-    return carriage.through([up, up, half, end, end, half], seconds)
+    return base_motions.through([up, up, half, end, end, half], seconds)
 
 
 def wait(random: Random) -> Motion:
@@ -174,7 +174,7 @@ def wait(random: Random) -> Motion:
         return fold_arms(motion, random)
     if way < 0.4:
         watch = Arm(u(28, 38), u(62, 78), u(58, 70), u(94, 106), u(20, 50), u(-5, 10), 40)
-        motion.moves["left_arm"] = to_and_fro(random, carriage.hanging(random), watch, 1.4)
+        motion.moves["left_arm"] = to_and_fro(random, base_motions.hanging(random), watch, 1.4)
         keep(motion, turn=u(0, 20), nod=u(18, 30), twist=0.0)
     elif way < 0.55:
         pair = alike(Arm(u(22, 30), u(-62, -50), u(55, 70), u(52, 68), u(0, 30), 0, 40), random)
@@ -192,7 +192,7 @@ def walk_dog(random: Random) -> Motion:
     if random.random() < 0.12:
         motion = carried_by(random, picking_up=0.5, crouching=0.5)
     else:
-        motion = carriage.walking(random, u(0.1, 0.9))
+        motion = base_motions.walking(random, u(0.1, 0.9))
     raised, elbow = u(22, 48), u(18, 60)
     leash = [Arm(raised + d, u(60, 88), u(-5, 20), elbow - d, u(0, 40), 0, 75) for d in (0, 9, 3)]
     motion.moves["right_arm"] = Cycle(leash, [u(0.5, 1.4) for _ in leash])
@@ -203,16 +203,16 @@ def walk_dog(random: Random) -> Motion:
 
 def walk(random: Random) -> Motion:
     """Walks, from a stroll to a brisk walk, looking where it goes."""
-    motion = carriage.walking(random)
+    motion = base_motions.walking(random)
     if random.random() < 0.12:
-        keep(motion, right_arm=carriage.hanging(random))
+        keep(motion, right_arm=base_motions.hanging(random))
     return motion
 
 
 def walk_together(random: Random) -> Motion:
     """Walks beside somebody, talking: the head is turned to that side, at times a hand speaks."""
     u = random.uniform
-    motion = carriage.walking(random)
+    motion = base_motions.walking(random)
     motion.moves["turn"] = Cycle([-u(38, 65), -u(25, 60), -u(0, 15)], [u(1, 3) for _ in range(3)])
     if random.random() < 0.35:
         speaking = [Arm(u(15, 45), u(45, 85), u(-20, 25), u(60, 105), u(-60, 20)) for _ in range(3)]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bodyreg.synthetic.blend import lay_over, threefold
-from bodyreg.synthetic.looks import marks
-from bodyreg.synthetic.looks.cut import ARMHOLE
+from bodyreg.synthetic.looks import channels
+from bodyreg.synthetic.looks.garment_fields import ARMHOLE
 from bodyreg.synthetic.looks.hair import head_places, strands
 from bodyreg.synthetic.looks.look import Look
-from bodyreg.synthetic.looks.measures import NECK, Measures
+from bodyreg.synthetic.looks.measurements import NECK, Measures
 from bodyreg.synthetic.looks.patterns import SIDE, Cloth
 from bodyreg.synthetic.noise import SIDE as NOISE_SIDE
 from bodyreg.synthetic.noise import crease_tile, fractal_tile, sample_tile
@@ -47,36 +47,36 @@ def paint(look: Look, points: np.ndarray) -> Paint:
         look: Whose.
         points: (13, P) float32, the rows of `look.table` mixed for each point.
     """
-    height, arm, upper = points[marks.HEIGHT], points[marks.ARM], points[marks.UPPER]
+    height, arm, upper = points[channels.HEIGHT], points[channels.ARM], points[channels.UPPER]
     m, outfit = look.measures, look.outfit
     top, bottom, shoes = outfit.top, outfit.bottom, outfit.shoes
     made_of = np.zeros(points.shape[1], np.uint8)
     if shoes is not None and shoes.sock is not None:
         made_of[height < shoes.sock_end] = SOCK
-    lower = points[marks.LOWER] > 0
+    lower = points[channels.LOWER] > 0
     made_of[lower] = BOTTOM
     if bottom.belt is not None:
         made_of[lower & (height > bottom.waist - 0.22)] = BELT
     made_of[upper > 0] = TOP
     if top.yoke is not None:
         chest = m.neck[1] - 0.17 * m.size
-        made_of[(upper > 0) & ((points[marks.Y] > chest) | (arm > ARMHOLE))] = YOKE
+        made_of[(upper > 0) & ((points[channels.Y] > chest) | (arm > ARMHOLE))] = YOKE
     if top.inner is not None:
-        made_of[(upper > 0) & (points[marks.OPENING] > 0)] = INNER
+        made_of[(upper > 0) & (points[channels.OPENING] > 0)] = INNER
     if top.collar > 0:
         # From a little above the neckline to as far below it, and not across the opening.
         wide = np.float32(top.collar * m.size)
-        near = np.abs(points[marks.NECKLINE] - 0.2 * wide) < 0.8 * wide
+        near = np.abs(points[channels.NECKLINE] - 0.2 * wide) < 0.8 * wide
         made_of[near & (arm < ARMHOLE) & (height > 4.4) & (made_of != INNER)] = COLLAR
     if shoes is not None:
         # Long trousers hang over the shoes.
         made_of[(height < shoes.shaft) & (made_of != BOTTOM) & (made_of != TOP)] = SHOE
         made_of[height < 0.22] = SOLE
-    head = np.flatnonzero(points[marks.HAIR] > -0.2)
-    x, y, z = points[: marks.Z + 1].take(head, 1)
+    head = np.flatnonzero(points[channels.HAIR] > -0.2)
+    x, y, z = points[: channels.Z + 1].take(head, 1)
     ragged = np.float32(0.07) * sample_tile(fractal_tile(), 700 * x, 700 * (y + z))
-    made_of[head[points[marks.HAIR].take(head) > ragged]] = HAIR
-    made_of[points[marks.CAP] > 0] = CAP
+    made_of[head[points[channels.HAIR].take(head) > ragged]] = HAIR
+    made_of[points[channels.CAP] > 0] = CAP
     return _fill(look, points, made_of)
 
 
@@ -103,7 +103,7 @@ def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
         if kind == SKIN:
             colour[rows] = _skin(look, part)
         elif kind == HAIR:
-            colour[rows] = strands(hair, head_places(m, part[: marks.Z + 1]))
+            colour[rows] = strands(hair, head_places(m, part[: channels.Z + 1]))
         elif kind in cloths:
             cloth, whole = cloths[kind]
             colour[rows] = _woven(cloth, m, part, whole)
@@ -115,7 +115,7 @@ def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
         if kind in (TOP, YOKE, INNER, BOTTOM):
             relief[rows] *= _edges(look, part, kind)
     front = np.flatnonzero(
-        (made_of == TOP) & (points[marks.FRONT] > 0.2) & (points[marks.ARM] < ARMHOLE)
+        (made_of == TOP) & (points[channels.FRONT] > 0.2) & (points[channels.ARM] < ARMHOLE)
     )
     if outfit.top.print is not None:
         _press(outfit.top.print, m, points, front, colour)
@@ -126,7 +126,7 @@ def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
 
 def _skin(look: Look, points: np.ndarray) -> np.ndarray:
     """Skin, redder at the hands' and feet's ends, with the face where it is."""
-    x, y, z, front, height, arm = points[: marks.ARM + 1]
+    x, y, z, front, height, arm = points[: channels.ARM + 1]
     face = look.face
     ends = np.clip(np.maximum(arm - 2.3, 0.5 * (0.8 - height)), 0, 0.5)
     colour = face.skin - threefold(ends) * (face.skin * np.array([0.24, 0.2, 0.02], np.float32))
@@ -151,7 +151,7 @@ def _clamped(canvas: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _woven(cloth: Cloth, m: Measures, points: np.ndarray, whole: bool) -> np.ndarray:
     """(P, 3) float32 a cloth's colours: wound round trunk, legs and arms in whole tiles."""
-    x, y, z, _, height, arm = points[: marks.ARM + 1]
+    x, y, z, _, height, arm = points[: channels.ARM + 1]
     size = cloth.size * m.size
     around = np.arctan2(x / TRUNK_ASPECT, z - m.neck[2]) * _turns(TRUNK_GIRTH, cloth)
     along = y / size
@@ -174,8 +174,8 @@ def _turns(girth: float, cloth: Cloth) -> np.float32:
 
 def _folds(depth: float, m: Measures, points: np.ndarray) -> np.ndarray:
     """(P,) brightness of creased cloth, more of it about joints."""
-    x, y, z = points[: marks.Z + 1] / np.float32(m.size)
-    sleeve = points[marks.ARM] > ARMHOLE
+    x, y, z = points[: channels.Z + 1] / np.float32(m.size)
+    sleeve = points[channels.ARM] > ARMHOLE
     along = np.where(sleeve, np.abs(x), y)
     around = np.where(sleeve, z + y, x + z)
     # Creases run round a limb, slanting.
@@ -183,19 +183,19 @@ def _folds(depth: float, m: Measures, points: np.ndarray) -> np.ndarray:
     light = sample_tile(
         crease_tile(), unit * (0.8 * around + 0.3 * along), unit * (1.2 * along + 0.9 * around)
     )
-    return 1 + np.float32(depth) * (0.03 + 0.075 * points[marks.CREASED]) * light
+    return 1 + np.float32(depth) * (0.03 + 0.075 * points[channels.CREASED]) * light
 
 
 def _edges(look: Look, points: np.ndarray, kind: int) -> np.ndarray:
     """(P,) brightness towards hems and openings: their thickness, and what lies below in shade."""
     size = look.measures.size
     if kind == BOTTOM:
-        return _shaded(points[marks.LOWER], 0.015 * size)
+        return _shaded(points[channels.LOWER], 0.015 * size)
     if kind == INNER:
-        return _shaded(points[marks.OPENING], 0.03 * size)
-    brightness = _shaded(points[marks.UPPER], 0.012 * size)
+        return _shaded(points[channels.OPENING], 0.03 * size)
+    brightness = _shaded(points[channels.UPPER], 0.012 * size)
     if look.outfit.top.open > 0:
-        brightness *= _shaded(-points[marks.OPENING], 0.012 * size)
+        brightness *= _shaded(-points[channels.OPENING], 0.012 * size)
     return brightness
 
 
