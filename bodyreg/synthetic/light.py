@@ -113,7 +113,7 @@ def shade(
     return colour
 
 
-def light_places(light: Light, vertices: np.ndarray) -> np.ndarray:
+def shadow_map_places(light: Light, vertices: np.ndarray) -> np.ndarray:
     """(3, V) float32: vertices as the key light sees them, in texels of its shadow map, and depth.
 
     Args:
@@ -130,7 +130,7 @@ def lit_share(places: np.ndarray, mesh: Mesh, at: np.ndarray) -> np.ndarray:
     """(P,) float32: the share of the key light that reaches points past the body itself.
 
     Args:
-        places: (3, V) from `light_places`.
+        places: (3, V) from `shadow_map_places`.
         mesh: The body's.
         at: (3, P) the points, in the same coordinates.
     """

@@ -17,11 +17,11 @@ from bodyreg.synthetic.lens import photograph
 from bodyreg.synthetic.light import (
     Light,
     ground_shadow,
-    light_places,
     lit_share,
     openness,
     sample_light,
     shade,
+    shadow_map_places,
     soften,
 )
 from bodyreg.synthetic.looks import channels
@@ -102,7 +102,7 @@ def _add_figure(
     if not len(pixels):
         return
     at = torch.from_numpy(pixels)
-    look, seen = look_of(figure.person), light_places(light, vertices)
+    look, seen = look_of(figure.person), shadow_map_places(light, vertices)
     # Every pixel's mix of its face's three corners.
     corners = mesh.faces.index_select(0, drawn.face[0].reshape(-1).index_select(0, at))
     points = functional.embedding_bag(

@@ -27,7 +27,7 @@ from bodyreg.synthetic.motions.poses import (
     as_row,
     to_rotations,
 )
-from bodyreg.synthetic.motions.retarget import BOUND, Physique
+from bodyreg.synthetic.motions.retarget import BOUND, Retargeter
 from bodyreg.synthetic.people import sample_person
 
 UP = np.array([0.0, 1, 0])
@@ -138,11 +138,11 @@ def test_hands_are_at_their_spots_whatever_the_body(people):
     for person in people:
         motion = family("Phoning", np.random.default_rng(person.number))
         assert [t.spot for t in motion.touches] == ["right_ear"]
-        physique, times = Physique(person), np.arange(3) / 10
+        retargeter, times = Retargeter(person), np.arange(3) / 10
         rows = motion.rows(times)
-        rows = physique.reach(rows, np.zeros_like(rows), times, motion)
-        placed = physique.place(rows)
-        spot = physique.skin.probes.spots["right_ear"]
+        rows = retargeter.reach(rows, np.zeros_like(rows), times, motion)
+        placed = retargeter.place(rows)
+        spot = retargeter.skin.probes.spots["right_ear"]
         knuckles = placed.joints[:, JOINT_NAMES.index("right_hand")]
         apart = np.linalg.norm(knuckles - placed.points[:, spot], axis=1)
         assert (apart > 0.04).all()
@@ -163,17 +163,17 @@ def test_who_sits_on_the_floor_has_legs_on_it(people):
     """Feet neither float nor sink: they are as low as the seat, to the width of a foot."""
     for person in people[:8]:
         motion = family("SittingDown", np.random.default_rng(1))
-        physique = Physique(person)
+        retargeter = Retargeter(person)
         for seed in range(40):
             motion = family("SittingDown", np.random.default_rng(seed))
             rows = motion.rows(np.zeros(1))
             if rows[0, COLUMNS["seat"].start] == 1 and rows[0, COLUMNS["pitch"].start] > -60:
                 break
-        placed = physique.place(physique.settle(rows))
+        placed = retargeter.place(retargeter.settle(rows))
         pitch = rows[0, COLUMNS["pitch"].start]
         up = Rotation.from_euler("x", pitch, degrees=True).as_matrix()[1]
         height = placed.points[0] @ up
-        probes = physique.skin.probes
+        probes = retargeter.skin.probes
         floor = height[probes.bottom].min()
         for limb in (2, 3):
             assert height[probes.limbs[limb]].min() == pytest.approx(floor, abs=0.02)

@@ -15,7 +15,7 @@ from bodyreg.synthetic.lens import encode_jpeg
 from bodyreg.synthetic.light import Light, ground_shadow, sample_light
 from bodyreg.synthetic.looks.look import FARTHEST, look_of
 from bodyreg.synthetic.people import sample_person
-from bodyreg.synthetic.places.ground_view import view_of
+from bodyreg.synthetic.places.ground_view import ground_view_of
 from bodyreg.synthetic.places.occluders import Occluder
 from bodyreg.synthetic.places.seats import paint_seat
 from bodyreg.synthetic.render import render
@@ -143,7 +143,7 @@ def test_the_horizon_is_above_the_feet_and_moves_with_the_camera():
     rows = []
     for tilt in (-0.1, 0.0, 0.1):
         up = np.array([0, np.cos(tilt), np.sin(tilt)], np.float32)
-        view = view_of(replace(made, figures=[replace(figure, up=up)]))
+        view = ground_view_of(replace(made, figures=[replace(figure, up=up)]))
         assert view.horizon < view.feet
         assert abs(view.metre_at(view.feet) - figure.camera.pixels_per_metre) < 1e-6
         rows.append(view.horizon)
@@ -159,7 +159,7 @@ def test_what_is_behind_a_near_camera_stands_still():
     moved = camera.pelvis + np.array([1, 0, 0.5])
     moved -= first.up * (first.up @ (moved - camera.pelvis))
     second = replace(first, camera=replace(camera, pelvis=moved))
-    views = [view_of(replace(made, figures=[figure])) for figure in (first, second)]
+    views = [ground_view_of(replace(made, figures=[figure])) for figure in (first, second)]
     assert vars(views[0]) == vars(views[1])
 
 

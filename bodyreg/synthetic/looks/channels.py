@@ -1,7 +1,8 @@
-"""What a point of a dressed surface is painted by: the rows of a look's table.
+"""Rows of a look's table: what is known of each vertex and interpolated for each pixel to paint it.
 
-Rest place in metres, the rest normal's z, `height` and `arm` as in `Measures`, how far inside of
-top, bottom, opening and neckline (see `garment_fields`), hair and cap (see `hair`), and how creased it is.
+Rest position in metres; z of the rest normal; `height` and `arm` as in `Measures`; signed distances
+inside the top, the bottom, the opening and the neckline (`garment_fields`), the hair and the cap
+(`hair`); and how much the cloth creases.
 """
 
 X, Y, Z, FRONT, HEIGHT, ARM, UPPER, LOWER, OPENING, NECKLINE, HAIR, CAP, CREASED = range(13)

@@ -1,7 +1,8 @@
-"""How clothes are cut: how far inside of each piece the vertices of a body lie.
+"""Fields that cut clothes: how far inside each garment the vertices of a body lie.
 
-The same numbers lift vertices (see `looks`) and, mixed for every pixel, choose its paint (see
-`dressing`), so colour and volume end together. They are roughly metres; positive is inside.
+The same numbers lift the vertices (`look`) and, interpolated for every pixel, choose its paint
+(`paint`), so that colour and volume end at the same line. They are roughly metres; positive is
+inside.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def head_places(measures: Measures, rest: np.ndarray | None = None) -> np.ndarra
     return (rest - measures.ear.astype(np.float32)[:, None]) / np.float32(measures.crown)
 
 
-def hairiness(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
+def hair_field(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
     """(P,) float32: how far inside of the hair, in heads; negative where there is none.
 
     Args:
@@ -126,7 +126,7 @@ def hairiness(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
     return everywhere
 
 
-def capped(hair: Hair, place: np.ndarray) -> np.ndarray:
+def cap_field(hair: Hair, place: np.ndarray) -> np.ndarray:
     """(P,) float32: how far under a cap, in heads; negative outside of it."""
     if hair.cap is None:
         return np.full(place.shape[1], -1, np.float32)

@@ -17,7 +17,7 @@ from bodyreg.synthetic.looks.garment_fields import (
     shaft_field,
     top_field,
 )
-from bodyreg.synthetic.looks.hair import Hair, capped, hairiness, head_places, sample_hair
+from bodyreg.synthetic.looks.hair import Hair, cap_field, hair_field, head_places, sample_hair
 from bodyreg.synthetic.looks.measurements import Measures, measure
 from bodyreg.synthetic.looks.wardrobe import Outfit, sample_outfit
 from bodyreg.synthetic.mesh import Mesh
@@ -125,8 +125,8 @@ def _marks(m: Measures, outfit: Outfit, hair: Hair) -> np.ndarray:
     table[channels.UPPER] = top_field(outfit.top, m, table[channels.NECKLINE])
     table[channels.LOWER] = bottom_field(outfit.bottom, m)
     table[channels.OPENING] = opening_field(outfit.top, m)
-    table[channels.HAIR] = hairiness(hair, m, place)
-    table[channels.CAP] = capped(hair, place)
+    table[channels.HAIR] = hair_field(hair, m, place)
+    table[channels.CAP] = cap_field(hair, place)
     table[channels.CREASED] = creasing(m)
     return table
 

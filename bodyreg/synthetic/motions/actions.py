@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bodyreg.synthetic.motions import body_actions, hand_actions
-from bodyreg.synthetic.motions.motion import Motion, own_ways, sample_times
+from bodyreg.synthetic.motions.motion import Motion, personal_offsets, sample_times
 from bodyreg.synthetic.motions.poses import HIGH, LOW, mirrored, to_axis_angle, to_rotations
 
 # Share of people who act with the other hand.
@@ -52,7 +52,7 @@ def sample_motion(action: str, random: Random, frames: int) -> np.ndarray:
         (T, 24, 3) float32 axis-angle in radians; the root's slots are zero.
     """
     motion, times = family(action, random), sample_times(random, frames)
-    rows = (motion.rows(times) + own_ways(random, times)).clip(LOW, HIGH)
+    rows = (motion.rows(times) + personal_offsets(random, times)).clip(LOW, HIGH)
     if random.random() < OTHER_HAND:
         rows = mirrored(rows)
     return to_axis_angle(to_rotations(rows)).astype(np.float32)

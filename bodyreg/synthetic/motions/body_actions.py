@@ -8,10 +8,10 @@ from bodyreg.synthetic.motions import base_motions
 from bodyreg.synthetic.motions.gestures import (
     SPOT_REACH,
     alike,
-    carried_by,
     fold_arms,
     folded,
     keep,
+    sample_base,
     to_and_fro,
     touch,
 )
@@ -24,7 +24,7 @@ Random = np.random.Generator
 def photograph(random: Random) -> Motion:
     """A camera at the eye, or a phone held out; stands, bends or kneels for it."""
     u = random.uniform
-    motion = carried_by(random, standing=0.7, kneeling=0.15, crouching=0.15)
+    motion = sample_base(random, standing=0.7, kneeling=0.15, crouching=0.15)
     stoops = motion.posture.bend > 12
     if random.random() < 0.6:
         raised, elbow = u(58, 74), u(122, 134)
@@ -46,7 +46,7 @@ def photograph(random: Random) -> Motion:
 def strike_poses(random: Random) -> Motion:
     """For a picture: hands on the hips, folded arms, arms up, hands behind the head, a lunge."""
     u = random.uniform
-    motion = carried_by(random, standing=0.75, kneeling=0.1, on_the_floor=0.08, lying=0.07)
+    motion = sample_base(random, standing=0.75, kneeling=0.1, on_the_floor=0.08, lying=0.07)
     shown = [_pose_arms(random, motion.posture) for _ in range(2)]
     stay = u(1.2, 3)
     seconds = [stay, 0.9, stay, 0.9]
@@ -99,8 +99,8 @@ def shop(random: Random) -> Motion:
         nod = float(np.clip(40 - 0.45 * shelf.raised, -30, 25))
         return keep(motion, nod=nod, turn=u(-15, 15), lean=u(-4, 8), bend=u(-6, 10))
     if way < 0.6:
-        return carried_by(random, picking_up=0.6, crouching=0.4)
-    motion = carried_by(random, standing=0.4, walking=0.6)
+        return sample_base(random, picking_up=0.6, crouching=0.4)
+    motion = sample_base(random, standing=0.4, walking=0.6)
     if way < 0.75:
         # A box or a heap of things before the belly.
         pair = alike(Arm(u(15, 32), u(65, 85), u(5, 20), u(72, 95), u(-50, 10), 0, 40), random)
@@ -146,11 +146,11 @@ def sit_down(random: Random) -> Motion:
     """Down to the floor or a chair and up again; sits, kneels or lies on the floor."""
     u = random.uniform
     if random.random() < 0.4:
-        motion = carried_by(random, on_the_floor=0.75, kneeling=0.12, lying=0.13)
+        motion = sample_base(random, on_the_floor=0.75, kneeling=0.12, lying=0.13)
         motion.moves["turn"] = Cycle([u(-40, 40) for _ in range(3)], [u(1, 3) for _ in range(3)])
         return motion
     up = base_motions.standing(random).posture
-    end = carried_by(random, on_the_floor=0.6, seated=0.4).posture
+    end = sample_base(random, on_the_floor=0.6, seated=0.4).posture
     if abs(end.pitch) < 13 and end.left_leg.knee > 70 and end.left_leg.flexion < 100:
         squat = Leg(72, 8, 12, 80, 14)
     else:
@@ -164,7 +164,7 @@ def sit_down(random: Random) -> Motion:
 def wait(random: Random) -> Motion:
     """Shifts the weight, looks around and at the watch, folds the arms, paces, sits down."""
     u = random.uniform
-    motion = carried_by(random, standing=0.72, walking=0.1, seated=0.13, crouching=0.05)
+    motion = sample_base(random, standing=0.72, walking=0.1, seated=0.13, crouching=0.05)
     looks = [u(-62, 62) for _ in range(4)]
     seconds = [u(0.8, 2.2) for _ in looks]
     motion.moves["turn"] = Cycle(looks, seconds)
@@ -190,7 +190,7 @@ def walk_dog(random: Random) -> Motion:
     """Walks with a leash in a hand ahead, tugged now and then; sometimes bends to the dog."""
     u = random.uniform
     if random.random() < 0.12:
-        motion = carried_by(random, picking_up=0.5, crouching=0.5)
+        motion = sample_base(random, picking_up=0.5, crouching=0.5)
     else:
         motion = base_motions.walking(random, u(0.1, 0.9))
     raised, elbow = u(22, 48), u(18, 60)

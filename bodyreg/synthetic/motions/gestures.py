@@ -14,7 +14,7 @@ SPOT_REACH = {"waist": (0.02, 0.02), "nape": (0.04, 0.03), "chin": (0.02, 0.02)}
 Random = np.random.Generator
 
 
-def carried_by(random: Random, **shares: float) -> Motion:
+def sample_base(random: Random, **shares: float) -> Motion:
     """One of several ways to carry oneself, by their shares."""
     name = random.choice(list(shares), p=np.array([*shares.values()]) / sum(shares.values()))
     return getattr(base_motions, str(name))(random)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from bodyreg.synthetic.motions import base_motions
-from bodyreg.synthetic.motions.gestures import alike, carried_by, fold_arms, keep, to_and_fro, touch
+from bodyreg.synthetic.motions.gestures import (
+    alike,
+    fold_arms,
+    keep,
+    sample_base,
+    to_and_fro,
+    touch,
+)
 from bodyreg.synthetic.motions.motion import Cycle, Motion, Touch
 from bodyreg.synthetic.motions.poses import Arm, Leg, Posture
 
@@ -15,7 +22,7 @@ Random = np.random.Generator
 def direct(random: Random) -> Motion:
     """Shows the way: an arm points, the head looks there, and the arm points elsewhere."""
     u = random.uniform
-    motion = carried_by(random, standing=0.85, walking=0.15)
+    motion = sample_base(random, standing=0.85, walking=0.15)
     rest = motion.posture.right_arm
     points, turns = [], []
     for _ in range(2):
@@ -36,7 +43,7 @@ def direct(random: Random) -> Motion:
 def discuss(random: Random) -> Motion:
     """Talks with the hands; now and then folds the arms or leans forward."""
     u = random.uniform
-    motion = carried_by(random, standing=0.8, seated=0.15, kneeling=0.05)
+    motion = sample_base(random, standing=0.8, seated=0.15, kneeling=0.05)
     if random.random() < 0.15:
         return fold_arms(motion, random)
     for side in ("left_arm", "right_arm"):
@@ -58,7 +65,7 @@ def discuss(random: Random) -> Motion:
 def eat(random: Random) -> Motion:
     """A hand from a plate to the mouth and back; the other holds the plate or rests."""
     u = random.uniform
-    motion = carried_by(random, seated=0.55, standing=0.3, on_the_floor=0.15)
+    motion = sample_base(random, seated=0.55, standing=0.3, on_the_floor=0.15)
     plate = Arm(u(28, 40), u(65, 85), u(20, 40), u(72, 95), u(0, 40), u(-10, 10), 50)
     mouth = Arm(u(42, 60), u(62, 85), u(30, 50), u(122, 134), u(-60, -30), u(5, 25), 55)
     seconds = [u(0.5, 1.2), u(0.7, 1.0), u(0.4, 0.9), u(0.7, 1.0)]
@@ -76,7 +83,7 @@ def eat(random: Random) -> Motion:
 def greet(random: Random) -> Motion:
     """Waves, bows, shakes hands, salutes, or opens the arms."""
     u = random.uniform
-    motion = carried_by(random, standing=0.85, walking=0.15)
+    motion = sample_base(random, standing=0.85, walking=0.15)
     way = random.random()
     if way < 0.4:
         raised, plane, inward, elbow = u(72, 120), u(0, 30), u(-88, -70), u(55, 95)
@@ -112,7 +119,7 @@ def greet(random: Random) -> Motion:
 def phone(random: Random) -> Motion:
     """A hand at the ear, the head toward it; strolls, stands, sits; the other hand gestures."""
     u = random.uniform
-    motion = carried_by(random, standing=0.5, walking=0.3, seated=0.2)
+    motion = sample_base(random, standing=0.5, walking=0.3, seated=0.2)
     ear = Arm(u(42, 66), u(38, 68), u(-6, 14), u(136, 146), u(-20, 20), u(-5, 15), 45)
     motion.touches.append(Touch("right_arm", ear, "right_ear", 0.02, 0.045))
     keep(motion, right_arm=ear, tilt=-u(0, 12), nod=u(0, 14), turn=u(-20, 20))
@@ -126,7 +133,7 @@ def phone(random: Random) -> Motion:
 def smoke(random: Random) -> Motion:
     """A hand slowly to the mouth, a while there, and down beside the body."""
     u = random.uniform
-    motion = carried_by(random, standing=0.5, walking=0.15, seated=0.25, crouching=0.1)
+    motion = sample_base(random, standing=0.5, walking=0.15, seated=0.25, crouching=0.1)
     mouth = Arm(u(40, 58), u(58, 80), u(26, 46), u(124, 136), u(-30, 20), u(0, 20), 35)
     rest = motion.posture.right_arm
     if random.random() < 0.5:

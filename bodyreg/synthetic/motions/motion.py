@@ -138,7 +138,7 @@ def sample_times(random: np.random.Generator, frames: int) -> np.ndarray:
     return random.uniform(0, 60) + np.arange(frames) / FRAME_RATE
 
 
-def own_ways(random: np.random.Generator, times: np.ndarray) -> np.ndarray:
+def personal_offsets(random: np.random.Generator, times: np.ndarray) -> np.ndarray:
     """(T, P) degrees by which somebody differs from what is usual, drifting slowly."""
     own, size = random.normal(size=(2, len(LOW)))
     period = random.uniform(*DRIFT_SECONDS, len(LOW))

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from bodyreg import ops
 from bodyreg.body import JOINT_NAMES
 from bodyreg.synthetic.motions.actions import OTHER_HAND, family
-from bodyreg.synthetic.motions.motion import own_ways, sample_times
+from bodyreg.synthetic.motions.motion import personal_offsets, sample_times
 from bodyreg.synthetic.motions.poses import (
     COLUMNS,
     HIGH,
@@ -21,7 +21,7 @@ from bodyreg.synthetic.motions.poses import (
     to_axis_angle,
     to_rotations,
 )
-from bodyreg.synthetic.motions.retarget import BOUND, Physique
+from bodyreg.synthetic.motions.retarget import BOUND, Retargeter
 from bodyreg.synthetic.people import Person
 
 # How often a motion is drawn anew that a body does not allow.
@@ -84,22 +84,22 @@ def perform(person: Person, action: str, random: np.random.Generator, frames: in
         random: Where it comes from.
         frames: T.
     """
-    rows = _sample_rows(Physique(person), action, random, frames)
+    rows = _sample_rows(Retargeter(person), action, random, frames)
     rotations = to_rotations(rows)
     pose = to_axis_angle(rotations).astype(np.float32)
     return Performance(pose, _turns(person, rows, rotations))
 
 
 def _sample_rows(
-    physique: Physique, action: str, random: np.random.Generator, frames: int
+    retargeter: Retargeter, action: str, random: np.random.Generator, frames: int
 ) -> np.ndarray:
     """(T, P): the first motion that the body allows, or else the one that comes nearest to it."""
     best, least = None, np.inf
     for _ in range(ATTEMPTS):
         motion, times = family(action, random), sample_times(random, frames)
-        own = own_ways(random, times)
-        rows = physique.settle((motion.rows(times) + own).clip(LOW, HIGH))
-        rows, depth = physique.untangle(physique.reach(rows, own, times, motion))
+        own = personal_offsets(random, times)
+        rows = retargeter.settle((motion.rows(times) + own).clip(LOW, HIGH))
+        rows, depth = retargeter.untangle(retargeter.reach(rows, own, times, motion))
         if depth < least:
             best, least = rows, depth
         if depth <= BOUND:

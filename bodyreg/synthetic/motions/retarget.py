@@ -34,7 +34,7 @@ SPREAD = 2.5
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
+class PosedBody:
     """N postures of a person: skin, and what limbs hang from."""
 
     rotations: np.ndarray
@@ -50,7 +50,7 @@ class Placed:
         return axes, self.joints[:, limb.parent].astype(np.float64)
 
 
-class Physique:
+class Retargeter:
     """One person's skin and limbs, and what postures they allow."""
 
     def __init__(self, person: Person) -> None:
@@ -62,10 +62,10 @@ class Physique:
             links[:] = len(limb.chain) - 1
             links[limb.chain] = np.arange(len(limb.chain))
 
-    def place(self, rows: np.ndarray) -> Placed:
+    def place(self, rows: np.ndarray) -> PosedBody:
         """Postures (N, P) -> where they put the body."""
         rotations = to_rotations(rows)
-        return Placed(rotations, *self.skin.place(rotations))
+        return PosedBody(rotations, *self.skin.place(rotations))
 
     def reach(
         self, rows: np.ndarray, own: np.ndarray, times: np.ndarray, motion: Motion
@@ -138,7 +138,7 @@ class Physique:
         rows[at] += seat[at, None] * (here - rows[at])
         return rows
 
-    def _add_floor(self, rows: np.ndarray, placed: Placed, found: Depths) -> None:
+    def _add_floor(self, rows: np.ndarray, placed: PosedBody, found: Depths) -> None:
         """Arms lie in the floor where they are below all else of a body that is carried."""
         at = np.flatnonzero(rows[:, COLUMNS["carried"].start] > 0.99)
         if not len(at):

@@ -13,7 +13,7 @@ import numpy as np
 from bodyreg.errors import UserError
 from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.noise import fractal_crop
-from bodyreg.synthetic.places.ground_view import View, view_of
+from bodyreg.synthetic.places.ground_view import GroundView, ground_view_of
 from bodyreg.synthetic.places.indoors import paint_room
 from bodyreg.synthetic.places.outdoors import paint_street
 from bodyreg.synthetic.scenes.scene import Scene
@@ -49,7 +49,7 @@ def paint_background(
     if backgrounds:
         path = backgrounds[random.integers(len(backgrounds))]
         return _piece(random, path, scene.height, scene.width)
-    view, blur = view_of(scene), 0.0
+    view, blur = ground_view_of(scene), 0.0
     if random.random() < 0.75:
         blur = random.uniform(0.4, max(0.5, 0.011 * scene.height))
     # What is out of focus need not be drawn finely.
@@ -138,7 +138,7 @@ def _rolled(canvas: np.ndarray, scene: Scene) -> np.ndarray:
     return cv2.warpAffine(canvas, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
 
 
-def _backdrop(random: np.random.Generator, view: View) -> np.ndarray:
+def _backdrop(random: np.random.Generator, view: GroundView) -> np.ndarray:
     """A photographer's paper: one colour that runs into the floor."""
     colour = np.clip(random.uniform(60, 235) * (1 + random.normal(0, 0.08, 3)), 20, 245)
     x = np.linspace(-1, 1, view.width)

@@ -24,7 +24,7 @@ LEAST_GROUND = 0.12
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class GroundView:
     """How the camera sees level ground, before it is rolled.
 
     Attributes:
@@ -47,10 +47,10 @@ class View:
         """Pixels of a metre of what stands on the ground at a row."""
         return self.metre * max(row - self.horizon, 1.0) / (self.feet - self.horizon)
 
-    def halved(self) -> View:
+    def halved(self) -> GroundView:
         """The same in a picture of half the size."""
         lengths = (v / 2 for v in (self.horizon, self.feet, self.metre, self.focal))
-        return View(-(-self.height // 2), -(-self.width // 2), *lengths)
+        return GroundView(-(-self.height // 2), -(-self.width // 2), *lengths)
 
     def ground(self, tile: np.ndarray, size: float, top: int) -> np.ndarray:
         """(height - top, width, 3) uint8: ground from row `top` down.
@@ -76,12 +76,12 @@ class View:
         return (plain + share * (found - plain)).astype(np.uint8).reshape(len(rows), -1, 3)
 
 
-def view_of(scene: Scene) -> View:
+def ground_view_of(scene: Scene) -> GroundView:
     """How a scene's camera sees the ground, from its figures: their cameras, up and feet."""
     side = max(scene.height, scene.width)
     size = scene.height, scene.width
     if not scene.figures:
-        return View(*size, 0.45 * scene.height, 0.9 * scene.height, side / 2, FOCAL * side)
+        return GroundView(*size, 0.45 * scene.height, 0.9 * scene.height, side / 2, FOCAL * side)
     lowest = [f.project(f.vertices[(f.vertices @ f.up).argmin()])[1] for f in scene.figures]
     farthest = int(np.argmin(lowest))
     figure, feet = scene.figures[farthest], float(lowest[farthest])
@@ -101,4 +101,4 @@ def view_of(scene: Scene) -> View:
         horizon = scene.height / 2 - focal * slope
         horizon = float(np.clip(horizon, feet - EYES[1] * metre, feet - EYES[0] * metre))
     horizon = min(horizon, feet - LEAST_GROUND * side)
-    return View(*size, horizon, feet, float(metre), focal)
+    return GroundView(*size, horizon, feet, float(metre), focal)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.noise import fractal_crop, sample_tile
-from bodyreg.synthetic.places.ground_view import View
+from bodyreg.synthetic.places.ground_view import GroundView
 from bodyreg.synthetic.places.sketch import Sketch, darker
 
 # Blue, green, red.
@@ -26,7 +26,7 @@ FRAMES = ((235, 235, 235), (60, 90, 120), (90, 90, 95))
 SIDE = 96
 
 
-def paint_room(random: np.random.Generator, view: View) -> np.ndarray:
+def paint_room(random: np.random.Generator, view: GroundView) -> np.ndarray:
     """(H, W, 3) uint8: a room seen level.
 
     Args:
@@ -126,7 +126,7 @@ def _floor(sketch: Sketch) -> np.ndarray:
     return np.clip(tile, 0, 255).astype(np.uint8)
 
 
-def _rug(sketch: Sketch, view: View, edge: float) -> None:
+def _rug(sketch: Sketch, view: GroundView, edge: float) -> None:
     random = sketch.random
     far, near = np.sort(random.uniform(edge, view.height * 1.1, 2))
     middle, wide = random.uniform(0.2, 0.8) * view.width, random.uniform(0.6, 1.4)

@@ -7,7 +7,7 @@ import numpy as np
 
 from bodyreg.synthetic.blend import lay_over
 from bodyreg.synthetic.noise import fractal_crop
-from bodyreg.synthetic.places.ground_view import View
+from bodyreg.synthetic.places.ground_view import GroundView
 from bodyreg.synthetic.places.sketch import Sketch, darker
 
 SIDE = 96
@@ -41,7 +41,7 @@ SKINS = ((120, 150, 200), (60, 80, 120), (40, 40, 50))
 COATS = ((50, 45, 45), (120, 110, 105), (60, 60, 140), (140, 90, 60), (190, 190, 190))
 
 
-def paint_street(random: np.random.Generator, view: View) -> np.ndarray:
+def paint_street(random: np.random.Generator, view: GroundView) -> np.ndarray:
     """(H, W, 3) uint8: outdoors, seen level.
 
     Args:
@@ -108,7 +108,7 @@ def _soil(sketch: Sketch) -> np.ndarray:
     return np.clip(tile, 0, 255).astype(np.uint8)
 
 
-def _hills(sketch: Sketch, view: View, edge: float) -> None:
+def _hills(sketch: Sketch, view: GroundView, edge: float) -> None:
     random = sketch.random
     columns = np.arange(-8, view.width + 16, 8)
     rise = fractal_crop(random, 1, len(columns), random.uniform(2, 6))[0]
@@ -117,7 +117,7 @@ def _hills(sketch: Sketch, view: View, edge: float) -> None:
     sketch.polygon(outline, sketch.colour(((170, 160, 140), (150, 165, 140), (130, 140, 125))))
 
 
-def _houses(sketch: Sketch, view: View, edge: float) -> None:
+def _houses(sketch: Sketch, view: GroundView, edge: float) -> None:
     random = sketch.random
     metre = max(view.metre_at(edge), 0.02 * view.height)
     x = -random.uniform(0, 8) * metre
@@ -148,7 +148,7 @@ def _windows(
             sketch.box(x, row, x + 0.45 * step, row + 1.4 * metre, shade)
 
 
-def _wood(sketch: Sketch, view: View, edge: float) -> None:
+def _wood(sketch: Sketch, view: GroundView, edge: float) -> None:
     """A row of trees and bushes where the ground ends."""
     random = sketch.random
     metre = max(view.metre_at(edge), 0.02 * view.height)
@@ -160,7 +160,7 @@ def _wood(sketch: Sketch, view: View, edge: float) -> None:
     sketch.box(0, edge - 0.4 * metre, view.width, edge + 1, darker(green, 0.6))
 
 
-def _tree(sketch: Sketch, view: View, x: float, row: float) -> None:
+def _tree(sketch: Sketch, view: GroundView, x: float, row: float) -> None:
     random = sketch.random
     metre, green = view.metre_at(row), sketch.colour(LEAVES)
     tall, trunk = random.uniform(3, 7) * metre, random.uniform(0.1, 0.2) * metre
@@ -175,7 +175,7 @@ def _tree(sketch: Sketch, view: View, x: float, row: float) -> None:
         sketch.disc(x + across, middle + down, radius, 0.8 * radius, darker(green, shade))
 
 
-def _fence(sketch: Sketch, view: View, row: float) -> None:
+def _fence(sketch: Sketch, view: GroundView, row: float) -> None:
     random = sketch.random
     metre = view.metre_at(row)
     paint = sketch.colour(((70, 90, 110), (60, 60, 60), (220, 220, 220)))
@@ -187,7 +187,7 @@ def _fence(sketch: Sketch, view: View, row: float) -> None:
         sketch.box(x, high - 0.05 * metre, x + 0.06 * metre, row, darker(paint, 0.85))
 
 
-def _car(sketch: Sketch, view: View, row: float) -> None:
+def _car(sketch: Sketch, view: GroundView, row: float) -> None:
     metre, paint = view.metre_at(row), sketch.colour(CARS)
     x = sketch.random.uniform(-0.3, 1.0) * view.width
     cabin = np.array([[0.9, -0.75], [1.4, -1.4], [2.9, -1.4], [3.6, -0.75]])
@@ -201,7 +201,7 @@ def _car(sketch: Sketch, view: View, row: float) -> None:
         sketch.disc(x + wheel * metre, row - 0.28 * metre, radius, radius, (30, 30, 30))
 
 
-def _passer(sketch: Sketch, view: View, x: float, row: float) -> None:
+def _passer(sketch: Sketch, view: GroundView, x: float, row: float) -> None:
     """Somebody far off: legs, a coat, a head."""
     metre = view.metre_at(row)
     legs = sketch.colour(((40, 40, 40), (90, 60, 45)))
