@@ -1,12 +1,17 @@
-"""Files: written whole or not at all, named by their content, kept inside their folder."""
+"""Files: written whole or not at all, named by their content, kept inside their folder.
+
+Every error of the operating system about a path becomes one line for the user here, in `refused`.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,6 +26,135 @@ UNREADABLE = (
     ValueError, SyntaxError, TypeError,
 )  # fmt: skip
 
+# What a user can do when the operating system refuses a path, by the number of the error.
+ADVICE = {
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; check the path",
+    errno.EISDIR: "it is a folder; name a file",
+    errno.EEXIST: "a file has the name of a folder; choose another path",
+    errno.EACCES: "check the permissions of the path and of the folders above it",
+    errno.EPERM: "check the permissions of the path and of the folders above it",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "a symbolic link points back to itself; remove it",
+    errno.EMFILE: "close other files, or raise the limit (ulimit -n)",
+    errno.ENFILE: "close other programs, or raise the limit of the machine",
+    errno.ENOSPC: "free some space, or choose another disk",
+    errno.EDQUOT: "free some space, or ask for a larger quota",
+    errno.EFBIG: "choose another disk, or raise the limit (ulimit -f)",
+    errno.EROFS: "choose a disk that can be written",
+    errno.EIO: "check the disk",
+    errno.ESTALE: "check that the disk is still mounted",
+}
+
+
+def refused(path: str | os.PathLike, error: OSError, action: str) -> UserError:
+    """What to tell a user when the operating system refuses a path.
+
+    Args:
+        path: The file or folder.
+        error: What the operating system said.
+        action: What could not be done: "read" or "written".
+    """
+    name = str(path)
+    if len(name) > 300:
+        name = f"{name[:200]}...{name[-50:]}"
+    advice = ADVICE.get(error.errno, "check the path, its permissions and the space left")
+    return UserError(f"{name}: cannot be {action} ({error.strerror or error}); {advice}")
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike) -> Iterator[None]:
+    """A section that reads a file or a folder.
+
+    Raises:
+        UserError: the operating system refuses.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise refused(path, error, "read") from error
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[None]:
+    """A section that writes a file or a folder.
+
+    Raises:
+        UserError: the operating system refuses.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # of what is printed meanwhile: a file has no reader to lose
+        raise
+    except OSError as error:
+        raise refused(path, error, "written") from error
+
+
+def is_file(path: str | os.PathLike) -> bool:
+    """Whether a file is there.
+
+    Raises:
+        UserError: the operating system does not tell.
+    """
+    return stat.S_ISREG(_mode(path))
+
+
+def is_folder(path: str | os.PathLike) -> bool:
+    """Whether a folder is there.
+
+    Raises:
+        UserError: the operating system does not tell.
+    """
+    return stat.S_ISDIR(_mode(path))
+
+
+def is_there(path: str | os.PathLike) -> bool:
+    """Whether anything is there.
+
+    Raises:
+        UserError: the operating system does not tell.
+    """
+    return _mode(path) != 0
+
+
+def _mode(path: str | os.PathLike) -> int:
+    """What `os.stat` says of the kind of what is there; 0 if nothing is."""
+    with reading(path):
+        try:
+            return os.stat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no path at all
+            return 0
+
+
+def _kind(path: str | os.PathLike) -> str:
+    return "is a folder" if is_folder(path) else "is a device or a pipe, not a file"
+
+
+def require_file(path: str | os.PathLike, kind: str) -> None:
+    """Refuse a path where no file is.
+
+    Args:
+        path: The file.
+        kind: What it should be, for messages: "observations", "fits", "body" ...
+
+    Raises:
+        UserError: nothing is there, or a folder or a device, or the operating system does not tell.
+    """
+    if not is_there(path):
+        raise UserError(f"{path}: no such {kind} file; check the path")
+    if not is_file(path):
+        raise UserError(f"{path}: {_kind(path)}; name a {kind} file")
+
+
+def entries(folder: str | os.PathLike) -> list[Path]:
+    """What lies in a folder, in the order of the names.
+
+    Raises:
+        UserError: there is no such folder, or it cannot be read.
+    """
+    with reading(folder):
+        return sorted(Path(folder).iterdir())
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike, *, within: Path | None = None) -> Iterator[Path]:
@@ -34,51 +168,31 @@ def atomic_path(path: str | os.PathLike, *, within: Path | None = None) -> Itera
         within: The folder of the temporary file, on the same disk; that of `path` if left out.
 
     Raises:
-        UserError: the folder cannot be created or written, or `path` is a folder.
+        UserError: the operating system refuses to create, write or move the file; also where it
+            refuses what is written inside the section. `path` is a folder or a device.
     """
     path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name a file to write")
-    name = f".{path.stem}.{secrets.token_hex(4)}{path.suffix}"
-    temporary = (within or path.parent) / name
-    try:
+    if is_there(path) and not is_file(path):
+        raise UserError(f"{path}: {_kind(path)}; name a file to write")
+    temporary = (within or path.parent) / f".{secrets.token_hex(8)}{path.suffix}"
+    with writing(path):
         for folder in (path.parent, temporary.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(
-            f"{path}: cannot be written ({reason}); choose a folder you may write to"
-        ) from error
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def written(path: str | os.PathLike) -> Iterator[None]:
-    """A section that writes a file.
-
-    Raises:
-        UserError: the operating system refuses, or the disk is full.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); "
-            "check the space left and the permissions"
-        ) from error
+        try:
+            temporary.touch(exist_ok=False)
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def fingerprint(*paths: str | os.PathLike) -> str:
-    """64 hexadecimal digits that name the content of a file, or of several in this order.
+    """64 hexadecimal digits that name the content of a file, or of several files in this order.
 
-    Of an .npz file (any zip archive) it is the SHA-256 of its members' names, sizes and CRC-32
-    checksums, which stand at its end: a file of any size costs one short read. Of others it is the
-    SHA-256 of the bytes.
+    For an .npz file (any zip archive) they are the SHA-256 of the members' names, sizes and CRC-32
+    checksums. These are at the end of the file, so a file of any size costs one short read. For
+    every other file they are the SHA-256 of the bytes.
 
     Raises:
         UserError: a file cannot be read.
@@ -103,6 +217,8 @@ def fingerprint(*paths: str | os.PathLike) -> str:
 
 def unreadable(path: Path, kind: str, error: Exception) -> UserError:
     """What to tell a user whose file raised one of `UNREADABLE`."""
+    if isinstance(error, OSError) and error.errno in ADVICE:
+        return refused(path, error, "read")
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return UserError(
         f"{path}: not a readable {kind} file ({reason}); it may be truncated or of another kind"
@@ -110,31 +226,31 @@ def unreadable(path: Path, kind: str, error: Exception) -> UserError:
 
 
 def path_inside(folder: str | os.PathLike, name: str, where: str) -> Path:
-    """The path of a file in a folder, of which a file that nobody vouches for tells the name.
+    """The path of a file in a folder, when an untrusted file gives the name.
 
     Args:
         folder: The folder that it must lie in.
         name: Its path relative to the folder.
-        where: Where the name stands, for messages.
+        where: The place of the name, for messages.
 
     Raises:
         UserError: the name is empty or leads out of the folder.
     """
     path = Path(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise UserError(f"{where}: '{name}' is no path inside of {folder}; mend it")
+        raise UserError(f"{where}: '{name}' is not a path inside {folder}; correct it")
     return Path(folder) / path
 
 
 def provenance(
     command: str, *, seed: int | None = None, device: str = "cpu"
 ) -> dict[str, str | int | None]:
-    """What made a file, as plain values for JSON. No clock and no host: equal runs, equal bytes.
+    """What made a file, as plain values for JSON. Without time or host: equal runs, equal bytes.
 
     Args:
         command: The command line, or the function that made it.
-        seed: The seed of its random numbers, if it drew any.
-        device: Where it computed, as torch names it.
+        seed: The seed of the random numbers, if there were any.
+        device: The device it computed on, as torch names it.
     """
     from bodyreg import __version__
 

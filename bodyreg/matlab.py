@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bodyreg.errors import UserError
+from bodyreg.files import require_file, unreadable
 
 HEADER = 128
 MATRIX, COMPRESSED = 14, 15
@@ -47,15 +47,11 @@ def load_mat(path: Path, *, kind: str, names: Collection[str]) -> dict[str, Any]
     Raises:
         UserError: the file is missing, damaged, or of another version.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such {kind} file; check the path")
+    require_file(path, kind)
     try:
         return _variables(path.read_bytes(), names)
     except (ValueError, OSError, RecursionError, struct.error, zlib.error, MemoryError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path}: not a readable {kind} file ({reason}); it may be truncated or of another kind"
-        ) from error
+        raise unreadable(path, kind, error) from error
 
 
 def _variables(data: bytes, names: Collection[str]) -> dict[str, Any]:

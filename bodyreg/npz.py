@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from bodyreg.errors import UserError
-from bodyreg.files import UNREADABLE, atomic_path, unreadable, written
+from bodyreg.files import UNREADABLE, atomic_path, require_file, unreadable
 
 # Deflate cannot shrink data by more than this factor, so a member that claims more is a lie.
 MAX_DEFLATE_RATIO = 1032
@@ -75,10 +75,7 @@ def save_npz(
     """
     method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
     with atomic_path(path, within=within) as temporary:
-        with (
-            written(path),
-            zipfile.ZipFile(temporary, "w", method, compresslevel=9) as archive,
-        ):
+        with zipfile.ZipFile(temporary, "w", method, compresslevel=9) as archive:
             for name, value in arrays.items():
                 # A ZipInfo made by hand carries a fixed date, so the bytes do not change.
                 member = zipfile.ZipInfo(f"{name}.npy")
@@ -151,8 +148,7 @@ class NpzReader:
 
     def __init__(self, path: str | os.PathLike, *, kind: str) -> None:
         self.path, self.kind = Path(path), kind
-        if not self.path.is_file():
-            raise UserError(f"{path}: no such {kind} file; check the path")
+        require_file(path, kind)
         self._opened = contextlib.ExitStack()
         self._arrays: dict[str, StoredArray] = {}
         with self._explained():
@@ -235,8 +231,7 @@ def load_npy(path: str | os.PathLike, *, kind: str) -> np.ndarray:
         UserError: the file is missing, unreadable, truncated, or holds pickled objects.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such {kind} file; check the path")
+    require_file(path, kind)
     try:
         with path.open("rb") as stream:
             return StoredArray(stream, path.name, path.stat().st_size).read()

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from bodyreg.errors import UserError
+from bodyreg.files import require_file, unreadable
 from bodyreg.npz import MAX_DEFLATE_RATIO, StoredArray
 
 SPARSE_CLASSES = {
@@ -133,8 +134,7 @@ def load_npz_objects(path: Path, *, kind: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _explained(path: Path, kind: str) -> Iterator[None]:
-    if not path.is_file():
-        raise UserError(f"{path}: no such {kind} file; check the path")
+    require_file(path, kind)
     try:
         yield
     except ForbiddenError as error:
@@ -143,10 +143,7 @@ def _explained(path: Path, kind: str) -> Iterator[None]:
             "convert the file to .npz where you trust it"
         ) from error
     except Exception as error:  # broken bytes drive the unpickler into errors of any type
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path}: not a readable {kind} file ({reason}); it may be truncated or of another kind"
-        ) from error
+        raise unreadable(path, kind, error) from error
 
 
 def _unpickled(stream: BinaryIO) -> Any:

@@ -1,14 +1,30 @@
 """Files: what is written is whole and repeatable; what is read is not trusted."""
 
+import errno
+import json
+import os
 import pickle
 import zipfile
 
 import numpy as np
 import pytest
 
+from bodyreg.data.corr import read_corr
+from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, path_inside
-from bodyreg.npz import load_npz, save_npz
+from bodyreg.files import (
+    atomic_path,
+    entries,
+    fingerprint,
+    is_file,
+    is_folder,
+    is_there,
+    path_inside,
+)
+from bodyreg.matlab import load_mat
+from bodyreg.npz import NpzReader, load_npy, load_npz, save_npz
+from bodyreg.pickles import load_npz_objects, load_objects, load_pickle
+from tests.refusals import file_limit, locked_folder, no_more_files
 
 
 def arrays(seed=0):
@@ -148,3 +164,208 @@ def test_paths_stay_inside_of_their_folder(tmp_path):
         with pytest.raises(UserError, match=r"^x\.json: ") as caught:
             path_inside(tmp_path, name, "x.json")
         assert "\n" not in str(caught.value)
+
+
+READERS = {
+    "npz": lambda path: load_npz(path, kind="test"),
+    "npz by rows": lambda path: NpzReader(path, kind="test"),
+    "npy": lambda path: load_npy(path, kind="test"),
+    "pickle": lambda path: load_objects(path, kind="test"),
+    "pickled arrays": lambda path: load_pickle(path, kind="test", names=("x",)),
+    "pickles in npz": lambda path: load_npz_objects(path, kind="test"),
+    "mat": lambda path: load_mat(path, kind="test", names=("x",)),
+    "corr": read_corr,
+    "json": load_json,
+    "fingerprint": fingerprint,
+}
+every_reader = pytest.mark.parametrize("read", READERS.values(), ids=READERS.keys())
+
+
+def refusal(function, *arguments):
+    """The one line of a refusal."""
+    with pytest.raises(UserError) as caught:
+        function(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@every_reader
+def test_files_in_a_folder_that_may_not_be_entered(read):
+    with locked_folder() as folder:
+        said = refusal(read, folder / "a.npz")
+    assert said.startswith(f"{folder}/a.npz: cannot be read (Permission denied); check the perm")
+
+
+@every_reader
+def test_files_that_may_not_be_read(read):
+    with locked_folder() as folder:
+        path = folder.parent / "a.npz"
+        path.touch(mode=0)
+        assert "a.npz: cannot be read (Permission denied); check the perm" in refusal(read, path)
+
+
+@every_reader
+@pytest.mark.parametrize("name", ["n" * 256, "ü" * 128, "d/" * 3000 + "a"])
+def test_names_that_are_too_long(tmp_path, read, name):
+    said = refusal(read, tmp_path / name)
+    assert "(File name too long); choose a shorter name" in said
+    assert len(said) < 500
+
+
+@every_reader
+def test_a_link_to_itself(tmp_path, read):
+    (tmp_path / "a.npz").symlink_to("b.npz")
+    (tmp_path / "b.npz").symlink_to("a.npz")
+    said = refusal(read, tmp_path / "a.npz")
+    assert "symbolic links); a symbolic link points back" in said
+
+
+@every_reader
+def test_a_folder_where_a_file_should_be(tmp_path, read):
+    assert "is a folder; name a" in refusal(read, tmp_path)
+
+
+@every_reader
+def test_a_file_where_a_folder_should_be(tmp_path, read):
+    (tmp_path / "file").write_text("")
+    said = refusal(read, tmp_path / "file" / "a.npz")
+    assert "no such" in said or "(Not a directory)" in said
+
+
+@every_reader
+def test_too_many_open_files(tmp_path, read):
+    (tmp_path / "a.npz").write_bytes(b"")
+    with no_more_files():
+        said = refusal(read, tmp_path / "a.npz")
+    assert "a.npz: cannot be read (Too many open files); close other files" in said
+
+
+@every_reader
+def test_a_file_that_vanishes_while_it_is_opened(tmp_path, read, monkeypatch):
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"")
+    found = os.stat(path)
+    path.unlink()
+    monkeypatch.setattr(os, "stat", lambda *_, **__: found)
+    assert refusal(read, path) == (
+        f"{path}: cannot be read (No such file or directory); check the path"
+    )
+
+
+def test_what_lies_in_a_folder(tmp_path):
+    for name in ("b", "a", ".c"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in entries(tmp_path)] == [".c", "a", "b"]
+    assert "cannot be read (No such file" in refusal(entries, tmp_path / "none")
+    assert "cannot be read (Not a directory)" in refusal(entries, tmp_path / "a")
+    with locked_folder() as folder:
+        assert "cannot be read (Permission denied)" in refusal(entries, folder)
+
+
+def test_what_is_there(tmp_path):
+    (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "gone").symlink_to("nothing")
+    what = {
+        name: (is_there(tmp_path / name), is_file(tmp_path / name), is_folder(tmp_path / name))
+        for name in ("file", ".", "pipe", "gone", "none", "file/none", "a\0b", "\ud800")
+    }
+    assert what == {
+        "file": (True, True, False),
+        ".": (True, False, True),
+        "pipe": (True, False, False),
+        **dict.fromkeys(("gone", "none", "file/none", "a\0b", "\ud800"), (False, False, False)),
+    }
+    with locked_folder() as folder:
+        for ask in (is_there, is_file, is_folder):
+            assert "cannot be read (Permission denied)" in refusal(ask, folder / "a")
+
+
+def write_much(path):
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        stream.write(bytes(1 << 16))
+
+
+WRITERS = {
+    "arrays": lambda path: save_npz(path, x=np.ones(1 << 13)),
+    "compressed": lambda path: save_npz(
+        path, x=np.random.default_rng(0).bytes(1 << 16), compressed=True
+    ),
+    "bytes": write_much,
+}
+every_writer = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
+
+
+@every_writer
+@pytest.mark.parametrize("old", [True, False])
+def test_a_disk_that_is_full_in_the_middle(tmp_path, write, old):
+    path = tmp_path / "a.npz"
+    if old:
+        path.write_text("old")
+    with file_limit(1 << 14):
+        said = refusal(write, path)
+    assert said.startswith(f"{path}: cannot be written (File too large); choose another disk")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"] * old
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_what_the_disk_says_of_what_is_written(tmp_path, number):
+    def write():
+        with atomic_path(tmp_path / "a.txt") as temporary:
+            temporary.write_text("half")
+            raise OSError(number, os.strerror(number))
+
+    said = refusal(write)
+    assert said.startswith(f"{tmp_path}/a.txt: cannot be written ({os.strerror(number)}); ")
+    assert not list(tmp_path.iterdir())
+
+
+@every_writer
+def test_folders_that_may_not_be_written(write):
+    with locked_folder() as folder:
+        said = refusal(write, folder / "a.npz")
+        assert said.startswith(f"{folder}/a.npz: cannot be ")
+        assert "(Permission denied); check the permissions" in said
+        closed = folder.parent / "closed"
+        closed.mkdir(mode=0o555)
+        assert "cannot be written (Permission denied)" in refusal(write, closed / "a.npz")
+        assert "cannot be written (Permission denied)" in refusal(write, closed / "b" / "a.npz")
+        assert not list(closed.iterdir())
+
+
+@every_writer
+def test_names_of_255_bytes_are_written_and_no_longer_ones(tmp_path, write):
+    write(tmp_path / ("n" * 251 + ".npz"))
+    assert "(File name too long)" in refusal(write, tmp_path / ("n" * 252 + ".npz"))
+    assert "(File name too long)" in refusal(write, tmp_path / ("d" * 256) / "a.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["n" * 251 + ".npz"]
+
+
+def test_folders_that_vanish_while_a_file_is_written(tmp_path):
+    def write():
+        with atomic_path(tmp_path / "folder" / "a.txt", within=tmp_path / "within") as temporary:
+            temporary.write_text("whole")
+            (tmp_path / "folder").rmdir()
+
+    assert "a.txt: cannot be written (No such file or directory)" in refusal(write)
+    assert not list((tmp_path / "within").iterdir())
+
+
+def test_devices_and_pipes_are_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/null"):
+        assert "is a device or a pipe, not a file" in refusal(write_much, path)
+        assert not is_file(path)
+
+
+def test_a_broken_pipe_is_not_an_error_of_the_file(tmp_path):
+    with pytest.raises(BrokenPipeError), atomic_path(tmp_path / "a.txt"):
+        raise BrokenPipeError(errno.EPIPE, "what is printed meanwhile has lost its reader")
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_of_ours_stay_loud_while_a_file_is_written(tmp_path):
+    for error in (KeyError("x"), AssertionError(), json.JSONDecodeError("x", "y", 0)):
+        with pytest.raises(type(error)), atomic_path(tmp_path / "a.txt"):
+            raise error
+    assert not list(tmp_path.iterdir())

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path
+from bodyreg.files import atomic_path, reading, require_file
 
 VISIBLE, HIDDEN, BACKGROUND = 0, 1, 2
 BYTES_PER_PIXEL = 9
@@ -41,9 +41,8 @@ def read_corr(path: str | os.PathLike) -> Correspondence:
         UserError: it is missing, or its size or its values are not those of such a file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such .corr file; check the path")
-    with path.open("rb") as stream:
+    require_file(path, ".corr")
+    with reading(path), path.open("rb") as stream:
         head = stream.read(8)
         width, height = np.frombuffer(head, "<i4").tolist() if len(head) == 8 else (0, 0)
         size = path.stat().st_size

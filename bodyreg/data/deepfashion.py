@@ -28,7 +28,7 @@ from bodyreg.data.json_files import load_json
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import COCO_18
 from bodyreg.errors import UserError
-from bodyreg.files import path_inside
+from bodyreg.files import is_folder, path_inside
 from bodyreg.pickles import load_objects
 
 LABELS = ("Label/pose_label.pkl", "Label/pair_split.json")
@@ -122,7 +122,7 @@ def read_pose_pairs(folder: str | os.PathLike) -> PosePairs:
         UserError: it is neither, or as `read_deepfashion`.
     """
     for read, pictures in ((read_deepfashion, "Img"), (read_market1501, "Images")):
-        if (Path(folder) / pictures).is_dir():
+        if is_folder(Path(folder) / pictures):
             return read(folder)
     raise UserError(f"{folder}: neither DeepFashion's folder (Img) nor Market-1501's (Images)")
 

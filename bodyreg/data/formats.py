@@ -14,6 +14,7 @@ from bodyreg.data.observations import Observations
 from bodyreg.data.openpose import SUFFIX, read_openpose
 from bodyreg.data.spin import read_spin
 from bodyreg.errors import UserError
+from bodyreg.files import entries
 from bodyreg.npz import NpzReader
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def read_human36m(
 def files_of(kind: str, source: Path) -> list[Path]:
     """The files that `read_people` reads."""
     if kind == "openpose":
-        return sorted(source.glob(f"*{SUFFIX}"))
+        return [path for path in entries(source) if path.name.endswith(SUFFIX)]
     if kind == "deepfashion":
         return [source / label for label in LABELS]
     return [source]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bodyreg.errors import UserError
+from bodyreg.files import reading
 
 
 def load_json(path: str | os.PathLike) -> Any:
@@ -17,13 +18,12 @@ def load_json(path: str | os.PathLike) -> Any:
     Raises:
         UserError: it is missing or not JSON.
     """
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable JSON ({error}); it may be truncated") from error
+    with reading(path):
+        try:
+            with open(path, encoding="utf-8") as stream:
+                return json.load(stream)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}: not readable JSON ({error}); it may be truncated") from error
 
 
 def numbers(

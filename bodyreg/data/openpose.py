@@ -14,6 +14,7 @@ from bodyreg.data.json_files import load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, COCO_18, Skeleton
 from bodyreg.errors import UserError
+from bodyreg.files import entries, is_file
 
 SUFFIX = "_keypoints.json"
 KEY = "pose_keypoints_2d"
@@ -42,7 +43,7 @@ def read_openpose(
         UserError: there is no such file, or one that is something else.
     """
     folder = Path(folder)
-    paths = sorted(folder.glob(f"*{SUFFIX}"))
+    paths = [path for path in entries(folder) if path.name.endswith(SUFFIX)]
     if not paths:
         raise UserError(f"{folder}: no file *{SUFFIX} of OpenPose in this folder")
     found: list[np.ndarray] = []
@@ -91,6 +92,6 @@ def _picture(name: str, images: str | os.PathLike | None) -> str:
     if images is None:
         return ""
     for suffix in PICTURE_SUFFIXES:
-        if (Path(images) / (name + suffix)).is_file():
+        if is_file(Path(images) / (name + suffix)):
             return name + suffix
     raise UserError(f"{images}: no picture {name} (.jpg, .png, .bmp) in this folder")

@@ -13,7 +13,7 @@ import numpy as np
 
 from bodyreg.data.observations import FORMAT, Observations, expected_shapes
 from bodyreg.errors import UserError
-from bodyreg.files import fingerprint
+from bodyreg.files import entries, fingerprint, is_folder
 from bodyreg.npz import NpzReader
 
 if TYPE_CHECKING:
@@ -155,7 +155,11 @@ class ObservationsFolder:
 
     def __init__(self, path: str | os.PathLike, body: Body | None = None) -> None:
         self.path, self._checked_for = Path(path), body
-        self.shards = sorted(p for p in self.path.glob("*.npz") if not p.name.startswith("."))
+        self.shards = [
+            path
+            for path in entries(self.path)
+            if path.suffix == ".npz" and not path.name.startswith(".")
+        ]
         if not self.shards:
             raise UserError(f"{path}: no .npz file of observations in this folder")
         self._open: ObservationsFile | None = None
@@ -249,4 +253,4 @@ def open_observations(
     Raises:
         UserError: as the two classes.
     """
-    return (ObservationsFolder if Path(path).is_dir() else ObservationsFile)(path, body)
+    return (ObservationsFolder if is_folder(path) else ObservationsFile)(path, body)

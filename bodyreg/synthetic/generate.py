@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bodyreg.body import Body
-from bodyreg.files import written
+from bodyreg.files import writing
 from bodyreg.npz import save_npz
 from bodyreg.synthetic.dataset import stack, truth_of
 from bodyreg.synthetic.formats import FORMATS, Recipe, Shot
@@ -90,14 +90,14 @@ def make_part(part: Part) -> int:
 
 def _write(path: Path, content: bytes) -> None:
     """A file that counts only with its part's: a killed process may leave a piece of it."""
-    with written(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
 def _link(source: Path, path: Path) -> None:
     """The same file in another folder, without taking its room again where the disk can."""
-    with written(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         try:

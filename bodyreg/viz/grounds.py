@@ -12,7 +12,7 @@ import numpy as np
 
 from bodyreg.data.densepose_coco import decode_part_masks, load_coco
 from bodyreg.errors import UserError
-from bodyreg.files import path_inside
+from bodyreg.files import is_file, path_inside
 
 if TYPE_CHECKING:
     from bodyreg.data import Observations
@@ -74,7 +74,7 @@ def picture_grounds(
     for number, name, frame in zip(people.id.tolist(), names, people.frame, strict=True):
         if name and name != last:
             path = path_inside(folder, name, f"picture of person {number}")
-            picture, last = cv2.imread(str(path)) if path.is_file() else None, name
+            picture, last = cv2.imread(str(path)) if is_file(path) else None, name
             if picture is None:
                 raise UserError(f"{path}: no readable picture of person {number}; check --images")
         grounds.append(crop(picture, *_square(frame), side, GROUND) if name else plain_ground(side))

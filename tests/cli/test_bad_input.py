@@ -101,7 +101,10 @@ def test_missing_pictures(refused, coco_file, tmp_path):
     pictures = ("--images", tmp_path, "--overlays", "1")
     path = coco_file(json.dumps(content))
     assert "does not name people's pictures" in refused("--densepose-coco", path, *pictures)
-    for name, expected in (("a.jpg", "no readable picture of person 41"), ("../a.jpg", "no path")):
+    for name, expected in (
+        ("a.jpg", "no readable picture of person 41"),
+        ("../a.jpg", "not a path"),
+    ):
         content["images"][0]["file_name"] = name
         path = coco_file(json.dumps(content))
         assert expected in refused("--densepose-coco", path, *pictures)
@@ -136,7 +139,7 @@ def test_bad_files_of_other_formats(refused, tmp_path):
     (tmp_path / "Label").mkdir()
     label = tmp_path / "Label" / "pose_label.pkl"
     label.write_bytes(pickle.dumps({"../a": [[1, 2]] * 18}))
-    assert "pose_label.pkl: '../a' is no path inside" in refused("--deepfashion", tmp_path)
+    assert "pose_label.pkl: '../a' is not a path inside" in refused("--deepfashion", tmp_path)
     label.write_bytes(pickle.dumps({"a": RunsCode(tmp_path / "ran")}))
     assert "pose_label.pkl: the pickle names" in refused("--deepfashion", tmp_path)
     assert not (tmp_path / "ran").exists()

@@ -121,7 +121,7 @@ def test_which_of_the_two_it_is(tmp_path):
 def test_names_cannot_leave_the_folder(tmp_path, name):
     joints = {NAMES[0]: labels()[NAMES[1]], name: labels()[NAMES[1]]}
     make(tmp_path, pickle.dumps(joints, 2), {})
-    with pytest.raises(UserError, match=r"pose_label\.pkl: '.*' is no path inside of"):
+    with pytest.raises(UserError, match=r"pose_label\.pkl: '.*' is not a path inside"):
         read_deepfashion(tmp_path)
 
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from bodyreg.body import Body
-from bodyreg.files import atomic_path, written
+from bodyreg.files import atomic_path
 from bodyreg.synthetic.layout import Layout
 from bodyreg.synthetic.observe import Noise, Sight
 from bodyreg.synthetic.parts import Parts, Piece
@@ -76,7 +76,6 @@ class Goal:
         path = self.folder / name
         with (
             atomic_path(path, within=self.within) as temporary,
-            written(path),
             temporary.open("wb") as stream,
         ):
             yield stream

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from bodyreg.errors import UserError
+from bodyreg.files import entries, is_file, is_folder, reading
 from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.noise import fractal_crop
 from bodyreg.synthetic.places.ground_view import GroundView, ground_view_of
@@ -76,9 +77,9 @@ def find_backgrounds(folder: str | os.PathLike) -> list[Path]:
         UserError: there is no such folder, or no picture in it.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"{folder}: no such folder of backgrounds; name one with pictures in it")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = [p for p in entries(folder) if p.suffix.lower() in SUFFIXES and is_file(p)]
     if not found:
         known = ", ".join(sorted(SUFFIXES))
         raise UserError(f"{folder}: no pictures in it ({known}); choose another folder")
@@ -104,13 +105,8 @@ def _piece(random: np.random.Generator, path: Path, height: int, width: int) -> 
 @lru_cache(maxsize=64)
 def _load(path: str, side: int) -> np.ndarray:
     """A user's picture, shrunk to little more than what is needed of it."""
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); check the backgrounds"
-        ) from error
+    with reading(path), open(path, "rb") as stream:
+        data = stream.read(LARGEST + 1)
     picture = None
     if 0 < len(data) <= LARGEST:
         try:
