@@ -48,8 +48,10 @@ def draw(options: Options, job: Job) -> None:
         fits.append(Fits.load(job.parts.path(part)).select(here))
         observations.append(job.read(part).observations.select(here))
     drawn = Fits.concatenate(fits)
+    losses = [None] * len(drawn) if drawn.loss is None else drawn.loss
     captions = [
-        (str(number), f"loss {loss:.3g}") for number, loss in zip(drawn.id, drawn.loss, strict=True)
+        (str(number), "no loss" if loss is None else f"loss {loss:.3g}")
+        for number, loss in zip(drawn.id, losses, strict=True)
     ]
     title = f"{len(drawn)} of {last[-1]:,} fits"
     page = fit_sheet(

@@ -93,7 +93,7 @@ class Parts(PartFolder):
 
     @property
     def mean_loss(self) -> float:
-        """Mean loss of those people who were fitted; NaN of nobody."""
+        """Mean loss of the people fitted so far; NaN if there are none."""
         known = list(self._summaries.values())  # others are written meanwhile
         people = sum(summary.people for summary in known)
         return sum(summary.loss for summary in known) / people if people else float("nan")

@@ -29,8 +29,8 @@ JUDGED = {
 }
 # People measured at a time.
 AT_ONCE = 256
-# Of the truth's metrics, that by which people are put in order.
-ORDER = "vertex"
+# People are put in order by the first of these measures that their fits have.
+ORDER = ("vertex", "loss", "points", "keypoints")
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
                 some = slice(start, min(start + AT_ONCE, len(fits)))
                 seen = fits.select(some)
                 distances = reprojection_error(seen, observations.select(some), body)
-                found = {
-                    "loss": seen.loss,
+                found = {} if seen.loss is None else {"loss": seen.loss}
+                found |= {
                     "points": distances["dense points"],
                     "keypoints": distances["keypoints"],
                     "reflected": seen.mirrored,
@@ -129,7 +129,7 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
 
 
 def _order(errors: dict[str, np.ndarray]) -> str:
-    return ORDER if ORDER in errors else "loss"
+    return next(name for name in ORDER if name in errors)
 
 
 def _choose(errors: np.ndarray, count: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -67,7 +68,7 @@ class Summary:
         people: How many were fitted.
         skipped: How many were not, by reason.
         mirrored: Fits whose rotation is a reflection.
-        loss: Sum of the losses.
+        loss: Sum of the losses; NaN if the fits have none.
         terms: Name -> sum of the weighted term.
         distances: Of what -> mean distance from it of the people measured, pixels.
         seconds: Time that the fits took.
@@ -104,7 +105,7 @@ class Summary:
             people=len(fits),
             skipped=skipped,
             mirrored=int(fits.mirrored.sum()),
-            loss=float(fits.loss.sum(dtype=np.float64)),
+            loss=math.nan if fits.loss is None else float(fits.loss.sum(dtype=np.float64)),
             terms=Counter({n: float(t.sum(dtype=np.float64)) for n, t in fits.terms.items()}),
             distances={name: Histogram.of(error) for name, error in errors.items()},
             seconds=seconds,
@@ -127,7 +128,7 @@ class Summary:
 
     @property
     def mean_loss(self) -> float:
-        """Mean loss of the people; NaN of nobody."""
+        """Mean loss of the people; NaN if there are no people, or no losses."""
         return self.loss / self.people if self.people else float("nan")
 
     @property

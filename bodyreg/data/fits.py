@@ -1,4 +1,4 @@
-"""The result of a registration: body parameters per person."""
+"""Fits: the body parameters of each person, in memory and in bodyreg-fits-1 files."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from bodyreg.npz import NpzReader, Rows, save_npz
 
 FORMAT = "bodyreg-fits-1"
 POSED_AT_ONCE = 64
-"""People whose points are posed together: bounds the work arrays to some tens of MB."""
+"""People whose points are posed in one step; this keeps the work arrays below some tens of MB."""
 
 TERM_PREFIX = "term_"
 
 
 @dataclass(eq=False)
 class Fits:
-    """N people's fitted bodies. A body point v of the posed rig appears at scale · (R v) + t.
+    """The bodies of N people. A point v of the posed body appears at scale · (R v) + translation.
 
     Attributes:
         id: (N,) int64, as in the observations.
         frame: (N, 3) float32 centre_x, centre_y, half_side of the square crop, image pixels.
-        pose: (N, 24, 3) float32 axis-angle, radians; the root's is zero.
+        pose: (N, 24, 3) float32 axis-angle, radians; a registration keeps the root's at zero.
         segment_scale: (N, 24) float32.
         rotation: (N, 3, 3) float32 orthonormal, model axes to frame axes.
         scale: (N,) float32 frame units per metre.
         translation: (N, 2) float32 frame units.
-        loss: (N,) float32, the objective at the end.
-        terms: name -> (N,) float32, the weighted terms; they add up to the loss. A term for which
-            a person has no evidence is 0.
+        loss: (N,) float32, the objective at the end; None if no objective was minimised.
+        terms: name -> (N,) float32, the weighted terms; they add up to the loss. A term is 0 for
+            a person without evidence for it.
     """
 
     id: np.ndarray
@@ -46,7 +46,7 @@ class Fits:
     rotation: np.ndarray
     scale: np.ndarray
     translation: np.ndarray
-    loss: np.ndarray
+    loss: np.ndarray | None = None
     terms: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -54,12 +54,12 @@ class Fits:
 
     @property
     def mirrored(self) -> np.ndarray:
-        """(N,) bool: fits whose rotation is a reflection, so that left and right are exchanged."""
+        """(N,) bool: fits whose rotation is a reflection, which exchanges left and right."""
         return np.linalg.det(self.rotation.astype(np.float64)) < 0
 
     def select(self, people: np.ndarray | slice | Sequence[int]) -> Fits:
         """The fits at these positions (integers, a mask or a slice), in this order."""
-        arrays = {name: getattr(self, name)[people] for name in ARRAYS}
+        arrays = {name: array[people] for name, array in self._arrays().items()}
         return Fits(**arrays, terms={name: value[people] for name, value in self.terms.items()})
 
     @staticmethod
@@ -70,9 +70,9 @@ class Fits:
 
     @staticmethod
     def concatenate(parts: Sequence[Fits]) -> Fits:
-        """Several sets of fits, with the same terms, one after the other."""
+        """Several sets of fits, one after the other; all or none have a loss, and equal terms."""
         return Fits(
-            **{name: np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS},
+            **{n: np.concatenate([getattr(p, n) for p in parts]) for n in parts[0]._arrays()},
             terms={n: np.concatenate([p.terms[n] for p in parts]) for n in parts[0].terms},
         )
 
@@ -92,7 +92,7 @@ class Fits:
         )
 
     def vertices(self, body: Body) -> np.ndarray:
-        """(N, V, 3) float32 posed vertices: x, y in frame units, z toward the viewer likewise."""
+        """(N, V, 3) float32 positions of all vertices, frame units; z points to the viewer."""
         return self.points(body, body.vertex_points())
 
     def joints(self, body: Body) -> np.ndarray:
@@ -123,11 +123,11 @@ class Fits:
         return out
 
     def save(self, path: str | os.PathLike, **facts: str) -> None:
-        """Write a bodyreg-fits-1 file; `facts` (what made it) are stored beside."""
+        """Write a bodyreg-fits-1 file; `facts` say what made it, and are stored as arrays too."""
         save_npz(
             path,
             format=FORMAT,
-            **{name: getattr(self, name) for name in ARRAYS},
+            **self._arrays(),
             **{TERM_PREFIX + name: value for name, value in self.terms.items()},
             **facts,
         )
@@ -137,22 +137,28 @@ class Fits:
         """Read a bodyreg-fits-1 file.
 
         Raises:
-            UserError: the file is missing, damaged or of another format, an array is missing, has
-                the wrong shape, or holds a number that is not finite.
+            UserError: the file is missing, damaged or of another format, or an array is missing,
+                has the wrong shape, or holds a number that is not finite. Only `loss` may be
+                missing.
         """
         with FitsFile(path) as file:
             return file.read(0, len(file))
 
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The arrays of the file format, except a missing loss."""
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        return {name: array for name, array in arrays.items() if array is not None}
+
 
 class FitsFile(PeopleFile):
-    """A bodyreg-fits-1 file, of which people are read and checked as they are wanted.
+    """An open bodyreg-fits-1 file; people are read and checked when needed.
 
     Raises:
         UserError: as `PeopleFile`.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        super().__init__(path, "fits", FORMAT, ARRAYS)
+        super().__init__(path, "fits", FORMAT, ARRAYS, optional=OPTIONAL)
         self._terms = [
             name
             for name in self._reader.names
@@ -160,7 +166,7 @@ class FitsFile(PeopleFile):
         ]
 
     def read(self, start: int, stop: int) -> Fits:
-        """The fits of people `start` to `stop`.
+        """The fits of the people from `start` up to `stop`.
 
         Raises:
             UserError: the file is damaged, or holds a number that is not finite.
@@ -179,10 +185,10 @@ class FitsFile(PeopleFile):
 
 
 class FitsById:
-    """Fits of a file, found by the people's ids. Memory: the ids, and the fits asked for.
+    """Finds fits in a file by the ids of their people. It keeps only the ids in memory.
 
     Raises:
-        UserError: as `FitsFile`, or a person is named twice.
+        UserError: as `FitsFile`, or an id stands in the file twice.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -194,65 +200,75 @@ class FitsById:
             raise UserError(f"{path}: names a person twice; ids must be unique to be matched")
 
     def ids(self) -> np.ndarray:
-        """(N,) int64 the ids of all people, sorted."""
+        """(N,) int64, the ids of all people, sorted."""
         return self._sorted
 
     def of(self, ids: np.ndarray) -> Fits:
-        """The fits of those of these people who are there, and of all between them in the file."""
+        """One block of the file: from the first to the last of the people with these ids.
+
+        It holds no fit for an id that the file does not have, and may hold fits of other people.
+        """
         place = np.searchsorted(self._sorted, ids)
         place = place[place < len(self._sorted)]
         found = self._order[place[np.isin(self._sorted[place], ids)]]
         if not len(found):
-            return Fits.empty()
+            return self._file.read(0, 0)
         return self._file.read(int(found.min()), int(found.max()) + 1)
 
 
 def join_fits(
-    path: str | os.PathLike, parts: Sequence[Path], *, within: Path | None = None, **facts: str
+    path: str | os.PathLike, shards: Sequence[Path], *, within: Path | None = None, **facts: str
 ) -> int:
-    """Write one bodyreg-fits-1 file with the people of several, one after the other.
+    """Write one bodyreg-fits-1 file with the people of several files, one after the other.
 
-    It has the bytes that `Fits.concatenate` and `Fits.save` would give. Memory: one array of one
-    part.
+    The bytes equal those of `Fits.concatenate` and `Fits.save`. Memory: one array of one file.
 
     Args:
         path: The file to write.
-        parts: Files that `Fits.save` wrote, with the same terms; those without people do not count.
+        shards: Files that `Fits.save` wrote. All those with people have a loss, or none has one;
+            their terms are equal.
         within: The folder of the temporary file, as in `files.atomic_path`.
-        **facts: Stored beside.
+        **facts: What made the file; stored as arrays too.
 
     Returns:
-        How many people there are.
+        The number of people.
 
     Raises:
-        UserError: a part is missing or damaged, or the file cannot be written.
+        UserError: a shard is missing or damaged, the shards hold different arrays, or the file
+            cannot be written.
     """
-    counts = {part: _count(part) for part in parts}
-    parts = [part for part in parts if counts[part]]
-    if not parts:
+    layouts = {shard: _layout(shard) for shard in shards}
+    people = sum(layout["id"][0][0] for layout in layouts.values())
+    layouts = {shard: layout for shard, layout in layouts.items() if layout["id"][0][0]}
+    if not layouts:
         Fits.empty().save(path, **facts)
         return 0
-    people = sum(counts.values())
-    with NpzReader(parts[0], kind="fits") as first:
-        kinds = {
-            name: (first.shape(name)[1:], first.dtype(name))
-            for name in first.names
-            if name in ARRAYS or name.startswith(TERM_PREFIX)
-        }
+    first, *others = layouts
+    for shard in others:
+        if layouts[shard].keys() != layouts[first].keys():
+            raise UserError(f"{shard}: its arrays are not those of {first.name}; make it again")
 
     def blocks(name: str) -> Iterator[np.ndarray]:
-        for part in parts:
-            with NpzReader(part, kind="fits") as reader:
+        for shard in layouts:
+            with NpzReader(shard, kind="fits") as reader:
                 yield reader.read(name)
 
-    arrays = {n: Rows((people, *shape), dtype, blocks(n)) for n, (shape, dtype) in kinds.items()}
+    arrays = {
+        name: Rows((people, *shape[1:]), dtype, blocks(name))
+        for name, (shape, dtype) in layouts[first].items()
+    }
     save_npz(path, within=within, format=FORMAT, **arrays, **facts)
     return people
 
 
-def _count(path: Path) -> int:
+def _layout(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Name -> shape and dtype of a file's arrays of people."""
     with NpzReader(path, kind="fits") as reader:
-        return reader.shape("id")[0]
+        return {
+            name: (reader.shape(name), reader.dtype(name))
+            for name in reader.names
+            if name in ARRAYS or name.startswith(TERM_PREFIX)
+        }
 
 
 ARRAYS: Layout = {
@@ -260,6 +276,9 @@ ARRAYS: Layout = {
     "segment_scale": ("iuf", (24,)), "rotation": ("iuf", (3, 3)), "scale": ("iuf", ()),
     "translation": ("iuf", (2,)), "loss": ("iuf", ()),
 }  # fmt: skip
-"""Arrays of the file format."""
+"""The arrays of the file format."""
+
+OPTIONAL = ("loss",)
+"""Those of them that may be missing."""
 
 assert set(ARRAYS) | {"terms"} == {f.name for f in fields(Fits)}

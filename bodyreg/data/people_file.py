@@ -1,9 +1,9 @@
-"""An .npz file whose arrays have a row for every person, read as people are wanted."""
+"""An .npz file whose arrays have one row for every person; people are read when needed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -14,22 +14,23 @@ from bodyreg.npz import NpzReader
 Self = TypeVar("Self", bound="PeopleFile")
 
 Layout = Mapping[str, tuple[str, tuple[int | str, ...]]]
-"""Name of an array -> the kinds its elements may be of, and what follows the N people in its shape:
-numbers, or letters for what a file may choose; the same letter is the same size."""
+"""Name of an array -> the NumPy kinds that its elements may have, and its shape after the N people.
+A letter in a shape stands for a size that the file chooses; equal letters mean equal sizes."""
 
 
 class PeopleFile:
-    """The file, checked so far as its headers tell; `id` (N,) names the people.
+    """The open file. Its headers are checked at once; `id` (N,) names the people.
 
     Args:
         path: The file.
-        kind: What to call it in messages.
-        form: What its `format` says.
+        kind: The word for such a file in messages.
+        form: The text that its `format` must hold.
         arrays: Its arrays of people.
-        others: Arrays that must be there too.
+        optional: Names of `arrays` that may be missing.
+        others: Names of further arrays that must not be missing.
 
     Attributes:
-        sizes: What the letters of `arrays` stand for in this file.
+        sizes: Letter of `arrays` -> its size in this file.
 
     Raises:
         UserError: the file is missing, damaged or of another format, or an array is missing or has
@@ -42,12 +43,15 @@ class PeopleFile:
         kind: str,
         form: str,
         arrays: Layout,
+        *,
+        optional: Container[str] = (),
         others: Sequence[str] = (),
     ) -> None:
-        self._path, self._arrays = path, arrays
+        self._path = path
         self._reader = NpzReader(path, kind=kind)
         try:
-            self._reader.require(form, (*arrays, *others))
+            self._reader.require(form, (*(n for n in arrays if n not in optional), *others))
+            self._arrays = {n: kind for n, kind in arrays.items() if n in self._reader.names}
             self._check()
         except BaseException:
             self._reader.close()
@@ -81,11 +85,11 @@ class PeopleFile:
         return self._people
 
     def ids(self) -> np.ndarray:
-        """(N,) int64 the ids of all people."""
+        """(N,) int64, the ids of all people."""
         return self._reader.read("id").astype(np.int64)
 
     def rows(self, start: int, stop: int) -> dict[str, np.ndarray]:
-        """The arrays of people `start` to `stop`.
+        """The arrays of the people from `start` up to `stop`, by name.
 
         Raises:
             UserError: the file is damaged, or holds a number that is not finite.

@@ -106,7 +106,7 @@ class Viewer:
                 visible=self.picture.value,
             )
             fit = self._shown.fit
-            self.about.content = f"loss {fit.loss[0]:.4g}"
+            self.about.content = "no loss" if fit.loss is None else f"loss {fit.loss[0]:.4g}"
             self.reset()
             self._draw()
 

@@ -39,4 +39,5 @@ def test_summaries_survive_as_text():
     assert (total.people, total.mirrored, total.skipped) == (6, 2, Counter(blurred=4))
     assert total.mean_loss == pytest.approx(0.2 / 6)
     assert set(total.mean_terms) == {"dense", "det"}
+    assert np.isnan(sum([again, Summary(loss=np.nan)], Summary()).mean_loss)
     assert total.median_pixels == {"keypoints": pytest.approx(2, rel=1e-3)}

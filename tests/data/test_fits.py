@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from bodyreg.body import Body
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data import Fits, FitsById
 from bodyreg.data.fits import join_fits
+from bodyreg.data.flip import flip_fits
 from bodyreg.data.frames import image_from_frame
 from bodyreg.errors import UserError
 from bodyreg.npz import load_npz, save_npz
@@ -40,22 +43,27 @@ def some_fits(count: int = 3, seed: int = 0) -> Fits:
     )
 
 
-def test_round_trip(tmp_path):
-    fits = some_fits()
+def assert_equal(got: Fits, expected: Fits) -> None:
+    """Equal arrays, terms included; a loss is absent in both or in neither."""
+    for field in fields(Fits):
+        one, other = getattr(got, field.name), getattr(expected, field.name)
+        if field.name == "terms":
+            assert one.keys() == other.keys()
+            assert all(np.array_equal(one[name], other[name]) for name in one)
+        else:
+            assert np.array_equal(one, other), field.name
+
+
+def without_loss(fits: Fits) -> Fits:
+    return replace(fits, loss=None, terms={})
+
+
+@pytest.mark.parametrize("made_by", [lambda fits: fits, without_loss])
+def test_round_trip(tmp_path, made_by):
+    fits = made_by(some_fits())
     fits.save(tmp_path / "fits.npz", command="a test")
     loaded = Fits.load(tmp_path / "fits.npz")
-    for name in (
-        "id",
-        "frame",
-        "pose",
-        "segment_scale",
-        "rotation",
-        "scale",
-        "translation",
-        "loss",
-    ):
-        assert np.array_equal(getattr(loaded, name), getattr(fits, name)), name
-    assert np.array_equal(loaded.terms["dense"], fits.terms["dense"])
+    assert_equal(loaded, fits)
     arrays = load_npz(tmp_path / "fits.npz", kind="fits")
     assert str(arrays["format"]) == "bodyreg-fits-1" and str(arrays["command"]) == "a test"
 
@@ -66,6 +74,7 @@ def test_round_trip(tmp_path):
         ({"format": "bodyreg-fits-2"}, "bodyreg-fits-2"),
         ({"pose": np.zeros((3, 23, 3), np.float32)}, "pose has shape"),
         ({"loss": np.float32([0, np.nan, 0])}, "loss of person 11 is not finite"),
+        ({"loss": np.zeros((3, 1), np.float32)}, "loss has shape"),
         ({"scale": np.array(["a", "b", "c"])}, "scale has dtype"),
         ({"rotation": None}, "'rotation' is missing"),
     ],
@@ -86,6 +95,23 @@ def test_select_and_concatenate():
     assert np.array_equal(again.terms["dense"], fits.terms["dense"][[3, 1, 0, 2, 4]])
     assert fits.select(fits.scale > 10).id.shape == (0,)
     assert len(Fits.empty()) == 0
+
+
+def test_a_prediction_has_no_loss(tmp_path):
+    """What works on fits works without a loss, and gives the rest as it does with one."""
+    fits = some_fits(5)
+    plain, frame = without_loss(fits), fits.frame[::-1]
+    parts = [slice(3, 5), slice(0, 3)]
+    assert_equal(
+        Fits.concatenate([plain.select(part) for part in parts]),
+        without_loss(Fits.concatenate([fits.select(part) for part in parts])),
+    )
+    assert_equal(plain.in_frames(frame), without_loss(fits.in_frames(frame)))
+    assert_equal(flip_fits(plain, 640), without_loss(flip_fits(fits, 640)))
+    plain.save(tmp_path / "fits.npz")
+    by_id = FitsById(tmp_path / "fits.npz")
+    assert_equal(by_id.of(np.array([12, 11])), plain.select([1, 2]))
+    assert by_id.of(np.array([99])).loss is None
 
 
 def test_points_of_a_fit(body):
@@ -123,9 +149,10 @@ def test_mirrored_counts_reflections():
     assert fits.mirrored.tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize("made_by", [lambda fits: fits, without_loss])
 @pytest.mark.parametrize("cuts", [[5], [2, 2, 5], [0, 1, 5, 5]])
-def test_joined_files_have_the_bytes_of_one(tmp_path, cuts):
-    fits, parts = some_fits(5), []
+def test_joined_files_have_the_bytes_of_one(tmp_path, cuts, made_by):
+    fits, parts = made_by(some_fits(5)), []
     for part, (start, stop) in enumerate(zip([0, *cuts], cuts, strict=False)):
         parts.append(tmp_path / f"{part}.npz")
         some = fits.select(slice(start, stop)) if stop > start else Fits.empty()
@@ -133,6 +160,18 @@ def test_joined_files_have_the_bytes_of_one(tmp_path, cuts):
     fits.save(tmp_path / "whole.npz", command="a test")
     assert join_fits(tmp_path / "joined.npz", parts, within=tmp_path, command="a test") == 5
     assert (tmp_path / "joined.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+@pytest.mark.parametrize("other", [without_loss, lambda fits: replace(fits, terms={})])
+@pytest.mark.parametrize("order", [1, -1])
+def test_files_with_other_arrays_are_not_joined(tmp_path, other, order):
+    shards = []
+    for number, fits in enumerate([some_fits(), Fits.empty(), other(some_fits())][::order]):
+        shards.append(tmp_path / f"{number}.npz")
+        fits.save(shards[-1])
+    with pytest.raises(UserError, match=r"2\.npz: its arrays are not those of 0\.npz"):
+        join_fits(tmp_path / "joined.npz", shards)
+    assert not (tmp_path / "joined.npz").exists()
 
 
 def test_fits_are_found_by_id(tmp_path):

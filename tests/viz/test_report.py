@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -20,9 +22,10 @@ HOSTILE = "<img src=x onerror=hacked=1><script>hacked=1</script>&amp;.png"
 
 @pytest.fixture(scope="module")
 def runs(demo, tmp_path_factory):
-    """A demo, and its people without pictures, and in pictures whose names mean harm, warm."""
+    """A demo, and its people without pictures, with and without a loss, and with hostile names."""
     folder = tmp_path_factory.mktemp("runs")
     images, named, plain = folder / "images", folder / "<b>run", folder / "plain"
+    predicted = folder / "predicted"
     common = ("--iterations", "40", "--quiet")
     content = json.loads((demo / "densepose-coco" / "densepose.json").read_text())
     images.mkdir()
@@ -39,8 +42,10 @@ def runs(demo, tmp_path_factory):
     assert main(
         ["register", "--densepose-coco", str(folder / "people.json"), "--out", str(plain), *common]
     ) == 0  # fmt: skip
-    reports = {name: folder / f"{name}.html" for name in ("demo", "plain", "named")}
-    for run, name in ((demo, "demo"), (plain, "plain"), (named, "named")):
+    shutil.copytree(plain, predicted)
+    replace(Fits.load(plain / "fits.npz"), loss=None, terms={}).save(predicted / "fits.npz")
+    reports = {n: folder / f"{n}.html" for n in ("demo", "plain", "named", "predicted")}
+    for run, name in zip((demo, plain, named, predicted), reports, strict=True):
         people = "5" if name == "demo" else "24"
         assert main(["report", str(run), "--people", people, "--out", str(reports[name])]) == 0
     return {"demo": demo, "reports": reports}
@@ -154,6 +159,13 @@ def test_the_data_are_the_runs(runs):
     named = data_of(runs["reports"]["named"])
     assert set(named["people"][0]["tiles"]) == {"picture", "evidence", "before", "fit", "side"}
     assert named["order"] == "loss" and named["groups"] == {}
+
+
+def test_fits_without_a_loss_are_judged_by_their_distances(runs, opened):
+    data = data_of(runs["reports"]["predicted"])
+    assert data["order"] == "points"
+    assert all("loss" not in person["numbers"] for person in data["people"])
+    assert len(opened("predicted").find_elements("css selector", ".card")) == 7
 
 
 def test_it_opens_without_a_complaint(opened):

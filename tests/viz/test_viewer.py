@@ -54,6 +54,19 @@ def eventually(holds):
     return False
 
 
+def test_it_says_that_a_fit_has_no_loss(viewer, monkeypatch):
+    assert viewer.about.content.startswith("loss 0.")
+    load = viewer._load
+
+    def predicted(row):
+        shown = load(row)
+        return shown._replace(fit=replace(shown.fit, loss=None))
+
+    monkeypatch.setattr(viewer, "_load", predicted)
+    viewer.show()
+    assert viewer.about.content == "no loss"
+
+
 def as_fitted(run, row, **changes):
     fit = run.fits.read(row, row + 1)
     vertices = replace(fit, **changes).vertices(run.body)[0]
