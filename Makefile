@@ -31,7 +31,7 @@ format: $(VENV)/.linted           ## rewrite what lint would complain of
 	$(VENV)/bin/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
 
 # With BODYREG_MPII_POSES=poses.npy real poses are registered too, from file to file.
-bench: $(VENV)/.benched           ## all of it against plain PyTorch, in one run; rewrites the README's tables
+bench: $(VENV)/.benched           ## everything against plain PyTorch, in one run; rewrites the tables of README.md and docs/benchmarks.md
 	mkdir -p build
 	$(PY) -m pytest benchmarks -rs --benchmark-json build/benchmarks.json
 	$(PY) -m benchmarks.table build/benchmarks.json

@@ -1,11 +1,12 @@
 """Tables from a benchmark run.
 
     python -m pytest benchmarks --benchmark-json=run.json
-    python benchmarks/table.py run.json
+    python -m benchmarks.table run.json
 
-Writes one JSON file per machine, prints the tables in Markdown, and puts them into the README
-between the lines <!-- benchmarks:begin --> and <!-- benchmarks:end -->, with those of GPUs that
-benchmarks/device.py has left in the same folder.
+Writes one JSON file per machine into benchmarks/results. All tables of the newest CPU there, and of
+every GPU (benchmarks/device.py measures those), go into docs/benchmarks.md; a table of HIGHLIGHTS
+goes into the README. Both files have lines <!-- benchmarks:begin --> and <!-- benchmarks:end -->,
+and the tables go between them. Without a run the tables are made again from the stored files.
 """
 
 from __future__ import annotations
@@ -22,6 +23,49 @@ BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 PEER = "reference, eager"
 FIT = "bodyreg.ops.fit"
 CEILINGS = ("bytes_per_s", "flops_per_s", "launch_s")
+
+ADAM = "adam, 300 iterations, {} people, 120 points [cpu]"
+HIGHLIGHTS = (
+    # The line of the README's table; group and row of a measurement; its peer in plain torch.
+    ("64 people, 300 steps of Adam, `ops.fit`", ADAM.format(64), FIT, "plain torch"),
+    ("10 people, 300 steps of Adam, `ops.fit`", ADAM.format(10), FIT, "plain torch"),
+    (
+        "10 people, the same, `register` from pixels to fits",
+        ADAM.format(10),
+        "bodyreg.register, from pixels to fits",
+        "plain torch",
+    ),
+    (
+        "64 people, preset `accurate`, `ops.fit`",
+        "preset accurate: 4 starts, 200 iterations, the best 2 another 200; 64 people [cpu]",
+        FIT,
+        "plain torch",
+    ),
+    (
+        "39,210 people, `bodyreg register` from file to file",
+        "bodyreg register, file to file [cpu]",
+        "39,210 of made people, 120 points, accurate",
+        None,
+    ),
+    (
+        "64 bodies of 6,999 vertices, skinned, with gradients",
+        "lbs forward + backward, 64 people, 6,999 vertices [cpu]",
+        "bodyreg",
+        PEER,
+    ),
+    (
+        "64 pictures of 256 × 256, rasterised",
+        "raster, 64 pictures of 256 x 256, 13,994 faces [cpu]",
+        "bodyreg",
+        PEER,
+    ),
+    (
+        "1,024 people made in 512 pictures, one process",
+        "bodyreg synthesize, pictures of 256 × 256 [cpu]",
+        "1 process, imports included",
+        None,
+    ),
+)
 
 
 def rows_of(run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -187,6 +231,32 @@ def _time(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"
 
 
+def highlights(content: dict[str, Any]) -> str:
+    """The README's table: what a newcomer wants to know, of one machine.
+
+    Raises:
+        SystemExit: a row of HIGHLIGHTS was not measured.
+    """
+    lines = [
+        f"Measured on {content['machine']}, {content['datetime'][:10]}, float32.",
+        "",
+        "| | time | people/s | against plain torch |",
+        "|---|---:|---:|---:|",
+    ]
+    for label, group, name, peer in HIGHLIGHTS:
+        try:
+            row = _named(content["rows"], group, name)
+            ratio = _times(_ratio(row, _named(content["rows"], group, peer))) if peer else ""
+        except StopIteration:
+            sys.exit(
+                f"{content['machine']}: HIGHLIGHTS needs the rows '{name}' and '{peer}' of "
+                f"'{group}': measure them, or change HIGHLIGHTS"
+            )
+        people = _many(row["people"] / row["median_s"]) if row["people"] else ""
+        lines.append(f"| {label} | {_time(row['median_s'])} | {people} | {ratio} |")
+    return "\n".join(lines) + "\n"
+
+
 def put_between_markers(path: Path, text: str) -> None:
     """Replaces what lies between the two marker lines of a file."""
     old = path.read_text()
@@ -198,26 +268,33 @@ def put_between_markers(path: Path, text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("run", type=Path, help="what --benchmark-json wrote")
+    parser.add_argument("run", type=Path, nargs="?", help="what --benchmark-json wrote")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
     parser.add_argument("--readme", type=Path, default=HERE.parent / "README.md")
+    parser.add_argument("--page", type=Path, default=HERE.parent / "docs" / "benchmarks.md")
     options = parser.parse_args()
-    measured = contents(json.loads(options.run.read_text()))
-    options.results.mkdir(parents=True, exist_ok=True)
-    for content in measured:
-        path = options.results / f"{content['machine']}.json"
-        path.write_text(json.dumps(content, indent=1) + "\n")
-    text = "\n".join(map(markdown, [*measured, *_gpus(options.results, measured)]))
-    print(text)
-    put_between_markers(options.readme, text)
+    if options.run:
+        options.results.mkdir(parents=True, exist_ok=True)
+        for content in contents(json.loads(options.run.read_text())):
+            path = options.results / f"{content['machine']}.json"
+            path.write_text(json.dumps(content, indent=1) + "\n")
+    cpu, gpus = stored(options.results)
+    put_between_markers(options.page, "\n".join(map(markdown, [cpu, *gpus])))
+    put_between_markers(options.readme, highlights(cpu))
 
 
-def _gpus(results: Path, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What benchmarks/device.py measured on other machines, which few have."""
-    known = {content["machine"] for content in measured}
-    files = [path for path in sorted(results.glob("*.json")) if path.stem not in known]
-    others = [json.loads(path.read_text()) for path in files]
-    return [other for other in others if any("[cuda]" in row["group"] for row in other["rows"])]
+def stored(results: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The newest CPU of a folder of results, and all its GPUs."""
+    everything = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
+    gpus = [content for content in everything if _is_gpu(content)]
+    cpus = [content for content in everything if not _is_gpu(content)]
+    if not cpus:
+        sys.exit(f"{results}: no results of a CPU")
+    return max(cpus, key=lambda content: content["datetime"]), gpus
+
+
+def _is_gpu(content: dict[str, Any]) -> bool:
+    return any("[cuda]" in row["group"] for row in content["rows"])
 
 
 if __name__ == "__main__":

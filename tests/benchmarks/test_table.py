@@ -1,4 +1,4 @@
-"""Tables from a run: rows, ratios, order, and the place in the README."""
+"""Tables from a run: rows, ratios, order, and their places in the README and on the page."""
 
 from __future__ import annotations
 
@@ -90,24 +90,75 @@ def test_what_came_out_has_a_column():
     assert cells(text, "ours") == ["2.5 s", "2", "27.9"]
 
 
-def test_the_readme_gets_this_run_and_the_gpus_but_no_other_processor(tmp_path, monkeypatch):
+@pytest.fixture
+def files(tmp_path):
+    """The flags of a table maker whose README, page and results are in a folder of their own."""
+    (tmp_path / "results").mkdir()
+    for name in ("README.md", "page.md"):
+        (tmp_path / name).write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    return [f"--results={tmp_path / 'results'}", f"--readme={tmp_path / 'README.md'}",
+            f"--page={tmp_path / 'page.md'}"]  # fmt: skip
+
+
+def store(folder, machine: str, date: str, device: str = "cpu") -> None:
+    run = {"datetime": date, "benchmarks": [item("lbs", "bodyreg", 0.004, machine)]}
+    (content,) = table.contents(run)
+    content["rows"][0]["group"] = f"lbs [{device}]"
+    (folder / "results" / f"{machine}.json").write_text(json.dumps(content))
+
+
+def make(monkeypatch, *flags) -> None:
+    monkeypatch.setattr("sys.argv", ["table", *map(str, flags)])
+    monkeypatch.setattr(table, "HIGHLIGHTS", [("skinning", "lbs [cpu]", "bodyreg", None)])
+    table.main()
+
+
+def test_the_page_gets_the_newest_cpu_and_all_gpus(tmp_path, monkeypatch, files):
+    for name, date, device in (("gpu", "2025-01-01", "cuda"), ("old", "2025-01-01", "cpu")):
+        store(tmp_path, name, date, device)
     run = {"datetime": "2026-01-02", "benchmarks": [item("lbs", "bodyreg", 0.004)]}
     (tmp_path / "run.json").write_text(json.dumps(run))
-    results = tmp_path / "results"
-    results.mkdir()
-    for machine, device in (("gpu", "cuda"), ("cpu", "cpu")):
-        (content,) = table.contents(run | {"benchmarks": [item("lbs", "bodyreg", 1, machine)]})
-        content["rows"][0]["group"] = f"lbs [{device}]"
-        (results / f"{machine}.json").write_text(json.dumps(content))
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
-    flags = ["--results", str(results), "--readme", str(readme)]
-    monkeypatch.setattr("sys.argv", ["table", str(tmp_path / "run.json"), *flags])
-    table.main()
-    text = readme.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-    assert "Measured on box" in text and "Measured on gpu" in text and "Measured on cpu" not in text
-    assert json.loads((results / "box.json").read_text())["rows"][0]["row"] == "bodyreg"
+    make(monkeypatch, tmp_path / "run.json", *files)
+    text = (tmp_path / "page.md").read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "\nold\n" not in text
+    assert "Measured on box" in text and "Measured on gpu" in text and "on old" not in text
+    stored = json.loads((tmp_path / "results" / "box.json").read_text())
+    assert stored["rows"][0]["row"] == "bodyreg"
+    readme = (tmp_path / "README.md").read_text()
+    assert "Measured on box" in readme and cells(readme, "skinning") == ["4 ms", "", ""]
+
+
+def test_tables_are_made_again_from_stored_results(tmp_path, monkeypatch, files):
+    store(tmp_path, "older", "2025-12-31")
+    store(tmp_path, "newer", "2026-01-01")
+    make(monkeypatch, *files)
+    for name in ("README.md", "page.md"):
+        text = (tmp_path / name).read_text()
+        assert "Measured on newer" in text and "Measured on older" not in text
+
+
+def test_no_stored_results_are_an_error(tmp_path, monkeypatch, files):
+    with pytest.raises(SystemExit, match="no results of a CPU"):
+        make(monkeypatch, *files)
+
+
+def test_highlights_name_their_peer(monkeypatch):
+    fit = {"against": ["slow"], "people": 8, "person_iterations": 800}
+    items = [item("fit", "ours", 0.002, **fit), item("fit", "slow", 0.5, **fit)]
+    (content,) = table.contents({"datetime": "2026-01-02T03:04:05", "benchmarks": items})
+    monkeypatch.setattr(table, "HIGHLIGHTS", [("eight", "fit [cpu]", "ours", "slow")])
+    assert cells(table.highlights(content), "eight") == ["2 ms", "4 k", "250 ×"]
+
+
+def test_a_highlight_without_a_measurement_is_an_error(monkeypatch):
+    (content,) = table.contents({"datetime": "", "benchmarks": [item("lbs", "bodyreg", 0.004)]})
+    monkeypatch.setattr(table, "HIGHLIGHTS", [("skinning", "lbs [cpu]", "bodyreg", "peer")])
+    with pytest.raises(SystemExit, match="rows 'bodyreg' and 'peer' of 'lbs \\[cpu\\]'"):
+        table.highlights(content)
+
+
+def test_the_readme_has_at_most_eight_rows():
+    assert len(table.HIGHLIGHTS) <= 8
 
 
 def test_a_readme_without_markers_is_an_error(tmp_path):
