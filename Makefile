@@ -17,8 +17,8 @@ NATIVE := setup.py pyproject.toml MANIFEST.in $(shell find csrc -type f)
 demo: $(VENV)/.installed          ## make 64 people in pictures, fit them, print the errors, write a report
 	$(PY) -m bodyreg demo --out $(OUT)
 
-test: $(VENV)/.installed          ## the whole ladder of tests
-	$(PY) -m pytest tests
+test: $(VENV)/.installed          ## all tests; FLAGS are pytest's, such as FLAGS=--forbid-skips
+	$(PY) -m pytest tests $(FLAGS)
 
 lint: $(VENV)/.linted             ## ruff on the Python, clang-format on the C++ and CUDA
 	$(PY) -m ruff check .

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.skips import pytest_addoption, pytest_sessionfinish
+
+__all__ = ["pytest_addoption", "pytest_sessionfinish"]
+
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> Path:
-    """The folder of `bodyreg demo` with seven people; nobody changes it."""
+    """The folder of `bodyreg demo` with seven people; tests only read it."""
     from bodyreg.cli import main
 
     out = tmp_path_factory.mktemp("demo") / "demo"
