@@ -8,11 +8,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from bodyreg.body import Body
-from bodyreg.files import atomic_path
+from bodyreg.pictures import write_picture
 from bodyreg.synthetic.render import render
 from bodyreg.synthetic.scenes.crowd import Crowd
 
@@ -30,8 +29,7 @@ def main() -> None:
     pictures = [render(crowd.scene(Body.default(), i)) for i in range(COLUMNS * ROWS)]
     sheet = np.stack(pictures).reshape(ROWS, COLUMNS, SIDE, SIDE, 3).swapaxes(1, 2)
     sheet = sheet.reshape(ROWS * SIDE, COLUMNS * SIDE, 3)
-    with atomic_path(options.out) as path:
-        cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    write_picture(options.out, sheet, quality=QUALITY)
 
 
 if __name__ == "__main__":

@@ -197,8 +197,9 @@ def _draw(
     """From the best fit to the worst, over the pictures that were registered."""
     import numpy as np
 
+    from bodyreg.pictures import write_picture
     from bodyreg.viz.grounds import picture_grounds
-    from bodyreg.viz.overlay import fit_sheet, write_picture
+    from bodyreg.viz.overlay import fit_sheet
 
     people, errors = len(fits), table.errors
     order = np.argsort(errors[BY_GROUP], kind="stable")

@@ -37,7 +37,8 @@ def draw(options: Options, job: Job) -> None:
     import numpy as np
 
     from bodyreg.data import Fits, Observations
-    from bodyreg.viz.overlay import fit_sheet, write_picture
+    from bodyreg.pictures import write_picture
+    from bodyreg.viz.overlay import fit_sheet
 
     last = np.cumsum(job.parts.counts)
     chosen = shown(last[-1], options.overlays)

@@ -14,14 +14,14 @@ from bodyreg.data.json_files import load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, COCO_18, Skeleton
 from bodyreg.errors import UserError
-from bodyreg.files import entries, is_file
+from bodyreg.files import entries
+from bodyreg.pictures import pictures_by_stem
 
 SUFFIX = "_keypoints.json"
 KEY = "pose_keypoints_2d"
 # What versions before 1.3 called it.
 OLD_KEY = "pose_keypoints"
 LAYOUTS = {3 * len(skeleton): skeleton for skeleton in (BODY_25, COCO_18)}
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 def read_openpose(
@@ -49,8 +49,12 @@ def read_openpose(
     found: list[np.ndarray] = []
     pictures: list[str] = []
     skeleton: Skeleton | None = None
+    by_stem = {} if images is None else pictures_by_stem(images)
     for path in paths:
-        picture = _picture(path.name.removesuffix(SUFFIX), images)
+        stem = path.name.removesuffix(SUFFIX)
+        if images is not None and stem not in by_stem:
+            raise UserError(f"{images}: no picture {stem} (.jpg, .png ...) in this folder")
+        picture = by_stem.get(stem, "")
         for number, person in enumerate(_people(path)):
             where = f"{path}: person {number}"
             key = OLD_KEY if OLD_KEY in person else KEY
@@ -86,12 +90,3 @@ def _people(path: Path) -> list[dict[str, Any]]:
     if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
         raise UserError(f"{path}: expected an object with a list of 'people'")
     return people
-
-
-def _picture(name: str, images: str | os.PathLike | None) -> str:
-    if images is None:
-        return ""
-    for suffix in PICTURE_SUFFIXES:
-        if is_file(Path(images) / (name + suffix)):
-            return name + suffix
-    raise UserError(f"{images}: no picture {name} (.jpg, .png, .bmp) in this folder")

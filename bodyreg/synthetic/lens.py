@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from bodyreg.pictures import encode_picture
 from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.noise import SIDE, grain_tile
 
@@ -40,8 +41,7 @@ def photograph(random: np.random.Generator, picture: np.ndarray) -> np.ndarray:
 
 def encode_jpeg(picture: np.ndarray, random: np.random.Generator) -> bytes:
     """A picture (H, W, 3) uint8 as a JPEG file of everyday quality, chosen by `random`."""
-    quality = int(random.integers(72, 97))
-    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return encode_picture(picture, ".jpg", quality=int(random.integers(72, 97)))
 
 
 def _streak(random: np.random.Generator) -> np.ndarray:

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from bodyreg.data.densepose_coco import decode_part_masks, load_coco
-from bodyreg.errors import UserError
-from bodyreg.files import is_file, path_inside
+from bodyreg.files import path_inside
+from bodyreg.pictures import read_picture
 
 if TYPE_CHECKING:
     from bodyreg.data import Observations
@@ -73,10 +73,8 @@ def picture_grounds(
     grounds, last, picture = [], "", None
     for number, name, frame in zip(people.id.tolist(), names, people.frame, strict=True):
         if name and name != last:
-            path = path_inside(folder, name, f"picture of person {number}")
-            picture, last = cv2.imread(str(path)) if is_file(path) else None, name
-            if picture is None:
-                raise UserError(f"{path}: no readable picture of person {number}; check --images")
+            kind = f"picture of person {number}"
+            picture, last = read_picture(path_inside(folder, name, kind), kind=kind), name
         grounds.append(crop(picture, *_square(frame), side, GROUND) if name else plain_ground(side))
     return grounds
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ import cv2
 import numpy as np
 
 from bodyreg.data.frames import frame_from_image
-from bodyreg.files import atomic_path
 from bodyreg.viz.grounds import TILE, plain_ground
 from bodyreg.viz.shading import render_body
 
@@ -156,13 +154,6 @@ def sheet(
         _text(fine, left_text, left + 1, baseline, 0.42, INK)
         _text(fine, right_text, left + width - 1, baseline, 0.42, FAINT, right=True)
     return cv2.resize(fine, page.shape[1::-1], interpolation=cv2.INTER_AREA)
-
-
-def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
-    """Write a picture (H, W, 3), atomically; the suffix names the format."""
-    with atomic_path(path) as temporary:
-        if not cv2.imwrite(str(temporary), picture):
-            raise ValueError(f"path: expected the suffix of a picture format, got '{path}'")
 
 
 def _text(

@@ -14,10 +14,10 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from bodyreg.metrics.reprojection import pictured_segments
+from bodyreg.pictures import encode_picture
 from bodyreg.viz.grounds import plain_ground
 from bodyreg.viz.overlay import draw_evidence, overlay, side_view
 
@@ -69,8 +69,8 @@ def packed(array: np.ndarray, dtype: str) -> str:
 
 def jpeg(picture: np.ndarray) -> str:
     """A picture (H, W, 3) as a data URI."""
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+    data = encode_picture(picture, ".jpg", quality=QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
 
 
 def histogram(values: np.ndarray, logarithmic: bool) -> dict[str, Any]:

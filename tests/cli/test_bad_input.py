@@ -102,7 +102,7 @@ def test_missing_pictures(refused, coco_file, tmp_path):
     path = coco_file(json.dumps(content))
     assert "does not name people's pictures" in refused("--densepose-coco", path, *pictures)
     for name, expected in (
-        ("a.jpg", "no readable picture of person 41"),
+        ("a.jpg", "no picture of person 41 here"),
         ("../a.jpg", "not a path"),
     ):
         content["images"][0]["file_name"] = name

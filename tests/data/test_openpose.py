@@ -72,12 +72,12 @@ def test_older_versions_had_another_key(tmp_path):
 
 def test_pictures_are_found_whatever_their_kind(tmp_path):
     (tmp_path / "images").mkdir()
-    for name in ("a.png", "b.jpg"):
+    for name in ("a.PNG", "b.jpg", "b.webp"):
         (tmp_path / "images" / name).write_bytes(b"")
     write(tmp_path, "a", keypoints(), keypoints(seed=1))
     write(tmp_path, "b", keypoints())
     people, _ = read_openpose(tmp_path, tmp_path / "images")
-    assert people.picture.tolist() == ["a.png", "a.png", "b.jpg"]
+    assert people.picture.tolist() == ["a.PNG", "a.PNG", "b.jpg"]
     write(tmp_path, "c", keypoints())
     with pytest.raises(UserError, match="no picture c "):
         read_openpose(tmp_path, tmp_path / "images")

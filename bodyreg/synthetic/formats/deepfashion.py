@@ -24,6 +24,7 @@ import numpy as np
 
 from bodyreg.body import Body
 from bodyreg.data.skeletons import COCO_18
+from bodyreg.pictures import encode_picture
 from bodyreg.synthetic.formats.densepose_coco import compact
 from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
 from bodyreg.synthetic.observe import ABSENT, VISIBLE, Sight, joints_of, mark
@@ -80,8 +81,7 @@ class DeepFashion:
     def files(self, shot: Shot) -> dict[str, bytes]:
         """The body's parts."""
         name = self.identifier(shot, shot.scene.number)
-        encoded = cv2.imencode(".bmp", _parts(shot))[1].tobytes()
-        return {f"{self.images}/seg/{name}.bmp": encoded}
+        return {f"{self.images}/seg/{name}.bmp": encode_picture(_parts(shot), ".bmp")}
 
     def describe(self, shot: Shot) -> Piece:
         """Joints, and with a person's first picture all pairs of this person."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from bodyreg.errors import UserError
-from bodyreg.files import entries, is_file, is_folder, reading
+from bodyreg.pictures import SUFFIXES, picture_names, read_picture
 from bodyreg.synthetic.blend import threefold
 from bodyreg.synthetic.noise import fractal_crop
 from bodyreg.synthetic.places.ground_view import GroundView, ground_view_of
@@ -25,9 +25,6 @@ PLAIN = 0.1
 COARSE = 1.2
 # Pictures of the user's are kept this much larger than what is cut out of them.
 KEPT = 1.6
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
-# More bytes than a photograph has.
-LARGEST = 2**27
 
 
 def paint_background(
@@ -76,12 +73,9 @@ def find_backgrounds(folder: str | os.PathLike) -> list[Path]:
     Raises:
         UserError: there is no such folder, or no picture in it.
     """
-    folder = Path(folder)
-    if not is_folder(folder):
-        raise UserError(f"{folder}: no such folder of backgrounds; name one with pictures in it")
-    found = [p for p in entries(folder) if p.suffix.lower() in SUFFIXES and is_file(p)]
+    found = [Path(folder) / name for name in picture_names(folder)]
     if not found:
-        known = ", ".join(sorted(SUFFIXES))
+        known = ", ".join(SUFFIXES)
         raise UserError(f"{folder}: no pictures in it ({known}); choose another folder")
     return found
 
@@ -105,16 +99,7 @@ def _piece(random: np.random.Generator, path: Path, height: int, width: int) -> 
 @lru_cache(maxsize=64)
 def _load(path: str, side: int) -> np.ndarray:
     """A user's picture, shrunk to little more than what is needed of it."""
-    with reading(path), open(path, "rb") as stream:
-        data = stream.read(LARGEST + 1)
-    picture = None
-    if 0 < len(data) <= LARGEST:
-        try:
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        except cv2.error:
-            picture = None
-    if picture is None:
-        raise UserError(f"{path}: not a picture that can be read; take it out of the backgrounds")
+    picture = read_picture(path, kind="background")
     zoom = KEPT * side / min(picture.shape[:2])
     if zoom < 1:
         picture = cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
