@@ -14,8 +14,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from bodyreg.cli import ranks
 from bodyreg.errors import UserError
+from bodyreg.runs import ranks
 
 COMMANDS = {
     "synthesize": "Make people with known truth, as data sets in the formats of real ones.",

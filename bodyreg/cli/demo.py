@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from bodyreg.cli import job, runs, synthesize
-from bodyreg.cli.finished import FinishedRun
+from bodyreg.cli import synthesize
 from bodyreg.cli.flags import Device, Folder, OfPreset, Settings, Switch
 from bodyreg.cli.report import write_report
 from bodyreg.errors import UserError
 from bodyreg.files import fingerprint, provenance
+from bodyreg.runs import job, record
+from bodyreg.runs.finished import FinishedRun
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -80,14 +81,14 @@ def run(options: Options, command: str) -> None:
     """Make people, read them as any file, register them, compare with the truth, draw."""
     if options.people < 1 or options.seed < 0 or options.points < 0:
         raise UserError("--people must be at least 1, --seed and --points at least 0")
-    runs.require_writable(options.out)
+    record.require_writable(options.out)
     starts = options.starts
     if starts is None and options.without_depth and options.preset == "accurate":
         starts = STARTS_WITHOUT_DEPTH
-    config = runs.make_config(
+    config = record.make_config(
         options.preset, options.solver, starts, options.iterations, options.set
     )
-    device, _ = runs.choose_device(options.device)
+    device, _ = record.choose_device(options.device)
     folder = _make(options, command)
 
     from bodyreg.body import Body
@@ -108,7 +109,7 @@ def run(options: Options, command: str) -> None:
     )
     started = time.perf_counter()
     fits = register(
-        body, observations, config, device=device, progress=runs.shows_progress(options.quiet)
+        body, observations, config, device=device, progress=record.shows_progress(options.quiet)
     )
     seconds = time.perf_counter() - started
     facts = provenance(command, seed=options.seed, device=str(device))
@@ -124,13 +125,13 @@ def run(options: Options, command: str) -> None:
         preset=options.preset,
         solver=options.solver,
     )
-    runs.write_record(
+    record.write_record(
         options.out,
         facts,
         config,
         body,
         {str(path): fingerprint(path)},
-        options=runs.plain_options(read),
+        options=record.plain_options(read),
         truth=str((folder / "truth.npz").absolute()),
         without_depth=options.without_depth,
         people=people,
@@ -141,7 +142,7 @@ def run(options: Options, command: str) -> None:
     _draw(options, body, fits, observations, table)
     write_report(FinishedRun.open(options.out), options.out / "report.html")
     print(_page(table))
-    speed = runs.speed(len(fits), seconds, config, device, warm=False)
+    speed = record.speed(len(fits), seconds, config, device, warm=False)
     print(f"\nregistered {speed} (preset {options.preset})")
     print(f"overlays: {options.out / 'overlays.png'}   everything: {options.out}/")
     print(f"report: {options.out / 'report.html'}")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from bodyreg.cli import comparison, job, runs
 from bodyreg.cli.flags import OptionalFile, OptionalFolder
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path, fingerprint, provenance
+from bodyreg.runs import comparison, job, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ def run(options: Options, command: str) -> None:
 
     reference = _reference(options)
     if options.out is not None:
-        runs.require_writable(options.out)
+        record.require_writable(options.out)
     body = job.open_body(options)
     path = options.fits / "fits.npz" if options.fits.is_dir() else options.fits
     _require_fits_of(body, path.parent / "run.json")

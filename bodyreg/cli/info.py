@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from bodyreg.cli import runs
 from bodyreg.cli.flags import OptionalFile
+from bodyreg.runs import record
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -82,7 +82,7 @@ def _build() -> dict[str, str]:
 def _device() -> dict[str, str]:
     import torch
 
-    device, why = runs.choose_device("auto")
+    device, why = record.choose_device("auto")
     return {"device": f"{device} ({why})", "threads": str(torch.get_num_threads())}
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from bodyreg.cli import runs
-from bodyreg.cli.finished import FinishedRun
 from bodyreg.cli.flags import Folder, OptionalFile, OptionalFolder
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path
+from bodyreg.runs import record
+from bodyreg.runs.finished import FinishedRun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,10 +106,10 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
     from bodyreg.metrics import Evaluator
     from bodyreg.metrics.reprojection import reprojection_error
 
-    body, parts = finished.body, []
+    body, measured = finished.body, []
     evaluate = None if truth is None else Evaluator(body)
-    with runs.progress_bar(len(finished), quiet=False) as bar:
-        for _, fits, observations in finished.parts():
+    with record.progress_bar(len(finished), quiet=False) as bar:
+        for _, fits, observations in finished.batches():
             for start in range(0, len(fits), AT_ONCE):
                 some = slice(start, min(start + AT_ONCE, len(fits)))
                 seen = fits.select(some)
@@ -122,9 +122,9 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
                 }
                 if evaluate is not None:
                     found |= evaluate(seen, truth)
-                parts.append(found)
+                measured.append(found)
                 bar.update(len(seen))
-    errors = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    errors = {name: np.concatenate([some[name] for some in measured]) for name in measured[0]}
     return {n: e for n, e in errors.items() if e.dtype == bool or np.isfinite(e).any()}
 
 

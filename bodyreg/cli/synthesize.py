@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from bodyreg.cli import runs
 from bodyreg.cli.flags import Folder, OptionalFolder, Switch
-from bodyreg.cli.part_folder import PartFolder, difference
-from bodyreg.cli.workers import foresee, in_processes
 from bodyreg.errors import UserError
 from bodyreg.files import provenance
 from bodyreg.npz import NpzReader
+from bodyreg.runs import record
+from bodyreg.runs.shards import Shards, difference
+from bodyreg.runs.workers import foresee, in_processes
 
 if TYPE_CHECKING:
     from bodyreg.synthetic.formats import Recipe
-    from bodyreg.synthetic.generate import Part
+    from bodyreg.synthetic.generate import Shard
 
 Name = Literal["densepose-coco", "mpii", "human36m", "deepfashion", "market1501"]
 
@@ -75,19 +75,19 @@ class Options:
 def run(options: Options, command: str) -> None:
     """Make what is missing, join it, and say what is there."""
     _check(options)
-    clock = runs.Clock()
+    clock = record.Clock()
     if not all(os.path.exists(options.out / name / RECORD) for name in options.formats):
         foresee("bodyreg.synthetic.generate")
     backgrounds = _backgrounds(options)
     wanted = {name: _depends_on(options, name, backgrounds) for name in options.formats}
-    folder = PartFolder(options.out / "parts", wanted)
+    folder = Shards(options.out / "shards", wanted)
     folder.take_up()
     missing = [name for name in wanted if not _is_made(options, name, wanted[name])]
     made = 0
     if missing:
         groups = _cut(options, missing, folder.folder, backgrounds)
         folder.begin()
-        made = _make(options, [part for group in groups for part in group])
+        made = _make(options, [shard for group in groups for shard in group])
         clock.lap("making")
         for group in groups:
             _join(options, group, wanted)
@@ -108,7 +108,7 @@ def _check(options: Options) -> None:
         raise UserError("--noise-pixels and --noise-depth must be numbers of at least 0")
     if options.workers is not None and options.workers < 1:
         raise UserError("--workers must be at least 1")
-    runs.require_writable(options.out)
+    record.require_writable(options.out)
 
 
 def _backgrounds(options: Options) -> tuple[Path, ...]:
@@ -150,8 +150,8 @@ def _is_made(options: Options, name: str, depends_on: dict[str, Any]) -> bool:
     try:
         theirs = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        # What this run has begun has parts.
-        begun = (options.out / "parts").exists()
+        # What this run has begun has shards.
+        begun = (options.out / "shards").exists()
         if begun or not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return False
         theirs = None
@@ -176,10 +176,10 @@ def _recipe(options: Options) -> Recipe:
 
 def _cut(
     options: Options, names: Sequence[str], folder: Path, backgrounds: tuple[Path, ...]
-) -> list[list[Part]]:
-    """The parts of each group of formats that share their pictures."""
+) -> list[list[Shard]]:
+    """The shards of each group of formats that share their pictures."""
     from bodyreg.synthetic.formats import FORMATS
-    from bodyreg.synthetic.generate import Part, cut
+    from bodyreg.synthetic.generate import Shard, cut
 
     recipe, groups = _recipe(options), []
     scenes = {name: FORMATS[name].scenes(recipe) for name in names}
@@ -187,7 +187,7 @@ def _cut(
         formats = tuple(name for name in names if scenes[name].name == shared)
         groups.append(
             [
-                Part(
+                Shard(
                     recipe=recipe,
                     formats=formats,
                     start=start,
@@ -203,41 +203,41 @@ def _cut(
     return groups
 
 
-def _make(options: Options, parts: Sequence[Part]) -> int:
-    """Make the parts that are not there; returns how many pictures these have."""
-    from bodyreg.synthetic.generate import make_part
+def _make(options: Options, shards: Sequence[Shard]) -> int:
+    """Make the shards that are not there; returns how many pictures these have."""
+    from bodyreg.synthetic.generate import make_shard
 
-    undone = [part for part in parts if not _is_whole(part.path)]
-    total, made = (sum(part.stop - part.start for part in some) for some in (parts, undone))
-    with runs.progress_bar(total, options.quiet, unit="pictures") as bar:
+    undone = [shard for shard in shards if not _is_whole(shard.path)]
+    total, made = (sum(shard.stop - shard.start for shard in some) for some in (shards, undone))
+    with record.progress_bar(total, options.quiet, unit="pictures") as bar:
         bar.update(total - made)
-        for pictures in in_processes(make_part, undone, options.workers or _cores()):
+        for pictures in in_processes(make_shard, undone, options.workers or _cores()):
             bar.update(pictures)
     return made
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a part is there; what a failing disk has damaged is made again."""
+    """Whether a shard is there; what a failing disk has damaged is made again."""
     try:
-        NpzReader(path, kind="part").close()
+        NpzReader(path, kind="shard").close()
     except UserError:
         return False
     return True
 
 
-def _join(options: Options, group: Sequence[Part], wanted: dict[str, dict[str, Any]]) -> None:
+def _join(options: Options, group: Sequence[Shard], wanted: dict[str, dict[str, Any]]) -> None:
     """Write the files of whole data sets; run.json comes last."""
     from bodyreg.body import Body
     from bodyreg.synthetic.formats import FORMATS
     from bodyreg.synthetic.formats.format import Goal
-    from bodyreg.synthetic.parts import Parts
+    from bodyreg.synthetic.pieces import Pieces
 
-    parts, folder = Parts([part.path for part in group]), group[0].path.parent
+    pieces, folder = Pieces([shard.path for shard in group]), group[0].path.parent
     for name in group[0].formats:
         facts = provenance(_command(options, name), seed=options.seed)
         scenes = FORMATS[name].scenes(group[0].recipe)
         goal = Goal(options.out / name, folder, group[0].recipe, scenes, Body.default(), facts)
-        people = FORMATS[name].join(goal, parts)
+        people = FORMATS[name].join(goal, pieces)
         record = {**facts, "pictures": len(scenes), "people": people, "made_of": wanted[name]}
         with goal.open(RECORD) as stream:
             stream.write(f"{json.dumps(record, indent=2)}\n".encode())
@@ -257,7 +257,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _report(options: Options, made: int, clock: runs.Clock) -> str:
+def _report(options: Options, made: int, clock: record.Clock) -> str:
     """What a user wants to know at the end; `made` pictures were made now."""
     lines = []
     if made:

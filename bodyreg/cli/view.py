@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from bodyreg.cli.finished import FinishedRun
 from bodyreg.cli.flags import Folder, OptionalFolder
-from bodyreg.cli.job import shown
 from bodyreg.errors import UserError
+from bodyreg.runs.finished import FinishedRun
+from bodyreg.runs.job import shown
 
 if TYPE_CHECKING:
     import viser

@@ -1,4 +1,4 @@
-"""Making the pictures of data sets part by part, so that processes can share the work."""
+"""Making the pictures of data sets shard by shard, so that processes can share the work."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from bodyreg.synthetic.formats import FORMATS, Recipe, Shot
 from bodyreg.synthetic.layout import lay_out
 from bodyreg.synthetic.lens import encode_jpeg
 from bodyreg.synthetic.observe import see
-from bodyreg.synthetic.parts import Piece, pack
+from bodyreg.synthetic.pieces import Piece, pack
 from bodyreg.synthetic.render import render
 
-# The last parts are shorter, so that no process waits long for another: of what is left, this
+# The last shards are shorter, so that no process waits long for another: of what is left, this
 # share, but so many pictures at least.
-PICTURES_PER_PART, LAST_SHARE, LAST_PART = 64, 0.125, 8
+PICTURES_PER_SHARD, LAST_SHARE, LAST_SHARD = 64, 0.125, 8
 
 
 @dataclass(frozen=True)
-class Part:
+class Shard:
     """Some pictures of formats that share them, ready to be made by any process.
 
     Attributes:
@@ -36,7 +36,7 @@ class Part:
         formats: Their names.
         start, stop: Which pictures.
         folder: A folder per format is in it.
-        path: The part's file.
+        path: The shard's file.
         pictures: Whether pictures are rendered.
         backgrounds: Picture files to stand behind people; procedural ones if there are none.
     """
@@ -51,8 +51,8 @@ class Part:
     backgrounds: tuple[Path, ...] = ()
 
 
-def make_part(part: Part) -> int:
-    """Make a part: its pictures first, its file last. Equal parts give equal bytes.
+def make_shard(shard: Shard) -> int:
+    """Make a shard: its pictures first, its file last. Equal shards give equal bytes.
 
     Returns:
         How many pictures there are.
@@ -60,36 +60,36 @@ def make_part(part: Part) -> int:
     Raises:
         UserError: something cannot be read or written.
     """
-    formats = [FORMATS[name] for name in part.formats]
+    formats = [FORMATS[name] for name in shard.formats]
     body = Body.default()
-    scenes = formats[0].scenes(part.recipe)
+    scenes = formats[0].scenes(shard.recipe)
     pieces: list[Piece] = []
-    for number in range(part.start, part.stop):
+    for number in range(shard.start, shard.stop):
         scene = scenes.scene(body, number)
         layout = lay_out(scene)
-        shot = Shot(part.recipe, scenes, body, scene, layout, see(scene, layout))
+        shot = Shot(shard.recipe, scenes, body, scene, layout, see(scene, layout))
         path = formats[0].picture(shot)
-        if part.pictures:
-            picture = render(scene, part.backgrounds or None)
+        if shard.pictures:
+            picture = render(scene, shard.backgrounds or None)
             content = encode_jpeg(picture, shot.random("jpeg"))
-            _write(part.folder / part.formats[0] / path, content)
-            for name in part.formats[1:]:
-                _link(part.folder / part.formats[0] / path, part.folder / name / path)
+            _write(shard.folder / shard.formats[0] / path, content)
+            for name in shard.formats[1:]:
+                _link(shard.folder / shard.formats[0] / path, shard.folder / name / path)
         piece: Piece = {}
         for form in formats:
             for name, content in form.files(shot).items():
-                _write(part.folder / form.name / name, content)
+                _write(shard.folder / form.name / name, content)
             piece |= form.describe(shot)
         if shot.sights:
             piece |= stack([truth_of(scene, sight) for sight in shot.sights])
             piece["picture"] = np.full(len(shot.sights), path)
         pieces.append(piece)
-    save_npz(part.path, **pack(pieces))
-    return part.stop - part.start
+    save_npz(shard.path, **pack(pieces))
+    return shard.stop - shard.start
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A file that counts only with its part's: a killed process may leave a piece of it."""
+    """A file that counts only with its shard's: a killed process may leave a piece of it."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -107,9 +107,9 @@ def _link(source: Path, path: Path) -> None:
 
 
 def cut(pictures: int) -> Sequence[tuple[int, int]]:
-    """The first picture of each part, and the one after its last."""
+    """The first picture of each shard, and the one after its last."""
     starts = [0]
     while (left := pictures - starts[-1]) > 0:
-        size = min(max(int(left * LAST_SHARE), LAST_PART), PICTURES_PER_PART, left)
+        size = min(max(int(left * LAST_SHARE), LAST_SHARD), PICTURES_PER_SHARD, left)
         starts.append(starts[-1] + size)
     return list(itertools.pairwise(starts))

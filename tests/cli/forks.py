@@ -19,10 +19,11 @@ from pathlib import Path
 import torch  # noqa: F401 - before the forks
 
 from bodyreg import body, data, npz, registration, viz  # noqa: F401
-from bodyreg.cli import main, parts, register  # noqa: F401
+from bodyreg.cli import main, register  # noqa: F401
 from bodyreg.metrics import reprojection  # noqa: F401
+from bodyreg.runs import fitted_shards
 
-parts.PEOPLE_PER_PART = 4
+fitted_shards.PEOPLE_PER_SHARD = 4
 
 
 def forked(folder: Path, arguments: list[str], prepare: Callable[[], None] = lambda: None) -> int:
@@ -135,9 +136,9 @@ def kill_at_random(root: Path, arguments: list[str], runs: int) -> None:
         outcome(folder, kills=kills)
 
 
-def measure_memory(root: Path, arguments: list[str], part: int) -> None:
+def measure_memory(root: Path, arguments: list[str], shard: int) -> None:
     """The largest memory that each of the given commands' forks had, in kB."""
-    parts.PEOPLE_PER_PART = part
+    fitted_shards.PEOPLE_PER_SHARD = shard
     for name in arguments[0].split(","):
         folder = root / f"memory-{name}"
         folder.mkdir()

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from bodyreg.body import Body
-from bodyreg.cli import comparison
 from bodyreg.data import Fits, Truth
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import H36M_17, H36M_17_OF_SPIN
 from bodyreg.metrics import METRICS, evaluate
 from bodyreg.metrics.pose import CANONICAL_BONE_SUM, bone_sum
 from bodyreg.metrics.poses import POSE_METRICS, h36m_joints
+from bodyreg.runs import comparison
 
 PEOPLE = 7
 OFF = np.float32([3 / 128, 4 / 128])
@@ -127,7 +127,7 @@ def test_it_writes_statistics_and_a_row_per_person(bodyreg, files, fits, truth, 
 def test_people_are_matched_by_id_some_at_a_time(
     bodyreg, files, fits, truth, tmp_path, monkeypatch
 ):
-    """Another order, not everybody, and parts of two people: the same numbers for each."""
+    """Another order, not everybody, and batches of two people: the same numbers for each."""
     bodyreg(*files, "--out", tmp_path / "all")
     monkeypatch.setattr(comparison, "AT_ONCE", 2)
     chosen = [6, 0, 3, 1, 4]

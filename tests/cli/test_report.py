@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from bodyreg.cli.finished import FinishedRun
 from bodyreg.data import Fits, Observations
 from bodyreg.errors import UserError
+from bodyreg.runs.finished import FinishedRun
 
 from .conftest import made_observations
 
@@ -39,8 +39,8 @@ def test_the_same_run_gives_the_same_report(bodyreg, run, tmp_path):
 
 
 def test_people_are_read_in_the_order_asked_for(bodyreg, tmp_path, body_file, monkeypatch):
-    """Across several parts, with people in the file who were skipped."""
-    monkeypatch.setattr("bodyreg.cli.finished.AT_ONCE", 3)
+    """Across several batches, with people in the file who were skipped."""
+    monkeypatch.setattr("bodyreg.runs.finished.AT_ONCE", 3)
     observations = made_observations(8)
     observations.keypoint_xy += np.arange(8, dtype=np.float32)[:, None, None]
     observations.point_weight[observations.point_person == 2] = 0
@@ -58,7 +58,7 @@ def test_people_are_read_in_the_order_asked_for(bodyreg, tmp_path, body_file, mo
     np.testing.assert_array_equal(found.id, [17, 10, 14, 13])
     kept = Observations.load(tmp_path / "people.npz").select(found.id - 10)
     np.testing.assert_array_equal(found.keypoint_xy, kept.keypoint_xy)
-    assert [len(fits) for _, fits, _ in finished.parts()] == [3, 3, 1]
+    assert [len(fits) for _, fits, _ in finished.batches()] == [3, 3, 1]
 
 
 def test_a_run_that_moved_with_what_it_has_read(

@@ -1,4 +1,4 @@
-"""Runs in parts: killed, taken up again, shared by processes, larger than memory."""
+"""Runs in shards: killed, taken up again, shared by processes, larger than memory."""
 
 import json
 import os
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bodyreg.cli import parts
 from bodyreg.data import Fits, Observations
+from bodyreg.runs import fitted_shards
 
 from .conftest import made_observations, smpl_arrays
 
@@ -27,7 +27,7 @@ ENVIRONMENT = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A body, and people for it: as one file, as shards that are not cut as parts are."""
+    """A body, and people for it: as one file, as files that are not cut as shards are."""
     folder = tmp_path_factory.mktemp("scale")
     np.savez(folder / "body.npz", **smpl_arrays())
     people = made_observations(PEOPLE)
@@ -41,13 +41,13 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def small_parts(monkeypatch):
-    monkeypatch.setattr(parts, "PEOPLE_PER_PART", 4)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(fitted_shards, "PEOPLE_PER_SHARD", 4)
 
 
 @pytest.fixture
-def register(bodyreg, folder, tmp_path, monkeypatch, small_parts):
-    """Register in this process, in a folder of the test's own, with parts of four people."""
+def register(bodyreg, folder, tmp_path, monkeypatch, small_shards):
+    """Register in this process, in a folder of the test's own, with shards of four people."""
     monkeypatch.chdir(tmp_path)
 
     def call(people: str | Path = "people.npz", *options: object):
@@ -73,7 +73,7 @@ def command(folder: Path) -> list[str]:
     return ["register", *people, *OPTIONS, "--quiet"]
 
 
-def in_all_parts(runs: list[dict]) -> None:
+def in_all_shards(runs: list[dict]) -> None:
     """The runs, each in a folder of its own, left the same bytes and record, and no pieces."""
     for run in runs:
         assert run["fits"] == runs[0]["fits"]
@@ -86,33 +86,33 @@ def in_all_parts(runs: list[dict]) -> None:
 
 def test_killed_at_any_moment_of_writing(folder, tmp_path):
     whole, *runs = forks("kill_at_moments", tmp_path, 21, *command(folder))
-    assert whole["record"]["parts"] == 5
+    assert whole["record"]["shards"] == 5
     assert len(runs) > 10
     assert all(run["statuses"][0] == -signal.SIGKILL for run in runs)
     assert sum(run["statuses"][1] == -signal.SIGKILL for run in runs) > len(runs) / 2
     assert all(run["statuses"][2] == 0 for run in runs)
-    in_all_parts([whole, *runs])
+    in_all_shards([whole, *runs])
 
 
 def test_killed_at_random(folder, tmp_path):
     runs = forks("kill_at_random", tmp_path, 8, *command(folder))
     # How many of the kills come before the end is chance; that some do is enough.
     assert any(run["kills"] for run in runs)
-    in_all_parts(runs)
+    in_all_shards(runs)
 
 
 def test_parts_are_the_whole(bodyreg, register, tmp_path, monkeypatch):
-    """People do not know their part; the one without evidence is left out and counted."""
+    """People do not know their shard; the one without evidence is left out and counted."""
     result = register()
     assert (result.status, result.error) == (0, "")
     assert "skipped 1 (1 no point and no keypoint)" in result.out
     cut = (tmp_path / "out" / "fits.npz").read_bytes()
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    monkeypatch.setattr(parts, "PEOPLE_PER_PART", 100)
+    monkeypatch.setattr(fitted_shards, "PEOPLE_PER_SHARD", 100)
     register()
     assert (tmp_path / "out" / "fits.npz").read_bytes() == cut
     whole = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert (record["parts"], whole["parts"]) == (5, 1)
+    assert (record["shards"], whole["shards"]) == (5, 1)
     for name in ("people", "skipped", "mirrored", "median_pixel", "median_pixel_people"):
         assert record[name] == whole[name]
     assert record["loss"] == pytest.approx(whole["loss"], rel=1e-12)
@@ -141,23 +141,23 @@ def test_shards_and_deflated_files_are_one_file(register, folder, tmp_path, kind
 
 @pytest.fixture
 def unfinished(register, monkeypatch):
-    """A run that has ended after its second part."""
-    write = parts.Parts.write
+    """A run that has ended after its second shard."""
+    write = fitted_shards.FittedShards.write
 
-    def fail(self, part, *rest):
-        if part == 2:
+    def fail(self, shard, *rest):
+        if shard == 2:
             raise KeyboardInterrupt
-        write(self, part, *rest)
+        write(self, shard, *rest)
 
     with monkeypatch.context() as context:
-        context.setattr(parts.Parts, "write", fail)
+        context.setattr(fitted_shards.FittedShards, "write", fail)
         assert register().status > 2
     return Path("out")
 
 
 def test_an_unfinished_run_is_finished(register, unfinished):
-    assert len(list(unfinished.glob("parts/*.npz"))) == 2
-    (unfinished / "parts" / "00001.npz").write_bytes(b"damaged by a disk")
+    assert len(list(unfinished.glob("shards/*.npz"))) == 2
+    (unfinished / "shards" / "00001.npz").write_bytes(b"damaged by a disk")
     result = register()
     assert result.status == 0
     assert "4 people had been fitted before" in result.out
@@ -183,12 +183,12 @@ def test_parts_of_another_run_are_refused(register, unfinished, people, options,
 
 
 def test_a_folder_of_something_else_is_refused(register):
-    Path("out/parts").mkdir(parents=True)
-    Path("out/parts/holiday.jpg").touch()
+    Path("out/shards").mkdir(parents=True)
+    Path("out/shards/holiday.jpg").touch()
     result = register()
     assert result.status == 2
     assert "another run (unknown)" in result.error
-    assert Path("out/parts/holiday.jpg").exists()
+    assert Path("out/shards/holiday.jpg").exists()
 
 
 def test_a_truncated_shard_is_refused_before_anything_is_done(register, folder, tmp_path):
@@ -230,8 +230,8 @@ def test_shards_of_other_keypoints_are_refused(register, tmp_path):
     assert "no .npz file" in register(tmp_path / "none").error
 
 
-def test_initial_fits_of_parts(register, tmp_path):
-    """In any order: every part finds its own."""
+def test_initial_fits_of_shards(register, tmp_path):
+    """In any order: every shard finds its own."""
     register()
     start = Fits.load("out/fits.npz")
     order = np.random.default_rng(0).permutation(len(start))
@@ -248,18 +248,18 @@ def test_initial_fits_of_parts(register, tmp_path):
     assert "no person 13" in register("people.npz", "--initial", "few.npz").error
 
 
-def test_overlays_and_meshes_of_parts(register, tmp_path, monkeypatch):
+def test_overlays_and_meshes_of_shards(register, tmp_path, monkeypatch):
     result = register("people.npz", "--overlays", "5", "--meshes", "ply")
     assert result.status == 0
     assert len(list(Path("out/meshes").iterdir())) == PEOPLE - 1
     drawn = Path("out/overlays.png").read_bytes()
-    monkeypatch.setattr(parts, "PEOPLE_PER_PART", 100)
+    monkeypatch.setattr(fitted_shards, "PEOPLE_PER_SHARD", 100)
     register("people.npz", "--overlays", "5", "--meshes", "ply")
     assert Path("out/overlays.png").read_bytes() == drawn
 
 
 def test_memory_does_not_grow_with_the_people(folder, tmp_path):
-    """Four times the people, 43 MB more on disk, in parts of 32."""
+    """Four times the people, 43 MB more on disk, in shards of 32."""
     sizes = {}
     for people in (400, 1600):
         observations = made_observations(people)
@@ -299,14 +299,14 @@ def torchrun(folder: Path, *arguments: str, dead: int | None = None):
 
 
 def test_two_processes_one_of_which_dies(register, folder, tmp_path):
-    """What is left of one's parts is done by both; the result is that of one process."""
+    """What is left of one's shards is done by both; the result is that of one process."""
     arguments = command(folder)[:-1]
-    first = torchrun(tmp_path, str(HERE / "small_parts.py"), *arguments, dead=1)
+    first = torchrun(tmp_path, str(HERE / "small_shards.py"), *arguments, dead=1)
     assert first.returncode != 0
-    done = {path.name for path in Path("out/parts").glob("*.npz")}
+    done = {path.name for path in Path("out/shards").glob("*.npz")}
     assert "00001.npz" in done
     assert "00003.npz" not in done
-    second = torchrun(tmp_path, str(HERE / "small_parts.py"), *arguments)
+    second = torchrun(tmp_path, str(HERE / "small_shards.py"), *arguments)
     assert second.returncode == 0, second.stderr
     assert second.stdout.count("people/s") == 1
     assert "2 processes" in second.stdout
@@ -323,7 +323,7 @@ def test_two_processes_refuse_with_one_line(folder, tmp_path):
     people.point_xy[-1] = np.nan
     people.save(tmp_path / "bad.npz")
     arguments = ["register", "--observations", "bad.npz", "--body", str(folder / "body.npz")]
-    done = torchrun(tmp_path, str(HERE / "small_parts.py"), *arguments, *OPTIONS)
+    done = torchrun(tmp_path, str(HERE / "small_shards.py"), *arguments, *OPTIONS)
     lines = [line for line in done.stderr.splitlines() if line.startswith("bodyreg: error")]
     assert lines == ["bodyreg: error: bad.npz: point_xy of person 15 is not finite"]
     assert done.returncode != 0

@@ -26,8 +26,8 @@ PICTURES = ("--formats", "densepose-coco", "mpii", "market1501", "--size", "96")
 
 
 @pytest.fixture(autouse=True)
-def small_parts(monkeypatch):
-    monkeypatch.setattr(generate, "PICTURES_PER_PART", 4)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(generate, "PICTURES_PER_SHARD", 4)
 
 
 def synthesize(out: Path, *options: object, here: bool = True) -> int:
@@ -35,7 +35,7 @@ def synthesize(out: Path, *options: object, here: bool = True) -> int:
     with pytest.MonkeyPatch.context() as patch:
         if here:
             patch.setattr(command, "foresee", lambda _: None)
-            patch.setattr(command, "in_processes", lambda make, parts, _: map(make, parts))
+            patch.setattr(command, "in_processes", lambda make, shards, _: map(make, shards))
         return main(["synthesize", "--out", str(out), "--quiet", *map(str, options)])
 
 
@@ -64,7 +64,7 @@ def children(process: int) -> list[int]:
 def labels(tmp_path_factory):
     """Annotations of every kind, made in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generate, "PICTURES_PER_PART", 4)
+        patch.setattr(generate, "PICTURES_PER_SHARD", 4)
         out = tmp_path_factory.mktemp("labels") / "out"
         assert synthesize(out, *LABELS, "--people", 12, "--seed", 3) == 0
     return out
@@ -79,23 +79,23 @@ def test_any_number_of_workers_writes_the_same_bytes(labels, tmp_path):
 
 def test_parts_hold_all_pictures_and_the_last_ones_few(monkeypatch):
     """However many processes there are, they end at about the same time."""
-    monkeypatch.setattr(generate, "PICTURES_PER_PART", 64)
+    monkeypatch.setattr(generate, "PICTURES_PER_SHARD", 64)
     for pictures in (1, 8, 9, 1010):
         starts, stops = zip(*generate.cut(pictures), strict=True)
         assert (0, *stops) == (*starts, pictures)
         sizes = np.diff((*starts, pictures))
-        assert (sizes[:-1] >= generate.LAST_PART).all()
+        assert (sizes[:-1] >= generate.LAST_SHARD).all()
         assert (np.diff(sizes) <= 0).all()
         assert sizes[0] <= 64
-        assert sizes[-1] <= generate.LAST_PART
+        assert sizes[-1] <= generate.LAST_SHARD
 
 
 def test_a_killed_run_goes_on(labels, tmp_path):
-    """It is killed after its first part; workers end with it; the same command finishes."""
+    """It is killed after its first shard; workers end with it; the same command finishes."""
     out = tmp_path / "out"
     arguments = ["synthesize", "--out", str(out), *LABELS, "--people", "12", "--seed", "3"]
     script = (
-        "import sys; from bodyreg.synthetic import generate; generate.PICTURES_PER_PART = 4; "
+        "import sys; from bodyreg.synthetic import generate; generate.PICTURES_PER_SHARD = 4; "
         "from bodyreg.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     process = subprocess.Popen(
@@ -103,7 +103,7 @@ def test_a_killed_run_goes_on(labels, tmp_path):
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     workers: set[int] = set()
-    while not list((out / "parts").glob("[!.]*.npz")):
+    while not list((out / "shards").glob("[!.]*.npz")):
         assert process.poll() is None
         # A server's children, on Linux; itself ends after them.
         for child in children(process.pid):
@@ -130,17 +130,17 @@ def test_killed_while_joining(labels, tmp_path, monkeypatch):
             synthesize(out, *arguments)
     assert (out / "densepose-coco" / "run.json").exists()
     assert not (out / "mpii" / "run.json").exists()
-    monkeypatch.setattr(generate, "make_part", None)
+    monkeypatch.setattr(generate, "make_shard", None)
     assert synthesize(out, *arguments) == 0
     assert digests(out) == digests(labels)
 
 
 def test_parts_of_another_run_are_refused(capsys, tmp_path):
-    parts = tmp_path / "parts"
-    parts.mkdir()
-    (parts / "run.json").write_text("{}")
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    (shards / "run.json").write_text("{}")
     assert synthesize(tmp_path, "--people", 3) == 2
-    assert "unfinished parts of another run" in capsys.readouterr().err
+    assert "unfinished shards of another run" in capsys.readouterr().err
 
 
 def test_folders_of_others_are_left_alone(tmp_path, capsys):
@@ -153,10 +153,12 @@ def test_folders_of_others_are_left_alone(tmp_path, capsys):
 
 def test_what_cannot_be_written_is_said(tmp_path):
     (tmp_path / "mpii").write_text("in the way")
-    part = generate.Part(Recipe(1, 0, 32), ("mpii",), 0, 1, tmp_path, tmp_path / "part.npz", True)
+    shard = generate.Shard(
+        Recipe(1, 0, 32), ("mpii",), 0, 1, tmp_path, tmp_path / "shard.npz", True
+    )
     with pytest.raises(UserError, match=r"mpii/images/000000000001.jpg: cannot be written"):
-        generate.make_part(part)
-    assert not (tmp_path / "part.npz").exists()
+        generate.make_shard(shard)
+    assert not (tmp_path / "shard.npz").exists()
 
 
 def test_what_is_there_is_kept_and_another_data_set_refused(labels, capsys):

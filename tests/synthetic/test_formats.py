@@ -23,7 +23,7 @@ from bodyreg.synthetic.formats import FORMATS, Recipe
 from bodyreg.synthetic.formats.deepfashion import FROM_CENTRE
 from bodyreg.synthetic.formats.format import Goal
 from bodyreg.synthetic.observe import Noise
-from bodyreg.synthetic.parts import Parts
+from bodyreg.synthetic.pieces import Pieces
 from bodyreg.synthetic.scenes.catalogue import is_test
 from bodyreg.synthetic.scenes.takes import TAKES, TEST, TRAINING, Takes
 
@@ -39,18 +39,18 @@ def body() -> Body:
 
 
 def write(folder, recipe: Recipe, *names: str) -> None:
-    """Formats that share their pictures, in parts of seven pictures."""
+    """Formats that share their pictures, in shards of seven pictures."""
     body, scenes = Body.default(), FORMATS[names[0]].scenes(recipe)
     paths = []
     for start in range(0, len(scenes), 7):
-        paths.append(folder / "parts" / f"{names[0]}-{start:06}.npz")
+        paths.append(folder / "shards" / f"{names[0]}-{start:06}.npz")
         stop = min(start + 7, len(scenes))
-        generate.make_part(
-            generate.Part(recipe, names, start, stop, folder, paths[-1], pictures=False)
+        generate.make_shard(
+            generate.Shard(recipe, names, start, stop, folder, paths[-1], pictures=False)
         )
     for name in names:
-        goal = Goal(folder / name, folder / "parts", recipe, scenes, body, {"seed": SEED})
-        FORMATS[name].join(goal, Parts(paths))
+        goal = Goal(folder / name, folder / "shards", recipe, scenes, body, {"seed": SEED})
+        FORMATS[name].join(goal, Pieces(paths))
 
 
 @pytest.fixture(scope="module")

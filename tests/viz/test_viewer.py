@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bodyreg.cli import main
-from bodyreg.cli.finished import FinishedRun
 from bodyreg.cli.view import Options, serve
 from bodyreg.errors import UserError
+from bodyreg.runs.finished import FinishedRun
 
 from .browser import chromium, console_errors, picture
 

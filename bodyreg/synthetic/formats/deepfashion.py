@@ -28,7 +28,7 @@ from bodyreg.pictures import encode_picture
 from bodyreg.synthetic.formats.densepose_coco import compact
 from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
 from bodyreg.synthetic.observe import ABSENT, VISIBLE, Sight, joints_of, mark
-from bodyreg.synthetic.parts import Parts, Piece
+from bodyreg.synthetic.pieces import Piece, Pieces
 from bodyreg.synthetic.scenes.catalogue import (
     FASHION_VIEWS,
     PASSING,
@@ -103,28 +103,28 @@ class DeepFashion:
                 piece["test_small.pairs"] = pairs[:1]
         return {f"{self.name}.{key}": value for key, value in piece.items()}
 
-    def join(self, goal: Goal, parts: Parts) -> int:
+    def join(self, goal: Goal, pieces: Pieces) -> int:
         """Write the labels and the truth, whose ids are places in pose_label.pkl, from 0."""
         for label in self.labels:
             with goal.open(f"Label/{label}.pkl") as stream:
                 # A dictionary's pickle: beginning, items, end.
                 stream.write(b"\x80\x02}")
-                stream.writelines(parts.texts(f"{self.name}.{label}"))
+                stream.writelines(pieces.texts(f"{self.name}.{label}"))
                 stream.write(b".")
         for name in ("pair_split", "pair_split_clean")[: len(self.labels)]:
-            self._write_splits(goal, parts, name, "pairs", ("train", "test", "test_small"))
+            self._write_splits(goal, pieces, name, "pairs", ("train", "test", "test_small"))
         if len(self.labels) > 1:
             name = "image_split_dfm_new"
-            self._write_splits(goal, parts, name, "pictures", ("train", "test"))
-        return goal.save_truth(parts)
+            self._write_splits(goal, pieces, name, "pictures", ("train", "test"))
+        return goal.save_truth(pieces)
 
     def _write_splits(
-        self, goal: Goal, parts: Parts, file: str, what: str, splits: tuple[str, ...]
+        self, goal: Goal, pieces: Pieces, file: str, what: str, splits: tuple[str, ...]
     ) -> None:
         with goal.open(f"Label/{file}.json") as stream:
             for place, split in enumerate(splits):
                 stream.write(f'{"," if place else "{"}"{split}":'.encode())
-                parts.write_list(stream, f"{self.name}.{split}.{what}")
+                pieces.write_list(stream, f"{self.name}.{split}.{what}")
             stream.write(b"}")
 
 

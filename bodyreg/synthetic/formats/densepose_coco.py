@@ -13,7 +13,7 @@ from bodyreg.files import atomic_path
 from bodyreg.synthetic.dataset import Picture
 from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
 from bodyreg.synthetic.observe import ABSENT, Annotation, annotate
-from bodyreg.synthetic.parts import Parts, Piece
+from bodyreg.synthetic.pieces import Piece, Pieces
 from bodyreg.synthetic.scenes.crowd import Crowd
 
 # COCO's skeleton, pairs of keypoint numbers from 1.
@@ -139,16 +139,16 @@ class DensePoseCoco:
             "coco.annotations": [compact(entry).encode() for entry in entries],
         }
 
-    def join(self, goal: Goal, parts: Parts) -> int:
+    def join(self, goal: Goal, pieces: Pieces) -> int:
         """Write densepose.json and the truth, whose ids are the annotations'."""
         with goal.open("densepose.json") as stream:
             start = compact(head(goal.body.charts.name, **goal.facts))
             stream.write(start.removesuffix("}").encode())
             for name in ("images", "annotations"):
                 stream.write(f',"{name}":'.encode())
-                parts.write_list(stream, f"coco.{name}")
+                pieces.write_list(stream, f"coco.{name}")
             stream.write(b"}")
-        return goal.save_truth(parts)
+        return goal.save_truth(pieces)
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[float]:

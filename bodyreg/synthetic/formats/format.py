@@ -15,7 +15,7 @@ from bodyreg.body import Body
 from bodyreg.files import atomic_path
 from bodyreg.synthetic.layout import Layout
 from bodyreg.synthetic.observe import Noise, Sight
-from bodyreg.synthetic.parts import Parts, Piece
+from bodyreg.synthetic.pieces import Piece, Pieces
 from bodyreg.synthetic.scenes.scene import Scene, Scenes, seeded
 
 
@@ -80,9 +80,9 @@ class Goal:
         ):
             yield stream
 
-    def save_truth(self, parts: Parts, ids: np.ndarray | None = None) -> int:
+    def save_truth(self, pieces: Pieces, ids: np.ndarray | None = None) -> int:
         """Write truth.npz; returns how many people there are."""
-        return parts.save_truth(
+        return pieces.save_truth(
             self.folder / "truth.npz",
             within=self.within,
             body=self.body.fingerprint,
@@ -112,6 +112,6 @@ class Format(Protocol):
         """What one picture adds to the files of the whole."""
         ...
 
-    def join(self, goal: Goal, parts: Parts) -> int:
+    def join(self, goal: Goal, pieces: Pieces) -> int:
         """Write the files of the whole; returns how many people there are."""
         ...

@@ -19,7 +19,7 @@ from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, H36M_32, S
 from bodyreg.npz import Objects, Rows, save_npz
 from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
 from bodyreg.synthetic.observe import Sight, joints_of, mark
-from bodyreg.synthetic.parts import Parts, Piece
+from bodyreg.synthetic.pieces import Piece, Pieces
 from bodyreg.synthetic.scenes.studio import studio_cameras, to_human36m
 from bodyreg.synthetic.scenes.takes import SUBJECTS, TAKES, TRAINING, Takes
 
@@ -97,11 +97,11 @@ class Human36M:
             "gender": "m" if traits.get("sex", -1) > 0 else "f",
         }
 
-    def join(self, goal: Goal, parts: Parts) -> int:
+    def join(self, goal: Goal, pieces: Pieces) -> int:
         """Write all files; the truth's ids are places in VideoPose3D's order."""
-        self._join_video_pose(goal, parts)
-        subjects = np.concatenate(list(parts.arrays("subject")))
-        camera = np.concatenate(list(parts.arrays("camera")))
+        self._join_video_pose(goal, pieces)
+        subjects = np.concatenate(list(pieces.arrays("subject")))
+        camera = np.concatenate(list(pieces.arrays("camera")))
         training = np.isin(subjects, TRAINING)
         for name, kept in {
             "h36m_train": training,
@@ -109,18 +109,18 @@ class Human36M:
             "h36m_valid_protocol2": ~training & (camera == FRONTAL),
         }.items():
             people = int(kept.sum())
-            arrays = {array: _kept(parts, f"human36m.{array}", kept) for array in SPIN_ARRAYS}
+            arrays = {array: _kept(pieces, f"human36m.{array}", kept) for array in SPIN_ARRAYS}
             zeros = {n: np.zeros((people, *shape)) for n, shape in SMPL_ARRAYS.items()}
             save_npz(goal.folder / f"{name}.npz", within=goal.within, **arrays, **zeros)
         with goal.open("cameras.json") as stream:
             cameras = {subject: [_camera(c) for c in studio_cameras()] for subject in SUBJECTS}
             stream.write(json.dumps(cameras, indent=1).encode())
-        return goal.save_truth(parts)
+        return goal.save_truth(pieces)
 
-    def _join_video_pose(self, goal: Goal, parts: Parts) -> None:
+    def _join_video_pose(self, goal: Goal, pieces: Pieces) -> None:
         takes = self.scenes(goal.recipe)
-        world = np.concatenate(list(parts.arrays("human36m.world")))
-        xy = np.concatenate(list(parts.arrays("human36m.xy")))
+        world = np.concatenate(list(pieces.arrays("human36m.world")))
+        xy = np.concatenate(list(pieces.arrays("human36m.xy")))
         space: dict[str, dict[str, np.ndarray]] = {}
         plane: dict[str, dict[str, list[np.ndarray]]] = {}
         cameras, end = len(studio_cameras()), 0
@@ -142,9 +142,9 @@ class Human36M:
         save_npz(path, within=goal.within, positions_2d=Objects(plane), metadata=Objects(metadata))
 
 
-def _kept(parts: Parts, name: str, kept: np.ndarray) -> Rows:
-    """Some rows of all parts; `kept` (N,) says which."""
-    whole = parts.rows(name)
+def _kept(pieces: Pieces, name: str, kept: np.ndarray) -> Rows:
+    """Some rows of all pictures; `kept` (N,) says which."""
+    whole = pieces.rows(name)
 
     def blocks() -> Iterator[np.ndarray]:
         start = 0

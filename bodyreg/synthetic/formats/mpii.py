@@ -11,7 +11,7 @@ from bodyreg.synthetic.figure import extent
 from bodyreg.synthetic.formats.densepose_coco import DensePoseCoco, compact, file_name
 from bodyreg.synthetic.formats.format import Goal, Shot
 from bodyreg.synthetic.observe import ABSENT, Sight, joints_of, mark
-from bodyreg.synthetic.parts import Parts, Piece
+from bodyreg.synthetic.pieces import Piece, Pieces
 
 # MATLAB has the centre of the first pixel at 1, pictures have it at one half.
 FROM_ONE = 0.5
@@ -29,12 +29,12 @@ class Mpii(DensePoseCoco):
         random = shot.random("joints of MPII")
         return {"mpii.people": [compact(_person(shot, s, random)).encode() for s in shot.sights]}
 
-    def join(self, goal: Goal, parts: Parts) -> int:
+    def join(self, goal: Goal, pieces: Pieces) -> int:
         """Write annot.json and the truth, whose ids are places in the list, from 0."""
         with goal.open("annot.json") as stream:
-            parts.write_list(stream, "mpii.people")
-        people = parts.rows("id").shape[0]
-        return goal.save_truth(parts, np.arange(people))
+            pieces.write_list(stream, "mpii.people")
+        people = pieces.rows("id").shape[0]
+        return goal.save_truth(pieces, np.arange(people))
 
 
 def _person(shot: Shot, sight: Sight, random: np.random.Generator) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import tyro
 
-from bodyreg.cli import runs
 from bodyreg.cli.flags import (
     Device,
     Folder,
@@ -21,9 +20,10 @@ from bodyreg.cli.flags import (
     Settings,
     Switch,
 )
-from bodyreg.cli.parts import Parts
 from bodyreg.errors import UserError
 from bodyreg.files import fingerprint
+from bodyreg.runs import record
+from bodyreg.runs.fitted_shards import FittedShards
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Job:
-    """What options ask for, ready to be done part by part.
+    """What options ask for, ready to be done shard by shard.
 
     Attributes:
         config, device, body: How people are registered, where, and what is fitted to them.
@@ -108,7 +108,7 @@ class Job:
         initial: Fits to start from.
         grounds: Pictures to draw the shown fits over.
         inputs: Files that were read, and their fingerprints.
-        parts: What has been done.
+        shards: What has been done.
     """
 
     config: RegistrationConfig
@@ -119,17 +119,17 @@ class Job:
     initial: FitsById | None
     grounds: list[np.ndarray] | None
     inputs: dict[str, str]
-    parts: Parts
+    shards: FittedShards
 
-    def read(self, part: int) -> Reading:
-        """What there is to know of a part's people."""
-        observations, skipped = _with_evidence(self.people.read(*self.parts.range(part)))
+    def read(self, shard: int) -> Reading:
+        """What there is to know of a shard's people."""
+        observations, skipped = _with_evidence(self.people.read(*self.shards.range(shard)))
         initial = None if self.initial is None else self.initial.of(observations.id)
         return Reading(observations, skipped, initial)
 
 
 class Reading(NamedTuple):
-    """A part: its people who have evidence, how many have not, and fits to start from."""
+    """A shard: its people who have evidence, how many have not, and fits to start from."""
 
     observations: Observations
     skipped: Counter[str]
@@ -143,11 +143,11 @@ def prepare(options: Options) -> Job:
         UserError: something is missing or damaged, or cannot be done.
     """
     source = source_of(options)
-    runs.require_writable(options.out)
-    config = runs.make_config(
+    record.require_writable(options.out)
+    config = record.make_config(
         options.preset, options.solver, options.starts, options.iterations, options.set
     )
-    device, _ = runs.choose_device(options.device)
+    device, _ = record.choose_device(options.device)
 
     from bodyreg import __version__
     from bodyreg.data import FitsById
@@ -159,13 +159,13 @@ def prepare(options: Options) -> Job:
         raise UserError(f"{source}: ids are not unique, so meshes cannot be named by them")
     others = [path for path in (options.body, options.uv, options.initial) if path]
     prints = {str(source): people.fingerprint, **{str(p): fingerprint(p) for p in others}}
-    what_parts_depend_on = {
+    what_shards_depend_on = {
         "version": __version__,
         "people": people.fingerprint,
         "whole_body": options.whole_body,
         "body": body.fingerprint,
         "initial_fits": prints.get(str(options.initial)),
-        "configuration": runs.plain(config),
+        "configuration": record.plain(config),
         "device": device.type,
         "meshes": options.meshes,
     }
@@ -178,7 +178,7 @@ def prepare(options: Options) -> Job:
         initial=initial,
         grounds=_grounds(options, people),
         inputs=prints,
-        parts=Parts(options.out / "parts", len(people), what_parts_depend_on),
+        shards=FittedShards(options.out / "shards", len(people), what_shards_depend_on),
     )
 
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from bodyreg.cli import job
 from bodyreg.errors import UserError
+from bodyreg.runs import job
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +97,7 @@ class FinishedRun:
             raise UserError(f"{self.folder / 'fits.npz'}: holds people that the run has not read")
         return order[found]
 
-    def parts(self) -> Iterator[tuple[slice, Fits, Observations]]:
+    def batches(self) -> Iterator[tuple[slice, Fits, Observations]]:
         """All people, some thousands at a time: their rows, fits and observations."""
         for start in range(0, len(self), AT_ONCE):
             rows = slice(start, min(start + AT_ONCE, len(self)))
@@ -113,9 +113,9 @@ class FinishedRun:
         for start in range(0, len(self), AT_ONCE):
             here = rows[(rows >= start) & (rows < start + AT_ONCE)]
             if len(here):
-                part = slice(start, min(start + AT_ONCE, len(self)))
-                fits.append(self.fits.read(part.start, part.stop).select(here - start))
-                observations.append(self._observations(part).select(here - start))
+                batch = slice(start, min(start + AT_ONCE, len(self)))
+                fits.append(self.fits.read(batch.start, batch.stop).select(here - start))
+                observations.append(self._observations(batch).select(here - start))
                 taken.append(here)
         place = {row: i for i, row in enumerate(np.concatenate(taken).tolist())}
         order = np.array([place[row] for row in rows.tolist()])

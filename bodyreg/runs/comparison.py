@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bodyreg.cli import runs
 from bodyreg.errors import UserError
+from bodyreg.runs import record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def with_truth(
             errors = evaluator(_in_order(fits, people.id), people)
             return Table.of(people, errors, METRICS)
 
-        yield from _parts(np.isin(ids, fits.ids()), compare)
+        yield from _batches(np.isin(ids, fits.ids()), compare)
 
 
 def with_poses(
@@ -91,7 +91,7 @@ def with_poses(
         errors = evaluate_poses(found, poses.joints[some], body, camera=camera)
         return Table(people, errors, metrics)
 
-    yield from _parts(known, compare)
+    yield from _batches(known, compare)
 
 
 def with_annotations(
@@ -123,12 +123,12 @@ def with_annotations(
         errors = evaluator(_in_order(fits, people.id), people, box, mask)
         return Table({"id": people.id}, errors, ANNOTATION_METRICS)
 
-    yield from _parts(known, compare)
+    yield from _batches(known, compare)
 
 
-def _parts(wanted: np.ndarray, compare: Callable[[int, np.ndarray], Table]) -> Iterator[Table]:
+def _batches(wanted: np.ndarray, compare: Callable[[int, np.ndarray], Table]) -> Iterator[Table]:
     """Compare the wanted people of each few hundred: where these begin, and which of them."""
-    with runs.progress_bar(int(wanted.sum()), quiet=False) as bar:
+    with record.progress_bar(int(wanted.sum()), quiet=False) as bar:
         for start in range(0, len(wanted), AT_ONCE):
             rows = np.flatnonzero(wanted[start : start + AT_ONCE])
             if len(rows):

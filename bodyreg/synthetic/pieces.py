@@ -1,7 +1,7 @@
 """What is made of some pictures, kept in one file until all are there to be joined.
 
-A part's file is an .npz of rows (arrays that the whole data set has one below the other) and of
-texts (pieces of files, as bytes). Joining reads one array of one part at a time.
+A shard's file is an .npz of rows (arrays that the whole data set has one below the other) and of
+texts (pieces of files, as bytes). Joining reads one array of one shard at a time.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def pack(pieces: Sequence[Piece]) -> dict[str, np.ndarray]:
     return packed
 
 
-class Parts:
-    """The finished parts of a data set, in order.
+class Pieces:
+    """The finished shards of a data set, in order.
 
     Args:
         paths: Their files.
@@ -47,17 +47,17 @@ class Parts:
         self._paths = paths
 
     def arrays(self, name: str) -> Iterator[np.ndarray]:
-        """An array of every part that has it."""
+        """An array of every shard that has it."""
         for path in self._paths:
-            with NpzReader(path, kind="part") as reader:
+            with NpzReader(path, kind="shard") as reader:
                 if name in reader.names:
                     yield reader.read(name)
 
     def rows(self, name: str) -> Rows:
-        """The same array of all parts, one below the other; texts as wide as the widest.
+        """The same array of all shards, one below the other; texts as wide as the widest.
 
         Raises:
-            UserError: no part has any.
+            UserError: no shard has any.
         """
         held = [facts[name] for facts in self._facts if name in facts]
         count = sum(shape[0] for shape, _ in held)
@@ -69,17 +69,17 @@ class Parts:
 
     @cached_property
     def _facts(self) -> list[dict[str, tuple[tuple[int, ...], np.dtype]]]:
-        """Of each part, its arrays' shapes and dtypes: all are asked for when it is opened once."""
+        """Of each shard, its arrays' shapes and dtypes, read when it is opened once."""
         facts = []
         for path in self._paths:
-            with NpzReader(path, kind="part") as reader:
+            with NpzReader(path, kind="shard") as reader:
                 facts.append({n: (reader.shape(n), reader.dtype(n)) for n in reader.names})
         return facts
 
     def texts(self, name: str) -> Iterator[bytes]:
         """All texts of a name."""
         for path in self._paths:
-            with NpzReader(path, kind="part") as reader:
+            with NpzReader(path, kind="shard") as reader:
                 if name in reader.names:
                     content, start = reader.read(name).tobytes(), 0
                     for end in reader.read(f"{name}.ends").tolist():
@@ -103,7 +103,7 @@ class Parts:
             path: The file to write.
             within: The folder of the temporary file, as in `files.atomic_path`.
             body: Fingerprint of the body people were made from.
-            ids: (N,) other ids than those of the parts.
+            ids: (N,) other ids than those of the shards.
             **facts: Stored beside.
 
         Returns:

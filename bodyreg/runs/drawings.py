@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bodyreg.cli.job import Job, Options, shown
 from bodyreg.files import atomic_path
+from bodyreg.runs.job import Job, Options, shown
 
 if TYPE_CHECKING:
     from bodyreg.data import Fits
@@ -28,7 +28,7 @@ def write_meshes(options: Options, fits: Fits, job: Job) -> None:
         normals = vertex_normals(vertices, faces)
         mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
         path = options.out / "meshes" / f"{number}.{options.meshes}"
-        with atomic_path(path, within=job.parts.folder) as temporary:
+        with atomic_path(path, within=job.shards.folder) as temporary:
             mesh.export(temporary)
 
 
@@ -40,14 +40,14 @@ def draw(options: Options, job: Job) -> None:
     from bodyreg.pictures import write_picture
     from bodyreg.viz.overlay import fit_sheet
 
-    last = np.cumsum(job.parts.counts)
+    last = np.cumsum(job.shards.counts)
     chosen = shown(last[-1], options.overlays)
-    of_part = np.searchsorted(last, chosen, side="right")
+    of_shard = np.searchsorted(last, chosen, side="right")
     fits, observations = [], []
-    for part in np.unique(of_part).tolist():
-        here = chosen[of_part == part] - (last[part] - job.parts.counts[part])
-        fits.append(Fits.load(job.parts.path(part)).select(here))
-        observations.append(job.read(part).observations.select(here))
+    for shard in np.unique(of_shard).tolist():
+        here = chosen[of_shard == shard] - (last[shard] - job.shards.counts[shard])
+        fits.append(Fits.load(job.shards.path(shard)).select(here))
+        observations.append(job.read(shard).observations.select(here))
     drawn = Fits.concatenate(fits)
     losses = [None] * len(drawn) if drawn.loss is None else drawn.loss
     captions = [
@@ -59,5 +59,5 @@ def draw(options: Options, job: Job) -> None:
         job.body, drawn, Observations.concatenate(observations), captions, title, job.grounds
     )
     # Half-written, it lies where everything that is not finished does.
-    write_picture(job.parts.folder / "overlays.png", page)
-    os.replace(job.parts.folder / "overlays.png", options.out / "overlays.png")
+    write_picture(job.shards.folder / "overlays.png", page)
+    os.replace(job.shards.folder / "overlays.png", options.out / "overlays.png")

@@ -6,8 +6,8 @@ from multiprocessing.forkserver import _forkserver
 
 import pytest
 
-from bodyreg.cli.workers import foresee, in_processes
 from bodyreg.errors import UserError
+from bodyreg.runs.workers import foresee, in_processes
 
 
 def test_results_and_errors_come_back(monkeypatch):

@@ -1,4 +1,4 @@
-"""What a run says about its fits, in a few numbers that add up part by part."""
+"""What a run says about its fits, in a few numbers that add up shard by shard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bodyreg.data import Fits, Observations
 
 MEASURED = 1024
-"""People of a part whose distances are measured, evenly chosen: all of them takes a quarter of the
+"""People of a shard whose distances are measured, evenly chosen: all of them takes a quarter of the
 time of a fast fit."""
 
 # Bits of a float32 that a histogram forgets; the 10 bits of mantissa that stay bound its error by
@@ -62,7 +62,7 @@ class Histogram:
 
 @dataclass
 class Summary:
-    """Of a part, or of parts that were added.
+    """Of a shard, or of shards that were added.
 
     Attributes:
         people: How many were fitted.

@@ -1,11 +1,11 @@
-"""Summaries: those of parts add up to that of the whole, as text too."""
+"""Summaries: those of shards add up to that of the whole, as text too."""
 
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from bodyreg.cli.summary import Histogram, Summary
+from bodyreg.runs.summary import Histogram, Summary
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 1000])

@@ -14,9 +14,9 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyreg.cli import ranks
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path
+from bodyreg.runs import ranks
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,4 @@
-"""A folder of finished parts of a run, so that a run that is killed loses no more than one."""
+"""A folder of finished shards of a run, so that a run that is killed loses no more than one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from bodyreg.errors import UserError
 from bodyreg.files import atomic_path
 
 
-class PartFolder:
-    """The finished parts of a run: one file each, in a folder that says which run it belongs to.
+class Shards:
+    """The finished shards of a run: one file each, in a folder that says which run it belongs to.
 
-    A part's file is written whole or not at all, so that one that is there is finished. Nothing is
-    made before the first part is written.
+    A shard's file is written whole or not at all, so that one that is there is finished. Nothing is
+    made before the first shard is written.
 
     Args:
         folder: Where.
-        run: What the parts depend on, as plain values for JSON. Equal values, equal parts.
+        run: What the shards depend on, as plain values for JSON. Equal values, equal shards.
     """
 
     def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
@@ -29,10 +29,10 @@ class PartFolder:
         self._run = json.loads(json.dumps(run))
 
     def take_up(self) -> None:
-        """Accept parts that an earlier start of this run has finished.
+        """Accept shards that an earlier start of this run has finished.
 
         Raises:
-            UserError: the folder holds parts of another run.
+            UserError: the folder holds shards of another run.
         """
         _remove(self._leaving)
         if not self.folder.exists():
@@ -45,13 +45,13 @@ class PartFolder:
         begun = any(not name.startswith(".") for name in os.listdir(self.folder))
         if begun and theirs != self._run:
             raise UserError(
-                f"{self.folder}: holds the unfinished parts of another run "
+                f"{self.folder}: holds the unfinished shards of another run "
                 f"({difference(self._run, theirs)}); finish that one with its own command, remove "
                 "the folder, or choose another --out"
             )
 
     def begin(self) -> None:
-        """Say whose the folder is, before its first part is written."""
+        """Say whose the folder is, before its first shard is written."""
         if not self._label.exists():
             with atomic_path(self._label) as temporary:
                 temporary.write_text(json.dumps(self._run, indent=2), encoding="utf-8")
@@ -59,7 +59,7 @@ class PartFolder:
     def remove(self) -> None:
         """Remove the folder, with what killed processes left in it.
 
-        Under another name: a run that is killed now would otherwise find some of its parts.
+        Under another name: a run that is killed now would otherwise find some of its shards.
         """
         if self.folder.exists():
             os.replace(self.folder, self._leaving)

@@ -1,0 +1,149 @@
+"""A run's people in shards: it needs the memory of a few, and a kill loses one at most."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from bodyreg.errors import UserError
+from bodyreg.npz import NpzReader
+from bodyreg.runs.shards import Shards
+from bodyreg.runs.summary import Summary
+
+if TYPE_CHECKING:
+    from bodyreg.data import Fits
+
+PEOPLE_PER_SHARD = 8192
+"""Some ten million points: tens of MB to read, and enough to keep any device busy."""
+
+SUMMARY = "shard_summary"
+
+Read = TypeVar("Read")
+Fitted = TypeVar("Fitted")
+
+
+class FittedShards(Shards):
+    """The finished shards of a registration.
+
+    Args:
+        folder: Where.
+        people: How many there are in all.
+        run: What the shards depend on, as plain values for JSON. Equal values, equal shards.
+    """
+
+    def __init__(self, folder: Path, people: int, run: Mapping[str, Any]) -> None:
+        super().__init__(folder, {**run, "people_per_shard": PEOPLE_PER_SHARD})
+        self.people = people
+        self._summaries: dict[int, Summary] = {}
+
+    def __len__(self) -> int:
+        return -(-self.people // PEOPLE_PER_SHARD)
+
+    def range(self, shard: int) -> tuple[int, int]:
+        """The first person of a shard, and the one after its last."""
+        first = shard * PEOPLE_PER_SHARD
+        return first, min(first + PEOPLE_PER_SHARD, self.people)
+
+    def path(self, shard: int) -> Path:
+        """The file of a shard."""
+        return self.folder / f"{shard:05}.npz"
+
+    def paths(self) -> list[Path]:
+        """The files of all shards."""
+        return [self.path(shard) for shard in range(len(self))]
+
+    def take_up(self) -> None:
+        """Look for shards that an earlier start of this run has finished.
+
+        Raises:
+            UserError: the folder holds shards of another run.
+        """
+        super().take_up()
+        self.look()
+
+    def look(self) -> None:
+        """Learn of shards that have been finished meanwhile."""
+        with contextlib.suppress(FileNotFoundError):
+            there = set(os.listdir(self.folder))
+            for shard in range(len(self)):
+                if shard in self._summaries or self.path(shard).name not in there:
+                    continue
+                # What a failing disk has damaged is made again.
+                with (
+                    contextlib.suppress(UserError),
+                    NpzReader(self.path(shard), kind="shard") as file,
+                ):
+                    self._summaries[shard] = Summary.from_json(
+                        file.read(SUMMARY).tobytes().decode()
+                    )
+
+    @property
+    def missing(self) -> list[int]:
+        """Shards that are not known to be finished."""
+        return [shard for shard in range(len(self)) if shard not in self._summaries]
+
+    @property
+    def people_done(self) -> int:
+        """How many people the shards known to be finished were made from."""
+        return sum(stop - start for start, stop in map(self.range, list(self._summaries)))
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss of the people fitted so far; NaN if there are none."""
+        known = list(self._summaries.values())  # others are written meanwhile
+        people = sum(summary.people for summary in known)
+        return sum(summary.loss for summary in known) / people if people else float("nan")
+
+    @property
+    def summary(self) -> Summary:
+        """Of all shards known to be finished."""
+        return sum((self._summaries[shard] for shard in sorted(self._summaries)), Summary())
+
+    @property
+    def counts(self) -> list[int]:
+        """How many people of each shard were fitted."""
+        return [self._summaries[shard].people for shard in range(len(self))]
+
+    def write(self, shard: int, fits: Fits, summary: Summary) -> None:
+        """Write a finished shard.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        self.begin()
+        text = np.frombuffer(summary.to_json().encode(), np.uint8)
+        fits.save(self.path(shard), **{SUMMARY: text})
+        self._summaries[shard] = summary
+
+
+def pipeline(
+    shards: Sequence[int],
+    read: Callable[[int], Read],
+    fit: Callable[[Read], Fitted],
+    write: Callable[[int, Read, Fitted], None],
+) -> Iterator[int]:
+    """Read, fit and write shards; the next is read and the last one written while one is fitted.
+
+    Yields:
+        Every shard when it has been fitted; all have been written at the end.
+    """
+    writing: Future[None] | None = None
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        reading = reader.submit(read, shards[0]) if shards else None
+        for place, shard in enumerate(shards):
+            observed = reading.result()
+            if place + 1 < len(shards):
+                reading = reader.submit(read, shards[place + 1])
+            fitted = fit(observed)
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(write, shard, observed, fitted)
+            yield shard
+        if writing is not None:
+            writing.result()
