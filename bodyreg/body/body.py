@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -190,19 +191,27 @@ class Body:
             )
         return self.vertex_points().mix(vertex, barycentric)
 
-    def keypoints(self, names: list[str] | tuple[str, ...]) -> RigPoints:
-        """Joints and landmarks as rig points, in the order of `names`.
+    def check_keypoints(self, names: Sequence[str]) -> None:
+        """Refuse a name that is neither a joint nor a landmark of this body.
 
         Raises:
-            UserError: a name that is neither a joint nor a landmark of this body.
+            UserError: naming the first such name, and the known ones.
         """
-        numbers, points = self._named_points
         for name in names:
-            if name not in numbers:
+            if name not in self.joint_names and name not in self.landmarks:
                 known = ", ".join((*self.joint_names, *self.landmarks))
                 raise UserError(
                     f"body '{self.name}' has no joint or landmark '{name}'; it has {known}"
                 )
+
+    def keypoints(self, names: Sequence[str]) -> RigPoints:
+        """Joints and landmarks as rig points, in the order of `names`.
+
+        Raises:
+            UserError: as `check_keypoints`.
+        """
+        self.check_keypoints(names)
+        numbers, points = self._named_points
         points = points.select(torch.tensor([numbers[name] for name in names], dtype=torch.int64))
         slots = max(1, int((points.anchors != 0).any(2).sum(1).max())) if names else 1
         return RigPoints(

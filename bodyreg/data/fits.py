@@ -71,6 +71,8 @@ class Fits:
     @staticmethod
     def concatenate(parts: Sequence[Fits]) -> Fits:
         """Several sets of fits, one after the other; all or none have a loss, and equal terms."""
+        if len(parts) == 1:
+            return parts[0]
         return Fits(
             **{n: np.concatenate([getattr(p, n) for p in parts]) for n in parts[0]._arrays()},
             terms={n: np.concatenate([p.terms[n] for p in parts]) for n in parts[0].terms},

@@ -22,7 +22,7 @@ def square_body(charts: str = "densepose") -> SimpleNamespace:
             charts, uv, np.arange(96), quads.reshape(-1, 3), np.repeat(np.arange(1, 25), 2)
         ),
         fingerprint="squares",
-        keypoints=lambda names: None,
+        check_keypoints=lambda names: None,
     )
 
 
