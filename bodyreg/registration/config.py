@@ -162,7 +162,7 @@ class RegistrationConfig:
         """
         if name not in PRESETS:
             raise UserError(f"preset '{name}' is unknown; choose one of: {', '.join(PRESETS)}")
-        return replace(PRESETS[name], **changes)
+        return replace(PRESETS[name], **changes) if changes else PRESETS[name]
 
     def __post_init__(self) -> None:
         for name in _POSITIVE:

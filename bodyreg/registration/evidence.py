@@ -71,11 +71,11 @@ def gather(
     """
     real = NUMPY_DTYPES[dtype]
     start, frame = observations.point_start, observations.frame
-    count = np.diff(start)
+    count = start[1:] - start[:-1]
     by_count = config.evidence == "mean"
 
     weight = observations.point_weight.astype(real)
-    weight /= np.repeat(_present(weight, start), count) if by_count else real(config.dense_count)
+    weight /= _present(weight, start).repeat(count) if by_count else real(config.dense_count)
     # The three sum to 1 as well as float32 can; fits in float64 want better.
     barycentric = observations.point_barycentric.astype(real)
     barycentric /= (barycentric[:, 0] + barycentric[:, 1] + barycentric[:, 2])[:, None]
@@ -86,10 +86,11 @@ def gather(
         np.maximum(used.sum(1, keepdims=True), 1) if by_count else real(config.keypoint_count)
     )
     keypoint_xy = frame_from_image(observations.keypoint_xy, frame[:, None])
-    depth = observations.keypoint_depth
-    if depth is None:
-        depth = np.full(used.shape, np.nan, np.float32)
-    has_depth = used & ~np.isnan(depth)
+    depth = depth_weight = np.zeros_like(keypoint_weight)
+    if observations.keypoint_depth is not None:
+        has_depth = used & ~np.isnan(observations.keypoint_depth)
+        depth = np.where(has_depth, observations.keypoint_depth, 0).astype(real)
+        depth_weight = np.where(has_depth, keypoint_weight, 0)
 
     def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(device)
@@ -99,13 +100,13 @@ def gather(
         point_vertex=tensor(observations.point_vertex),
         point_barycentric=tensor(barycentric),
         point_xy=tensor(
-            frame_from_image(observations.point_xy, np.repeat(frame, count, axis=0)).astype(real)
+            frame_from_image(observations.point_xy, frame.repeat(count, axis=0)).astype(real)
         ),
         point_weight=tensor(weight),
         keypoint_xy=tensor(np.where(used[..., None], keypoint_xy, 0).astype(real)),
         keypoint_weight=tensor(keypoint_weight),
-        keypoint_depth=tensor(np.where(has_depth, depth, 0).astype(real)),
-        depth_weight=tensor(np.where(has_depth, keypoint_weight, 0).astype(real)),
+        keypoint_depth=tensor(depth),
+        depth_weight=tensor(depth_weight),
     )
 
 

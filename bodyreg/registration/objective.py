@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from itertools import accumulate
 from types import ModuleType
 from typing import NamedTuple
 
@@ -17,6 +18,12 @@ from bodyreg.registration.schedule import Setting
 
 BLOCKS = {"pose": 72, "segment_scale": 24, "rotation": 9, "translation": 2, "scale": 1}
 """Parameter blocks and their sizes, in the order of the flat vector of 108 numbers."""
+
+PLACES = {
+    name: slice(end - size, end)
+    for (name, size), end in zip(BLOCKS.items(), accumulate(BLOCKS.values()), strict=True)
+}
+"""Where each block lies in the flat vector."""
 
 
 class Parameters(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration import schedule, solver
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import gather, make_rig
-from bodyreg.registration.objective import ExtraLoss, frozen_root, split
+from bodyreg.registration.objective import PLACES, ExtraLoss
 from bodyreg.registration.padding import padded_counts
 from bodyreg.registration.starts import cold_starts, warm_starts
 
@@ -77,9 +77,7 @@ def register(
             initial fits lack a person, a fit is not finite, or solver `lm` is asked of another
             engine than `fit` or of CUDA.
     """
-    from tqdm import tqdm
-
-    config = config or RegistrationConfig()
+    config = config or RegistrationConfig.preset("accurate")
     engine = engine or ("fit" if extra_loss is None else "ops")
     device = torch.device(device)
     _check_engine(engine, config, extra_loss)
@@ -91,23 +89,21 @@ def register(
     plan = schedule.cold(config) if initial is None else schedule.warm(config)
     plan = plan._replace(settings=plan.settings.to(device))
 
-    parts = _in_turn if engine == "fit" else _of_one_padded_count
-    results, order = [], []
-    with tqdm(total=len(observations), unit="person", disable=not progress) as bar:
-        for people in parts(observations, config.chunk):
-            some = observations.select(people)
-            if initial is None:
-                start = cold_starts(len(some), config, device, dtype)
-            else:
-                start = warm_starts(initial.select(people), body, device, dtype)
-            solve = ops.fit if engine == "fit" else _composed(engine, people, extra_loss)
-            parameters, loss, terms = solve(start, rig, gather(some, config, device, dtype), plan)
-            results.append(as_fits(some, config, parameters, loss, terms))
-            order.append(np.arange(len(observations))[people])
-            bar.update(len(some))
+    chunks = (_in_turn if engine == "fit" else _of_one_padded_count)(observations, config.chunk)
+    results = []
+    for people in _with_bar(chunks, len(observations)) if progress else chunks:
+        some = observations.select(people)
+        if initial is None:
+            start = cold_starts(len(some), config, device, dtype)
+        else:
+            start = warm_starts(initial.select(people), body, device, dtype)
+        solve = ops.fit if engine == "fit" else _composed(engine, people, extra_loss)
+        parameters, loss, terms = solve(start, rig, gather(some, config, device, dtype), plan)
+        results.append(as_fits(some, config, parameters, loss, terms))
     if not results:
         return Fits.empty()
-    return Fits.concatenate(results).select(np.argsort(np.concatenate(order)))
+    fits = Fits.concatenate(results)
+    return fits if engine == "fit" else fits.select(np.argsort(np.concatenate(chunks)))
 
 
 def _check_engine(engine: str, config: RegistrationConfig, extra_loss: ExtraLoss | None) -> None:
@@ -144,48 +140,59 @@ def as_fits(
     Raises:
         UserError: a person's numbers are not finite.
     """
-    bad = ~(torch.isfinite(parameters).all(1) & torch.isfinite(loss)).cpu().numpy()
+    found, loss = parameters.cpu().numpy(), loss.cpu().numpy()
+    bad = ~(np.isfinite(found).all(1) & np.isfinite(loss))
     if bad.any():
         raise UserError(
             f"the fit of person {observations.id[bad.argmax()]} is not finite; "
             "check that person's coordinates, or lower learning_rate"
         )
+    raw = parameters[:, PLACES["rotation"]].unflatten(1, (3, 3)).contiguous()
+    found = {name: found[:, place].astype(np.float32) for name, place in PLACES.items()}
+    pose = found["pose"].reshape(-1, 24, 3)
+    pose[:, 0] = 0
     weights = schedule.final_setting(config).weights
-    p = split(parameters)
-
-    def plain(tensor: Tensor) -> np.ndarray:
-        return tensor.cpu().numpy().astype(np.float32)
-
+    values = np.ascontiguousarray(terms.cpu().numpy().T, np.float32)
     return Fits(
-        id=observations.id,
-        frame=observations.frame,
-        pose=plain(frozen_root(p.pose)),
-        segment_scale=plain(p.segment_scale),
-        rotation=plain(ops.gram_schmidt(p.rotation, config.six_numbers)),
-        scale=plain(p.scale),
-        translation=plain(p.translation),
-        loss=plain(loss),
+        id=observations.id.copy(),
+        frame=observations.frame.copy(),
+        pose=pose,
+        segment_scale=found["segment_scale"],
+        rotation=ops.gram_schmidt(raw, config.six_numbers).cpu().numpy().astype(np.float32),
+        scale=found["scale"][:, 0],
+        translation=found["translation"],
+        loss=loss.astype(np.float32),
         terms={
             name: values
-            for name, values in zip((*schedule.TERMS, "extra"), plain(terms).T, strict=False)
+            for name, values in zip((*schedule.TERMS, "extra"), values, strict=False)
             if name in weights or name == "extra"
         },
     )
 
 
-def _in_turn(observations: Observations, size: int) -> Iterator[slice]:
-    """Chunks of people as they come."""
-    for begin in range(0, len(observations), size):
-        yield slice(begin, begin + size)
+def _in_turn(observations: Observations, size: int) -> list[slice]:
+    """Chunks of people in their order."""
+    return [slice(begin, begin + size) for begin in range(0, len(observations), size)]
 
 
-def _of_one_padded_count(observations: Observations, size: int) -> Iterator[np.ndarray]:
+def _of_one_padded_count(observations: Observations, size: int) -> list[np.ndarray]:
     """Positions of people in chunks of one padded count each: no one is padded to another's."""
     padded, size = padded_counts(observations.point_start), min(size, COMPOSED_CHUNK)
+    chunks = []
     for count in np.unique(padded):
         people = np.flatnonzero(padded == count)
-        for begin in range(0, len(people), size):
-            yield people[begin : begin + size]
+        chunks += [people[begin : begin + size] for begin in range(0, len(people), size)]
+    return chunks
+
+
+def _with_bar(chunks: Sequence[slice] | Sequence[np.ndarray], people: int) -> Iterator:
+    """The chunks, and a progress bar that moves when one is done."""
+    from tqdm import tqdm
+
+    with tqdm(total=people, unit="person") as bar:
+        for chunk in chunks:
+            yield chunk
+            bar.update(len(np.arange(people)[chunk]))
 
 
 def require_evidence(observations: Observations) -> None:

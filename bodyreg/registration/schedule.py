@@ -163,6 +163,7 @@ def settled(config: RegistrationConfig, iterations: int, learning_rate: float) -
     return [Setting(final.weights, final.dense_width, rate(i)) for i in range(iterations)]
 
 
+@lru_cache(maxsize=8)
 def final_setting(config: RegistrationConfig) -> Setting:
     """The weights that a fit is judged by: every annealing finished, stiffness only if constant."""
     weights = {term: getattr(config, f"{term}_weight") for term in TERMS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -27,15 +28,23 @@ def cold_starts(
     Returns:
         (people, starts, 108) parameters; the first start faces the viewer.
     """
-    starts = config.starts
+    one = _cold_start(config.starts, config.camera_scale, device, dtype)
+    return one.expand(people, -1, -1).clone(memory_format=torch.contiguous_format)
+
+
+@lru_cache(maxsize=8)
+def _cold_start(
+    starts: int, camera_scale: float, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """(starts, 108) parameters of every person's cold starts; kept for the next call."""
     flat = torch.zeros(starts, 108, dtype=torch.float64)
     flat[:, 72:96] = 1
     for k in range(starts):
         yaw = 2 * math.pi * k / starts
         cos, sin = math.cos(yaw), math.sin(yaw)
         flat[k, 96:105] = torch.tensor([cos, 0, sin, 0, 1, 0, -sin, 0, cos])
-    flat[:, 107] = config.camera_scale
-    return flat.to(device, dtype).repeat(people, 1, 1)
+    flat[:, 107] = camera_scale
+    return flat.to(device, dtype)
 
 
 def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype) -> Tensor:
