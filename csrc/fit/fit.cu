@@ -8,8 +8,8 @@
 // of it: those with few pairs of joints are fitted by a first launch, the others by a second one
 // with room for all pairs there are. Either launch leaves alone who is not its own.
 #include "../common/launch.h"
-#include "warp_lm_phase.h"
-#include "warp_objective.h"
+#include "gpu/lm.h"
+#include "gpu/objective.h"
 
 namespace bodyreg {
 namespace {

@@ -1,8 +1,8 @@
 // Fits on a CPU: a group of people as lanes, their candidates one after the other, every iteration
 // of a phase before the next candidate. A lane never learns of its neighbours, so a person's bits
 // depend neither on the group nor on the width.
-#include "evidence.h"
-#include "fit_lm.h"
+#include "cpu/evidence.h"
+#include "cpu/lm.h"
 
 namespace bodyreg::BODYREG_ISA {
 namespace {

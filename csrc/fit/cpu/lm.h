@@ -6,7 +6,7 @@
 #pragma once
 
 #include "evidence.h"
-#include "fit_lm_solve.h"
+#include "lm_solve.h"
 
 namespace bodyreg::BODYREG_ISA {
 

@@ -8,7 +8,7 @@
 //   (L Lᵀ + 2 w U Uᵀ)⁻¹ = L⁻ᵀ (I − Z (I / 2w + Zᵀ Z)⁻¹ Zᵀ) L⁻¹        Z = L⁻¹ U
 #pragma once
 
-#include "fit_lm_normal.h"
+#include "lm_normal.h"
 
 namespace bodyreg::BODYREG_ISA {
 

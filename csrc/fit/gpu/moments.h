@@ -10,9 +10,9 @@
 // shared memory, from which the lane of a joint collects in the order of the list. For .cu files.
 #pragma once
 
-#include "../common/access.h"
-#include "../common/reduce.h"
-#include "warp_tree.h"
+#include "../../common/access.h"
+#include "../../common/reduce.h"
+#include "tree.h"
 
 namespace bodyreg {
 

@@ -4,9 +4,9 @@
 // four parameters at most, and Adam is elementwise. For .cu files.
 #pragma once
 
-#include "warp_depth.h"
-#include "warp_evidence.h"
-#include "warp_moments.h"
+#include "depths.h"
+#include "evidence.h"
+#include "moments.h"
 
 namespace bodyreg {
 

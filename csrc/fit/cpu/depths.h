@@ -3,7 +3,7 @@
 // for depths in every iteration. On the picture an iteration has them in its moments.
 #pragma once
 
-#include "group.h"
+#include "body.h"
 #include "points.h"
 
 namespace bodyreg::BODYREG_ISA {

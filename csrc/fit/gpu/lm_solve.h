@@ -2,7 +2,7 @@
 // (fit_lm_solve.h has the algebra). For .cu files.
 #pragma once
 
-#include "warp_lm.h"
+#include "lm_normal.h"
 
 namespace bodyreg {
 

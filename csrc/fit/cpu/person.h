@@ -11,7 +11,7 @@
 // with c the third row of the segment's C_k. Their gradients are exact where they were made.
 #pragma once
 
-#include "group.h"
+#include "body.h"
 #include "moments.h"
 
 namespace bodyreg::BODYREG_ISA {

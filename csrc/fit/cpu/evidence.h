@@ -2,7 +2,7 @@
 // exact value of every term.
 #pragma once
 
-#include "gradient.h"
+#include "objective.h"
 #include "person.h"
 
 namespace bodyreg::BODYREG_ISA {

@@ -5,9 +5,9 @@
 // so that a point's image is Σ_k M_k h', M_k = [s S_k C_k | P_k + t]. For fit_cpu.cpp.
 #pragma once
 
-#include "../common/anchor.h"
-#include "../common/buffer.h"
-#include "fit.h"
+#include "../../common/anchor.h"
+#include "../../common/buffer.h"
+#include "../fit.h"
 
 namespace bodyreg::BODYREG_ISA {
 

@@ -3,9 +3,9 @@
 // leaves. The algebra is in fit_lm_math.h.
 #pragma once
 
-#include "fit_lm_math.h"
-#include "fit_lm_tree.h"
-#include "gradient.h"
+#include "../lm_math.h"
+#include "../lm_tree.h"
+#include "objective.h"
 
 namespace bodyreg::BODYREG_ISA {
 

@@ -5,8 +5,8 @@
 // bytes, and 36 for normals). For .cu files.
 #pragma once
 
-#include "../correspondence/correspondence_math.h"
-#include "warp_moments.h"
+#include "../../correspondence/correspondence_math.h"
+#include "moments.h"
 
 namespace bodyreg {
 

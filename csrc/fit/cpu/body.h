@@ -1,8 +1,8 @@
 // The bodies of a group of people as lanes, posed by some parameters (forward; see fit_math.h).
 #pragma once
 
-#include "../common/simd_math.h"
-#include "fit_math.h"
+#include "../../common/simd_math.h"
+#include "../joint_math.h"
 
 namespace bodyreg::BODYREG_ISA {
 

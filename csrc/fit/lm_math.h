@@ -20,7 +20,7 @@
 // for which elimination from the leaves makes no fill (fit_lm_solve.h).
 #pragma once
 
-#include "fit_math.h"
+#include "joint_math.h"
 
 namespace bodyreg {
 

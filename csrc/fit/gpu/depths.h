@@ -3,7 +3,7 @@
 // keypoint. For .cu files.
 #pragma once
 
-#include "warp_moments.h"
+#include "moments.h"
 
 namespace bodyreg {
 

@@ -5,9 +5,9 @@
 
 #include <cstring>
 
-#include "fit_lm_math.h"
-#include "fit_lm_tree.h"
-#include "warp_objective.h"
+#include "../lm_math.h"
+#include "../lm_tree.h"
+#include "objective.h"
 
 namespace bodyreg {
 

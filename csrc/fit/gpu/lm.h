@@ -2,7 +2,7 @@
 // people. For .cu files.
 #pragma once
 
-#include "warp_lm_solve.h"
+#include "lm_solve.h"
 
 namespace bodyreg {
 

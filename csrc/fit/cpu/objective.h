@@ -1,7 +1,7 @@
 // The gradient of the objective for a group of people as lanes (backward; see fit_math.h).
 #pragma once
 
-#include "keypoints.h"
+#include "depths.h"
 #include "moments.h"
 
 namespace bodyreg::BODYREG_ISA {

@@ -8,9 +8,9 @@
 // runs of 1, 2, 4, 8, 16 lanes. Either order is fixed by the tree alone.
 #pragma once
 
-#include "../common/reduce.h"
-#include "fit.h"
-#include "fit_math.h"
+#include "../../common/reduce.h"
+#include "../fit.h"
+#include "../joint_math.h"
 
 namespace bodyreg {
 
