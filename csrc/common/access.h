@@ -72,7 +72,7 @@ __device__ __forceinline__ void block_copy(T* shared, const T* __restrict__ sour
 // Writes one point per lane to out (count, 3), count ≤ 32, as whole lines instead of a stride of
 // three. staging: shared, 96 numbers of this warp's own.
 template <typename T>
-__device__ __forceinline__ void warp_store_points(T* __restrict__ out, int count,
+__device__ __forceinline__ void store_lane_points(T* __restrict__ out, int count,
                                                   const Vec3<T>& point, T* staging) {
   const int lane = threadIdx.x % 32;
   store(staging + 3 * lane, point);

@@ -11,13 +11,13 @@ constexpr unsigned kFullWarp = 0xffffffffu;
 // The sum over the warp's 32 lanes, as a butterfly: every lane ends with the same bits, because
 // each step adds the same two numbers on both sides.
 template <typename T>
-__device__ __forceinline__ T warp_sum(T value) {
+__device__ __forceinline__ T lane_sum(T value) {
   for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(kFullWarp, value, step);
   return value;
 }
 
 // The sum over the lanes up to and with this one.
-__device__ __forceinline__ int warp_running_sum(int value) {
+__device__ __forceinline__ int lane_running_sum(int value) {
   const int lane = threadIdx.x % 32;
   for (int step = 1; step < 32; step *= 2) {
     const int before = __shfl_up_sync(kFullWarp, value, step);
@@ -34,7 +34,7 @@ __device__ __forceinline__ void block_sum(T (&values)[N], T* scratch) {
   const int warp = threadIdx.x / 32;
   const int warps = blockDim.x / 32;
   for (int i = 0; i < N; ++i) {
-    values[i] = warp_sum(values[i]);
+    values[i] = lane_sum(values[i]);
     if (lane == 0) scratch[i * warps + warp] = values[i];
   }
   __syncthreads();

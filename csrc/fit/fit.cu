@@ -1,20 +1,21 @@
 // Fits on a GPU: a warp fits a person, all starts and all iterations of a solver in one launch, and
 // nothing but registers and shared memory is touched between two refreshes (save one settings row
-// an iteration, 144 bytes, the same for all people). What a lane owns is said in warp_objective.h,
-// what the warp keeps in warp_moments.h, Levenberg–Marquardt's share in warp_lm.h. A block is one
-// warp, so that no barrier is wider than a warp.
+// an iteration, 144 bytes, the same for all people). What a lane owns is said in gpu/objective.h,
+// what the warp keeps in gpu/moments.h, Levenberg–Marquardt's share in gpu/lm_normal.h. A block is
+// one warp, so that no barrier is wider than a warp.
 //
 // Shared memory is what limits the number of warps on a multiprocessor, and most people need little
-// of it: those with few pairs of joints are fitted by a first launch, the others by a second one
-// with room for all pairs there are. Either launch leaves alone who is not its own.
+// of it: those with few joint pairs are fitted by a first launch, the others by a second one
+// with room for all of them. Either launch leaves alone who is not its own.
 #include "../common/launch.h"
+#include "gpu/adam.h"
 #include "gpu/lm.h"
-#include "gpu/objective.h"
 
 namespace bodyreg {
 namespace {
 
-// Three rounds of pairs. On the built-in body people have about 55; all its faces together make 78.
+// Three rounds of joint pairs. On the built-in body people have about 55; all its faces together
+// make 78.
 constexpr int kFewPairs = 96;
 // Many times more than run at once, so that the last wave is short.
 constexpr int kBlocksPerMultiprocessor = 256;
@@ -24,102 +25,6 @@ constexpr int kBlocksPerMultiprocessor = 256;
 template <typename T>
 constexpr int kWarpsAtOnce = sizeof(T) == 4 ? 10 : 8;
 
-// Which people a launch takes: those with more than `above` and at most `most` pairs of joints.
-struct Share {
-  int above;
-  int most;
-};
-
-// What a warp has for all its people.
-template <typename T>
-struct Warp {
-  Place place;
-  WarpMemory<T>& memory;
-  T* blocks;
-  DepthTable<T> depths;
-  bool fit;  // whether all ids of the keypoints' joints fit
-};
-
-// A multiple of 16 bytes.
-template <typename T>
-BODYREG_HD std::size_t shared_bytes(const FitProblem<T>& p, int pairs) {
-  const std::size_t bytes = sizeof(WarpMemory<T>) + rounds_of(pairs) * 512 * sizeof(T) +
-                            DepthTable<T>::bytes(p.keypoints + 1, p.keypoint_pairs);
-  return (bytes + 15) / 16 * 16;
-}
-
-template <typename T>
-__device__ __forceinline__ Warp<T> set_up(const FitProblem<T>& p, const WarpTree& tree, int pairs,
-                                          unsigned char* shared) {
-  WarpMemory<T>& memory = *reinterpret_cast<WarpMemory<T>*>(shared);
-  T* const blocks = reinterpret_cast<T*>(shared + sizeof(WarpMemory<T>));
-  const Place place = place_in(tree);
-  for (int i = place.lane; i < 12 * kFitJoints; i += 32) memory.pose_terms[i] = p.pose_terms[i];
-  for (int i = place.lane; i < 3 * kFitJoints; i += 32) memory.joints[i] = p.joints[i];
-  memory.size[place.lane] = static_cast<uint8_t>(place.size);
-  const DepthTable<T> depths = {blocks + 512 * rounds_of(pairs), p.keypoints + 1, p.keypoint_pairs};
-  __syncwarp();
-  const bool fit = fill_depth_table(p, memory, depths);
-  return {place, memory, blocks, depths, fit};
-}
-
-enum class Opened { not_ours, broken, ready };
-
-// Finds a person's evidence and lists its pairs. By a whole warp.
-template <typename T>
-__device__ __forceinline__ Opened open_person(const FitProblem<T>& p, const Warp<T>& warp,
-                                              const Share& share, int64_t b, Person<T>& person) {
-  const int64_t begin = p.point_start[b], end = p.point_start[b + 1];
-  bool fit = warp.fit && begin >= 0 && begin <= end && end <= p.points;
-  person.evidence = {begin, fit ? end - begin : 0, b};
-  __syncwarp();  // the person before has been read to the end
-  const unsigned together = neighbours(p, person.evidence, warp.memory, fit);
-  int first_pair;
-  const int pairs = count_pairs(warp.memory, together, first_pair);
-  if (pairs <= share.above || pairs > share.most) return Opened::not_ours;
-  if (!fit) return Opened::broken;
-  person.moments = {warp.blocks, pairs};
-  person.depths = warp.depths;
-  person.has_depths = load_depths(p, b, warp.depths);
-  __syncwarp();
-  list_pairs(warp.memory, together, first_pair);
-  return Opened::ready;
-}
-
-template <typename T>
-__device__ __forceinline__ void load_parameters(const Place& place, const T* from,
-                                                T (&value)[kLaneParameters]) {
-  for (int i = 0; i < kLaneParameters; ++i) {
-    const int at = parameter_at(place, i);
-    value[i] = at >= 0 ? from[at] : T(0);
-  }
-}
-
-template <typename T>
-__device__ __forceinline__ void store_parameters(const Place& place,
-                                                 const T (&value)[kLaneParameters], T* to) {
-  for (int i = 0; i < kLaneParameters; ++i) {
-    const int at = parameter_at(place, i);
-    if (at >= 0) to[at] = value[i];
-  }
-}
-
-template <typename T>
-__device__ __forceinline__ void store_judged(const Place& place, const Judged<T>& judged, int64_t b,
-                                             T* loss, T* terms) {
-  if (place.lane < kFitTerms) terms[b * kFitTerms + place.lane] = judged.term;
-  if (place.lane == 0) loss[b] = judged.loss;
-}
-
-template <typename T>
-__device__ __forceinline__ void store_nan(const Place& place, int64_t b, T* parameters, T* loss,
-                                          T* terms) {
-  for (int i = place.lane; i < kParameters; i += 32)
-    parameters[b * kParameters + i] = quiet_nan<T>();
-  if (place.lane < kFitTerms) terms[b * kFitTerms + place.lane] = quiet_nan<T>();
-  if (place.lane == 0) loss[b] = quiet_nan<T>();
-}
-
 // Whether moments depend on the parameters: the same for all people.
 template <typename T>
 __device__ __forceinline__ bool needs_refreshes(const FitParams<T>& p) {
@@ -128,67 +33,6 @@ __device__ __forceinline__ bool needs_refreshes(const FitParams<T>& p) {
     some = some || needs_refresh(p.settings + row * kFitSettings);
   }
   return __ballot_sync(kFullWarp, some) != 0;
-}
-
-// The row that holds the settings of iteration i of a phase, or after the last, of the judge.
-template <typename T>
-__device__ __forceinline__ const double* settings_row(const FitParams<T>& p, int64_t first_row,
-                                                      int iterations, int i) {
-  return p.settings + (i < iterations ? first_row + i : p.iterations) * kFitSettings;
-}
-
-// Adam's step at iteration i of a phase.
-template <typename T>
-__device__ __forceinline__ AdamStep<T> step_at(const double* row, int i) {
-  AdamDecay decay = {pow(kAdamFirstDecay, i), pow(kAdamSecondDecay, i)};
-  return next_step<T>(decay, row[kLearningRateAt]);
-}
-
-// One path through a phase: iterations of Adam, then the exact terms under the final row. built:
-// whether there are moments that need no refresh. By a whole warp.
-template <typename T>
-__device__ __forceinline__ Judged<T> run_phase(const FitParams<T>& p, const Warp<T>& warp,
-                                               const Person<T>& person, int64_t first_row,
-                                               int iterations, bool refreshes, bool& built,
-                                               T (&value)[kLaneParameters]) {
-  const Place& place = warp.place;
-  WarpMemory<T>& memory = warp.memory;
-  const T zeros[kLaneParameters] = {};
-  store_vector(memory.mean[place.lane], zeros);
-  store_vector(memory.square[place.lane], zeros);
-  const int column = min(place.lane, kFitSettings - 1);
-  double next = settings_row(p, first_row, iterations, 0)[column];  // one iteration ahead
-  int next_refresh = 0;
-  for (int i = 0;; ++i) {
-    const bool judges = i == iterations;
-    __syncwarp();  // the iteration before has read what is written now
-    if (place.lane < kFitSettings) memory.setting[place.lane] = static_cast<T>(next);
-    next = settings_row(p, first_row, iterations, i + 1)[column];
-    if (i % 32 == 0) {
-      const int own = i + place.lane;
-      memory.steps[place.lane] = step_at<T>(settings_row(p, first_row, iterations, own), own);
-    }
-    const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
-    __syncwarp();
-    const bool refresh = !judges && (refreshes ? i == next_refresh : !built);
-    if (refresh && !refreshes) take_first_weights(p, memory);
-    if (judges || refresh) {
-      const EvidenceTerms<T> seen =
-          pass_evidence(p.problem, person.evidence, memory, person.moments, refresh);
-      built = true;
-      next_refresh = i + p.refresh;
-      if (judges) return judge(place, p.problem, memory, person, value, seen);
-    }
-    T gradient[kLaneParameters];
-    gradient_of(place, p.problem, memory, person, body, value, gradient);
-    T mean[kLaneParameters], square[kLaneParameters];
-    load_vector(mean, memory.mean[place.lane]);
-    load_vector(square, memory.square[place.lane]);
-    const AdamStep<T> step = memory.steps[i % 32];
-    for (int n = 0; n < kLaneParameters; ++n) adam(value[n], mean[n], square[n], gradient[n], step);
-    store_vector(memory.mean[place.lane], mean);
-    store_vector(memory.square[place.lane], square);
-  }
 }
 
 // Orders the candidates by loss, ties to the earlier one, and keeps the best. order: which starts
@@ -208,26 +52,25 @@ __device__ __forceinline__ void keep_best(const T* loss, const int32_t* order, i
 template <typename T>
 struct AdamPath {
   const FitParams<T>& p;
-  const Warp<T>& warp;
+  const Workspace<T>& work;
 
   __device__ __forceinline__ Judged<T> operator()(const Person<T>& person, int iterations,
                                                   int64_t row, bool refreshes, bool& built,
                                                   T (&value)[kLaneParameters]) const {
-    return run_phase(p, warp, person, row, iterations, refreshes, built, value);
+    return follow_adam(p, work, person, row, iterations, refreshes, built, value);
   }
 };
 
 template <typename T>
 struct LmPath {
   const FitParams<T>& p;
-  const Warp<T>& warp;
+  const Workspace<T>& work;
   const Normal<T>& normal;
 
   __device__ __forceinline__ Judged<T> operator()(const Person<T>& person, int iterations,
                                                   int64_t row, bool refreshes, bool& built,
                                                   T (&value)[kLaneParameters]) const {
-    return step_through(p, warp.place, warp.memory, person, normal, row, iterations, refreshes,
-                        built, value);
+    return follow_lm(p, work, person, normal, row, iterations, refreshes, built, value);
   }
 };
 
@@ -242,13 +85,13 @@ struct Phases {
 // built, value) follows one path through a phase whose first settings row is `row`.
 template <typename T, typename Run>
 __device__ __forceinline__ void fit_people(const FitParams<T>& p, const FitPaths<T>& paths,
-                                           const Warp<T>& warp, const Share& share,
+                                           const Workspace<T>& work, const Share& share,
                                            const Phases& phases, const Run& run) {
   const bool refreshes = needs_refreshes(p);
-  const Place& place = warp.place;
+  const Place& place = work.place;
   for (int64_t b = blockIdx.x; b < p.problem.people; b += gridDim.x) {
     Person<T> person;
-    const Opened opened = open_person(p.problem, warp, share, b, person);
+    const Opened opened = open_person(p.problem, work, share, b, person);
     if (opened == Opened::broken) store_nan(place, b, p.parameters, p.loss, p.terms);
     if (opened != Opened::ready) continue;
     const int64_t C = p.candidates;
@@ -289,52 +132,52 @@ __device__ __forceinline__ void fit_people(const FitParams<T>& p, const FitPaths
 }
 
 // A block is a warp and owns a person at a time; a thread owns a joint or four numbers of the
-// camera, at a refresh a column of a point's pairs, in the product a pair of joints. Moves, per
-// person, 108 numbers in per start and 125 out, and its evidence once to find its pairs and once
-// per refresh and judgement (warp_evidence.h).
+// camera, at a refresh a column of a point's influences, in the product a joint pair. Moves, per
+// person, 108 numbers in per start and 125 out, and its evidence once to find its joint pairs and
+// once per refresh and judgement (gpu/evidence.h).
 template <typename T>
 __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
-    fit_kernel(const FitParams<T> p, const FitPaths<T> paths, const WarpTree tree,
+    fit_kernel(const FitParams<T> p, const FitPaths<T> paths, const LaneTree tree,
                const Share share, const Phases phases) {
   SIMT_SHARED(unsigned char, shared);
-  const Warp<T> warp = set_up(p.problem, tree, share.most, shared);
-  fit_people(p, paths, warp, share, phases, AdamPath<T>{p, warp});
+  const Workspace<T> work = set_up(p.problem, tree, share.most, shared);
+  fit_people(p, paths, work, share, phases, AdamPath<T>{p, work});
 }
 
 // The same for phases of Levenberg–Marquardt, which need more of everything; a refresh comes before
-// every step. What a thread owns beyond that is said in warp_lm.h and warp_lm_solve.h.
+// every step. What a thread owns beyond that is said in gpu/lm_normal.h and gpu/lm_solve.h.
 template <typename T>
 __global__ void __launch_bounds__(32, kWarpsAtOnce<T> / 2)
-    fit_lm_kernel(const FitParams<T> p, const FitPaths<T> paths, const WarpTree tree,
+    fit_lm_kernel(const FitParams<T> p, const FitPaths<T> paths, const LaneTree tree,
                   const TreeWords blocks, const Share share, const Phases phases) {
   SIMT_SHARED(unsigned char, shared);
-  const Warp<T> warp = set_up(p.problem, tree, share.most, shared);
+  const Workspace<T> work = set_up(p.problem, tree, share.most, shared);
   unsigned char* const steps = shared + shared_bytes(p.problem, share.most);
   const Normal<T> normal = {reinterpret_cast<StepMemory<T>*>(steps),
                             reinterpret_cast<T*>(steps + sizeof(StepMemory<T>))};
-  for (int i = warp.place.lane; i < static_cast<int>(sizeof(Tree) / 4); i += 32) {
+  for (int i = work.place.lane; i < static_cast<int>(sizeof(Tree) / 4); i += 32) {
     reinterpret_cast<uint32_t*>(&normal.memory->tree)[i] = blocks.words[i];
   }
   __syncwarp();
-  fit_people(p, paths, warp, share, phases, LmPath<T>{p, warp, normal});
+  fit_people(p, paths, work, share, phases, LmPath<T>{p, work, normal});
 }
 
 // The same, for one gradient of the exact objective. Moves, per person, 108 numbers in and 125 out,
 // and its evidence twice.
 template <typename T>
 __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
-    fit_gradient_kernel(const FitGradientParams<T> p, const WarpTree tree, const Share share) {
+    fit_gradient_kernel(const FitGradientParams<T> p, const LaneTree tree, const Share share) {
   SIMT_SHARED(unsigned char, shared);
-  const Warp<T> warp = set_up(p.problem, tree, share.most, shared);
-  const Place& place = warp.place;
+  const Workspace<T> work = set_up(p.problem, tree, share.most, shared);
+  const Place& place = work.place;
   for (int64_t b = blockIdx.x; b < p.problem.people; b += gridDim.x) {
     Person<T> person;
-    const Opened opened = open_person(p.problem, warp, share, b, person);
+    const Opened opened = open_person(p.problem, work, share, b, person);
     if (opened == Opened::broken) store_nan(place, b, p.gradient, p.loss, p.terms);
     if (opened != Opened::ready) continue;
     T value[kLaneParameters], gradient[kLaneParameters];
     load_parameters(place, p.parameters + b * kParameters, value);
-    WarpMemory<T>& memory = warp.memory;
+    SharedMemory<T>& memory = work.memory;
     if (place.lane < kFitSettings)
       memory.setting[place.lane] = static_cast<T>(p.settings[place.lane]);
     const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
@@ -353,13 +196,13 @@ void check(const FitProblem<T>& p) {
   if (shared_bytes(p, kMostPairs) > kSharedBudget) {
     throw std::runtime_error(
         "bodyreg.fit: keypoint_ids: expected as many as shared memory holds, got " +
-        std::to_string(p.keypoints + 1) + " keypoints of " + std::to_string(p.keypoint_pairs) +
+        std::to_string(p.keypoints + 1) + " keypoints of " + std::to_string(p.keypoint_influences) +
         " joints");
   }
 }
 
-// Launches for people with few pairs and for people with many. launch(share, grid, bytes); more:
-// bytes of shared memory that the kernel needs besides.
+// Launches for people with few joint pairs and for people with many. launch(share, grid, bytes);
+// more: bytes of shared memory that the kernel needs besides.
 template <typename T, typename Kernel, typename Launch>
 void launch_shares(const FitProblem<T>& p, Kernel* kernel, std::size_t more, const Launch& launch) {
   check(p);
@@ -376,7 +219,7 @@ void launch_shares(const FitProblem<T>& p, Kernel* kernel, std::size_t more, con
 template <typename T>
 void fit_cuda(const FitParams<T>& p, const FitPaths<T>& paths, cudaStream_t stream) {
   if (p.problem.people == 0) return;
-  const WarpTree tree = warp_tree(p.problem.parent, p.problem.mirror);
+  const LaneTree tree = lane_tree(p.problem.parent, p.problem.mirror);
   const Tree blocks(p.problem.parent, p.problem.mirror);
   const TreeWords words = words_of(blocks);
   Phases phases = {0, 0, p.candidates, 0};
@@ -407,7 +250,7 @@ void fit_cuda(const FitParams<T>& p, const FitPaths<T>& paths, cudaStream_t stre
 template <typename T>
 void fit_gradient_cuda(const FitGradientParams<T>& p, cudaStream_t stream) {
   if (p.problem.people == 0) return;
-  const WarpTree tree = warp_tree(p.problem.parent, p.problem.mirror);
+  const LaneTree tree = lane_tree(p.problem.parent, p.problem.mirror);
   launch_shares(p.problem, fit_gradient_kernel<T>, 0,
                 [&](const Share& share, unsigned grid, std::size_t bytes) {
                   SIMT_LAUNCH(fit_gradient_kernel<T>, grid, 32, bytes, stream, p, tree, share);

@@ -1,23 +1,41 @@
 // Fits of whole people: 108 parameters from points and keypoints on a picture, all iterations in
 // one call. Parameters, CPU functions, launchers.
 //
-// What is minimised is the objective of bodyreg/registration, term by term. How, in the order in
-// which it reads best:
+// The objective is that of bodyreg/registration, term by term. The ops are in fit_op.cpp (checks),
+// fit_cpu.cpp and fit.cu (people, candidates, phases). Below them, in reading order:
 //
-//   fit_math.h, rotation_math.h  the algebra, one joint at a time, for CPU and GPU
-//   points.h, moments.h          any number of points as one quadratic form
-//   group.h, gradient.h          a group of people as lanes: forward, backward
-//   keypoints.h                  depths
-//   person.h, evidence.h         terms that are no squares, refreshed; every term's exact value
-//   fit_cpu.cpp                  iterations, candidates, phases
-//   fit_lm.h                     the other solver
+//   joint_math.h      one joint at a time: posing, wrenches, the terms, a step of Adam
+//   rotation_math.h   axis-angle vectors as rotations, and back
+//   lm_math.h         one joint pair at a time: levers, the normal matrix, small dense systems
+//   lm_tree.h         which blocks the normal matrix has
 //
-//   warp_tree.h                  on a GPU, a person in a warp: the skeleton in its lanes
-//   warp_moments.h               points as a quadratic form; what a warp keeps in shared memory
-//   warp_evidence.h              the points themselves, at a refresh; their terms
-//   warp_depth.h                 depths
-//   warp_objective.h             forward, backward, every term
-//   fit.cu                       iterations, candidates, phases
+//   cpu/ and gpu/     the same steps for a group of people and for one person, by the same names
+//   body.h            the bodies, posed by their parameters (CPU)
+//   tree.h            the skeleton in the lanes of a warp (GPU)
+//   points.h          rig points of the evidence (CPU; on a GPU in evidence.h)
+//   moments.h         any number of points as one quadratic form of the joints
+//   depths.h          keypoints: depths, and on a CPU their exact terms
+//   point_terms.h     one person's points: residuals, normals, terms (CPU; on a GPU in evidence.h)
+//   evidence.h        refreshes, and the exact values of the evidence's terms
+//   objective.h       the gradient by the parameters; on a GPU the posed body and the judge too
+//   person.h          what a warp works with; a person's evidence found, results stored (GPU)
+//   adam.h            a phase of Adam
+//   lm_normal.h       the normal matrix
+//   lm_solve.h        the normal equations, solved from the leaves to the root
+//   lm.h              a phase of Levenberg–Marquardt
+//
+// Words:
+//   influence     a pair (joint, anchor) of a rig point
+//   joint pair    two joints that a point hangs on, and their block of the moments
+//   group         people of one pass on a CPU, one in each lane of a vector
+//   lane          a number of a vector (CPU): one person; a thread of a warp (GPU): one joint
+//   candidate     one of a person's starts, and what has become of it
+//   path          a candidate's way through a phase
+//   phase         some iterations of one solver, after which only the best candidates go on
+//   settings row  the weights of one iteration; the judge's row has those of the final loss
+//   refresh       replaces the terms that are no squares by squares that touch them where the body
+//   is pull          Y, the gradient by the rows that place a segment on the picture wrench a force
+//   and a torque judge         finds the exact value of every term
 #pragma once
 
 #include <cstdint>
@@ -89,7 +107,7 @@ struct FitProblem {
   int8_t parent[kFitJoints];    // parent[0] = -1, parent[k] < k
   int8_t mirror[kFitJoints];    // the joint on the other side
   int64_t vertices;             // V
-  int vertex_pairs;             // n
+  int vertex_influences;        // n
   const int32_t* vertex_ids;    // (V, n) the body's vertices as rig points
   const T* vertex_anchors;      // (V, n, 4)
   const T* vertex_normals;      // (V, 3) unit, rest pose
@@ -100,7 +118,7 @@ struct FitProblem {
   const T* point_xy;            // (P, 2) frame units
   const T* point_weight;        // (P,) divided by counts already
   int keypoints;                // K
-  int keypoint_pairs;           // m
+  int keypoint_influences;      // m
   const int32_t* keypoint_ids;  // (K + 1, m) row 0 is the pelvis, row j + 1 is keypoint j
   const T* keypoint_anchors;    // (K + 1, m, 4)
   const T* keypoint_xy;         // (B, K, 2) frame units

@@ -1,7 +1,7 @@
 // Fits on a CPU: a group of people as lanes, their candidates one after the other, every iteration
 // of a phase before the next candidate. A lane never learns of its neighbours, so a person's bits
 // depend neither on the group nor on the width.
-#include "cpu/evidence.h"
+#include "cpu/adam.h"
 #include "cpu/lm.h"
 
 namespace bodyreg::BODYREG_ISA {
@@ -38,6 +38,7 @@ class Solver {
         evidence_(p.problem, most_points(p.problem, begin, end),
                   some_row(p.settings, p.iterations + 1, reads_normals)),
         refreshes_(some_row(p.settings, p.iterations, needs_refresh)),
+        adam_(p.problem),
         lm_(p.problem, evidence_.keypoints()),
         candidates_(p.candidates),
         kept_(p.candidates) {}
@@ -59,7 +60,7 @@ class Solver {
       const FitPhase& phase = p_.phases[i];
       for (int c = 0; c < candidates; ++c) {
         if (phase.solver == kAdam) {
-          adam_phase(rows, phase.iterations, candidates_[c]);
+          adam_.run(rows, phase.iterations, refreshes_ ? p_.refresh : 0, evidence_, candidates_[c]);
         } else {
           lm_.run(rows, phase.iterations, refreshes_, evidence_, candidates_[c]);
         }
@@ -72,22 +73,6 @@ class Solver {
 
  private:
   static T* numbers(ParameterLanes<T>& x) { return reinterpret_cast<T*>(x); }
-
-  void adam_phase(const double* rows, int iterations, ParameterLanes<T>& x) {
-    set_zero(numbers(mean_), kParameters * W);
-    set_zero(numbers(square_), kParameters * W);
-    AdamDecay decay = {1, 1};
-    for (int i = 0; i < iterations; ++i, rows += kFitSettings) {
-      const Setting<T> setting(rows);
-      body_.pose(p_.problem, x);
-      if (refreshes_ && i % p_.refresh == 0) evidence_.refresh(setting, body_);
-      find_pull(p_.problem, setting, body_, evidence_.moments(), evidence_.keypoints(), pull_);
-      objective_gradient(p_.problem, setting, x, body_, evidence_.moments(), evidence_.keypoints(),
-                         evidence_.normals(), pull_, scratch_, gradient_);
-      const AdamStep<T> step = next_step<T>(decay, rows[kLearningRateAt]);
-      for (int n = 3; n < kParameters; ++n) adam(x[n], mean_[n], square_[n], gradient_[n], step);
-    }
-  }
 
   // Orders every person's candidates by their exact loss, best first, ties in the order they were
   // in, and returns how many go on.
@@ -138,12 +123,10 @@ class Solver {
   const FitParams<T>& p_;
   GroupEvidence<T> evidence_;
   bool refreshes_;
+  Adam<T> adam_;
   LevenbergMarquardt<T> lm_;
   Buffer<ParameterLanes<T>> candidates_, kept_;
   PosedGroup<T> body_;
-  Pull<T> pull_;
-  GradientScratch<T> scratch_;
-  ParameterLanes<T> gradient_, mean_, square_;
   V terms_[kFitTerms];
 };
 

@@ -117,7 +117,7 @@ struct Inputs {
     std::copy(parents.begin(), parents.end(), p.parent);
     std::copy(mirror.begin(), mirror.end(), p.mirror);
     p.vertices = vertex_ids.size(0);
-    p.vertex_pairs = static_cast<int>(vertex_ids.size(1));
+    p.vertex_influences = static_cast<int>(vertex_ids.size(1));
     p.vertex_ids = vertex_ids.const_data_ptr<int32_t>();
     p.vertex_anchors = vertex_anchors.const_data_ptr<T>();
     p.vertex_normals = vertex_normals.const_data_ptr<T>();
@@ -128,7 +128,7 @@ struct Inputs {
     p.point_xy = point_xy.const_data_ptr<T>();
     p.point_weight = point_weight.const_data_ptr<T>();
     p.keypoints = static_cast<int>(keypoint_ids.size(0) - 1);
-    p.keypoint_pairs = static_cast<int>(keypoint_ids.size(1));
+    p.keypoint_influences = static_cast<int>(keypoint_ids.size(1));
     p.keypoint_ids = keypoint_ids.const_data_ptr<int32_t>();
     p.keypoint_anchors = keypoint_anchors.const_data_ptr<T>();
     p.keypoint_xy = keypoint_xy.const_data_ptr<T>();

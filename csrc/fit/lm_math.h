@@ -4,7 +4,7 @@
 // Unknowns are what a joint can do: θ_a and S_a, four of them. The root, whose pose is frozen,
 // turns the camera by ω instead (raw ← exp([ω]ₓ) raw) and has t and σ = ds / s besides: seven.
 //
-// Levers. A point hangs on joints k by pairs (h_k, w_k), relative to the joint. With
+// Levers. A point hangs on joints k by influences (h_k, w_k), relative to the joint. With
 // bone_j = s C_a (J_j − J_a) for a child j of a, let
 //
 //   w_a = Σ w_k over the subtree of a             how much of the point hangs on joint a
@@ -17,7 +17,7 @@
 //
 // Which joints a and b? Those with b above a in the tree, or b = a. Where they are on different
 // branches the block is left out: few points hang on both, and the matrix keeps the tree's pattern,
-// for which elimination from the leaves makes no fill (fit_lm_solve.h).
+// for which elimination from the leaves makes no fill (lm_solve.h).
 #pragma once
 
 #include "joint_math.h"

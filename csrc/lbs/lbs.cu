@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kThreads)
     const int count = static_cast<int>(max(int64_t{0}, min(int64_t{32}, p.points - first)));
     for (int g = 0; g < G; ++g) {
       if (g >= people) break;
-      warp_store_points(p.out + ((tile.person + g) * p.points + first) * 3, count, x[g], staging);
+      store_lane_points(p.out + ((tile.person + g) * p.points + first) * 3, count, x[g], staging);
     }
     __syncthreads();
   }

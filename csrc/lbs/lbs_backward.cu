@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(kGatherThreads)
 #pragma unroll
     for (int g = 0; g < kGatherPeople; ++g) {
 #pragma unroll
-      for (int i = 0; i < 12; ++i) sum[g][i] = warp_sum(sum[g][i]);
+      for (int i = 0; i < 12; ++i) sum[g][i] = lane_sum(sum[g][i]);
       if (lane == g && g < people) {
         store_vector(p.grad_transforms + ((person + g) * p.joints + joint) * 12, sum[g]);
       }

@@ -16,12 +16,12 @@ struct Scene {
   FitProblem<T> problem{};
 
   // person b has counts[b] points
-  Scene(const std::vector<int>& counts, int pairs, int keypoints, int keypoint_pairs) {
+  Scene(const std::vector<int>& counts, int influences, int keypoints, int keypoint_influences) {
     const int people = static_cast<int>(counts.size()), vertices = 40, samples = 3;
     for (int count : counts) point_start.push_back(point_start.back() + count);
     const std::int64_t points = point_start.back();
-    vertex_ids = driver::indices(vertices * pairs, kFitJoints);
-    anchors = driver::normal<T>(vertices * pairs * 4);
+    vertex_ids = driver::indices(vertices * influences, kFitJoints);
+    anchors = driver::normal<T>(vertices * influences * 4);
     for (std::size_t i = 0; i < vertex_ids.size(); i += 3) {  // slots that are not needed
       vertex_ids[i] = 0;
       std::fill_n(anchors.begin() + static_cast<std::ptrdiff_t>(4 * i), 4, T(0));
@@ -31,8 +31,8 @@ struct Scene {
     barycentric = driver::normal<T>(points * 3);
     xy = driver::normal<T>(points * 2);
     weight = positive(points);
-    keypoint_ids = driver::indices((keypoints + 1) * keypoint_pairs, kFitJoints);
-    keypoint_anchors = driver::normal<T>((keypoints + 1) * keypoint_pairs * 4);
+    keypoint_ids = driver::indices((keypoints + 1) * keypoint_influences, kFitJoints);
+    keypoint_anchors = driver::normal<T>((keypoints + 1) * keypoint_influences * 4);
     keypoint_xy = driver::normal<T>(people * keypoints * 2);
     keypoint_weight = positive(people * keypoints);
     depth = driver::normal<T>(people * keypoints);
@@ -48,7 +48,7 @@ struct Scene {
       problem.mirror[k] = static_cast<std::int8_t>(k < 20 ? k ^ 1 : k);
     }
     problem.vertices = vertices;
-    problem.vertex_pairs = pairs;
+    problem.vertex_influences = influences;
     problem.vertex_ids = vertex_ids.data();
     problem.vertex_anchors = anchors.data();
     problem.vertex_normals = normals.data();
@@ -59,7 +59,7 @@ struct Scene {
     problem.point_xy = xy.data();
     problem.point_weight = weight.data();
     problem.keypoints = keypoints;
-    problem.keypoint_pairs = keypoint_pairs;
+    problem.keypoint_influences = keypoint_influences;
     problem.keypoint_ids = keypoint_ids.data();
     problem.keypoint_anchors = keypoint_anchors.data();
     problem.keypoint_xy = keypoint_xy.data();
@@ -198,6 +198,6 @@ int main() {
   Scene<float> stiff({9, 1}, 1, 0, 1);  // points of one segment: no pair of joints
   std::fill(stiff.vertex_ids.begin(), stiff.vertex_ids.end(), 5);
   drive_fit(stiff.problem, true, 1);
-  Scene<double> bare({2}, 2, 0, 0);  // no keypoint, and a pelvis of no pairs
+  Scene<double> bare({2}, 2, 0, 0);  // no keypoint, and a pelvis without influences
   drive_gradient(bare.problem);
 }

@@ -1,4 +1,4 @@
-// The bodies of a group of people as lanes, posed by some parameters (forward; see fit_math.h).
+// The bodies of a group of people as lanes, posed by some parameters (forward; see joint_math.h).
 #pragma once
 
 #include "../../common/simd_math.h"

@@ -14,16 +14,16 @@ class GroupKeypoints {
   using V = Lanes<T>;
   static constexpr int W = V::width;
 
-  GroupKeypoints(const FitProblem<T>& p, const PairList<T>& pairs)
+  GroupKeypoints(const FitProblem<T>& p, const InfluenceList<T>& influences)
       : p_(p),
-        pairs_(pairs),
+        influences_(influences),
         xy_(2 * p.keypoints),
         weight_(p.keypoints),
         depth_(p.keypoints),
         depth_weight_(p.keypoints) {
-    for (int32_t e = 0; e < pairs.first[p.keypoints + 1]; ++e) {
-      joints_ |= 1u << pairs.joint[e];
-      if (!at_joint(e)) turning_ |= 1u << pairs.joint[e];
+    for (int32_t e = 0; e < influences.first[p.keypoints + 1]; ++e) {
+      joints_ |= 1u << influences.joint[e];
+      if (!at_joint(e)) turning_ |= 1u << influences.joint[e];
     }
   }
 
@@ -35,7 +35,7 @@ class GroupKeypoints {
     to_lanes(p_.depth_weight + first * K, K, people, K, numbers(depth_weight_), W);
   }
 
-  const PairList<T>& pairs() const { return pairs_; }
+  const InfluenceList<T>& influences() const { return influences_; }
   // w_j of the depth, 0 where there is none
   const V& depth_weight(int j) const { return depth_weight_[j]; }
   uint32_t joints() const { return joints_; }    // that keypoints hang on
@@ -46,9 +46,9 @@ class GroupKeypoints {
     V sum = T(0);
     for (int j = 0; j < p_.keypoints; ++j) {
       V x = -xy_[2 * j], y = -xy_[2 * j + 1];
-      for (int32_t e = pairs_.first[j + 1]; e < pairs_.first[j + 2]; ++e) {
-        const V* const m = body.rows[pairs_.joint[e]];
-        const Quad<T>& h = pairs_.anchor[e];
+      for (int32_t e = influences_.first[j + 1]; e < influences_.first[j + 2]; ++e) {
+        const V* const m = body.rows[influences_.joint[e]];
+        const Quad<T>& h = influences_.anchor[e];
         for (int c = 0; c < 4; ++c) {
           x += V(h[c]) * m[c];
           y += V(h[c]) * m[4 + c];
@@ -95,15 +95,15 @@ class GroupKeypoints {
   }
 
   bool at_joint(int32_t e) const {
-    const Quad<T>& h = pairs_.anchor[e];
+    const Quad<T>& h = influences_.anchor[e];
     return h[0] == T(0) && h[1] == T(0) && h[2] == T(0);
   }
 
   V z(const PosedGroup<T>& body, int i) const {
     V sum = T(0);
-    for (int32_t e = pairs_.first[i]; e < pairs_.first[i + 1]; ++e) {
-      const int k = pairs_.joint[e];
-      const Quad<T>& h = pairs_.anchor[e];
+    for (int32_t e = influences_.first[i]; e < influences_.first[i + 1]; ++e) {
+      const int k = influences_.joint[e];
+      const Quad<T>& h = influences_.anchor[e];
       sum += V(h[3]) * body.joint[k].position.z;
       if (at_joint(e)) continue;
       const V* const c = body.joint[k].turn.m + 6;
@@ -113,9 +113,9 @@ class GroupKeypoints {
   }
 
   void add(int i, const V& force, V (&rows)[kFitJoints][4]) const {
-    for (int32_t e = pairs_.first[i]; e < pairs_.first[i + 1]; ++e) {
-      V* const row = rows[pairs_.joint[e]];
-      const Quad<T>& h = pairs_.anchor[e];
+    for (int32_t e = influences_.first[i]; e < influences_.first[i + 1]; ++e) {
+      V* const row = rows[influences_.joint[e]];
+      const Quad<T>& h = influences_.anchor[e];
       row[3] += V(h[3]) * force;
       if (at_joint(e)) continue;
       for (int c = 0; c < 3; ++c) row[c] += V(h[c]) * force;
@@ -123,7 +123,7 @@ class GroupKeypoints {
   }
 
   const FitProblem<T>& p_;
-  PairList<T> pairs_;
+  InfluenceList<T> influences_;
   Buffer<V> xy_, weight_, depth_, depth_weight_;  // (K, 2) and (K,)
   uint32_t joints_ = 0, turning_ = 0;
 };

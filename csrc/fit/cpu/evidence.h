@@ -3,7 +3,7 @@
 #pragma once
 
 #include "objective.h"
-#include "person.h"
+#include "point_terms.h"
 
 namespace bodyreg::BODYREG_ISA {
 
@@ -16,8 +16,8 @@ class GroupEvidence {
   // most: points of the largest group.
   GroupEvidence(const FitProblem<T>& p, int64_t most, bool with_normals)
       : p_(p),
-        keypoint_pairs_(p),
-        keypoints_(p, keypoint_pairs_.pairs()),
+        keypoint_influences_(p),
+        keypoints_(p, keypoint_influences_.influences()),
         points_(p, most, with_normals),
         surface_(p),
         scratch_(most),
@@ -100,12 +100,13 @@ class GroupEvidence {
   }
 
   void add_keypoints(T weight, int64_t b, PersonMoments<T>& moments) const {
-    const PairList<T> pairs = keypoint_pairs_.pairs();
+    const InfluenceList<T> influences = keypoint_influences_.influences();
     for (int j = 0; j < p_.keypoints; ++j) {
       const T twice = T(2) * weight * p_.keypoint_weight[b * p_.keypoints + j];
       if (twice == T(0)) continue;
       const T* const target = p_.keypoint_xy + 2 * (b * p_.keypoints + j);
-      moments.add(pairs, pairs.first[j + 1], pairs.first[j + 2], twice, target[0], target[1]);
+      moments.add(influences, influences.first[j + 1], influences.first[j + 2], twice, target[0],
+                  target[1]);
     }
   }
 
@@ -141,7 +142,7 @@ class GroupEvidence {
   }
 
   const FitProblem<T>& p_;
-  Keypoints<T> keypoint_pairs_;
+  Keypoints<T> keypoint_influences_;
   GroupKeypoints<T> keypoints_;
   GroupPoints<T> points_;
   Surface<T> surface_;

@@ -1,6 +1,6 @@
 // The normal matrix of a group of people, JᵀJ of all squares that the objective is made of, by sums
 // over the tree: from the moments of the points to those of their levers, joint by joint from the
-// leaves. The algebra is in fit_lm_math.h.
+// leaves. The algebra is in lm_math.h.
 #pragma once
 
 #include "../lm_math.h"
@@ -260,11 +260,11 @@ class NormalAssembly {
   }
 
   uint32_t joints_of_depth(int j) const {
-    const PairList<T>& pairs = keypoints_.pairs();
+    const InfluenceList<T>& influences = keypoints_.influences();
     uint32_t joints = 1;
     for (const int i : {0, j + 1}) {
-      for (int32_t e = pairs.first[i]; e < pairs.first[i + 1]; ++e) {
-        joints |= tree_.way_up[pairs.joint[e]];
+      for (int32_t e = influences.first[i]; e < influences.first[i + 1]; ++e) {
+        joints |= tree_.way_up[influences.joint[e]];
       }
     }
     return joints;
@@ -280,7 +280,7 @@ class NormalAssembly {
   }
 
   void find_depth(int j, const ParameterLanes<T>& x, const PosedGroup<T>& body, DepthGradient& g) {
-    const PairList<T>& pairs = keypoints_.pairs();
+    const InfluenceList<T>& influences = keypoints_.influences();
     Vec3<V> stretch[kFitJoints], arm[kFitJoints];  // levers, of the pelvis with a minus
     V hung[kFitJoints];
     for (uint32_t left = g.joints; left != 0; left &= left - 1) {
@@ -290,9 +290,9 @@ class NormalAssembly {
     }
     for (const int i : {0, j + 1}) {
       const T sign = i == 0 ? T(-1) : T(1);
-      for (int32_t e = pairs.first[i]; e < pairs.first[i + 1]; ++e) {
-        const int k = pairs.joint[e];
-        const Quad<T> h = sign * pairs.anchor[e];
+      for (int32_t e = influences.first[i]; e < influences.first[i + 1]; ++e) {
+        const int k = influences.joint[e];
+        const Quad<T> h = sign * influences.anchor[e];
         stretch[k] = stretch[k] + spread_[k] * Vec3<V>{V(h[0]), V(h[1]), V(h[2])};
         hung[k] += V(h[3]);
       }
@@ -314,7 +314,7 @@ class NormalAssembly {
     for (int i = 0; i < kRootUnknowns; ++i) g.by_root[i] = root[i];
   }
 
-  // Everything but evidence. Scale symmetry couples branches: fit_lm_solve.h has it.
+  // Everything but evidence. Scale symmetry couples branches: lm_solve.h has it.
   void add_parameter_terms(const Setting<T>& setting, const ParameterLanes<T>& x,
                            const PosedGroup<T>& body, NormalMatrix<T>& h) {
     const T* const weights = setting.value;

@@ -153,10 +153,10 @@ class TreeSolver {
 
   // x ← (I − Z (I / 2w + Zᵀ Z)⁻¹ Zᵀ) x
   void couple_sides(T symmetry, NormalMatrix<T>& h, TangentLanes<T>& x) {
-    const int pairs = tree_.sides;
+    const int sides = tree_.sides;
     uint32_t touched[kMostSides];  // joints whose part of z is not zero
     V k[kMostSides][kMostSides], share[kMostSides];
-    for (int p = 0; p < pairs; ++p) {
+    for (int p = 0; p < sides; ++p) {
       const int left = tree_.left[p], right = tree_.right[p];
       touched[p] = tree_.way_up[left] | tree_.way_up[right];
       TangentLanes<T>& z = columns_[p];
@@ -168,8 +168,8 @@ class TreeSolver {
       k[p][p] += V(T(1) / (T(2) * symmetry));
       share[p] = inner(touched[p], z, x);
     }
-    solve_dense(pairs, k, share);
-    for (int p = 0; p < pairs; ++p) {
+    solve_dense(sides, k, share);
+    for (int p = 0; p < sides; ++p) {
       for (uint32_t left = touched[p] & ~1u; left != 0; left &= left - 1) {
         const int a = __builtin_ctz(left);
         for (int i = 0; i < 4; ++i)

@@ -47,17 +47,17 @@ struct PersonMoments {
 
   void clear() { set_zero(reinterpret_cast<char*>(this), sizeof(*this)); }
 
-  // A point of weight 2 c, whose pairs are begin … end.
-  void add(const PairList<T>& pairs, int32_t begin, int32_t end, T twice, T x, T y) {
+  // A point of weight 2 c, whose influences are begin … end.
+  void add(const InfluenceList<T>& influences, int32_t begin, int32_t end, T twice, T x, T y) {
     for (int32_t a = begin; a < end; ++a) {
-      const int k = pairs.joint[a];
-      const Quad<T> weighted = twice * pairs.anchor[a];
+      const int k = influences.joint[a];
+      const Quad<T> weighted = twice * influences.anchor[a];
       r[k][0] -= x * weighted;
       r[k][1] -= y * weighted;
       const Block<T> rows = stretched<T>(weighted);
       for (int32_t b = a; b < end; ++b) {
-        const int l = pairs.joint[b];
-        q[block_at(k, l)] += rows * repeated<T>(pairs.anchor[b]);
+        const int l = influences.joint[b];
+        q[block_at(k, l)] += rows * repeated<T>(influences.anchor[b]);
         columns[k] |= 1u << l;
       }
     }

@@ -1,4 +1,4 @@
-// The gradient of the objective for a group of people as lanes (backward; see fit_math.h).
+// The gradient of the objective for a group of people as lanes (backward; see joint_math.h).
 #pragma once
 
 #include "depths.h"

@@ -1,4 +1,5 @@
-// Points of a body's surface, and keypoints, as pairs (joint k, h') with h' relative to the joint:
+// Points of a body's surface, and keypoints, as influences (joint k, h') with h' relative to the
+// joint:
 //
 //   h = Σ_corners barycentric · anchor        h' = (h_xyz − h_w J_k, h_w)
 //
@@ -11,15 +12,15 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-// Some points' pairs, one point after the other: point i owns first[i] … first[i + 1].
+// Some points' influences, one point after the other: point i owns first[i] … first[i + 1].
 template <typename T>
-struct PairList {
+struct InfluenceList {
   const int32_t* first;
   const int32_t* joint;
   const Quad<T>* anchor;
 };
 
-// Sums of a point's pairs per joint, which write() clears for the next point.
+// Sums of a point's influences per joint, which write() clears for the next point.
 template <typename T>
 class Contraction {
  public:
@@ -37,7 +38,7 @@ class Contraction {
     }
   }
 
-  // Writes the pairs by rising joint and returns how many there are.
+  // Writes the influences by rising joint and returns how many there are.
   int write(const T* joints, int32_t* joint, Quad<T>* anchor) {
     int count = 0;
     for (; used_ != 0; used_ &= used_ - 1, ++count) {
@@ -61,19 +62,19 @@ class Keypoints {
  public:
   explicit Keypoints(const FitProblem<T>& p)
       : first_(p.keypoints + 2),
-        joint_((p.keypoints + 1) * p.keypoint_pairs),
-        anchor_((p.keypoints + 1) * p.keypoint_pairs) {
+        joint_((p.keypoints + 1) * p.keypoint_influences),
+        anchor_((p.keypoints + 1) * p.keypoint_influences) {
     Contraction<T> point;
     first_[0] = 0;
     for (int i = 0; i <= p.keypoints; ++i) {
-      point.add(T(1), p.keypoint_ids + i * p.keypoint_pairs,
-                p.keypoint_anchors + 4 * i * p.keypoint_pairs, p.keypoint_pairs);
+      point.add(T(1), p.keypoint_ids + i * p.keypoint_influences,
+                p.keypoint_anchors + 4 * i * p.keypoint_influences, p.keypoint_influences);
       const int at = first_[i];
       first_[i + 1] = at + point.write(p.joints, joint_.data() + at, anchor_.data() + at);
     }
   }
 
-  PairList<T> pairs() const { return {first_.data(), joint_.data(), anchor_.data()}; }
+  InfluenceList<T> influences() const { return {first_.data(), joint_.data(), anchor_.data()}; }
 
  private:
   Buffer<int32_t> first_;
@@ -90,8 +91,8 @@ class GroupPoints {
       : p_(p),
         with_normals_(with_normals),
         first_(most + 1),
-        joint_(most * pairs_of_a_point(p)),
-        anchor_(most * pairs_of_a_point(p)),
+        joint_(most * most_influences(p)),
+        anchor_(most * most_influences(p)),
         normal_(with_normals ? most : 0),
         segment_(with_normals ? most : 0) {}
 
@@ -104,18 +105,18 @@ class GroupPoints {
       const int32_t* const corners = p_.point_vertex + 3 * i;
       const T* const shares = p_.point_barycentric + 3 * i;
       for (int c = 0; c < 3; ++c) {
-        const int64_t at = int64_t{corners[c]} * p_.vertex_pairs;
-        point.add(shares[c], p_.vertex_ids + at, p_.vertex_anchors + 4 * at, p_.vertex_pairs);
+        const int64_t at = int64_t{corners[c]} * p_.vertex_influences;
+        point.add(shares[c], p_.vertex_ids + at, p_.vertex_anchors + 4 * at, p_.vertex_influences);
       }
       const int32_t at = first_[i - begin];
-      const int pairs = point.write(p_.joints, joint_.data() + at, anchor_.data() + at);
-      first_[i - begin + 1] = at + pairs;
-      if (with_normals_) find_normal(i - begin, corners, shares, pairs);
+      const int influences = point.write(p_.joints, joint_.data() + at, anchor_.data() + at);
+      first_[i - begin + 1] = at + influences;
+      if (with_normals_) find_normal(i - begin, corners, shares, influences);
     }
   }
 
-  // Point i of the problem: its pairs begin at pairs(i).first[0].
-  PairList<T> pairs(int64_t i) const {
+  // Point i of the problem: its influences begin at influences(i).first[0].
+  InfluenceList<T> influences(int64_t i) const {
     return {first_.data() + (i - begin_), joint_.data(), anchor_.data()};
   }
   // Unit rest normals (x, y, z, 0) and the segments that turn them: the largest h_w, first of
@@ -124,21 +125,21 @@ class GroupPoints {
   const int32_t* segments(int64_t i) const { return segment_.data() + (i - begin_); }
 
  private:
-  static int64_t pairs_of_a_point(const FitProblem<T>& p) {
-    return 3 * p.vertex_pairs < kFitJoints ? 3 * p.vertex_pairs : kFitJoints;
+  static int64_t most_influences(const FitProblem<T>& p) {
+    return 3 * p.vertex_influences < kFitJoints ? 3 * p.vertex_influences : kFitJoints;
   }
 
   // Vertices lie anywhere in tables that no first cache holds.
   static constexpr int64_t kAhead = 8;
   void prefetch(const int32_t* corners) const {
     for (int c = 0; c < 3; ++c) {
-      const int64_t at = int64_t{corners[c]} * p_.vertex_pairs;
+      const int64_t at = int64_t{corners[c]} * p_.vertex_influences;
       __builtin_prefetch(p_.vertex_ids + at);
       __builtin_prefetch(p_.vertex_anchors + 4 * at);
     }
   }
 
-  void find_normal(int64_t i, const int32_t* corners, const T* shares, int pairs) {
+  void find_normal(int64_t i, const int32_t* corners, const T* shares, int influences) {
     Quad<T> sum = {};
     for (int c = 0; c < 3; ++c) {
       const T* const n = p_.vertex_normals + 3 * int64_t{corners[c]};
@@ -147,10 +148,10 @@ class GroupPoints {
     const T length = std::sqrt(sum[0] * sum[0] + sum[1] * sum[1] + sum[2] * sum[2]);
     normal_[i] = sum / maximum(length, T(1e-12));
     int32_t strongest = first_[i];
-    for (int32_t e = first_[i] + 1; e < first_[i] + pairs; ++e) {
+    for (int32_t e = first_[i] + 1; e < first_[i] + influences; ++e) {
       if (anchor_[e][3] > anchor_[strongest][3]) strongest = e;
     }
-    segment_[i] = pairs > 0 ? joint_[strongest] : 0;
+    segment_[i] = influences > 0 ? joint_[strongest] : 0;
   }
 
   const FitProblem<T>& p_;

@@ -1,6 +1,6 @@
 // Depths of keypoints relative to the pelvis: few, and of rig points that are the same for all
-// people, so that a warp keeps their pairs in shared memory and measures them itself, a lane per
-// keypoint. For .cu files.
+// people, so that a warp keeps their influences in shared memory and measures them itself, a lane
+// per keypoint. For .cu files.
 #pragma once
 
 #include "moments.h"
@@ -8,28 +8,27 @@
 namespace bodyreg {
 
 // In shared memory, one array after the other. Row 0 is the pelvis, row j + 1 keypoint j; an entry
-// is a pair of a row.
+// is an influence of a row.
 template <typename T>
 struct DepthTable {
   T* base;
-  int rows;   // K + 1
-  int pairs;  // m
+  int rows;        // K + 1
+  int influences;  // m
 
-  __device__ int entries() const { return rows * pairs; }
+  __device__ int entries() const { return rows * influences; }
   __device__ T* anchor(int e) const { return base + 4 * e; }    // h'
   __device__ T* depth() const { return base + 4 * entries(); }  // [rows] of this person
   __device__ T* weight() const { return depth() + rows; }       // [rows] of this person
   __device__ T* pull() const { return depth() + 2 * rows; }     // [rows] ∂L/∂z
-  __device__ uint16_t* joint() const {                          // [entries] kFitJoints: the
-    return reinterpret_cast<uint16_t*>(depth() + 3 * rows);     // pair is not used
-  }
+  // [entries] kFitJoints where the influence is not used
+  __device__ uint16_t* joint() const { return reinterpret_cast<uint16_t*>(depth() + 3 * rows); }
   __device__ uint16_t* by_joint() const { return joint() + entries(); }  // entries, by their joints
   __device__ uint16_t* first() const {
     return by_joint() + entries();
   }  // [25] where a joint's begin
 
-  __host__ __device__ static std::size_t bytes(int rows, int pairs) {
-    const std::size_t entries = static_cast<std::size_t>(rows) * pairs;
+  __host__ __device__ static std::size_t bytes(int rows, int influences) {
+    const std::size_t entries = static_cast<std::size_t>(rows) * influences;
     return sizeof(T) * (4 * entries + 3 * rows) + 2 * (2 * entries + kFitJoints + 1);
   }
 };
@@ -38,7 +37,7 @@ struct DepthTable {
 // whether all ids of joints fit.
 template <typename T>
 __device__ __forceinline__ bool fill_depth_table(const FitProblem<T>& p,
-                                                 const WarpMemory<T>& memory,
+                                                 const SharedMemory<T>& memory,
                                                  const DepthTable<T>& table) {
   const int lane = threadIdx.x % 32;
   const int entries = table.entries();
@@ -58,7 +57,7 @@ __device__ __forceinline__ bool fill_depth_table(const FitProblem<T>& p,
   __syncwarp();
   int count = 0;
   for (int e = 0; e < entries; ++e) count += table.joint()[e] == lane ? 1 : 0;
-  const int end = warp_running_sum(count);
+  const int end = lane_running_sum(count);
   if (lane <= kFitJoints) table.first()[lane] = static_cast<uint16_t>(end - count);
   int next = end - count;
   for (int e = 0; e < entries && lane < kFitJoints; ++e) {
@@ -83,14 +82,14 @@ __device__ __forceinline__ bool load_depths(const FitProblem<T>& p, int64_t b,
 // Calls each(row, weight, z − z_pelvis − what was seen) for the keypoints with a depth, in their
 // lanes; by a whole warp.
 template <typename T, typename Each>
-__device__ __forceinline__ void for_depths(const WarpMemory<T>& memory, const DepthTable<T>& table,
-                                           const Each& each) {
+__device__ __forceinline__ void for_depths(const SharedMemory<T>& memory,
+                                           const DepthTable<T>& table, const Each& each) {
   T pelvis = T(0);
   for (int first = 0; first < table.rows; first += 32) {
     const int row = first + static_cast<int>(threadIdx.x) % 32;
     T z = T(0);
-    for (int i = 0; i < table.pairs && row < table.rows; ++i) {
-      const int e = row * table.pairs + i;
+    for (int i = 0; i < table.influences && row < table.rows; ++i) {
+      const int e = row * table.influences + i;
       if (table.joint()[e] == kFitJoints) continue;
       T m[4], h[4];
       load_vector(m, memory.rows[2][table.joint()[e]]);
@@ -105,7 +104,7 @@ __device__ __forceinline__ void for_depths(const WarpMemory<T>& memory, const De
 
 // The depth row of Y of the lane's joint; by a whole warp.
 template <typename T>
-__device__ __forceinline__ void depth_gradient(const Place& place, const WarpMemory<T>& memory,
+__device__ __forceinline__ void depth_gradient(const Place& place, const SharedMemory<T>& memory,
                                                const DepthTable<T>& table, T weight, T (&y)[4]) {
   for (int row = place.lane; row < table.rows; row += 32) table.pull()[row] = T(0);
   T total = T(0);
@@ -114,7 +113,7 @@ __device__ __forceinline__ void depth_gradient(const Place& place, const WarpMem
     table.pull()[row] = pull;
     total += pull;
   });
-  total = warp_sum(total);
+  total = lane_sum(total);
   if (place.lane == 0) table.pull()[0] = -total;
   __syncwarp();
   for (int c = 0; c < 4; ++c) y[c] = T(0);
@@ -123,7 +122,7 @@ __device__ __forceinline__ void depth_gradient(const Place& place, const WarpMem
     const int e = table.by_joint()[n];
     T h[4];
     load_vector(h, table.anchor(e));
-    for (int c = 0; c < 4; ++c) y[c] += table.pull()[e / table.pairs] * h[c];
+    for (int c = 0; c < 4; ++c) y[c] += table.pull()[e / table.influences] * h[c];
   }
 }
 

@@ -1,8 +1,8 @@
 // The points and keypoints of a person, streamed by a warp: eight pieces of evidence at a time, a
-// quad of four lanes each, lane c of a quad with column c of the pairs. A pass contracts them anew
-// from global memory, since nothing of their number is kept; it moves three ids and six numbers
-// a point (float: 36 bytes) and three vertices of the body's tables, which all people share (60 n
-// bytes, and 36 for normals). For .cu files.
+// quad of four lanes each, lane c of a quad with column c of the influences. A pass contracts them
+// anew from global memory, since nothing of their number is kept; it moves three ids and six
+// numbers a point (float: 36 bytes) and three vertices of the body's tables, which all people share
+// (60 n bytes, and 36 for normals). For .cu files.
 #pragma once
 
 #include "../../correspondence/correspondence_math.h"
@@ -14,7 +14,7 @@ namespace bodyreg {
 template <typename T>
 struct Item {
   bool point;       // and not a keypoint
-  unsigned joints;  // bit k: pair (k, h'), h' at memory.scratch[quad][k]
+  unsigned joints;  // bit k: influence (k, h'), h' at memory.scratch[quad][k]
   T weight;         // 0: absent
   T x, y;           // where it was seen
   int64_t index;    // of the point
@@ -41,7 +41,7 @@ struct Evidence {
 // if an id of a vertex or a joint does not fit.
 template <typename T>
 __device__ __forceinline__ Item<T> contract(const FitProblem<T>& p, const Evidence<T>& evidence,
-                                            int64_t i, WarpMemory<T>& memory, bool& fit) {
+                                            int64_t i, SharedMemory<T>& memory, bool& fit) {
   const int lane = threadIdx.x % 32;
   const int column = lane % 4;
   T* const table = memory.scratch + lane / 4 * (kFitJoints * 4) + column;
@@ -55,8 +55,8 @@ __device__ __forceinline__ Item<T> contract(const FitProblem<T>& p, const Eviden
   }
   const int32_t* const ids = item.point ? p.vertex_ids : p.keypoint_ids;
   const T* const anchors = item.point ? p.vertex_anchors : p.keypoint_anchors;
-  const int pairs = item.point ? p.vertex_pairs : p.keypoint_pairs;
-  const int most = max(p.vertex_pairs, p.keypoint_pairs);
+  const int influences = item.point ? p.vertex_influences : p.keypoint_influences;
+  const int most = max(p.vertex_influences, p.keypoint_influences);
 #pragma unroll 1
   for (int corner = 0; corner < 3; ++corner) {
     const bool used = there && (item.point || corner == 0);
@@ -72,9 +72,9 @@ __device__ __forceinline__ Item<T> contract(const FitProblem<T>& p, const Eviden
     for (int e = 0; e < most; ++e) {
       T h = T(0);
       int joint = 0;
-      if (known && e < pairs) {
-        joint = ids[row * pairs + e];
-        h = share * anchors[(row * pairs + e) * 4 + column];
+      if (known && e < influences) {
+        joint = ids[row * influences + e];
+        h = share * anchors[(row * influences + e) * 4 + column];
       }
       if (static_cast<unsigned>(joint) >= static_cast<unsigned>(kFitJoints)) {
         fit = false;
@@ -97,7 +97,7 @@ __device__ __forceinline__ Item<T> contract(const FitProblem<T>& p, const Eviden
 // Whether all ids fit: `fit`. By a whole warp.
 template <typename T>
 __device__ __forceinline__ unsigned neighbours(const FitProblem<T>& p, const Evidence<T>& evidence,
-                                               WarpMemory<T>& memory, bool& fit) {
+                                               SharedMemory<T>& memory, bool& fit) {
   const int lane = threadIdx.x % 32;
   unsigned together = 0;
   for (int64_t first = 0; first < evidence.count(p); first += kItems) {
@@ -125,7 +125,7 @@ __device__ __forceinline__ T rest_normal(const FitProblem<T>& p, const Item<T>& 
 
 // The joint that moves a point most, the first of equals; for a quad whose table is complete.
 template <typename T>
-__device__ __forceinline__ int segment_of(const WarpMemory<T>& memory, const Item<T>& item) {
+__device__ __forceinline__ int segment_of(const SharedMemory<T>& memory, const Item<T>& item) {
   const T* const table = memory.scratch + threadIdx.x % 32 / 4 * (kFitJoints * 4);
   int segment = 0;
   T most = T(0);
@@ -147,8 +147,8 @@ struct EvidenceTerms {
 // Adds c h' h'ᵀ and c x̂ h'ᵀ of one piece of evidence, which every lane has been told of; for whole
 // warps. An item is a row of a block, the work of a lane.
 template <typename T>
-__device__ __forceinline__ void add_moments(WarpMemory<T>& memory, const Moments<T>& moments, int n,
-                                            unsigned joints, T c, T x, T y) {
+__device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Moments<T>& moments,
+                                            int n, unsigned joints, T c, T x, T y) {
   const int lane = threadIdx.x % 32;
   const int count = __popc(joints);
   const T* const table = memory.scratch + n * (kFitJoints * 4);
@@ -176,7 +176,7 @@ __device__ __forceinline__ void add_moments(WarpMemory<T>& memory, const Moments
 // the points that face away, 6 … 8 what is linear in the third row of C_k, 9 the sum of weights.
 // For whole warps; n: the component that the lane of the point's quad holds.
 template <typename T>
-__device__ __forceinline__ void add_normal(WarpMemory<T>& memory, int quad, int segment, T weight,
+__device__ __forceinline__ void add_normal(SharedMemory<T>& memory, int quad, int segment, T weight,
                                            T quadratic, T linear, T n) {
   const int lane = threadIdx.x % 32;
   const int i = lane < 3 ? 0 : lane < 5 ? 1 : lane < 6 ? 2 : lane - 6;
@@ -190,7 +190,8 @@ __device__ __forceinline__ void add_normal(WarpMemory<T>& memory, int quad, int 
 // Where a segment's surface is seen, for the joint that is this lane's number: adds to the linear
 // part and returns log Σ area f(n_z), times the weight of the segment's points.
 template <typename T>
-__device__ __forceinline__ T see_surface(const FitProblem<T>& p, WarpMemory<T>& memory, T weight) {
+__device__ __forceinline__ T see_surface(const FitProblem<T>& p, SharedMemory<T>& memory,
+                                         T weight) {
   const int k = threadIdx.x % 32;
   const T segment_weight = memory.normals[k][9];
   if (segment_weight == T(0)) return T(0);
@@ -217,7 +218,7 @@ __device__ __forceinline__ T see_surface(const FitProblem<T>& p, WarpMemory<T>& 
 template <typename T>
 __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p,
                                                           const Evidence<T>& evidence,
-                                                          WarpMemory<T>& memory,
+                                                          SharedMemory<T>& memory,
                                                           const Moments<T>& moments, bool refresh) {
   const T* const setting = memory.setting;
   const int lane = threadIdx.x % 32;

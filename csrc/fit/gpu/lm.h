@@ -1,8 +1,9 @@
-// Levenberg–Marquardt of one person in a warp: a phase of it. What fit_lm.h does for lanes of
-// people. For .cu files.
+// Levenberg–Marquardt (lm_math.h) for one person in a warp, along one path through a phase. For .cu
+// files.
 #pragma once
 
 #include "lm_solve.h"
+#include "person.h"
 
 namespace bodyreg {
 
@@ -24,7 +25,7 @@ __device__ __forceinline__ void own_camera(const Place& place, const T (&all)[12
 }
 
 template <typename T>
-__device__ __forceinline__ Pulled<T> find_pull(const Place& place, WarpMemory<T>& memory,
+__device__ __forceinline__ Pulled<T> find_pull(const Place& place, SharedMemory<T>& memory,
                                                const Person<T>& person, const Posed<T>& body) {
   Pulled<T> at;
   T image[8], depth[4] = {};
@@ -48,7 +49,7 @@ __device__ __forceinline__ Pulled<T> find_pull(const Place& place, WarpMemory<T>
 // The change of the refreshed objective, in every lane; by a whole warp.
 template <typename T>
 __device__ __forceinline__ T change(const Place& place, const FitProblem<T>& p,
-                                    const WarpMemory<T>& memory, const Start<T>& start,
+                                    const SharedMemory<T>& memory, const Start<T>& start,
                                     const Pulled<T>& to, const T (&moved)[kLaneParameters]) {
   const Pulled<T>& from = start.pulled;
   const T(&value)[kLaneParameters] = start.value;
@@ -71,7 +72,7 @@ __device__ __forceinline__ T change(const Place& place, const FitProblem<T>& p,
                           memory.pose_terms);
     }
   }
-  return warp_sum(place.owns ? sum : T(0));
+  return lane_sum(place.owns ? sum : T(0));
 }
 
 // The gradient by what joints can do, in normal.memory->vector; by a whole warp.
@@ -133,11 +134,12 @@ __device__ __forceinline__ void stretch_rotation(const Place& place, bool six,
 // One path through a phase, then the exact terms under the final row. built: whether there are
 // moments that need no refresh. By a whole warp.
 template <typename T>
-__device__ __forceinline__ Judged<T> step_through(const FitParams<T>& p, const Place& place,
-                                                  WarpMemory<T>& memory, const Person<T>& person,
-                                                  const Normal<T>& normal, int64_t first_row,
-                                                  int iterations, bool refreshes, bool& built,
-                                                  T (&value)[kLaneParameters]) {
+__device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Workspace<T>& work,
+                                               const Person<T>& person, const Normal<T>& normal,
+                                               int64_t first_row, int iterations, bool refreshes,
+                                               bool& built, T (&value)[kLaneParameters]) {
+  const Place& place = work.place;
+  SharedMemory<T>& memory = work.memory;
   // What a step begins with stays in memory: in registers it would leave no room.
   Start<T>& here = normal.memory->start[place.lane];
   here.damping = T(kFirstDamping);

@@ -1,4 +1,4 @@
-// The normal matrix of one person in a warp (fit_lm_math.h has the algebra), in shared memory. The
+// The normal matrix of one person in a warp (lm_math.h has the algebra), in shared memory. The
 // levers are summed level by level from the leaves, a lane per joint and row; then a lane makes a
 // block of them, in their place. For .cu files.
 #pragma once
@@ -93,7 +93,7 @@ struct Normal {
 
 // Where the body is, by joint, for lanes that ask for any joint; by a whole warp.
 template <typename T>
-__device__ __forceinline__ void spread_body(const Place& place, const WarpMemory<T>& memory,
+__device__ __forceinline__ void spread_body(const Place& place, const SharedMemory<T>& memory,
                                             const Posed<T>& body, const T (&value)[kLaneParameters],
                                             bool has_normals, StepMemory<T>& out) {
   const T size = memory.camera.scale;
@@ -123,7 +123,7 @@ __device__ __forceinline__ void spread_body(const Place& place, const WarpMemory
 
 // Column j of row r of 2 [s C_a, 1] Q_al [s C_l, 1]ᵀ, j = 0 … 3.
 template <typename T>
-__device__ __forceinline__ bool share_row(const WarpMemory<T>& memory, const Moments<T>& moments,
+__device__ __forceinline__ bool share_row(const SharedMemory<T>& memory, const Moments<T>& moments,
                                           const StepMemory<T>& at, int a, int l, int r,
                                           T (&share)[4]) {
   const int low = min(a, l), high = max(a, l);
@@ -152,7 +152,7 @@ __device__ __forceinline__ bool share_row(const WarpMemory<T>& memory, const Mom
 
 // Row r of the levers of joint a (x, y, z of u and v, or w) against all joints above; by one lane.
 template <typename T>
-__device__ __forceinline__ void sum_row(const WarpMemory<T>& memory, const Moments<T>& moments,
+__device__ __forceinline__ void sum_row(const SharedMemory<T>& memory, const Moments<T>& moments,
                                         const Normal<T>& normal, int a, int r) {
   const Tree& tree = normal.tree();
   const StepMemory<T>& at = *normal.memory;
@@ -251,7 +251,7 @@ __device__ __forceinline__ void make_block(const Normal<T>& normal, int a, int i
 // The gradient of depth z_j − z_pelvis into memory.depth; `row` is j's in the table. Returns the
 // joints that have one, as bits. By a whole warp.
 template <typename T>
-__device__ __forceinline__ unsigned depth_levers(const Place& place, WarpMemory<T>& memory,
+__device__ __forceinline__ unsigned depth_levers(const Place& place, SharedMemory<T>& memory,
                                                  const DepthTable<T>& table, const Posed<T>& body,
                                                  int row, StepMemory<T>& at) {
   const int k = place.joint;
@@ -260,7 +260,7 @@ __device__ __forceinline__ unsigned depth_levers(const Place& place, WarpMemory<
   const int last = place.owns ? table.first()[k + 1] : 0;
   for (int n = place.owns ? table.first()[k] : 0; n < last; ++n) {
     const int e = table.by_joint()[n];
-    const int whose = e / table.pairs;
+    const int whose = e / table.influences;
     if (whose != row && whose != 0) continue;
     const T sign = whose == 0 ? T(-1) : T(1);
     h = h + sign * load_vec3(table.anchor(e));
@@ -302,7 +302,7 @@ __device__ __forceinline__ unsigned depth_levers(const Place& place, WarpMemory<
 // Adds 2 w g gᵀ of every depth; by a whole warp. All it works on is in memory, so it stands apart:
 // registers are short.
 template <typename T>
-__device__ __noinline__ void add_depths(Place place, WarpMemory<T>& memory, DepthTable<T> table,
+__device__ __noinline__ void add_depths(Place place, SharedMemory<T>& memory, DepthTable<T> table,
                                         const Posed<T>& body, Normal<T> normal) {
   const Tree& tree = normal.tree();
   StepMemory<T>& at = *normal.memory;
@@ -335,7 +335,7 @@ __device__ __noinline__ void add_depths(Place place, WarpMemory<T>& memory, Dept
 // Everything but evidence, a lane per joint; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void add_parameter_terms(const Place& place, const FitProblem<T>& p,
-                                                    const WarpMemory<T>& memory,
+                                                    const SharedMemory<T>& memory,
                                                     const T (&value)[kLaneParameters],
                                                     const Normal<T>& normal) {
   if (!place.owns) return;
@@ -368,7 +368,7 @@ __device__ __forceinline__ void add_parameter_terms(const Place& place, const Fi
 // The matrix where the body is; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void assemble(const Place& place, const FitProblem<T>& p,
-                                         WarpMemory<T>& memory, const Person<T>& person,
+                                         SharedMemory<T>& memory, const Person<T>& person,
                                          const Posed<T>& body, const T (&value)[kLaneParameters],
                                          const Normal<T>& normal) {
   const Tree& tree = normal.tree();

@@ -1,5 +1,5 @@
 // The damped normal equations of one person, solved by a warp in place, from the leaves to the root
-// (fit_lm_solve.h has the algebra). For .cu files.
+// (cpu/lm_solve.h has the algebra). For .cu files.
 #pragma once
 
 #include "lm_normal.h"
@@ -158,8 +158,8 @@ __device__ __forceinline__ void couple_sides(const Normal<T>& normal, T symmetry
   StepMemory<T>& at = *normal.memory;
   const Tree& tree = at.tree;
   const int lane = threadIdx.x % 32;
-  const int pairs = tree.sides;
-  if (lane < pairs) {
+  const int sides = tree.sides;
+  if (lane < sides) {
     T* const z = at.sides[lane];
 #pragma unroll 1
     for (int u = 0; u < kUnknowns; ++u) z[u] = T(0);
@@ -170,24 +170,24 @@ __device__ __forceinline__ void couple_sides(const Normal<T>& normal, T symmetry
   }
   __syncwarp();
 #pragma unroll 1
-  for (int n = lane; n < pairs * (pairs + 1); n += 32) {  // the last row is the vector's
-    const int r = n / pairs, c = n % pairs;
-    const T* const row = r < pairs ? at.sides[r] : at.vector;
+  for (int n = lane; n < sides * (sides + 1); n += 32) {  // the last row is the vector's
+    const int r = n / sides, c = n % sides;
+    const T* const row = r < sides ? at.sides[r] : at.vector;
     T sum = T(0);
 #pragma unroll 3
     for (int u = kJointUnknowns; u < kUnknowns; ++u) sum += row[u] * at.sides[c][u];
-    if (r == pairs) {
+    if (r == sides) {
       at.share[c] = sum;
     } else {
       at.coupling[r][c] = r == c ? sum + T(1) / (T(2) * symmetry) : sum;
     }
   }
   __syncwarp();
-  if (lane == 0) solve_dense(pairs, at.coupling, at.share);
+  if (lane == 0) solve_dense(sides, at.coupling, at.share);
   __syncwarp();
   for (int u = kJointUnknowns + lane; u < kUnknowns; u += 32) {
     T sum = at.vector[u];
-    for (int n = 0; n < pairs; ++n) sum -= at.share[n] * at.sides[n][u];
+    for (int n = 0; n < sides; ++n) sum -= at.share[n] * at.sides[n][u];
     at.vector[u] = sum;
   }
   __syncwarp();
@@ -211,7 +211,7 @@ __device__ __forceinline__ void substitute_back(const Normal<T>& normal) {
       const T x = at.vector[unknowns_of(normal, a, i) + c];
       for (int k = 0; k < 4; ++k) y[k] -= w[k * columns_of(normal, a, i)] * x;
     }
-    for (int k = 0; k < 4; ++k) y[k] = at.vector[4 * a + k] + warp_sum(y[k]);
+    for (int k = 0; k < 4; ++k) y[k] = at.vector[4 * a + k] + lane_sum(y[k]);
     solve_upper<4>(normal.block(a, 0), at.inverse + 4 * a, y);
     __syncwarp();
     if (lane < 4)

@@ -1,13 +1,14 @@
 // The squared image error of a person without its points, in the shared memory of a warp. With M
-// the two image rows of all joints side by side and h' a point's pairs,
+// the two image rows of all joints side by side and h' a point's influences,
 //
 //   L = ⟨M Q, M⟩ − 2 ⟨M, r⟩ + const     Q_kl = Σ c h'_k h'_lᵀ (4×4)     r_k = Σ c x̂ h'_kᵀ (2×4)
 //   Y = ∂L/∂M = 2 (M Q − r)
 //
 // Q is symmetric: kept are its 24 diagonal blocks and, as a list in the order of (k, l), those
-// blocks with k < l that some point of the person has. A pair of the list is the work of one lane,
-// 32 pairs a round; it gives Q_kl M_l to joint k and M_k Q_kl to joint l, through a mailbox in
-// shared memory, from which the lane of a joint collects in the order of the list. For .cu files.
+// blocks with k < l that some point of the person has. A joint pair of the list is the work of one
+// lane, 32 pairs a round; it gives Q_kl M_l to joint k and M_k Q_kl to joint l, through a mailbox
+// in shared memory, from which the lane of a joint collects in the order of the list. For .cu
+// files.
 #pragma once
 
 #include "../../common/access.h"
@@ -16,7 +17,7 @@
 
 namespace bodyreg {
 
-constexpr int kLaneParameters = 4;  // warp_objective.h
+constexpr int kLaneParameters = 4;  // objective.h
 constexpr int kItems = 8;           // pieces of evidence that a warp takes at a time, a quad each
 constexpr int kMostPairs = kFitJoints * (kFitJoints - 1) / 2;
 
@@ -36,19 +37,20 @@ struct Camera {
 };
 
 // What a warp keeps in shared memory, all of it indexed by joint. 13 KB float, 24 KB double, and
-// after it 2 KB (4 KB) for every round of pairs, then the keypoints' tables (warp_depth.h).
+// after it 2 KB (4 KB) for every round of joint pairs, then the keypoints' tables (depths.h).
 template <typename T>
-struct alignas(16) WarpMemory {
+struct alignas(16) SharedMemory {
   // Read by 16 bytes, so they come first: each is a multiple of that.
-  T rows[3][kFitJoints][4];            // of M: image x and y, depth
-  T target[2][kFitJoints][4];          // r
-  T diagonal[4][kFitJoints][4];        // Q_kk, row by row
-  T view[kFitJoints][4];               // third row of C_k
-  T scratch[kItems * kFitJoints * 4];  // the mailbox, or pairs of points, or what joints hand up
-  T mean[32][kLaneParameters];         // Adam's, each lane its own
+  T rows[3][kFitJoints][4];      // of M: image x and y, depth
+  T target[2][kFitJoints][4];    // r
+  T diagonal[4][kFitJoints][4];  // Q_kk, row by row
+  T view[kFitJoints][4];         // third row of C_k
+  T scratch[kItems * kFitJoints *
+            4];                 // the mailbox, or influences of points, or what joints hand up
+  T mean[32][kLaneParameters];  // Adam's, each lane its own
   T square[32][kLaneParameters];
 
-  T normals[kFitJoints][12];         // warp_evidence.h
+  T normals[kFitJoints][12];         // evidence.h
   T pose_terms[4 * kFitJoints * 3];  // of FitProblem
   T joints[kFitJoints * 3];          // of FitProblem
   T setting[kFitSettings];           // of this iteration
@@ -60,10 +62,10 @@ struct alignas(16) WarpMemory {
   uint16_t first_mail[kFitJoints + 1];           // where a joint's own list of mail begins
   uint16_t mail[2 * kMostPairs];       // 64 round + 32 (for the later joint of the pair) + lane
   uint8_t listed[kItems][kFitJoints];  // the joints of a point
-  uint8_t size[32];                    // WarpTree::size
+  uint8_t size[32];                    // LaneTree::size
 };
 
-// The pairs of a person, once they are listed.
+// The joint pairs of a person, once they are listed.
 template <typename T>
 struct Moments {
   T* blocks;  // [rounds][4][32][4]: the rows of a pair's block, 32 pairs side by side
@@ -74,13 +76,14 @@ struct Moments {
   }
 };
 
-// Lists the pairs. neighbours: bit l of lane k says that joints k and l share a point. Called by a
-// whole warp; returns the number of pairs. The lists are there after the next __syncwarp.
+// Lists the joint pairs. neighbours: bit l of lane k says that joints k and l share a point. Called
+// by a whole warp; returns how many there are. The lists are there after the next __syncwarp.
 template <typename T>
-__device__ __forceinline__ int count_pairs(WarpMemory<T>& memory, unsigned neighbours, int& first) {
+__device__ __forceinline__ int count_pairs(SharedMemory<T>& memory, unsigned neighbours,
+                                           int& first) {
   const int k = threadIdx.x % 32;
   const unsigned later = k < kFitJoints ? neighbours >> k >> 1 << k << 1 : 0;
-  const int end = warp_running_sum(__popc(later));
+  const int end = lane_running_sum(__popc(later));
   first = end - __popc(later);
   if (k < kFitJoints) memory.later[k] = later, memory.first_pair[k] = static_cast<uint16_t>(first);
   return __shfl_sync(kFullWarp, end, 31);
@@ -88,15 +91,16 @@ __device__ __forceinline__ int count_pairs(WarpMemory<T>& memory, unsigned neigh
 
 // The place of pair (k, l), k < l.
 template <typename T>
-__device__ __forceinline__ int place_of_pair(const WarpMemory<T>& memory, int k, int l) {
+__device__ __forceinline__ int place_of_pair(const SharedMemory<T>& memory, int k, int l) {
   return memory.first_pair[k] + __popc(memory.later[k] & ((1u << l) - 1));
 }
 
 template <typename T>
-__device__ __forceinline__ void list_pairs(WarpMemory<T>& memory, unsigned neighbours, int first) {
+__device__ __forceinline__ void list_pairs(SharedMemory<T>& memory, unsigned neighbours,
+                                           int first) {
   const int k = threadIdx.x % 32;
   const unsigned others = k < kFitJoints ? neighbours & ~(1u << k) : 0;
-  const int end = warp_running_sum(__popc(others));
+  const int end = lane_running_sum(__popc(others));
   if (k >= kFitJoints) return;
   int n = end - __popc(others);
   memory.first_mail[k] = static_cast<uint16_t>(n);
@@ -121,7 +125,7 @@ __device__ __forceinline__ void clear(Array& array) {
 
 // Empties the moments; by a whole warp.
 template <typename T>
-__device__ __forceinline__ void clear_moments(WarpMemory<T>& memory, const Moments<T>& moments) {
+__device__ __forceinline__ void clear_moments(SharedMemory<T>& memory, const Moments<T>& moments) {
   clear(memory.target);
   clear(memory.diagonal);
   const int blocks = 512 * rounds_of(moments.pairs);
@@ -130,7 +134,7 @@ __device__ __forceinline__ void clear_moments(WarpMemory<T>& memory, const Momen
 
 // y += (left half) v Qᵀ … of one pair: both products of its block with the image row of the other.
 template <typename T>
-__device__ __forceinline__ void multiply_pair(const WarpMemory<T>& memory,
+__device__ __forceinline__ void multiply_pair(const SharedMemory<T>& memory,
                                               const Moments<T>& moments, int pair, T* mailbox) {
   const int lane = threadIdx.x % 32;
   const int k = memory.pair[pair] & 255, l = memory.pair[pair] >> 8;
@@ -154,7 +158,7 @@ __device__ __forceinline__ void multiply_pair(const WarpMemory<T>& memory,
 // Y of the lane's joint; by a whole warp, whose rows of M are in memory. Lanes without a joint
 // help, and get nothing of use.
 template <typename T>
-__device__ __forceinline__ void image_gradient(const Place& place, WarpMemory<T>& memory,
+__device__ __forceinline__ void image_gradient(const Place& place, SharedMemory<T>& memory,
                                                const Moments<T>& moments, T (&y)[8]) {
   T own[2][4], block[4];
   for (int row = 0; row < 2; ++row) {

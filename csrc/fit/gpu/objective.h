@@ -66,7 +66,7 @@ __device__ __forceinline__ Camera<T> camera_of(const T (&value)[kLaneParameters]
 
 // J_k − J_q of the lane's joint; J_0 for the root.
 template <typename T>
-__device__ __forceinline__ Vec3<T> bone_of(const Place& place, const WarpMemory<T>& memory) {
+__device__ __forceinline__ Vec3<T> bone_of(const Place& place, const SharedMemory<T>& memory) {
   const Vec3<T> joint = load_vec3(memory.joints + 3 * place.joint);
   const Vec3<T> parent = shuffle(joint, place.parent());
   return place.lane == 0 ? joint : joint - parent;
@@ -75,7 +75,7 @@ __device__ __forceinline__ Vec3<T> bone_of(const Place& place, const WarpMemory<
 // Poses the body: camera, rows of M and views into memory, where all lanes find them after the next
 // __syncwarp. By a whole warp.
 template <typename T>
-__device__ __forceinline__ Posed<T> pose_body(const Place& place, bool six, WarpMemory<T>& memory,
+__device__ __forceinline__ Posed<T> pose_body(const Place& place, bool six, SharedMemory<T>& memory,
                                               const T (&value)[kLaneParameters]) {
   Posed<T> body;
   const Camera<T> camera = camera_of(value, six);
@@ -112,7 +112,7 @@ __device__ __forceinline__ Posed<T> pose_body(const Place& place, bool six, Warp
 // Moments that need no refresh are made under the very first weights, whichever launch makes them;
 // by a whole warp.
 template <typename T>
-__device__ __forceinline__ void take_first_weights(const FitParams<T>& p, WarpMemory<T>& memory) {
+__device__ __forceinline__ void take_first_weights(const FitParams<T>& p, SharedMemory<T>& memory) {
   const int lane = threadIdx.x % 32;
   if (lane == kDense || lane == kKeypoint) memory.setting[lane] = static_cast<T>(p.settings[lane]);
   __syncwarp();
@@ -134,7 +134,7 @@ __device__ __forceinline__ Vec3<T> third_row(const Mat3<T>& turn) {
 
 // The gradient by the third row c of C_k, as just refreshed.
 template <typename T>
-__device__ __forceinline__ Vec3<T> normal_slope(const WarpMemory<T>& memory, int joint,
+__device__ __forceinline__ Vec3<T> normal_slope(const SharedMemory<T>& memory, int joint,
                                                 const Vec3<T>& c) {
   const T* const n = memory.normals[joint];
   return {n[0] * c.x + n[1] * c.y + n[2] * c.z + n[6], n[1] * c.x + n[3] * c.y + n[4] * c.z + n[7],
@@ -144,7 +144,7 @@ __device__ __forceinline__ Vec3<T> normal_slope(const WarpMemory<T>& memory, int
 // The wrench at the lane's segment, about its joint, from points, keypoints, depths and normals;
 // `stretch` is ⟨A of Y_k, C_k⟩. By a whole warp.
 template <typename T>
-__device__ __forceinline__ Wrench<T> own_wrench(const Place& place, WarpMemory<T>& memory,
+__device__ __forceinline__ Wrench<T> own_wrench(const Place& place, SharedMemory<T>& memory,
                                                 const Person<T>& person, const Posed<T>& body,
                                                 T size, T& stretch) {
   const T* const setting = memory.setting;
@@ -167,7 +167,7 @@ __device__ __forceinline__ Wrench<T> own_wrench(const Place& place, WarpMemory<T
 // The mean of the 24 scales.
 template <typename T>
 __device__ __forceinline__ T mean_scale(const Scales<T>& scale) {
-  return warp_sum(scale.own) / T(kFitJoints);
+  return lane_sum(scale.own) / T(kFitJoints);
 }
 
 // ∂L/∂raw, ∂L/∂t, ∂L/∂s, from sums that every lane has: the gradient of the lane's own four.
@@ -191,7 +191,7 @@ __device__ __forceinline__ void camera_gradient(const Place& place, bool six,
 // The gradient of the lane's parameters; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void gradient_of(const Place& place, const FitProblem<T>& p,
-                                            WarpMemory<T>& memory, const Person<T>& person,
+                                            SharedMemory<T>& memory, const Person<T>& person,
                                             const Posed<T>& body, const T (&value)[kLaneParameters],
                                             T (&gradient)[kLaneParameters]) {
   const T* const setting = memory.setting;
@@ -221,7 +221,7 @@ __device__ __forceinline__ void gradient_of(const Place& place, const FitProblem
   const T stretched = stretch + bones;
   const Mat3<T> rotation = memory.camera.rotation();
   const T of_root = root ? dot(sum.force, rotation * bone) : T(0);
-  const T scale_gradient = warp_sum(scale.own * stretched + of_root);
+  const T scale_gradient = lane_sum(scale.own * stretched + of_root);
   const Wrench<T> about_origin = moved(sum, position);
   const Wrench<T> all = {shuffle(about_origin.force, 0), shuffle(about_origin.torque, 0)};
   camera_gradient(place, p.six_numbers, memory.camera, all, scale_gradient, setting, gradient);
@@ -249,7 +249,7 @@ struct Judged {
 // By a whole warp. seen: the lane's share of the terms of the evidence.
 template <typename T>
 __device__ __forceinline__ Judged<T> judge(const Place& place, const FitProblem<T>& p,
-                                           const WarpMemory<T>& memory, const Person<T>& person,
+                                           const SharedMemory<T>& memory, const Person<T>& person,
                                            const T (&value)[kLaneParameters],
                                            const EvidenceTerms<T>& seen) {
   const Scales<T> scale = scales_of(place, value);
@@ -283,7 +283,7 @@ __device__ __forceinline__ Judged<T> judge(const Place& place, const FitProblem<
 #pragma unroll
   for (int i = 0; i < kFitTerms; ++i) {
     const T weight = memory.setting[i];
-    const T sum = warp_sum(terms[i]);
+    const T sum = lane_sum(terms[i]);
     const T term = weight != T(0) ? weight * sum : T(0);
     if (place.lane == i) judged.term = term;
     judged.loss += term;

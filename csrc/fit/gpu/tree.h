@@ -17,7 +17,7 @@ namespace bodyreg {
 constexpr int kNoLane = 31;  // above the root
 
 // What the host works out once for all people.
-struct WarpTree {
+struct LaneTree {
   int steps;             // of pointer jumping
   int8_t joint[32];      // of a lane; 0 where there is none
   int8_t size[32];       // joints of its subtree; 0 where there is none
@@ -25,8 +25,8 @@ struct WarpTree {
   int32_t ancestor[32];  // the lanes 1, 2, 4, 8 and 16 above, five bits each
 };
 
-inline WarpTree warp_tree(const int8_t (&parent)[kFitJoints], const int8_t (&mirror)[kFitJoints]) {
-  WarpTree tree{};
+inline LaneTree lane_tree(const int8_t (&parent)[kFitJoints], const int8_t (&mirror)[kFitJoints]) {
+  LaneTree tree{};
   int size[kFitJoints], lane[kFitJoints], next[kFitJoints];  // next: the lane of the next child
   for (int& s : size) s = 1;
   for (int k = kFitJoints - 1; k > 0; --k) size[parent[k]] += size[k];
@@ -68,7 +68,7 @@ struct Place {
   __device__ int parent() const { return ancestor & 31; }
 };
 
-__device__ __forceinline__ Place place_in(const WarpTree& tree) {
+__device__ __forceinline__ Place place_in(const LaneTree& tree) {
   const int lane = threadIdx.x % 32;
   return {lane,
           lane < kFitJoints,

@@ -116,11 +116,11 @@ class Person {
 
   // |x_i − x̂_i|² of all points.
   void find_residuals() {
-    const PairList<T> pairs = points_.pairs(begin_);
+    const InfluenceList<T> influences = points_.influences(begin_);
     for (int64_t i = 0; i < count_; ++i) {
       Rows<T> sum = {};
-      for (int32_t e = pairs.first[i]; e < pairs.first[i + 1]; ++e) {
-        sum += rows_[pairs.joint[e]] * for_both_rows<T>(pairs.anchor[e]);
+      for (int32_t e = influences.first[i]; e < influences.first[i + 1]; ++e) {
+        sum += rows_[influences.joint[e]] * for_both_rows<T>(influences.anchor[e]);
       }
       const T* const target = p_.point_xy + 2 * (begin_ + i);
       const T x = (sum[0] + sum[1]) + (sum[2] + sum[3]) - target[0];
@@ -151,11 +151,12 @@ class Person {
       const V shrink = robust ? shrinkage(i, inverse_width2) : V(T(1));
       store_lanes(twice + i, select(plain == V(T(0)), plain, plain * (shrink * shrink)));
     }
-    const PairList<T> pairs = points_.pairs(begin_);
+    const InfluenceList<T> influences = points_.influences(begin_);
     for (int64_t i = 0; i < count_; ++i) {
       if (twice[i] == T(0)) continue;
       const T* const target = p_.point_xy + 2 * (begin_ + i);
-      moments.add(pairs, pairs.first[i], pairs.first[i + 1], twice[i], target[0], target[1]);
+      moments.add(influences, influences.first[i], influences.first[i + 1], twice[i], target[0],
+                  target[1]);
     }
   }
 

@@ -1,0 +1,69 @@
+// Adam (Kingma & Ba 2015) for one person in a warp, along one path through a phase. For .cu files.
+#pragma once
+
+#include "person.h"
+
+namespace bodyreg {
+
+// The row that holds the settings of iteration i of a phase, or after the last, of the judge.
+template <typename T>
+__device__ __forceinline__ const double* settings_row(const FitParams<T>& p, int64_t first_row,
+                                                      int iterations, int i) {
+  return p.settings + (i < iterations ? first_row + i : p.iterations) * kFitSettings;
+}
+
+// Adam's step at iteration i of a phase.
+template <typename T>
+__device__ __forceinline__ AdamStep<T> step_at(const double* row, int i) {
+  AdamDecay decay = {pow(kAdamFirstDecay, i), pow(kAdamSecondDecay, i)};
+  return next_step<T>(decay, row[kLearningRateAt]);
+}
+
+// One path through a phase: iterations of Adam, then the exact terms under the final row. built:
+// whether there are moments that need no refresh. By a whole warp.
+template <typename T>
+__device__ __forceinline__ Judged<T> follow_adam(const FitParams<T>& p, const Workspace<T>& work,
+                                                 const Person<T>& person, int64_t first_row,
+                                                 int iterations, bool refreshes, bool& built,
+                                                 T (&value)[kLaneParameters]) {
+  const Place& place = work.place;
+  SharedMemory<T>& memory = work.memory;
+  const T zeros[kLaneParameters] = {};
+  store_vector(memory.mean[place.lane], zeros);
+  store_vector(memory.square[place.lane], zeros);
+  const int column = min(place.lane, kFitSettings - 1);
+  double next = settings_row(p, first_row, iterations, 0)[column];  // one iteration ahead
+  int next_refresh = 0;
+  for (int i = 0;; ++i) {
+    const bool judges = i == iterations;
+    __syncwarp();  // the iteration before has read what is written now
+    if (place.lane < kFitSettings) memory.setting[place.lane] = static_cast<T>(next);
+    next = settings_row(p, first_row, iterations, i + 1)[column];
+    if (i % 32 == 0) {
+      const int own = i + place.lane;
+      memory.steps[place.lane] = step_at<T>(settings_row(p, first_row, iterations, own), own);
+    }
+    const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
+    __syncwarp();
+    const bool refresh = !judges && (refreshes ? i == next_refresh : !built);
+    if (refresh && !refreshes) take_first_weights(p, memory);
+    if (judges || refresh) {
+      const EvidenceTerms<T> seen =
+          pass_evidence(p.problem, person.evidence, memory, person.moments, refresh);
+      built = true;
+      next_refresh = i + p.refresh;
+      if (judges) return judge(place, p.problem, memory, person, value, seen);
+    }
+    T gradient[kLaneParameters];
+    gradient_of(place, p.problem, memory, person, body, value, gradient);
+    T mean[kLaneParameters], square[kLaneParameters];
+    load_vector(mean, memory.mean[place.lane]);
+    load_vector(square, memory.square[place.lane]);
+    const AdamStep<T> step = memory.steps[i % 32];
+    for (int n = 0; n < kLaneParameters; ++n) adam(value[n], mean[n], square[n], gradient[n], step);
+    store_vector(memory.mean[place.lane], mean);
+    store_vector(memory.square[place.lane], square);
+  }
+}
+
+}  // namespace bodyreg
