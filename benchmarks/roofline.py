@@ -1,8 +1,8 @@
 """How many operations an iteration of `fit` needs: what its rate is measured against.
 
-Counted from the formulas of csrc/fit/joint_math.h, an addition, a product, a quotient and a root each
-being one. What a kernel does beyond that (padding a group of people to the union of their blocks,
-refreshes, preparation) is not counted: it is overhead.
+Counted from the formulas of csrc/fit/joint_math.h, an addition, a product, a quotient and a root
+each being one. What a kernel does beyond that (padding a group of people to the union of their
+blocks, refreshes, preparation) is not counted: it is overhead.
 """
 
 from __future__ import annotations
