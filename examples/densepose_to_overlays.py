@@ -1,0 +1,52 @@
+"""A DensePose-COCO file to overlays: fit every person, and draw the fits over the pictures.
+
+    bodyreg demo --out runs/demo                      # makes a small file and its pictures
+    python examples/densepose_to_overlays.py --annotations runs/demo/densepose-coco/densepose.json \
+        --images runs/demo/densepose-coco/images --out overlays.jpg
+
+For DensePose's own files give SMPL's model and DensePose's charts as well: --body, --uv.
+"""
+
+import argparse
+
+import numpy as np
+
+import bodyreg
+from bodyreg.pictures import write_picture
+from bodyreg.viz.grounds import picture_grounds
+from bodyreg.viz.overlay import overlay
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Draw fits of a DensePose-COCO file.")
+    parser.add_argument("--annotations", required=True, help="the JSON file")
+    parser.add_argument("--images", required=True, help="the folder of its pictures")
+    parser.add_argument("--body", help="SMPL's .pkl or .npz; the built-in body if left out")
+    parser.add_argument("--uv", help="DensePose's UV_Processed.mat, for SMPL")
+    parser.add_argument("--people", type=int, default=16, help="how many to draw")
+    parser.add_argument("--out", default="overlays.jpg")
+    options = parser.parse_args()
+
+    body = bodyreg.Body.default()
+    if options.body:
+        body = bodyreg.Body.load(options.body, uv=options.uv)
+    people, skipped = bodyreg.read_densepose_coco(options.annotations, body)
+    print(f"{len(people)} people; left out: {dict(skipped) or 'none'}")
+
+    fits = bodyreg.register(body, people, progress=True)
+    print(f"mean loss {fits.loss.mean():.4f}")
+
+    first = slice(0, options.people)
+    people, fits = people.select(first), fits.select(first)
+    crops = picture_grounds(options.images, people, side=240)  # the pictures, cut to the frames
+    tiles = [
+        np.vstack([crop, overlay(crop, vertices, body.faces)])
+        for crop, vertices in zip(crops, fits.vertices(body), strict=True)
+    ]
+    rows = [np.hstack(tiles[i : i + 4]) for i in range(0, len(tiles) - len(tiles) % 4, 4)]
+    write_picture(options.out, np.vstack(rows or [np.hstack(tiles)]))
+    print(f"wrote {options.out}")
+
+
+if __name__ == "__main__":
+    main()
