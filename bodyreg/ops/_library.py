@@ -3,15 +3,23 @@
 An op file registers its fake, autograd, autocast and vmap for a torch namespace, "bodyreg" on
 import. Tests register the same for a namespace whose kernels run elsewhere, and route the public
 functions there with `routed_to`.
+
+What `torch.library` registers serves `torch.autograd`, `torch.compile` and `torch.vmap`. It does
+not serve the derivatives of `torch.func`, which end in an error, or forward mode, where they are
+silent zeros. There the functions of `ops_of` call a `torch.autograd.Function`, made from the
+same registration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 try:
     from bodyreg import _C  # loading it defines torch.ops.bodyreg
@@ -22,9 +30,17 @@ except ImportError as error:
     ) from error
 
 NAMESPACE = "bodyreg"
+HALF = (torch.float16, torch.bfloat16)
 
-# The namespace whose ops the public functions call.
-active: Any = torch.ops.bodyreg
+
+@cache
+def ops_of(namespace: str) -> SimpleNamespace:
+    """The ops that are registered for a torch namespace, as functions."""
+    return SimpleNamespace()
+
+
+# The ops that the public functions call.
+active = ops_of(NAMESPACE)
 
 _registrations: list[Callable[[str], None]] = []
 
@@ -46,7 +62,7 @@ def register_all(namespace: str) -> None:
 def routed_to(namespace: str) -> Iterator[None]:
     """Makes the public functions call the ops of another namespace."""
     global active
-    before, active = active, getattr(torch.ops, namespace)
+    before, active = active, ops_of(namespace)
     try:
         yield
     finally:
@@ -62,23 +78,87 @@ def register_op(
     vmap: Callable,
 ) -> None:
     """Registers a differentiable op, `name` being "namespace::op"."""
-    torch.library.register_fake(name, fake)
-    torch.library.register_autograd(name, backward, setup_context=setup_context)
-    torch.library.register_vmap(name, vmap)
+    refuse = _refusal(
+        f"{_public(name)}: forward-mode derivatives are not implemented; use reverse mode "
+        "(torch.autograd.grad, torch.func.grad, vjp, jacrev)"
+    )
+    _define(name, fake, setup_context, backward, refuse, vmap)
     _register_devices(name)
 
 
 def register_solver_op(name: str, *, fake: Callable, vmap: Callable | None = None) -> None:
     """Registers an op without a derivative. Asking for one is an error that says so."""
+    refuse = _refusal(f"{_public(name)}: it is not differentiable")
+    _define(name, fake, _keep_nothing, refuse, refuse, vmap)
+    _register_devices(name)
 
-    def refuse(ctx: Any, *grads: torch.Tensor) -> None:
-        raise RuntimeError(f"bodyreg.{name.split('::')[1]}: it is not differentiable")
 
+def register_backward_op(name: str, *, fake: Callable, vmap: Callable) -> None:
+    """Registers the backward of an op. Differentiating it again is an error that says so."""
+    refuse = _refusal(f"{_public(name)}: second derivatives are not implemented")
+    _define(name, fake, _keep_nothing, refuse, refuse, vmap)
+
+
+def _define(
+    name: str,
+    fake: Callable,
+    setup_context: Callable,
+    backward: Callable,
+    jvp: Callable,
+    vmap: Callable | None,
+) -> None:
+    """Registers an op both ways: with `torch.library`, and as a function of `ops_of`."""
     torch.library.register_fake(name, fake)
-    torch.library.register_autograd(name, refuse)
+    torch.library.register_autograd(name, backward, setup_context=setup_context)
     if vmap is not None:
         torch.library.register_vmap(name, vmap)
-    _register_devices(name)
+    namespace, op = name.split("::")
+    raw = getattr(getattr(torch.ops, namespace), op)
+    members = {
+        "forward": lambda *arguments: raw(*arguments),
+        "setup_context": setup_context,
+        "backward": backward,
+        "jvp": jvp,
+        "vmap": vmap,
+    }
+    kinds = {key: staticmethod(member) for key, member in members.items() if member is not None}
+    function = type(op, (torch.autograd.Function,), {**kinds, "generate_vmap_rule": vmap is None})
+
+    def call(*arguments: Any) -> Any:
+        if torch.compiler.is_compiling() or not _is_transformed():
+            return raw(*arguments)
+        return function.apply(*map(_autocast, arguments))
+
+    setattr(ops_of(namespace), op, call)
+
+
+def _is_transformed() -> bool:
+    """Whether a transform of `torch.func` or forward mode is on."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def _autocast(argument: Any) -> Any:
+    """What the registered op gets under autocast: half precision is cast up."""
+    is_half = isinstance(argument, torch.Tensor) and argument.dtype in HALF
+    if is_half and torch.is_autocast_enabled(argument.device.type):
+        return argument.float()
+    return argument
+
+
+def _keep_nothing(ctx: Any, inputs: tuple, output: Any) -> None:
+    """The context of an op whose backward is an error."""
+
+
+def _refusal(message: str) -> Callable:
+    def refuse(ctx: Any, *gradients: Any) -> None:
+        raise RuntimeError(message)
+
+    return refuse
+
+
+def _public(name: str) -> str:
+    """The name that a user knows an op by."""
+    return f"bodyreg.{name.split('::')[1].split('_backward')[0]}"
 
 
 def _register_devices(name: str) -> None:
@@ -86,18 +166,6 @@ def _register_devices(name: str) -> None:
         torch.library.register_autocast(name, device, torch.float32)
     if not _C.build_info()["cuda_archs"] and name.startswith(f"{NAMESPACE}::"):
         torch.library.register_kernel(name, "cuda", _refuse_cuda)
-
-
-def register_backward_op(name: str, *, fake: Callable, vmap: Callable) -> None:
-    """Registers the backward of an op. Differentiating it again is an error that says so."""
-
-    def refuse(ctx: Any, *grads: torch.Tensor) -> None:
-        op = name.split("::")[1].split("_backward")[0]
-        raise RuntimeError(f"bodyreg.{op}: second derivatives are not implemented")
-
-    torch.library.register_fake(name, fake)
-    torch.library.register_autograd(name, refuse)
-    torch.library.register_vmap(name, vmap)
 
 
 def _refuse_cuda(*args: Any) -> None:

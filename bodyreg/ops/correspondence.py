@@ -72,7 +72,7 @@ def correspondence(
 
 @_library.registration
 def _register(namespace: str) -> None:
-    ops = getattr(torch.ops, namespace)
+    ops = _library.ops_of(namespace)
 
     def fake(transforms: Tensor, *args: Any) -> Tensor:
         return transforms.new_empty(transforms.shape[0])

@@ -49,7 +49,7 @@ def kinematics(
 
 @_library.registration
 def _register(namespace: str) -> None:
-    ops = getattr(torch.ops, namespace)
+    ops = _library.ops_of(namespace)
 
     def fake(rotations: Tensor, segment_scale: Tensor, joints: Tensor, parents: list[int]):
         people, count = rotations.shape[:2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from bodyreg.ops import _library
@@ -37,7 +36,7 @@ def lbs(transforms: Tensor, joint_ids: Tensor, anchors: Tensor) -> Tensor:
 
 @_library.registration
 def _register(namespace: str) -> None:
-    ops = getattr(torch.ops, namespace)
+    ops = _library.ops_of(namespace)
 
     def fake(transforms: Tensor, joint_ids: Tensor, anchors: Tensor) -> Tensor:
         return transforms.new_empty(transforms.shape[0], joint_ids.shape[-2], 3)

@@ -68,7 +68,7 @@ def gram_schmidt(matrix: Tensor, six: bool = False) -> Tensor:
 
 @_library.registration
 def _register_projection(namespace: str) -> None:
-    ops = getattr(torch.ops, namespace)
+    ops = _library.ops_of(namespace)
 
     def fake(points: Tensor, rotation: Tensor, scale: Tensor, translation: Tensor):
         people, count = points.shape[:2]
@@ -114,7 +114,7 @@ def _register_projection(namespace: str) -> None:
 
 @_library.registration
 def _register_gram_schmidt(namespace: str) -> None:
-    ops = getattr(torch.ops, namespace)
+    ops = _library.ops_of(namespace)
 
     def fake(matrix: Tensor, six: bool) -> Tensor:
         return torch.empty_like(matrix)

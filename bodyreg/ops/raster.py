@@ -57,7 +57,7 @@ def raster(
 
 @_library.registration
 def _register(namespace: str) -> None:
-    ops = getattr(torch.ops, namespace)
+    ops = _library.ops_of(namespace)
 
     def fake(vertices, faces, height, width, perspective, cull):
         size = (vertices.shape[0], height, width)

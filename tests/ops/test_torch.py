@@ -134,7 +134,7 @@ def test_vmap_over_one_argument_at_a_time(backend: Backend, form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_gradient_through_vmap(backend: Backend, form):
-    # Reference: the sum of the losses, one by one. (torch.func.grad knows no registered op.)
+    # Reference: the sum of the losses, one by one.
     each = [make(form, seed).to(torch.float64, backend.device) for seed in range(3)]
     for i in each[0].differentiable:
 
