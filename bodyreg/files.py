@@ -146,6 +146,21 @@ def require_file(path: str | os.PathLike, kind: str) -> None:
         raise UserError(f"{path}: {_kind(path)}; name a {kind} file")
 
 
+def first_bytes(path: str | os.PathLike, kind: str) -> bytes:
+    """The first bytes of a file, which tell its format, whatever its suffix.
+
+    Args:
+        path: The file.
+        kind: What it should be, for messages.
+
+    Raises:
+        UserError: there is no such file, or the operating system refuses.
+    """
+    require_file(path, kind)
+    with reading(path), open(path, "rb") as stream:
+        return stream.read(8)
+
+
 def entries(folder: str | os.PathLike) -> list[Path]:
     """What lies in a folder, in the order of the names.
 
@@ -228,6 +243,8 @@ def unreadable(path: Path, kind: str, error: Exception) -> UserError:
 def path_inside(folder: str | os.PathLike, name: str, where: str) -> Path:
     """The path of a file in a folder, when an untrusted file gives the name.
 
+    A backslash separates folders, as a slash does: annotation files move between systems.
+
     Args:
         folder: The folder that it must lie in.
         name: Its path relative to the folder.
@@ -236,8 +253,8 @@ def path_inside(folder: str | os.PathLike, name: str, where: str) -> Path:
     Raises:
         UserError: the name is empty or leads out of the folder.
     """
-    path = Path(name)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
+    path = Path(name.replace("\\", "/"))
+    if not path.parts or path.anchor or ".." in path.parts or "\0" in name:
         raise UserError(f"{where}: '{name}' is not a path inside {folder}; correct it")
     return Path(folder) / path
 

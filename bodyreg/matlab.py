@@ -1,4 +1,4 @@
-"""MATLAB's .mat files (version 5 to 7) that nobody vouches for.
+"""Untrusted .mat files of MATLAB, version 5 to 7.
 
 SciPy's reader crashes on some damaged files; this one checks every size against the bytes that are
 there before it takes memory, and knows no more than data sets need: numbers, texts, cells, structs.
@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from bodyreg.files import require_file, unreadable
+from bodyreg.errors import UserError
+from bodyreg.files import reading, require_file, unreadable
 
 HEADER = 128
+HDF = b"\x89HDF\r\n\x1a\n"
 MATRIX, COMPRESSED = 14, 15
 NUMBERS = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
@@ -48,8 +50,15 @@ def load_mat(path: Path, *, kind: str, names: Collection[str]) -> dict[str, Any]
         UserError: the file is missing, damaged, or of another version.
     """
     require_file(path, kind)
+    with reading(path):
+        data = path.read_bytes()
+    if data.startswith((HDF, b"MATLAB 7.3")):
+        raise UserError(
+            f"{path}: a .mat file of version 7.3 (HDF5), which is not read; load it in MATLAB and "
+            "save it with '-v7'"
+        )
     try:
-        return _variables(path.read_bytes(), names)
+        return _variables(data, names)
     except (ValueError, OSError, RecursionError, struct.error, zlib.error, MemoryError) as error:
         raise unreadable(path, kind, error) from error
 
@@ -57,7 +66,7 @@ def load_mat(path: Path, *, kind: str, names: Collection[str]) -> dict[str, Any]
 def _variables(data: bytes, names: Collection[str]) -> dict[str, Any]:
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
     if order is None or data[124:126] != struct.pack(f"{order}H", 0x0100):
-        raise ValueError("no .mat file of version 5 to 7")
+        raise ValueError("not a .mat file of version 5 to 7")
     found: dict[str, Any] = {}
     reader = _Reader(data, order, HEADER)
     while reader.left:

@@ -7,6 +7,7 @@ import io
 import math
 import os
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -19,6 +20,9 @@ from numpy.lib import format as npy
 
 from bodyreg.errors import UserError
 from bodyreg.files import UNREADABLE, atomic_path, require_file, unreadable
+
+# How files begin.
+NPY, ZIP = b"\x93NUMPY", b"PK"
 
 # Deflate cannot shrink data by more than this factor, so a member that claims more is a lie.
 MAX_DEFLATE_RATIO = 1032
@@ -173,7 +177,7 @@ class NpzReader:
 
     def require(self, layout: str, names: Sequence[str]) -> None:
         """Refuse a file whose `format` is not `layout`, or that lacks one of these arrays."""
-        found = str(self.read("format")) if "format" in self._members else "none"
+        found = str(self.texts("format")) if "format" in self._members else "none"
         if found != layout:
             raise UserError(f"{self.path}: format is '{found}', this version reads '{layout}'")
         for name in names:
@@ -194,6 +198,11 @@ class NpzReader:
         """An array as a whole."""
         with self._explained():
             return self._array(name).read()
+
+    def texts(self, name: str) -> np.ndarray:
+        """An array of texts, as `as_texts` makes them."""
+        with self._explained():
+            return as_texts(self._array(name).read())
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
         """Rows `start` to `stop` of an array of at least one dimension."""
@@ -239,6 +248,34 @@ def load_npy(path: str | os.PathLike, *, kind: str) -> np.ndarray:
         raise unreadable(path, kind, error) from error
 
 
+def as_texts(array: np.ndarray) -> np.ndarray:
+    """Texts (U) for an array of texts or of bytes (S).
+
+    Bytes are UTF-8. Other bytes become what `os.fsdecode` makes of them on Linux, so a file whose
+    name is in another encoding is still found by this name.
+
+    Raises:
+        TypeError: the array holds something else.
+    """
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8", "surrogateescape")
+    if array.dtype.kind != "U" and array.size:
+        raise TypeError(f"dtype {array.dtype}, expected texts")
+    return array.astype(np.str_)
+
+
+def check_characters(array: np.ndarray) -> None:
+    """Refuse texts that no text can be: NumPy makes a `str` of any 32 bits.
+
+    Raises:
+        ValueError: the array holds texts, one of them with such a character.
+    """
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).reshape(-1).view(f"{array.dtype.byteorder}u4")
+        if codes.max() > sys.maxunicode:
+            raise ValueError(f"the number {codes.max():,} where a character should be")
+
+
 def _array_name(member: zipfile.ZipInfo) -> str:
     if not member.filename.endswith(".npy"):
         raise ValueError(f"member '{member.filename}' is not an array")
@@ -263,6 +300,8 @@ class StoredArray:
             raise ValueError(f"array '{name}' is of an unknown format version {version}")
         if self.dtype.hasobject:
             raise ValueError(f"array '{name}' holds pickled Python objects, which are never loaded")
+        if self.dtype.itemsize == 0:  # empty texts: NumPy's arrays have at least one character
+            raise ValueError(f"array '{name}' has elements of no bytes")
         self.begin = stream.tell()
         expected = math.prod(self.shape) * self.dtype.itemsize
         if min(self.shape, default=0) < 0 or expected != size - self.begin:
@@ -289,15 +328,15 @@ class StoredArray:
 
     def _elements(self, start: int, stop: int) -> np.ndarray:
         size = self.dtype.itemsize
-        if size == 0:
-            return np.zeros(stop - start, self.dtype)
         data = np.empty((stop - start) * size, np.uint8)
         self.stream.seek(self.begin + start * size)
         if self.stream.readinto(data.data) != len(data):
             raise ValueError(f"array '{self.name}' ends early")
         if stop == math.prod(self.shape):
             self.stream.read(1)  # zipfile checks the CRC where it meets the end
-        return data.view(self.dtype)
+        array = data.view(self.dtype)
+        check_characters(array)
+        return array
 
 
 class _StoredMember(io.RawIOBase):

@@ -22,7 +22,7 @@ from numpy.lib import format as npy
 
 from bodyreg.errors import UserError
 from bodyreg.files import require_file, unreadable
-from bodyreg.npz import MAX_DEFLATE_RATIO, StoredArray
+from bodyreg.npz import MAX_DEFLATE_RATIO, StoredArray, as_texts, check_characters
 
 SPARSE_CLASSES = {
     f"{layout}_{kind}" for layout in ("csc", "csr", "coo") for kind in ("matrix", "array")
@@ -88,6 +88,7 @@ def load_pickle(path: Path, *, kind: str, names: tuple[str, ...]) -> dict[str, n
         content = _unpickled(stream)
         if not isinstance(content, dict):
             raise TypeError(f"a {type(content).__name__} instead of a dictionary")
+        content = _by_plain_key(content)
         return {name: as_array(content[name]) for name in names if name in content}
 
 
@@ -147,7 +148,8 @@ def _explained(path: Path, kind: str) -> Iterator[None]:
 
 
 def _unpickled(stream: BinaryIO) -> Any:
-    return ArrayUnpickler(stream, encoding="latin1").load()
+    # The strings of Python 2 may be text or bytes: they stay bytes, until it is known which.
+    return ArrayUnpickler(stream, encoding="bytes").load()
 
 
 def _member(stream: BinaryIO, name: str, size: int) -> Any:
@@ -221,9 +223,9 @@ def as_array(value: Any) -> np.ndarray:
     if isinstance(value, ScalarRecord):
         return _from_bytes(value.arguments[1], value.arguments[0], (), "C")
     if isinstance(value, ChumpyRecord):
-        return _from_chumpy(value.state)
+        return _from_chumpy(_by_plain_key(value.state))
     if isinstance(value, SparseRecord):
-        return _from_sparse(value)
+        return _from_sparse(type(value).__name__, _by_plain_key(value.state))
     if isinstance(value, Record):
         raise TypeError("an object where an array should be")
     array = np.asarray(value)
@@ -248,24 +250,47 @@ def _as_plain(value: Any, made: dict[int, Any]) -> Any:
         return value
     if id(value) in made:
         return made[id(value)]
+    if isinstance(value, bytes):
+        return _text(value)
     if isinstance(value, dict):
-        result = {key: _as_plain(item, made) for key, item in value.items()}
+        result = {key: _as_plain(item, made) for key, item in _by_plain_key(value).items()}
     elif isinstance(value, list | tuple):
         result = [_as_plain(item, made) for item in value]
-    elif isinstance(value, ArrayRecord) and value.state[2].arguments[0] in ("O", "O8"):
+    elif isinstance(value, ArrayRecord) and _text(value.state[2].arguments[0]) in ("O", "O8"):
         _, shape, _, fortran, items = value.state
         items = [_as_plain(item, made) for item in items]
         if math.prod(shape) != len(items) or min(shape, default=0) < 0:
             raise ValueError(f"an array of shape {shape} with {len(items)} objects")
         result = _nested(items, tuple(shape), "F" if fortran else "C")
     elif isinstance(value, ScalarRecord):
-        result = as_array(value).item()
+        result = _plain_scalar(value)
     elif isinstance(value, Record):
         result = as_array(value)
     else:
         result = value
     made[id(value)] = result
     return result
+
+
+def _by_plain_key(content: dict) -> dict:
+    """The same dictionary with texts and numbers for keys that NumPy or Python 2 wrote."""
+    plain = {_plain_key(key): value for key, value in content.items()}
+    if len(plain) != len(content):
+        raise ValueError("a dictionary that has a key twice")
+    return plain
+
+
+def _plain_key(key: Any) -> Any:
+    return _plain_scalar(key) if isinstance(key, ScalarRecord) else _text(key)
+
+
+def _plain_scalar(record: ScalarRecord) -> Any:
+    return _text(as_array(record).item())
+
+
+def _text(value: Any) -> Any:
+    """The text that bytes stand for; anything else as it is."""
+    return str(as_texts(np.array(value))) if isinstance(value, bytes) else value
 
 
 def _nested(items: list, shape: tuple[int, ...], order: str) -> Any:
@@ -278,15 +303,18 @@ def _nested(items: list, shape: tuple[int, ...], order: str) -> Any:
 
 
 def _from_bytes(data: Any, kind: TypeRecord, shape: tuple[int, ...], order: str) -> np.ndarray:
-    code = str(kind.arguments[0])
-    if not re.fullmatch("[biuf][1248]", code):
-        raise TypeError(f"elements of type '{code}' where numbers should be")
-    byte_order = kind.state[1] if kind.state else "="
+    code = str(_text(kind.arguments[0]))
+    if not re.fullmatch("[biuf][1248]|[SU][0-9]{1,9}", code):
+        raise TypeError(f"elements of type '{code}' where numbers or texts should be")
+    byte_order = _text(kind.state[1]) if kind.state else "="
     dtype = np.dtype(code).newbyteorder("=" if byte_order == "|" else byte_order)
-    data = data.encode("latin1") if isinstance(data, str) else bytes(data)
+    data = memoryview(data).cast("B")
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"an array of shape {shape} with {len(data)} bytes")
-    array = np.frombuffer(data, dtype).reshape(shape, order=order)
+    if dtype.itemsize == 0:  # a scalar without a character, which NumPy's arrays have not
+        return np.zeros((), dtype) if shape == () else np.zeros(0, dtype).reshape(shape)
+    array = np.frombuffer(data, dtype).reshape(shape, order=_text(order))
+    check_characters(array)
     return array.astype(dtype.newbyteorder("="))
 
 
@@ -298,20 +326,19 @@ def _from_chumpy(state: dict[str, Any]) -> np.ndarray:
     return chosen if shape is None else chosen.reshape(as_array(shape))
 
 
-def _from_sparse(value: SparseRecord) -> np.ndarray:
+def _from_sparse(name: str, state: dict[str, Any]) -> np.ndarray:
     from scipy import sparse
 
-    state = value.state
     shape = tuple(int(n) for n in state.get("_shape", state.get("shape")))
     if len(shape) != 2 or min(shape) < 0 or math.prod(shape) > MAX_DENSE_ELEMENTS:
         raise ValueError(f"a sparse matrix of shape {shape}")
     data = as_array(state["data"])
-    if type(value).__name__.startswith("coo"):
+    if name.startswith("coo"):
         rows, columns = state["coords"] if "coords" in state else (state["row"], state["col"])
         matrix = sparse.coo_matrix((data, (as_array(rows), as_array(columns))), shape)
     else:
         compressed = (data, as_array(state["indices"]), as_array(state["indptr"]))
-        layout = sparse.csr_matrix if "csr" in type(value).__name__ else sparse.csc_matrix
+        layout = sparse.csr_matrix if "csr" in name else sparse.csc_matrix
         matrix = layout(compressed, shape)
         matrix.check_format(full_check=True)  # SciPy trusts indices unless asked
     return matrix.toarray()

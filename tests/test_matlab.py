@@ -123,6 +123,22 @@ def test_claims_take_no_memory(tmp_path):
             read(path, "x")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        # As MATLAB writes it: a text, the version, HDF5 after 512 bytes. As HDF5's tools do.
+        b"MATLAB 7.3 MAT-file, Platform: GLNXA64, HDF5 schema 1.00 .".ljust(124)
+        + b"\0\2IM".ljust(388, b"\0") + b"\x89HDF\r\n\x1a\n" + bytes(500),
+        b"MATLAB 7.3 MAT-file",
+        b"\x89HDF\r\n\x1a\n" + bytes(500),
+    ],
+)  # fmt: skip
+def test_version_7_3_has_its_own_message(tmp_path, content):
+    (tmp_path / "a.mat").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.mat: .*version 7\.3 .*save it with '-v7'"):
+        read(tmp_path / "a.mat", "x")
+
+
 @pytest.mark.parametrize("content", [b"", b"MATLAB 5.0", b"\0" * 200, b"\x89HDF" + b" " * 600])
 def test_other_files(tmp_path, content):
     path = tmp_path / "a.mat"

@@ -86,7 +86,7 @@ def test_arrays_of_numbers(tmp_path, protocol):
     [
         np.array([{}, 1], dtype=object),
         np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
-        np.array(["a"]),
+        np.array(["2026-01-01"], "datetime64[D]"),
         {"a": 1},
         None,
     ],
@@ -178,7 +178,7 @@ def check_nested(found):
     walking = found["S1"]["Walking 1"]
     np.testing.assert_array_equal(walking[0], NESTED["S1"]["Walking 1"][0])
     assert (walking[1].shape, walking[1].dtype) == ((0, 2), np.float32)
-    assert found["S1"]["names"] == ["a", b"b", 3, 2.5, None, True, 1.5]
+    assert found["S1"]["names"] == ["a", "b", 3, 2.5, None, True, 1.5]
     assert found["objects"][0] == [1, "x"]
     assert found["objects"][1][0] is None
     np.testing.assert_array_equal(found["objects"][1][1], [0, 1])
@@ -201,13 +201,55 @@ def test_objects_in_npz_files(tmp_path):
     np.testing.assert_array_equal(found["text"], ["a", "bc"])
 
 
-def test_a_text_of_python_two(tmp_path):
-    """As cPickle wrote it: texts are bytes there, in which the letters are Latin."""
+@pytest.mark.parametrize("name", ["caf\xe9", "caf\xe9".encode("latin1"), "\u65e5".encode("gbk")])
+def test_a_text_of_python_two(tmp_path, name):
+    """As cPickle wrote it: texts are bytes there, most of them names of files."""
+    data = name.encode() if isinstance(name, str) else name
     path = tmp_path / "labels.pkl"
     path.write_bytes(
-        b"\x80\x02}q\x01U\x05caf\xe9sq\x02]q\x03(]q\x04(G@%\x00\x00\x00\x00\x00\x00K\x02eJ\xff\xff\xff\xffes."
+        b"\x80\x02}q\x01U" + bytes([len(data)]) + data + b"q\x02]q\x03(]q\x04(G@%\x00\x00\x00\x00"
+        b"\x00\x00K\x02eJ\xff\xff\xff\xffes."
     )
-    assert load_objects(path, kind="pose") == {"caf\xe9s": [[10.5, 2], -1]}
+    (found,) = content = load_objects(path, kind="pose")
+    assert content == {found: [[10.5, 2], -1]}
+    assert os.fsencode(found) == data
+    assert found == name or isinstance(name, bytes)
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_texts_and_numbers_of_numpy(tmp_path, protocol):
+    """As keys and as values, where a file was made of what np.unique and the like return."""
+    path, text, number = tmp_path / "a.pkl", np.str_("caf\xe9 \U0001f600"), np.int64(-7)
+    content = {
+        text: [text, np.str_("")], number: number, np.bytes_(b"b"): np.bytes_(b"c"), (1, 2): b"d",
+        "array": np.array(["a", "bc"]), np.float32(0.5): {np.str_("inner"): np.bool_(True)},
+        "bytes": np.array([b"a", b"caf\xc3\xa9"]), "big": np.array(["a", "bc"], ">U2"),
+    }  # fmt: skip
+    path.write_bytes(pickle.dumps(content, protocol))
+    found = load_objects(path, kind="pose")
+    assert list(found) == [str(text), -7, "b", (1, 2), "array", 0.5, "bytes", "big"]
+    assert found[str(text)] == [str(text), ""] and found[-7] == -7
+    assert {type(key) for key in found} == {str, int, tuple, float}
+    assert (found["b"], found[1, 2], found[0.5]) == ("c", "d", {"inner": True})
+    np.testing.assert_array_equal(found["array"], ["a", "bc"])
+    np.testing.assert_array_equal(found["big"], ["a", "bc"])
+    np.testing.assert_array_equal(found["bytes"], [b"a", b"caf\xc3\xa9"])
+    assert list(load(tmp_path, pickle.dumps({np.str_("x"): np.arange(3)}, protocol))) == ["x"]
+
+
+def test_a_key_in_two_kinds_of_text(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": 1, b"a": 2}))
+    with pytest.raises(UserError, match="a key twice"):
+        load_objects(tmp_path / "a.pkl", kind="pose")
+
+
+def test_a_character_that_does_not_exist(tmp_path):
+    bad = np.frombuffer(np.array([97, 0x110000], np.uint32).tobytes(), "U2")
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": bad}))
+    np.savez(tmp_path / "a.npz", a=bad, object=np.array([{"b": bad[0]}], object))
+    for name, read in (("a.pkl", load_objects), ("a.npz", load_npz_objects)):
+        with pytest.raises(UserError, match="where a character should be"):
+            read(tmp_path / name, kind="pose")
 
 
 def test_calls_in_npz_files_are_refused_and_not_made(tmp_path):

@@ -13,7 +13,8 @@ from bodyreg.body.joints import JOINT_NAMES, PARENTS
 from bodyreg.body.landmarks import Landmark, smpl_landmarks
 from bodyreg.body.uv import load_uv
 from bodyreg.errors import UserError
-from bodyreg.npz import load_npy, load_npz, save_npz
+from bodyreg.files import first_bytes
+from bodyreg.npz import NPY, ZIP, as_texts, load_npy, load_npz, save_npz
 from bodyreg.pickles import load_pickle
 
 FORMAT = "bodyreg-body-1"
@@ -83,7 +84,7 @@ def load_body(path: Path, uv: Path | None, regressor: Path | None) -> Body:
         landmarks |= load_regressor(regressor, len(vertices))
     charts = _charts(arrays, path, len(vertices)) if uv is None else load_uv(uv, len(vertices))
     return Body(
-        name=str(arrays.get("name", path.stem)),
+        name=_text(arrays, "name", path) if "name" in arrays else path.stem,
         vertices=vertices,
         faces=faces,
         joints=joints,
@@ -108,11 +109,13 @@ def load_regressor(path: Path, vertex_count: int) -> dict[str, Landmark]:
         UserError: it cannot be read, has another V, or rows that do not sum to 1.
     """
     names = None
-    if path.suffix == ".npy":
+    if first_bytes(path, "regressor").startswith(NPY):
         matrix = load_npy(path, kind="regressor")
     else:
         arrays = load_npz(path, kind="regressor")
-        names = arrays.pop("names", None)
+        if "names" in arrays:
+            names = _texts(arrays, "names", path).reshape(-1).tolist()
+            del arrays["names"]
         matrix = _sparse(arrays, path) if "data" in arrays else next(iter(arrays.values()), None)
     if matrix is None or matrix.ndim != 2 or matrix.shape[1] != vertex_count:
         shape = None if matrix is None else matrix.shape
@@ -128,13 +131,13 @@ def load_regressor(path: Path, vertex_count: int) -> dict[str, Landmark]:
     landmarks = {}
     for name, row in zip(names, matrix, strict=True):
         used = np.flatnonzero(row)
-        landmarks[str(name)] = Landmark(used, row[used].astype(np.float32))
+        landmarks[name] = Landmark(used, row[used].astype(np.float32))
     return landmarks
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     """SMPL's and our arrays, whatever the container; J from its regressor where that is better."""
-    pickled = path.suffix == ".pkl"
+    pickled = not first_bytes(path, "body").startswith(ZIP)
     load = load_pickle if pickled else load_npz
     arrays = load(path, kind="body", names=(*SMPL_KEYS, *OWN_KEYS))
     # Pickles may hold J as an unevaluated chumpy expression, .npz files the regressor as a pickle.
@@ -159,7 +162,7 @@ def _regress(regressor: np.ndarray, vertices: np.ndarray, path: Path) -> np.ndar
 
 
 def _check_format(arrays: dict[str, np.ndarray], path: Path) -> None:
-    found = str(arrays.get("format", FORMAT))
+    found = _text(arrays, "format", path) if "format" in arrays else FORMAT
     if found != FORMAT:
         raise UserError(f"{path}: format '{found}' is unknown; this version reads '{FORMAT}'")
     missing = [k for k in ("v_template", "f", "weights", "J", "kintree_table") if k not in arrays]
@@ -170,6 +173,20 @@ def _check_format(arrays: dict[str, np.ndarray], path: Path) -> None:
             f"{path}: has {arrays['weights'].shape[1]} joints, so it is SMPL-X, SMPL+H or the "
             "like; give the file of plain SMPL, with 24 joints"
         )
+
+
+def _texts(arrays: dict[str, np.ndarray], key: str, path: Path) -> np.ndarray:
+    try:
+        return as_texts(arrays[key])
+    except TypeError as error:
+        raise UserError(f"{path}: '{key}' has {error}; the file is damaged") from error
+
+
+def _text(arrays: dict[str, np.ndarray], key: str, path: Path) -> str:
+    texts = _texts(arrays, key, path)
+    if texts.size != 1:
+        raise UserError(f"{path}: '{key}' holds {texts.size} texts, expected one")
+    return texts.item()
 
 
 def _numbers(
@@ -259,7 +276,7 @@ def _charts(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> Cha
         return None
     uv = _numbers(arrays, "chart_uv", path, (None, 2))
     return Charts(
-        name=str(arrays["chart_name"]),
+        name=_text(arrays, "chart_name", path),
         uv=uv,
         vertex=_indices(arrays, "chart_vertex", path, vertex_count, (len(uv),)),
         faces=_indices(arrays, "chart_faces", path, len(uv), (None, 3)),
@@ -272,12 +289,12 @@ def _landmarks(
 ) -> dict[str, Landmark]:
     if "landmark_names" not in arrays:
         return smpl_landmarks(vertices)
-    names = arrays["landmark_names"]
+    names = _texts(arrays, "landmark_names", path).reshape(-1).tolist()
     ends = np.cumsum(_indices(arrays, "landmark_count", path, 2**31, (len(names),)))
     ids = _indices(arrays, "landmark_vertices", path, len(vertices), (int(ends[-1]),))
     weights = _numbers(arrays, "landmark_weights", path, (int(ends[-1]),))
     return {
-        str(name): Landmark(ids[start:end], weights[start:end])
+        name: Landmark(ids[start:end], weights[start:end])
         for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)
     }
 
@@ -285,7 +302,7 @@ def _landmarks(
 def _shapes(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> dict[str, object]:
     if "shape_names" not in arrays:
         return {}
-    names = tuple(str(name) for name in arrays["shape_names"])
+    names = tuple(_texts(arrays, "shape_names", path).reshape(-1).tolist())
     return {
         "shape_names": names,
         "shape_directions": _numbers(
@@ -301,9 +318,8 @@ def _sparse(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:
     """A matrix as scipy.sparse.save_npz writes it."""
     from scipy import sparse
 
-    layout = arrays.get("format", np.array("")).item()
-    layout = layout.decode() if isinstance(layout, bytes) else layout
     try:
+        layout = str(as_texts(arrays["format"]))
         shape = tuple(int(n) for n in arrays["shape"])
         if layout == "coo":
             position = (arrays["row"], arrays["col"])

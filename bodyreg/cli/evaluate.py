@@ -198,7 +198,7 @@ def _number(value: float, metric: Metric) -> str:
 def _write(folder: Path, table: Table, facts: dict[str, Any]) -> None:
     """evaluation.json and evaluation.csv."""
     with atomic_path(folder / "evaluation.csv") as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
             rows = csv.writer(stream, lineterminator="\n")
             units = {name: metric.unit for name, metric in table.metrics.items()}
             rows.writerow([*table.people, *(f"{n} [{u}]" if u else n for n, u in units.items())])

@@ -95,7 +95,9 @@ def write_report(
         **_people(finished, rows, errors, truth),
     }
     with atomic_path(path) as temporary:
-        temporary.write_text(page(f"{data['title']} · bodyreg", data), encoding="utf-8")
+        # A folder's name need not be UTF-8: its title then shows codes.
+        html = page(f"{data['title']} · bodyreg", data)
+        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
     return len(rows)
 
 

@@ -1,4 +1,4 @@
-"""JSON files that nobody vouches for, and the numbers in them."""
+"""Untrusted JSON files, and the numbers in them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from bodyreg.files import reading
 
 
 def load_json(path: str | os.PathLike) -> Any:
-    """Read a JSON file.
+    """Read a JSON file in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
     Raises:
         UserError: it is missing or not JSON.
     """
-    with reading(path):
-        try:
-            with open(path, encoding="utf-8") as stream:
-                return json.load(stream)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}: not readable JSON ({error}); it may be truncated") from error
+    with reading(path), open(path, "rb") as stream:
+        data = stream.read()
+    try:
+        return json.loads(data)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not readable JSON ({error}); save it as UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable JSON ({error}); it may be truncated") from error
 
 
 def numbers(

@@ -25,8 +25,9 @@ from bodyreg.data.json_files import load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import H36M_17, MPII_16
 from bodyreg.errors import UserError
-from bodyreg.matlab import load_mat
-from bodyreg.npz import load_npy
+from bodyreg.files import first_bytes
+from bodyreg.matlab import HDF, load_mat
+from bodyreg.npz import NPY, load_npy
 
 # Where MATLAB has the centre of a pixel, less where pictures have it here.
 FROM_ONE = 0.5
@@ -38,6 +39,9 @@ LARGER_BY = 1.25
 # Slot -> joint or landmark of the body. The order of the array is Human3.6M's, but slot 7 holds the
 # middle of the shoulders, 8 the upper neck and 9 the middle of 8 and 10: points the body has not.
 SLOTS = {slot: H36M_17.joints[slot] for slot in H36M_17.on_body if slot not in (7, 8, 9)}
+
+# What may stand before the first bracket: a byte order mark, zeros of UTF-16 and UTF-32, space.
+BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 NO_JOINTS = "no labelled joint of the body"
 NO_PLACE = "neither a centre and scale nor joints apart"
@@ -53,8 +57,8 @@ def read_mpii(
     An observation's id is the person's place in the file, from 0, those without joints counted.
 
     Args:
-        path: A .json, .mat or .npy file.
-        crop: Of a .json or .mat file: the square that HRNet takes (15 scale pixels lower and 1.25
+        path: The file. Its first bytes tell which of the three it is.
+        crop: Of JSON and .mat files: the square that HRNet takes (15 scale pixels lower and 1.25
             times as large as annotated), or the annotated one. Where there is none, and for .npy
             files, it is that of the box round the joints.
 
@@ -65,10 +69,14 @@ def read_mpii(
         UserError: the file cannot be read, or something in it is wrong; the message says where.
     """
     path = Path(path)
-    readers = {".npy": _read_array, ".json": _read_json, ".mat": _read_mat}
-    if path.suffix.lower() not in readers:
-        raise UserError(f"{path}: expected MPII's people as .json, .mat or .npy")
-    return readers[path.suffix.lower()](path, crop)
+    beginning = first_bytes(path, "MPII")
+    if beginning.startswith(NPY):
+        return _read_array(path)
+    if beginning.startswith((b"MATLAB", HDF)):
+        return _read_mat(path, crop)
+    if beginning.strip(BEFORE_JSON)[:1] in (b"[", b"{"):
+        return _read_json(path, crop)
+    raise UserError(f"{path}: expected MPII's people as JSON, .mat or .npy")
 
 
 @dataclass
@@ -204,7 +212,7 @@ def _frame(person: _Person, crop: Crop) -> np.ndarray | None:
     return frame if frame[2] > 0 else None
 
 
-def _read_array(path: Path, _: Crop) -> tuple[Observations, Counter[str]]:
+def _read_array(path: Path) -> tuple[Observations, Counter[str]]:
     array = load_npy(path, kind="MPII poses")
     if array.dtype.kind not in "iuf":
         raise UserError(f"{path}: expected one .npy array of numbers")

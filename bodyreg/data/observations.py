@@ -12,7 +12,7 @@ import numpy as np
 
 from bodyreg.data.frames import boxes_of_points, frames_of_boxes
 from bodyreg.errors import UserError
-from bodyreg.npz import save_npz
+from bodyreg.npz import as_texts, save_npz
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -363,7 +363,7 @@ def _convert(name: str, value: np.ndarray, dtype: type) -> np.ndarray:
 
 
 def _texts(name: str, value: np.ndarray) -> np.ndarray:
-    array = np.asarray(value)
-    if array.dtype.kind != "U" and array.size:
-        raise UserError(f"{name} has dtype {array.dtype}, expected texts")
-    return array.astype(np.str_)
+    try:
+        return as_texts(np.asarray(value))
+    except TypeError as error:
+        raise UserError(f"{name} has {error}") from None

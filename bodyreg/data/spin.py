@@ -18,7 +18,7 @@ from bodyreg.data.human36m import BROKEN, LEFT_OUT, UP_AND_NEAR, Poses3D
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, SPIN_24, Skeleton
 from bodyreg.errors import UserError
-from bodyreg.npz import load_npz
+from bodyreg.npz import as_texts, load_npz
 
 PIXELS_PER_SCALE = 200
 HUMAN36M_PICTURE = re.compile(r"(S\d+)_(.+)\.(\d{8})_(\d+)\.\w+$")
@@ -43,7 +43,7 @@ def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D
     path = Path(path)
     arrays = _arrays(path)
     skeleton, found = _keypoints(arrays)
-    facts = [_facts(name) for name in arrays["imgname"].astype(np.str_).tolist()]
+    facts = [_facts(name) for name in arrays["imgname"].tolist()]
     kept = np.array([broken or fact[:3] != BROKEN for fact in facts], bool)
     observations = Observations.of_keypoints(
         [skeleton.joints[joint] for joint in skeleton.on_body],
@@ -51,7 +51,7 @@ def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D
         found[kept, :, 2].clip(min=0),
         id=np.flatnonzero(kept),
         frame=np.column_stack([arrays["center"], PIXELS_PER_SCALE / 2 * arrays["scale"]])[kept],
-        picture=arrays["imgname"].astype(np.str_)[kept],
+        picture=arrays["imgname"][kept],
     )
     observations.check(source=str(path))
     joints = np.full((len(kept), len(H36M_17), 3), np.nan, np.float32)
@@ -69,6 +69,8 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     layouts = {"part": (SPIN_24, 3), "openpose": (BODY_25, 3), "S": (SPIN_24, 4)}
     names = ("imgname", "center", "scale", *layouts)
     arrays = load_npz(path, kind="SPIN data", names=names)
+    if "imgname" in arrays and arrays["imgname"].dtype.kind == "S":
+        arrays["imgname"] = as_texts(arrays["imgname"])
     for name in names[:3]:
         if name not in arrays:
             raise UserError(f"{path}: array '{name}' is missing; SPIN's data need it")
@@ -78,7 +80,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     for name, array in arrays.items():
         if array.shape != shapes[name]:
             raise UserError(f"{path}: {name} has shape {array.shape}, expected {shapes[name]}")
-        if array.dtype.kind not in ("US" if name == "imgname" else "iuf"):
+        if array.dtype.kind not in ("U" if name == "imgname" else "iuf"):
             raise UserError(f"{path}: {name} has dtype {array.dtype}, which is of another kind")
     return arrays
 

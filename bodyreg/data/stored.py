@@ -57,11 +57,11 @@ class ObservationsFile:
         reader, there = self._reader, set(self._reader.names)
         names = (field.name for field in fields(Observations))
         reader.require(FORMAT, [name for name in names if name not in OPTIONAL])
-        keypoint_name = reader.read("keypoint_name")
+        keypoint_name = reader.texts("keypoint_name")
         if keypoint_name.ndim != 1:
             raise UserError(f"{self.path}: keypoint_name must be a list of names")
-        self.keypoint_name = tuple(map(str, keypoint_name))
-        self._body = str(reader.read("body")) if "body" in there else ""
+        self.keypoint_name = tuple(keypoint_name.tolist())
+        self._body = str(reader.texts("body")) if "body" in there else ""
 
         people, self._points = (
             shape[0] if shape else 0 for shape in map(reader.shape, ("id", "point_xy"))
@@ -158,7 +158,7 @@ class ObservationsFolder:
         self.shards = [
             path
             for path in entries(self.path)
-            if path.suffix == ".npz" and not path.name.startswith(".")
+            if path.suffix.lower() == ".npz" and not path.name.startswith(".")
         ]
         if not self.shards:
             raise UserError(f"{path}: no .npz file of observations in this folder")

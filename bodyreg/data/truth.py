@@ -98,7 +98,7 @@ class TruthFile(PeopleFile):
 
     def __init__(self, path: str | os.PathLike) -> None:
         super().__init__(path, "truth", FORMAT, ARRAYS, others=["body"])
-        self.body, self.vertex_count = str(self._reader.read("body")), self.sizes["V"]
+        self.body, self.vertex_count = str(self._reader.texts("body")), self.sizes["V"]
 
     def read(self, start: int, stop: int) -> Truth:
         """The truth of people `start` to `stop`.

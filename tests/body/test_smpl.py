@@ -1,11 +1,14 @@
 """SMPL's files: what is right loads, what is wrong is one line that says what."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy import io, sparse
 
 from bodyreg.body import PARENTS, Body
 from bodyreg.body.landmarks import SMPL_LANDMARK_VERTICES
+from bodyreg.body.storage import load_regressor
 from bodyreg.errors import UserError
 from tests.body.smpl_files import smpl_arrays, write_smpl_pickle
 
@@ -206,6 +209,21 @@ def test_weights_within_one_percent_are_scaled(tmp_path):
     body = Body.load(tmp_path / "smpl.npz")
     np.testing.assert_allclose(body.weights.sum(1), 1, atol=1e-6)
     np.testing.assert_allclose(body.dense_weights, arrays["weights"], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["a.PKL", "a.pickle", "SMPL_NEUTRAL", "a.npz", "a.txt"])
+def test_the_first_bytes_tell_the_format(tmp_path, name):
+    arrays = smpl_arrays()
+    (tmp_path / name).write_bytes(pickle.dumps(arrays, 2))
+    check(Body.load(tmp_path / name), arrays)
+    with (tmp_path / name).open("wb") as stream:
+        np.savez(stream, **arrays)
+    check(Body.load(tmp_path / name), arrays)
+    with (tmp_path / name).open("wb") as stream:
+        np.save(stream, np.eye(len(arrays["v_template"]))[:3])
+    assert list(load_regressor(tmp_path / name, len(arrays["v_template"]))) == [
+        "regressor_0", "regressor_1", "regressor_2",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("suffix", ["npz", "pkl"])

@@ -170,9 +170,23 @@ def test_bad_json_is_refused(tmp_path, content, expected):
     assert "\n" not in str(caught.value)
 
 
-def test_other_kinds_of_files_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"\.json, \.mat or \.npy"):
-        read_mpii(tmp_path / "train.csv")
+@pytest.mark.parametrize("content", [b"", b"image,x,y", b"\x89PNG", b'"text"'])
+def test_other_kinds_of_files_are_refused(tmp_path, content):
+    (tmp_path / "train.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"train\.json: .*JSON, \.mat or \.npy"):
+        read_mpii(tmp_path / "train.json")
+
+
+@pytest.mark.parametrize("name", ["a", "a.JSON", "a.MAT", "a.npy", "a.NPY"])
+def test_the_first_bytes_tell_the_format(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("\n " + json.dumps([person()]))
+    assert len(read_mpii(path)[0]) == 1
+    mat_file(path)
+    assert len(read_mpii(path)[0]) > 1
+    with path.open("wb") as stream:
+        np.save(stream, np.random.default_rng(0).uniform(0, 99, (5, 34)))
+    assert len(read_mpii(path)[0]) == 5
 
 
 def point(joint, x, y, visible) -> dict:
@@ -232,7 +246,7 @@ def test_bad_mat_files_are_refused(tmp_path):
     path = tmp_path / "mpii.mat"
     with pytest.raises(UserError, match="no such MPII file"):
         read_mpii(path)
-    path.write_bytes(b"not a struct")
+    path.write_bytes(b"MATLAB but not a struct")
     with pytest.raises(UserError, match="not a readable"):
         read_mpii(path)
     for content in ({"other": 3}, {"RELEASE": 3}, {"RELEASE": {"annolist": []}}):
