@@ -229,17 +229,19 @@ def _join(options: Options, group: Sequence[Shard], wanted: dict[str, dict[str, 
     """Write the files of whole data sets; run.json comes last."""
     from bodyreg.body import Body
     from bodyreg.synthetic.formats import FORMATS
-    from bodyreg.synthetic.formats.format import Goal
+    from bodyreg.synthetic.formats.format import Destination
     from bodyreg.synthetic.pieces import Pieces
 
     pieces, folder = Pieces([shard.path for shard in group]), group[0].path.parent
     for name in group[0].formats:
         facts = provenance(_command(options, name), seed=options.seed)
         scenes = FORMATS[name].scenes(group[0].recipe)
-        goal = Goal(options.out / name, folder, group[0].recipe, scenes, Body.default(), facts)
-        people = FORMATS[name].join(goal, pieces)
+        destination = Destination(
+            options.out / name, folder, group[0].recipe, scenes, Body.default(), facts
+        )
+        people = FORMATS[name].join(destination, pieces)
         record = {**facts, "pictures": len(scenes), "people": people, "made_of": wanted[name]}
-        with goal.open(RECORD) as stream:
+        with destination.open(RECORD) as stream:
             stream.write(f"{json.dumps(record, indent=2)}\n".encode())
 
 

@@ -1,4 +1,4 @@
-"""Colours times shares. NumPy is slow along a last axis of three; OpenCV is not."""
+"""Blending of colours by shares, through OpenCV: NumPy is slow along a last axis of length 3."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def threefold(values: np.ndarray) -> np.ndarray:
-    """(H, W) or (P,) float32 as (H, W, 3) or (P, 3): one number for all three colours."""
+    """Repeat (H, W) or (P,) float32 for three colours: (H, W, 3) or (P, 3)."""
     if not values.size:
         return np.zeros((*values.shape, 3), np.float32)
     if values.ndim == 1:
@@ -16,11 +16,11 @@ def threefold(values: np.ndarray) -> np.ndarray:
 
 
 def lay_over(region: np.ndarray, colour: np.ndarray, share: np.ndarray) -> None:
-    """Mix a colour into a piece of a picture, in place.
+    """Blend a colour over a piece of a picture, in place.
 
     Args:
         region: (h, w, 3) float32.
         colour: (h, w, 3) float32, or (3,).
-        share: (h, w) float32 in [0, 1]: of the colour.
+        share: (h, w) float32 in [0, 1], opacity of the colour.
     """
     region += threefold(share) * (colour - region)

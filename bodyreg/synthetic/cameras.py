@@ -1,6 +1,6 @@
 """Cameras: from metres in camera axes (x right, y up, z toward the viewer) to picture pixels.
 
-A person's points are given with the pelvis at 0; the camera knows where the pelvis is.
+A person's points have the pelvis at 0; the camera holds the position of the pelvis.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ PITCH_SD, ROLL_SD = 7.0, 4.0
 
 @dataclass(frozen=True, eq=False)
 class WeakPerspective:
-    """A camera far away: one size for the whole person.
+    """A distant camera: one scale for the whole person.
 
     Attributes:
-        pixels_per_metre: The size.
+        pixels_per_metre: The scale.
         pelvis: (2,) picture pixels, where the pelvis appears.
     """
 
@@ -33,8 +33,8 @@ class WeakPerspective:
         """Points (..., 3), metres with the pelvis at 0 -> (..., 3) float64.
 
         Returns:
-            x and y in picture pixels (y down), and the depth in metres before the pelvis: larger is
-            nearer.
+            x and y in picture pixels (y down), and the depth in metres in front of the pelvis:
+            larger is nearer.
         """
         points = np.asarray(points)
         x, y, z = np.moveaxis(points, -1, 0).astype(np.float64)
@@ -45,18 +45,18 @@ class WeakPerspective:
         return placed
 
     def weak(self) -> WeakPerspective:
-        """Itself: what `Perspective.weak` is for a near camera."""
+        """This camera; see `Perspective.weak`."""
         return self
 
 
 @dataclass(frozen=True, eq=False)
 class Perspective:
-    """A camera near by, without distortion.
+    """A pinhole camera without distortion.
 
     Attributes:
         focal: (2,) focal lengths in pixels, of x and of y.
         centre: (2,) the principal point in picture pixels.
-        pelvis: (3,) metres in camera axes; z is negative, before the camera.
+        pelvis: (3,) metres in camera axes; z is negative in front of the camera.
     """
 
     focal: np.ndarray
@@ -69,8 +69,8 @@ class Perspective:
         """Points (..., 3), metres with the pelvis at 0 -> (..., 3) float64.
 
         Returns:
-            x and y in picture pixels (y down), and z in camera axes: larger is nearer, negative
-            before the camera. Points with z >= 0 have no place in the picture.
+            x and y in picture pixels (y down), and z in camera axes: larger is nearer, and negative
+            in front of the camera. Points with z >= 0 do not appear in the picture.
         """
         points = np.asarray(points)
         x, y, z = np.moveaxis(points, -1, 0).astype(np.float64)
@@ -82,7 +82,7 @@ class Perspective:
         return placed
 
     def weak(self) -> WeakPerspective:
-        """The weak-perspective camera that sees the same at the pelvis' depth."""
+        """The weak-perspective camera that agrees with this one at the pelvis' depth."""
         size = float(np.mean(self.focal)) / -float(self.pelvis[2])
         return WeakPerspective(size, self.project(np.zeros(3))[:2])
 
@@ -91,12 +91,12 @@ Camera = WeakPerspective | Perspective
 
 
 def sample_view(random: np.random.Generator, widest: float = 180.0) -> np.ndarray:
-    """Draw the way a camera looks at somebody: yaw, moderate pitch and roll.
+    """Sample the orientation of a camera: uniform yaw, moderate pitch and roll.
 
     Args:
-        random: Where it comes from.
-        widest: The yaw is uniform between -widest and widest degrees; at 0 the person faces the
-            camera, at 180 all of the circle is possible.
+        random: Source of random numbers.
+        widest: The yaw is uniform between -widest and widest degrees. At yaw 0 the person faces the
+            camera; a widest yaw of 180 covers the full circle.
 
     Returns:
         (3, 3), world axes (y up) to camera axes; its middle column is the world's up.

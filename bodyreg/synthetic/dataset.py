@@ -1,4 +1,4 @@
-"""Crowds with annotations and truth, in memory and without pictures."""
+"""Crowds with annotations and truth, in memory, without rendered pictures."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Picture:
 def make_dataset(
     body: Body, count: int, seed: int, noise: Noise | None = None, *, progress: bool = False
 ) -> tuple[list[Picture], Truth]:
-    """Make people, and pictures' annotations of them. The same seed makes the same people.
+    """Make people and their annotations in pictures. The same seed makes the same people.
 
     Args:
         body: The template, with charts.
-        count: How many people.
-        seed: Of everything random.
-        noise: How far annotations lie from the truth.
+        count: Number of people.
+        seed: Seed of everything random.
+        noise: Noise of the annotations.
         progress: Show a progress bar.
 
     Returns:
-        The pictures, and the truth of all people in them, both in order of ids. These count from
-        1 to `count`; somebody who is hidden altogether is left out.
+        The pictures, and the truth of all people in them, both in order of ids. Ids run from 1 to
+        `count`; fully hidden people are left out.
     """
     noise, crowd = noise or Noise(), Crowd(count, seed, SIZE)
     pictures, rows = [], []
@@ -86,5 +86,5 @@ def truth_of(scene: Scene, sight: Sight) -> dict[str, np.ndarray]:
 
 
 def stack(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Rows of the same arrays, one below the other."""
+    """Stack rows of the same arrays, in order."""
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

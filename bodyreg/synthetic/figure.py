@@ -15,24 +15,25 @@ from bodyreg.synthetic.cameras import Camera
 from bodyreg.synthetic.people import Person
 
 KEYPOINT_NAMES: tuple[str, ...] = (*JOINT_NAMES, *LANDMARK_NAMES)
-"""What `Figure.keypoints` are: every joint, then every landmark."""
+"""Names of `Figure.keypoints`: every joint, then every landmark."""
 
 _NUMBER = {name: number for number, name in enumerate(KEYPOINT_NAMES)}
 
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """Points are float32 metres in camera axes (x right, y up, z toward the viewer), pelvis at 0.
+    """A posed person in front of a camera.
 
-    `dataclasses.replace(figure, camera=...)` places the same figure elsewhere in a picture.
+    Points are float32 metres in camera axes (x right, y up, z toward the viewer), the pelvis at 0.
+    `dataclasses.replace(figure, camera=...)` moves the same figure within a picture.
 
     Attributes:
-        person: Who.
-        action: What the person is doing.
+        person: The person.
+        action: Name of the action.
         pose: (24, 3) float32 axis-angle, the root's slot zero.
         rotation: (3, 3) float32, model to camera axes.
         up: (3,) float32, the world's up in camera axes.
-        camera: Where the pelvis is, and how it becomes pixels.
+        camera: Holds the pelvis' position and projects to pixels.
         vertices: (V, 3).
         joints: (24, 3).
         keypoints: (K, 3), for `KEYPOINT_NAMES`.
@@ -49,22 +50,22 @@ class Figure:
     keypoints: np.ndarray
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 3) -> picture pixels and depth (..., 3) float64, by its camera."""
+        """Project points (..., 3) to picture pixels and depth (..., 3) float64."""
         return self.camera.project(points)
 
     def named(self, names: tuple[str, ...]) -> np.ndarray:
-        """(n, 3): keypoints by their names."""
+        """(n, 3) keypoints by their names."""
         return self.keypoints[[_NUMBER[name] for name in names]]
 
     @property
     def ground(self) -> float:
-        """Height of the ground along `up`, metres from the pelvis: that of the lowest vertex."""
+        """Height of the ground along `up`, metres from the pelvis: the lowest vertex."""
         return float((self.vertices @ self.up).min())
 
 
 def extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The lowest and the highest coordinates (d,) of points (n, d)."""
-    # Along rows NumPy takes the least of many numbers at a time.
+    # NumPy's minimum is vectorised along contiguous rows.
     rows = np.ascontiguousarray(points.T)
     return rows.min(1), rows.max(1)
 
@@ -77,11 +78,11 @@ def make_figure(
     up: np.ndarray,
     camera: Camera,
 ) -> Figure:
-    """Pose a person before a camera.
+    """Pose a person in front of a camera.
 
     Args:
-        person: Who.
-        action: What the person is doing.
+        person: The person.
+        action: Name of the action.
         pose: (24, 3) axis-angle, the root's slot zero.
         rotation: (3, 3), model to camera axes.
         up: (3,), the world's up in camera axes.
@@ -97,7 +98,7 @@ def make_figure(
         torch.from_numpy(body.joints),
         body.parents,
     )
-    # Turned before skinning: one small product instead of one per vertex.
+    # The transforms are rotated before skinning: 24 small products instead of one per vertex.
     turn = torch.from_numpy(rotation)
     moved = torch.cat([transforms[..., :3], (transforms[..., 3] - joints[:, :1])[..., None]], -1)
     transforms = (turn @ moved).contiguous()
@@ -121,7 +122,7 @@ def make_figure(
 
 @lru_cache(maxsize=4)
 def _landmarks(template: Body) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks as mixes of vertices: their numbers (L, n), and their shares (L, n) float32."""
+    """Landmarks as weighted means of vertices: indices (L, n) and weights (L, n) float32."""
     mixes = [template.landmarks[name] for name in LANDMARK_NAMES]
     corners = np.zeros((len(mixes), max(len(mix.vertices) for mix in mixes)), np.int64)
     shares = np.zeros(corners.shape, np.float32)

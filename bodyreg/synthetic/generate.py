@@ -1,4 +1,4 @@
-"""Making the pictures of data sets shard by shard, so that processes can share the work."""
+"""Generation of data sets shard by shard, so that processes can share the work."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from bodyreg.synthetic.observe import see
 from bodyreg.synthetic.pieces import Piece, pack
 from bodyreg.synthetic.render import render
 
-# The last shards are shorter, so that no process waits long for another: of what is left, this
-# share, but so many pictures at least.
+# The last shards are shorter, so that no process waits long for another: a shard has at most
+# LAST_SHARE of the remaining pictures, but at least LAST_SHARD of them.
 PICTURES_PER_SHARD, LAST_SHARE, LAST_SHARD = 64, 0.125, 8
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Some pictures of formats that share them, ready to be made by any process.
+    """A range of pictures, for formats that share them; any process can generate it.
 
     Attributes:
-        recipe: What is to be made.
-        formats: Their names.
-        start, stop: Which pictures.
-        folder: A folder per format is in it.
+        recipe: Parameters of the data set.
+        formats: Names of the formats.
+        start, stop: Range of picture numbers.
+        folder: Holds one folder per format.
         path: The shard's file.
         pictures: Whether pictures are rendered.
-        backgrounds: Picture files to stand behind people; procedural ones if there are none.
+        backgrounds: Picture files for backgrounds; without them backgrounds are procedural.
     """
 
     recipe: Recipe
@@ -52,13 +52,13 @@ class Shard:
 
 
 def make_shard(shard: Shard) -> int:
-    """Make a shard: its pictures first, its file last. Equal shards give equal bytes.
+    """Generate a shard: its pictures first, its file last. Equal shards give equal bytes.
 
     Returns:
-        How many pictures there are.
+        The number of pictures.
 
     Raises:
-        UserError: something cannot be read or written.
+        UserError: a file cannot be read or written.
     """
     formats = [FORMATS[name] for name in shard.formats]
     body = Body.default()
@@ -89,14 +89,14 @@ def make_shard(shard: Shard) -> int:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A file that counts only with its shard's: a killed process may leave a piece of it."""
+    """Write a file, not atomically: it counts only once its shard's file exists."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
 def _link(source: Path, path: Path) -> None:
-    """The same file in another folder, without taking its room again where the disk can."""
+    """Put the same file into another folder: a hard link where the disk can, else a copy."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
@@ -107,7 +107,7 @@ def _link(source: Path, path: Path) -> None:
 
 
 def cut(pictures: int) -> Sequence[tuple[int, int]]:
-    """The first picture of each shard, and the one after its last."""
+    """Cut a number of pictures into shards: (start, stop) of each."""
     starts = [0]
     while (left := pictures - starts[-1]) > 0:
         size = min(max(int(left * LAST_SHARE), LAST_SHARD), PICTURES_PER_SHARD, left)

@@ -1,4 +1,4 @@
-"""What is where in a picture, without colours: the annotations come from it."""
+"""What each pixel of a picture shows, without colours: the annotations come from it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BACKGROUND, OBJECT = -1, -2
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What is where.
+    """What each pixel of a picture shows.
 
     Attributes:
-        owner: (H, W) int16, who is seen: an index into the scene's figures, -1 the background, -2
-            an occluding object.
-        alone: (H, W) bool for each figure: its pixels if it were alone.
-        surface: For each figure the raster of it alone, as arrays: face (H, W), barycentric
-            (H, W, 3), depth (H, W).
+        owner: (H, W) int16, the visible figure as an index into the scene's figures; -1 the
+            background, -2 an occluding object.
+        alone: (H, W) bool for each figure: its pixels if nothing else were in the picture.
+        surface: For each figure its own raster, as arrays: face (H, W), barycentric (H, W, 3),
+            depth (H, W).
     """
 
     owner: np.ndarray
@@ -34,7 +34,7 @@ class Layout:
 
 
 def lay_out(scene: Scene) -> Layout:
-    """Find out what every pixel's centre shows: bodies without clothes, and objects.
+    """Find what every pixel's centre shows: bodies without clothes, objects, or the background.
 
     Args:
         scene: The scene.
@@ -64,7 +64,7 @@ def lay_out(scene: Scene) -> Layout:
 
 
 def _batches(figures: list[Figure]) -> list[list[int]]:
-    """Figures that can be drawn together: of one mesh, by one kind of camera."""
+    """Group figures that one raster call can draw: one mesh, one kind of camera."""
     batches: dict[tuple[int, bool], list[int]] = {}
     for number, figure in enumerate(figures):
         kind = id(figure.person.body.faces), figure.camera.perspective

@@ -1,4 +1,4 @@
-"""What a camera does to a picture: blur, exposure, white balance, vignetting, noise, JPEG."""
+"""Effects of a camera on a picture: blur, exposure, white balance, vignetting, noise, JPEG."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bodyreg.synthetic.noise import SIDE, grain_tile
 
 
 def photograph(random: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """Take a picture of a scene.
+    """Apply the camera's effects to a rendered picture.
 
     Args:
-        random: Of everything random.
+        random: Source of random numbers.
         picture: (H, W, 3) float32 in [0, 255].
 
     Returns:
@@ -35,17 +35,17 @@ def photograph(random: np.random.Generator, picture: np.ndarray) -> np.ndarray:
         picture *= threefold(shade)
     strength = random.gamma(1.6, 1.6)
     picture = cv2.scaleAdd(_grain(random, *picture.shape[:2]), strength, picture)
-    # Rounded and held within what bytes tell.
+    # OpenCV rounds and saturates to bytes.
     return cv2.add(picture, 0, dtype=cv2.CV_8U)
 
 
 def encode_jpeg(picture: np.ndarray, random: np.random.Generator) -> bytes:
-    """A picture (H, W, 3) uint8 as a JPEG file of everyday quality, chosen by `random`."""
+    """Encode a picture (H, W, 3) uint8 as JPEG, at a quality from 72 to 96 drawn from `random`."""
     return encode_picture(picture, ".jpg", quality=int(random.integers(72, 97)))
 
 
 def _streak(random: np.random.Generator) -> np.ndarray:
-    """A kernel of motion: a short line in any direction."""
+    """A kernel of motion blur: a short line in any direction."""
     kernel = np.zeros((7, 7), np.float32)
     angle, length = random.uniform(0, np.pi), random.uniform(0.8, 2.2)
     reach = length * np.array([np.cos(angle), np.sin(angle)])
@@ -61,7 +61,7 @@ def _vignette(height: int, width: int, strength: float) -> np.ndarray:
 
 
 def _grain(random: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """(H, W, 3): a piece of white noise, from anywhere in the tile, repeated where it is larger."""
+    """(H, W, 3) white noise: a random crop of the tile, which repeats for larger pictures."""
     tile = grain_tile()
     if height > SIDE or width > SIDE:
         tile = np.tile(tile, (height // SIDE + 1, width // SIDE + 1, 1))

@@ -1,6 +1,6 @@
-"""Light on bodies and the ground: a key light with shadows, and what comes from all round.
+"""Light on bodies and the ground: a key light with shadows, and ambient light from sky and ground.
 
-Colours are multiplied in linear light, for which a square and a root stand in.
+Colours are multiplied in linear light, which a square and a square root approximate.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from bodyreg.synthetic.figure import Figure
 from bodyreg.synthetic.looks.paint import Paint
 from bodyreg.synthetic.mesh import Mesh
 
-# Texels of a shadow map's side, and how far a surface must lie behind another to be in its shadow.
+# Texels of a shadow map's side, and metres that a surface must lie behind another to be in shadow.
 MAP_SIDE, BIAS = 144, 0.02
-# Side of the cells that shadows on the ground are cast in, and how low something is to darken the
-# ground right below it, metres.
+# Side of the cells of ground shadows, and the height below which a vertex darkens the ground right
+# under it, metres.
 CELL, NEAR = 0.03, 0.3
-# A crease is fully dark if its surroundings are this much nearer on average, metres.
+# A crease is fully dark if its surroundings are nearer by this much on average, metres.
 CREASE_DEPTH = 0.05
 
 
@@ -37,7 +37,7 @@ class Light:
         sky: (3,) float32 light from above.
         ground: (3,) float32 light from below.
         up: (3,) float32 unit.
-        soft: Width of its shadows' edges, metres at a metre's distance.
+        soft: Width of the shadows' edges, metres at a distance of one metre.
     """
 
     direction: np.ndarray
@@ -49,19 +49,19 @@ class Light:
 
     @cached_property
     def axes(self) -> np.ndarray:
-        """(3, 3) float32: aside, upward and toward the light, as it looks at a scene."""
+        """(3, 3) float32 rows: right, up and toward the light, as seen from the light."""
         aside = np.cross(self.up, self.direction)
         aside /= np.linalg.norm(aside)
         return np.stack([aside, np.cross(self.direction, aside), self.direction])
 
 
 def sample_light(random: np.random.Generator, up: np.ndarray, outdoors: bool) -> Light:
-    """Draw the light of a picture.
+    """Sample the light of a picture.
 
     Args:
-        random: Where it comes from.
+        random: Source of random numbers.
         up: (3,) the world's up in camera axes.
-        outdoors: Sun, cloud or dusk; otherwise lamps and windows.
+        outdoors: True for sun, clouds or dusk; False for lamps and windows.
     """
     # Mostly over the viewer's shoulder, sometimes from behind.
     azimuth = random.normal(0, 55) if random.random() < 0.85 else random.uniform(90, 270)
@@ -84,14 +84,17 @@ def sample_light(random: np.random.Generator, up: np.ndarray, outdoors: bool) ->
 def shade(
     light: Light, paint: Paint, normal: np.ndarray, lit: np.ndarray, open_: np.ndarray
 ) -> np.ndarray:
-    """(P, 3) float32 colours in [0, 255] of lit points.
+    """Shade points.
 
     Args:
         light: The light.
-        paint: What the points are made of.
+        paint: Materials of the points.
         normal: (3, P) unit, camera axes.
         lit: (P,) share of the key light that arrives.
-        open_: (P,) share of the sky they see.
+        open_: (P,) share of the sky that is not blocked.
+
+    Returns:
+        (P, 3) float32 colours in [0, 255].
     """
     toward = light.direction @ normal
     half = light.direction + np.array([0, 0, 1], np.float32)
@@ -114,7 +117,7 @@ def shade(
 
 
 def shadow_map_places(light: Light, vertices: np.ndarray) -> np.ndarray:
-    """(3, V) float32: vertices as the key light sees them, in texels of its shadow map, and depth.
+    """Vertices as seen by the key light: (3, V) float32 texels x, y of its shadow map, and depth.
 
     Args:
         light: The light.
@@ -127,11 +130,11 @@ def shadow_map_places(light: Light, vertices: np.ndarray) -> np.ndarray:
 
 
 def lit_share(places: np.ndarray, mesh: Mesh, at: np.ndarray) -> np.ndarray:
-    """(P,) float32: the share of the key light that reaches points past the body itself.
+    """(P,) float32 share of the key light that the body itself does not block.
 
     Args:
         places: (3, V) from `shadow_map_places`.
-        mesh: The body's.
+        mesh: The body's mesh.
         at: (3, P) the points, in the same coordinates.
     """
     seen = torch.from_numpy(cv2.transpose(places))
@@ -148,12 +151,15 @@ def lit_share(places: np.ndarray, mesh: Mesh, at: np.ndarray) -> np.ndarray:
 
 
 def soften(values: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:
-    """(H, W) float32: values blurred over `reach` pixels to each side, where they are known.
+    """Blur the known values: a box of `reach` pixels to each side.
 
     Args:
-        values: (H, W) float32; 0 where nothing is known.
+        values: (H, W) float32; 0 where unknown.
         known: (H, W) float32, 1 or 0.
         reach: Pixels.
+
+    Returns:
+        (H, W) float32.
     """
     side = 2 * max(1, round(reach)) + 1
     total, count = (cv2.blur(part, (side, side)) for part in (values, known))
@@ -161,16 +167,19 @@ def soften(values: np.ndarray, known: np.ndarray, reach: float) -> np.ndarray:
 
 
 def openness(depth: np.ndarray, known: np.ndarray, pixels_per_metre: float) -> np.ndarray:
-    """(H, W) float32: how little of the sky creases hide; 1 in the open.
+    """Ambient visibility: the share of the sky that creases leave visible.
 
     Args:
-        depth: (H, W) metres, larger is nearer; -inf where nothing is known.
+        depth: (H, W) metres, larger is nearer; -inf where unknown.
         known: (H, W) float32, 1 or 0.
-        pixels_per_metre: Of the picture.
+        pixels_per_metre: Scale of the picture.
+
+    Returns:
+        (H, W) float32; 1 on a flat surface.
     """
     height, width = depth.shape
     small = max(1, width // 2), max(1, height // 2)
-    # Depths from the nearest: small numbers, and none below zero is lost to the blur.
+    # Depths relative to the nearest point: small numbers keep their precision in the blur.
     masked = np.maximum(depth - depth.max(), np.float32(-100)) * known
     total, count = (
         cv2.resize(part, small, interpolation=cv2.INTER_LINEAR) for part in (masked, known)
@@ -184,18 +193,21 @@ def openness(depth: np.ndarray, known: np.ndarray, pixels_per_metre: float) -> n
 def ground_shadow(
     figure: Figure, vertices: np.ndarray, light: Light, height: int, width: int
 ) -> np.ndarray:
-    """(H, W) float32 in [0, 1]: the shadow of a figure on the ground it stands on.
+    """The shadow of a figure on the ground that it stands on.
 
-    Shadows are soft, so the vertices themselves are cast, as grains on a coarse grid.
+    Shadows are soft, so vertices instead of faces are cast, on a coarse grid.
 
     Args:
-        figure: Who.
+        figure: The figure.
         vertices: (V, 3) float32 of the dressed body, metres in camera axes.
         light: The light.
-        height: Of the picture.
-        width: Of the picture.
+        height: Height of the picture.
+        width: Width of the picture.
+
+    Returns:
+        (H, W) float32 in [0, 1].
     """
-    # The others lie close to these.
+    # Every second vertex is enough: the others lie close to these.
     vertices = vertices[::2]
     rise = vertices @ light.up
     rise -= rise.min()
@@ -203,7 +215,7 @@ def ground_shadow(
     rows, columns = (max(1, round(side / (CELL * scale))) for side in (height, width))
 
     def cast(grains: np.ndarray, edge: float) -> np.ndarray:
-        """Grains (n, 3) on the ground as a shadow on the grid, its edge so many metres wide."""
+        """Cast points (n, 3) on the ground as a shadow on the grid, blurred by `edge` metres."""
         x, y, depth = figure.project(grains).T
         x, y = x * (columns / width), y * (rows / height)
         inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
@@ -211,13 +223,13 @@ def ground_shadow(
             inside &= depth < 0
         dark = np.zeros((rows, columns), np.float32)
         dark[y[inside].astype(np.int64), x[inside].astype(np.int64)] = 1
-        # What lies between grains is in the shadow too.
+        # Close the gaps between points.
         full = np.minimum(cv2.blur(dark, (3, 3)) * 2, 1)
         return cv2.GaussianBlur(full, (0, 0), max(0.6, edge / CELL))
 
     away = light.direction / (light.direction @ light.up)
     key = cast(vertices - rise[:, None] * away, 0.35 * light.soft)
-    # In any light it is dark close below a body.
+    # The ground close below a body is dark in any light.
     low = np.flatnonzero(rise < NEAR)
     below = cast(vertices[low] - rise[low, None] * light.up, 0.03)
     share = float(light.key.mean() / (light.key + light.sky).mean())

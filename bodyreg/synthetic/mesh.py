@@ -1,4 +1,4 @@
-"""What depends on a mesh's faces alone, made once for all bodies that share them."""
+"""Data that depend on a mesh's faces alone; all bodies with these faces share them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class Mesh:
     """Faces of a body, ready for normals, smoothing and drawing.
 
     Attributes:
-        source: (F, 3) the faces it was made of.
-        faces: (F, 3) int32 tensor, as `ops.raster` wants them.
+        source: (F, 3) the faces that it was made from.
+        faces: (F, 3) int32 tensor, as `ops.raster` needs them.
     """
 
     def __init__(self, source: np.ndarray, count: int):
         self.source = source
         self.faces = torch.from_numpy(source.astype(np.int32))
         self._corners = [np.ascontiguousarray(corner) for corner in source.T]
-        # The faces round every vertex, and the vertices round every vertex.
+        # Sums over the faces around each vertex, and means over its neighbours.
         number = np.repeat(np.arange(len(source)), 3)
         self._faces = _Sums(source.reshape(-1), number, (count, len(source)))
         edges = np.concatenate([source[:, [0, 1]], source[:, [1, 2]], source[:, [2, 0]]]).T
@@ -46,7 +46,7 @@ class Mesh:
 
         Args:
             values: The values.
-            steps: In each, how far values move to their neighbours' means; 1 is all the way.
+            steps: For each pass, the share of the way that values move to their neighbours' mean.
         """
         for step in steps:
             values = values + np.float32(step) * (self._neighbours(values) - values)
@@ -54,12 +54,12 @@ class Mesh:
 
 
 class _Sums:
-    """Sums or means of chosen rows, as what torch computes fastest for few columns."""
+    """Sums or means of chosen rows: a sparse product, as `embedding_bag` computes it fastest."""
 
     def __init__(
         self, row: np.ndarray, column: np.ndarray, shape: tuple[int, int], *, mean: bool = False
     ):
-        # A pair that is named twice, as an edge by both of its faces, counts once.
+        # A pair that occurs twice, as an edge does in both of its faces, counts once.
         matrix = sparse.csr_matrix((np.ones(len(row)), (row, column)), shape)
         counts = np.diff(matrix.indptr)
         weights = 1 / counts if mean else np.ones(len(counts))
@@ -80,7 +80,7 @@ _MOST = 4
 
 
 def mesh_of(faces: np.ndarray, count: int) -> Mesh:
-    """The mesh of an array of faces (F, 3) between `count` vertices; remembered by identity."""
+    """The mesh of faces (F, 3) between `count` vertices, cached by the identity of the array."""
     for mesh in _KNOWN:
         if mesh.source is faces:
             return mesh

@@ -1,4 +1,4 @@
-"""Tileable noise, made once: rendering only cuts pieces out of it."""
+"""Tileable noise, made once; rendering only crops it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 SIDE = 512
-# Points that `sample_tile` hands to OpenCV as one row.
+# `sample_tile` passes points to OpenCV in rows of this length.
 ROW = 1024
 # Octaves of the fractal noise: cells per side of the tile.
 OCTAVES = (8, 16, 32, 64, 128)
@@ -16,13 +16,13 @@ OCTAVES = (8, 16, 32, 64, 128)
 
 @lru_cache(maxsize=1)
 def fractal_tile() -> np.ndarray:
-    """(512, 512) float32 of mean 0 and standard deviation 1: clouds, dirt, folds. It wraps."""
+    """(512, 512) float32, mean 0, standard deviation 1, tileable: for clouds, dirt and folds."""
     return _fractal(np.random.default_rng(20), OCTAVES)
 
 
 @lru_cache(maxsize=1)
 def crease_tile() -> np.ndarray:
-    """(512, 512) float32 light on creased cloth, lit from above: mean 0, deviation 1. It wraps."""
+    """(512, 512) float32 brightness of creased cloth lit from above: mean 0, sd 1, tileable."""
     height = _fractal(np.random.default_rng(22), OCTAVES[:3])
     # Narrow valleys between broad rolls.
     height = np.sqrt(np.abs(height) + np.float32(0.05))
@@ -43,38 +43,38 @@ def _fractal(random: np.random.Generator, octaves: tuple[int, ...]) -> np.ndarra
 
 @lru_cache(maxsize=1)
 def grain_tile() -> np.ndarray:
-    """(512, 512, 3) float32 white noise of standard deviation 1: a sensor's."""
+    """(512, 512, 3) float32 white noise of a sensor, standard deviation 1."""
     return np.random.default_rng(21).standard_normal((SIDE, SIDE, 3), np.float32)
 
 
 def fractal_crop(
     random: np.random.Generator, rows: int, columns: int, size: float = 1.0
 ) -> np.ndarray:
-    """(rows, columns) float32: a piece of the fractal tile, from anywhere in it.
+    """A random crop of the fractal tile, (rows, columns) float32.
 
     Args:
-        random: Chooses the piece.
+        random: Chooses the position.
         rows: Height.
         columns: Width.
-        size: Tile pixels per pixel of the piece; larger is finer noise.
+        size: Tile pixels per pixel of the crop; larger is finer noise.
     """
     left, top = random.integers(0, SIDE, 2).tolist()
     if size < 1:
-        # A smaller piece, enlarged.
+        # A smaller crop, enlarged.
         high, wide = (max(1, round(size * side)) for side in (rows, columns))
         return cv2.resize(_piece(top + np.arange(high), left + np.arange(wide)), (columns, rows))
-    # Its finest cells are four pixels wide: the nearest one will do.
+    # The finest cells are four pixels wide, so the nearest pixel is good enough.
     across, down = (np.rint(size * np.arange(side)).astype(np.int64) for side in (columns, rows))
     return _piece(top + down, left + across)
 
 
 def _piece(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Rows and columns of the fractal tile, by their numbers; it wraps."""
+    """Rows and columns of the fractal tile by index, modulo its size."""
     return fractal_tile().take(rows % SIDE, 0).take(columns % SIDE, 1)
 
 
 def sample_tile(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """A tile's values at pixels x, y, bilinear; it repeats in both directions.
+    """Sample a tile bilinearly at pixels x, y; the tile repeats in both directions.
 
     Args:
         tile: (h, w) or (h, w, c), uint8 or float32.
@@ -86,7 +86,7 @@ def sample_tile(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
     height, width = tile.shape[:2]
     shape, channels, count = x.shape, tile.shape[2:], x.size
-    # OpenCV takes pictures of less than 2^15 pixels a side, and wraps slowly beyond their borders.
+    # OpenCV limits the sides of pictures to 2^15 pixels, and is slow to wrap far coordinates.
     rows = -(-count // ROW)
     places = np.zeros((2, rows * ROW), np.float32)
     for into, values, side in zip(places, (x, y), (width, height), strict=True):

@@ -1,8 +1,8 @@
-"""What a picture shows of a made person, and what an annotator would write down of it.
+"""What a picture shows of a made person, and what an annotator would mark.
 
-Everything comes from the layout, so whatever else stands before a person is known. Points are drawn
-as DensePose's annotators were asked to: part by part, at most 14 in each, evenly over what is
-visible of it.
+Everything comes from the layout, so occlusion by other people and objects is known. Dense points
+follow the instructions of DensePose's annotators: part by part, at most 14 per part, evenly over
+the visible area.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from bodyreg.synthetic.layout import OBJECT, Layout
 from bodyreg.synthetic.scenes.scene import Scene
 
 POINTS_PER_PART = 14
-# A visible part gets a point for this much of its area at least, in box units squared.
+# A visible part gets at most one point per this much area, in box units squared.
 AREA_PER_POINT = 16
-# A joint lies under the skin: it counts as visible up to this far behind the surface, metres.
+# A joint lies under the skin: it counts as visible up to this depth below the surface, metres.
 JOINT_DEPTH = 0.12
-# How much of somebody lies outside of the picture is counted on a grid of this many cells a side.
+# The share of a person outside of the picture is counted on a grid of this many cells a side.
 CUT_GRID = 96
 
-# Joint marks: what COCO's third number of a keypoint says.
+# Visibility of a keypoint: the third number in COCO's files.
 ABSENT, HIDDEN, VISIBLE = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class Noise:
-    """How far annotations lie from the truth, and how many there are.
+    """Noise and number of annotations.
 
     Attributes:
-        points: Dense points per person, as far as the visible parts hold that many.
+        points: Dense points per person; fewer if the visible parts are too small for that many.
         pixels: Standard deviation of points and keypoints in pixels of a 256-pixel frame.
-        depth: Standard deviation of keypoint depths in frame units, as of a lifting network.
+        depth: Standard deviation of keypoint depths in frame units, like a lifting network's.
     """
 
     points: int = 120
@@ -56,17 +56,17 @@ class Sight:
     """What a picture shows of one person; V vertices.
 
     Attributes:
-        id: What the data set calls this person here.
+        id: The data set's id of this person in this picture.
         figure: The person.
         place: The figure's index in the scene.
-        pixels: (H, W) bool, where it is seen.
+        pixels: (H, W) bool, pixels that show the person.
         box: (4,) x, y, width, height of these pixels.
-        frame: (3,) float64, the square round the box.
+        frame: (3,) float64, the square around the box.
         scale: Frame units per metre; with a perspective camera, at the pelvis.
         translation: (2,) frame units.
-        visible: (V,) bool.
-        cut: Share of the silhouette that lies outside of the picture.
-        occluded: Share of the silhouette in the picture that something else covers.
+        visible: (V,) bool, vertices that some pixel shows.
+        cut: Share of the silhouette outside of the picture.
+        occluded: Share of the silhouette inside the picture that something else covers.
     """
 
     id: int
@@ -87,7 +87,7 @@ class Sight:
 
 
 def see(scene: Scene, layout: Layout) -> list[Sight]:
-    """What a picture shows of its people, by their ids; of whom nothing is seen is left out."""
+    """What a picture shows of each person, in order of ids; fully hidden people are left out."""
     order = np.argsort(scene.ids)
     return [sight for place in order if (sight := _see(scene, layout, int(place)))]
 
@@ -139,13 +139,13 @@ def _share_outside(figure: Figure, shape: tuple[int, int]) -> float:
 
 
 def joints_of(figure: Figure, skeleton: Skeleton) -> np.ndarray:
-    """(K, 3) a data set's joints of a person: metres in camera axes, the pelvis at 0."""
+    """(K, 3) joints of a person in a data set's skeleton: metres in camera axes, pelvis at 0."""
     return _mix(skeleton) @ figure.keypoints
 
 
 @lru_cache(maxsize=16)
 def _mix(skeleton: Skeleton) -> np.ndarray:
-    """(K, n) float32, `KEYPOINT_NAMES` to a data set's joints."""
+    """(K, n) float32 weights that map `KEYPOINT_NAMES` to a data set's joints."""
     shares = np.zeros((len(skeleton), len(KEYPOINT_NAMES)), np.float32)
     for row, name in enumerate(skeleton.joints):
         parts = MIXES.get(name, (name,))
@@ -160,15 +160,15 @@ def mark(
     """Mark joints in a picture.
 
     Args:
-        layout: What is where in the picture.
-        sight: Whose joints they are.
+        layout: What each pixel shows.
+        sight: The person in the picture.
         joints: (K, 3) metres in camera axes, the pelvis at 0.
         sd: Standard deviation of the marks, pixels.
-        random: Where they come from.
+        random: Source of the noise.
 
     Returns:
         (K, 3) float64: x and y in picture pixels with noise, and 2 = visible, 1 = hidden by the
-        person's own body, another's or an object, 0 = outside of the picture.
+        person's own body, another person or an object, 0 = outside of the picture.
     """
     height, width = layout.owner.shape
     placed = sight.figure.project(joints)
@@ -177,7 +177,7 @@ def mark(
     column, row = np.where(inside, np.floor(xy).T, 0).astype(int)
     owner = layout.owner[row, column]
     behind = (owner == OBJECT) | (owner > sight.place)
-    # Where nothing of the own body is, its depth is -infinity: nothing hides there.
+    # Pixels without the person's own body have depth -infinity, so the body hides nothing there.
     behind |= layout.surface[sight.place].depth[row, column] - depth > JOINT_DEPTH
     marks = np.where(inside, np.where(behind, HIDDEN, VISIBLE), ABSENT)
     return np.column_stack([xy + random.normal(0, sd, xy.shape), marks])
@@ -185,17 +185,17 @@ def mark(
 
 @dataclass(eq=False)
 class Annotation:
-    """One person as DensePose-COCO has it: picture pixels (y down); n points, 17 keypoints."""
+    """One person in DensePose-COCO: picture pixels (y down); n points, 17 keypoints."""
 
     id: int
     box: np.ndarray  # (4,) x, y, width, height
     segmentation: dict[str, Any]  # COCO run-length code
     area: int
-    part_masks: list[dict[str, Any] | list]  # 14 codes over the box, [] where a part is not seen
+    part_masks: list[dict[str, Any] | list]  # 14 codes over the box, [] for a hidden part
     point_xy: np.ndarray  # (n, 2) with noise
     point_part: np.ndarray  # (n,) 1..24
     point_uv: np.ndarray  # (n, 2)
-    point_vertex: np.ndarray  # (n, 3) truth of the chart coordinates
+    point_vertex: np.ndarray  # (n, 3) vertices that hold the point
     point_barycentric: np.ndarray  # (n, 3)
     keypoints: np.ndarray  # (17, 3) x, y with noise, 2 = visible, 1 = hidden, 0 = outside
     depths: np.ndarray  # (17,) frame units, relative to the pelvis, with noise
@@ -207,11 +207,11 @@ def annotate(
     """Annotate a person.
 
     Args:
-        body: The template that it was made from; it must have charts.
-        layout: What is where in the picture.
+        body: The template of the person; it must have charts.
+        layout: What each pixel shows.
         sight: What the picture shows of the person.
-        noise: How much of it.
-        random: Where the noise comes from.
+        noise: Noise and number of annotations.
+        random: Source of the noise.
     """
     figure, sd = sight.figure, sight.noise_sd(noise)
     surface = layout.surface[sight.place]
@@ -226,7 +226,7 @@ def annotate(
     face = surface.face[row, column]
     corners = figure.project(figure.vertices[body.faces[face]])[..., :2]
     inside = np.column_stack([column, row]) + random.uniform(0, 1, (len(row), 2))
-    # Not quite to the edge: on the border of a chart, rounding would put a point outside.
+    # Keep a distance from edges: on the border of a chart, rounding would put a point outside.
     barycentric = barycentric_coordinates(corners, inside).clip(1e-2)
     barycentric /= barycentric.sum(1, keepdims=True)
     xy = np.einsum("pk,pkc->pc", barycentric, corners)
@@ -264,15 +264,15 @@ def _as_text(code: dict[str, Any]) -> dict[str, Any]:
 
 
 def _part_masks(parts: np.ndarray) -> list[dict[str, Any] | list]:
-    """Codes of the coarse parts of a box's picture, stretched to 256 x 256; [] where none is."""
+    """Run-length codes of a box's coarse parts, stretched to 256 x 256; [] for a hidden part."""
     from pycocotools import mask
 
     row, column = (
         ((np.arange(BOX_UNITS) + 0.5) * side / BOX_UNITS).astype(int) for side in parts.shape
     )
-    # Down the columns one after the other, as the codes count.
+    # Column by column, as the codes count.
     stretched = parts.T.take(column, 0).take(row, 1).reshape(-1)
-    # Where runs of equal numbers begin and end; most of the pixels need no second look.
+    # Find runs of equal numbers once, instead of one mask per part.
     border = np.flatnonzero(stretched[1:] != stretched[:-1]) + 1
     start, end = np.concatenate([[0], border]), np.concatenate([border, [stretched.size]])
     part_of = stretched[start]
@@ -281,7 +281,7 @@ def _part_masks(parts: np.ndarray) -> list[dict[str, Any] | list]:
         mine = part_of == part
         ends = np.stack([start[mine], end[mine]], 1).reshape(-1)
         counts = np.diff(ends, prepend=0, append=stretched.size)
-        # A code has no run of nothing at its end.
+        # A code must not end in an empty run.
         code = {"counts": counts if counts[-1] else counts[:-1], "size": [BOX_UNITS] * 2}
         codes[part - 1] = _as_text(mask.frPyObjects(code, BOX_UNITS, BOX_UNITS))
     return codes
@@ -289,7 +289,7 @@ def _part_masks(parts: np.ndarray) -> list[dict[str, Any] | list]:
 
 @lru_cache(maxsize=1)
 def _faces_in_charts(body: Body) -> tuple[np.ndarray, np.ndarray]:
-    """Part (F,) of each body face, 0 = in no chart, and its corners in the chart (F, 3, 2)."""
+    """Part (F,) of each face of the body, 0 = in no chart, and its chart corners (F, 3, 2)."""
     charts = body.charts
     corners = charts.vertex[charts.faces]
     order = np.argsort(corners, axis=1)
@@ -306,7 +306,7 @@ def _faces_in_charts(body: Body) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sample_pixels(parts: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    """(2, n) rows and columns in a picture of coarse parts, spread over the parts that show."""
+    """(2, n) rows and columns in a map of coarse parts, spread over the visible parts."""
     flat = parts.reshape(-1)
     area = np.bincount(flat, minlength=COARSE_PARTS + 1)[1:]
     units = area * (BOX_UNITS**2 / flat.size)
@@ -321,8 +321,8 @@ def _sample_pixels(parts: np.ndarray, count: int, random: np.random.Generator) -
 
 
 def _share(count: int, room: np.ndarray) -> np.ndarray:
-    """Split a count as evenly as the room in each place allows; the first places take the rest."""
-    # So many in all, if no place gets more than 0, 1, 2 ...
+    """Split a count as evenly as each place's room allows; the first places take the remainder."""
+    # Totals if no place gets more than 0, 1, 2 ...
     totals = np.minimum(room[:, None], np.arange(room.max(initial=0) + 1)).sum(0)
     level = int(np.searchsorted(totals, count, "right")) - 1
     quota = np.minimum(room, level)

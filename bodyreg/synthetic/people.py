@@ -1,6 +1,6 @@
-"""People made from the body: who somebody is, the same in every pose.
+"""People made from the body: everything about a person that is the same in every pose.
 
-Person i of a seed is always the same one, however many are made and in whatever order.
+Person i of a seed does not depend on the number of people or on their order.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import numpy as np
 
 from bodyreg.body import Body
 
-# Standard deviation of a segment's scale about 1, and the correlation of neighbours'. A left and a
-# right segment are alike.
+# Standard deviation of a segment's scale about 1, and the correlation between neighbours. Left and
+# right segments are equal.
 SEGMENT_SCALE_SD, NEIGHBOURS = 0.06, 0.8
-# Shape coefficients run from -1 to 1 between the extremes a modeller may choose. Everyday variety
-# is narrower: these standard deviations give men a stature of 1.77 m and women one of 1.63 m, each
-# with sd 0.07, and limbs that differ by a few per cent. Others vary by OTHER_SHAPE_SD.
+# Shape coefficients run from -1 to 1 between the extremes of MakeHuman's sliders. People vary less:
+# these standard deviations give men a stature of 1.77 m and women one of 1.63 m, each with sd 0.07,
+# and limbs that differ by a few per cent. All other coefficients vary by OTHER_SHAPE_SD.
 SHAPE_SD = {
     "height": 0.25,
     "hips": 0.25,
@@ -32,16 +32,16 @@ AGES = {"child": (0.17, 0.15, 1.0), "old": (0.2, 0.2, 1.0)}
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """Who somebody is.
+    """A person, independent of the pose.
 
     Attributes:
-        number: Which of the seed's people.
+        number: Index of the person in the seed's sequence.
         shape: (S,) float32, coefficients of the body's shape directions.
         segment_scale: (24,) float32.
         child: Whether this is a child.
         look: Seed of skin, hair and clothes.
         body: The template with this shape applied.
-        template: The body that all are made from.
+        template: The body that all people are made from.
     """
 
     number: int
@@ -54,10 +54,10 @@ class Person:
 
 
 def sample_person(body: Body, seed: int, number: int) -> Person:
-    """Draw person `number` of a seed.
+    """Sample person `number` of a seed.
 
     Args:
-        body: The template; its shape directions vary the person, if it has any.
+        body: The template; its shape directions, if any, vary the person.
         seed: The data set's seed.
         number: The person's number.
     """
@@ -77,7 +77,7 @@ def sample_person(body: Body, seed: int, number: int) -> Person:
 
 
 def sample_segment_scale(random: np.random.Generator, body: Body) -> np.ndarray:
-    """Draw the scales (24,) of segments: opposite sides alike, neighbours similar, their mean 1."""
+    """Sample segment scales (24,): equal on both sides, similar between neighbours, of mean 1."""
     scale = random.normal(size=len(body.parents)).tolist()
     for joint, (parent, other) in enumerate(zip(body.parents, body.mirror_joints, strict=True)):
         if parent >= 0:
@@ -87,10 +87,10 @@ def sample_segment_scale(random: np.random.Generator, body: Body) -> np.ndarray:
 
 
 def sample_shape(random: np.random.Generator, names: tuple[str, ...]) -> np.ndarray:
-    """Draw coefficients (S,) in [-1, 1] of shape directions by their names.
+    """Sample coefficients (S,) in [-1, 1] of shape directions by their names.
 
-    "sex" is either; ages are mostly those of adults; "first_second" of two other names is what they
-    change together, so its coefficient is their product.
+    "sex" is -1 or 1. Most ages are those of adults. A direction named "first_second" holds what two
+    other directions change only together, so its coefficient is their product.
     """
     values: dict[str, float] = {}
     for name in names:

@@ -1,7 +1,7 @@
-"""What is made of some pictures, kept in one file until all are there to be joined.
+"""What each picture adds to a data set, kept in the files of shards until all are joined.
 
-A shard's file is an .npz of rows (arrays that the whole data set has one below the other) and of
-texts (pieces of files, as bytes). Joining reads one array of one shard at a time.
+A shard's file is an .npz of rows (arrays that are concatenated for the whole data set) and of texts
+(pieces of files, as bytes). Joining reads one array of one shard at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Piece = dict[str, np.ndarray | list[bytes]]
 
 
 def pack(pieces: Sequence[Piece]) -> dict[str, np.ndarray]:
-    """Pieces of several pictures, one after the other, as arrays for one file."""
+    """Concatenate the pieces of several pictures into arrays for one file."""
     packed: dict[str, np.ndarray] = {}
     for name in {name: None for piece in pieces for name in piece}:
         values = [piece[name] for piece in pieces if name in piece]
@@ -47,29 +47,29 @@ class Pieces:
         self._paths = paths
 
     def arrays(self, name: str) -> Iterator[np.ndarray]:
-        """An array of every shard that has it."""
+        """One array, from every shard that has it."""
         for path in self._paths:
             with NpzReader(path, kind="shard") as reader:
                 if name in reader.names:
                     yield reader.read(name)
 
     def rows(self, name: str) -> Rows:
-        """The same array of all shards, one below the other; texts as wide as the widest.
+        """One array of all shards, concatenated; strings get the width of the widest.
 
         Raises:
-            UserError: no shard has any.
+            UserError: no shard has a row of it.
         """
         held = [facts[name] for facts in self._facts if name in facts]
         count = sum(shape[0] for shape, _ in held)
         if not count:
-            raise UserError("nobody is seen in these pictures; make more, or choose another --seed")
+            raise UserError("no person is visible; make more people, or choose another --seed")
         dtype = np.result_type(*(dtype for _, dtype in held))
         blocks = (array.astype(dtype, copy=False) for array in self.arrays(name))
         return Rows((count, *held[0][0][1:]), dtype, blocks)
 
     @cached_property
     def _facts(self) -> list[dict[str, tuple[tuple[int, ...], np.dtype]]]:
-        """Of each shard, its arrays' shapes and dtypes, read when it is opened once."""
+        """Shapes and dtypes of each shard's arrays, read while the shard is open once."""
         facts = []
         for path in self._paths:
             with NpzReader(path, kind="shard") as reader:
@@ -77,7 +77,7 @@ class Pieces:
         return facts
 
     def texts(self, name: str) -> Iterator[bytes]:
-        """All texts of a name."""
+        """All texts of one name."""
         for path in self._paths:
             with NpzReader(path, kind="shard") as reader:
                 if name in reader.names:
@@ -87,7 +87,7 @@ class Pieces:
                         start = end
 
     def write_list(self, stream: BinaryIO, name: str) -> None:
-        """Write all texts of a name as a list in JSON."""
+        """Write all texts of one name as a JSON list."""
         before = b"["
         for text in self.texts(name):
             stream.write(before + text)
@@ -97,17 +97,17 @@ class Pieces:
     def save_truth(
         self, path: Path, *, within: Path, body: str, ids: np.ndarray | None = None, **facts: str
     ) -> int:
-        """Write the truth of everybody, and who is in which picture.
+        """Write the truth of all people, and the picture of each.
 
         Args:
             path: The file to write.
             within: The folder of the temporary file, as in `files.atomic_path`.
-            body: Fingerprint of the body people were made from.
-            ids: (N,) other ids than those of the shards.
-            **facts: Stored beside.
+            body: Fingerprint of the body that people were made from.
+            ids: (N,) ids to use instead of those of the shards.
+            **facts: Further values to store.
 
         Returns:
-            How many people there are.
+            The number of people.
         """
         arrays = {name: self.rows(name) for name in (*truth.ARRAYS, "picture")}
         people = arrays["id"].shape[0]

@@ -1,4 +1,4 @@
-"""A picture of a scene: background, shadows, dressed people, objects before them, a camera."""
+"""Rendering of a scene: background, shadows, dressed people, objects in front, camera effects."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from bodyreg.synthetic.places.occluders import paint_occluder
 from bodyreg.synthetic.places.seats import paint_seat
 from bodyreg.synthetic.scenes.scene import Scene
 
-# People are drawn this much finer than the picture, then averaged; but boxes of so many pixels that
-# this would take more samples than MOST_SAMPLES (large people, whose details are large) less so.
+# People are drawn FINE times finer than the picture and then averaged. Large people, for which this
+# would take more than MOST_SAMPLES samples, are drawn less finely: their details are large.
 FINE, LEAST_FINE, MOST_SAMPLES = 1.5, 1.25, 40_000
-# Outlines are smoothed by this over three samples, or few samples would leave stairs in them.
+# Outlines are smoothed over three samples with this kernel; few samples alone would leave steps.
 EDGE = np.array([0.22, 0.56, 0.22], np.float32)
 OUTDOORS = 0.5
 
 
 def render(scene: Scene, backgrounds: Sequence[Path] | None = None) -> np.ndarray:
-    """Make the picture of a scene. The same scene gives the same bytes.
+    """Render a scene. The same scene gives the same bytes.
 
     Args:
         scene: The scene.
-        backgrounds: The user's picture files; procedural ones without.
+        backgrounds: The user's picture files; without them backgrounds are procedural.
 
     Returns:
         (height, width, 3) uint8 blue, green, red.
@@ -103,7 +103,7 @@ def _add_figure(
         return
     at = torch.from_numpy(pixels)
     look, seen = look_of(figure.person), shadow_map_places(light, vertices)
-    # Every pixel's mix of its face's three corners.
+    # Interpolate the values of each pixel's three corners.
     corners = mesh.faces.index_select(0, drawn.face[0].reshape(-1).index_select(0, at))
     points = functional.embedding_bag(
         corners,
@@ -117,7 +117,7 @@ def _add_figure(
     normal /= np.sqrt(np.square(normal).sum(0)) + np.float32(1e-6)
 
     def spread(values: np.ndarray) -> np.ndarray:
-        """Values of the pixels back to where these are; 0 elsewhere."""
+        """Scatter values of the covered pixels into the window; 0 elsewhere."""
         all_ = torch.zeros((inside.numel(), *values.shape[1:]))
         return all_.index_copy_(0, at, torch.from_numpy(values)).numpy().reshape(*shape, -1)
 
@@ -132,7 +132,7 @@ def _add_figure(
         cv2.resize(part, (columns, rows), interpolation=cv2.INTER_LINEAR)
         for part in (colour, smooth, known)
     )
-    # Only where there is a colour; it is the mean of the covered samples.
+    # Divide by the coverage: a colour is the mean of the covered samples.
     colour *= threefold(share / np.maximum(covered, np.float32(1e-3)))
     share *= covered > 0
     region = picture[top:low, left:right]

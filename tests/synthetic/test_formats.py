@@ -21,7 +21,7 @@ from bodyreg.pickles import load_objects
 from bodyreg.synthetic import generate
 from bodyreg.synthetic.formats import FORMATS, Recipe
 from bodyreg.synthetic.formats.deepfashion import FROM_CENTRE
-from bodyreg.synthetic.formats.format import Goal
+from bodyreg.synthetic.formats.format import Destination
 from bodyreg.synthetic.observe import Noise
 from bodyreg.synthetic.pieces import Pieces
 from bodyreg.synthetic.scenes.catalogue import is_test
@@ -49,8 +49,10 @@ def write(folder, recipe: Recipe, *names: str) -> None:
             generate.Shard(recipe, names, start, stop, folder, paths[-1], pictures=False)
         )
     for name in names:
-        goal = Goal(folder / name, folder / "shards", recipe, scenes, body, {"seed": SEED})
-        FORMATS[name].join(goal, Pieces(paths))
+        destination = Destination(
+            folder / name, folder / "shards", recipe, scenes, body, {"seed": SEED}
+        )
+        FORMATS[name].join(destination, Pieces(paths))
 
 
 @pytest.fixture(scope="module")

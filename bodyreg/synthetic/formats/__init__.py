@@ -1,4 +1,4 @@
-"""Made people, written as real data sets are: one module per format."""
+"""Writers of made people in the formats of real data sets: one module per format."""
 
 from __future__ import annotations
 

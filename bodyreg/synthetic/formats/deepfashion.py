@@ -1,15 +1,16 @@
-"""DeepFashion and Market-1501 as appearance flow keeps them: people in several poses, in pairs.
+"""DeepFashion and Market-1501 in the layout of appearance flow: pairs of poses of one person.
 
-    Img/img/ID.jpg, Img/seg/ID.bmp (of Market-1501: Images)     pictures, and the body's parts
+    Img/img/ID.jpg, Img/seg/ID.bmp (of Market-1501: Images)     pictures, and body parts
     Label/pose_label.pkl                                        joints as OpenPose finds them
     Label/pose_label_adapt.pkl                                  joints of the body itself
     Label/pair_split.json, pair_split_clean.json                pairs of the same person
-    Label/image_split_dfm_new.json                              pictures for training and for tests
+    Label/image_split_dfm_new.json                              pictures for training and testing
 
-What a .corr file needs is in truth.npz, in the order of pose_label.pkl: where vertices lie in a
-picture is `image_from_frame(truth.in_frame(truth.vertices), truth.frame[:, None])`.
+truth.npz holds what a .corr file needs, in the order of pose_label.pkl: the vertices in picture
+pixels are `image_from_frame(truth.in_frame(truth.vertices), truth.frame[:, None])`.
 
-Joints count from the centre of the first pixel. Market-1501 has no adapted joints and clean pairs.
+Coordinates of joints are 0 at the centre of the first pixel. Market-1501 has no adapted joints and
+no clean pairs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from bodyreg.body import Body
 from bodyreg.data.skeletons import COCO_18
 from bodyreg.pictures import encode_picture
 from bodyreg.synthetic.formats.densepose_coco import compact
-from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
+from bodyreg.synthetic.formats.format import Destination, Recipe, Shot
 from bodyreg.synthetic.observe import ABSENT, VISIBLE, Sight, joints_of, mark
 from bodyreg.synthetic.pieces import Piece, Pieces
 from bodyreg.synthetic.scenes.catalogue import (
@@ -38,7 +39,7 @@ from bodyreg.synthetic.scenes.catalogue import (
     is_test,
 )
 
-# The centre of the first pixel, where coordinates here begin half a pixel before.
+# Coordinates in the files are 0 at the centre of the first pixel, picture pixels at its corner.
 FROM_CENTRE = 0.5
 MISSING = [-1, -1]
 HEAD = tuple(COCO_18.joints.index(f"{s}_{n}") for s in ("left", "right") for n in ("eye", "ear"))
@@ -59,37 +60,37 @@ class DeepFashion:
     labels = ("pose_label", "pose_label_adapt")
 
     def scenes(self, recipe: Recipe) -> Catalogue:
-        """A catalogue."""
+        """Pictures of a catalogue."""
         return Catalogue(
             self.name, recipe.people, recipe.seed, 256, 256, FASHION_VIEWS, POSING, plain=True
         )
 
     def identifier(self, shot: Shot, number: int) -> str:
-        """The name of a picture of the same person, of two words: who and which view."""
-        who, view = shot.scenes.place(number)
+        """The name of one of this person's pictures: the person's number and the view."""
+        person_number, view = shot.scenes.place(number)
         person = shot.scene.figures[0].person
         traits = dict(zip(shot.body.shape_names, person.shape, strict=True))
         sex = "MEN" if traits.get("sex", -1) > 0 else "WOMEN"
         place = list(FASHION_VIEWS).index(view)
-        # In the real names, other views have the number 7.
-        return f"fashion{sex}Clothesid{who + 1:08}01_{(1, 2, 3, 4, 7)[place]}{view}"
+        # In the real names, additional views have the number 7.
+        return f"fashion{sex}Clothesid{person_number + 1:08}01_{(1, 2, 3, 4, 7)[place]}{view}"
 
     def picture(self, shot: Shot) -> str:
-        """Its name among the pictures."""
+        """Path of the picture."""
         return f"{self.images}/img/{self.identifier(shot, shot.scene.number)}.jpg"
 
     def files(self, shot: Shot) -> dict[str, bytes]:
-        """The body's parts."""
+        """The picture of body parts."""
         name = self.identifier(shot, shot.scene.number)
         return {f"{self.images}/seg/{name}.bmp": encode_picture(_parts(shot), ".bmp")}
 
     def describe(self, shot: Shot) -> Piece:
-        """Joints, and with a person's first picture all pairs of this person."""
+        """Joints, and for a person's first picture all pairs of this person."""
         name = self.identifier(shot, shot.scene.number)
         found, body = _joints(shot, shot.sights[0])
-        who, _ = shot.scenes.place(shot.scene.number)
-        split = "test" if is_test(who) else "train"
-        pictures = shot.scenes.pictures_of(who)
+        person, _ = shot.scenes.place(shot.scene.number)
+        split = "test" if is_test(person) else "train"
+        pictures = shot.scenes.pictures_of(person)
         piece: Piece = {
             "pose_label": [_pickled_item(name, found)],
             "pose_label_adapt": [_pickled_item(name, body)],
@@ -103,25 +104,30 @@ class DeepFashion:
                 piece["test_small.pairs"] = pairs[:1]
         return {f"{self.name}.{key}": value for key, value in piece.items()}
 
-    def join(self, goal: Goal, pieces: Pieces) -> int:
-        """Write the labels and the truth, whose ids are places in pose_label.pkl, from 0."""
+    def join(self, destination: Destination, pieces: Pieces) -> int:
+        """Write the labels, and the truth with the places in pose_label.pkl, from 0, as ids."""
         for label in self.labels:
-            with goal.open(f"Label/{label}.pkl") as stream:
-                # A dictionary's pickle: beginning, items, end.
+            with destination.open(f"Label/{label}.pkl") as stream:
+                # The pickle of a dictionary: protocol 2 and an empty dictionary, items, stop.
                 stream.write(b"\x80\x02}")
                 stream.writelines(pieces.texts(f"{self.name}.{label}"))
                 stream.write(b".")
         for name in ("pair_split", "pair_split_clean")[: len(self.labels)]:
-            self._write_splits(goal, pieces, name, "pairs", ("train", "test", "test_small"))
+            self._write_splits(destination, pieces, name, "pairs", ("train", "test", "test_small"))
         if len(self.labels) > 1:
             name = "image_split_dfm_new"
-            self._write_splits(goal, pieces, name, "pictures", ("train", "test"))
-        return goal.save_truth(pieces)
+            self._write_splits(destination, pieces, name, "pictures", ("train", "test"))
+        return destination.save_truth(pieces)
 
     def _write_splits(
-        self, goal: Goal, pieces: Pieces, file: str, what: str, splits: tuple[str, ...]
+        self,
+        destination: Destination,
+        pieces: Pieces,
+        file: str,
+        what: str,
+        splits: tuple[str, ...],
     ) -> None:
-        with goal.open(f"Label/{file}.json") as stream:
+        with destination.open(f"Label/{file}.json") as stream:
             for place, split in enumerate(splits):
                 stream.write(f'{"," if place else "{"}"{split}":'.encode())
                 pieces.write_list(stream, f"{self.name}.{split}.{what}")
@@ -136,22 +142,22 @@ class Market1501(DeepFashion):
     labels = ("pose_label",)
 
     def scenes(self, recipe: Recipe) -> Catalogue:
-        """People in the street."""
+        """Pictures of people in the street."""
         return Catalogue(
             self.name, recipe.people, recipe.seed, 64, 128, STREET_VIEWS, PASSING, plain=False
         )
 
     def identifier(self, shot: Shot, number: int) -> str:
-        """The name of a picture of the same person: who, camera and sequence, frame, box."""
-        who, view = shot.scenes.place(number)
-        return f"{who + 1:04}_{view}s1_{number + 1:06}_01"
+        """The name of one of this person's pictures: person, camera and sequence, frame, box."""
+        person, view = shot.scenes.place(number)
+        return f"{person + 1:04}_{view}s1_{number + 1:06}_01"
 
 
 def _joints(shot: Shot, sight: Sight) -> tuple[list[list[float]], list[list[float]]]:
-    """18 joints as OpenPose finds them, with its errors, and as the body has them.
+    """18 joints with OpenPose's errors, and the same joints of the body itself.
 
-    Both lack what is outside of the picture; OpenPose lacks hidden eyes and ears too, and what it
-    lacks is left out of the body's.
+    Both lack the same joints: those outside of the picture, and the eyes and ears that are hidden,
+    which OpenPose would not find.
     """
     joints = joints_of(sight.figure, COCO_18)
     sd = sight.noise_sd(shot.recipe.noise)
@@ -168,21 +174,21 @@ def _joints(shot: Shot, sight: Sight) -> tuple[list[list[float]], list[list[floa
 
 
 def _pickled_item(name: str, value: list[list[float]]) -> bytes:
-    """A dictionary's item as it stands in a pickle of protocol 2, which Python 2 reads too."""
+    """The bytes of a dictionary's item in a pickle of protocol 2, which Python 2 reads too."""
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, 2)
-    # Without a memory of what was pickled before, items can be put together in any company.
+    # Without the memo, items do not refer to each other and can be joined in any order.
     pickler.fast = True
     pickler.dump({name: value})
-    # After the head and the empty dictionary come the item and the end.
+    # Drop the protocol and the empty dictionary before the item, and the stop after it.
     return buffer.getvalue()[3:-1]
 
 
 def _parts(shot: Shot) -> np.ndarray:
     """(H, W) uint8 0 background, 1 head, 2 torso, 3 / 4 left / right arm, 5 / 6 left / right leg.
 
-    As appearance flow made them: a face belongs to the joint that moves its first vertex most; a
-    median over the joints' numbers; joints merged to parts.
+    As in appearance flow: a face belongs to the joint with the largest weight of its first vertex;
+    a median filter runs over the joints' numbers; then joints are merged into parts.
     """
     joint = np.zeros(shot.layout.owner.shape, np.uint8)
     for sight in shot.sights:
@@ -198,7 +204,7 @@ def _joint_of_face(body: Body) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _merged() -> np.ndarray:
-    """(25,) uint8 a joint's number from 1, 0 = background -> part."""
+    """(25,) uint8 part of each joint, whose number counts from 1; 0 is the background."""
     labels = np.zeros(25, np.uint8)
     for label, joints in PARTS.items():
         labels[[joint + 1 for joint in joints]] = label

@@ -1,4 +1,4 @@
-"""DensePose-COCO: one JSON file in COCO's layout with dense points. Equal people, equal bytes."""
+"""DensePose-COCO: one JSON file in COCO's layout with dense points. Same people, same bytes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from bodyreg.data.densepose_coco import BOX_UNITS, KEYPOINTS
 from bodyreg.files import atomic_path
 from bodyreg.synthetic.dataset import Picture
-from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
+from bodyreg.synthetic.formats.format import Destination, Recipe, Shot
 from bodyreg.synthetic.observe import ABSENT, Annotation, annotate
 from bodyreg.synthetic.pieces import Piece, Pieces
 from bodyreg.synthetic.scenes.crowd import Crowd
 
-# COCO's skeleton, pairs of keypoint numbers from 1.
+# COCO's skeleton: pairs of keypoint numbers, counted from 1.
 SKELETON = [
     [16, 14], [14, 12], [17, 15], [15, 13], [12, 13], [6, 12], [7, 13], [6, 7], [6, 8], [7, 9],
     [8, 10], [9, 11], [2, 3], [1, 2], [1, 3], [2, 4], [3, 5], [4, 6], [5, 7],
@@ -32,7 +32,7 @@ def write_densepose_coco(
         path: The JSON file.
         pictures: Pictures and their people.
         charts: Name of the charts that dp_I, dp_U and dp_V refer to.
-        **facts: What made it; kept in `info`.
+        **facts: Provenance, stored in `info`.
 
     Raises:
         UserError: the file cannot be written.
@@ -47,7 +47,7 @@ def write_densepose_coco(
 
 
 def head(charts: str, **facts: str | int | None) -> dict[str, Any]:
-    """What stands in the file beside pictures and people."""
+    """The file's content besides pictures and people."""
     category = {
         "id": 1,
         "name": "person",
@@ -63,12 +63,12 @@ def head(charts: str, **facts: str | int | None) -> dict[str, Any]:
 
 
 def file_name(number: int) -> str:
-    """COCO's name of a picture."""
+    """COCO's file name of a picture."""
     return f"{number:012}.jpg"
 
 
 def image(picture: Picture) -> dict[str, Any]:
-    """A picture's entry."""
+    """The entry of a picture."""
     return {
         "id": picture.id,
         "file_name": file_name(picture.id),
@@ -78,9 +78,9 @@ def image(picture: Picture) -> dict[str, Any]:
 
 
 def annotation(person: Annotation, image_id: int) -> dict[str, Any]:
-    """A person's entry."""
+    """The entry of a person."""
     dp_xy = (person.point_xy - person.box[:2]) / person.box[2:] * BOX_UNITS
-    # What is not labelled is at (0, 0).
+    # COCO writes keypoints without a label as (0, 0).
     labelled = person.keypoints[:, 2] != ABSENT
     keypoints = np.where(labelled[:, None], person.keypoints, 0)
     depths = _rounded(person.depths, 5)
@@ -117,15 +117,15 @@ class DensePoseCoco:
     name = "densepose-coco"
 
     def scenes(self, recipe: Recipe) -> Crowd:
-        """A crowd."""
+        """Pictures of a crowd."""
         return Crowd(recipe.people, recipe.seed, recipe.size)
 
     def picture(self, shot: Shot) -> str:
-        """images/, and COCO's name."""
+        """The picture's path: images/ and COCO's file name."""
         return f"images/{file_name(shot.scene.number + 1)}"
 
     def files(self, shot: Shot) -> dict[str, bytes]:
-        """None."""
+        """No further files."""
         return {}
 
     def describe(self, shot: Shot) -> Piece:
@@ -139,16 +139,16 @@ class DensePoseCoco:
             "coco.annotations": [compact(entry).encode() for entry in entries],
         }
 
-    def join(self, goal: Goal, pieces: Pieces) -> int:
-        """Write densepose.json and the truth, whose ids are the annotations'."""
-        with goal.open("densepose.json") as stream:
-            start = compact(head(goal.body.charts.name, **goal.facts))
+    def join(self, destination: Destination, pieces: Pieces) -> int:
+        """Write densepose.json, and the truth with the ids of the annotations."""
+        with destination.open("densepose.json") as stream:
+            start = compact(head(destination.body.charts.name, **destination.facts))
             stream.write(start.removesuffix("}").encode())
             for name in ("images", "annotations"):
                 stream.write(f',"{name}":'.encode())
                 pieces.write_list(stream, f"coco.{name}")
             stream.write(b"}")
-        return goal.save_truth(pieces)
+        return destination.save_truth(pieces)
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""What a format is asked for: which pictures it has, what it says of each, and files of it all."""
+"""The interface of a format: its pictures, its data about each picture, and its final files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from bodyreg.synthetic.scenes.scene import Scene, Scenes, seeded
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is to be made.
+    """Parameters of a data set.
 
     Attributes:
-        people: How many, in each format.
-        seed: Of everything random.
+        people: Number of people in each format.
+        seed: Seed of everything random.
         size: Side of a crowd's pictures, pixels.
-        noise: How far annotations lie from the truth.
+        noise: Noise of the annotations.
     """
 
     people: int
@@ -38,7 +38,7 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """One picture, and all that is known of it."""
+    """One picture, and everything that is known about it."""
 
     recipe: Recipe
     scenes: Scenes
@@ -48,19 +48,19 @@ class Shot:
     sights: list[Sight]
 
     def random(self, purpose: str) -> np.random.Generator:
-        """Random numbers for one purpose."""
+        """Random numbers of this picture for one purpose."""
         return seeded(self.scenes, purpose, self.scene.number)
 
 
 @dataclass(frozen=True, eq=False)
-class Goal:
-    """Where the files of a whole data set go, and what they say of themselves.
+class Destination:
+    """Where the files of a whole data set go, and their provenance.
 
     Attributes:
-        folder: Of the data set.
+        folder: The data set's folder.
         within: A folder for temporary files, on the same disk.
-        recipe, scenes, body: What was made, and from whom.
-        facts: What made it, as `files.provenance` says.
+        recipe, scenes, body: The parameters, pictures and template of the data set.
+        facts: From `files.provenance`.
     """
 
     folder: Path
@@ -72,7 +72,7 @@ class Goal:
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        """A file of the folder to be written: it is there when it is whole."""
+        """Open a file of the folder for writing; it appears once it is complete."""
         path = self.folder / name
         with (
             atomic_path(path, within=self.within) as temporary,
@@ -81,7 +81,7 @@ class Goal:
             yield stream
 
     def save_truth(self, pieces: Pieces, ids: np.ndarray | None = None) -> int:
-        """Write truth.npz; returns how many people there are."""
+        """Write truth.npz; returns the number of people."""
         return pieces.save_truth(
             self.folder / "truth.npz",
             within=self.within,
@@ -92,7 +92,7 @@ class Goal:
 
 
 class Format(Protocol):
-    """One data set's layout on disk. Formats of equal scenes share their pictures."""
+    """The layout of one data set on disk. Formats with equal scenes share their pictures."""
 
     name: str
 
@@ -101,17 +101,17 @@ class Format(Protocol):
         ...
 
     def picture(self, shot: Shot) -> str:
-        """Where a picture lies in the data set's folder."""
+        """Path of a picture in the data set's folder."""
         ...
 
     def files(self, shot: Shot) -> dict[str, bytes]:
-        """Further files about one picture: where they lie, and what they hold."""
+        """Further files about one picture: path -> content."""
         ...
 
     def describe(self, shot: Shot) -> Piece:
-        """What one picture adds to the files of the whole."""
+        """What one picture adds to the final files."""
         ...
 
-    def join(self, goal: Goal, pieces: Pieces) -> int:
-        """Write the files of the whole; returns how many people there are."""
+    def join(self, destination: Destination, pieces: Pieces) -> int:
+        """Write the final files; returns the number of people."""
         ...

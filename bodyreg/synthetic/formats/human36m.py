@@ -1,10 +1,10 @@
-"""Human3.6M as it goes round: VideoPose3D's two files with the cameras, and SPIN's plain arrays.
+"""Human3.6M in its usual forms: VideoPose3D's two files and cameras, and SPIN's plain arrays.
 
-Frames are ten a second. The real films have fifty, of which evaluations and SPIN's files take every
-fifth: of made people all frames are to be taken, and SPIN's files have them all.
+There are ten frames a second. The real videos have fifty, and evaluations and SPIN's files take
+every fifth; of made people they take all frames.
 
-VideoPose3D's files are pickled dictionaries, which cannot be written piece by piece: joining them
-takes memory for the joints of all frames (550 bytes a picture), unlike everything else.
+VideoPose3D's files are pickled dictionaries, which cannot be written piece by piece. Joining them
+needs memory for the joints of all frames (550 bytes a picture), unlike all other files.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ import numpy as np
 
 from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, H36M_32, SPIN_24
 from bodyreg.npz import Objects, Rows, save_npz
-from bodyreg.synthetic.formats.format import Goal, Recipe, Shot
+from bodyreg.synthetic.formats.format import Destination, Recipe, Shot
 from bodyreg.synthetic.observe import Sight, joints_of, mark
 from bodyreg.synthetic.pieces import Piece, Pieces
 from bodyreg.synthetic.scenes.studio import studio_cameras, to_human36m
 from bodyreg.synthetic.scenes.takes import SUBJECTS, TAKES, TRAINING, Takes
 
-# The camera of protocol 2.
+# Protocol 2 evaluates on this camera alone.
 FRONTAL = "60457274"
-# Side of a crop in units of so many pixels.
+# A crop's scale is its side in units of this many pixels.
 PIXELS_PER_SCALE = 200
-# Camera axes of the files have y down and z away from the viewer.
+# The files' camera axes have y down and z away from the viewer.
 DOWN_AND_AWAY = np.array([1, -1, -1], np.float32)
-# What OpenPose is taken to say of a joint that is outside, hidden, visible.
+# Assumed confidence of OpenPose for a joint that is outside, hidden, visible.
 CONFIDENCE = np.array([0, 0.5, 0.9])
 
 SPIN_ARRAYS = ("imgname", "center", "scale", "part", "S", "openpose", "gender")
-# Made people are no SMPL bodies, so there are none of its parameters.
+# Made people are not SMPL bodies, so these parameters are zero.
 SMPL_ARRAYS = {"pose": (72,), "shape": (10,), "has_smpl": ()}
 
 
@@ -43,22 +43,22 @@ class Human36M:
     name = "human36m"
 
     def scenes(self, recipe: Recipe) -> Takes:
-        """A studio's takes."""
+        """Pictures of a studio's takes."""
         return Takes(recipe.people, recipe.seed)
 
     def picture(self, shot: Shot) -> str:
-        """images/, the subject, and SPIN's name, whose frames count from 1."""
+        """Path of the picture: images/, the subject, and SPIN's file name (frames from 1)."""
         take, camera, frame = shot.scenes.place(shot.scene.number)
         subject, action = TAKES[take]
         name = f"{subject}_{action}.{studio_cameras()[camera].name}_{frame + 1:06}.jpg"
         return f"images/{subject}/{name.replace(' ', '_')}"
 
     def files(self, shot: Shot) -> dict[str, bytes]:
-        """None."""
+        """No further files."""
         return {}
 
     def describe(self, shot: Shot) -> Piece:
-        """Joints in the world, once for all cameras; joints in this picture."""
+        """Joints in this picture; for the first camera also joints in the world."""
         figure = shot.scene.figures[0]
         camera = studio_cameras()[shot.scenes.place(shot.scene.number)[1]]
         piece: Piece = {"xy": figure.project(joints_of(figure, H36M_17))[None, :, :2]}
@@ -97,9 +97,9 @@ class Human36M:
             "gender": "m" if traits.get("sex", -1) > 0 else "f",
         }
 
-    def join(self, goal: Goal, pieces: Pieces) -> int:
-        """Write all files; the truth's ids are places in VideoPose3D's order."""
-        self._join_video_pose(goal, pieces)
+    def join(self, destination: Destination, pieces: Pieces) -> int:
+        """Write all files, and the truth with the places in VideoPose3D's order as ids."""
+        self._join_video_pose(destination, pieces)
         subjects = np.concatenate(list(pieces.arrays("subject")))
         camera = np.concatenate(list(pieces.arrays("camera")))
         training = np.isin(subjects, TRAINING)
@@ -111,14 +111,16 @@ class Human36M:
             people = int(kept.sum())
             arrays = {array: _kept(pieces, f"human36m.{array}", kept) for array in SPIN_ARRAYS}
             zeros = {n: np.zeros((people, *shape)) for n, shape in SMPL_ARRAYS.items()}
-            save_npz(goal.folder / f"{name}.npz", within=goal.within, **arrays, **zeros)
-        with goal.open("cameras.json") as stream:
+            save_npz(
+                destination.folder / f"{name}.npz", within=destination.within, **arrays, **zeros
+            )
+        with destination.open("cameras.json") as stream:
             cameras = {subject: [_camera(c) for c in studio_cameras()] for subject in SUBJECTS}
             stream.write(json.dumps(cameras, indent=1).encode())
-        return goal.save_truth(pieces)
+        return destination.save_truth(pieces)
 
-    def _join_video_pose(self, goal: Goal, pieces: Pieces) -> None:
-        takes = self.scenes(goal.recipe)
+    def _join_video_pose(self, destination: Destination, pieces: Pieces) -> None:
+        takes = self.scenes(destination.recipe)
         world = np.concatenate(list(pieces.arrays("human36m.world")))
         xy = np.concatenate(list(pieces.arrays("human36m.xy")))
         space: dict[str, dict[str, np.ndarray]] = {}
@@ -136,14 +138,16 @@ class Human36M:
             "num_joints": len(H36M_17),
             "keypoints_symmetry": [left, [H36M_17.flip[joint] for joint in left]],
         }
-        path = goal.folder / "data_3d_h36m.npz"
-        save_npz(path, within=goal.within, positions_3d=Objects(space))
-        path = goal.folder / "data_2d_h36m_gt.npz"
-        save_npz(path, within=goal.within, positions_2d=Objects(plane), metadata=Objects(metadata))
+        path = destination.folder / "data_3d_h36m.npz"
+        save_npz(path, within=destination.within, positions_3d=Objects(space))
+        path = destination.folder / "data_2d_h36m_gt.npz"
+        save_npz(
+            path, within=destination.within, positions_2d=Objects(plane), metadata=Objects(metadata)
+        )
 
 
 def _kept(pieces: Pieces, name: str, kept: np.ndarray) -> Rows:
-    """Some rows of all pictures; `kept` (N,) says which."""
+    """Selected rows of one array of all pictures; `kept` (N,) bool."""
     whole = pieces.rows(name)
 
     def blocks() -> Iterator[np.ndarray]:
@@ -156,7 +160,7 @@ def _kept(pieces: Pieces, name: str, kept: np.ndarray) -> Rows:
 
 
 def _camera(camera: Any) -> dict[str, Any]:
-    """In VideoPose3D's words: pixels, and millimetres."""
+    """A camera in VideoPose3D's terms: pixels and millimetres."""
     return {
         "id": camera.name,
         "center": camera.centre.tolist(),

@@ -1,4 +1,4 @@
-"""MPII as HRNet and others keep it: one JSON list of people, coordinates counted from 1."""
+"""MPII in the JSON of HRNet and others: a list of people, coordinates counted from 1."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from bodyreg.data.skeletons import MPII_16
 from bodyreg.synthetic.figure import extent
 from bodyreg.synthetic.formats.densepose_coco import DensePoseCoco, compact, file_name
-from bodyreg.synthetic.formats.format import Goal, Shot
+from bodyreg.synthetic.formats.format import Destination, Shot
 from bodyreg.synthetic.observe import ABSENT, Sight, joints_of, mark
 from bodyreg.synthetic.pieces import Piece, Pieces
 
-# MATLAB has the centre of the first pixel at 1, pictures have it at one half.
+# MATLAB puts the centre of the first pixel at 1; picture pixels here put it at one half.
 FROM_ONE = 0.5
-# A person's scale is the height in units of so many pixels.
+# A person's scale is the height in units of this many pixels.
 PIXELS_PER_SCALE = 200
 
 
@@ -29,12 +29,12 @@ class Mpii(DensePoseCoco):
         random = shot.random("joints of MPII")
         return {"mpii.people": [compact(_person(shot, s, random)).encode() for s in shot.sights]}
 
-    def join(self, goal: Goal, pieces: Pieces) -> int:
-        """Write annot.json and the truth, whose ids are places in the list, from 0."""
-        with goal.open("annot.json") as stream:
+    def join(self, destination: Destination, pieces: Pieces) -> int:
+        """Write annot.json, and the truth with the places in the list, from 0, as ids."""
+        with destination.open("annot.json") as stream:
             pieces.write_list(stream, "mpii.people")
         people = pieces.rows("id").shape[0]
-        return goal.save_truth(pieces, np.arange(people))
+        return destination.save_truth(pieces, np.arange(people))
 
 
 def _person(shot: Shot, sight: Sight, random: np.random.Generator) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def _person(shot: Shot, sight: Sight, random: np.random.Generator) -> dict[str, 
     marks = mark(shot.layout, sight, joints, sight.noise_sd(shot.recipe.noise), random)
     labelled = marks[:, 2] != ABSENT
     xy = np.where(labelled[:, None], marks[:, :2] + FROM_ONE, -1)
-    # The whole person, also what the picture does not show.
+    # Centre and scale are those of the whole person, also outside of the picture.
     low, high = extent(sight.figure.project(sight.figure.vertices)[:, :2])
     return {
         "image": file_name(shot.scene.number + 1),

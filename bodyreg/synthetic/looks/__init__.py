@@ -1,1 +1,1 @@
-"""What people look like: skin, faces, hair and clothes, the same in every pose."""
+"""The appearance of people: skin, faces, hair and clothes, the same in every pose."""

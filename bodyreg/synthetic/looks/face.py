@@ -1,4 +1,4 @@
-"""Skin, and a face: drawn once for a person on the plane before it, then laid on the head."""
+"""Skin and faces: a face is drawn once for a person, from the front, and projected on the head."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bodyreg.synthetic.blend import lay_over
 from bodyreg.synthetic.looks.hair import Hair
 from bodyreg.synthetic.looks.measurements import Measures
 
-# Tones of skin from light to dark, red, green, blue as a camera shows them in good light.
+# Tones of skin from light to dark in good light, as red, green, blue.
 TONES = np.array(
     [(246, 214, 188), (236, 196, 162), (222, 172, 132), (196, 142, 100), (156, 106, 72),
      (116, 76, 52), (78, 52, 38)], np.float32,
 )[:, ::-1]  # fmt: skip
 EYES = np.array([(70, 45, 25), (50, 32, 18), (110, 85, 50), (90, 120, 140), (95, 115, 85)])[:, ::-1]
-# The canvas of a face: pixels per face unit, and units it reaches to each side, up and down.
+# The canvas of a face: pixels per face unit, and its extent to each side, up and down in units.
 FINE = 12
 ASIDE, UP, DOWN = 3.0, 3.0, 4.5
 BITS = 4
@@ -26,14 +26,14 @@ BITS = 4
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """Skin and a face; half of all people turn it away, so it is drawn when it is first seen.
+    """Skin and a face. The face is drawn on first use, because half of all people face away.
 
     Attributes:
         skin: (3,) float32 blue, green, red.
-        seed: Of the details.
-        measures: Of the body: where its eyes and nose are.
-        hair: Brows and beard have its colour.
-        old: 0 to 1: lines.
+        seed: Seed of the details.
+        measures: The body's measures, with the places of eyes and nose.
+        hair: Gives the colour of brows and beard.
+        old: 0 to 1: strength of wrinkles.
         sex: -1 woman to 1 man.
     """
 
@@ -46,7 +46,7 @@ class Face:
 
     @property
     def origin(self) -> np.ndarray:
-        """(2,) rest x and y of the canvas' upper left corner, metres."""
+        """(2,) x and y of the canvas' upper left corner in the rest pose, metres."""
         return self.measures.eyes[:2] + self.measures.face_unit * np.array([-ASIDE, UP])
 
     @property
@@ -56,12 +56,12 @@ class Face:
 
     @cached_property
     def canvas(self) -> np.ndarray:
-        """(h, w, 3) uint8, the face seen from the front."""
+        """(h, w, 3) uint8, the face from the front."""
         return _draw(self)
 
 
 def sample_skin(random: np.random.Generator) -> np.ndarray:
-    """(3,) float32 blue-green-red: anybody's."""
+    """Sample a skin colour, (3,) float32 blue, green, red."""
     tone = random.beta(1.1, 1.5) * (len(TONES) - 1)
     low = min(int(tone), len(TONES) - 2)
     skin = TONES[low] + (tone - low) * (TONES[low + 1] - TONES[low])
@@ -72,9 +72,9 @@ def _draw(face: Face) -> np.ndarray:
     random, skin, hair = np.random.default_rng(face.seed), face.skin, face.hair
     old, sex = face.old, face.sex
     eye = face.measures.eye_side / face.measures.face_unit
-    # Few pixels more or less make few kinds of heads, whose shades are kept.
+    # The distance of the eyes is rounded to half pixels, so that few shades need to be cached.
     shades = _shades(round(2 * FINE * eye) / (2 * FINE), sex < 0)
-    # OpenCV smooths edges in pictures of bytes alone.
+    # OpenCV draws smooth edges only in pictures of bytes.
     pen = _Pen(np.rint(skin * shades).astype(np.uint8), eye)
     if old > 0.3:
         for y, width in ((1.45, 1.2), (1.8, 1.0)):
@@ -123,13 +123,13 @@ def _mouth(pen: _Pen, random: np.random.Generator, lips: np.ndarray, sex: float)
 
 
 def _beard(pen: _Pen, hair: Hair) -> None:
-    """From stubble to a full beard, with a moustache; soft at its edge."""
+    """Draw stubble to a full beard, with a moustache and soft edges."""
     outline = [(2.35, 0.2), (2.05, -0.9), (1.35, -1.75), (0.9, -1.62), (0.4, -1.5), (0, -1.55)]
     outline += [(0, -2.0), (0, -4.5), (2.9, -4.5)]
     mask = np.zeros(pen.canvas.shape[:2], np.uint8)
     cv2.fillPoly(mask, [pen.corners(outline)], 255, shift=BITS)
     soft = cv2.GaussianBlur(mask, (0, 0), 0.12 * FINE).astype(np.float32) / 255
-    # Grey beards look darker than grey hair: skin shows through.
+    # Grey beards look darker than grey hair, because skin shows through.
     pen.blend(hair.beard * soft, np.minimum(0.85 * hair.colour, 120))
 
 
@@ -142,17 +142,17 @@ def _glasses(pen: _Pen, random: np.random.Generator) -> None:
 
 
 class _Pen:
-    """Draws one half of a face, in face units about the point between the eyes, y up."""
+    """Draws one half of a face, in face units from the point between the eyes, y up."""
 
     def __init__(self, canvas: np.ndarray, eye: float):
         self.canvas, self.eye = canvas, eye
 
     def corners(self, places: list[tuple[float, float]]) -> np.ndarray:
-        """(n, 2) int32 pixels in the fixed point that OpenCV is handed."""
+        """(n, 2) int32 pixels in OpenCV's fixed point."""
         return np.array([[round(v * (1 << BITS)) for v in _at(*p)] for p in places], np.int32)
 
     def blend(self, share: np.ndarray, colour: np.ndarray) -> None:
-        """Mix a colour in, with a share (h, w) for every pixel."""
+        """Blend a colour over the canvas, with the opacity (h, w) of every pixel."""
         mixed = self.canvas.astype(np.float32)
         lay_over(mixed, colour.astype(np.float32), share)
         self.canvas[:] = np.rint(mixed)
@@ -161,14 +161,14 @@ class _Pen:
         self, place: tuple[float, float], axes: tuple[float, float], colour: np.ndarray,
         thick: int = -1,
     ) -> None:  # fmt: skip
-        """An ellipse, filled unless it is a line so many pixels thick."""
+        """Draw an ellipse: filled, or an outline `thick` pixels wide."""
         numbers = (*_at(*place), FINE * axes[0], FINE * axes[1])
         x, y, a, b = (round(v * (1 << BITS)) for v in numbers)
         colours = _held(colour)
         cv2.ellipse(self.canvas, (x, y), (a, b), 0, 0, 360, colours, thick, cv2.LINE_AA, BITS)
 
     def line(self, places: list[tuple[float, float]], colour: np.ndarray, thick: float) -> None:
-        """A line through some places."""
+        """Draw a line through places."""
         wide, corners = max(1, round(thick * FINE)), [self.corners(places)]
         cv2.polylines(self.canvas, corners, False, _held(colour), wide, cv2.LINE_AA, BITS)
 
@@ -178,17 +178,17 @@ def _held(colour: np.ndarray) -> list[float]:
 
 
 def _at(x: float, y: float) -> tuple[float, float]:
-    """Canvas pixels of a place in face units, as OpenCV counts them."""
+    """Canvas pixels of a place in face units; OpenCV's pixel centres are integers."""
     return FINE * x - 0.5, FINE * (UP - y) - 0.5
 
 
 @lru_cache(maxsize=64)
 def _shades(eye: float, rosy: bool) -> np.ndarray:
-    """(h, w, 3) float32: half a face's skin by the skin's colour."""
+    """(h, w, 3) float32 factors on the skin's colour, for half a face."""
     shades = np.ones((round((UP + DOWN) * FINE), round(ASIDE * FINE), 3), np.float32)
     rows, columns = shades.shape[:2]
     warm = (0.78, 0.8, 1.04)
-    # Cheeks, nose and chin are redder, sockets and what lies under nose, lip and chin darker.
+    # Cheeks and nose are redder; eye sockets and the areas under nose, lip and chin are darker.
     for place, size, colour, strength in (
         ((eye * 1.35, -1.35), 0.75, warm, 0.45 if rosy else 0.35),
         ((0, -1.05), 0.4, warm, 0.3),
@@ -207,7 +207,7 @@ def _shades(eye: float, rosy: bool) -> np.ndarray:
 
 
 def _glow(size: float) -> np.ndarray:
-    """(n, n) float32: 1 in the middle, falling smoothly to 0 at the edge, 1.5 `size` units away."""
+    """(n, n) float32 spot: 1 in the middle, falling smoothly to 0 at 1.5 `size` face units."""
     reach = round(1.5 * size * FINE)
     place = np.arange(-reach, reach + 1, dtype=np.float32) / max(reach, 1)
     return np.square(np.maximum(1 - place**2 - place[:, None] ** 2, 0))

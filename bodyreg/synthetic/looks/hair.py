@@ -1,4 +1,4 @@
-"""Hair: where it grows on a head, how far it stands off, its colour and its strands."""
+"""Hair: the region where it grows, its volume, its colour and its strands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bodyreg.synthetic.looks.measurements import Measures
 from bodyreg.synthetic.noise import SIDE as NOISE_SIDE
 from bodyreg.synthetic.noise import fractal_tile, sample_tile
 
-# Red, green, blue as usual, stored the other way round.
+# Written as red, green, blue; stored as blue, green, red.
 COLOURS = np.array(
     [(22, 18, 17), (38, 28, 23), (60, 42, 30), (88, 60, 40), (120, 84, 54), (168, 128, 82),
      (205, 170, 115), (125, 60, 32)], np.float32,
@@ -20,17 +20,19 @@ SHARES = (0.26, 0.22, 0.16, 0.12, 0.08, 0.07, 0.05, 0.04)
 
 @dataclass(frozen=True, eq=False)
 class Hair:
-    """Places are in heads: from between the ears, 1 is the height of the crown above them.
+    """The hair of a person.
+
+    Heights are in heads: 0 between the ears, 1 at the crown.
 
     Attributes:
         colour: (3,) float32.
-        front: Where it begins above the forehead.
-        sideburn: Where it ends before the ears.
-        nape: Where it ends behind: about -0.5 when short, -2 on the shoulders.
-        bald: The crown is bare down to here; 1 or more: it is not.
-        volume: How far it stands off, metres on an adult.
+        front: Height of the hairline above the forehead.
+        sideburn: Lower end in front of the ears.
+        nape: Lower end behind: about -0.5 for short hair, -2 on the shoulders.
+        bald: The crown is bald down to this height; 1 or more means no baldness.
+        volume: Thickness, metres on an adult.
         beard: Opacity of a beard; 0 is none.
-        cap: (3,) colour of a cap worn over it, or None.
+        cap: (3,) colour of a cap, or None.
     """
 
     colour: np.ndarray
@@ -46,14 +48,14 @@ class Hair:
 def sample_hair(
     random: np.random.Generator, sex: float, child: bool, old: float, skin: np.ndarray
 ) -> Hair:
-    """Draw somebody's hair.
+    """Sample the hair of a person.
 
     Args:
-        random: Where it comes from.
+        random: Source of random numbers.
         sex: -1 woman to 1 man.
-        child: No beard, no grey.
-        old: 0 to 1: greyer, thinner.
-        skin: (3,) its colour: dark skin goes with dark hair.
+        child: Children have no beard and no grey hair.
+        old: 0 to 1: greyer and thinner hair.
+        skin: (3,) colour of the skin; dark skin comes with dark hair.
     """
     shares = np.array(SHARES) * np.where(np.arange(len(SHARES)) < 3, 1, skin.mean() > 140)
     colour = COLOURS[random.choice(len(COLOURS), p=shares / shares.sum())]
@@ -87,20 +89,20 @@ def sample_hair(
 
 
 def head_places(measures: Measures, rest: np.ndarray | None = None) -> np.ndarray:
-    """(3, P) float32: rest places (3, P), or those of the vertices, in heads from the ears."""
+    """(3, P) float32 rest positions (3, P), by default the vertices', in heads from the ears."""
     rest = measures.rest if rest is None else rest
     return (rest - measures.ear.astype(np.float32)[:, None]) / np.float32(measures.crown)
 
 
 def hair_field(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
-    """(P,) float32: how far inside of the hair, in heads; negative where there is none.
+    """The field of the hair: (P,) float32 distance inside, in heads; negative outside.
 
     Args:
-        hair: Whose.
-        measures: The same person's.
+        hair: The hair.
+        measures: The measures of the same person.
         place: (3, P) from `head_places`.
     """
-    # Far from the head there is none; what lies between is not worth reckoning.
+    # Points far from the head have no hair and are not computed.
     near = np.flatnonzero((place[1] > hair.nape - 1) & (np.abs(place[0]) < 2.6))
     x, y, z = place.take(near, 1)
     x = np.abs(x)
@@ -112,14 +114,14 @@ def hair_field(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
         hair.front - 0.02, hair.front + 0.04, hair.front + 0.06,
     )  # fmt: skip
     inside = y - np.interp(z, depths, lines).astype(np.float32)
-    # Locks fall beside the neck, not over the whole shoulders.
+    # Long hair falls beside the neck, not over the whole shoulders.
     inside = np.minimum(inside, np.interp(y, (-1.2, -0.5), (0.62, 2)) - x)
     if not long:
         ear = measures.ear_side / measures.crown
         away = np.sqrt((y + 0.02) ** 2 + (z - 0.02) ** 2) - 0.3
         inside = np.where(x > ear - 0.12, np.minimum(inside, away), inside)
     if hair.bald < 1:
-        # A wreath behind the ears.
+        # Hair remains around the back, behind the ears.
         inside = np.minimum(np.minimum(inside, hair.bald - y), 0.3 - z)
     everywhere = np.full(place.shape[1], -1, np.float32)
     everywhere[near] = inside
@@ -127,14 +129,14 @@ def hair_field(hair: Hair, measures: Measures, place: np.ndarray) -> np.ndarray:
 
 
 def cap_field(hair: Hair, place: np.ndarray) -> np.ndarray:
-    """(P,) float32: how far under a cap, in heads; negative outside of it."""
+    """The field of a cap: (P,) float32 distance inside, in heads; negative outside."""
     if hair.cap is None:
         return np.full(place.shape[1], -1, np.float32)
     return (place[1] - 0.5 - 0.06 * place[2]).astype(np.float32)
 
 
 def strands(hair: Hair, place: np.ndarray) -> np.ndarray:
-    """(P, 3) float32 colour of hair, 0 to 255: strands run down from the crown."""
+    """(P, 3) float32 colour of hair, 0 to 255, with strands down from the crown."""
     angle = np.arctan2(place[0], place[2] - 0.1) * np.float32(NOISE_SIDE / (2 * np.pi))
     fine = sample_tile(fractal_tile(), 5 * angle + 12 * place[1], 10 * place[1])
     # A parting, and darker towards the ends.

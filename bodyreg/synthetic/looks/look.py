@@ -1,4 +1,4 @@
-"""How a person looks in every picture: skin, face, hair and clothes, laid out on the body."""
+"""The look of a person in every picture: skin, face, hair and clothes, laid out on the body."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from bodyreg.synthetic.mesh import Mesh
 from bodyreg.synthetic.noise import SIDE, fractal_tile
 from bodyreg.synthetic.people import Person
 
-# Cloth bridges hollows: steps of smoothing, and further ones that make a shoe of toes. They are of
-# different lengths, one above 1, so that few of them leave nothing rough: 1 - step · z is small for
-# one of them at every roughness z from 0.5 to 1.5.
+# Cloth bridges hollows by smoothing steps; LAST adds steps that turn toes into a shoe. The steps
+# differ, and one is above 1, so that few steps remove all roughness: a step scales a component of
+# roughness z by 1 - step · z, which is small for one of the steps at every z from 0.5 to 1.5.
 BRIDGING, LAST = (0.71, 1.05, 1.54), (0.74, 1.25, 2.0)
-# Nor does a skirt span a gap of more than twice this between the legs, metres.
+# A skirt spans gaps between the legs of up to twice this, metres.
 SPAN = 0.05
-# Tops whose hem is below this height are dresses.
+# A top with its hem below this height is a dress.
 LONG = 2.6
-# No cloth stands off farther than this, metres.
+# Largest distance between cloth and body, metres.
 FARTHEST = 0.035
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """Somebody's look, and what it does to the body's vertices.
+    """The look of a person, and its effect on the body's vertices.
 
     Attributes:
-        measures: Of the body.
+        measures: Measures of the body.
         outfit: Clothes.
         hair: Hair.
         face: Skin and face.
-        bridged: (V, 1) float32 share of a vertex' place that its smoothed surface takes.
-        rounded: (V, 1) the same for the much smoother one of shoes and long hair.
-        offset: (V, 1) float32 metres that the surface stands off the body.
-        joined: (V, 1) float32 how far a skirt draws a vertex towards its image on the other leg:
-            1 is half the way. None without a skirt.
-        mirror: (V,) the vertex on the other side; None where nobody knows or needs it.
-        table: (13, V) float32 what a pixel is painted by; rows in `channels`.
+        bridged: (V, 1) float32 blend from the body's surface, 0, to the smoothed surface, 1.
+        rounded: (V, 1) float32 the same for the much smoother surface of shoes and long hair.
+        offset: (V, 1) float32 distance of the surface from the body, metres.
+        joined: (V, 1) float32 how far a skirt pulls a vertex towards its mirror vertex on the other
+            leg: 1 is half the way. None without a skirt.
+        mirror: (V,) the vertex on the other side; None if unknown or not needed.
+        table: (13, V) float32 inputs of `paint`; its rows are listed in `channels`.
     """
 
     measures: Measures
@@ -68,10 +68,10 @@ class Look:
 
 @lru_cache(maxsize=8)
 def look_of(person: Person) -> Look:
-    """The look of a person, from `person.look` and the shape of the body.
+    """The look of a person, from the seed `person.look` and the shape of the body.
 
     Args:
-        person: Who.
+        person: The person.
     """
     random = [np.random.default_rng([person.look, number]) for number in range(4)]
     sex = _trait(person, "sex") or random[0].choice([-1.0, 1.0])
@@ -81,30 +81,30 @@ def look_of(person: Person) -> Look:
     hair = sample_hair(random[2], sex, person.child, old, skin)
     outfit = sample_outfit(random[3], sex, person.child)
     face = Face(skin, (person.look, 4), measures, hair, old, sex)
-    table = _marks(measures, outfit, hair)
+    table = _table(measures, outfit, hair)
     bridged, rounded, offset = _volumes(measures, outfit, hair, table)
     mirror = person.body.mirror_vertices
     joined = None if mirror is None else _joined(measures, outfit, table)
     if joined is not None:
-        # What meets in the middle does not stand off beyond it.
+        # The two sides of a skirt meet in the middle and must not cross it.
         offset = offset * (1 - joined)
     volumes = bridged, rounded, offset, joined, mirror
     return Look(measures, outfit, hair, face, *volumes, table)
 
 
 def drape(look: Look, vertices: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Put clothes and hair round a posed body, for pictures: the truth stays the body.
+    """Put clothes and hair on a posed body, for pictures only: the truth remains the bare body.
 
     Args:
-        look: Whose.
+        look: The person's look.
         vertices: (V, 3) float32 metres.
-        mesh: Of the body.
+        mesh: The body's mesh.
 
     Returns:
         vertices (V, 3) float32 and their normals (V, 3).
     """
     if look.joined is not None:
-        # A skirt spans the gap between legs that stand close; farther apart it follows each.
+        # A skirt spans the gap between close legs; it follows each leg when they are apart.
         half = look.joined * (vertices.take(look.mirror, 0) - vertices) / 2
         length = np.sqrt(np.square(half).sum(1, keepdims=True))
         reach = np.float32(SPAN * look.measures.size)
@@ -116,7 +116,7 @@ def drape(look: Look, vertices: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.
     return draped, mesh.normals(draped)
 
 
-def _marks(m: Measures, outfit: Outfit, hair: Hair) -> np.ndarray:
+def _table(m: Measures, outfit: Outfit, hair: Hair) -> np.ndarray:
     place = head_places(m)
     table = np.empty((channels.COUNT, len(m.height)), np.float32)
     table[: channels.Z + 1] = m.rest
@@ -134,11 +134,11 @@ def _marks(m: Measures, outfit: Outfit, hair: Hair) -> np.ndarray:
 def _volumes(
     m: Measures, outfit: Outfit, hair: Hair, fields: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How smooth (twice) and how far from the body clothes and hair make the surface."""
+    """`bridged`, `rounded` and `offset` of a look: smoothness and thickness of clothes and hair."""
     size = m.size
     top = _ramp(fields[channels.UPPER], 0.02 * size)
     bottom = _ramp(fields[channels.LOWER], 0.02 * size)
-    # Loose cloth hangs a little farther here than there.
+    # The thickness of loose cloth varies from place to place.
     x, y, z = m.rest
     column, row = ((far * way).astype(np.int32) % SIDE for far, way in ((400, x + z), (250, y)))
     drape = fractal_tile().reshape(-1).take(SIDE * row + column)
@@ -152,7 +152,7 @@ def _volumes(
         bottom * (outfit.bottom.loose * uneven + flare + 0.002),
         top * (outfit.top.loose * uneven + over + 0.003),
     )
-    # Beneath a top the bottom's waist adds to it.
+    # Under a top, the waist of the bottom adds thickness.
     offset += 0.004 * top * bottom
     bridged = 0.9 * np.maximum(top, bottom)
     rounded = 0.35 * np.maximum(
@@ -180,20 +180,20 @@ def _joined(m: Measures, outfit: Outfit, fields: np.ndarray) -> np.ndarray | Non
         skirt = np.maximum(skirt, fields[channels.UPPER])
     if skirt.max() <= 0:
         return None
-    # The inner sides of the legs, from a little below the hips on.
+    # The inner sides of the legs, from a little below the hips downwards.
     legs = _ramp(np.minimum(skirt, 0.3 * (2.95 - m.height)), 0.03 * m.size)
     inner = np.clip((m.hips[0] - np.abs(m.rest[0])) / (0.05 * m.size), 0, 1)
-    # Not quite to the middle: faces that meet there would lose their area.
+    # Stop short of the middle: faces that meet there would have no area.
     return (0.9 * legs * inner).astype(np.float32)[:, None]
 
 
 def _ramp(field: np.ndarray, width: float) -> np.ndarray:
-    """0 outside, 1 from `width` inside on, smoothly."""
+    """A smooth step: 0 outside, 1 at `width` and more inside."""
     share = np.clip(field / width, 0, 1)
     return share * share * (3 - 2 * share)
 
 
 def _trait(person: Person, name: str) -> float:
-    """A shape coefficient by its name; 0 for a body that has no such direction."""
+    """A shape coefficient by its name; 0 for a body without this direction."""
     names = person.body.shape_names
     return float(person.shape[names.index(name)]) if name in names else 0.0

@@ -1,4 +1,4 @@
-"""A tailor's measures of a body: where its vertices lie, in words that clothes are cut by."""
+"""Measures of a body: the places of its vertices in the coordinates that clothes are cut by."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from bodyreg.body import Body
 from bodyreg.body.joints import JOINT_NAMES
 from bodyreg.synthetic.mesh import mesh_of
 
-# Marks along `height` and `arm`.
+# Values of `height` and of `arm` at these places.
 SOLE, ANKLE, KNEE, HIP, WAIST, NECK, CROWN = range(7)
 SHOULDER, ELBOW, WRIST, FINGERTIP = range(4)
-# From the hips to the neck, metres.
+# Length from the hips to the neck, metres.
 ADULT_TRUNK = 0.56
-# `arm` of the trunk: before the shoulder.
+# `arm` of vertices of the trunk, before the shoulder.
 TRUNK = -0.4
 _ARM = ("shoulder", "elbow", "wrist", "hand")
 # 1 for the joints of arms, 0 for others.
@@ -24,23 +24,23 @@ _OF_ARMS = np.array([name.endswith(_ARM) for name in JOINT_NAMES], np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Measures:
-    """Of one shaped body in its rest pose (T-pose: x to its left, y up, z front).
+    """Measures of one shaped body in its rest pose (T-pose: x to its left, y up, z front).
 
     Attributes:
         rest: (3, V) float32 metres.
         front: (V,) float32, the rest normal's z: 1 in front, -1 behind.
         height: (V,) float32 up the body: 0 sole, 1 ankle, 2 knee, 3 hip, 4 waist, 5 neck, 6 crown.
         arm: (V,) float32 along an arm: 0 shoulder, 1 elbow, 2 wrist, 3 fingertip; -0.4 elsewhere.
-        eyes: (3,) between the eyes.
-        eye_side: Half the distance of the eyes, metres.
-        face_unit: From the eyes down to the nose's tip, metres: the face's measure.
-        ear: (3,) between the ears.
-        ear_side: Half the distance of the ears, metres.
+        eyes: (3,) the point between the eyes.
+        eye_side: Half the distance between the eyes, metres.
+        face_unit: Height of the eyes above the nose's tip, metres: the unit of the face.
+        ear: (3,) the point between the ears.
+        ear_side: Half the distance between the ears, metres.
         crown: Height of the head's top above the ears, metres.
         neck: (3,) the neck's joint.
         hips: (2,) x of the hips' joints, left and right.
         arm_axis: (2,) y and z of the arms.
-        size: Length of the trunk against an adult's: what is cut in metres is multiplied by it.
+        size: Length of the trunk over an adult's; lengths of clothes in metres scale with it.
     """
 
     rest: np.ndarray
@@ -60,7 +60,7 @@ class Measures:
 
 
 def measure(body: Body) -> Measures:
-    """Take a body's measures.
+    """Measure a body.
 
     Args:
         body: A shaped body.
@@ -90,7 +90,7 @@ def measure(body: Body) -> Measures:
         ear=ear,
         ear_side=float(at["left_ear"][0] - ear[0]),
         crown=float(rest[1].max() - ear[1]),
-        # In single precision, so that what is reckoned for every pixel stays in it.
+        # Single precision, so that the computations for every pixel stay in it.
         neck=joint["neck"].astype(np.float32),
         hips=np.array(hips, np.float32),
         arm_axis=joint["left_elbow"][1:].astype(np.float32),
@@ -99,7 +99,7 @@ def measure(body: Body) -> Measures:
 
 
 def _face(body: Body, joint: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The face's landmarks; for a body without them, where they usually are about the head."""
+    """The face's landmarks; for a body without them, their usual places on the head."""
     size = float(body.vertices[:, 1].max()) - joint["head"][1]
     usual = {
         "nose": (0, 0.06, 0.78), "left_eye": (0.2, 0.27, 0.61), "right_eye": (-0.2, 0.27, 0.61),

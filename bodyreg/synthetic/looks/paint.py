@@ -1,4 +1,4 @@
-"""Colours of a dressed body: what a pixel of its surface is made of."""
+"""Colours of a dressed body: the material of every pixel of its surface."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bodyreg.synthetic.looks.patterns import SIDE, Cloth
 from bodyreg.synthetic.noise import SIDE as NOISE_SIDE
 from bodyreg.synthetic.noise import crease_tile, fractal_tile, sample_tile
 
-# What a pixel may be; later ones lie over earlier ones.
+# Materials of a pixel; later ones cover earlier ones.
 SKIN, SOCK, BOTTOM, BELT, INNER, TOP, YOKE, COLLAR, SHOE, SOLE, HAIR, CAP = range(12)
-# Metres round a trunk, a leg and an arm, for the count of tiles that close a ring.
+# Girths of a trunk, a leg and an arm, metres: they set the number of tiles around each.
 TRUNK_GIRTH, LEG_GIRTH, ARM_GIRTH = 0.95, 0.5, 0.32
 # Trunks are wider than deep.
 TRUNK_ASPECT = 1.45
@@ -27,12 +27,12 @@ GLOSS = {SKIN: 0.05, HAIR: 0.07, SHOE: 0.1, BELT: 0.12}
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """Of P points of a surface.
+    """Materials of P points of a surface.
 
     Attributes:
         colour: (P, 3) float32 blue, green, red in [0, 255].
-        gloss: (P,) share of mirrored light.
-        relief: (P,) factor of brightness: folds, seams.
+        gloss: (P,) strength of specular light.
+        relief: (P,) factor on the brightness, from folds and seams.
     """
 
     colour: np.ndarray
@@ -41,11 +41,11 @@ class Paint:
 
 
 def paint(look: Look, points: np.ndarray) -> Paint:
-    """Colours of points of a person's surface.
+    """Find the materials of points of a person's surface.
 
     Args:
-        look: Whose.
-        points: (13, P) float32, the rows of `look.table` mixed for each point.
+        look: The person's look.
+        points: (13, P) float32, `look.table` interpolated for each point.
     """
     height, arm, upper = points[channels.HEIGHT], points[channels.ARM], points[channels.UPPER]
     m, outfit = look.measures, look.outfit
@@ -64,7 +64,7 @@ def paint(look: Look, points: np.ndarray) -> Paint:
     if top.inner is not None:
         made_of[(upper > 0) & (points[channels.OPENING] > 0)] = INNER
     if top.collar > 0:
-        # From a little above the neckline to as far below it, and not across the opening.
+        # A band around the neckline, without the opening.
         wide = np.float32(top.collar * m.size)
         near = np.abs(points[channels.NECKLINE] - 0.2 * wide) < 0.8 * wide
         made_of[near & (arm < ARMHOLE) & (height > 4.4) & (made_of != INNER)] = COLLAR
@@ -125,7 +125,7 @@ def _fill(look: Look, points: np.ndarray, made_of: np.ndarray) -> Paint:
 
 
 def _skin(look: Look, points: np.ndarray) -> np.ndarray:
-    """Skin, redder at the hands' and feet's ends, with the face where it is."""
+    """Colours of skin: redder at the ends of hands and feet, with the face on the head."""
     x, y, z, front, height, arm = points[: channels.ARM + 1]
     face = look.face
     ends = np.clip(np.maximum(arm - 2.3, 0.5 * (0.8 - height)), 0, 0.5)
@@ -136,7 +136,7 @@ def _skin(look: Look, points: np.ndarray) -> np.ndarray:
     x = (x[rows] - np.float32(face.origin[0])) * np.float32(face.scale)
     y = (np.float32(face.origin[1]) - y[rows]) * np.float32(face.scale)
     found = _clamped(face.canvas, x, y).astype(np.float32)
-    # The face's canvas is seen from the front: it fades where the head turns away from there.
+    # The face is projected from the front: fade it out where the normal turns away.
     share = np.clip(4 * front[rows] - 0.2, 0, 1)
     lay_over(found, colour.take(rows, 0), 1 - share)
     colour[rows] = found
@@ -144,13 +144,13 @@ def _skin(look: Look, points: np.ndarray) -> np.ndarray:
 
 
 def _clamped(canvas: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(P, 3) colours of a canvas at places in its pixels; beyond its edge its edge."""
+    """(P, 3) colours of a canvas at pixel positions, clamped to its edge."""
     height, width = canvas.shape[:2]
     return sample_tile(canvas, np.clip(x - 0.5, 0, width - 1), np.clip(y - 0.5, 0, height - 1))
 
 
 def _woven(cloth: Cloth, m: Measures, points: np.ndarray, whole: bool) -> np.ndarray:
-    """(P, 3) float32 a cloth's colours: wound round trunk, legs and arms in whole tiles."""
+    """(P, 3) float32 colours of a cloth, wrapped around trunk, legs and arms in whole tiles."""
     x, y, z, _, height, arm = points[: channels.ARM + 1]
     size = cloth.size * m.size
     around = np.arctan2(x / TRUNK_ASPECT, z - m.neck[2]) * _turns(TRUNK_GIRTH, cloth)
@@ -168,17 +168,17 @@ def _woven(cloth: Cloth, m: Measures, points: np.ndarray, whole: bool) -> np.nda
 
 
 def _turns(girth: float, cloth: Cloth) -> np.float32:
-    """Tiles per radian, so that a whole number of them goes round."""
+    """Tiles per radian, such that a whole number of tiles fits around."""
     return np.float32(max(1, round(girth / cloth.size)) / (2 * np.pi))
 
 
 def _folds(depth: float, m: Measures, points: np.ndarray) -> np.ndarray:
-    """(P,) brightness of creased cloth, more of it about joints."""
+    """(P,) factors on the brightness of creased cloth, stronger near joints."""
     x, y, z = points[: channels.Z + 1] / np.float32(m.size)
     sleeve = points[channels.ARM] > ARMHOLE
     along = np.where(sleeve, np.abs(x), y)
     around = np.where(sleeve, z + y, x + z)
-    # Creases run round a limb, slanting.
+    # Creases run around a limb, at a slant.
     unit = np.float32(NOISE_SIDE)
     light = sample_tile(
         crease_tile(), unit * (0.8 * around + 0.3 * along), unit * (1.2 * along + 0.9 * around)
@@ -187,7 +187,7 @@ def _folds(depth: float, m: Measures, points: np.ndarray) -> np.ndarray:
 
 
 def _edges(look: Look, points: np.ndarray, kind: int) -> np.ndarray:
-    """(P,) brightness towards hems and openings: their thickness, and what lies below in shade."""
+    """(P,) factors on the brightness near hems and openings: their thickness and their shadow."""
     size = look.measures.size
     if kind == BOTTOM:
         return _shaded(points[channels.LOWER], 0.015 * size)
@@ -204,7 +204,7 @@ def _shaded(inside: np.ndarray, width: float) -> np.ndarray:
 
 
 def _button(m: Measures, points: np.ndarray, rows: np.ndarray, colour: np.ndarray) -> None:
-    """A row of buttons down the front and the strip they sit on, in place."""
+    """Draw a row of buttons down the front, and their strip, in place."""
     x, y = points[:2].take(rows, 1) / m.size
     strip = rows[np.abs(np.abs(x) - 0.018) < 0.003]
     colour[strip] *= 0.75
@@ -216,7 +216,7 @@ def _button(m: Measures, points: np.ndarray, rows: np.ndarray, colour: np.ndarra
 def _press(
     image: np.ndarray, m: Measures, points: np.ndarray, rows: np.ndarray, colour: np.ndarray
 ) -> None:
-    """Lay a print (h, w, 4) on the chest, in place."""
+    """Draw a print (h, w, 4) on the chest, in place."""
     side = 0.26 * m.size
     left, top = -side / 2, m.neck[1] - 0.13 * m.size
     x = (points[0, rows] - left) / side * image.shape[1]

@@ -1,4 +1,4 @@
-"""Cloth: tiles of colour that repeat without a seam, and prints."""
+"""Cloth: seamless tiles of colour, and prints."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from bodyreg.synthetic.blend import threefold
 
 Choice = TypeVar("Choice")
 SIDE = 64
-"""Of a tile, in its own pixels."""
-# Points handed to OpenCV are in 1/16 of a tile pixel.
+"""Side of a tile, pixels."""
+# OpenCV gets points in 1/16 of a tile's pixel.
 BITS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Cloth:
-    """A material to cut clothes from.
+    """A material of clothes.
 
     Attributes:
         tile: (64, 64, 3) uint8 blue, green, red; it repeats without a seam.
-        size: Of the tile on the body, metres.
-        gloss: Share of the light that is mirrored.
-        folds: How deep its folds are; 1 is everyday cotton.
+        size: Size of the tile on the body, metres.
+        gloss: Strength of specular light.
+        folds: Depth of its folds; 1 is everyday cotton.
     """
 
     tile: np.ndarray
@@ -39,11 +39,14 @@ class Cloth:
 
 
 def sample_colour(random: np.random.Generator, bold: float = 0.5) -> np.ndarray:
-    """(3,) float32 blue-green-red that people wear: much black, white, grey, blue; some bright.
+    """Sample a colour of clothes: often black, white, grey or blue, sometimes bright.
 
     Args:
-        random: Where it comes from.
+        random: Source of random numbers.
         bold: Share of colours that are neither grey nor blue.
+
+    Returns:
+        (3,) float32 blue, green, red.
     """
     draw = random.random()
     if draw < 1 - bold:
@@ -63,7 +66,7 @@ def sample_colour(random: np.random.Generator, bold: float = 0.5) -> np.ndarray:
 
 
 def _contrast(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
-    """Another colour that can be told from `base`."""
+    """Sample a colour that contrasts with `base`."""
     for _ in range(4):
         colour = sample_colour(random, 0.6)
         if np.abs(colour - base).mean() > 45:
@@ -76,7 +79,7 @@ def _plain(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
 
 
 def _stripes(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
-    """Across or along the body; evenly wide, or thin lines on a ground."""
+    """Stripes across or along the body: evenly wide, or thin lines on a ground."""
     tile = _plain(random, base)
     other = _contrast(random, base)
     count = int(random.choice([1, 2, 4]))
@@ -90,7 +93,7 @@ def _stripes(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
 
 
 def _checks(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
-    """Two sets of bands woven over each other, with a thin line between them."""
+    """Two crossing sets of bands, with a thin line between bands."""
     other, line = _contrast(random, base), _contrast(random, base)
     count = int(random.choice([1, 2]))
     phase = np.arange(SIDE) * count / SIDE % 1
@@ -113,7 +116,7 @@ def _dots(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
 
 
 def _flowers(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
-    """Blossoms and leaves strewn over a ground."""
+    """Blossoms and leaves scattered over a ground."""
     tile = _plain(random, base)
     petals = [_contrast(random, base) for _ in range(2)]
     leaf = np.array([60, 110, 60], np.float32) * random.uniform(0.6, 1.3)
@@ -138,7 +141,7 @@ def _flowers(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
 
 
 def _patches(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
-    """Camouflage, batik: blots of some colours."""
+    """Camouflage or batik: blots of a few colours."""
     tile = _plain(random, base)
     noise = _noise(random, 6)
     second = _contrast(random, base)
@@ -156,7 +159,7 @@ def _denim(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _twill() -> np.ndarray:
-    """(64, 64) float32: ribs aslant."""
+    """(64, 64) float32 diagonal ribs."""
     along = np.add.outer(np.arange(SIDE), np.arange(SIDE))
     return (6 * np.sin(along * 2 * np.pi * 16 / SIDE)).astype(np.float32)
 
@@ -177,9 +180,9 @@ def _melange(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
 
 
 def _disc(tile: np.ndarray, place: np.ndarray, radius: float, colour: np.ndarray) -> None:
-    """A disc at `place` in [0, 1]², and what of it reaches over an edge on the other side."""
+    """Draw a disc at `place` in [0, 1]²; it wraps around the edges of the tile."""
     reach = round(radius * SIDE * (1 << BITS))
-    # Where the disc, moved by whole tiles, touches the tile.
+    # Centres of the disc's copies, shifted by whole tiles, that touch the tile.
     across, down = (
         [at % 1 + shift for shift in (-1, 0, 1) if -radius < at % 1 + shift < 1 + radius]
         for at in map(float, place)
@@ -193,7 +196,7 @@ def _disc(tile: np.ndarray, place: np.ndarray, radius: float, colour: np.ndarray
 
 @lru_cache(maxsize=2)
 def _noise_tile(cells: int) -> np.ndarray:
-    """(64, 64) float32 smooth noise that wraps, of standard deviation about 1."""
+    """(64, 64) float32 smooth tileable noise, standard deviation about 1."""
     random = np.random.default_rng(cells)
     coarse = np.pad(random.normal(size=(cells, cells)).astype(np.float32), 2, mode="wrap")
     side = (cells + 4) * SIDE // cells
@@ -203,7 +206,7 @@ def _noise_tile(cells: int) -> np.ndarray:
 
 
 def _noise(random: np.random.Generator, cells: int) -> np.ndarray:
-    """A noise tile of 6 or 24 cells a side, from anywhere in it."""
+    """A noise tile of `cells` cells a side, shifted at random."""
     return np.roll(_noise_tile(cells), random.integers(SIDE, size=2), (0, 1))
 
 
@@ -218,7 +221,7 @@ PATTERNS: dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {
     "knit": _knit,
     "melange": _melange,
 }
-# What tops and bottoms are made of: shares of the patterns, and metres a tile measures.
+# Shares of the patterns of tops, bottoms and dresses; and ranges of a tile's size, metres.
 TOPS = {
     "plain": 0.34, "stripes": 0.16, "checks": 0.12, "dots": 0.05, "flowers": 0.08, "patches": 0.04,
     "knit": 0.1, "melange": 0.11,
@@ -246,17 +249,17 @@ SIZES = {
 
 
 def pick(random: np.random.Generator, shares: Mapping[Choice, float]) -> Choice:
-    """One of some things, each as often as its share of them all says."""
+    """Choose one key, with probability proportional to its share."""
     ends = list(accumulate(shares.values()))
     return list(shares)[bisect(ends[:-1], random.random() * ends[-1])]
 
 
 def sample_cloth(random: np.random.Generator, shares: dict[str, float], bold: float = 0.5) -> Cloth:
-    """Draw a material.
+    """Sample a material.
 
     Args:
-        random: Where it comes from.
-        shares: Of the patterns by their names.
+        random: Source of random numbers.
+        shares: Name of a pattern -> its share.
         bold: Share of strong colours.
     """
     name = pick(random, shares)
@@ -272,11 +275,11 @@ def sample_cloth(random: np.random.Generator, shares: dict[str, float], bold: fl
 
 
 def sample_print(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
-    """A print for a chest.
+    """Sample a print for the chest.
 
     Args:
-        random: Where it comes from.
-        base: (3,) colour it has to stand out from.
+        random: Source of random numbers.
+        base: (3,) colour of the cloth; the print contrasts with it.
 
     Returns:
         (64, 64, 4) uint8 blue, green, red, opacity.
@@ -300,7 +303,7 @@ def sample_print(random: np.random.Generator, base: np.ndarray) -> np.ndarray:
 
 
 def _word(random: np.random.Generator, canvas: np.ndarray, row: int, colour: list[float]) -> None:
-    """Something like writing: letters of two or three strokes, right across."""
+    """Draw something like a word: letters of a few strokes, across the print."""
     letters = int(random.integers(3, 6))
     wide, tall = SIDE // letters, int(random.integers(SIDE // 6, SIDE // 3))
     for left in range(wide // 5, SIDE - wide // 2, wide):

@@ -1,4 +1,4 @@
-"""What a person wears, drawn once from the person's look and the same in every pose."""
+"""The clothes of a person, sampled once from the person's look and the same in every pose."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from bodyreg.synthetic.looks.patterns import (
     sample_print,
 )
 
-# Heights and lengths below are those of `Measures`: 1 ankle, 2 knee, 3 hip, 4 waist, 5 neck along
-# the body, 0 shoulder, 1 elbow, 2 wrist along an arm.
+# Heights and lengths below are in the coordinates of `Measures`: 1 ankle, 2 knee, 3 hip, 4 waist,
+# 5 neck along the body; 0 shoulder, 1 elbow, 2 wrist along an arm.
 
 
 @dataclass(frozen=True, eq=False)
 class Top:
-    """From the neck down.
+    """A garment of the upper body.
 
     Attributes:
         cloth: Its material.
-        sleeve: Where sleeves end along the arm; below 0 there are none.
-        hem: Height where it ends.
-        neck: How far below the neck's base it begins in front, metres on an adult.
-        wide: How far from the neck it begins at the sides, metres on an adult.
-        loose: How far it stands off the body, metres.
+        sleeve: End of the sleeves along the arm; below 0 there are none.
+        hem: Height of its lower end.
+        neck: Depth of the neckline in front below the neck's base, metres on an adult.
+        wide: Distance of the neckline from the neck at the sides, metres on an adult.
+        loose: Distance from the body, metres.
         print: (64, 64, 4) uint8 on the chest, or None.
-        yoke: The cloth of what lies above the chest and of the sleeves' ends, or None: one cloth.
+        yoke: Cloth above the chest and at the ends of the sleeves; None for the same cloth.
         collar: Height of a collar, metres; 0 is none.
-        open: Half the width of the opening of a jacket at its hem, metres; 0 is closed.
-        inner: What shows in the opening.
-        buttoned: A row of buttons in front.
+        open: Half the width of a jacket's opening at the hem, metres; 0 is closed.
+        inner: Cloth that shows in the opening.
+        buttoned: Whether there is a row of buttons in front.
     """
 
     cloth: Cloth
@@ -56,14 +56,14 @@ class Top:
 
 @dataclass(frozen=True, eq=False)
 class Bottom:
-    """From the waist down.
+    """A garment of the lower body.
 
     Attributes:
         cloth: Its material.
-        waist: Height where it begins.
-        end: Height where it ends.
-        loose: How far it stands off the body, metres.
-        skirt: One piece round both legs.
+        waist: Height of its upper end.
+        end: Height of its lower end.
+        loose: Distance from the body, metres.
+        skirt: Whether one piece covers both legs.
         belt: (3,) colour of a belt, or None.
     """
 
@@ -77,14 +77,14 @@ class Bottom:
 
 @dataclass(frozen=True, eq=False)
 class Shoes:
-    """What is on the feet.
+    """Shoes and socks.
 
     Attributes:
-        colour: (3,).
-        sole: (3,).
-        shaft: Height where they end.
+        colour: (3,) colour of the shoes.
+        sole: (3,) colour of the soles.
+        shaft: Height of the shoes' upper end.
         sock: (3,) colour of socks, or None.
-        sock_end: Height where socks end.
+        sock_end: Height of the socks' upper end.
     """
 
     colour: np.ndarray
@@ -96,7 +96,7 @@ class Shoes:
 
 @dataclass(frozen=True, eq=False)
 class Outfit:
-    """All of it; `shoes` is None for bare feet."""
+    """All clothes of a person; `shoes` is None for bare feet."""
 
     top: Top
     bottom: Bottom
@@ -104,11 +104,11 @@ class Outfit:
 
 
 def sample_outfit(random: np.random.Generator, sex: float, child: bool) -> Outfit:
-    """Draw clothes.
+    """Sample clothes.
 
     Args:
-        random: Where they come from.
-        sex: -1 for a woman to 1 for a man.
+        random: Source of random numbers.
+        sex: -1 woman to 1 man.
         child: Children wear brighter colours.
     """
     bold = 0.75 if child else 0.55 if sex < 0 else 0.4
@@ -116,7 +116,7 @@ def sample_outfit(random: np.random.Generator, sex: float, child: bool) -> Outfi
     bottom = _bottom(random, bold, feminine)
     if feminine and random.random() < 0.28:
         top = _dress(random, bold)
-        # Mostly nothing is seen below it.
+        # Mostly the bottom is hidden by the dress.
         if random.random() < 0.7:
             bottom = replace(bottom, end=max(bottom.end, top.hem + 0.15), skirt=False, loose=0.002)
     else:
@@ -184,7 +184,7 @@ def _tank(random: np.random.Generator, bold: float) -> Top:
 
 
 def _jacket(random: np.random.Generator, bold: float) -> Top:
-    """Over a shirt that shows in front; sometimes closed."""
+    """A jacket over a shirt; the shirt shows in front unless the jacket is closed."""
     return Top(
         cloth=sample_cloth(random, {"plain": 0.6, "denim": 0.2, "melange": 0.2}, 0.7 * bold),
         sleeve=random.uniform(1.85, 2.1),

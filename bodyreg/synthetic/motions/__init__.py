@@ -1,1 +1,1 @@
-"""What people do: postures, motions, and bodies that suit them."""
+"""Motions of people: postures, cycles of postures, and their retargeting to a body."""

@@ -1,7 +1,7 @@
-"""What people do: fifteen families of motions, named after Human3.6M's actions.
+"""Fifteen families of motions, named after Human3.6M's actions.
 
-What a family does is everyday observation, not a statistic of any data set. Families act with the
-right hand; `sample_motion` mirrors some of them.
+The motions of a family come from everyday observation, not from statistics of a data set. Families
+act with the right hand; `sample_motion` mirrors some of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bodyreg.synthetic.motions import body_actions, hand_actions
 from bodyreg.synthetic.motions.motion import Motion, personal_offsets, sample_times
 from bodyreg.synthetic.motions.poses import HIGH, LOW, mirrored, to_axis_angle, to_rotations
 
-# Share of people who act with the other hand.
+# Share of motions that are mirrored to the left hand.
 OTHER_HAND = 0.4
 
 Random = np.random.Generator
@@ -41,11 +41,11 @@ ACTIONS: tuple[str, ...] = tuple(_FAMILIES)
 
 
 def sample_motion(action: str, random: Random, frames: int) -> np.ndarray:
-    """Draw a short motion of nobody in particular; `perform` suits it to somebody's body.
+    """Sample a short motion of an average body; `perform` adapts it to a person's body.
 
     Args:
         action: One of `ACTIONS`.
-        random: Where it comes from.
+        random: Source of random numbers.
         frames: T, ten a second.
 
     Returns:
@@ -59,5 +59,5 @@ def sample_motion(action: str, random: Random, frames: int) -> np.ndarray:
 
 
 def family(action: str, random: Random) -> Motion:
-    """Draw a motion of an action's family, right-handed."""
+    """Sample a right-handed motion of an action's family."""
     return _FAMILIES[action](random)

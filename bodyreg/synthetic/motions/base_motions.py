@@ -1,6 +1,7 @@
-"""Ways to carry oneself, whatever else one does: standing, walking, sitting, kneeling, lying.
+"""Base motions of actions: standing, walking, sitting, crouching, kneeling, lying.
 
-Each draws a motion; what is said of arms and head is what they do when they have nothing to do.
+Each function samples a motion of the whole body. Its arms and head are at rest; gestures replace
+them.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import numpy as np
 from bodyreg.synthetic.motions.motion import Cycle, Motion
 from bodyreg.synthetic.motions.poses import Arm, Leg, Posture
 
-# Hip and knee flexion and ankle dorsiflexion of level walking at eighths of the stride from the
-# heel's strike on (Perry & Burnfield, "Gait Analysis", rounded).
+# Hip flexion, knee flexion and ankle dorsiflexion of level walking at eighths of the stride,
+# starting at heel strike (Perry & Burnfield, "Gait Analysis", rounded).
 GAIT = np.array([
     [30, 26, 12, -1, -11, -2, 20, 33],
     [5, 18, 12, 6, 9, 38, 62, 33],
@@ -22,7 +23,7 @@ GAIT = np.array([
 
 
 def through(postures: list[Posture], seconds: list[float]) -> Motion:
-    """The motion through whole postures."""
+    """A motion through whole postures."""
     moves = {
         f.name: Cycle([getattr(p, f.name) for p in postures], seconds) for f in fields(Posture)
     }
@@ -30,7 +31,7 @@ def through(postures: list[Posture], seconds: list[float]) -> Motion:
 
 
 def hanging(random: np.random.Generator) -> Arm:
-    """An arm at rest beside the body, or with the hand in a pocket."""
+    """An arm at rest: beside the body, or with the hand in a pocket."""
     u = random.uniform
     if random.random() < 0.15:
         return Arm(u(18, 26), u(-25, 5), u(25, 45), u(40, 55), u(-10, 20), 0, 50)
@@ -38,7 +39,7 @@ def hanging(random: np.random.Generator) -> Arm:
 
 
 def standing(random: np.random.Generator) -> Motion:
-    """At ease: the weight on one leg and now and then on the other, the arms hanging."""
+    """Standing at ease: the weight shifts between the legs, the arms hang."""
     u = random.uniform
     relaxed = u(0, 28)
     bearing = Leg(u(-4, 6), u(-2, 4), u(0, 18), u(0, 6))
@@ -62,7 +63,7 @@ def standing(random: np.random.Generator) -> Motion:
 
 
 def walking(random: np.random.Generator, brisk: float | None = None) -> Motion:
-    """A stroll (`brisk` 0) to a brisk walk (1); arms swing against the legs."""
+    """Walking, from a stroll (`brisk` 0) to a brisk walk (1); arms swing against the legs."""
     u = random.uniform
     brisk = u(0, 1) if brisk is None else brisk
     stride, spread, outward = 0.65 + 0.5 * brisk + u(-0.1, 0.1), u(0, 4), u(0, 12)
@@ -94,7 +95,7 @@ def walking(random: np.random.Generator, brisk: float | None = None) -> Motion:
 
 
 def seated(random: np.random.Generator) -> Motion:
-    """On a chair: feet on the floor, a leg over the other, or stretched out."""
+    """Sitting on a chair: feet on the floor, legs crossed, or legs stretched out."""
     u = random.uniform
     recline = u(-12, 4)
     thigh, knee, apart = u(82, 92), u(75, 105), 9
@@ -121,12 +122,12 @@ def seated(random: np.random.Generator) -> Motion:
 def _on_the_ground(
     thigh: float, knee: float, pitch: float, abduction: float, outward: float
 ) -> Leg:
-    """The leg of one who sits, its thigh so many degrees from hanging and the sole level."""
+    """The leg of a sitting person: the thigh's angle from vertical in degrees, and a level sole."""
     return Leg(thigh + pitch, abduction, outward, knee, float(np.clip(knee - thigh, -45, 25)))
 
 
 def crouching(random: np.random.Generator) -> Motion:
-    """Between bent knees and a squat, up and down a little, busy with something low."""
+    """Between bent knees and a squat, moving up and down, with the hands low."""
     u = random.uniform
     depth = u(0.35, 1)
     spread, outward = u(6, 20), u(6, 25)
@@ -146,7 +147,7 @@ def crouching(random: np.random.Generator) -> Motion:
 
 
 def picking_up(random: np.random.Generator) -> Motion:
-    """Bends down, an arm or two to the ground, and comes up again."""
+    """Bending down, with one or both hands to the ground, and up again."""
     u = random.uniform
     up = standing(random).posture
     fold, knee = u(25, 65), u(8, 60)
@@ -167,7 +168,7 @@ def picking_up(random: np.random.Generator) -> Motion:
 
 
 def kneeling(random: np.random.Generator) -> Motion:
-    """On one knee, on both, or sitting on the heels."""
+    """Kneeling on one knee, on both, or sitting on the heels."""
     u = random.uniform
     way = random.random()
     arms = [Arm(u(12, 40), u(40, 80), u(5, 35), u(20, 70), u(0, 40)) for _ in range(2)]
@@ -192,7 +193,7 @@ def kneeling(random: np.random.Generator) -> Motion:
 
 
 def on_the_floor(random: np.random.Generator) -> Motion:
-    """Sitting on the floor with the legs out, drawn up or crossed, or leaning back."""
+    """Sitting on the floor: legs out, drawn up or crossed, or leaning back."""
     u = random.uniform
     way = random.random()
     pitch = u(-22, -6)
@@ -220,13 +221,13 @@ def on_the_floor(random: np.random.Generator) -> Motion:
 
 
 def _drawn_up(rise: float, pitch: float, spread: float) -> Leg:
-    """A leg of one who sits on the floor, its thigh `rise` degrees up and the foot on the floor."""
+    """The leg of a person on the floor: the thigh `rise` degrees up, the foot on the floor."""
     fall = np.degrees(np.arcsin(min(1, (0.04 + 0.40 * np.sin(np.radians(rise))) / 0.42)))
     return Leg(90 + rise + pitch, spread, 4, rise + fall, -0.5 * (90 - fall))
 
 
 def lying(random: np.random.Generator) -> Motion:
-    """On the back, the knees up or down, or on a side."""
+    """Lying on the back, with the knees up or down, or on a side."""
     u = random.uniform
     arms = [Arm(u(15, 60), u(-5, 10), u(-20, 40), u(5, 70), u(0, 40)) for _ in range(2)]
     if random.random() < 0.7:

@@ -1,4 +1,4 @@
-"""Families of motions of the whole body, and of hands that hold things."""
+"""Families of motions of the whole body, and of hands that hold objects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Random = np.random.Generator
 
 
 def photograph(random: Random) -> Motion:
-    """A camera at the eye, or a phone held out; stands, bends or kneels for it."""
+    """A camera at the eye, or a phone held out, while standing, bending or kneeling."""
     u = random.uniform
     motion = sample_base(random, standing=0.7, kneeling=0.15, crouching=0.15)
     stoops = motion.posture.bend > 12
@@ -44,7 +44,7 @@ def photograph(random: Random) -> Motion:
 
 
 def strike_poses(random: Random) -> Motion:
-    """For a picture: hands on the hips, folded arms, arms up, hands behind the head, a lunge."""
+    """Posing: hands on the hips, folded arms, arms up, hands behind the head, a lunge."""
     u = random.uniform
     motion = sample_base(random, standing=0.75, kneeling=0.1, on_the_floor=0.08, lying=0.07)
     shown = [_pose_arms(random, motion.posture) for _ in range(2)]
@@ -68,7 +68,7 @@ def strike_poses(random: Random) -> Motion:
 
 
 def _pose_arms(random: Random, posture: Posture) -> list[tuple[Arm, str]]:
-    """The left and the right arm, and the spots their hands are at, if any."""
+    """The left and the right arm, and the spots that their hands touch, if any."""
     u = random.uniform
     hip = Arm(u(38, 48), u(-24, -8), u(42, 55), u(82, 96), u(10, 40), u(30, 60), 30), "waist"
     behind = Arm(u(98, 112), u(8, 25), u(-84, -70), u(126, 140), u(-20, 20), u(0, 15), 15), "nape"
@@ -102,20 +102,20 @@ def shop(random: Random) -> Motion:
         return sample_base(random, picking_up=0.6, crouching=0.4)
     motion = sample_base(random, standing=0.4, walking=0.6)
     if way < 0.75:
-        # A box or a heap of things before the belly.
+        # Both arms hold a box in front of the belly.
         pair = alike(Arm(u(15, 32), u(65, 85), u(5, 20), u(72, 95), u(-50, 10), 0, 40), random)
     elif way < 0.88:
         pair = alike(Arm(u(28, 42), 88, 5, u(40, 65), u(40, 70), u(-25, -5), 65), random)
         motion.posture.bend += u(3, 10)
     else:
-        # Bags hang down beside the body.
+        # The hands hold bags beside the body.
         pair = [Arm(u(9, 14), 10, 20, u(2, 10), u(-10, 15), 0, 80) for _ in range(2)]
         keep(motion, lean=u(-6, 6))
     return keep(motion, left_arm=pair[0], right_arm=pair[1], nod=u(-4, 20))
 
 
 def sit(random: Random) -> Motion:
-    """On a chair: the hands lie on the lap, a hand holds the chin, the elbows rest on the knees."""
+    """On a chair: hands on the lap, a hand at the chin, elbows on the knees, or folded arms."""
     u = random.uniform
     motion = base_motions.seated(random)
     way = random.random()
@@ -202,7 +202,7 @@ def walk_dog(random: Random) -> Motion:
 
 
 def walk(random: Random) -> Motion:
-    """Walks, from a stroll to a brisk walk, looking where it goes."""
+    """Walks, from a stroll to a brisk walk, and looks ahead."""
     motion = base_motions.walking(random)
     if random.random() < 0.12:
         keep(motion, right_arm=base_motions.hanging(random))
@@ -210,7 +210,7 @@ def walk(random: Random) -> Motion:
 
 
 def walk_together(random: Random) -> Motion:
-    """Walks beside somebody, talking: the head is turned to that side, at times a hand speaks."""
+    """Walks beside another person and talks: the head turns to that side, a hand may gesture."""
     u = random.uniform
     motion = base_motions.walking(random)
     motion.moves["turn"] = Cycle([-u(38, 65), -u(25, 60), -u(0, 15)], [u(1, 3) for _ in range(3)])

@@ -1,9 +1,9 @@
-"""How deep limbs lie in the trunk, the head or other limbs.
+"""Penetration depth of limbs in the trunk, the head or other limbs.
 
-A few hundred vertices with their normals stand for the skin. A vertex of a limb is inside another
-part where it lies behind that part's nearest vertex; its depth is measured along the normal there.
-Neighbours that touch by nature (upper arm and armpit, thigh and groin, both sides of a bent joint)
-are left out.
+A few hundred vertices with normals (probes) represent the skin. A probe of a limb penetrates
+another part if it lies behind that part's nearest probe; the depth is measured along that probe's
+normal. Neighbours that always touch (upper arm and armpit, thigh and groin, both sides of a bent
+joint) are left out.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from bodyreg.body.surface import vertex_normals
 from bodyreg.synthetic.motions.limbs import LIMBS
 from bodyreg.synthetic.people import Person
 
-# Vertices are thinned to this spacing, metres on the template; slender parts to the finer one.
+# Spacing of the probes, metres on the template; slender parts have the finer spacing.
 SPACING, FINE_SPACING = 0.055, 0.035
-# An upper arm or a thigh counts from this share of its length on: nearer, it belongs to the trunk.
+# The first share of an upper arm or a thigh belongs to the trunk and is not tested.
 FREE_FROM = 0.45
-# A point lies under the skin next to it, not beside its edge: at most so far sideways, metres or
-# depths. Nothing is thick enough for a greater depth than DEEPEST.
+# A point counts as inside only if it lies under its nearest probe: its sideways distance is at most
+# SIDEWAYS metres or its depth. Depths above DEEPEST are impossible and ignored.
 SIDEWAYS, DEEPEST = 0.04, 0.13
-# Farther away than anything, metres squared.
+# Larger than any squared distance, metres squared.
 FAR = 100.0
 
 SIDES = ("left", "right")
 
-# Parts of a limb: their segments, and which parts of their own limb they cannot enter.
+# Parts of a limb: their segments, and the parts of the same limb that they are not tested against.
 ARM_PARTS = {
     "upper_arm": (("shoulder",), ("upper_arm", "forearm", "hand")),
     "forearm": (("elbow",), ("upper_arm", "forearm", "hand")),
@@ -47,23 +47,26 @@ LEG_PARTS = {
 
 @dataclass(frozen=True, eq=False)
 class Probes:
-    """Vertices that stand for the skin, part by part.
+    """Vertices that represent the skin.
 
     Attributes:
-        vertex: (n,) vertex numbers.
-        around: (a,) the same, and all others of the faces round them, of which they have their
-            normals.
-        faces: (f, 3) these faces, by places in `around`.
-        owner: (n,) the joint that moves each most.
-        weights, joint_ids: (n, K) and (2 n, K): what moves them, and then their normals.
-        limbs: For each limb, the places of its free parts, and
-        mine: (m,) of all of them; a limb's end where `ends` (5,) says.
-        left: (m, 4 + k) and
-        right: (4 + k, n) float32, factors whose product says how far each of `mine` is from each
-            probe: first its place and ones, then which of k sets of probes it cannot enter, and by
-            how many metres squared these sets count as farther away.
-        bottom: The places of what one sits or lies on: trunk and upper halves of the thighs.
-        spots: The places of spots that hands go to, by their names.
+        vertex: (n,) vertex numbers of the probes.
+        around: (a,) these vertices, followed by the other vertices of the faces around them, which
+            the normals need.
+        faces: (f, 3) these faces, as indices into `around`.
+        owner: (n,) the joint with the largest weight of each probe.
+        weights, joint_ids: (n, K) and (2 n, K) skinning of the probes; `joint_ids` repeats for
+            their normals.
+        limbs: For each limb, the probes of its tested parts.
+        mine: (m,) the probes of all limbs, concatenated.
+        ends: Five bounds of the limbs in `mine`.
+        left: (m, 4 + k) float32, see `right`.
+        right: (4 + k, n) float32. `left @ right` gives the squared distance of each of `mine` to
+            each probe, up to a constant per row. The first 4 columns hold positions and ones, the
+            others which of k sets of probes each of `mine` is not tested against, and FAR for the
+            members of these sets.
+        bottom: Probes that a body sits or lies on: trunk and upper halves of the thighs.
+        spots: Name of a spot that hands touch -> its probe.
     """
 
     vertex: np.ndarray
@@ -86,11 +89,11 @@ class Depths:
     """The deepest point of each limb in each of N postures.
 
     Attributes:
-        depth: (N, 4) metres, 0 where a limb of `LIMBS` enters nothing, and what follows means
-            nothing.
-        point: (N, 4, 3) metres, model axes, where it is.
-        normal: (N, 4, 3) the way out.
-        joint: (N, 4) the joint that moves that point most.
+        depth: (N, 4) metres; 0 if a limb of `LIMBS` penetrates nothing. The other values are
+            undefined then.
+        point: (N, 4, 3) the deepest point, metres in model axes.
+        normal: (N, 4, 3) direction out of the penetrated part.
+        joint: (N, 4) the joint with the largest weight of that point.
     """
 
     depth: np.ndarray
@@ -100,12 +103,13 @@ class Depths:
 
 
 class Skin:
-    """The probes of one person, ready to be posed."""
+    """The probes of one person, which can be posed."""
 
     def __init__(self, person: Person) -> None:
         body, probes = person.body, _probes_of(person.template)
         normals = vertex_normals(body.vertices[probes.around], probes.faces)
-        # A normal moves as a point does that has no place. By coordinates: loops over the probes.
+        # A normal moves like a point without translation. One coordinate at a time, so that NumPy
+        # loops over the probes.
         anchors = np.zeros((2, *probes.weights.shape, 4), np.float32)
         for those, vectors in zip(anchors, (body.vertices[probes.vertex], normals), strict=True):
             for axis in range(3):
@@ -115,14 +119,14 @@ class Skin:
         self.probes = probes
         self._joint_ids = torch.from_numpy(probes.joint_ids)
         self._anchors = torch.from_numpy(anchors).flatten(0, 1)
-        # The factors of `_deepest`: what does not depend on postures is filled in.
+        # Factors of the product in `_deepest`; the constant columns are filled in.
         self._left, self._right = probes.left.copy(), probes.right.copy()
         self._scale = torch.from_numpy(person.segment_scale)
         self._joints = torch.from_numpy(body.joints)
         self._parents = body.parents
 
     def place(self, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Joint rotations (N, 24, 3, 3) -> probes and unit normals (N, n, 3), joints (N, 24, 3)."""
+        """Pose by rotations (N, 24, 3, 3): probes and unit normals (N, n, 3), joints (N, 24, 3)."""
         turns = torch.from_numpy(np.asarray(rotations, np.float32))
         scale = self._scale.expand(len(turns), -1).contiguous()
         transforms, joints = ops.kinematics(turns, scale, self._joints, self._parents)
@@ -132,14 +136,14 @@ class Skin:
         return points, normals, joints.numpy()
 
     def depths(self, points: np.ndarray, normals: np.ndarray) -> Depths:
-        """How deep the limbs lie in something in N postures: placed probes (N, n, 3)."""
+        """Penetration depths in N postures, from posed probes and normals (N, n, 3)."""
         found = [self._deepest(*one) for one in zip(points, normals, strict=True)]
         return Depths(*(np.stack(part) for part in zip(*found, strict=True)))
 
     def _deepest(self, skin: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, ...]:
-        """One row of `Depths`: placed probes and normals (n, 3)."""
-        # Squared distances, but for the same in each row, in one product: it takes less time than
-        # to choose what could be near.
+        """One row of `Depths`, from posed probes and normals (n, 3)."""
+        # Squared distances, up to a constant per row, in one product: faster than a search for
+        # candidates.
         mine, left, right = self.probes.mine, self._left, self._right
         limbs = skin[mine]
         np.multiply(limbs, -2, out=left[:, :3])
@@ -158,7 +162,7 @@ class Skin:
 
 @lru_cache(maxsize=4)
 def _probes_of(template: Body) -> Probes:
-    """The same vertices for every shape of a template."""
+    """The probes of a template; all its shapes use the same vertices."""
     names = np.array(JOINT_NAMES)[template.segment]
     kept = {
         spacing: np.unique(np.floor(template.vertices / spacing), axis=0, return_index=True)[1]
@@ -177,7 +181,7 @@ def _probes_of(template: Body) -> Probes:
     def places(side: str, joints: tuple[str, ...]) -> np.ndarray:
         return np.isin(segment, [f"{side}_{joint}" for joint in joints])
 
-    # An arm gets out of a leg's way, not the other way round.
+    # Arms avoid legs, but legs do not avoid arms.
     arms = np.isin(
         segment, [f"{s}_{j}" for s in SIDES for part in ARM_PARTS.values() for j in part[0]]
     )
@@ -221,7 +225,7 @@ def _probes_of(template: Body) -> Probes:
 
 
 def _spots(body: Body, names: np.ndarray) -> dict[str, int]:
-    """Vertices that hands go to; none where a body's landmarks do not say where its face is."""
+    """Vertices that hands touch; none for a body without landmarks of the face."""
     if not {"nose", "left_ear", "right_ear", "left_eye", "right_eye"} <= set(body.landmarks):
         return {}
 

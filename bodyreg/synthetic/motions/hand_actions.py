@@ -1,4 +1,4 @@
-"""Families of motions whose hands speak, greet, or go to the face."""
+"""Families of motions of hands that gesture, greet, or go to the face."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Random = np.random.Generator
 
 
 def direct(random: Random) -> Motion:
-    """Shows the way: an arm points, the head looks there, and the arm points elsewhere."""
+    """Gives directions: an arm points, the head follows, and the arm points elsewhere."""
     u = random.uniform
     motion = sample_base(random, standing=0.85, walking=0.15)
     rest = motion.posture.right_arm
@@ -63,7 +63,7 @@ def discuss(random: Random) -> Motion:
 
 
 def eat(random: Random) -> Motion:
-    """A hand from a plate to the mouth and back; the other holds the plate or rests."""
+    """A hand moves from a plate to the mouth and back; the other holds the plate or rests."""
     u = random.uniform
     motion = sample_base(random, seated=0.55, standing=0.3, on_the_floor=0.15)
     plate = Arm(u(28, 40), u(65, 85), u(20, 40), u(72, 95), u(0, 40), u(-10, 10), 50)
@@ -117,7 +117,7 @@ def greet(random: Random) -> Motion:
 
 
 def phone(random: Random) -> Motion:
-    """A hand at the ear, the head toward it; strolls, stands, sits; the other hand gestures."""
+    """A hand at the ear while walking, standing or sitting; the other hand may gesture."""
     u = random.uniform
     motion = sample_base(random, standing=0.5, walking=0.3, seated=0.2)
     ear = Arm(u(42, 66), u(38, 68), u(-6, 14), u(136, 146), u(-20, 20), u(-5, 15), 45)
@@ -131,7 +131,7 @@ def phone(random: Random) -> Motion:
 
 
 def smoke(random: Random) -> Motion:
-    """A hand slowly to the mouth, a while there, and down beside the body."""
+    """A hand moves slowly to the mouth, stays there, and goes down beside the body."""
     u = random.uniform
     motion = sample_base(random, standing=0.5, walking=0.15, seated=0.25, crouching=0.1)
     mouth = Arm(u(40, 58), u(58, 80), u(26, 46), u(124, 136), u(-30, 20), u(0, 20), 35)
@@ -141,7 +141,7 @@ def smoke(random: Random) -> Motion:
     motion.moves["right_arm"] = to_and_fro(random, rest, mouth, 1.4, 0.9)
     touch(motion, "right_arm", "mouth", 0.07, 0.03)
     if random.random() < 0.25:
-        # The other arm across the belly, as if to hold the elbow.
+        # The other arm lies across the belly, as if it held the elbow.
         motion.posture.left_arm = Arm(u(18, 26), u(50, 70), u(62, 78), u(84, 96), 20, 0, 40)
         motion.moves.pop("left_arm", None)
     return keep(motion, turn=u(-25, 25), nod=u(-10, 10))

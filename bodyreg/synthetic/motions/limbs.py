@@ -1,4 +1,4 @@
-"""Arms and legs as chains: where they are, and the angles that bring a point of one elsewhere."""
+"""Arms and legs as kinematic chains: forward kinematics, and steps of inverse kinematics."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bodyreg.synthetic.motions.poses import (
 from bodyreg.synthetic.people import Person
 
 LIMBS = ("left_arm", "right_arm", "left_leg", "right_leg")
-# The angles that move a limb are its first four: raised, plane, inward, elbow of an arm; flexion,
-# abduction, outward, knee of a leg.
+# Inverse kinematics moves the first four angles of a limb: raised, plane, inward, elbow of an arm;
+# flexion, abduction, outward, knee of a leg.
 ANGLES = 4
-# Degrees for numerical derivatives, and the most one step turns an angle.
+# Step of the numerical derivatives, and the largest change of an angle in one step, degrees.
 STEP, FARTHEST = 0.5, 14.0
-# Metres that a degree must move a point to be worth turning; damps useless angles.
+# Damping, metres per degree: an angle that moves the point by less hardly turns.
 WORTH = 1e-3
 
 
@@ -46,9 +46,9 @@ class Limb:
         """Joints (N, J, 3) and their axes (N, J, 3, 3) of the chain.
 
         Args:
-            angles: (N, k) the limb's numbers, degrees.
+            angles: (N, k) the limb's angles, degrees.
             rotation: (N, 3, 3) axes of the joint above.
-            position: (N, 3) where that is.
+            position: (N, 3) position of the joint above.
         """
         turns = self._rotations(angles)
         if self._flipped:
@@ -71,12 +71,12 @@ class Limb:
         """Angles (N, k) that move points of the limb by about `way`: one damped least-squares step.
 
         Args:
-            angles: (N, k) the limb's numbers, degrees.
+            angles: (N, k) the limb's angles, degrees.
             above: Axes (N, 3, 3) and position (N, 3) of the joint above.
             point: (N, 3) points fixed to the limb, model axes.
-            joint: (N,) the joint of `chain`, by its place there, that carries each.
-            way: (N, r, 3) directions, each as long as the point is to move along it.
-            turning: How many of the limb's angles may turn, the first ones.
+            joint: (N,) index into `chain` of the joint that carries each point.
+            way: (N, r, 3) wanted displacements along r directions.
+            turning: Number of angles that may turn, counted from the first.
         """
         count, width = angles.shape
         many = np.repeat(angles[:, None], 1 + ANGLES, 1)
@@ -92,7 +92,7 @@ class Limb:
         per_degree[:, turning:] = 0
         length = np.sqrt(np.einsum("nrc,nrc->nr", way, way))[..., None]
         slope = (way / np.maximum(length, 1e-9)) @ per_degree.swapaxes(1, 2)
-        # An angle at its limit leaves the rest of the way to the others.
+        # An angle at its limit does not turn; the other angles do the rest.
         push = (slope * length).sum(1)
         low, high = LOW[self.columns], HIGH[self.columns]
         at_end = np.where(push > 0, (angles >= high)[:, :ANGLES], (angles <= low)[:, :ANGLES])

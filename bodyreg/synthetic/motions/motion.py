@@ -10,15 +10,15 @@ import numpy as np
 from bodyreg.synthetic.motions.poses import COLUMNS, LOW, Arm, Leg, Posture, as_row
 
 FRAME_RATE = 10
-# Nobody is told to turn a joint faster than this, degrees a second: a key that is too near in time
-# is put off. Brisk walking and waving come close to it.
+# Largest angular speed of a joint, degrees a second: keys that are too close in time are delayed.
+# Brisk walking and waving come close to it.
 FASTEST = 300.0
-# A monotone piecewise cubic between two holds is this much faster than a straight line.
+# Peak speed of a monotone cubic between two holds, relative to a straight line.
 PEAK = 1.5
-# Everybody differs by this much from what the family says, and drifts by that much, slowly.
+# Standard deviations of a person's constant offset from a family's angles, and of its slow drift.
 OWN_SD, DRIFT_SD = 3.0, 1.2
 DRIFT_SECONDS = (2.0, 6.0)
-# Fields that are not joints' angles.
+# Columns that are not angles of joints.
 STEADY = np.zeros(len(LOW), bool)
 for _name in ("carried", "seat", "pitch", "roll"):
     STEADY[COLUMNS[_name]] = True
@@ -29,11 +29,11 @@ _NUMBERS = np.arange(len(LOW))
 
 @dataclass
 class Cycle:
-    """Values of a field that follow one another, the first after the last.
+    """A closed sequence of key values of a field.
 
     Attributes:
         values: Arms, legs or numbers.
-        seconds: From each value to the next. Cycles that share one list keep time together.
+        seconds: Time from each value to the next. Cycles that share one list object keep in step.
     """
 
     values: list[Arm] | list[Leg] | list[float]
@@ -47,15 +47,15 @@ class Cycle:
 
 @dataclass
 class Touch:
-    """A hand that is to be at a spot of the body, however long arms are and wide the body is.
+    """A hand that must touch a spot of the body, for any proportions of the body.
 
     Attributes:
         arm: "left_arm" or "right_arm".
         there: The arm at the spot, roughly.
-        spot: One of `contact.SPOTS`.
-        tip: How far from the knuckles toward the finger tips the point is that touches, metres.
-        clearance: What stays free between it and the skin, metres.
-        share: When it is there: 0 and 1 along the arm's cycle; always when left out.
+        spot: A name in `contact.Probes.spots`.
+        tip: Distance of the touching point from the knuckles toward the finger tips, metres.
+        clearance: Distance between the touching point and the skin, metres.
+        share: How far the hand is at the spot, 0 to 1 along the arm's cycle; None for always.
     """
 
     arm: str
@@ -68,7 +68,7 @@ class Touch:
 
 @dataclass
 class Motion:
-    """A posture, and the fields of it that move, each with its own cycle."""
+    """A posture, the cycles of its moving fields, and the touches of its hands."""
 
     posture: Posture
     moves: dict[str, Cycle] = field(default_factory=dict)
@@ -87,13 +87,13 @@ class Motion:
         return rows
 
     def share(self, touch: Touch, times: np.ndarray) -> np.ndarray:
-        """(T,): how far a hand is at its spot, 0 to 1."""
+        """(T,) how far a hand is at its spot, 0 to 1."""
         if touch.share is None:
             return np.ones(len(times))
         return _along(touch.share.rows, self._seconds(touch.share), times)[:, 0]
 
     def _seconds(self, cycle: Cycle) -> np.ndarray:
-        """(K,) from each value to the next, long enough for all that move in this time."""
+        """(K,) time from each value to the next, long enough for all fields that share it."""
         seconds = np.maximum(cycle.seconds, 1e-3)
         for name, other in self.moves.items():
             if other.seconds is cycle.seconds and not STEADY[COLUMNS[name]].all():
@@ -103,15 +103,15 @@ class Motion:
 
 
 def _rolled(rows: np.ndarray, first: int) -> np.ndarray:
-    """Rows in a circle from another first one on: `numpy.roll` takes longer than all the rest."""
+    """Rotate rows so that row `first` comes first; `numpy.roll` is slow for small arrays."""
     return np.concatenate([rows[first:], rows[:first]])
 
 
 def _along(values: np.ndarray, seconds: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """A closed curve through values (K, n), monotone between them, at times (T,).
+    """A closed curve through values (K, n), monotone between them, evaluated at times (T,).
 
-    Piecewise cubic with the slopes of Fritsch & Butland (1984): holds stay still, nothing
-    overshoots, and what goes on in one direction does so without stopping.
+    Piecewise cubic with the slopes of Fritsch & Butland (1984): equal values stay still, there is
+    no overshoot, and a motion through several values in one direction does not stop at them.
     """
     step = seconds[:, None]
     after = (_rolled(values, 1) - values) / step
@@ -134,12 +134,12 @@ def _along(values: np.ndarray, seconds: np.ndarray, times: np.ndarray) -> np.nda
 
 
 def sample_times(random: np.random.Generator, frames: int) -> np.ndarray:
-    """(T,) seconds, ten frames each, from a random moment on."""
+    """(T,) seconds of frames, ten a second, from a random start."""
     return random.uniform(0, 60) + np.arange(frames) / FRAME_RATE
 
 
 def personal_offsets(random: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """(T, P) degrees by which somebody differs from what is usual, drifting slowly."""
+    """(T, P) offsets of a person from a family's angles, degrees: constant plus a slow drift."""
     own, size = random.normal(size=(2, len(LOW)))
     period = random.uniform(*DRIFT_SECONDS, len(LOW))
     phase = random.uniform(0, 2 * np.pi, len(LOW))

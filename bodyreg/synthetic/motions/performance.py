@@ -1,4 +1,4 @@
-"""A person doing something: a motion that suits this very body, standing in the world."""
+"""A person that performs an action: a motion for this body, placed upright in the world."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from bodyreg.synthetic.motions.poses import (
 from bodyreg.synthetic.motions.retarget import BOUND, Retargeter
 from bodyreg.synthetic.people import Person
 
-# How often a motion is drawn anew that a body does not allow.
+# Most samples of a motion, if the body does not allow the first.
 ATTEMPTS = 6
 
 # Share of a body's mass between two joints (Dempster, "Space requirements of the seated operator",
-# 1955); of a limb, each side's.
+# 1955); for limbs, the share of each side.
 MASSES = {
     ("pelvis", "spine1"): 0.14,
     ("spine1", "spine3"): 0.14,
@@ -45,7 +45,7 @@ _FEET = [[JOINT_NAMES.index(f"{s}_{j}") for j in ("ankle", "foot")] for s in ("l
 
 
 def _mass() -> np.ndarray:
-    """(24,): the centre of mass as a mix of joints."""
+    """(24,) weights of the joints that give the centre of mass."""
     mix = np.zeros(len(JOINT_NAMES))
     for ends, share in MASSES.items():
         for end in ends:
@@ -55,17 +55,17 @@ def _mass() -> np.ndarray:
 
 
 _MASS = _mass()
-# A foot this much higher than the other, in metres, carries a third of what the other does.
+# A foot this much higher than the other, in metres, carries a third of the other's load.
 LIFTED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Performance:
-    """T frames, ten a second. In the world y is up and the person faces +z, x to the left.
+    """T frames, ten a second. In world axes y is up, the person faces +z, and x is to its left.
 
     Attributes:
         pose: (T, 24, 3) float32 axis-angle, the root's slots zero.
-        turn: (T, 3, 3) float32, model axes to the world's.
+        turn: (T, 3, 3) float32, model axes to world axes.
     """
 
     pose: np.ndarray
@@ -73,15 +73,15 @@ class Performance:
 
 
 def perform(person: Person, action: str, random: np.random.Generator, frames: int) -> Performance:
-    """Draw a short motion of a person.
+    """Sample a short motion of a person.
 
-    Seen by a camera with the rotation `view` (world to camera axes), frame t is
+    For a camera with the rotation `view` (world to camera axes), frame t is
     `make_figure(person, action, pose[t], view @ turn[t], view[:, 1], camera)`.
 
     Args:
-        person: Who.
+        person: The person.
         action: One of `ACTIONS`.
-        random: Where it comes from.
+        random: Source of random numbers.
         frames: T.
     """
     rows = _sample_rows(Retargeter(person), action, random, frames)
@@ -93,7 +93,7 @@ def perform(person: Person, action: str, random: np.random.Generator, frames: in
 def _sample_rows(
     retargeter: Retargeter, action: str, random: np.random.Generator, frames: int
 ) -> np.ndarray:
-    """(T, P): the first motion that the body allows, or else the one that comes nearest to it."""
+    """(T, P) the first sampled motion that the body allows, or else the least penetrating one."""
     best, least = None, np.inf
     for _ in range(ATTEMPTS):
         motion, times = family(action, random), sample_times(random, frames)
@@ -108,7 +108,7 @@ def _sample_rows(
 
 
 def _turns(person: Person, rows: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """(T, 3, 3): as the feet balance the body, as something carries it, or between the two."""
+    """(T, 3, 3) model to world axes: balanced above the feet, as carried, or between the two."""
     carried = rows[:, COLUMNS["carried"].start]
     turn = carried_turns(rows)
     if carried.min() < 1:
@@ -126,7 +126,7 @@ def _turns(person: Person, rows: np.ndarray, rotations: np.ndarray) -> np.ndarra
 
 
 def balance(joints: np.ndarray) -> np.ndarray:
-    """The turns (T, 3, 3) that bring standing bodies' centres of mass above their feet.
+    """Rotations (T, 3, 3) that bring the centre of mass of standing bodies above their feet.
 
     Args:
         joints: (T, 24, 3) metres, y up.
@@ -136,7 +136,7 @@ def balance(joints: np.ndarray) -> np.ndarray:
     load = 3.0 ** -((feet[..., 1] - feet[..., 1].min(1, keepdims=True)) / LIFTED)
     upward = _MASS @ joints - np.einsum("tf,tfc->tc", load / load.sum(1, keepdims=True), feet)
     x, y, z = (upward / np.linalg.norm(upward, axis=1, keepdims=True)).T
-    # The shortest turn to y.
+    # The shortest rotation to y.
     across = np.zeros((len(joints), 3, 3))
     across[:, 0, 1], across[:, 1, 0], across[:, 1, 2], across[:, 2, 1] = -x, x, z, -z
     return np.eye(3) + across + across @ across / (1 + y)[:, None, None]

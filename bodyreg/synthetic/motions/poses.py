@@ -1,8 +1,8 @@
-"""Postures in clinical words (flexion, abduction, ...), and the joint rotations they mean.
+"""Postures in clinical angles (flexion, abduction, ...), and their joint rotations.
 
-Angles are degrees from standing with the arms hanging and the palms to the thighs. Ranges of
-motion: American Academy of Orthopaedic Surgeons, "Joint Motion: Method of Measuring and Recording";
-what goes beyond it is said beside it.
+Angles are degrees from standing with hanging arms and the palms to the thighs. Ranges of motion:
+American Academy of Orthopaedic Surgeons, "Joint Motion: Method of Measuring and Recording"; larger
+ranges have their source beside them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bodyreg.body.joints import JOINT_NAMES
 
 @dataclass
 class Arm:
-    """One arm. `plane` is where it is raised to: 0 sideways, 90 forward, 180 across, -40 behind."""
+    """One arm. `plane` is its azimuth when raised: 0 sideways, 90 forward, 180 across, -40 back."""
 
     raised: float = 12
     plane: float = 30
@@ -26,7 +26,7 @@ class Arm:
     elbow: float = 15
     pronation: float = 0
     wrist: float = 0  # flexion
-    grip: float = 20  # how far the fingers are curled
+    grip: float = 20  # flexion of the fingers
 
 
 @dataclass
@@ -42,12 +42,12 @@ class Leg:
 
 @dataclass
 class Posture:
-    """A whole body, left and right as the person feels them; trunk and neck span several joints.
+    """A whole body, left and right as seen by the person; trunk and neck span several joints.
 
-    `carried` is 0 where the feet bear the weight: the pelvis then tilts until it is above them. It
-    is 1 where a chair, the floor or motion does, and the pelvis has this `pitch` (forward) and
-    `roll` (to the left). `seat` is 1 where the body sits or lies on the floor: the legs then sink
-    or rise at the hips until they lie on it too.
+    `carried` is 0 if the feet bear the weight: the body then turns until its centre of mass is
+    above them. It is 1 if a chair, the floor or momentum bears the weight: the pelvis then has this
+    `pitch` (forward) and `roll` (to the left). `seat` is 1 if the body sits or lies on the floor:
+    the legs then turn at the hips until they lie on the floor too.
     """
 
     left_arm: Arm = field(default_factory=Arm)
@@ -78,7 +78,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "nod": (-45, 45), "tilt": (-45, 45), "turn": (-70, 70),
     "pitch": (-90, 90), "roll": (-90, 90), "carried": (0, 1), "seat": (0, 1),
 }  # fmt: skip
-"""What a joint can do, degrees: ranges of motion of healthy adults."""
+"""Ranges of motion of healthy adults, degrees."""
 
 
 def _columns() -> dict[str, slice]:
@@ -91,11 +91,11 @@ def _columns() -> dict[str, slice]:
 
 
 COLUMNS = _columns()
-"""Where each field of a posture stands in its row of numbers."""
+"""Columns of each field in a posture's row of numbers."""
 
 
 def as_row(part: Posture | Arm | Leg | float) -> np.ndarray:
-    """The numbers of a posture, or of a part of one, in order."""
+    """The numbers of a posture, or of one of its fields, in order."""
     if isinstance(part, Arm | Leg):
         return np.array([*vars(part).values()], np.float64)
     if isinstance(part, Posture):
@@ -113,11 +113,11 @@ def _limits() -> np.ndarray:
 
 
 LOW, HIGH = _limits()
-"""Limits of a row's numbers."""
+"""Limits of the numbers of a row."""
 
 
 SPINE = {"spine1": (0.4, 0.25), "spine2": (0.35, 0.35), "spine3": (0.25, 0.4)}
-"""Each joint's share of what the trunk bends, and of what it twists."""
+"""Each joint's share of the trunk's bend, and of its twist."""
 
 CHAINS: dict[str, list[int]] = {
     f"{side}_{kind}": [JOINT_NAMES.index(f"{side}_{name}") for name in names]
@@ -127,7 +127,7 @@ CHAINS: dict[str, list[int]] = {
     }.items()
     for side in ("left", "right")
 }
-"""The joints that a limb's numbers turn, from the trunk outward."""
+"""The joints that a limb's angles rotate, from the trunk outward."""
 
 
 def mirrored(rows: np.ndarray) -> np.ndarray:
@@ -156,8 +156,8 @@ def to_rotations(rows: np.ndarray) -> np.ndarray:
     def columns(*names: str) -> np.ndarray:
         return rows[:, [COLUMNS[name].start for name in names]].T
 
-    # Bending forward is about +x, twisting left +y, leaning left -z. The lower spine bends more,
-    # the upper turns more.
+    # Bending forward is a rotation about +x, twisting left about +y, leaning left about -z. The
+    # lower spine bends more, the upper spine twists more.
     bend, twist, lean = columns("bend", "twist", "lean")
     nod, turn, tilt = columns("nod", "turn", "tilt")
     angles = [a for s, t in SPINE.values() for a in (t * twist, s * bend, -s * lean)]
@@ -174,19 +174,19 @@ def to_rotations(rows: np.ndarray) -> np.ndarray:
 
 
 def to_axis_angle(turns: np.ndarray) -> np.ndarray:
-    """Joint rotations (N, 24, 3, 3) as (N, 24, 3) float64 rotation vectors."""
+    """Joint rotations (N, 24, 3, 3) -> (N, 24, 3) float64 axis-angle."""
     return Rotation.from_matrix(turns.reshape(-1, 3, 3)).as_rotvec().reshape(turns.shape[:-1])
 
 
 def carried_turns(rows: np.ndarray) -> np.ndarray:
-    """(N, 3, 3): how a pelvis that is carried is turned, model axes to the world's."""
+    """(N, 3, 3) rotations of a carried pelvis, model axes to world axes."""
     roll, pitch = (rows[:, COLUMNS[name].start] for name in ("roll", "pitch"))
     rolled, pitched = about("zx", -roll, pitch)
     return rolled @ pitched
 
 
 def leg_rotations(legs: np.ndarray) -> np.ndarray:
-    """Left legs (N, 5) as rotations (3, N, 3, 3) of their chain."""
+    """Rotations (3, N, 3, 3) of the chain of left legs (N, 5)."""
     flexion, abduction, outward, knee, ankle = legs.T
     turns = about("xzyxx", -flexion, abduction, outward, knee, -ankle)
     turns[2] = turns[0] @ turns[1] @ turns[2]
@@ -194,10 +194,10 @@ def leg_rotations(legs: np.ndarray) -> np.ndarray:
 
 
 def arm_rotations(arms: np.ndarray) -> np.ndarray:
-    """Left arms (N, 7) as rotations (5, N, 3, 3) of their chain.
+    """Rotations (5, N, 3, 3) of the chain of left arms (N, 7).
 
-    The shoulder blade takes a third of what is raised beyond 30 degrees; forearm and wrist share
-    pronation, as the two bones of the forearm do.
+    The shoulder blade takes a third of the elevation beyond 30 degrees. Forearm and wrist share the
+    pronation, because the two bones of the forearm twist along their length.
     """
     raised, plane, inward, elbow, pronation, wrist, grip = arms.T
     blade = np.maximum(0, raised - 30) / 3
@@ -208,18 +208,18 @@ def arm_rotations(arms: np.ndarray) -> np.ndarray:
         np.full_like(raised, -90), -elbow, pronation / 2, -wrist, -grip,
     )  # fmt: skip
     collar = protract @ elevate
-    # The shortest turn of a hanging arm, about a level axis, to where it is raised.
+    # The shortest rotation, about a level axis, from the hanging arm to its raised direction.
     humerus = back @ up @ there @ rotate @ hang
     return np.stack([collar, collar.swapaxes(1, 2) @ humerus, flex @ half, half @ bent, curl])
 
 
 def flip(turn: np.ndarray) -> np.ndarray:
-    """The same rotations (..., 3, 3) on the other side of the body."""
+    """The mirrored rotations (..., 3, 3), for the other side of the body."""
     return turn * _OTHER_SIDE
 
 
 def about(axes: str, *degrees: np.ndarray) -> np.ndarray:
-    """Rotations (k, N, 3, 3) about k of the axes x, y and z by as many (N,) degrees."""
+    """Rotations (k, N, 3, 3) about k axes, each "x", "y" or "z", by k arrays (N,) of degrees."""
     angle = np.radians(np.array(degrees))[..., None, None]
     across, twice = _across(axes)
     return _EYE + np.sin(angle) * across + (1 - np.cos(angle)) * twice
@@ -227,7 +227,7 @@ def about(axes: str, *degrees: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _across(axes: str) -> tuple[np.ndarray, np.ndarray]:
-    """Matrices (k, 1, 3, 3) of Rodrigues' formula: the cross products with axes, once and twice."""
+    """Matrices (k, 1, 3, 3) of Rodrigues' formula: the axes' cross products and their squares."""
     across = _ACROSS[["xyz".index(axis) for axis in axes], None]
     return across, across @ across
 

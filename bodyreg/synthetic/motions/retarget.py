@@ -1,4 +1,4 @@
-"""Brings hands to where they belong and limbs out of the body, for one person's proportions."""
+"""Retargeting of motions to a person's proportions: hands reach spots, limbs leave the body."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from bodyreg.synthetic.motions.poses import COLUMNS, HIGH, LOW, as_row, carried_
 from bodyreg.synthetic.people import Person
 
 BOUND = 0.02
-"""Metres: no limb may lie deeper in something than this, as `contact` measures it."""
+"""Largest allowed penetration of a limb, metres, as measured by `contact`."""
 
 ARMS, LEGS = (0, 1), (2, 3)
-"""Their numbers in `LIMBS`."""
+"""Indices into `LIMBS`."""
 
-# Worked for, so that a little is left for what lies between the probes.
+# Target of the corrections, below BOUND: the skin between the probes may lie deeper.
 AIM = 0.012
 ROUNDS = 8
-# Steps of a hand toward a spot.
+# Most steps of a hand toward a spot.
 REACHES = 6
-# A hand this near to its spot is there, metres.
+# A hand this close has reached its spot, metres.
 NEAR = 0.003
 # Steps of a leg toward the floor.
 SETTLING = 3
@@ -35,7 +35,7 @@ SPREAD = 2.5
 
 @dataclass(frozen=True, eq=False)
 class PosedBody:
-    """N postures of a person: skin, and what limbs hang from."""
+    """A person in N postures: joint rotations, probes of the skin with normals, and joints."""
 
     rotations: np.ndarray
     points: np.ndarray
@@ -43,7 +43,7 @@ class PosedBody:
     joints: np.ndarray
 
     def above(self, limb: Limb) -> tuple[np.ndarray, np.ndarray]:
-        """Axes (N, 3, 3) and position (N, 3) of the joint that a limb hangs from."""
+        """Axes (N, 3, 3) and position (N, 3) of a limb's parent joint."""
         axes, joint = np.eye(3), limb.parent
         while joint >= 0:
             axes, joint = self.rotations[:, joint] @ axes, PARENTS[joint]
@@ -51,19 +51,19 @@ class PosedBody:
 
 
 class Retargeter:
-    """One person's skin and limbs, and what postures they allow."""
+    """Adapts motions to one person's skin and limbs."""
 
     def __init__(self, person: Person) -> None:
         self.skin = Skin(person)
         self.limbs = [Limb(person, name) for name in LIMBS]
-        # The place in a limb's chain of the joint that carries a point; toes go with the ankle.
+        # For each limb, joint -> index in its chain. The toes belong to the ankle.
         self._link = np.zeros((len(LIMBS), len(JOINT_NAMES)), np.int64)
         for links, limb in zip(self._link, self.limbs, strict=True):
             links[:] = len(limb.chain) - 1
             links[limb.chain] = np.arange(len(limb.chain))
 
     def place(self, rows: np.ndarray) -> PosedBody:
-        """Postures (N, P) -> where they put the body."""
+        """Pose the body in postures (N, P)."""
         rotations = to_rotations(rows)
         return PosedBody(rotations, *self.skin.place(rotations))
 
@@ -74,9 +74,9 @@ class Retargeter:
 
         Args:
             rows: (T, P) a motion.
-            own: (T, P) the person's own ways in it.
+            own: (T, P) the person's offsets in it, from `personal_offsets`.
             times: (T,) seconds.
-            motion: Its touches say which hands are where.
+            motion: Its touches name the hands and spots.
         """
         if not motion.touches:
             return rows
@@ -107,7 +107,7 @@ class Retargeter:
         return rows.clip(LOW, HIGH)
 
     def settle(self, rows: np.ndarray) -> np.ndarray:
-        """Lay the legs of who sits or lies on the floor on it.
+        """Lower or raise the legs of a person on the floor until they lie on it.
 
         Args:
             rows: (T, P) a motion.
@@ -139,7 +139,7 @@ class Retargeter:
         return rows
 
     def _add_floor(self, rows: np.ndarray, placed: PosedBody, found: Depths) -> None:
-        """Arms lie in the floor where they are below all else of a body that is carried."""
+        """Add penetrations of the floor: arms below all other points of a carried body."""
         at = np.flatnonzero(rows[:, COLUMNS["carried"].start] > 0.99)
         if not len(at):
             return
@@ -159,13 +159,13 @@ class Retargeter:
             found.joint[frame, number] = probes.owner[probe]
 
     def untangle(self, rows: np.ndarray) -> tuple[np.ndarray, float]:
-        """Move limbs out of what they are in, and arms out of the floor.
+        """Move limbs out of the body, and arms out of the floor.
 
         Args:
             rows: (T, P) a motion.
 
         Returns:
-            The corrected motion, and how deep the deepest limb still is in any frame, metres.
+            The corrected motion, and the largest remaining penetration in any frame, metres.
         """
         rows, deepest, changed = rows.copy(), np.zeros(len(rows)), np.arange(len(rows))
         for left in range(ROUNDS, -1, -1):
@@ -196,12 +196,12 @@ class Retargeter:
 
 
 def _spread(turns: np.ndarray, at: np.ndarray, frames: int) -> np.ndarray:
-    """Turns (n, k) at some frames -> (frames, k), fading away from them."""
+    """Spread changes of angles (n, k) at the frames `at` to all frames (frames, k), fading out."""
     if frames == 1:
         return turns
     both = np.zeros((frames, turns.shape[1] + 1))
     both[at, :-1], both[at, -1] = turns, 1
-    # A kernel of height 1: a frame by itself keeps its turn, many in a row are averaged.
+    # A kernel of height 1: a single frame keeps its change, and many in a row are averaged.
     both = gaussian_filter1d(both, SPREAD, axis=0, mode="constant", truncate=2.5)
     both *= SPREAD * np.sqrt(2 * np.pi)
     return both[:, :-1] / np.maximum(both[:, -1:], 1)

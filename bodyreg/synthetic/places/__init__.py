@@ -1,1 +1,1 @@
-"""What is round people: rooms, streets, seats, and objects before them."""
+"""Surroundings of people: rooms, streets, seats, and objects in front."""

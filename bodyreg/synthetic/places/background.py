@@ -1,4 +1,4 @@
-"""What is behind people: a room, a street, the country, or a piece of the user's pictures."""
+"""Backgrounds: a room, a street, the country, or a crop of the user's pictures."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from bodyreg.synthetic.places.indoors import paint_room
 from bodyreg.synthetic.places.outdoors import paint_street
 from bodyreg.synthetic.scenes.scene import Scene
 
-# Share of pictures before a plain backdrop.
+# Share of pictures with a plain backdrop.
 PLAIN = 0.1
-# Backgrounds that are blurred by more pixels than this are drawn in half the size.
+# Backgrounds that are blurred by more pixels than this are drawn at half the size.
 COARSE = 1.2
-# Pictures of the user's are kept this much larger than what is cut out of them.
+# The user's pictures are kept this many times larger than the crop that is needed.
 KEPT = 1.6
 
 
 def paint_background(
     random: np.random.Generator, scene: Scene, outdoors: bool, backgrounds: Sequence[Path] | None
 ) -> np.ndarray:
-    """Paint what is behind a scene's people.
+    """Paint the background of a scene.
 
     Args:
-        random: Of everything random.
-        scene: Its size and, for the ground, its figures.
-        outdoors: The street or the country; otherwise a room.
-        backgrounds: The user's picture files, to cut a piece from; None for a painted one.
+        random: Source of random numbers.
+        scene: Gives the size and, for the ground, the figures.
+        outdoors: True for a street or the country, False for a room.
+        backgrounds: The user's picture files, to crop; None for a procedural background.
 
     Returns:
         (H, W, 3) float32 in [0, 255] blue, green, red.
 
     Raises:
-        UserError: a file is no readable picture.
+        UserError: a file is not a readable picture.
     """
     if backgrounds:
         path = backgrounds[random.integers(len(backgrounds))]
@@ -50,7 +50,7 @@ def paint_background(
     view, blur = ground_view_of(scene), 0.0
     if random.random() < 0.75:
         blur = random.uniform(0.4, max(0.5, 0.011 * scene.height))
-    # What is out of focus need not be drawn finely.
+    # An unsharp background needs fewer pixels.
     if blur > COARSE:
         view, blur = view.halved(), blur / 2
     if random.random() < PLAIN or scene.plain:
@@ -68,7 +68,7 @@ def paint_background(
 
 
 def find_backgrounds(folder: str | os.PathLike) -> list[Path]:
-    """The picture files in a folder, by their suffixes, in the order of their names.
+    """The picture files in a folder (known by suffix), sorted by name.
 
     Raises:
         UserError: there is no such folder, or no picture in it.
@@ -83,7 +83,7 @@ def find_backgrounds(folder: str | os.PathLike) -> list[Path]:
 def _piece(random: np.random.Generator, path: Path, height: int, width: int) -> np.ndarray:
     picture = _load(str(path), max(height, width))
     have_height, have_width = picture.shape[:2]
-    # As large a piece of the right shape as fits, or down to a half of it.
+    # A crop of the right shape: between half of the largest that fits and that.
     fit = min(have_height / height, have_width / width)
     zoom = fit * random.uniform(0.5, 1)
     rows, columns = max(1, int(height * zoom)), max(1, int(width * zoom))
@@ -98,7 +98,7 @@ def _piece(random: np.random.Generator, path: Path, height: int, width: int) -> 
 
 @lru_cache(maxsize=64)
 def _load(path: str, side: int) -> np.ndarray:
-    """A user's picture, shrunk to little more than what is needed of it."""
+    """Load a user's picture, shrunk to little more than the size that is needed."""
     picture = read_picture(path, kind="background")
     zoom = KEPT * side / min(picture.shape[:2])
     if zoom < 1:
@@ -107,7 +107,7 @@ def _load(path: str, side: int) -> np.ndarray:
 
 
 def _rolled(canvas: np.ndarray, scene: Scene) -> np.ndarray:
-    """Turn the picture as the camera is rolled."""
+    """Rotate the picture by the roll of the camera."""
     if not scene.figures:
         return canvas
     up = scene.figures[0].up
@@ -120,7 +120,7 @@ def _rolled(canvas: np.ndarray, scene: Scene) -> np.ndarray:
 
 
 def _backdrop(random: np.random.Generator, view: GroundView) -> np.ndarray:
-    """A photographer's paper: one colour that runs into the floor."""
+    """A photographer's backdrop: one colour, shaded towards the edges."""
     colour = np.clip(random.uniform(60, 235) * (1 + random.normal(0, 0.08, 3)), 20, 245)
     x = np.linspace(-1, 1, view.width)
     y = np.linspace(-1, 1, view.height)[:, None]

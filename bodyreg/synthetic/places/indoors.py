@@ -1,4 +1,4 @@
-"""Rooms: a floor, a wall, and what stands before and hangs on it."""
+"""Rooms: a floor, a wall, and furniture and pictures along it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ SIDE = 96
 
 
 def paint_room(random: np.random.Generator, view: GroundView) -> np.ndarray:
-    """(H, W, 3) uint8: a room seen level.
+    """Paint a room, seen by a level camera.
 
     Args:
-        random: Of everything random.
+        random: Source of random numbers.
         view: How the camera sees the floor.
+
+    Returns:
+        (H, W, 3) uint8.
     """
     edge = view.horizon + random.uniform(0.3, 0.85) * (view.feet - view.horizon)
     top = int(np.clip(edge, 1, view.height))
@@ -52,7 +55,7 @@ def paint_room(random: np.random.Generator, view: GroundView) -> np.ndarray:
     if top < view.height and random.random() < 0.4:
         _rug(sketch, view, edge)
     for _ in range(random.integers(0, 3)):
-        # Something nearer than the wall.
+        # Furniture nearer than the wall.
         row = random.uniform(edge, max(edge + 1, view.feet))
         near = view.metre_at(row)
         make, width = STANDING[random.integers(len(STANDING))]
@@ -90,7 +93,7 @@ def _wall(sketch: Sketch, metre: float, rows: int) -> np.ndarray:
     if kind in (0, 5):
         wall = np.full((rows, columns, 3), paint, np.float32)
     else:
-        # What is finer than pixels is averaged first.
+        # Average details that are finer than a pixel first.
         side = int(np.clip(size * metre, 4, SIDE))
         tile = cv2.resize(tile, (side, side), interpolation=cv2.INTER_AREA)
         step = np.float32(side / (size * metre))
@@ -194,7 +197,7 @@ def _shelf(sketch: Sketch, x: float, edge: float, width: float, metre: float) ->
 
 
 def _things(sketch: Sketch, x: float, row: float, width: float, metre: float) -> None:
-    """A few things on a surface."""
+    """A few small objects on a surface."""
     random = sketch.random
     for _ in range(random.integers(0, 4)):
         at, tall = x + random.uniform(0.03, 0.8) * width, random.uniform(0.08, 0.38) * metre
@@ -272,7 +275,7 @@ def _table(sketch: Sketch, x: float, edge: float, width: float, metre: float) ->
 
 
 Maker = Callable[[Sketch, float, float, float, float], None]
-# What makes it, and its usual width in metres.
+# Functions that draw furniture, and its usual width in metres.
 HANGING: tuple[tuple[Maker, float], ...] = ((_window, 1.3), (_painting, 0.6), (_painting, 0.9))
 STANDING: tuple[tuple[Maker, float], ...] = (
     (_shelf, 1.0), (_cupboard, 1.2), (_sofa, 1.9), (_plant, 0.6), (_lamp, 0.5), (_door, 0.9),

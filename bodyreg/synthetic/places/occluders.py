@@ -1,4 +1,4 @@
-"""Objects that stand before people: poles, tables, boxes, plants, bags, boards."""
+"""Objects in front of people: poles, tables, boxes, plants, bags, boards."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from bodyreg.synthetic.blend import lay_over, threefold
 from bodyreg.synthetic.noise import fractal_crop
 
-# Share of pictures that have any, and the most of them.
+# Share of pictures with objects, and the most objects in a picture.
 SHARE, MOST = 0.35, 2
-# Polygons are filled this much finer than the picture, then averaged.
+# Polygons are filled at this many times the picture's resolution, then averaged.
 FINE = 2
-# Polygon coordinates are given to OpenCV in 1/256 pixel.
+# OpenCV gets polygon coordinates in 1/256 pixel.
 BITS = 8
 
 # Blue, green, red.
@@ -42,12 +42,12 @@ PALETTES = {
 
 @dataclass(frozen=True, eq=False)
 class Occluder:
-    """An object before the people.
+    """An object in front of the people.
 
     Attributes:
-        kind: A name of `KINDS`.
-        polygon: (n, 2) outline in picture pixels; its ends are joined.
-        seed: Of its colours and texture.
+        kind: A name in `KINDS`.
+        polygon: (n, 2) closed outline in picture pixels.
+        seed: Seed of its colours and texture.
     """
 
     kind: str
@@ -58,16 +58,16 @@ class Occluder:
 def sample_occluders(
     random: np.random.Generator, width: int, height: int, boxes: np.ndarray
 ) -> list[Occluder]:
-    """Draw the objects before the people of a picture; most pictures have none.
+    """Sample the objects in front of the people of a picture; most pictures have none.
 
     Args:
-        random: Where they come from.
+        random: Source of random numbers.
         width: Of the picture, pixels.
         height: Of the picture, pixels.
         boxes: (n, 4) x, y, width, height of the people, picture pixels.
 
     Returns:
-        Objects, each over a part of somebody.
+        Objects; each covers some of a person's box.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     if not len(boxes) or random.random() >= SHARE:
@@ -82,7 +82,7 @@ def sample_occluders(
 
 
 def coverage(occluder: Occluder, height: int, width: int) -> np.ndarray:
-    """(H, W) float32: the share of each pixel that an object covers."""
+    """(H, W) float32 share of each pixel that an object covers."""
     shares = np.zeros((height, width), np.float32)
     window, inside = filled(occluder.polygon, height, width)
     shares[window] = inside
@@ -90,7 +90,7 @@ def coverage(occluder: Occluder, height: int, width: int) -> np.ndarray:
 
 
 def filled(polygon: np.ndarray, height: int, width: int) -> tuple[tuple[slice, slice], np.ndarray]:
-    """The part of a picture that a polygon touches, and how much of each of its pixels it covers.
+    """Fill a polygon: the window of the picture that it touches, and its coverage of each pixel.
 
     Args:
         polygon: (n, 2) picture pixels.
@@ -98,7 +98,8 @@ def filled(polygon: np.ndarray, height: int, width: int) -> tuple[tuple[slice, s
         width: Of the picture.
 
     Returns:
-        Rows and columns, and (rows, columns) float32 shares; both empty outside of the picture.
+        Slices of rows and columns, and (rows, columns) float32 coverage. Both are empty for a
+        polygon outside of the picture.
     """
     (left, top), (right, base) = polygon.min(0).tolist(), polygon.max(0).tolist()
     left, top = _held(floor(left) - 1, width), _held(floor(top) - 1, height)
@@ -108,8 +109,8 @@ def filled(polygon: np.ndarray, height: int, width: int) -> tuple[tuple[slice, s
     if not rows or not columns:
         return window, np.zeros((rows, columns), np.float32)
     fine = np.zeros((FINE * rows, FINE * columns), np.uint8)
-    # Far outside of the picture OpenCV's fixed-point numbers would overflow; its pixel centres
-    # lie at whole numbers.
+    # OpenCV's fixed-point numbers would overflow far outside of the picture. Its pixel centres are
+    # integers.
     limit = 4 * FINE * max(height, width)
     corners = FINE * (polygon.astype(np.float64) - (left, top)) - 0.5
     corners = np.minimum(np.maximum(corners, -limit), limit)
@@ -129,20 +130,20 @@ def paint_occluder(picture: np.ndarray, occluder: Occluder) -> None:
     if not share.size:
         return
     colour = _texture(occluder, *share.shape)
-    # A rim in the shade gives the object thickness.
+    # A darker rim gives the object thickness.
     colour *= threefold(0.55 + 0.45 * cv2.blur(share, (5, 5)))
     lay_over(picture[window], colour, share)
 
 
 def _texture(occluder: Occluder, rows: int, columns: int) -> np.ndarray:
-    """(rows, columns, 3) float32 colours of an object's box."""
+    """(rows, columns, 3) float32 texture over an object's box."""
     random = np.random.default_rng(occluder.seed)
     palette = PALETTES[occluder.kind]
     base = np.array(palette[random.integers(len(palette))], np.float32)
     base = np.clip(base * random.uniform(0.75, 1.15) + random.normal(0, 6, 3), 8, 240)
     shade = 1 + np.float32(0.06) * fractal_crop(random, rows, columns, random.uniform(1.5, 5))
     if palette is WOODS:
-        # Long thin grain, and joints between boards.
+        # Long thin grain, and gaps between boards.
         flat = occluder.kind == "table"
         grain = fractal_crop(random, rows, columns, 4)
         shade += np.float32(0.1) * cv2.blur(grain, (31, 1) if flat else (1, 31))
@@ -153,7 +154,7 @@ def _texture(occluder: Occluder, rows: int, columns: int) -> np.ndarray:
     if occluder.kind == "pole":
         shade *= 0.55 + 0.6 * np.sin(np.linspace(0.3, 2.9, columns, dtype=np.float32))
     elif occluder.kind == "table":
-        # The top's front edge catches light, what is below lies in the shade.
+        # The front edge of the top is lit; everything below is in shade.
         edge = max(2, rows // 10)
         shade[:edge] *= 1.15
         shade[edge : edge + 2] *= 0.6
@@ -212,7 +213,7 @@ def _box(random: np.random.Generator, width: int, height: int, box: np.ndarray) 
 
 
 def _plant(random: np.random.Generator, width: int, height: int, box: np.ndarray) -> np.ndarray:
-    """Leaves that fan out from a root at a foot of the box."""
+    """Leaves that fan out from a root at the lower edge of the box."""
     root = box[:2] + box[2:] * random.uniform((-0.1, 0.9), (1.1, 1.1))
     reach = box[3] * random.uniform(0.25, 0.55)
     points = []
@@ -239,7 +240,7 @@ def _bag(random: np.random.Generator, width: int, height: int, box: np.ndarray) 
 
 
 def _board(random: np.random.Generator, width: int, height: int, box: np.ndarray) -> np.ndarray:
-    """Something large that reaches in from a side: a door's edge, a wall, a sign."""
+    """A large object that reaches in from a side: a door's edge, a wall, a sign."""
     inside = box[0] + box[2] * random.uniform(0.05, 0.4)
     slope = random.normal(0, 0.04) * width
     top = random.choice([-9.0, box[1] + box[3] * random.uniform(0.2, 0.6)])

@@ -1,4 +1,4 @@
-"""Streets and the country: sky, ground, houses, trees, cars, and people far off."""
+"""Streets and the country: sky, ground, houses, trees, cars, and distant people."""
 
 from __future__ import annotations
 
@@ -42,11 +42,14 @@ COATS = ((50, 45, 45), (120, 110, 105), (60, 60, 140), (140, 90, 60), (190, 190,
 
 
 def paint_street(random: np.random.Generator, view: GroundView) -> np.ndarray:
-    """(H, W, 3) uint8: outdoors, seen level.
+    """Paint a street or the country, seen by a level camera.
 
     Args:
-        random: Of everything random.
+        random: Source of random numbers.
         view: How the camera sees the ground.
+
+    Returns:
+        (H, W, 3) uint8.
     """
     # The ground ends before the horizon, behind houses or trees.
     depth = view.feet - view.horizon
@@ -70,14 +73,14 @@ def paint_street(random: np.random.Generator, view: GroundView) -> np.ndarray:
         _fence(sketch, view, edge + 0.1 * depth)
     for _ in range(random.integers(0, 4 if city else 2)):
         row = random.uniform(edge, edge + 0.5 * depth)
-        # Not so near that the picture is full of it.
+        # Keep it far enough away that it does not fill the picture.
         if view.metre_at(row) < 0.25 * view.width:
             _car(sketch, view, row)
     if random.random() < 0.5:
-        # People far off, out of focus so that nobody counts them.
+        # Distant people, out of focus, because they have no annotations.
         for _ in range(random.integers(1, 6)):
             row = random.uniform(edge, edge + 0.5 * depth)
-            _passer(sketch, view, random.uniform(0, 1) * view.width, row)
+            _pedestrian(sketch, view, random.uniform(0, 1) * view.width, row)
         return cv2.GaussianBlur(sketch.canvas, (0, 0), max(0.5, 0.012 * view.height))
     return sketch.canvas
 
@@ -95,7 +98,7 @@ def _sky(random: np.random.Generator, rows: int, columns: int) -> np.ndarray:
 
 
 def _soil(sketch: Sketch) -> np.ndarray:
-    """(96, 96, 3) uint8: a piece of ground."""
+    """(96, 96, 3) uint8 tile of ground."""
     random = sketch.random
     kind = str(random.choice(list(GROUNDS), p=GROUND_SHARES))
     base = np.array(sketch.colour(GROUNDS[kind], 0.12), np.float32)
@@ -169,7 +172,7 @@ def _tree(sketch: Sketch, view: GroundView, x: float, row: float) -> None:
     for across, down, size, light in zip(
         *random.normal(0, 0.16, (2, 28)) * tall, *random.uniform(0, 1, (2, 28)), strict=True
     ):
-        # Leaves above are in the light.
+        # Upper leaves are lit.
         shade = (0.9 - 0.4 * max(-1, min(down / (0.3 * tall), 1))) * (0.8 + 0.4 * light)
         radius = (0.05 + 0.07 * size) * tall
         sketch.disc(x + across, middle + down, radius, 0.8 * radius, darker(green, shade))
@@ -201,8 +204,8 @@ def _car(sketch: Sketch, view: GroundView, row: float) -> None:
         sketch.disc(x + wheel * metre, row - 0.28 * metre, radius, radius, (30, 30, 30))
 
 
-def _passer(sketch: Sketch, view: GroundView, x: float, row: float) -> None:
-    """Somebody far off: legs, a coat, a head."""
+def _pedestrian(sketch: Sketch, view: GroundView, x: float, row: float) -> None:
+    """A distant person: legs, a coat, a head."""
     metre = view.metre_at(row)
     legs = sketch.colour(((40, 40, 40), (90, 60, 45)))
     sketch.box(x - 0.12 * metre, row - 0.85 * metre, x + 0.12 * metre, row, legs)

@@ -1,4 +1,4 @@
-"""Stools, boxes and chairs under people who sit; they belong to the background."""
+"""Stools, boxes and chairs under sitting people; they belong to the background."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bodyreg.synthetic.figure import Figure
 from bodyreg.synthetic.light import Light
 from bodyreg.synthetic.places.occluders import PAINTS, WOODS, filled
 
-# Who sits: metres from the ground up to the hips at least, from the knees up to the hips at most,
-# and from the hips up to the neck at least.
+# A figure sits if the hips are at least LEAST_SEAT above the ground and at most MOST_RISE above the
+# knees, and the neck is at least LEAST_TRUNK above the hips, metres.
 LEAST_SEAT, MOST_RISE, LEAST_TRUNK = 0.22, 0.2, 0.25
-# From the hips' joints down to the seat, and half its width and depth, metres.
+# Height of the hips' joints above the seat, and half the seat's width and depth, metres.
 CUSHION, HALF_WIDTH, HALF_DEPTH = 0.085, 0.21, 0.2
 
 _HIPS, _KNEES = (
@@ -23,8 +23,8 @@ _HIPS, _KNEES = (
 )
 _NECK = JOINT_NAMES.index("neck")
 
-# A block's six sides: axis, end along it, and corners. The corner at end a along the first axis, b
-# along the second and c along the third has the number 4 a + 2 b + c.
+# The six sides of a block: axis, end (0 or 1) along it, and corners. The corner at ends a, b and c
+# of the three axes has the number 4 a + 2 b + c.
 _TURNS = ((0, 0), (0, 1), (1, 1), (1, 0))
 _SIDES = tuple(
     (axis, end, [np.dot([*turn[:axis], end, *turn[axis:]], (4, 2, 1)) for turn in _TURNS])
@@ -36,13 +36,13 @@ _SIDES = tuple(
 def paint_seat(
     random: np.random.Generator, picture: np.ndarray, figure: Figure, light: Light
 ) -> None:
-    """Draw a seat under a figure that sits; nothing under others.
+    """Draw a seat under a figure that sits; other figures get none.
 
     Args:
-        random: What kind and colour; always asked for the same count of numbers.
+        random: Chooses kind and colour; every call draws the same count of numbers.
         picture: (H, W, 3) float32 in [0, 255], changed in place.
-        figure: Who may sit.
-        light: Of the picture.
+        figure: The figure.
+        light: Light of the picture.
     """
     palette = WOODS + PAINTS
     colour = np.array(palette[random.integers(len(palette))]) * random.uniform(0.6, 1.2)
@@ -55,7 +55,7 @@ def paint_seat(
     frame = np.stack([side, up, front])
 
     def block(low: tuple[float, float, float], high: tuple[float, float, float]):
-        """Ends along the sides, the height above the ground and the front."""
+        """A block by its ends along the side, up from the ground, and along the front."""
         return np.array([low, high]) + np.array([0, ground, 0])
 
     wide, deep, tall = HALF_WIDTH, HALF_DEPTH, top - ground
@@ -70,7 +70,7 @@ def paint_seat(
         ]
         blocks = [*legs, slab]
     if kind == 2 and front[2] > 0.2:
-        # Seen from behind, a back would hide who sits.
+        # No back for a figure that is seen from behind: it would hide the figure.
         blocks.append(block((-wide, tall, -deep - 0.04), (wide, tall + 0.42, -deep)))
     base = middle - up * (middle @ up)
     _darken(picture, figure, base, frame, ground)
@@ -79,7 +79,7 @@ def paint_seat(
 
 
 def _seat_axes(figure: Figure) -> tuple[np.ndarray, np.ndarray, np.ndarray, float] | None:
-    """Who sits: to the side, to the front, the seat's middle, its height; or None."""
+    """Axes to the side and to the front, the seat's middle and height; None if not sitting."""
     joints, up = figure.joints.astype(np.float64), figure.up.astype(np.float64)
     hips, knees = joints[_HIPS], joints[_KNEES]
     height = hips.mean(0) @ up
@@ -105,7 +105,7 @@ def _paint_block(
     middle = places.mean(0)
     for axis, end, corners in _SIDES:
         normal = frame[axis] * (2 * end - 1)
-        # The way to the viewer.
+        # Direction to the viewer.
         toward = np.array([0.0, 0, 1])
         if figure.camera.perspective:
             toward = -(middle + normal * (ends[1, axis] - ends[0, axis]) / 2 + figure.camera.pelvis)
@@ -120,7 +120,7 @@ def _paint_block(
 def _darken(
     picture: np.ndarray, figure: Figure, base: np.ndarray, frame: np.ndarray, ground: float
 ) -> None:
-    """The dark below a seat."""
+    """Draw the shadow below a seat."""
     height, width = picture.shape[:2]
     turns = ((-1, -1), (1, -1), (1, 1), (-1, 1))
     corners = np.array([[x * HALF_WIDTH, z * HALF_DEPTH] for x, z in turns])

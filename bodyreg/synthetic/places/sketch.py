@@ -10,27 +10,27 @@ import numpy as np
 
 from bodyreg.synthetic.noise import fractal_crop
 
-# Blue, green, red, like every colour here.
+# Every colour here is blue, green, red.
 Colour = Sequence[float]
 Palette = Sequence[Colour]
-# OpenCV's whole numbers do not overflow within this many pixels.
+# Coordinates are limited to this many pixels, so that OpenCV's integers do not overflow.
 LIMIT = 20_000
 
 
 @dataclass(frozen=True, eq=False)
 class Sketch:
-    """Something being drawn.
+    """A canvas and its drawing operations.
 
     Attributes:
         canvas: (H, W, 3) uint8.
-        random: Of everything random.
+        random: Source of random numbers.
     """
 
     canvas: np.ndarray
     random: np.random.Generator
 
     def colour(self, palette: Palette, spread: float = 0.15) -> list[float]:
-        """A colour of a palette, somewhat lighter or darker and not quite in its hue."""
+        """A colour of a palette, with random changes of brightness and hue."""
         base = palette[self.random.integers(len(palette))]
         light = np.exp(self.random.normal(0, spread))
         hue = self.random.normal(0, 7, 3).tolist()
@@ -49,17 +49,17 @@ class Sketch:
     def disc(
         self, x: float, y: float, across: float, down: float, colour: Colour, turn: float = 0
     ) -> None:
-        """A filled ellipse by its centre and half its width and height; `turn` is in degrees."""
+        """A filled ellipse by its centre and half axes; `turn` in degrees."""
         axes = max(1, _pixel(across)), max(1, _pixel(down))
         centre = _pixel(x), _pixel(y)
         cv2.ellipse(self.canvas, centre, axes, turn, 0, 360, colour, -1, cv2.LINE_AA)
 
     def roughen(self, reach: float, edge: float) -> None:
-        """Push pixels about by up to a few times `reach`: outlines become those of leaves.
+        """Displace pixels at random, up to a few times `reach`, so that outlines look like leaves.
 
         Args:
             reach: Pixels.
-            edge: Row below which less and less is pushed: the ground.
+            edge: Row of the ground; below it the displacement fades to 0.
         """
         rows, columns = self.canvas.shape[:2]
         down = np.arange(rows, dtype=np.float32)[:, None]
@@ -73,7 +73,7 @@ class Sketch:
 
 
 def darker(colour: Colour, share: float) -> list[float]:
-    """A colour times a share; more than 1 is lighter."""
+    """A colour times a share; a share above 1 makes it lighter."""
     return [min(255.0, share * c) for c in colour]
 
 

@@ -1,1 +1,1 @@
-"""Who stands where in a picture: crowds, catalogues, a studio."""
+"""Arrangements of people in pictures: crowds, catalogues, a studio."""

@@ -1,4 +1,4 @@
-"""A catalogue: the same people in the same clothes from several sides, one in each picture."""
+"""A catalogue: each person in the same clothes in several views, one person per picture."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from bodyreg.synthetic.motions.performance import perform
 from bodyreg.synthetic.people import sample_person
 from bodyreg.synthetic.scenes.scene import Scene, seeded
 
-# Every fifth person is kept for testing, the second one first.
+# Every fifth person is kept for testing; the first of them is the second person.
 TEST_EVERY, FIRST_TEST = 5, 1
-# Catalogues show people who stand: of these tries the first whose height is this much of that of
-# somebody standing straight.
+# Catalogues show upright people: the first of this many tries with at least this share of the
+# height of the same person standing straight.
 TRIES, UPRIGHT = 10, 0.85
-# What people do who are photographed for their clothes, and those in the street.
+# Actions of people photographed for their clothes, and of people in the street.
 POSING = ("Posing", "Waiting", "Walking", "Greeting", "Directions", "Discussion")
 PASSING = ("Walking", "WalkTogether", "WalkDog", "Waiting", "Phoning", "Discussion")
 
 
 @dataclass(frozen=True)
 class View:
-    """How a picture shows somebody.
+    """How a view shows a person; `yaw` and `height` are ranges (lowest, highest).
 
     Attributes:
-        yaw: Lowest and highest, degrees; 0 = the person faces the camera.
-        height: The person's height over the picture's, lowest and highest.
-        top: The free space above, over the picture's height.
+        yaw: Degrees; 0 = the person faces the camera.
+        height: The person's height over the picture's height.
+        top: Free space above the person over the picture's height.
     """
 
     yaw: tuple[float, float]
@@ -39,7 +39,7 @@ class View:
     top: float = 0.02
 
 
-# DeepFashion's: three near ones, which mostly cut off the feet, a whole one, and any other.
+# DeepFashion's views: three near ones, which mostly cut off the feet, a full one, and any other.
 FASHION_VIEWS = {
     "front": View((-20, 20), (0.95, 1.35), 0.03),
     "side": View((60, 110), (0.95, 1.35), 0.03),
@@ -47,21 +47,21 @@ FASHION_VIEWS = {
     "full": View((-35, 35)),
     "additional": View((-180, 180)),
 }
-# Market-1501's pictures are boxes that a detector drew round whole people.
+# Market-1501's pictures are a detector's boxes around whole people.
 STREET_VIEWS = {f"c{camera}": View((-180, 180), (0.9, 1.0), 0) for camera in range(1, 7)}
 
 
 class Catalogue:
-    """Pictures in order of people, each in all views.
+    """Pictures in order of people, each person in all views.
 
     Args:
-        name: Of the data set.
-        pictures: How many.
-        seed: Of everything random.
-        width, height: Of the pictures, pixels.
-        views: Name -> what it shows.
-        actions: What people do.
-        plain: They stand before backdrops.
+        name: Name of the data set.
+        pictures: Number of pictures.
+        seed: Seed of everything random.
+        width, height: Size of the pictures, pixels.
+        views: Name -> view.
+        actions: Names of the people's actions.
+        plain: Whether backgrounds are plain backdrops.
     """
 
     def __init__(
@@ -83,20 +83,20 @@ class Catalogue:
         return self._pictures
 
     def place(self, number: int) -> tuple[int, str]:
-        """Person and view of a picture."""
+        """Number of the person and name of the view of a picture."""
         person, view = divmod(number, len(self.views))
         return person, list(self.views)[view]
 
     def pictures_of(self, person: int) -> range:
-        """The pictures that show a person."""
+        """Numbers of the pictures that show a person."""
         first = person * len(self.views)
         return range(first, min(first + len(self.views), len(self)))
 
     def scene(self, body: Body, number: int) -> Scene:
-        """Picture `number`, with people made from a template."""
-        who, name = self.place(number)
+        """Picture `number`, with people made from the template `body`."""
+        person_number, name = self.place(number)
         random = seeded(self, "pictures", number)
-        person = sample_person(body, self.seed, who)
+        person = sample_person(body, self.seed, person_number)
         yaw = Rotation.from_euler("y", random.uniform(*self.views[name].yaw), degrees=True)
         view = sample_view(random, widest=0)
         for _ in range(TRIES):
@@ -114,7 +114,7 @@ class Catalogue:
             figures=[self._placed(figure, self.views[name], random)],
             seed=[self.seed, number],
             ids=[number],
-            subject=str(who + 1),
+            subject=str(person_number + 1),
             camera=name,
             plain=self.plain,
         )
@@ -123,7 +123,7 @@ class Catalogue:
         low, high = extent(figure.vertices[:, :2])
         size = random.uniform(*view.height) * self.height / (high - low)[1]
         if view.height[1] <= 1:
-            # Whole people stay whole, however wide.
+            # A whole person must also fit the picture's width.
             size = min(size, 0.96 * self.width / (high - low)[0])
         spare = max(0.0, self.height * (1 - view.top) - size * (high - low)[1])
         top = self.height * view.top + random.uniform(0, spare)
@@ -133,7 +133,7 @@ class Catalogue:
 
 
 def _is_upright(figure: Figure) -> bool:
-    """Whether somebody stands or walks, and does not sit or lie."""
+    """Whether a person stands or walks, rather than sits or lies."""
     height = np.ptp(figure.vertices @ figure.up)
     return bool(height > UPRIGHT * np.ptp(figure.person.body.vertices[:, 1]))
 

@@ -18,33 +18,33 @@ from bodyreg.synthetic.places.occluders import Occluder, sample_occluders
 from bodyreg.synthetic.scenes.scene import Scene, seeded
 
 PEOPLE_PER_PICTURE = (1, 3)
-# A person's height in the picture, over the picture's: of those who are whole, and of the share of
-# pictures that cut people off.
+# Height of a person over the picture's height: of whole people, and in the share of pictures that
+# cut people off.
 WHOLE, CUT, CUT_SHARE = (0.5, 0.95), (1.0, 1.3), 0.3
-# Whoever sits or crouches is not brought nearer than somebody this tall, metres.
+# Sitting and crouching people are scaled as if they were this tall, metres.
 SHORTEST = 1.1
-# How much smaller than the nearest one others are: standard deviation of the logarithm.
+# Standard deviation of the logarithm of a person's scale relative to the nearest person.
 FARTHER_SD = 0.25
-# Heights of the camera above the ground, metres: they say how much higher in the picture those
-# stand who are farther away.
+# Height of the camera above the ground, metres: it sets how much higher in the picture the feet of
+# farther people are.
 EYE = (0.9, 1.8)
-# Half of the people are seen from anywhere, the others from the front.
+# Half of the people are seen from any side, the other half within this yaw of the front, degrees.
 FRONT_YAW = 60.0
-# Free space at the picture's border that whole people keep, over its side.
+# Free space between whole people and the picture's border, over the picture's side.
 MARGIN = 0.02
 
-# An object that covers a larger share of somebody's joints is left out.
+# An object that covers a larger share of a person's joints is left out.
 HIDDEN = 0.6
 
 
 class Crowd:
-    """Pictures of a crowd, each of which is made without the others.
+    """Pictures of a crowd; each picture is made without the others.
 
-    Person i of a seed is always the same one and does the same, whoever else is made.
+    Person i of a seed and its motion do not depend on the other people.
 
     Args:
-        people: How many, in all pictures together.
-        seed: Of everything random.
+        people: Number of people in all pictures together.
+        seed: Seed of everything random.
         size: The pictures' side in pixels.
     """
 
@@ -62,7 +62,7 @@ class Crowd:
         return len(self._start) - 1
 
     def scene(self, body: Body, number: int) -> Scene:
-        """Picture `number`, with people made from a template."""
+        """Picture `number`, with people made from the template `body`."""
         random = seeded(self, "places", number)
         view = sample_view(random, widest=0)
         numbers = range(self._start[number], self._start[number + 1])
@@ -92,7 +92,7 @@ class Crowd:
 
 
 def _place(figures: list[Figure], size: int, random: np.random.Generator) -> list[Figure]:
-    """Put people beside one another on level ground; returns them far to near."""
+    """Put people side by side on level ground; returns them far to near."""
     is_cut = random.random() < CUT_SHARE
     extents = np.array([extent(figure.vertices[:, :2]) for figure in figures])
     low, high = extents[:, 0], extents[:, 1]
@@ -132,7 +132,7 @@ def _place(figures: list[Figure], size: int, random: np.random.Generator) -> lis
 
 
 def _hides(occluder: Occluder, figure: Figure) -> bool:
-    """Whether an object leaves too little of somebody to know that anybody is there."""
+    """Whether an object covers so much of a person that the person cannot be recognised."""
     outline = occluder.polygon.astype(np.float32)
     joints = figure.project(figure.joints)[:, :2]
     covered = [cv2.pointPolygonTest(outline, xy, False) >= 0 for xy in joints.tolist()]
@@ -140,6 +140,6 @@ def _hides(occluder: Occluder, figure: Figure) -> bool:
 
 
 def _box(figure: Figure) -> np.ndarray:
-    """(4,) x, y, width, height in the picture, wherever the person is."""
+    """(4,) x, y, width, height of a whole person in picture pixels, also outside of the picture."""
     low, high = extent(figure.project(figure.vertices)[:, :2])
     return np.concatenate([low, high - low])

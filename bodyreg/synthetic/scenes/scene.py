@@ -1,4 +1,4 @@
-"""A picture to be made: who is in it, what stands before them, and the seed of everything else."""
+"""A picture to render: its people, the objects in front, and the seed of everything else."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Scene:
     """One picture.
 
     Attributes:
-        number: Which of its data set, from 0.
+        number: Index in the data set, from 0.
         width, height: Pixels.
-        figures: The people, far to near: a nearer one covers those behind wholly.
-        seed: For `numpy.random.default_rng`: of everything random about the picture's look.
-        occluders: Objects before everybody.
-        ids: What the data set calls each of the figures in this picture.
-        subject: Who it is, where people appear more than once; else "".
-        camera: Which camera it is, where cameras have names; else "".
-        plain: Nothing but a backdrop is behind everybody.
+        figures: The people, far to near: a nearer one covers all those behind it.
+        seed: For `numpy.random.default_rng`: seed of the picture's appearance.
+        occluders: Objects in front of all people.
+        ids: The data set's id of each figure in this picture.
+        subject: Name of the person, where people appear more than once; else "".
+        camera: Name of the camera, where cameras have names; else "".
+        plain: Whether the background is a plain backdrop.
     """
 
     number: int
@@ -42,7 +42,7 @@ class Scene:
 
 
 class Scenes(Protocol):
-    """All pictures of a data set; any of them can be made alone, and is the same every time."""
+    """All pictures of a data set; each can be made alone and is the same every time."""
 
     name: str
     seed: int
@@ -50,17 +50,17 @@ class Scenes(Protocol):
     def __len__(self) -> int: ...
 
     def scene(self, body: Body, number: int) -> Scene:
-        """Picture `number`, with people made from a template."""
+        """Picture `number`, with people made from the template `body`."""
         ...
 
 
 def seeded(scenes: Scenes, purpose: str, *numbers: int) -> np.random.Generator:
-    """Random numbers for one purpose, which no other purpose of these scenes shares.
+    """A random generator of its own for one purpose of these scenes.
 
     Args:
-        scenes: Whose seed and name are meant.
+        scenes: Gives the seed and the name.
         purpose: A word.
-        *numbers: Of the picture, the person, ...
+        *numbers: Numbers of the picture, the person, ...
     """
     words = [int.from_bytes(word.encode(), "big") for word in (scenes.name, purpose)]
     return np.random.default_rng([scenes.seed, *words, *numbers])

@@ -1,4 +1,4 @@
-"""A studio like Human3.6M's: four near cameras round a floor, and its own world coordinates.
+"""A studio like Human3.6M's: four near cameras around a floor, and its world coordinates.
 
 Our world is in metres, y up, with the floor at 0. Human3.6M's (Ionescu et al. 2014) is in
 millimetres, z up; its camera axes are x right, y down, z away from the camera. Sizes, names and
@@ -17,10 +17,10 @@ from bodyreg.synthetic.cameras import Perspective, WeakPerspective
 from bodyreg.synthetic.figure import Figure, make_figure
 from bodyreg.synthetic.people import Person
 
-# Our axes to Human3.6M's: y is up here and z there.
+# Our axes to Human3.6M's: up is y here and z there.
 _WORLD = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 _CAMERA = np.diag([1.0, -1, -1])
-# What the cameras look at: the middle of a person in the middle of the floor, metres.
+# The cameras look at the middle of a person in the middle of the floor, metres.
 _AIM = np.array([0, 0.95, 0])
 UP = np.array([0.0, 1, 0])
 
@@ -30,11 +30,11 @@ class StudioCamera:
     """One camera of the studio.
 
     Attributes:
-        name: Human3.6M's.
-        width, height: of its pictures, pixels.
+        name: Human3.6M's name.
+        width, height: Size of the pictures, pixels.
         focal: (2,) pixels.
         centre: (2,) the principal point in picture pixels.
-        rotation: (3, 3), world to camera axes, ours.
+        rotation: (3, 3), our world axes to our camera axes.
         position: (3,) metres in our world.
     """
 
@@ -52,7 +52,7 @@ class StudioCamera:
         return self.rotation[:, 1]
 
     def on(self, pelvis: np.ndarray) -> Perspective:
-        """The camera for a figure whose pelvis is at (3,) metres in our world."""
+        """The camera for a figure with its pelvis at (3,) metres in our world."""
         return Perspective(self.focal, self.centre, self.rotation @ (pelvis - self.position))
 
     def to_world(self, figure: Figure, points: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ class StudioCamera:
     def orientation(self) -> np.ndarray:
         """(4,) quaternion w, x, y, z that turns Human3.6M's camera axes into its world axes.
 
-        With `translation`, these are the extrinsics of Human3.6M's readers: a world point X lies at
+        With `translation` it gives the extrinsics of Human3.6M's readers: a world point X is
         orientation^-1 (X - translation) in camera axes.
         """
         turn = Rotation.from_matrix(_WORLD @ self.rotation.T @ _CAMERA)
@@ -71,7 +71,7 @@ class StudioCamera:
 
     @property
     def translation(self) -> np.ndarray:
-        """(3,) where the camera stands, millimetres in Human3.6M's world."""
+        """(3,) position of the camera, millimetres in Human3.6M's world."""
         return to_human36m(self.position)
 
 
@@ -116,15 +116,15 @@ def studio_figures(
     place: np.ndarray,
     heading: float,
 ) -> list[Figure]:
-    """One posed person on the studio's floor, as each of `studio_cameras` sees it.
+    """One posed person on the studio's floor, seen by each of `studio_cameras`.
 
     Args:
-        person: Who.
-        action: What the person is doing.
+        person: The person.
+        action: Name of the action.
         pose: (24, 3) axis-angle, the root's slot zero.
-        turn: (3, 3) model axes to those of a person who faces +z, as a performance's.
+        turn: (3, 3) model axes to the axes of a person that faces +z, as in `Performance`.
         place: (2,) x and z of the pelvis on the floor, metres.
-        heading: Degrees by which the person is turned about the vertical; at 90 it faces +x.
+        heading: Degrees of rotation about the vertical; at 90 the person faces +x.
     """
     world = Rotation.from_euler("y", heading, degrees=True).as_matrix() @ turn
     standing = make_figure(person, action, pose, world, UP, WeakPerspective(1.0, np.zeros(2)))

@@ -1,4 +1,4 @@
-"""Takes of a studio like Human3.6M's: seven people, fifteen actions twice, four cameras."""
+"""Takes in a studio like Human3.6M's: seven people, fifteen actions twice, four cameras."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ TAKES = tuple(
     for action in sorted(ACTIONS)
     for take in ("", " 1")
 )
-"""Who does what, as VideoPose3D names it: an action's second take has a 1 behind its name."""
+"""Subject and action of each take, in VideoPose3D's names: the second take of an action ends in 1.
+"""
 
-# Standard deviation of the angle between where people face and the frontal camera, degrees.
+# Standard deviation of the angle between a person's heading and the frontal camera, degrees.
 HEADING_SD = 60.0
-# Who walks goes in circles of this radius, and everybody stays near the middle, metres.
+# Walking people go in circles of this radius, and all people stay near the middle, metres.
 CIRCLE = 1.0
 OFF_CENTRE_SD = 0.3
 
 
 class Takes:
-    """Every frame of every take before every camera is a picture.
+    """Pictures of every frame of every take by every camera.
 
     They are in order of subject, action, camera and frame. The takes share the frames evenly; with
-    fewer frames than takes, some are empty.
+    fewer frames than takes, some takes are empty.
 
     Args:
-        people: How many pictures at least, one person in each.
-        seed: Of everything random.
+        people: Least number of pictures, one person in each.
+        seed: Seed of everything random.
     """
 
     name = "studio"
@@ -56,13 +57,13 @@ class Takes:
         return int(self._start[-1])
 
     def place(self, number: int) -> tuple[int, int, int]:
-        """Take, camera and frame of a picture."""
+        """Indices of a picture's take, camera and frame."""
         take = int(np.searchsorted(self._start, number, "right")) - 1
         camera, frame = divmod(number - int(self._start[take]), int(self.frames[take]))
         return take, camera, frame
 
     def scene(self, body: Body, number: int) -> Scene:
-        """Picture `number`, with people made from a template."""
+        """Picture `number`, with people made from the template `body`."""
         take, camera, frame = self.place(number)
         person, shown, place, heading = _take(self, body, take)
         view = studio_cameras()[camera]
@@ -95,7 +96,7 @@ def _action(take: int) -> str:
 def _take(
     takes: Takes, body: Body, take: int
 ) -> tuple[Person, Performance, np.ndarray, np.ndarray]:
-    """The person, what it does, places (T, 2) in metres and headings (T,) in degrees."""
+    """A take: the person, the performance, places (T, 2) in metres, headings (T,) in degrees."""
     person = _cast(body, takes.seed)[SUBJECTS.index(TAKES[take][0])]
     random = seeded(takes, "takes", take)
     shown = perform(person, _action(take), random, int(takes.frames[take]))
@@ -115,13 +116,13 @@ def _take(
 
 @lru_cache(maxsize=2)
 def _cast(body: Body, seed: int) -> list[Person]:
-    """The subjects: the first grown-ups among a seed's people, as Human3.6M's are."""
+    """The subjects: the first adults among a seed's people, because Human3.6M's are adults."""
     people = (sample_person(body, seed, number) for number in itertools.count())
     return list(itertools.islice((p for p in people if not p.child), len(SUBJECTS)))
 
 
 def _steps(person: Person, shown: Performance) -> np.ndarray:
-    """(T, 2) how the pelvis moves between frames, x and z: the lower foot stays where it is."""
+    """(T, 2) motion of the pelvis between frames, x and z, with the lower foot at rest."""
     pose = torch.from_numpy(shown.pose)
     scale = torch.from_numpy(person.segment_scale).expand(len(pose), -1).contiguous()
     joints = person.body.pose(pose, scale)[1].numpy()
