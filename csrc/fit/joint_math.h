@@ -10,6 +10,15 @@
 // C_k turns segment k (it has no scale), P_k is where joint k is, but for the translation t. A rig
 // point (k, h) has the image x = Σ_k [s S_k C_k | P_k] h'_k + t with h'_k = (h_xyz − h_w J_k, h_w).
 //
+// Moments. The squared distances of any number of points are one quadratic form of the rows x and y
+// of [s S_k C_k | P_k + t], M_k (2 × 4) for short: with x_i = Σ_k M_k h'_ik and weights c_i,
+//
+//   L = Σ_i c_i |x_i − x̂_i|² = ½ ⟨M Q, M⟩ + ⟨M, r⟩ + constant          Y = ∂L/∂M = M Q + r
+//   Q_kl = Σ_i 2 c_i h'_ik h'_ilᵀ (4 × 4)       r_k = −Σ_i 2 c_i x̂_i h'_ikᵀ (2 × 4)
+//
+// Q is symmetric, the same for both rows, and sparse: two joints meet where a point hangs on both.
+// So an iteration costs the same for any number of points.
+//
 // Backward. Let Y_k = ∂L / ∂[s S_k C_k | P_k], rows x, y and z, [A | b] by columns. What pulls at
 // segment k is a wrench: a force and a torque, here about joint k itself,
 //

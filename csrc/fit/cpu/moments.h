@@ -1,13 +1,4 @@
-// The squared distances of any number of points as one quadratic form of the joints' image rows.
-//
-// With x_i = Σ_k M_k h'_ik (M_k: 2 × 4, rows x and y) and weights c_i,
-//
-//   L = Σ_i c_i |x_i − x̂_i|² = ½ ⟨M Q, M⟩ + ⟨M, r⟩ + constant      ∂L/∂M = Y = M Q + r
-//   Q_kl = Σ_i 2 c_i h'_ik h'_ilᵀ (4 × 4)                          r_k = −Σ_i 2 c_i x̂_i h'_ikᵀ (2 ×
-//   4)
-//
-// Q is symmetric, the same for both rows, and sparse: two joints meet where a point hangs on both.
-// So an iteration costs the same for any number of points. The moments are summed person by person,
+// The moments of the points (joint_math.h) of a group of people. They are summed person by person,
 // in the order of the points, and then laid out as lanes. Where one of a group of people has a
 // block and another has not, the other's is zero, which adds nothing to anything, not a bit.
 #pragma once

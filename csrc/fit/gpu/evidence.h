@@ -144,11 +144,11 @@ struct EvidenceTerms {
   T dense, keypoint, facing, visibility;
 };
 
-// Adds c h' h'ᵀ and c x̂ h'ᵀ of one piece of evidence, which every lane has been told of; for whole
-// warps. An item is a row of a block, the work of a lane.
+// Adds 2c h' h'ᵀ and −2c x̂ h'ᵀ of one piece of evidence, which every lane has been told of; for
+// whole warps. An item is a row of a block, the work of a lane.
 template <typename T>
 __device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Moments<T>& moments,
-                                            int n, unsigned joints, T c, T x, T y) {
+                                            int n, unsigned joints, T twice, T x, T y) {
   const int lane = threadIdx.x % 32;
   const int count = __popc(joints);
   const T* const table = memory.scratch + n * (kFitJoints * 4);
@@ -161,14 +161,14 @@ __device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Momen
     T row[4], h[4];
     load_vector(row, cell);
     load_vector(h, table + 4 * l);
-    const T factor = c * table[4 * k + i];
+    const T factor = twice * table[4 * k + i];
     for (int j = 0; j < 4; ++j) row[j] += factor * h[j];
     store_vector(cell, row);
   }
   for (int e = lane; e < 8 * count; e += 32) {
     const int k = memory.listed[n][e / 8];
     const T seen = e / 4 % 2 == 0 ? x : y;
-    memory.target[e / 4 % 2][k][e % 4] += c * seen * table[4 * k + e % 4];
+    memory.constant[e / 4 % 2][k][e % 4] -= twice * seen * table[4 * k + e % 4];
   }
 }
 
@@ -249,14 +249,14 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
     if (there && first_column) {
       (item.point ? terms.dense : terms.keypoint) += item.weight * robust.value;
     }
-    const T c =
-        there ? setting[item.point ? kDense : kKeypoint] * item.weight * robust.slope : T(0);
+    const T twice =
+        there ? T(2) * setting[item.point ? kDense : kKeypoint] * item.weight * robust.slope : T(0);
     __syncwarp();
     if (refresh) {
 #pragma unroll 1
       for (int n = 0; n < kItems; ++n) {
         add_moments(memory, moments, n, __shfl_sync(kFullWarp, item.joints, 4 * n),
-                    __shfl_sync(kFullWarp, c, 4 * n), __shfl_sync(kFullWarp, item.x, 4 * n),
+                    __shfl_sync(kFullWarp, twice, 4 * n), __shfl_sync(kFullWarp, item.x, 4 * n),
                     __shfl_sync(kFullWarp, item.y, 4 * n));
         __syncwarp();
       }

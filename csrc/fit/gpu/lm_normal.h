@@ -121,7 +121,7 @@ __device__ __forceinline__ void spread_body(const Place& place, const SharedMemo
   store(out.normals[k], own + below);
 }
 
-// Column j of row r of 2 [s C_a, 1] Q_al [s C_l, 1]ᵀ, j = 0 … 3.
+// Column j of row r of [s C_a, 1] Q_al [s C_l, 1]ᵀ, j = 0 … 3.
 template <typename T>
 __device__ __forceinline__ bool share_row(const SharedMemory<T>& memory, const Moments<T>& moments,
                                           const StepMemory<T>& at, int a, int l, int r,
@@ -133,8 +133,8 @@ __device__ __forceinline__ bool share_row(const SharedMemory<T>& memory, const M
   const T size = memory.camera.scale;
   T half[4] = {};
   for (int c = 0; c < 4; ++c) {
-    const T factor = r == 3 ? (c == 3 ? T(2) : T(0))
-                            : (c == 3 ? T(0) : T(2) * size * at.turn[a][3 * r + min(c, 2)]);
+    const T factor =
+        r == 3 ? (c == 3 ? T(1) : T(0)) : (c == 3 ? T(0) : size * at.turn[a][3 * r + min(c, 2)]);
     for (int j = 0; j < 4; ++j) {
       const T q = own     ? memory.diagonal[c][a][j]
                   : a < l ? moments.block_row(pair, c)[j]

@@ -1,14 +1,8 @@
-// The squared image error of a person without its points, in the shared memory of a warp. With M
-// the two image rows of all joints side by side and h' a point's influences,
-//
-//   L = ⟨M Q, M⟩ − 2 ⟨M, r⟩ + const     Q_kl = Σ c h'_k h'_lᵀ (4×4)     r_k = Σ c x̂ h'_kᵀ (2×4)
-//   Y = ∂L/∂M = 2 (M Q − r)
-//
-// Q is symmetric: kept are its 24 diagonal blocks and, as a list in the order of (k, l), those
-// blocks with k < l that some point of the person has. A joint pair of the list is the work of one
-// lane, 32 pairs a round; it gives Q_kl M_l to joint k and M_k Q_kl to joint l, through a mailbox
-// in shared memory, from which the lane of a joint collects in the order of the list. For .cu
-// files.
+// The moments of a person's points (joint_math.h) in the shared memory of a warp. Of Q are kept its
+// 24 diagonal blocks and, as a list in the order of (k, l), those blocks with k < l that some point
+// of the person has. A joint pair of the list is the work of one lane, 32 pairs a round; it gives
+// Q_kl M_l to joint k and M_k Q_kl to joint l, through a mailbox in shared memory, from which the
+// lane of a joint collects in the order of the list. For .cu files.
 #pragma once
 
 #include "../../common/access.h"
@@ -42,7 +36,7 @@ template <typename T>
 struct alignas(16) SharedMemory {
   // Read by 16 bytes, so they come first: each is a multiple of that.
   T rows[3][kFitJoints][4];      // of M: image x and y, depth
-  T target[2][kFitJoints][4];    // r
+  T constant[2][kFitJoints][4];  // r
   T diagonal[4][kFitJoints][4];  // Q_kk, row by row
   T view[kFitJoints][4];         // third row of C_k
   T scratch[kItems * kFitJoints *
@@ -126,7 +120,7 @@ __device__ __forceinline__ void clear(Array& array) {
 // Empties the moments; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void clear_moments(SharedMemory<T>& memory, const Moments<T>& moments) {
-  clear(memory.target);
+  clear(memory.constant);
   clear(memory.diagonal);
   const int blocks = 512 * rounds_of(moments.pairs);
   for (int i = threadIdx.x % 32; i < blocks; i += 32) moments.blocks[i] = T(0);
@@ -163,8 +157,8 @@ __device__ __forceinline__ void image_gradient(const Place& place, SharedMemory<
   T own[2][4], block[4];
   for (int row = 0; row < 2; ++row) {
     load_vector(own[row], memory.rows[row][place.joint]);
-    load_vector(block, memory.target[row][place.joint]);
-    for (int c = 0; c < 4; ++c) y[4 * row + c] = -block[c];
+    load_vector(block, memory.constant[row][place.joint]);
+    for (int c = 0; c < 4; ++c) y[4 * row + c] = block[c];
   }
   for (int i = 0; i < 4; ++i) {
     load_vector(block, memory.diagonal[i][place.joint]);
@@ -187,7 +181,6 @@ __device__ __forceinline__ void image_gradient(const Place& place, SharedMemory<
     }
     __syncwarp();
   }
-  for (int c = 0; c < 8; ++c) y[c] = T(2) * y[c];
 }
 
 }  // namespace bodyreg
