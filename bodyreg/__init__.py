@@ -1,27 +1,26 @@
 """Register articulated body models to images from dense correspondences."""
 
-from importlib import import_module
+import importlib as _importlib
+import typing as _typing
 from importlib.metadata import version as _version
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from bodyreg.body import Body
-    from bodyreg.data import Fits, Observations, read_densepose_coco
+    from bodyreg.data import (
+        Fits,
+        Observations,
+        read_deepfashion,
+        read_densepose_coco,
+        read_market1501,
+        read_mpii,
+        read_openpose,
+        read_spin,
+        read_videopose3d,
+    )
     from bodyreg.errors import UserError
     from bodyreg.registration import RegistrationConfig, register
 
 __version__ = _version("bodyreg")
-
-# Imported when first used, so that bodyreg.ops needs torch and NumPy alone.
-_HOMES = {
-    "Body": "bodyreg.body",
-    "Fits": "bodyreg.data",
-    "Observations": "bodyreg.data",
-    "RegistrationConfig": "bodyreg.registration",
-    "UserError": "bodyreg.errors",
-    "read_densepose_coco": "bodyreg.data",
-    "register": "bodyreg.registration",
-}
 
 __all__ = [
     "Body",
@@ -29,16 +28,30 @@ __all__ = [
     "Observations",
     "RegistrationConfig",
     "UserError",
+    "read_deepfashion",
     "read_densepose_coco",
+    "read_market1501",
+    "read_mpii",
+    "read_openpose",
+    "read_spin",
+    "read_videopose3d",
     "register",
 ]
 
+# Imported when first used, so that bodyreg.ops needs torch and NumPy alone. All others: data.
+_HOMES = {
+    "Body": "bodyreg.body",
+    "RegistrationConfig": "bodyreg.registration",
+    "UserError": "bodyreg.errors",
+    "register": "bodyreg.registration",
+}
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+
+def __getattr__(name: str) -> _typing.Any:
+    if name not in __all__:
         raise AttributeError(f"module 'bodyreg' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(_importlib.import_module(_HOMES.get(name, "bodyreg.data")), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *__all__})

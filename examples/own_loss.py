@@ -10,7 +10,7 @@ import torch
 
 import bodyreg
 from bodyreg import ops
-from bodyreg.body.rotations import rotation_matrices
+from bodyreg.body import rotation_matrices
 
 # A person seen from the side, hands folded in front of the chest: pixels, x right and y down.
 KEYPOINTS = {

@@ -11,8 +11,8 @@ import argparse
 
 import torch
 
-from bodyreg import Body, ops
-from bodyreg.body.rotations import rotation_matrices
+from bodyreg import ops
+from bodyreg.body import Body, rotation_matrices
 
 body = Body.default()
 rest = torch.from_numpy(body.joints)

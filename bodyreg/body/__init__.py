@@ -5,6 +5,7 @@ from bodyreg.body.charts import Charts
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS, mirror_pose
 from bodyreg.body.landmarks import LANDMARK_NAMES, Landmark
 from bodyreg.body.rig import RigPoints
+from bodyreg.body.rotations import rotation_matrices
 
 __all__ = [
     "JOINT_NAMES",
@@ -16,4 +17,5 @@ __all__ = [
     "Landmark",
     "RigPoints",
     "mirror_pose",
+    "rotation_matrices",
 ]  # fmt: skip

@@ -12,14 +12,17 @@ means is `bodyreg.registration`. `raster` says what a camera sees of a mesh; it 
 """
 
 from bodyreg.ops.correspondence import correspondence
-from bodyreg.ops.fit import fit, fit_gradient
+from bodyreg.ops.fit import Evidence, Plan, Rig, fit, fit_gradient
 from bodyreg.ops.kinematics import kinematics
 from bodyreg.ops.lbs import lbs
 from bodyreg.ops.projection import gram_schmidt, projection
 from bodyreg.ops.raster import Raster, raster
 
 __all__ = [
+    "Evidence",
+    "Plan",
     "Raster",
+    "Rig",
     "correspondence",
     "fit",
     "fit_gradient",

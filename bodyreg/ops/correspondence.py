@@ -25,8 +25,6 @@ def correspondence(
 ) -> Tensor:
     """How far matched rig points are seen from their targets, per person.
 
-    ::
-
         loss = Σ_i w_i ρ(|x_i - target_i|²),      x_i = s (R Σ_k T[j_ik] h_ik)_xy + t
         ρ(q) = width² q / (width² + q)            (Geman–McClure), or q where width is infinite
 

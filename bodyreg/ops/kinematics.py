@@ -18,7 +18,7 @@ def kinematics(
     """Poses the skeleton: the affine transform of every segment, and the joints' positions.
 
     A segment's scale enlarges its own vertices about its joint and moves its children; it does not
-    scale them. With q the parent of k::
+    scale them. With q the parent of k:
 
         G_0 = R_0           p_0 = J_0
         G_k = G_q R_k       p_k = p_q + G_q S_q (J_k - J_q)

@@ -39,8 +39,6 @@ def projection(
 def gram_schmidt(matrix: Tensor, six: bool = False) -> Tensor:
     """Orthonormalises the columns of 3×3 matrices.
 
-    ::
-
         e1 = a1 / |a1|
         e2 = (a2 - (e1·a2) e1) / |…|
         e3 = (a3 - (e1·a3) e1 - (e2·a3) e2) / |…|         or, with six, e1 × e2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 from bodyreg.errors import UserError
 
@@ -149,7 +149,7 @@ class RegistrationConfig:
     chunk: int = 8192
 
     @classmethod
-    def preset(cls, name: str, **changes) -> RegistrationConfig:
+    def preset(cls, name: str, **changes: Any) -> RegistrationConfig:
         """A named configuration, with fields changed by keyword.
 
         Args:
