@@ -12,12 +12,12 @@ from torch import Tensor
 
 from benchmarks.crowd import crowd
 from bodyreg import ops
-from bodyreg.body import Body
+from bodyreg.body import AXIS_ANGLE, Body
 from bodyreg.data import Fits, Observations, Truth, read_densepose_coco
 from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration import RegistrationConfig, schedule
 from bodyreg.registration.evidence import gather, make_rig
-from bodyreg.registration.objective import frozen_root, split
+from bodyreg.registration.objective import frozen_root
 from bodyreg.registration.starts import cold_starts
 
 Problem = tuple[Tensor, Rig, Evidence, Plan]
@@ -74,7 +74,7 @@ def vertex_error(parameters: Tensor, observations: Observations, truth: Truth) -
     """Mean distance of all vertices after Procrustes, millimetres, as `bodyreg demo` prints it."""
     from bodyreg.metrics import evaluate
 
-    p = split(parameters.cpu())
+    p = AXIS_ANGLE.split(parameters.cpu())
     fits = Fits(
         id=observations.id,
         frame=observations.frame,

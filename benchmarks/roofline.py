@@ -10,10 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bodyreg.body import AXIS_ANGLE, JOINT_NAMES
 from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration.schedule import TERMS
 
-JOINTS, PARAMETERS = 24, 108
+JOINTS, PARAMETERS = len(JOINT_NAMES), AXIS_ANGLE.count
 SAMPLE = 256
 """The first people, whose blocks stand for those of all."""
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from benchmarks.peers.grid import Seen, Skeleton
 from benchmarks.peers.objective import columns_of, per_person, points_of, posed
+from bodyreg.body import AXIS_ANGLE
 from bodyreg.registration import losses
 from bodyreg.registration.schedule import TERMS
 
@@ -19,10 +20,10 @@ HAND_MADE = (
 def gradient(flat: Tensor, row: Tensor, body: Skeleton, seen: Seen) -> Tensor:
     """(B,108) parameters -> (B,108) gradient of the terms `HAND_MADE` under a row of settings."""
     people, weight = len(flat), dict(zip(TERMS, row.unbind(), strict=False))
-    pose = torch.cat((torch.zeros_like(flat[:, :3]), flat[:, 3:72]), 1)
-    pose = pose.view(people, 24, 3).transpose(0, 1).contiguous()
-    scale, size, shift = flat[:, 72:96].T, flat[:, 107], flat[:, 105:107, None]
-    raw = flat[:, 96:105].view(people, 3, 3)
+    pose, scale, raw, shift, size = flat.split(AXIS_ANGLE.sizes, 1)
+    pose = torch.cat((torch.zeros_like(pose[:, :3]), pose[:, 3:]), 1)
+    pose = pose.view(people, *AXIS_ANGLE.pose).transpose(0, 1).contiguous()
+    scale, shift, raw = scale.T, shift[..., None], raw.view(people, 3, 3)
 
     angle_square = pose.square().sum(-1, keepdim=True) + 1e-30
     angle = angle_square.sqrt()
@@ -32,8 +33,8 @@ def gradient(flat: Tensor, row: Tensor, body: Skeleton, seen: Seen) -> Tensor:
     turns = _rodrigues(pose, sinc, second, 1 - second * angle_square)
     camera, triangle, sign = _gram_schmidt(raw)
     chain = posed(turns, scale, camera, body)
-    columns = columns_of(chain, scale, size[:, None])
-    rows = columns.permute(1, 2, 0, 3).reshape(people, 3, 96)
+    columns = columns_of(chain, scale, size)
+    rows = columns.permute(1, 2, 0, 3).flatten(2)
 
     # Forces on the columns: ∂L/∂[A_k | P_k].
     gap = points_of(rows, body, seen) + shift - seen.xy
@@ -69,16 +70,16 @@ def gradient(flat: Tensor, row: Tensor, body: Skeleton, seen: Seen) -> Tensor:
         + (2 * weight["scale_smoothness"]) * (body.laplace @ scale)
         + (2 * weight["scale_level"]) * (scale - 1)
     )
-    slope_size = work.sum((0, 2)) / size
+    slope_size = work.sum((0, 2))[:, None] / size
     slope_raw = _gram_schmidt_adjoint(torque[0], camera, triangle, sign)
     slope_raw = slope_raw - _det_adjoint(raw, weight["det"])
     return torch.cat(
         (
-            slope_pose.transpose(0, 1).reshape(people, 72),
+            slope_pose.transpose(0, 1).flatten(1),
             slope_scale.T,
-            slope_raw.reshape(people, 9),
+            slope_raw.flatten(1),
             force[0, :, :2],
-            slope_size[:, None],
+            slope_size,
         ),
         1,
     )

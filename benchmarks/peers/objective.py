@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers.grid import Seen, Skeleton
+from bodyreg.body import AXIS_ANGLE
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.ops.fit import Plan
 from bodyreg.registration import losses
@@ -45,13 +46,13 @@ def numbers_of(plan: Plan) -> Numbers:
 
 def objective(flat: Tensor, row: Tensor, body: Skeleton, seen: Seen, numbers: Numbers) -> Tensor:
     """(B,108) parameters -> (B,) losses under a row of settings."""
-    pose, scale, raw, shift, size = flat.split((72, 24, 9, 2, 1), 1)
-    pose = pose.unflatten(1, (24, 3))
+    pose, scale, raw, shift, size = flat.split(AXIS_ANGLE.sizes, 1)
+    pose = pose.unflatten(1, AXIS_ANGLE.pose)
     pose = torch.cat((torch.zeros_like(pose[:, :1]), pose[:, 1:]), 1)
     raw = raw.unflatten(1, (3, 3))
     camera = _orthonormal(raw, numbers.six_numbers)
     chain = posed(rotation_matrices(pose.transpose(0, 1)), scale.T, camera, body)
-    rows = columns_of(chain, scale.T, size).permute(1, 2, 0, 3).reshape(-1, 3, 96)
+    rows = columns_of(chain, scale.T, size).permute(1, 2, 0, 3).flatten(2)
     gap = points_of(rows, body, seen) + shift[..., None] - seen.xy
     square = gap.square().sum(1)
     terms = _of_parameters(pose, scale, raw, camera, body, numbers)

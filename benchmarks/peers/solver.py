@@ -57,8 +57,9 @@ def fit(
             loss = objective(flat, final, body, several, numbers).view(-1, candidates)
             kept = min(kept, candidates)
             best = loss.nan_to_num(nan=torch.inf).argsort(dim=1, stable=True)[:, :kept]
-            flat = flat.view(*loss.shape, -1).gather(1, best[..., None].expand(-1, -1, 108))
-            flat, candidates, settings = flat.flatten(0, 1), kept, settings[iterations:]
+            every = best[..., None].expand(-1, -1, flat.shape[1])
+            flat = flat.view(*loss.shape, -1).gather(1, every).flatten(0, 1)
+            candidates, settings = kept, settings[iterations:]
     return flat, loss.gather(1, best)[:, 0]
 
 

@@ -4,17 +4,22 @@ from bodyreg.body.body import Body
 from bodyreg.body.charts import Charts
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS, mirror_pose
 from bodyreg.body.landmarks import LANDMARK_NAMES, Landmark
+from bodyreg.body.parameters import AXIS_ANGLE, QUATERNION, Layout, Parameters
 from bodyreg.body.rig import RigPoints
 from bodyreg.body.rotations import rotation_matrices
 
 __all__ = [
+    "AXIS_ANGLE",
     "JOINT_NAMES",
     "LANDMARK_NAMES",
     "MIRROR_JOINTS",
     "PARENTS",
+    "QUATERNION",
     "Body",
     "Charts",
     "Landmark",
+    "Layout",
+    "Parameters",
     "RigPoints",
     "mirror_pose",
     "rotation_matrices",

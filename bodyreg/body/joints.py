@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 JOINT_NAMES: tuple[str, ...] = (
@@ -32,11 +31,10 @@ def mirror_pose(pose: Tensor) -> Tensor:
     """The pose seen in a mirror: joints swap sides, rotations about y and z change sign.
 
     Args:
-        pose: (..., 24, 3) axis-angle.
+        pose: (..., 24, 3) axis-angle, or (..., 24, 4) quaternions w, x, y, z.
 
     Returns:
-        (..., 24, 3). Applied twice, it gives back `pose`.
+        The same shape. Applied twice, it gives back `pose`.
     """
-    return pose[..., list(MIRROR_JOINTS), :] * torch.tensor(
-        [1.0, -1.0, -1.0], dtype=pose.dtype, device=pose.device
-    )
+    signs = pose.new_tensor([1.0, 1.0, -1.0, -1.0])[-pose.shape[-1] :]
+    return pose[..., list(MIRROR_JOINTS), :] * signs

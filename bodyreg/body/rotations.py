@@ -1,4 +1,4 @@
-"""Axis-angle vectors to rotation matrices, with a gradient that is exact at zero."""
+"""Axis-angle vectors to rotation matrices and quaternions, with exact gradients at zero."""
 
 from __future__ import annotations
 
@@ -53,3 +53,36 @@ def rotation_matrices(vectors: Tensor) -> Tensor:
         (..., 3, 3) rotation matrices. Differentiable once; the gradient at zero is exact.
     """
     return _Rodrigues.apply(vectors)
+
+
+def axis_angle_to_quaternion(vectors: Tensor) -> Tensor:
+    """Unit quaternions q = (cos θ/2, sin(θ/2) a) of the vectors θ a.
+
+    Args:
+        vectors: (..., 3) axis-angle, radians. Zero is an ordinary value.
+
+    Returns:
+        (..., 4) w, x, y, z. w is negative for angles between π and 2π; -q is the same rotation.
+        Differentiable once; the gradient at zero is exact.
+    """
+    angle = (vectors.square().sum(-1, keepdim=True) + TINY).sqrt()
+    half = 0.5 * angle
+    return torch.cat((half.cos(), half.sin() / angle * vectors), -1)
+
+
+def quaternion_to_axis_angle(quaternions: Tensor) -> Tensor:
+    """The vectors θ a of the rotations, with angles θ = 2 atan2(|sin(θ/2) a|, cos θ/2) of 0 to π.
+
+    Args:
+        quaternions: (..., 4) w, x, y, z, not all zero. Their length has no influence and no
+            gradient; q and -q give the same vector.
+
+    Returns:
+        (..., 3) radians. Differentiable once, at the identity too. At θ = π, where θ a jumps to
+        -θ a, the gradient is that of one side.
+    """
+    unit = torch.nn.functional.normalize(quaternions, dim=-1)
+    w, vector = unit[..., :1], unit[..., 1:]
+    sign = torch.where(w < 0, -1.0, 1.0).to(w)
+    sine = (vector.square().sum(-1, keepdim=True) + TINY).sqrt()
+    return 2 * torch.atan2(sine, sign * w) / sine * (sign * vector)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from bodyreg.body import Body, RigPoints
+from bodyreg.body import Body, Parameters, RigPoints
 from bodyreg.data.people_file import Layout, PeopleFile
 from bodyreg.errors import UserError
 from bodyreg.npz import NpzReader, Rows, save_npz
@@ -112,15 +111,10 @@ class Fits:
         out = np.empty((len(self), len(points), 3), np.float32)
         for start in range(0, len(self), POSED_AT_ONCE):
             some = slice(start, start + POSED_AT_ONCE)
-            pose, segment_scale, rotation, scale, translation = (
-                torch.from_numpy(np.ascontiguousarray(array[some]))
-                for array in (
-                    self.pose, self.segment_scale, self.rotation, self.scale, self.translation,
-                )
-            )  # fmt: skip
-            transforms, _ = body.pose(pose, segment_scale)
+            p = Parameters.of(self.select(some))
+            transforms, _ = body.pose(p.pose, p.segment_scale)
             placed = ops.lbs(transforms, points.joint_ids, points.anchors)
-            xy, depth = ops.projection(placed, rotation, scale, translation)
+            xy, depth = ops.projection(placed, p.rotation, p.scale, p.translation)
             out[some, :, :2], out[some, :, 2] = xy.numpy(), depth.numpy()
         return out
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bodyreg.body.joints import MIRROR_JOINTS, mirror_name
+from bodyreg.body.parameters import Parameters, mirrored
 from bodyreg.data.corr import BACKGROUND, Correspondence
 from bodyreg.data.skeletons import H36M_17
 from bodyreg.errors import UserError
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 # Points in model, camera and frame axes have x in the middle of the mirror.
 _MIRROR = np.array([-1, 1, 1], np.float32)
-# Rotations about y and z change their sign.
-_MIRROR_AXIS_ANGLE = np.array([1, -1, -1], np.float32)
 
 # Parts of appearance flow's pictures: left and right arm, left and right leg.
 MIRROR_FLOW_PART = np.array([0, 1, 2, 4, 3, 6, 5], np.uint8)
@@ -171,15 +170,8 @@ def flip_correspondence(correspondence: Correspondence, width: int) -> Correspon
 
 
 def _flipped_parameters(people: Fits | Truth, width: float | np.ndarray) -> dict[str, Any]:
-    """Body parameters after "Learning Body Shape and Pose from Dense Correspondences", 2.2."""
-    mirror = list(MIRROR_JOINTS)
-    return {
-        "frame": _flip_frames(people.frame, width),
-        "pose": people.pose[:, mirror] * _MIRROR_AXIS_ANGLE,
-        "segment_scale": people.segment_scale[:, mirror],
-        "rotation": people.rotation * _MIRROR * _MIRROR[:, None],
-        "translation": people.translation * _MIRROR[:2],
-    }
+    parameters = mirrored(Parameters.of(people)).arrays()
+    return {"frame": _flip_frames(people.frame, width), **parameters}
 
 
 def _flip_frames(frame: np.ndarray, width: float | np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bodyreg import ops
+from bodyreg.body import Parameters
 from bodyreg.data.frames import frame_from_image
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ def reprojection_error(
 
 def pictured_segments(fits: Fits, body: Body) -> Tensor:
     """(N, 24, 3, 4) segment transforms with the camera in them: lbs then gives frame units."""
-    pose, segment_scale = map(np.ascontiguousarray, (fits.pose, fits.segment_scale))
-    transforms, _ = body.pose(torch.from_numpy(pose), torch.from_numpy(segment_scale))
-    camera = torch.from_numpy(fits.scale[:, None, None] * fits.rotation)
+    p = Parameters.of(fits)
+    transforms, _ = body.pose(p.pose, p.segment_scale)
+    camera = p.scale[:, None, None] * p.rotation
     pictured = torch.bmm(camera, transforms.transpose(1, 2).reshape(len(fits), 3, -1))
     pictured = pictured.view(len(fits), 3, -1, 4).transpose(1, 2).contiguous()
     # A point's weights, the fourth numbers of its anchors, sum to 1.
-    pictured[..., :2, 3] += torch.from_numpy(fits.translation)[:, None]
+    pictured[..., :2, 3] += p.translation[:, None]
     return pictured
 
 

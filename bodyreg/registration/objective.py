@@ -3,63 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from itertools import accumulate
 from types import ModuleType
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from bodyreg.body.parameters import AXIS_ANGLE, Parameters
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.ops.fit import Plan, Rig
 from bodyreg.registration import losses
 from bodyreg.registration.padding import Padded
 from bodyreg.registration.schedule import Setting
 
-BLOCKS = {"pose": 72, "segment_scale": 24, "rotation": 9, "translation": 2, "scale": 1}
-"""Parameter blocks and their sizes, in the order of the flat vector of 108 numbers."""
-
-PLACES = {
-    name: slice(end - size, end)
-    for (name, size), end in zip(BLOCKS.items(), accumulate(BLOCKS.values()), strict=True)
-}
-"""Where each block lies in the flat vector."""
-
-
-class Parameters(NamedTuple):
-    """The blocks of B people's parameters, each contiguous, as the kernels want them.
-
-    Attributes:
-        pose: (B,24,3) axis-angle, radians. The root's is frozen at zero.
-        segment_scale: (B,24).
-        rotation: (B,3,3) raw matrix, before Gram-Schmidt.
-        translation: (B,2) frame units.
-        scale: (B,) frame units per metre.
-    """
-
-    pose: Tensor
-    segment_scale: Tensor
-    rotation: Tensor
-    translation: Tensor
-    scale: Tensor
-
-
 ExtraLoss = Callable[[Parameters, Padded], Tensor]
 """A user's own term: parameters of B paths and what is known of their people -> (B,) losses."""
-
-
-def split(flat: Tensor) -> Parameters:
-    """(B,108) -> its blocks, differentiable."""
-    pose, segment_scale, rotation, translation, scale = (
-        block.contiguous() for block in flat.split(list(BLOCKS.values()), dim=1)
-    )
-    return Parameters(
-        pose.unflatten(1, (24, 3)),
-        segment_scale,
-        rotation.unflatten(1, (3, 3)),
-        translation,
-        scale.squeeze(1),
-    )
 
 
 def frozen_root(pose: Tensor) -> Tensor:
@@ -118,7 +75,7 @@ class Objective:
 
         Only terms that have a weight, and evidence to read, are there; and the extra one.
         """
-        p, wanted = split(flat), setting.weights.keys()
+        p, wanted = AXIS_ANGLE.split(flat), setting.weights.keys()
         pose = frozen_root(p.pose)
         terms = self._of_pose(pose, wanted) | self._of_scale(p.segment_scale, wanted)
         if "det" in wanted:

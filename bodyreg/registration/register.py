@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bodyreg import ops
-from bodyreg.body import Body
+from bodyreg.body import AXIS_ANGLE, Body
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
@@ -19,7 +19,7 @@ from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration import schedule, solver
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import gather, make_rig
-from bodyreg.registration.objective import PLACES, ExtraLoss
+from bodyreg.registration.objective import ExtraLoss
 from bodyreg.registration.padding import padded_counts
 from bodyreg.registration.starts import cold_starts, warm_starts
 
@@ -147,9 +147,10 @@ def as_fits(
             f"the fit of person {observations.id[bad.argmax()]} is not finite; "
             "check that person's coordinates, or lower learning_rate"
         )
-    raw = parameters[:, PLACES["rotation"]].unflatten(1, (3, 3)).contiguous()
-    found = {name: found[:, place].astype(np.float32) for name, place in PLACES.items()}
-    pose = found["pose"].reshape(-1, 24, 3)
+    places = AXIS_ANGLE.slices
+    raw = parameters[:, places["rotation"]].unflatten(1, (3, 3)).contiguous()
+    found = {name: found[:, place].astype(np.float32) for name, place in places.items()}
+    pose = found["pose"].reshape(-1, *AXIS_ANGLE.pose)
     pose[:, 0] = 0
     weights = schedule.final_setting(config).weights
     values = np.ascontiguousarray(terms.cpu().numpy().T, np.float32)

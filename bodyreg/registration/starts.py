@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bodyreg.body import Body
+from bodyreg.body import AXIS_ANGLE, Body, Parameters
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data.fits import Fits
 from bodyreg.registration.config import RegistrationConfig
@@ -37,13 +38,18 @@ def _cold_start(
     starts: int, camera_scale: float, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """(starts, 108) parameters of every person's cold starts; kept for the next call."""
-    flat = torch.zeros(starts, 108, dtype=torch.float64)
-    flat[:, 72:96] = 1
-    for k in range(starts):
-        yaw = 2 * math.pi * k / starts
-        cos, sin = math.cos(yaw), math.sin(yaw)
-        flat[k, 96:105] = torch.tensor([cos, 0, sin, 0, 1, 0, -sin, 0, cos])
-    flat[:, 107] = camera_scale
+    yaws = [2 * math.pi * k / starts for k in range(starts)]
+    turns = [(math.cos(yaw), math.sin(yaw)) for yaw in yaws]
+    start = AXIS_ANGLE.split(torch.zeros(starts, AXIS_ANGLE.count, dtype=torch.float64))
+    flat = AXIS_ANGLE.join(
+        start._replace(
+            segment_scale=torch.ones_like(start.segment_scale),
+            rotation=start.rotation.new_tensor(
+                [[[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]] for cos, sin in turns]
+            ),
+            scale=torch.full_like(start.scale, camera_scale),
+        )
+    )
     return flat.to(device, dtype)
 
 
@@ -56,15 +62,11 @@ def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype
     pelvis = body.joints[0].astype(np.float64)
     shift = (fits.rotation @ pelvis - rotation @ pelvis)[:, :2] * fits.scale[:, None]
     length = np.where(fits.mirrored, 1, WARM_LENGTH)  # a reflection has to turn round, not to grow
-    flat = np.concatenate(
-        [
-            np.zeros((len(fits), 3)),
-            pose[:, 1:].reshape(len(fits), 69),
-            fits.segment_scale,
-            (length[:, None, None] * rotation).reshape(len(fits), 9),
-            fits.translation + shift,
-            fits.scale[:, None],
-        ],
-        axis=1,
+    pose[:, 0] = 0
+    start = replace(
+        fits,
+        pose=pose,
+        rotation=length[:, None, None] * rotation,
+        translation=fits.translation + shift,
     )
-    return torch.as_tensor(flat[:, None], dtype=dtype, device=device)
+    return AXIS_ANGLE.join(Parameters.of(start))[:, None].to(device, dtype)

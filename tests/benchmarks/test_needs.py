@@ -16,11 +16,12 @@ for absent in {absent}:
 SOLVE = """
 from benchmarks import bench_fit, registrations
 from bodyreg import RegistrationConfig
+from bodyreg.body import AXIS_ANGLE
 
 config = RegistrationConfig.preset("paper", iterations=2)
 arguments = registrations.problem(registrations.people(3), config, "cpu")
 parameters, _ = bench_fit.peers.fit(*arguments)
-assert parameters.shape == (3, 108)
+assert parameters.shape == (3, AXIS_ANGLE.count)
 """
 COLLECT = """
 import pytest

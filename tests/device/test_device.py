@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from bodyreg import _C, ops
+from bodyreg.body import AXIS_ANGLE
 from tests.ops import cases, fit_cases, raster_cases
 from tests.ops.cases import FORMS, Case
 from tests.ops.fit_cases import Problem
@@ -169,7 +170,7 @@ def test_fits_with_more_than_two_to_the_31_numbers():
         pytest.skip("less than 24 GiB of free memory on the device")
     rules = fit_cases.plan(fit_cases.row(joint=1.0), phases=(0, 0, 1))
     case = fit_cases.problem((0,) * people, 0)._replace(plan=rules).to(torch.float32, "cuda")
-    start = torch.ones(people, starts, 108, device="cuda")
+    start = torch.ones(people, starts, AXIS_ANGLE.count, device="cuda")
     start[:, -1] = 0.5  # the pose of least cost
     parameters, _, _ = ops.fit(start, *case[1:])
     assert torch.equal(parameters, start[:, -1])

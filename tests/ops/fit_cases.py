@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bodyreg.body import AXIS_ANGLE
 from bodyreg.ops.fit import Evidence, Plan, Rig
 from tests.ops.cases import SMPL_PARENTS, Draw
 
@@ -168,10 +169,9 @@ def problem(
 
 def objective(case: Problem) -> Tensor:
     """(B, 16) unweighted terms, differentiable by the parameters."""
-    x, rig, seen, rules = case
-    pose = torch.cat([torch.zeros_like(x[:, :3]), x[:, 3:72]], 1).unflatten(1, (24, 3))
-    scale, raw = x[:, 72:96], x[:, 96:105].unflatten(1, (3, 3))
-    camera, size, shift = orthonormal(raw, rules.six_numbers), x[:, 107], x[:, 105:107]
+    (_, rig, seen, rules), p = case, AXIS_ANGLE.split(case.parameters)
+    pose, scale = torch.cat([torch.zeros_like(p.pose[:, :1]), p.pose[:, 1:]], 1), p.segment_scale
+    camera = orthonormal(p.rotation, rules.six_numbers)
     turn, place = chain(pose, scale, rig)
     view = (camera[:, None] @ turn)[:, :, 2]  # (B, 24, 3): z of a normal is its product with this
     linear = scale[..., None, None] * turn
@@ -181,8 +181,8 @@ def objective(case: Problem) -> Tensor:
     def image(ids: Tensor, anchors: Tensor) -> Tensor:
         """(B, P, 3): x and y with the translation, z without."""
         moved = (transforms[:, ids.long()] @ anchors[..., None]).sum(2)[..., 0]
-        seen_at = size[:, None, None] * (moved @ camera.mT)
-        return torch.cat([seen_at[..., :2] + shift[:, None], seen_at[..., 2:]], -1)
+        seen_at = p.scale[:, None, None] * (moved @ camera.mT)
+        return torch.cat([seen_at[..., :2] + p.translation[:, None], seen_at[..., 2:]], -1)
 
     terms = of_points(image(rig.vertex_ids, rig.vertex_anchors), view, case)
     marks = image(rig.keypoint_ids, rig.keypoint_anchors)
@@ -206,7 +206,7 @@ def objective(case: Problem) -> Tensor:
     small, large = rules.scale_low - scale, scale - rules.scale_high
     terms["scale_limit"] = (small.clamp_min(0).square() + large.clamp_min(0).square()).sum(1)
     terms["upright"] = camera[:, 2, 1].square()
-    terms["det"] = (-torch.linalg.det(raw)).exp()
+    terms["det"] = (-torch.linalg.det(p.rotation)).exp()
     return torch.stack([terms[term] for term in TERMS], 1)
 
 

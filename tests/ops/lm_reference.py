@@ -12,15 +12,17 @@ import torch
 from torch import Tensor
 
 from bodyreg import reference
+from bodyreg.body import AXIS_ANGLE, JOINT_NAMES, Parameters
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration.losses import HYPER_EXTENSION, MAX_EXPONENT
-from bodyreg.registration.objective import Objective, frozen_root, split
+from bodyreg.registration.objective import Objective, frozen_root
 from bodyreg.registration.padding import pad
 from bodyreg.registration.schedule import Setting
 
-UNKNOWNS = 99
-"""θ of joints 1 to 23 (69), S (24), ω (3), t (2), ds / s (1)."""
+ANGLES = 3 * (len(JOINT_NAMES) - 1)
+UNKNOWNS = ANGLES + len(JOINT_NAMES) + 6
+"""θ of joints 1 to 23, S (24), ω (3), t (2), ds / s (1)."""
 
 RAW_LENGTH = 4.0
 """Columns of the raw rotation have this length in a Levenberg-Marquardt phase."""
@@ -40,23 +42,25 @@ class Step:
         self.here = self._stretched(parameters) if has_det else parameters
 
     def _stretched(self, parameters: Tensor) -> Tensor:
-        rotation = reference.gram_schmidt(split(parameters).rotation, self.plan.six_numbers)
-        proper = torch.linalg.det(rotation)[:, None] > 0
-        raw = torch.where(proper, RAW_LENGTH * rotation.flatten(1), parameters[:, 96:105])
-        return torch.cat((parameters[:, :96], raw, parameters[:, 105:]), 1)
+        p = AXIS_ANGLE.split(parameters)
+        rotation = reference.gram_schmidt(p.rotation, self.plan.six_numbers)
+        proper = torch.linalg.det(rotation)[:, None, None] > 0
+        raw = torch.where(proper, RAW_LENGTH * rotation, p.rotation)
+        return AXIS_ANGLE.join(p._replace(rotation=raw))
 
     def moved(self, step: Tensor) -> Tensor:
         """(B,99) -> (B,108)"""
-        p = split(self.here)
-        return torch.cat(
-            (
-                self.here[:, :3],
-                self.here[:, 3:96] + step[:, :93],
-                (rotation_matrices(step[:, 93:96]) @ p.rotation).flatten(1),
-                p.translation + step[:, 96:98],
-                (p.scale * (1 + step[:, 98]))[:, None],
-            ),
-            1,
+        p = AXIS_ANGLE.split(self.here)
+        turns, scales, turn, shift, growth = step.split((ANGLES, len(JOINT_NAMES), 3, 2, 1), 1)
+        turns = torch.nn.functional.pad(turns, (3, 0)).view_as(p.pose)
+        return AXIS_ANGLE.join(
+            Parameters(
+                p.pose + turns,
+                p.segment_scale + scales,
+                rotation_matrices(turn) @ p.rotation,
+                p.translation + shift,
+                p.scale * (1 + growth[:, 0]),
+            )
         )
 
     def take(self) -> Tensor:
@@ -87,7 +91,7 @@ class Step:
 
     def _residuals(self, there: Tensor):
         rig, seen, weights = self.rig, self.seen, self.setting.weights
-        p = split(there)
+        p = AXIS_ANGLE.split(there)
         rotation = reference.gram_schmidt(p.rotation, self.plan.six_numbers)
         transforms, _ = reference.kinematics(
             rotation_matrices(frozen_root(p.pose)), p.segment_scale, rig.joints, rig.parents
@@ -134,7 +138,8 @@ class Step:
     def _curvatures(self) -> Tensor:
         """(B,99) second derivatives of the terms that read one parameter."""
         weight = {term: self.setting.weights.get(term, 0.0) for term in TERMS_OF_ONE}
-        pose, scale = self.here[:, 3:72], self.here[:, 72:96]
+        p = AXIS_ANGLE.split(self.here)
+        pose, scale = p.pose[:, 1:].flatten(1), p.segment_scale
         _, inverse_spread, low, high = self.rig.pose_terms[:, 1:].flatten(1)
         by_pose = 2 * (
             weight["joint"]
@@ -156,13 +161,13 @@ class Step:
         weight = self.setting.weights.get("scale_smoothness", 0.0)
         for k, parent in enumerate(self.rig.parents):
             if k > 0:
-                _couple(matrix, 69 + k, 69 + parent, 2 * weight)
+                _couple(matrix, ANGLES + k, ANGLES + parent, 2 * weight)
 
     def _add_symmetry(self, matrix: Tensor) -> None:
         weight = self.setting.weights.get("scale_symmetry", 0.0)
         for k, mirror in enumerate(self.rig.mirror):
             if k < mirror:
-                _couple(matrix, 69 + k, 69 + mirror, 2 * weight)
+                _couple(matrix, ANGLES + k, ANGLES + mirror, 2 * weight)
 
 
 TERMS_OF_ONE = (

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bodyreg import ops
+from bodyreg.body import AXIS_ANGLE
 from tests.ops import fit_cases
 from tests.ops.fit_cases import TERMS, Problem, every_term, problem, row
 from tests.ops.test_ops import ROUNDING
@@ -55,7 +56,7 @@ def test_nobody(backend):
     case = problem(()).to(torch.float32, backend.device)
     loss, gradient, terms = ops.fit_gradient(*case)
     assert loss.shape == (0,)
-    assert gradient.shape == (0, 108)
+    assert gradient.shape == (0, AXIS_ANGLE.count)
     assert terms.shape == (0, 16)
 
 
@@ -166,7 +167,7 @@ def test_no_iterations(backend):
 
 def candidates(case: Problem, count: int) -> Tensor:
     """(B, count, 108) starts near the parameters."""
-    noise = fit_cases.Draw(11).normal(len(case.parameters), count, 108)
+    noise = fit_cases.Draw(11).normal(len(case.parameters), count, AXIS_ANGLE.count)
     return (case.parameters[:, None].cpu() + 0.2 * noise).to(case.parameters)
 
 
@@ -219,7 +220,9 @@ def test_ties_go_to_the_first_and_nan_to_the_last(backend):
 def test_only_the_worst_is_left(backend):
     case = problem((12,)).with_plan(settings=rows(row(**SQUARES)), phases=(0, 0, 1))
     case = case.to(torch.float32, backend.device)
-    parameters, loss, _ = run(case, torch.full((1, 3, 108), torch.nan).to(case.parameters))
+    parameters, loss, _ = run(
+        case, torch.full((1, 3, AXIS_ANGLE.count), torch.nan).to(case.parameters)
+    )
     assert parameters.isnan().all()
     assert loss.isnan().all()
 
@@ -229,7 +232,7 @@ def test_what_nothing_pulls_at_stays(backend):
     case = problem((0, 0), keypoints=6).to(torch.float64, backend.device)
     step = row(keypoint=1.0, depth=1.0, joint=1.0)
     parameters = case.parameters.clone()
-    parameters[:, :72] = 0
+    parameters[:, AXIS_ANGLE.slices["pose"]] = 0
     case = case._replace(parameters=parameters)
     leaves = sorted({*range(24)} - {*fit_cases.SMPL_PARENTS})
     on_leaves = case.rig.keypoint_ids.clone()
@@ -242,7 +245,7 @@ def test_what_nothing_pulls_at_stays(backend):
     fitted, _, _ = run(
         case._replace(rig=rig).with_plan(settings=rows(*[step] * 21), phases=(0, 20, 1))
     )
-    pose = fitted[:, :72].unflatten(1, (24, 3))
+    pose = AXIS_ANGLE.split(fitted).pose
     assert (pose[:, leaves] == 0).all()
     assert (pose[:, 1] != 0).all()
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bodyreg import ops
+from bodyreg.body import AXIS_ANGLE
 from bodyreg.ops.fit import Evidence, Rig
 from tests.ops.backends import CUDA, EMULATED
 from tests.ops.fit_cases import Problem, every_term, plan, problem
@@ -59,8 +60,9 @@ def test_layout(part, name):
 
 def test_start():
     case, start = good(), good().parameters[:, None].contiguous()
+    count = AXIS_ANGLE.count
     assert_refused(case, "start", "dtype float32 or float64, got float16", start.half())
-    assert_refused(case, "start", r"shape \(any, any, 108\), got \(2, 108\)", start[:, 0])
+    assert_refused(case, "start", rf"shape \(any, any, {count}\), got \(2, {count}\)", start[:, 0])
     assert_refused(case, "start", "1 to 1024 candidates, got 0", start[:, :0])
 
 

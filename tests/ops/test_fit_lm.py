@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bodyreg.body import Body
+from bodyreg.body import AXIS_ANGLE, Body
 from bodyreg.data import Observations, read_densepose_coco
 from bodyreg.ops.fit import Evidence, Plan, Rig, fit
 from bodyreg.registration import RegistrationConfig, schedule
@@ -117,7 +117,7 @@ def make_problem(
     rig = make_rig(Body.default(), observations.keypoint_name, cpu, dtype)
     evidence = gather(observations, config, cpu, dtype)
     start = cold_starts(len(observations), config, cpu, dtype)
-    return Problem(rig, evidence, config, start.view(len(observations), config.starts, 108))
+    return Problem(rig, evidence, config, start.view(len(observations), config.starts, -1))
 
 
 def explored(problem: Problem, iterations: int = 30) -> Tensor:
@@ -148,10 +148,13 @@ ALL_TERMS = dict.fromkeys(
 def test_a_step_is_that_of_a_dense_solve(backend, demo, preset, changes, mirrored):
     problem = make_problem(demo, preset, **changes).of([0, 5, 17, 29])
     start = explored(problem, 20)
-    start[..., 3:72] += 0.3 * torch.sin(torch.arange(69.0, dtype=torch.float64))
-    start[:, :, :3] = 0
+    p = AXIS_ANGLE.split(start)
+    bends = 0.3 * torch.sin(torch.arange(3.0 * 23, dtype=torch.float64))
+    p.pose[..., 1:, :] += bends.view(23, 3)
+    p.pose[..., 0, :] = 0
     if mirrored:
-        start[..., 98:105:3] *= -1
+        p.rotation[..., 2] *= -1
+    start = AXIS_ANGLE.join(p)
     plan = problem.plan((LM, 1))
     ours = problem.fit(plan, start, backend.device)[0].cpu()
     step = lm_reference.Step(problem.rig, problem.evidence, plan, start[:, 0])

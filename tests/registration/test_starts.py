@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from bodyreg.data import Fits
+from bodyreg.body import AXIS_ANGLE
 from bodyreg.registration.starts import WARM_LENGTH, warm_starts
 from tests.data.test_fits import some_fits
 
@@ -16,11 +18,7 @@ def test_a_turned_root_becomes_rotation(body):
     turned = fits.select(slice(None))
     turned.pose = turned.pose.copy()
     turned.pose[:, 0] = np.random.default_rng(2).normal(0, 0.5, (3, 3))
-    flat = warm_starts(turned, body, torch.device("cpu"), torch.float64)[:, 0].numpy()
-    moved = Fits(
-        **{**vars(turned), "pose": flat[:, :72].reshape(3, 24, 3).astype(np.float32),
-           "rotation": flat[:, 96:105].reshape(3, 3, 3).astype(np.float32) / WARM_LENGTH,
-           "translation": flat[:, 105:107].astype(np.float32)}
-    )  # fmt: skip
+    p = AXIS_ANGLE.split(warm_starts(turned, body, torch.device("cpu"), torch.float32)[:, 0])
+    moved = replace(turned, **p._replace(rotation=p.rotation / WARM_LENGTH).arrays())
     assert (moved.pose[:, 0] == 0).all()
     np.testing.assert_allclose(moved.joints(body)[..., :2], turned.joints(body)[..., :2], atol=2e-6)

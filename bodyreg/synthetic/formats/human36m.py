@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from bodyreg.body import JOINT_NAMES
 from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, H36M_32, SPIN_24
 from bodyreg.npz import Objects, Rows, save_npz
 from bodyreg.synthetic.formats.format import Destination, Recipe, Shot
@@ -34,7 +35,7 @@ CONFIDENCE = np.array([0, 0.5, 0.9])
 
 SPIN_ARRAYS = ("imgname", "center", "scale", "part", "S", "openpose", "gender")
 # Made people are not SMPL bodies, so these parameters are zero.
-SMPL_ARRAYS = {"pose": (72,), "shape": (10,), "has_smpl": ()}
+SMPL_ARRAYS = {"pose": (3 * len(JOINT_NAMES),), "shape": (10,), "has_smpl": ()}
 
 
 class Human36M:
