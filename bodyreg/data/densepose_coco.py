@@ -68,7 +68,7 @@ NO_DENSE_POINTS = "no dense points (dp_*)"
 OTHER_MODEL = "points on another model (dp_vertex), not in charts"
 CROWD = "a crowd (iscrowd)"
 NOT_WHOLE = "not the whole body"
-NO_EVIDENCE = "no point and no keypoint"
+NO_EVIDENCE = "no point and no keypoint, or all in one place"
 
 
 def read_densepose_coco(
@@ -120,11 +120,12 @@ def read_densepose_coco(
             person = _person(annotation, where, str(picture), box_units)
             if whole_body and not _is_whole(person, annotation, coco, path):
                 skipped[NOT_WHOLE] += 1
-            elif not len(person.part) and not (person.keypoints[:, 2] > 0).any():
-                skipped[NO_EVIDENCE] += 1
             else:
                 people.append(person)
-    return _observations(people, body, str(path)), skipped
+    observations = _observations(people, body, str(path))
+    evidence = observations.has_evidence
+    skipped[NO_EVIDENCE] += int((~evidence).sum())
+    return observations.select(evidence), +skipped
 
 
 def decode_part_masks(annotation: dict[str, Any], where: str = "annotation") -> np.ndarray:

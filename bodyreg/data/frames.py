@@ -45,6 +45,13 @@ def spread_out(xy: np.ndarray, present: np.ndarray) -> np.ndarray:
     return boxes[:, 2:].max(axis=1, initial=0) > 0
 
 
+def in_one_place(xy: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """(N,) bool: people with two present points (N, P, 2) or more, all in the same place."""
+    first = np.take_along_axis(xy, present.argmax(axis=1)[:, None, None], 1)
+    same = ((xy == first).all(axis=2) | ~present).all(axis=1)
+    return same & (present.sum(axis=1) > 1) & np.isfinite(first).all(axis=(1, 2))
+
+
 def boxes_of_points(xy: np.ndarray, present: np.ndarray | None = None) -> np.ndarray:
     """Points (N, P, 2) -> the boxes (N, 4) x, y, width, height that hold them.
 

@@ -20,7 +20,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bodyreg.data.frames import boxes_of_points, frames_of_boxes
+from bodyreg.data.frames import (
+    NOT_SPREAD_OUT,
+    boxes_of_points,
+    frames_of_boxes,
+    in_one_place,
+    spread_out,
+)
 from bodyreg.data.json_files import load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import H36M_17, MPII_16
@@ -179,6 +185,10 @@ def _observations(
         if np.isnan(person.joints[list(MPII_16.on_body)]).any(1).all():
             skipped[NO_JOINTS] += 1
             continue
+        joints = person.joints[list(MPII_16.on_body)][None]
+        if in_one_place(joints, np.isfinite(joints).all(2)):
+            skipped[NOT_SPREAD_OUT] += 1
+            continue
         frame = _frame(person, crop)
         if frame is None:
             skipped[NO_PLACE] += 1
@@ -223,16 +233,15 @@ def _read_array(path: Path) -> tuple[Observations, Counter[str]]:
     bad = ~np.isfinite(xy).all(axis=(1, 2))
     if bad.any():
         raise UserError(f"{path}: row {bad.argmax()} is not finite; remove it or fill it in")
-    boxes = boxes_of_points(xy)
-    flat = boxes[:, 2:].max(axis=1) <= 0
-    if flat.any():
-        raise UserError(f"{path}: row {flat.argmax()} has all its joints in one place; remove it")
     keypoints = xy[:, list(SLOTS)]
+    present = np.ones(keypoints.shape[:2], bool)
+    kept = np.flatnonzero(spread_out(keypoints, present))
     observations = Observations.of_keypoints(
         tuple(SLOTS.values()),
-        keypoints,
-        np.ones(keypoints.shape[:2]),
-        frame=frames_of_boxes(boxes),
+        keypoints[kept],
+        present[kept],
+        id=kept,
+        frame=frames_of_boxes(boxes_of_points(xy[kept])),
     )
     observations.check(source=str(path))
-    return observations, Counter()
+    return observations, +Counter({NOT_SPREAD_OUT: len(xy) - len(kept)})

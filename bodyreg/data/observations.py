@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 FORMAT = "bodyreg-observations-1"
 
+# No person is so few pixels large. Such coordinates are shares of the picture's sides, from 0 to 1
+# or from -1 to 1; a reader may have added half a pixel. One point or two may be a mistake.
+CORNER, FEWEST = 2, 3
 # A coordinate this many half sides from its frame is a mistake of units, and its square would be
 # lost in float32.
 FARTHEST = 1e4
@@ -124,12 +127,17 @@ class Observations:
 
     @property
     def has_evidence(self) -> np.ndarray:
-        """(N,) bool: people with at least one point or keypoint of positive weight."""
-        has_keypoint = (self.keypoint_weight > 0).any(axis=1)
-        if has_keypoint.all():
-            return has_keypoint
+        """(N,) bool: people with a point or keypoint of positive weight.
+
+        Several of them must not be in one place, which would shrink a body to a point.
+        """
+        present = self.keypoint_weight > 0
+        x = self.keypoint_xy[..., 0]
+        if present.shape[1] > 1 and present.all() and (x.max(axis=1) > x.min(axis=1)).all():
+            return np.ones(len(self), bool)
         points = np.bincount(self.point_person[self.point_weight > 0], minlength=len(self))
-        return has_keypoint | (points > 0)
+        low, high = self._corners()
+        return (present.sum(axis=1) + points == 1) | (low < high).any(axis=1)
 
     def select(self, people: np.ndarray | slice) -> Observations:
         """The people at these positions (or where a mask of N is true), in this order.
@@ -235,6 +243,17 @@ class Observations:
                 f"{source}: point_start must rise from 0 to the {points} points there are"
             )
 
+    def _corners(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 2) least and (N, 2) largest x and y of what has a positive weight; else infinite."""
+        present = (self.keypoint_weight > 0)[..., None]
+        low = np.where(present, self.keypoint_xy, np.inf).min(axis=1, initial=np.inf)
+        high = np.where(present, self.keypoint_xy, -np.inf).max(axis=1, initial=-np.inf)
+        positive = self.point_weight > 0
+        person, xy = self.point_person[positive], self.point_xy[positive]
+        np.minimum.at(low, person, xy)
+        np.maximum.at(high, person, xy)
+        return low, high
+
     def _check_values(self, source: str) -> None:
         if self._bounds_hold():
             return
@@ -267,6 +286,16 @@ class Observations:
         too_far = offset > FARTHEST * self.frame[:, None, 2:]
         refuse("keypoint_xy", present[..., None] & too_far, far)
 
+        low, high = self._corners()
+        shares = (np.maximum(-low, high) <= CORNER).all(axis=1) & (low < high).any(axis=1)
+        shares &= present.sum(axis=1) + np.diff(self.point_start) >= FEWEST
+        if shares.any():
+            raise UserError(
+                f"{source}: person {self.id[shares.argmax()]} lies within {CORNER} pixels of the "
+                "picture's corner, so coordinates are shares of the picture; write them in pixels "
+                "(OpenPose: --keypoint_scale 0)"
+            )
+
     def _bounds_hold(self) -> bool:
         """Whether the arrays' extremes alone prove that `_check_values` refuses nothing.
 
@@ -280,6 +309,7 @@ class Observations:
         depth = self.keypoint_depth
         return (
             edge > 0  # which proves that frames are finite
+            and (np.abs(self.keypoint_xy).max(axis=(1, 2), initial=0) > CORNER).all()
             and _within(self.keypoint_xy, -edge, edge)  # absent ones are 0
             and _within(self.point_xy, -edge, edge)
             and _within(self.point_weight, 0, _LARGEST)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bodyreg.data.frames import NOT_SPREAD_OUT, in_one_place
 from bodyreg.data.human36m import BROKEN, LEFT_OUT, UP_AND_NEAR, Poses3D
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, SPIN_24, Skeleton
@@ -44,7 +45,9 @@ def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D
     arrays = _arrays(path)
     skeleton, found = _keypoints(arrays)
     facts = [_facts(name) for name in arrays["imgname"].tolist()]
-    kept = np.array([broken or fact[:3] != BROKEN for fact in facts], bool)
+    left_out = np.array([not broken and fact[:3] == BROKEN for fact in facts], bool)
+    one_place = in_one_place(found[..., :2], found[..., 2] > 0) & ~left_out
+    kept = ~(left_out | one_place)
     observations = Observations.of_keypoints(
         [skeleton.joints[joint] for joint in skeleton.on_body],
         found[kept, :, :2],
@@ -61,7 +64,8 @@ def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D
     texts = [np.array([fact[i] for fact in facts], np.str_)[kept] for i in range(3)]
     frames = np.array([fact[3] for fact in facts], np.int64)[kept]
     poses = Poses3D(observations, joints[kept].astype(np.float32), *texts, frames)
-    return poses, +Counter({LEFT_OUT: int((~kept).sum())})
+    skipped = {LEFT_OUT: int(left_out.sum()), NOT_SPREAD_OUT: int(one_place.sum())}
+    return poses, +Counter(skipped)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

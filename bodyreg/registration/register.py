@@ -205,8 +205,9 @@ def require_evidence(observations: Observations) -> None:
     without = ~observations.has_evidence
     if without.any():
         raise UserError(
-            f"person {observations.id[without.argmax()]} has neither a point nor a keypoint of "
-            "positive weight; leave such people out with observations.select(has_evidence)"
+            f"person {observations.id[without.argmax()]} has no point and no keypoint of positive "
+            "weight, or all in one place; leave such people out with "
+            "observations.select(observations.has_evidence)"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bodyreg.files import atomic_path
@@ -14,16 +15,17 @@ if TYPE_CHECKING:
 
 def write_meshes(options: Options, fits: Fits, job: Job) -> None:
     """Write a mesh per fit, named by the person's id: metres, y up, z toward the viewer."""
+    import numpy as np
     import trimesh
 
     from bodyreg.body.surface import vertex_normals
 
     faces = job.body.faces
+    # Without the camera: a camera of a scale near 0 would leave no digits of a body.
+    scale, translation = np.ones_like(fits.scale), np.zeros_like(fits.translation)
+    fits = replace(fits, scale=scale, translation=translation)
     for person, number in enumerate(fits.id.tolist()):
-        fit = fits.select([person])
-        vertices = fit.vertices(job.body)[0]
-        vertices[:, :2] -= fit.translation[0]
-        vertices /= fit.scale[0]
+        vertices = fits.select([person]).vertices(job.body)[0]
         # Without normals, viewers of GLB show every face flat.
         normals = vertex_normals(vertices, faces)
         mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)

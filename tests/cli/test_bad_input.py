@@ -57,7 +57,7 @@ def coco(**changes) -> dict:
         "category_id": 1,
         "bbox": [10.0, 10, 100, 200],
         "keypoints": [0] * 51,
-        **{f"dp_{key}": [0.5] * 4 for key in "xyUV"},
+        **{f"dp_{key}": [0.5, 0.6, 0.7, 0.8] for key in "xyUV"},
         "dp_I": [2] * 4,
     }
     annotation.update(changes)
@@ -255,7 +255,7 @@ def test_nobody_with_evidence(refused, tmp_path, body_file):
     observations.keypoint_weight[:] = 0
     observations.save(tmp_path / "empty.npz")
     line = refused("--observations", tmp_path / "empty.npz", "--body", body_file)
-    assert "nobody to register (3 no point and no keypoint)" in line
+    assert "nobody to register (3 no point and no keypoint, or all in one place)" in line
 
 
 def test_initial_fits_of_other_people(refused, tmp_path, observations_file, body_file):

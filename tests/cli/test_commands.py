@@ -93,10 +93,10 @@ def test_people_without_evidence_are_skipped_and_counted(bodyreg, tmp_path, body
         "--iterations", 3, "--out", tmp_path / "out",
     )  # fmt: skip
     assert result.status == 0
-    assert "skipped 1 (1 no point and no keypoint)" in result.out
+    assert "skipped 1 (1 no point and no keypoint, or all in one place)" in result.out
     np.testing.assert_array_equal(Fits.load(tmp_path / "out" / "fits.npz").id, [10, 12])
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert record["skipped"] == {"no point and no keypoint": 1}
+    assert record["skipped"] == {"no point and no keypoint, or all in one place": 1}
 
 
 def test_initial_fits_are_taken_up(bodyreg, tmp_path, observations_file, body_file):

@@ -44,13 +44,10 @@ def bad_arrays():
     good = np.random.default_rng(0).uniform(0, 9, (3, 34))
     not_finite = good.copy()
     not_finite[1, 5] = np.nan
-    flat = good.copy()
-    flat[2] = 4
     return {
         "shape": good[:, :32],
         "scalar": np.array(3.0),
         "not finite": not_finite,
-        "one place": flat,
         "text": good.astype(str),
         "objects": good.astype(object),
     }

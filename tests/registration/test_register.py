@@ -247,7 +247,7 @@ def test_a_single_point_and_no_people(body, people, quick):
 def test_a_person_without_evidence_is_refused(body, people, quick):
     observations = without_points(people.observations)
     observations.keypoint_weight[2] = 0
-    with pytest.raises(UserError, match="person 102 has neither"):
+    with pytest.raises(UserError, match="person 102 has no point"):
         register(body, observations, quick)
 
 

@@ -1,0 +1,38 @@
+"""Meshes are bodies in metres, whatever the camera."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import trimesh
+
+from bodyreg.body import Body
+from bodyreg.data import Fits
+from bodyreg.runs.drawings import write_meshes
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.37, -6e-9, 0.0])
+def test_a_mesh_does_not_depend_on_the_camera(tmp_path, scale):
+    """As a fit of all joints on one pixel ends: the camera's scale keeps no digit of the body."""
+    random, body = np.random.default_rng(0), Body.default()
+    turn = np.linalg.qr(random.normal(size=(3, 3)))[0].astype(np.float32)
+    fits = Fits(
+        id=np.array([5, 9]),
+        frame=np.full((2, 3), 90, np.float32),
+        pose=random.normal(0, 0.2, (2, 24, 3)).astype(np.float32),
+        segment_scale=np.ones((2, 24), np.float32),
+        rotation=np.stack([turn, turn.T]),
+        scale=np.full(2, scale, np.float32),
+        translation=random.normal(size=(2, 2)).astype(np.float32),
+    )
+    one = replace(fits, scale=np.ones(2, np.float32), translation=np.zeros((2, 2), np.float32))
+    write_meshes(
+        SimpleNamespace(out=tmp_path, meshes="ply"),
+        fits,
+        SimpleNamespace(body=body, shards=SimpleNamespace(folder=tmp_path)),
+    )
+    for number, expected in zip((5, 9), one.vertices(body), strict=True):
+        mesh = trimesh.load(tmp_path / "meshes" / f"{number}.ply", process=False)
+        np.testing.assert_allclose(mesh.vertices, expected, atol=1e-6)
+        assert 1 < np.ptp(mesh.vertices, axis=0).max() < 2.5
