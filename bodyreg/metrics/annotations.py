@@ -1,4 +1,4 @@
-"""Fits against what annotators have marked in a picture: dense points, keypoints, masks."""
+"""Errors of fits against annotations of pictures: dense points, keypoints, masks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PER_CENT = 100.0
 SIDE = 256
-"""Pixels that a frame's side is thought to have, in `pixel`, `keypoint` and `gps`."""
+"""Side of a frame in pixels, for `pixel`, `keypoint` and `gps`."""
 BOX_SHARE = 0.05
 
 ANNOTATION_METRICS: dict[str, Metric] = {
@@ -31,18 +31,18 @@ ANNOTATION_METRICS: dict[str, Metric] = {
     "gps": Metric("GPS", "%", "geodesic point similarity, dense points", 100),
     "gpsm": Metric("GPSm", "%", "geometric mean of IoU and GPS", 100),
 }
-"""Every metric of `AnnotationEvaluator`."""
+"""The metrics of `AnnotationEvaluator`."""
 
 
 class AnnotationEvaluator:
-    """Errors against annotations of fits of one body.
+    """Errors of fits of one body against annotations.
 
-    Fits that were made from the very points they are compared with show how well the body explains
-    them, not how well somebody guessed it; DensePose's GPS is of what a network predicts.
+    If the fits were made from the same points, the errors show how well the body explains them.
+    They are no predictions, so the numbers do not compare with the GPS of DensePose's networks.
 
     Args:
         body: The template that was fitted.
-        geodesics: Distances along its surface; by default those that `BodyGeodesics` finds.
+        geodesics: Distances along its surface; `BodyGeodesics` by default.
     """
 
     def __init__(self, body: Body, geodesics: GeodesicDistance | None = None) -> None:
@@ -57,13 +57,14 @@ class AnnotationEvaluator:
 
         Args:
             fits: N fits.
-            observations: What was marked of the same N people, in the same order.
+            observations: The annotations of the same N people, in the same order.
             box: (N, 4) x, y, width, height in picture pixels.
-            mask: (N, S, S) bool, who was painted, over the box stretched to a square; nothing where
-                there is no mask.
+            mask: (N, S, S) bool, the annotated mask of each person, over the box stretched to a
+                square; all False for a person without a mask.
 
         Returns:
-            Name -> (N,), for the names in `ANNOTATION_METRICS`; NaN for who has no such annotation.
+            Name -> (N,), for the names in `ANNOTATION_METRICS`; NaN for a person without this
+            annotation.
         """
         fits = fits.in_frames(observations.frame)
         vertices = fits.vertices(self.body)
@@ -96,7 +97,7 @@ class AnnotationEvaluator:
         if not len(observations.point_xy):
             return np.full(len(observations), np.nan)
         slot = np.arange(count.max())
-        # Rows of equal length; what is beyond a person's own points does not count.
+        # Rows of equal length; the entries beyond a person's own points do not count.
         point = np.minimum(start[:, None] + slot, len(observations.point_xy) - 1)
         present = (slot < count[:, None]) & (observations.point_weight[point] > 0)
         corner = observations.point_barycentric.argmax(axis=1)[:, None]
@@ -110,7 +111,7 @@ class AnnotationEvaluator:
 
 
 def _in_box(vertices: np.ndarray, frame: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Vertices in units in which the box, and not the frame, is [-1, 1] x [-1, 1]."""
+    """Vertices in units in which the box, instead of the frame, is [-1, 1] x [-1, 1]."""
     half = np.maximum(box[:, None, 2:] / 2, 1e-6)
     xy = image_from_frame(vertices[..., :2].astype(np.float64), frame[:, None])
     placed = (xy - box[:, None, :2] - half) / half * [1, -1]

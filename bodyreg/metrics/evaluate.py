@@ -1,4 +1,4 @@
-"""Fits against the truth of made people."""
+"""Errors of fits against the truth of made people."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 MILLIMETRES, PER_CENT = 1000.0, 100.0
 SIDE = 256
-"""Pixels that a frame's side is thought to have, in `pixel`, `iou` and `gps`."""
+"""Side of a frame in pixels, for `pixel`, `iou` and `gps`."""
 SURFACE_POINTS = 512
-"""Vertices, evenly spread over the body, whose visible ones `gps` compares."""
+"""Number of vertices, spread evenly over the body; `gps` compares the visible ones of them."""
 AT_ITS_PLACE = 0.03
-"""Metres that a point may lie from what the truth itself shows in its pixel: about an edge."""
+"""Largest distance between a point and what the truth's own picture shows there: about an edge."""
 HEAD_SHARE = 0.5
-# People whose vertices are compared at a time.
+# Number of people compared at a time.
 CHUNK = 64
 
 
@@ -55,7 +55,7 @@ METRICS: dict[str, Metric] = {
     "reflected": Metric("mirrored", "", "mirrored bodies (det of rotation < 0)"),
     "turned_away": Metric("turned away", "", "facing more than 90 degrees away"),
 }
-"""Every metric of `evaluate`, in the order in which tables show them."""
+"""The metrics of `evaluate`, in the order of the tables."""
 
 
 def evaluate(
@@ -65,18 +65,18 @@ def evaluate(
 
     Args:
         fits: N fits of `body`.
-        truth: The truth of at least these people, matched by id.
+        truth: The truth of these people and possibly others, matched by id.
         body: The template that was fitted.
-        geodesics: Distances along its surface; by default those that `BodyGeodesics` finds.
+        geodesics: Distances along its surface; `BodyGeodesics` by default.
 
     Returns:
-        Name -> (N,), for the names in `METRICS`, which says what they are: float64, or bool where
-        it is a fault that a fit has or has not. Lengths in millimetres of the truth, pixels of a
-        256-pixel frame, shares in per cent. NaN where there is nothing to compare: no visible
-        vertex for `pixel`, none of the points compared for `gps` and `gpsm`. The head of `pckh`
-        is the truth's in space, from neck to top, at the camera's scale: as long as it would appear
-        if nobody nodded. Places in the picture are those of a weak-perspective camera, as fits have
-        one: of pictures by another, `pixel` holds what perspective does within a body.
+        Name -> (N,), for the names in `METRICS`, which describes them: float64, or bool for a fault
+        that a fit may have. Lengths are in millimetres of the truth or in pixels of a 256-pixel
+        frame, shares in per cent. NaN if there is nothing to compare: no visible vertex for
+        `pixel`, no visible point for `gps` and `gpsm`. The reference length of `pckh` is the true
+        length of the head in space, from neck to top, at the camera's scale, so a nod does not
+        shorten it. Places in the picture are those of a weak-perspective camera, which fits have:
+        for pictures by another camera, `pixel` includes the effect of perspective within a body.
 
     Raises:
         UserError: the truth lacks a person, or was made from another mesh.
@@ -85,7 +85,7 @@ def evaluate(
 
 
 class Evaluator:
-    """`evaluate` for one body, which is looked at once, however many calls there are."""
+    """`evaluate` for one body; many calls share what depends on the body alone."""
 
     def __init__(self, body: Body, geodesics: GeodesicDistance | None = None) -> None:
         self.body = body
@@ -98,7 +98,7 @@ class Evaluator:
         self._common = [self._names.index(name) for name in LSP_14.joints]
 
     def __call__(self, fits: Fits, truth: Truth) -> dict[str, np.ndarray]:
-        """As `evaluate`."""
+        """Every error of every person, as in `evaluate`."""
         require_made_from(self.body, truth.body)
         position = {person: row for row, person in enumerate(truth.id.tolist())}
         require_people(fits.id, position)
@@ -110,7 +110,7 @@ class Evaluator:
         return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
 
     def _of(self, fits: Fits, truth: Truth) -> dict[str, np.ndarray]:
-        # Truth and fit may be seen through different crops.
+        # Truth and fit may have different frames.
         fits = fits.in_frames(truth.frame)
         vertices, joints = fits.vertices(self.body), fits.joints(self.body)
         points = self._with_head_top(joints, vertices)
@@ -144,13 +144,13 @@ class Evaluator:
         return pck(common[..., :2], truth.in_frame(true_common), head, HEAD_SHARE, present)
 
     def _surface(self, vertices: np.ndarray, truth: Truth) -> dict[str, np.ndarray]:
-        """What the fit shows at the pixels where the truth's points appear."""
+        """Compare what the fit shows at the pixels of the truth's points."""
         xy = truth.in_frame(truth.vertices)
         depth = truth.scale[:, None, None] * truth.vertices[..., 2:]
         shown = silhouettes(vertices, self.body, SIDE)
         true = silhouettes(np.concatenate([xy, depth], axis=2), self.body, SIDE)
         places = xy[:, self._points]
-        # On the outline a pixel's centre may show nothing, or another limb, even of the truth.
+        # On the outline, even the truth may show the background or another limb.
         seen = truth.visible[:, self._points] & (self._distance(true.at(places)) <= AT_ITS_PLACE)
         similarity = gps(self._distance(shown.at(places)), seen, self._kappa)
         overlap = mask_iou(shown.mask, true.mask)
@@ -169,7 +169,7 @@ class Evaluator:
 
 
 def require_made_from(body: Body, fingerprint: str) -> None:
-    """Refuse a truth that was made from another body than the one that was fitted."""
+    """Refuse a truth of another body than the fitted one."""
     if fingerprint != body.fingerprint:
         raise UserError(
             f"the truth was made from body {fingerprint}, these are fits of '{body.name}' "
@@ -178,7 +178,7 @@ def require_made_from(body: Body, fingerprint: str) -> None:
 
 
 def require_people(ids: np.ndarray, known: Container[int]) -> None:
-    """Refuse fits of people whom the truth does not know."""
+    """Refuse fits of people that are not in the truth."""
     for person in ids.tolist():
         if person not in known:
             raise UserError(f"the truth holds no person {person}; it must be of the same people")

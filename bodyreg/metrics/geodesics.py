@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from bodyreg.body import Body
 
 GeodesicDistance = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Vertices (P,) and others (P,) -> how far apart they are along the surface, (P,) metres."""
+"""Vertices (P,) and vertices (P,) -> distances along the surface, (P,) metres."""
 
 
 class BodyGeodesics:
-    """Distances on the template in its rest pose, found when they are asked for.
+    """Distances on the template in its rest pose, computed on demand.
 
-    Shortest ways lead along edges and straight across pairs of neighbouring triangles: never
-    shorter than the surface allows, and longer by 1 % on average. What was found for a vertex is
+    Shortest paths run along edges and straight across pairs of neighbouring triangles: they are
+    never shorter than true geodesics, and 1 % longer on average. The distances from a vertex are
     kept: 4 bytes for each of the body's vertices.
 
     Args:
@@ -35,11 +35,11 @@ class BodyGeodesics:
         self._graph = _ways(body.vertices.astype(np.float64), body.faces)
         count = len(body.vertices)
         self._known = np.zeros(count, bool)
-        # Rows take memory when they are written.
+        # Rows take memory only once they are written.
         self._distance = np.empty((count, count), np.float32)
 
     def __call__(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Distances of vertices (P,) from others (P,), metres; infinite where no way leads."""
+        """Distances (P,) between vertices (P,) and (P,), metres; infinite if not connected."""
         from scipy.sparse.csgraph import dijkstra
 
         new = np.unique(source)
@@ -51,7 +51,7 @@ class BodyGeodesics:
 
 
 def load_geodesics(path: str | os.PathLike, body: Body) -> GeodesicDistance:
-    """Distances that the user has: a matrix of all vertices of a body by all, .npy, metres.
+    """Load the user's own distances: a matrix (V, V) of a body's vertices in metres, .npy.
 
     Raises:
         UserError: the file is missing or damaged, or not such a matrix of this body.
@@ -64,12 +64,12 @@ def load_geodesics(path: str | os.PathLike, body: Body) -> GeodesicDistance:
             f"the vertices of body '{body.name}': floats ({count}, {count})"
         )
     if np.isnan(matrix).any() or matrix.min(initial=0) < 0 or np.diagonal(matrix).any():
-        raise UserError(f"{path}: not distances (one is negative or NaN, or a vertex's own not 0)")
+        raise UserError(f"{path}: not distances (one is negative or NaN, or the diagonal is not 0)")
     return lambda source, target: matrix[source, target].astype(np.float64)
 
 
 def spread_vertices(vertices: np.ndarray, count: int) -> np.ndarray:
-    """(min(count, V),) of vertices (V, 3), each as far as can be from those before, sorted."""
+    """Farthest-point sampling: sorted indices (min(count, V),) of vertices (V, 3)."""
     chosen: list[int] = []
     nearest = np.full(len(vertices), np.inf)
     while len(chosen) < min(count, len(vertices)):
@@ -80,7 +80,7 @@ def spread_vertices(vertices: np.ndarray, count: int) -> np.ndarray:
 
 
 def _ways(vertices: np.ndarray, faces: np.ndarray) -> csr_array:
-    """(V, V) sparse: lengths of edges, and of straight lines across two triangles laid flat."""
+    """(V, V) sparse lengths of edges, and of straight lines across two unfolded triangles."""
     from scipy.sparse import coo_array
 
     corners = np.concatenate([np.roll(faces, -turn, axis=1) for turn in range(3)])
@@ -88,14 +88,15 @@ def _ways(vertices: np.ndarray, faces: np.ndarray) -> csr_array:
     order = np.lexsort(edge.T)
     edge, apex = edge[order], apex[order]
     same = (edge[1:] == edge[:-1]).all(axis=1)
-    # An edge of just two triangles: equal to the next row, but not to the one before or after that.
+    # An edge of exactly two triangles equals the next row, but neither the row before nor the one
+    # after that.
     pair = np.flatnonzero(same & ~np.append(False, same[:-1]) & ~np.append(same[1:], False))
     ends = np.stack([apex[pair], apex[pair + 1]], axis=1)
     across, length = _across(vertices, edge[pair], ends)
 
     ways = np.concatenate([edge, np.sort(ends[across], axis=1)])
     lengths = np.concatenate([_norm(vertices[edge[:, 0]] - vertices[edge[:, 1]]), length])
-    # The shortest of those between the same two vertices.
+    # Keep the shortest between the same two vertices.
     order = np.lexsort((lengths, *ways.T))
     first = np.append(True, (np.diff(ways[order], axis=0) != 0).any(axis=1))
     kept = order[first]
@@ -107,12 +108,12 @@ def _ways(vertices: np.ndarray, faces: np.ndarray) -> csr_array:
 def _across(
     vertices: np.ndarray, edge: np.ndarray, ends: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which straight lines between the ends cross their edge, and how long those are."""
+    """Which straight lines between the opposite corners cross their edge, and their lengths."""
     origin = vertices[edge[:, 0]]
     along = vertices[edge[:, 1]] - origin
     length = _norm(along)
     along /= np.where(length > 0, length, 1)[:, None]
-    # Both triangles in one plane: x along the edge, y away from it, one to either side.
+    # Unfold both triangles into one plane: x along the edge, y away from it, one on either side.
     to_ends = vertices[ends] - origin[:, None]
     x = (to_ends * along[:, None]).sum(axis=2)
     y = _norm(to_ends - x[..., None] * along[:, None])

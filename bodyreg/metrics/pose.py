@@ -1,8 +1,8 @@
 """Errors of joints in three dimensions. NumPy, float64, one number per person.
 
-What the field calls MPJPE differs in what is taken away before distances are measured: the place
-alone (`mpjpe`), the place and a size measured by the bones (`bone_mpjpe`), the place and the best
-size (`n_mpjpe`), or place, best size and best turn (`pa_mpjpe`).
+Variants of MPJPE (mean per-joint position error) differ in the alignment before distances are
+measured: translation alone (`mpjpe`), translation and a scale from the bones (`bone_mpjpe`),
+translation and the best scale (`n_mpjpe`), or the best similarity transform (`pa_mpjpe`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 CANONICAL_BONE_SUM = 4296.99233013
-"""Millimetres that `BONES` have in all on Human3.6M, by which Zhou et al. ("Towards 3D Human Pose
-Estimation in the Wild: a Weakly-supervised Approach", 2017) scale what they have predicted."""
+"""Total length of `BONES` on Human3.6M, millimetres. Zhou et al. ("Towards 3D Human Pose Estimation
+in the Wild: a Weakly-supervised Approach", 2017) scale their predictions to it."""
 
 BONES: tuple[tuple[str, str], ...] = (
     ("right_ankle", "right_knee"), ("right_knee", "right_hip"), ("right_hip", "pelvis"),
@@ -22,12 +22,12 @@ BONES: tuple[tuple[str, str], ...] = (
     ("neck", "left_shoulder"), ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"),
     ("pelvis", "neck"), ("neck", "head_top"),
 )  # fmt: skip
-"""The bones of MPII's 16 joints, by name. Their torso joint is the middle of pelvis and neck, so
-that it adds nothing to the sum."""
+"""The bones of MPII's 16 joints, by name. The torso joint is not among them: it is the middle of
+pelvis and neck and adds nothing to the sum."""
 
 
 def procrustes(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Move points onto others by the best similarity: rotation (no reflection), scale, translation.
+    """Align points by the best similarity transform: rotation (no reflection), scale, translation.
 
     The minimiser of sum |s R x + t - y|^2 (Umeyama, "Least-squares estimation of transformation
     parameters between two point patterns", 1991).
@@ -37,7 +37,7 @@ def procrustes(source: np.ndarray, target: np.ndarray) -> np.ndarray:
         target: (N, P, 3), the same points.
 
     Returns:
-        (N, P, 3) float64, the source moved. Where it has no extent: the target's centre.
+        (N, P, 3) float64, the aligned source. If the source has no extent: the target's centre.
     """
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
     source_mean, target_mean = (
@@ -55,25 +55,25 @@ def procrustes(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def mpjpe(source: np.ndarray, target: np.ndarray, root: int = 0) -> np.ndarray:
-    """(N,), mean distance of joints (N, J, 3) once both roots are at the origin; their unit."""
+    """(N,) mean distance of joints (N, J, 3) with both roots at the origin, in their unit."""
     return np.linalg.norm(_rooted(source, root) - _rooted(target, root), axis=2).mean(axis=1)
 
 
 def n_mpjpe(source: np.ndarray, target: np.ndarray, root: int = 0) -> np.ndarray:
-    """Mean distance of joints once both roots are at the origin and sizes agree.
+    """Mean distance of joints with both roots at the origin and the source scaled.
 
-    The size is the best one in the sense of least squares, s = <x, y> / <x, x> (Rhodin et al.,
-    "Unsupervised Geometry-Aware Representation for 3D Human Pose Estimation", 2018), and never
-    negative: that would be a mirror.
+    The scale is the least-squares solution s = <x, y> / <x, x> (Rhodin et al., "Unsupervised
+    Geometry-Aware Representation for 3D Human Pose Estimation", 2018), and at least 0: a negative
+    scale would be a reflection.
 
     Args:
         source: (N, J, 3).
         target: (N, J, 3), the same joints.
-        root: Which of them goes to the origin.
+        root: The joint that is moved to the origin.
 
     Returns:
-        (N,), in the target's unit. Where the source has no extent: the mean distance of the
-        target's joints from its root.
+        (N,), in the target's unit. If the source has no extent: the mean distance of the target's
+        joints from its root.
     """
     x, y = _rooted(source, root), _rooted(target, root)
     extent = np.square(x).sum(axis=(1, 2))
@@ -82,7 +82,7 @@ def n_mpjpe(source: np.ndarray, target: np.ndarray, root: int = 0) -> np.ndarray
 
 
 def bone_sum(joints: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """(N,), length of all `BONES` of joints (N, J, 3) with these names."""
+    """(N,) total length of `BONES`, from joints (N, J, 3) with these names."""
     at = [[names.index(name) for name in bone] for bone in BONES]
     joints = np.asarray(joints, np.float64)
     return np.linalg.norm(np.diff(joints[:, at], axis=2), axis=(2, 3)).sum(axis=1)
@@ -94,20 +94,21 @@ def bone_mpjpe(
     names: Sequence[str],
     total: float | np.ndarray | None = None,
 ) -> np.ndarray:
-    """Mean distance of MPII's 16 joints once the source's bones have the length they should.
+    """Mean distance of MPII's 16 joints, with the source scaled by the total length of its bones.
 
-    The pelvises are at the origin, and the torso joint is the middle of pelvis and neck on both
-    sides, as Zhou et al. compare (see `CANONICAL_BONE_SUM`).
+    As in Zhou et al. (see `CANONICAL_BONE_SUM`), the pelvises are at the origin, and the torso
+    joint is the middle of pelvis and neck in both.
 
     Args:
         source: (N, J, 3), in any unit.
         target: (N, J, 3), the same joints.
-        names: The J joints' names, those of `BONES` among them.
-        total: What the source's bones are scaled to in all, in the target's unit: the canonical sum
-            for numbers that compare with the paper's; the target's own sum if left out.
+        names: Names of the J joints; they include those of `BONES`.
+        total: Total length that the source's bones are scaled to, in the target's unit:
+            `CANONICAL_BONE_SUM` for numbers that compare with the paper's; by default the target's
+            own total.
 
     Returns:
-        (N,), in the target's unit. A source whose bones have no length stays in its place.
+        (N,), in the target's unit. A source with bones of no length is not scaled.
     """
     if total is None:
         total = bone_sum(target, names)
@@ -122,19 +123,19 @@ def bone_mpjpe(
 
 
 def pa_mpjpe(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(N,), mean distance of joints (N, J, 3) after Procrustes; the target's unit."""
+    """(N,) mean distance of joints (N, J, 3) after Procrustes alignment, in the target's unit."""
     return np.linalg.norm(procrustes(source, target) - target, axis=2).mean(axis=1)
 
 
 def facing(joints: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """Where chests point to.
+    """Directions that chests point to.
 
     Front = left x up, with left from the right to the left hips and shoulders, and up from the
-    pelvis to the neck: read off the joints alone, so that it means the same for any parameters.
+    pelvis to the neck. It depends on the joints alone, not on the parameters of a body.
 
     Args:
         joints: (N, J, 3), right-handed axes.
-        names: the J joints' names.
+        names: Names of the J joints.
 
     Returns:
         (N, 3) unit vectors; 0 where the joints are on one line.
@@ -147,9 +148,9 @@ def facing(joints: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
 
 
 def turned_away(source: np.ndarray, target: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """(N,) bool: fits (N, J, 3) whose chest points more than 90 degrees away from the truth's.
+    """(N,) bool: chests of the source (N, J, 3) more than 90 degrees away from the target's.
 
-    The front-back mistake: a body that explains the picture seen from behind.
+    This is the front-back error: a body that explains the picture, but seen from behind.
     """
     return (facing(source, names) * facing(target, names)).sum(axis=1) < 0
 

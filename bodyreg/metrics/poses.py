@@ -1,4 +1,4 @@
-"""Fits against 3-D joints that somebody has measured, as Human3.6M's."""
+"""Errors of fits against measured 3-D joints, such as Human3.6M's."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ POSE_METRICS: dict[str, Metric] = {
     "pa_mpjpe": Metric("PA-MPJPE", "mm", "17 joints after Procrustes"),
     "pa_mpjpe_14": Metric("PA-MPJPE 14", "mm", "14 joints of LSP after Procrustes"),
 }
-"""Every metric of `evaluate_poses`. A picture does not show how large a person is, so all of them
-take the size away."""
+"""The metrics of `evaluate_poses`. A picture does not show how large a person is, so all of them
+ignore the size."""
 
 TURNED = ("pa_mpjpe", "pa_mpjpe_14")
-"""Those that do not ask how the person stands to the camera."""
+"""The metrics that do not depend on the person's orientation to the camera."""
 
 
 def evaluate_poses(
@@ -36,19 +36,20 @@ def evaluate_poses(
 ) -> dict[str, np.ndarray]:
     """Every error of every person.
 
-    The body's joints are compared as they are: those that it has not are means of its nearest
-    points (`bodyreg.data.skeletons.MIXES`). What a data set calls a hip or a neck lies some
-    centimetres elsewhere, which no fit can make good.
+    The body's joints are compared directly; joints that it lacks are means of its nearest points
+    (`bodyreg.data.skeletons.MIXES`). A data set's hip or neck lies a few centimetres away from the
+    body's, an error that no fit can remove.
 
     Args:
         fits: N fits of `body`.
-        joints: (N, 17, 3) metres, in H36M-17's order; NaN = not known.
+        joints: (N, 17, 3) metres, in H36M-17's order; NaN = unknown.
         body: The template that was fitted.
-        camera: Whether the joints are in camera axes (x right, y up, z toward the viewer); if they
-            are not, only what a turn does not change is compared.
+        camera: Whether the joints are in camera axes (x right, y up, z toward the viewer). If not,
+            only the metrics that ignore rotations are computed.
 
     Returns:
-        Name -> (N,) millimetres, for the names in `POSE_METRICS`; NaN for who lacks a joint.
+        Name -> (N,) millimetres, for the names in `POSE_METRICS`; NaN for a person with an unknown
+        joint.
     """
     ours, names = MILLIMETRES * h36m_joints(fits, body), H36M_17.joints
     true = MILLIMETRES * np.asarray(joints, np.float64)

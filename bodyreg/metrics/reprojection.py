@@ -1,4 +1,4 @@
-"""How far fits project from the evidence they were made from."""
+"""Reprojection errors: distances between projected fits and their evidence."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from bodyreg.body import Body
     from bodyreg.data import Fits, Observations
 
-# People whose points are posed at a time.
+# Number of people that are posed at a time.
 CHUNK = 64
 
 
 def reprojection_error(
     fits: Fits, observations: Observations, body: Body, side: int = 256
 ) -> dict[str, np.ndarray]:
-    """Mean distance between what was observed and where the fit puts it.
+    """Mean distance between the observed points and their places on the fit.
 
     Args:
         fits: N fits.
@@ -32,7 +32,8 @@ def reprojection_error(
         side: The frame's side in pixels.
 
     Returns:
-        `dense points` and `keypoints`, each (N,) pixels of such a frame; NaN for a person without.
+        `dense points` and `keypoints`, each (N,) pixels of such a frame; NaN for a person without
+        them.
     """
     pictured = pictured_segments(fits, body)
     points = body.keypoints(observations.keypoint_name)
@@ -47,7 +48,7 @@ def reprojection_error(
 
 
 def pictured_segments(fits: Fits, body: Body) -> Tensor:
-    """(N, 24, 3, 4) segment transforms with the camera in them: lbs then gives frame units."""
+    """(N, 24, 3, 4) segment transforms that include the camera: lbs then gives frame units."""
     p = Parameters.of(fits)
     transforms, _ = body.pose(p.pose, p.segment_scale)
     camera = p.scale[:, None, None] * p.rotation
@@ -66,7 +67,7 @@ def _dense(pictured: Tensor, observations: Observations, body: Body) -> np.ndarr
     for start in range(0, len(pictured) if len(placed) else 0, CHUNK):
         some = slice(start, start + CHUNK)
         counts = np.diff(starts[start : start + CHUNK + 1])
-        # Rows of equal length: those who have fewer points borrow from their neighbours.
+        # Rows of equal length: rows of people with fewer points run into the next people's points.
         points = starts[:-1][some, None] + np.arange(counts.max())
         np.minimum(points, len(placed) - 1, out=points)
         corners = torch.from_numpy(observations.point_vertex[points].reshape(-1))

@@ -1,4 +1,4 @@
-"""What of a body shows at each pixel of a person's frame, as if nothing covered it."""
+"""Silhouettes: what each pixel of a person's frame shows of the body, ignoring occlusion."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ class Silhouettes(NamedTuple):
     """N bodies in square pictures of their frames, row 0 at the top.
 
     Attributes:
-        face: (N, side, side) int32, the body's face that shows at a pixel's centre; -1 where none
-            does.
-        barycentric: (N, side, side, 3) float32, which place of it.
+        face: (N, side, side) int32, the visible face at a pixel's centre; -1 = background.
+        barycentric: (N, side, side, 3) float32, the place within that face.
         corners: (F, 3) vertices of each face.
     """
 
@@ -29,11 +28,11 @@ class Silhouettes(NamedTuple):
 
     @property
     def mask(self) -> np.ndarray:
-        """(N, side, side) bool: pixels whose centre the body covers."""
+        """(N, side, side) bool: the body covers the pixel's centre."""
         return self.face >= 0
 
     def at(self, xy: np.ndarray) -> np.ndarray:
-        """The vertex nearest to what shows in the pixels of some places.
+        """The nearest vertex to the surface that is visible at places of the frame.
 
         Args:
             xy: (N, P, 2) frame units.
@@ -65,8 +64,8 @@ def silhouettes(vertices: np.ndarray, body: Body, side: int) -> Silhouettes:
 
     Args:
         vertices: (N, V, 3) float32 frame units, z toward the viewer.
-        body: Whose vertices they are.
-        side: Of the pictures in pixels.
+        body: Gives the faces.
+        side: Side of the pictures in pixels.
     """
     placed = np.concatenate([pixels_of_frame(vertices[..., :2], side), vertices[..., 2:]], axis=2)
     faces = torch.from_numpy(body.faces.astype(np.int32))

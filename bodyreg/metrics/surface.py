@@ -8,20 +8,20 @@ from bodyreg.metrics.pose import procrustes
 
 
 def vertex_error(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(N,), mean distance of vertices (N, V, 3) after Procrustes on them; the target's unit."""
+    """(N,) mean distance of vertices (N, V, 3) after Procrustes alignment, in the target's unit."""
     return np.linalg.norm(procrustes(source, target) - target, axis=2).mean(axis=1)
 
 
 def pixel_error(
     source: np.ndarray, target: np.ndarray, visible: np.ndarray, side: int = 256
 ) -> np.ndarray:
-    """Mean distance of projected vertices, over those that can be seen.
+    """Mean distance of projected vertices, over the visible ones.
 
     Args:
         source: (N, V, 2), frame units.
         target: (N, V, 2), frame units.
         visible: (N, V) bool.
-        side: the frame's side in pixels.
+        side: The frame's side in pixels.
 
     Returns:
         (N,) pixels of such a frame; NaN where nothing is visible.

@@ -1,4 +1,4 @@
-"""Tables of errors: a row per person, and what the rows of a group come to."""
+"""Tables of errors: a row per person, and statistics of groups of people."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ if TYPE_CHECKING:
     from bodyreg.data import Truth
 
 CUT, OCCLUDED = 0.02, 0.1
-"""Who has a larger share of the silhouette outside of the picture, or covered, is in that group."""
+"""People with a larger share of the silhouette outside of the picture, or covered, are "cut" or
+"occluded"."""
 
-WHO = ("id", "action", "subject", "camera", "child", "cut", "occluded")
-"""What a table of people with known truth says about each of them."""
+PERSON_COLUMNS = ("id", "action", "subject", "camera", "child", "cut", "occluded")
+"""Columns about each person in a table of people with known truth."""
 
 
 class Metric(NamedTuple):
-    """What the numbers of a column are.
+    """Description of a column of errors.
 
     Attributes:
-        title: Over the column.
-        unit: "" where a column says whether or not.
-        what: In words.
-        best: The number of a perfect fit.
+        title: Title of the column.
+        unit: Unit of its numbers; "" for a column of true and false.
+        what: Explanation in words.
+        best: Value of a perfect fit.
     """
 
     title: str
@@ -36,14 +37,14 @@ class Metric(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """Of the people of a group who have a number.
+    """Statistics of the finite numbers of a group.
 
     Attributes:
-        people: How many there are; the rest is NaN without any.
-        mean: Of true and false the share that is true.
-        median: As many people do better as do worse.
-        ninetieth: Nine people of ten do at least as well.
-        worst: Nobody does worse.
+        people: Number of people; all others are NaN if it is 0.
+        mean: Mean; of true and false, the share of true.
+        median: Median.
+        ninetieth: 90th percentile, counted from the best value.
+        worst: The value farthest from the best.
     """
 
     people: int
@@ -54,11 +55,11 @@ class Statistics(NamedTuple):
 
     @staticmethod
     def of(values: np.ndarray, metric: Metric) -> Statistics:
-        """Of a column's finite numbers."""
+        """Statistics of a column's finite numbers."""
         values = values[np.isfinite(values)].astype(np.float64)
         if not len(values):
             return Statistics(0, *4 * [float("nan")])
-        # Measured from the best, larger is worse for every metric.
+        # Quantiles of the distance from the best value: for every metric, larger is worse.
         away = np.abs(values - metric.best)
         sign = 1 if metric.best == 0 else -1
         quantiles = metric.best + sign * np.quantile(away, [0.5, 0.9, 1])
@@ -67,12 +68,12 @@ class Statistics(NamedTuple):
 
 @dataclass(eq=False)
 class Table:
-    """N people, who they are and what their errors are.
+    """N people and their errors.
 
     Attributes:
-        people: Name -> (N,), what is known about them; `id` at least.
-        errors: Name -> (N,), numbers or whether or not.
-        metrics: What these numbers are.
+        people: Name -> (N,), facts about the people; `id` at least.
+        errors: Name -> (N,), numbers, or true and false.
+        metrics: Name -> description of these errors.
     """
 
     people: dict[str, np.ndarray]
@@ -85,11 +86,11 @@ class Table:
     @staticmethod
     def of(truth: Truth, errors: dict[str, np.ndarray], metrics: dict[str, Metric]) -> Table:
         """Errors of the truth's people, in its order."""
-        return Table({name: getattr(truth, name) for name in WHO}, errors, metrics)
+        return Table({name: getattr(truth, name) for name in PERSON_COLUMNS}, errors, metrics)
 
     @staticmethod
     def concatenate(parts: Sequence[Table]) -> Table:
-        """The people of several tables, one after the other."""
+        """Concatenate the people of several tables."""
         joined = (
             {name: np.concatenate([getattr(p, which)[name] for p in parts]) for name in names}
             for which, names in (("people", parts[0].people), ("errors", parts[0].errors))
@@ -97,7 +98,7 @@ class Table:
         return Table(*joined, parts[0].metrics)
 
     def select(self, rows: np.ndarray) -> Table:
-        """The people of these rows, in this order."""
+        """A table of these rows, in this order."""
         values = (
             {name: column[rows] for name, column in columns.items()}
             for columns in (self.people, self.errors)
@@ -105,16 +106,16 @@ class Table:
         return Table(*values, self.metrics)
 
     def statistics(self, name: str, rows: np.ndarray | slice = slice(None)) -> Statistics:
-        """Of one column, over these rows."""
+        """Statistics of one column over these rows."""
         return Statistics.of(self.errors[name][rows], self.metrics[name])
 
     def groupings(self) -> dict[str, dict[str, np.ndarray]]:
-        """The ways to group these people that tell them apart.
+        """The groupings of these people that have more than one group.
 
         Returns:
-            "group", "action", "subject", "camera" -> a group's name -> (N,) bool. A person may
-            be in several of "group": children, those cut by the picture, those occluded, and
-            plain ones, who are none of these; but in one of each other.
+            "group", "action", "subject", "camera" -> name of a group -> (N,) bool. A person may be
+            in several groups of "group": children, people cut by the picture, occluded people, and
+            plain people (none of these). In the other groupings a person is in exactly one group.
         """
         found = {}
         if {"child", "cut", "occluded"} <= self.people.keys():
@@ -136,7 +137,7 @@ class Table:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Statistics of all and of every group, for JSON, which has no NaN."""
+        """Statistics of all people and of every group, for JSON, which has no NaN."""
 
         def of(rows: np.ndarray) -> dict[str, Any]:
             values = {name: self.statistics(name, rows)._asdict() for name in self.errors}
@@ -159,7 +160,7 @@ class Table:
 
 
 def natural(names: set[str]) -> list[str]:
-    """In alphabetical order, but numbers by their size: S1, S5, S11."""
+    """Natural sort order: numbers within names by their value, such as S1, S5, S11."""
     return sorted(
         names,
         key=lambda name: [int(p) if i % 2 else p for i, p in enumerate(re.split("([0-9]+)", name))],
