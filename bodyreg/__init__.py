@@ -2,7 +2,7 @@
 
 import importlib as _importlib
 import typing as _typing
-from importlib.metadata import version as _version
+from importlib import metadata as _metadata
 
 if _typing.TYPE_CHECKING:
     from bodyreg.body import Body
@@ -20,7 +20,7 @@ if _typing.TYPE_CHECKING:
     from bodyreg.errors import UserError
     from bodyreg.registration import RegistrationConfig, register
 
-__version__ = _version("bodyreg")
+    __version__: str
 
 __all__ = [
     "Body",
@@ -38,7 +38,7 @@ __all__ = [
     "register",
 ]
 
-# Imported when first used, so that bodyreg.ops needs torch and NumPy alone. All others: data.
+# Imported on first use, so that bodyreg.ops needs torch and NumPy alone. The others are of data.
 _HOMES = {
     "Body": "bodyreg.body",
     "RegistrationConfig": "bodyreg.registration",
@@ -48,10 +48,24 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> _typing.Any:
+    if name == "__version__":
+        return _installed_version()
     if name not in __all__:
         raise AttributeError(f"module 'bodyreg' has no attribute {name!r}")
     return getattr(_importlib.import_module(_HOMES.get(name, "bodyreg.data")), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})
+
+
+def _installed_version() -> str:
+    try:
+        return _metadata.version("bodyreg")
+    except _metadata.PackageNotFoundError:
+        from bodyreg.errors import InstallationError
+
+        raise InstallationError(
+            f"{__path__[0]}: bodyreg is not installed; run `pip install -e . --no-build-isolation` "
+            "in the folder above"
+        ) from None

@@ -1,9 +1,16 @@
-"""The one error a user can cause."""
+"""The errors that a user can do something about."""
 
 
 class UserError(ValueError):
     """Something outside the program is wrong: a file, an option, a value.
 
-    The message is one line that says what is wrong, where, and what to do about it. Commands print
-    it and exit with status 2; it is never used for a programming mistake.
+    The message is one line: what is wrong, where, and what to do about it. Commands print it and
+    exit with status 2. A programming mistake is never a `UserError`.
+    """
+
+
+class InstallationError(ImportError):
+    """This copy of bodyreg is not installed, or its native library is not built for it.
+
+    The message is one line, and commands treat it like a `UserError`.
     """

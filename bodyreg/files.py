@@ -47,13 +47,20 @@ ADVICE = {
 }
 
 
+# Those of them that no code can avoid. Any other one that reaches a user is an error of ours.
+REFUSALS_OF_THE_MACHINE = {
+    errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
+    errno.EROFS, errno.EIO, errno.ESTALE,
+}  # fmt: skip
+
+
 def refused(path: str | os.PathLike, error: OSError, action: str) -> UserError:
     """What to tell a user when the operating system refuses a path.
 
     Args:
         path: The file or folder.
         error: What the operating system said.
-        action: What could not be done: "read" or "written".
+        action: What could not be done: "read", "written", "reached" or "used".
     """
     name = str(path)
     if len(name) > 300:
@@ -119,11 +126,12 @@ def is_there(path: str | os.PathLike) -> bool:
 
 def _mode(path: str | os.PathLike) -> int:
     """What `os.stat` says of the kind of what is there; 0 if nothing is."""
-    with reading(path):
-        try:
-            return os.stat(path).st_mode
-        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no path at all
-            return 0
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: not a path at all
+        return 0
+    except OSError as error:
+        raise refused(path, error, "reached") from error
 
 
 def _kind(path: str | os.PathLike) -> str:

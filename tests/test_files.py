@@ -193,7 +193,7 @@ def refusal(function, *arguments):
 def test_files_in_a_folder_that_may_not_be_entered(read):
     with locked_folder() as folder:
         said = refusal(read, folder / "a.npz")
-    assert said.startswith(f"{folder}/a.npz: cannot be read (Permission denied); check the perm")
+    assert "/a.npz: cannot be rea" in said and "(Permission denied); check the permissions" in said
 
 
 @every_reader
@@ -278,7 +278,7 @@ def test_what_is_there(tmp_path):
     }
     with locked_folder() as folder:
         for ask in (is_there, is_file, is_folder):
-            assert "cannot be read (Permission denied)" in refusal(ask, folder / "a")
+            assert "cannot be reached (Permission denied)" in refusal(ask, folder / "a")
 
 
 def write_much(path):

@@ -15,7 +15,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from bodyreg.errors import UserError
+from bodyreg.errors import InstallationError, UserError
+from bodyreg.files import REFUSALS_OF_THE_MACHINE, reading, refused
 from bodyreg.runs import ranks
 
 COMMANDS = {
@@ -50,22 +51,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A character that its encoding lacks is shown as a code.
             stream.reconfigure(errors="backslashreplace")
     try:
+        with reading("the current folder"):
+            os.getcwd()  # it may have been removed
         status = _dispatch(arguments)
         sys.stdout.flush()
         return status
-    except UserError as error:
-        if ranks.rank() == 0:
-            print(f"bodyreg: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except (UserError, InstallationError) as error:
+        return _refuse(error)
     except ranks.FailedElsewhereError:
         return 2
     except KeyboardInterrupt:
         print("bodyreg: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone. Python flushes stdout once more when it ends; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in REFUSALS_OF_THE_MACHINE:
+            raise
+        if error.filename is None:
+            _leave_stdout()
+        return _refuse(refused(error.filename or "standard output", error, "used"))
+
+
+def _refuse(error: Exception) -> int:
+    if ranks.rank() == 0:
+        print(f"bodyreg: error: {' '.join(str(error).split())}", file=sys.stderr)
+    return 2
+
+
+def _leave_stdout() -> None:
+    """Let go of a stdout that takes nothing: Python flushes it once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:

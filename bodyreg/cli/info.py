@@ -65,11 +65,9 @@ def _software() -> dict[str, str]:
 
 
 def _build() -> dict[str, str]:
-    import torch  # noqa: F401 - loads the libraries that the native module needs
+    from bodyreg import native
 
-    from bodyreg import _C
-
-    build = _C.build_info()
+    build = native.load().build_info()
     return {
         "compiler": str(build["compiler"]),
         "CUDA compiler": str(build["nvcc"] or "none: built for the CPU only"),

@@ -21,13 +21,9 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-try:
-    from bodyreg import _C  # loading it defines torch.ops.bodyreg
-except ImportError as error:
-    raise ImportError(
-        "bodyreg's native library is missing or does not fit this torch: build it with "
-        f"`pip install -e . --no-build-isolation` ({error})"
-    ) from error
+from bodyreg import native
+
+_C = native.load()
 
 NAMESPACE = "bodyreg"
 HALF = (torch.float16, torch.bfloat16)

@@ -122,9 +122,9 @@ def choose_device(name: str) -> tuple[torch.device, str]:
     """
     import torch
 
-    from bodyreg import _C
+    from bodyreg import native
 
-    if not _C.build_info()["cuda_archs"]:
+    if not native.load().build_info()["cuda_archs"]:
         obstacle = "this build has no CUDA kernels"
     elif not torch.backends.cuda.is_built():
         obstacle = "this torch was built without CUDA"
