@@ -1,1 +1,1 @@
-"""Benchmarks: one file per op, and what makes tables of them."""
+"""Benchmarks: one file per op, and the tools that make tables of the results."""

@@ -1,9 +1,9 @@
-"""What each part of the registration is worth, measured on people with known truth.
+"""Ablation: the value of each component of the registration, on people with known truth.
 
     python benchmarks/ablation.py --out docs/ablation.md
 
-Makes people of a seed that nothing was chosen by, registers them under every variant below, and
-writes the tables. One process; two minutes for 512 people on two cores.
+The script makes people of a held-out seed, registers them with every variant below, and writes the
+tables. It runs in one process and takes two minutes for 512 people on two cores.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 
 COLUMNS = ("pixel", "vertex", "pa_mpjpe")
 OUTLIERS = 0.1
-"""Share of dense points that the outlier rows move to another place of the body."""
+"""Share of dense points that become outliers: they get the position of another point."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is withheld from, or done to, the observations."""
+    """Changes to the observations: kinds of evidence that are removed, and outliers."""
 
     depth: bool = True
     dense: bool = True
@@ -39,7 +39,7 @@ class Evidence:
     outliers: bool = False
 
     def of(self, observations: Observations) -> Observations:
-        """The observations with nothing else left in them."""
+        """Apply the changes to observations."""
         people = len(observations)
         if not self.depth:
             observations = replace(observations, keypoint_depth=None)
@@ -58,7 +58,7 @@ class Evidence:
 
 
 def _with_outliers(observations: Observations) -> Observations:
-    """A tenth of each person's points get the picture position of another of his points."""
+    """Give a tenth of each person's points the picture position of another of the points."""
     random = np.random.default_rng(0)
     xy = observations.point_xy.copy()
     for start, end in zip(observations.point_start, observations.point_start[1:], strict=False):
@@ -71,7 +71,7 @@ FULL, NO_DEPTH = Evidence(), Evidence(depth=False)
 
 
 class Study:
-    """People, their truth, and how a configuration does on them."""
+    """People with known truth, and the errors of configurations on them."""
 
     def __init__(self, people: int, seed: int):
         self.body, self.people, self.seed = Body.default(), people, seed
@@ -83,7 +83,7 @@ class Study:
             self.observations, _ = read_densepose_coco(path, self.body)
 
     def row(self, label: str, config: RegistrationConfig, evidence: Evidence = FULL) -> str:
-        """Register everybody; one line of a table."""
+        """Register all people; returns one row of a table."""
         observations = evidence.of(self.observations)
         begin = time.perf_counter()
         fits = register(self.body, observations, config)
@@ -131,7 +131,7 @@ def presets(study: Study) -> list[str]:
 
 
 def starts(study: Study) -> list[str]:
-    """Starts around the circle, with and without depths."""
+    """Different numbers of starts around the vertical axis, with and without depths."""
     rows = []
     for label, evidence in (("", FULL), (", no depths", NO_DEPTH)):
         for count in (1, 2, 4, 8, 16):
@@ -145,7 +145,7 @@ def starts(study: Study) -> list[str]:
 
 
 def solvers(study: Study) -> list[str]:
-    """The same objectives, solved otherwise: by curvature, or with every look at the points."""
+    """The same objectives with other solvers: Levenberg-Marquardt, or a refresh at every step."""
     rows = []
     for label, evidence in (("", FULL), (", no depths", NO_DEPTH)):
         rows.append(study.row(f"`accurate`{label}", accurate(), evidence))
@@ -208,7 +208,7 @@ PAPER_WITHOUT = {
 
 
 def without(study: Study) -> dict[str, list[str]]:
-    """Each preset less one thing."""
+    """Each preset without one component."""
     tables = {}
     for label, evidence in (("", FULL), (", no depths", NO_DEPTH)):
         tables[f"`accurate` without one thing{label}"] = [
@@ -232,22 +232,22 @@ def page(study: Study, command: str, tables: dict[str, list[str]]) -> str:
     keypoints, threads = len(study.observations.keypoint_name), torch.get_num_threads()
     text = f"""# Ablation
 
-What each part of the registration is worth. Every number below was measured by one run of
+The value of each component of the registration. Every number below was measured by one run of
 
     {command}
 
-on {len(study.truth)} people made from the built-in body with seed {study.seed}, children among
-them; all choices (weights, schedules, the prior) were made on people of other seeds. They stand
-alone or in groups in pictures of 256 x 256 pixels: some are cut by the picture, some covered by
-others or by objects ([groups.md](groups.md) tells them apart). Per person: {points:.0f} dense
-points on what shows, and those of COCO's {keypoints} keypoints that lie in the picture, with 2 px
-of noise in a 256-pixel frame, depths with a standard deviation of 0.08 frame units; shape
-directions and segment scales that the fitted template does not know; half of the people seen from
-anywhere, half within 60 degrees of the front. Version {__version__}, torch {torch.__version__},
-float32, CPU, threads: {threads}.
+on {len(study.truth)} people made from the built-in body with seed {study.seed}, adults and
+children. All choices (weights, schedules, the prior) were made on people of other seeds. The people
+stand alone or in groups in pictures of 256 x 256 pixels. Some are cut by the picture, some are
+covered by other people or objects ([groups.md](groups.md) reports these groups). Each person has
+{points:.0f} dense points on the visible surface and those of COCO's {keypoints} keypoints that lie
+in the picture, with 2 px of noise in a 256-pixel frame, and depths with a standard deviation of
+0.08 frame units. The fitted template does not know the people's shapes and segment scales. Half of
+the people are seen from any side, half within 60 degrees of the front. Version {__version__}, torch
+{torch.__version__}, float32, CPU, threads: {threads}.
 
-The poses of these people and the anatomical prior rest on the same published ranges of motion: on
-real people the prior may be worth less than here.
+The poses of these people and the anatomical prior use the same published ranges of motion: on real
+people the prior may help less than here.
 
 Columns: mean distance of visible vertices on the picture, in pixels of a 256-pixel frame; mean
 distance of all vertices after Procrustes; of the 24 joints after Procrustes; median over people of
@@ -262,7 +262,7 @@ from the truth; people registered per second (other work on the machine disturbs
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--people", type=int, default=512)
-    parser.add_argument("--seed", type=int, default=4711, help="of the people; none chose by it")
+    parser.add_argument("--seed", type=int, default=4711, help="of the people; held out")
     parser.add_argument("--out", type=Path, default=Path("docs/ablation.md"))
     options = parser.parse_args()
     study = Study(options.people, options.seed)

@@ -1,4 +1,4 @@
-"""correspondence, forward + backward: matched points to a loss, kinematics apart."""
+"""correspondence, forward + backward: matched points to a loss, without kinematics."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def bench_correspondence(row, width, measure, device):
 
 
 def dense_anchors(joint_ids, anchors, joints):
-    """All anchors of a person in a matrix (B, P, 4 J), most of it zeros: made once, not timed."""
+    """All anchors of a person in a matrix (B, P, 4 J), mostly zeros: made once, not timed."""
     people, points, slots, _ = anchors.shape
     dense = anchors.new_zeros(people, points, joints, 4)
     index = joint_ids.long()[..., None].expand(people, points, slots, 4)

@@ -1,6 +1,6 @@
-"""`bodyreg register` from file to file: what a user waits for, imports included.
+"""`bodyreg register` from file to file: the time that a user waits, including imports.
 
-Real poses are read from the file that BODYREG_MPII_POSES names, (N, 34) pixels (.npy); without it
+Real poses are read from the file named by BODYREG_MPII_POSES, (N, 34) pixels (.npy); without it
 those rows are skipped.
 """
 
@@ -19,7 +19,7 @@ from benchmarks.ceilings import ceilings, machine
 
 POSES = "BODYREG_MPII_POSES"
 PEOPLE = 39_210
-"""As many as the training set of DensePose-COCO has."""
+"""Number of people in the training set of DensePose-COCO."""
 PRESETS = ["accurate", "paper"]
 
 
@@ -47,7 +47,7 @@ def bench_register_crowd(preset, benchmark, device, tmp_path, crowd_file):
 def _register(
     benchmark, device: str, what: str, source: list[str], preset: str, folder: Path
 ) -> None:
-    """One run of the command in a process of its own; a machine's disk and imports count."""
+    """Run the command in a new process; disk access and imports count."""
     out = folder / "out"
     command = [sys.executable, "-m", "bodyreg", "register", *source, "--out", str(out)]
     command += ["--preset", preset, "--device", device, "--quiet"]

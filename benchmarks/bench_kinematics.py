@@ -31,7 +31,7 @@ def bench_kinematics(row, measure, device):
         row,
         step,
         lambda seed: workloads.pose(seed, device),
-        # In: 10 numbers a joint, twice, and the gradients of 15; out: 15, and the gradients of 10.
+        # Read: 10 numbers a joint, twice, and 15 gradients; written: 15 numbers and 10 gradients.
         bytes_moved=4 * people * joints * (2 * 10 + 15 + 15 + 10),
         flops=2 * people * joints * 3 * (27 + 9 + 9 + 9),
     )

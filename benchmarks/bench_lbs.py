@@ -1,4 +1,4 @@
-"""lbs, forward + backward: the built-in body's vertices, alone and from the pose on."""
+"""lbs, forward + backward: the built-in body's vertices, from transforms and from the pose."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def bench_lbs(row, measure, device):
 
 
 class DenseProduct:
-    """lbs as one matrix product: all anchors in a matrix (4 J, V), most of it zeros."""
+    """lbs as one matrix product: all anchors in a matrix (4 J, V), mostly zeros."""
 
     def __init__(self, rig: workloads.Rig):
         vertices, joints = len(rig.anchors), len(rig.parents)
@@ -95,9 +95,9 @@ def bench_pose_to_vertices(row, measure, device):
 
 
 def smplx_lbs(rig: workloads.Rig, device: str):
-    """The peer on the same mesh, joints and weights.
+    """The lbs of smplx on the same mesh, joints and weights.
 
-    It cannot leave its blend shapes out: one shape coefficient, and pose blend shapes of zero.
+    It cannot omit blend shapes, so it gets one shape coefficient and pose blend shapes of zero.
     """
     peer = pytest.importorskip("smplx.lbs", reason="smplx is not installed")
     body = Body.default()
@@ -105,7 +105,7 @@ def smplx_lbs(rig: workloads.Rig, device: str):
     as_tensor = {"dtype": workloads.FLOAT, "device": device}
     template = torch.as_tensor(body.vertices, **as_tensor)
     weights = torch.as_tensor(body.dense_weights, **as_tensor)
-    # A regressor that returns the body's own joints: a least-squares solution on the template.
+    # A least-squares regressor that returns the body's own joints.
     regressor = (torch.linalg.pinv(template.double().cpu()).T @ rig.joints.double().cpu().T).T
     constants = {
         "betas": torch.zeros(workloads.PEOPLE, 1, **as_tensor),

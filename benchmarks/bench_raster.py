@@ -1,4 +1,4 @@
-"""raster: which face of a posed body every pixel shows, against OpenGL on the same processor."""
+"""raster: the visible face of a posed body at every pixel, against OpenGL on the same processor."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from bodyreg.body import Body
 SIDE = 256
 LLVMPIPE = "Mesa's llvmpipe, faces alone"
 PEERS = ["reference, eager", LLVMPIPE]
-# What else may be asked of it: pictures, their side, and how often the faces are cut into four.
+# Other sizes: number of pictures, their side, and how often each face is split into four.
 OTHERS = [(1, SIDE, 0), (8, SIDE, 0), (256, SIDE, 0), (64, 512, 0), (64, SIDE, 1)]
 
-# Operations of the formulas, on integers as on floats; a multiply-add is two.
+# Operations of the formulas, on integers and floats alike; a multiply-add counts as two.
 ROUND = 2 * 3  # a vertex's positions
 BOUNDS = 8 + 8  # of a face, in pixels
 EDGES = 7 + 3 * 4 + 3 * 7  # area, edges and their functions at one pixel
@@ -67,14 +67,14 @@ def bench_raster_of_other_sizes(pictures, side, cuts, measure, device):
 
 
 def assert_same_faces(peer: FaceIds, vertices: Tensor, faces: Tensor) -> None:
-    """Both draw the same pictures, but for depths that only one of them tells apart."""
+    """Both draw the same pictures, except for depths that only one of them can distinguish."""
     ours = ops.raster(vertices, faces, peer.side, peer.side).face.clamp(min=0).numpy()
     assert (peer.draw(vertices.numpy()) != ours).mean() < 1e-4
 
 
 @functools.cache
 def mesh(pictures: int, cuts: int, side: int, seed: int) -> tuple[Tensor, Tensor]:
-    """The built-in body in poses of its own, turned anywhere: pixels and depths, and faces."""
+    """The built-in body in random poses and orientations: pixels and depths, and faces."""
     generator = torch.Generator().manual_seed(seed)
     body = Body.default()
     points = body.vertex_points()
@@ -90,7 +90,7 @@ def mesh(pictures: int, cuts: int, side: int, seed: int) -> tuple[Tensor, Tensor
     pixels = (vertices - (low + high) / 2) * scale * torch.tensor([1.0, -1.0, 1.0])
     pixels = pixels + torch.tensor([side / 2, side / 2, 0.0])
     faces = body.faces
-    for _ in range(cuts):  # of all pictures at once: one long vector of each vertex
+    for _ in range(cuts):  # all pictures at once: one long vector per vertex
         flat = pixels.transpose(0, 1).flatten(1).numpy()
         remesh = pytest.importorskip("trimesh.remesh")
         _, faces, cut = remesh.subdivide(flat[:, :3], faces, vertex_attributes={"all": flat})
@@ -99,7 +99,7 @@ def mesh(pictures: int, cuts: int, side: int, seed: int) -> tuple[Tensor, Tensor
 
 
 def work(vertices: Tensor, faces: Tensor, side: int) -> dict[str, float]:
-    """Bytes and operations: of vertices, faces, pixels in the bounds of faces, pixels in faces."""
+    """Bytes and operations for vertices, faces, pixels in bounds of faces, and pixels in faces."""
     bounded = covered = 0.0
     for picture in vertices.cpu():
         corners = picture[faces.cpu().long(), :2]

@@ -1,4 +1,4 @@
-"""`bodyreg synthesize`: pictures a second by one process and by two, and where their time goes."""
+"""`bodyreg synthesize`: pictures per second with one process and two, and shares of their time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bodyreg.synthetic.render import render
 from bodyreg.synthetic.scenes.crowd import Crowd
 
 PEOPLE, SEED, SIDE = 1024, 0, 256
-# Pictures of which the parts are timed, after a few that fill caches.
+# Number of pictures whose steps are timed, after a few that fill caches.
 TIMED, BEFORE = 64, 4
 
 
@@ -55,7 +55,7 @@ def bench_synthesize(workers: int, benchmark, device, tmp_path):
 
 
 def shares_of_time() -> str:
-    """What one process of one thread does all the time, the longest first."""
+    """Shares of the steps in the time of one process with one thread, longest first."""
     form, recipe = FORMATS["densepose-coco"], Recipe(PEOPLE, SEED, SIDE, Noise())
     scenes, spent, body = form.scenes(recipe), Counter(), Body.default()
 

@@ -1,4 +1,4 @@
-"""What the machine can do at most: bytes and operations per second."""
+"""Ceilings of the machine: bytes and operations per second."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ import torch
 
 @functools.cache
 def ceilings(device: str) -> dict[str, float]:
-    """Copy bandwidth (bytes read and written a second) and float32 operations a second.
+    """Copy bandwidth (bytes read and written per second) and float32 operations per second.
 
-    Operations are counted two for each multiply-add. On a CPU they are those of a loop of nothing
-    else; on a GPU those of a large matrix product, the best the vendor's own library does, and
-    there are also the seconds from asking for an empty kernel to having waited for it: no call is
-    shorter.
+    A multiply-add counts as two operations. On a CPU they are measured in a loop of multiply-adds,
+    on a GPU in a large matrix product of the vendor's library. For a GPU there is also the time of
+    an empty kernel in seconds, from the launch to the end of the wait: no call is shorter.
     """
     source = torch.randn(64 * 2**20 // 4, device=device)
     target = torch.empty_like(source)
@@ -37,7 +36,7 @@ def ceilings(device: str) -> dict[str, float]:
 
 
 def fma_peak(threads: int) -> float:
-    """The CPU's float32 operations a second, by a program compiled for this machine."""
+    """The CPU's float32 operations per second, from a program compiled for this machine."""
     source = Path(__file__).with_name("fma_peak.cpp")
     flags = "-O3 -march=native -ffp-contract=fast -pthread".split()
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +61,7 @@ def best(function: Callable[[], object], device: str, repeats: int = 10) -> floa
 
 
 def machine(device: str) -> str:
-    """A name for result files: processor or GPU, and threads."""
+    """Name of the machine for result files: processor or GPU, and threads."""
     if device == "cuda":
         name = torch.cuda.get_device_name()
     else:

@@ -1,4 +1,4 @@
-"""How a row is measured, on a CPU or a GPU."""
+"""Fixtures that measure a row of a table, on a CPU or a GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.registrations import person_iterations
 from benchmarks.roofline import operations
 from benchmarks.table import PEER
 
-CACHE = 64 * 2**20  # bytes: inputs are rotated through more than this
+CACHE = 64 * 2**20  # bytes: the rotated input sets are larger than this
 MOST_SETS = 32
 
 
@@ -28,7 +28,7 @@ def device(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def measure(benchmark: Any, device: str) -> Callable[..., None]:
-    """Times one row of a table: a function on input sets, rotated so that none stays in a cache."""
+    """Times one row of a table: a function on input sets, rotated so that caches stay cold."""
 
     def run(
         group: str,
@@ -43,13 +43,13 @@ def measure(benchmark: Any, device: str) -> Callable[..., None]:
         """Measures.
 
         Args:
-            group: the table, with its sizes.
-            row: the line of the table.
-            function: called with one input set.
-            inputs: makes an input set from a seed.
-            bytes_moved: what a call must read and write at least.
-            flops: what it must compute at least, a multiply-add being two.
-            against: the lines of the table that ratios are taken to.
+            group: Title of the table, with its sizes.
+            row: Name of the row.
+            function: Called with one input set.
+            inputs: Makes an input set from a seed.
+            bytes_moved: Least bytes that a call must read and write.
+            flops: Least operations of a call; a multiply-add counts as two.
+            against: Rows to which ratios are reported.
         """
         count = min(MOST_SETS, max(2, int(CACHE / bytes_moved) + 1))
         sets = [inputs(seed) for seed in range(count)]
@@ -90,16 +90,16 @@ def measure_fit(benchmark: Any, device: str) -> Callable[..., None]:
         """Measures.
 
         Args:
-            group: the table, with its sizes.
-            row: the line of the table.
-            against: the lines of the table that ratios are taken to.
-            function: called with the arguments of `ops.fit`.
-            problems: input sets of equal size, taken in turn.
-            rounds: how often.
-            less: a line of the table whose time, and whose iterations, are taken off this one's.
-            to_a_goal: the rows of the table end at the same loss, after different iterations:
-                ratios are those of people per second.
-            result: title and text of a column about what came out.
+            group: Title of the table, with its sizes.
+            row: Name of the row.
+            against: Rows to which ratios are reported.
+            function: Called with the arguments of `ops.fit`.
+            problems: Input sets of equal size, used in turn.
+            rounds: Number of rounds.
+            less: A row; its time and its iterations are subtracted from this row's.
+            to_a_goal: Whether the rows end at the same loss after different numbers of iterations;
+                then ratios are those of people per second.
+            result: Title and text of a column about the results.
         """
         start, rig, evidence, plan = problems[0]
         iterations = None if to_a_goal else person_iterations(problems[0])
@@ -139,7 +139,7 @@ def _time_calls(benchmark: Any, function: Callable[..., Any], sets: list) -> Non
 
 
 def _rounds(function: Callable[..., Any], sets: list) -> int:
-    """As many as fit two seconds, between 10 and 1,000."""
+    """As many rounds as take two seconds, between 10 and 1,000."""
     start = time.perf_counter()
     for inputs in sets[:3]:
         function(*inputs)
@@ -148,7 +148,7 @@ def _rounds(function: Callable[..., Any], sets: list) -> int:
 
 
 def _time_graph(benchmark: Any, function: Callable[..., Any], sets: list) -> None:
-    """One round replays a CUDA graph of one call per input set: no launch cost of Python's."""
+    """One round replays a CUDA graph of one call per input set, without Python's launch cost."""
     side = torch.cuda.Stream()
     with torch.cuda.stream(side):
         for inputs in sets:
@@ -168,6 +168,6 @@ def _time_graph(benchmark: Any, function: Callable[..., Any], sets: list) -> Non
 
 
 def backward(outputs: Any, leaves: Sequence[torch.Tensor], cotangents: Sequence[torch.Tensor]):
-    """Gradients of the leaves: what "forward + backward" times beside the forward."""
+    """Gradients of the leaves: the backward half of "forward + backward"."""
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     return torch.autograd.grad(outputs, leaves, cotangents)

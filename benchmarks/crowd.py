@@ -1,8 +1,8 @@
 """Any number of people to register, made in seconds with torch and NumPy alone.
 
-They stand in poses that the anatomical prior calls everyday, seen from all sides. Their dense
-points lie on the side that faces the viewer (what one limb hides of another is not looked at). For
-measuring speed: people whose accuracy means something are made by `bodyreg.synthetic`.
+Their poses are common ones under the anatomical prior, seen from all sides. Their dense points lie
+on the side that faces the viewer; occlusion between limbs is ignored. They serve to measure speed;
+for accuracy, `bodyreg.synthetic` makes realistic people.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bodyreg.registration.prior import pose_prior
 
 POINTS = 120
 PLACES = 2048
-"""Places of the surface that points are drawn from, or five times as many as a person's points."""
+"""Surface places to sample points from; five times a person's points if that is more."""
 CHUNK = 1024
-"""People made at a time; a person depends on the seed and on his chunk."""
+"""Number of people made at a time; a person depends on the seed and on the chunk."""
 PIXELS_PER_METRE = 150.0
 PIXEL_SD = 2.0  # of a 256-pixel frame
 DEPTH_SD = 0.08  # frame units
@@ -37,8 +37,8 @@ def crowd(body: Body, people: int, seed: int, points: int = POINTS) -> Observati
 
     Args:
         body: The body they are made from.
-        people: How many; their ids count from 0.
-        seed: Of everything random; with it, the same people every time.
+        people: Number of people; ids count from 0.
+        seed: Seed of everything random; the same seed makes the same people.
         points: Dense points of each person.
     """
     places = _Places(body, max(PLACES, 5 * points), np.random.default_rng([seed, 0]))
@@ -74,7 +74,7 @@ def _chunk(
         return at.numpy() @ rotation.transpose(0, 2, 1)
 
     normals = seen(ops.lbs(transforms, places.segment, places.normals))[..., 2]
-    # The first places of a random order that are seen.
+    # The first visible places of a random order.
     order = random.random(normals.shape, np.float32)
     order[normals < FACING] += 1
     chosen = np.argpartition(order, points, axis=1)[:, :points]

@@ -1,11 +1,11 @@
-"""Everything that only a machine with a GPU can show, in one go and within ten minutes.
+"""All checks that need a GPU, in one run of at most ten minutes.
 
     python -m benchmarks.device             # builds, tests, measures, looks for races
     python -m benchmarks.device --dry-run   # prints the plan; needs no GPU
 
-Writes benchmarks/results/<gpu>.json: what was measured, and of every step its outcome and the end
-of what it printed. The file is written anew after each step, and every step has a time of its own,
-so that one that hangs costs only its share. Needs torch with CUDA, nvcc, ninja, pybind11, NumPy and
+The script writes benchmarks/results/<gpu>.json: the measurements, and for every step its outcome
+and the end of its output. It rewrites the file after each step, and every step has a time limit, so
+a step that hangs costs only its share. It needs torch with CUDA, nvcc, ninja, pybind11, NumPy and
 pytest with pytest-benchmark; rows that need more are skipped.
 """
 
@@ -30,31 +30,31 @@ from benchmarks.table import rows_of
 
 ROOT = Path(__file__).resolve().parent.parent
 MINUTES = 10.0
-TAIL = 4000  # characters kept of what a step printed
+TAIL = 4000  # characters of a step's output that are kept
 OPS = [
     f"benchmarks/bench_{op}.py"
     for op in ("correspondence", "kinematics", "lbs", "projection", "raster")
 ]
-# A file that needs a package too many is an error, not the end of the others.
+# A file that needs a missing package is an error, but the other files still run.
 TESTS = ["tests/ops", "tests/device", "--continue-on-collection-errors"]
 SANITIZERS = {"memcheck": 40, "racecheck": 40, "synccheck": 30}
 
 
 @dataclass
 class Step:
-    """A command, how many seconds it may take, and what came of it."""
+    """A command, its time limit in seconds, and its outcome."""
 
     name: str
     command: list[str]
     seconds: float
     environment: dict[str, str] = field(default_factory=dict)
-    measures: bool = False  # writes a pytest-benchmark file, which is its last argument
+    measures: bool = False  # whether it writes a pytest-benchmark file, its last argument
     outcome: str = "not begun"
     took: float = 0.0
     tail: str = ""
 
     def run(self, left: float) -> None:
-        """Run it, with everything it starts, no longer than its own time and what is left."""
+        """Run it and its child processes, no longer than its time limit and the time left."""
         limit = min(self.seconds, left)
         if limit <= 0:
             self.outcome = "no time left"
@@ -81,7 +81,7 @@ class Step:
         self.took = time.perf_counter() - begin
 
     def record(self) -> dict[str, Any]:
-        """For the result file."""
+        """The step's entry in the result file."""
         return {
             "step": self.name,
             "command": shlex.join(self.command),
@@ -93,11 +93,11 @@ class Step:
 
 
 def steps(arch: str, scratch: Path) -> list[Step]:
-    """What is done, in order: what matters most comes before what takes longest.
+    """The steps in order: the most important first, the slowest last.
 
     Args:
         arch: Compute capability to build for, such as "90".
-        scratch: Folder for what pytest-benchmark writes.
+        scratch: Folder for pytest-benchmark's files.
     """
     python, pytest = (
         sys.executable,
@@ -112,7 +112,7 @@ def steps(arch: str, scratch: Path) -> list[Step]:
     plan = [
         Step(
             "build",
-            # egg_info: the package asks for its own version.
+            # egg_info, because the package reads its own version.
             [python, "setup.py", "-q", "egg_info", "build_ext", "--inplace"],
             150,
             {"BODYREG_CUDA": "1", "BODYREG_CUDA_ARCHS": arch},
@@ -141,7 +141,7 @@ def _sanitizer(tool: str, seconds: float) -> Step:
 
 
 def measured(plan: list[Step]) -> list[dict[str, Any]]:
-    """The rows of all steps that measured and came to their end."""
+    """The rows of all finished steps that measure."""
     files = [Path(step.command[-1]) for step in plan if step.measures]
     runs = [json.loads(file.read_text()) for file in files if file.exists()]
     return rows_of({"benchmarks": [item for run in runs for item in run["benchmarks"]]})

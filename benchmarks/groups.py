@@ -2,9 +2,9 @@
 
     python -m benchmarks.groups --people 2000
 
-Makes what pictures show of people of a seed that nothing was chosen by, among them children, people
-cut by the picture and people behind others and behind things; registers all of them under both
-presets, and writes docs/groups.md. A minute or two on two cores.
+The script makes people of a held-out seed: adults, children, people cut by the picture, and people
+behind other people and objects. It registers them under both presets and writes docs/groups.md. It
+takes a minute or two on two cores.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ COLUMNS = (
     "turned_away",
 )  # fmt: skip
 MUCH = 0.3
-"""Who has a larger share of the silhouette outside of the picture, or covered, is cut much."""
+"""People with a larger share of the silhouette outside of the picture, or covered, are cut much."""
 OVERLAP = 0.25
-"""Who has a larger share of the box in another's box is overlapped."""
-PART = 256
-"""People compared at a time, as `bodyreg evaluate` does."""
+"""People with a larger share of the box inside another person's box are overlapped."""
+CHUNK = 256
+"""Number of people compared at a time, as in `bodyreg evaluate`."""
 
 
 class People:
-    """Made people as a reader sees them, their truth, and who is in which group."""
+    """Made people as read from files, their truth, and their groups."""
 
     def __init__(self, count: int, seed: int):
         from bodyreg.synthetic.dataset import make_dataset
@@ -63,14 +63,14 @@ class People:
         self.evaluator = Evaluator(self.body)
 
     def compare(self, fits: Fits) -> Table:
-        """Errors of everybody's fits."""
-        parts = []
-        for start in range(0, len(fits), PART):
-            some = np.arange(start, min(start + PART, len(fits)))
+        """Errors of all fits."""
+        chunks = []
+        for start in range(0, len(fits), CHUNK):
+            some = np.arange(start, min(start + CHUNK, len(fits)))
             truth = self.truth.select(some)
             errors = self.evaluator(fits.select(some), truth)
-            parts.append(Table.of(truth, errors, METRICS))
-        return Table.concatenate(parts)
+            chunks.append(Table.of(truth, errors, METRICS))
+        return Table.concatenate(chunks)
 
 
 def _groups(truth: Truth, picture: np.ndarray, box: np.ndarray) -> dict[str, np.ndarray]:
@@ -78,7 +78,7 @@ def _groups(truth: Truth, picture: np.ndarray, box: np.ndarray) -> dict[str, np.
     cut, occluded = truth.cut, truth.occluded
     trouble = [truth.child, cut > CUT, occluded > OCCLUDED]
     return {
-        "everybody": np.ones(len(truth), bool),
+        "all people": np.ones(len(truth), bool),
         "plain adults: none of what follows": ~np.any(trouble, axis=0),
         "children": truth.child,
         f"cut by the picture: {CUT:.0%} to {MUCH:.0%} outside": (cut > CUT) & (cut <= MUCH),
@@ -92,7 +92,7 @@ def _groups(truth: Truth, picture: np.ndarray, box: np.ndarray) -> dict[str, np.
 
 
 def overlapped(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """(N,) bool: people whose box (x, y, width, height) another's of the same picture overlaps."""
+    """(N,) bool: people with a box (x, y, width, height) that overlaps one of the same picture."""
     low, high = box[:, :2], box[:, :2] + box[:, 2:]
     share = np.zeros(len(box))
     for number in np.unique(picture):
@@ -127,28 +127,27 @@ def page(people: People, command: str, tables: dict[str, Table]) -> str:
     """The whole page in Markdown."""
     points = np.diff(people.observations.point_start)
     skipped = ", ".join(f"{n} for {reason}" for reason, n in people.skipped.items())
-    made = f"""on {len(people.truth):,} people whom {people.pictures:,} pictures of 256 x 256 pixels
-    show, made from the built-in body with a seed that nothing was chosen by, and read back from a
-    DensePose-COCO file: {np.median(points):.0f} dense points each in the median,
-    {np.percentile(points, 5):.0f} at the fifth percentile, and COCO's keypoints as far as they lie
-    in the picture, hidden ones too, all with 2 px of noise in a 256-pixel frame; depths of
-    keypoints with a standard deviation of 0.08 frame units, as a lifting network would give. The
-    reader left out {skipped or "nobody"}. Shapes and segment scales are those of the people; the
-    fitted template knows nothing of them. Version {__version__}, torch {torch.__version__},
-    float32, CPU."""
+    made = f"""on {len(people.truth):,} people in {people.pictures:,} pictures of 256 x 256 pixels,
+    made from the built-in body with a held-out seed and read back from a DensePose-COCO file. They
+    have {np.median(points):.0f} dense points each in the median, {np.percentile(points, 5):.0f} at
+    the fifth percentile, and COCO's keypoints inside the picture, visible or hidden, all with 2 px
+    of noise in a 256-pixel frame; depths of keypoints have a standard deviation of 0.08 frame
+    units, like those of a lifting network. The reader skipped {skipped or "no person"}. The fitted
+    template does not know the people's shapes and segment scales. Version {__version__}, torch
+    {torch.__version__}, float32, CPU."""
     explained = "\n".join(f"- *{METRICS[name].title}*: {METRICS[name].what}." for name in COLUMNS)
     text = f"""# Errors by group
 
-How well the registration does on whom. Every number below was measured by one run of
+Errors of the registration by group of people. Every number below was measured by one run of
 
     {command}
 
 {textwrap.fill(" ".join(made.split()), 100)}
 
-Numbers are means of a group's people; of the vertices after Procrustes also the median and, in
-brackets after it, what nine of ten do not exceed; of mirrored and turned people how many there are.
-A person may be in several groups. Errors in millimetres are of the whole body, also of what lies
-outside of the picture or is covered, where the prior alone has a say.
+Numbers are means over a group's people. For vertices after Procrustes, the median and, in brackets,
+the 90th percentile follow; for mirrored and turned people, the number is their count. A person may
+be in several groups. Errors in millimetres are of the whole body, including the parts outside of
+the picture and covered parts, for which only the prior gives information.
 
 {explained}
 """
@@ -158,7 +157,7 @@ outside of the picture or is covered, where the prior alone has a say.
 
 
 def without_depths(observations: Observations) -> Observations:
-    """The same people, of whose keypoints only the places are known."""
+    """The same people without depths of keypoints."""
     observations = observations.select(slice(None))
     observations.keypoint_depth = None
     return observations
@@ -167,7 +166,7 @@ def without_depths(observations: Observations) -> Observations:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--people", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=2741, help="of the people; none chose by it")
+    parser.add_argument("--seed", type=int, default=2741, help="of the people; held out")
     parser.add_argument("--out", type=Path, default=Path("docs/groups.md"))
     options = parser.parse_args()
     people = People(options.people, options.seed)

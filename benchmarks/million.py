@@ -3,9 +3,9 @@
     python -m benchmarks.million                      # a million, some 6 GB in a temporary folder
     python -m benchmarks.million --people 20000 --folder runs/many
 
-A few thousand people are made by `benchmarks.crowd`. The others are those again, with noise of
-their own on every point and keypoint and in a frame of their own; for measuring, not for accuracy.
-They are written as a folder of shards, which is read, fitted and written by the command itself.
+`benchmarks.crowd` makes a few thousand people. The others repeat these people, with their own noise
+on every point and keypoint and their own frame; they serve to measure speed, not accuracy. They are
+written as a folder of shards; the command itself reads, fits and writes the rest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHIFT_SD, ZOOM_SD = 0.03, 0.03  # of a frame, in its half sides
 
 
 def write_shards(folder: Path, people: int, seed: int = 0) -> None:
-    """Write what is missing of a folder of shards with so many people."""
+    """Write the missing shards of a folder with this many people."""
     body = Body.default()
     base = crowd(body, min(BASE, people), seed)
     for number, begin in enumerate(range(0, people, SHARD)):
@@ -48,7 +48,7 @@ def write_shards(folder: Path, people: int, seed: int = 0) -> None:
 
 
 def _again(base: Observations, first: int, random: np.random.Generator) -> Observations:
-    """The same people as others see them."""
+    """The same people with new noise and frames."""
     half = base.frame[:, 2:]
     noise = (PIXEL_SD / 128) * half
 
@@ -67,7 +67,7 @@ def _again(base: Observations, first: int, random: np.random.Generator) -> Obser
 
 
 def measure(people: Path, out: Path, options: list[str]) -> dict:
-    """Register a folder of shards; what it took, from the command's first moment to its last."""
+    """Register a folder of shards; returns time and memory of the whole command."""
     command = [sys.executable, "-m", "bodyreg", "register", "--observations", str(people)]
     started = time.perf_counter()
     process = subprocess.Popen([*command, "--out", str(out), *options])

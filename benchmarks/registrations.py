@@ -1,4 +1,4 @@
-"""What the benchmarks of whole registrations run on."""
+"""Inputs of the benchmarks of whole registrations."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from bodyreg.registration.objective import frozen_root
 from bodyreg.registration.starts import cold_starts
 
 Problem = tuple[Tensor, Rig, Evidence, Plan]
-"""The arguments of `ops.fit`, and of its peers."""
+"""The arguments of `ops.fit` and of its peers."""
 
 
 @functools.lru_cache(maxsize=16)
 def people(count: int, points: int = 120, seed: int = 0) -> Observations:
-    """A crowd, from memory the second time."""
+    """A crowd; cached."""
     return crowd(Body.default(), count, seed, points)
 
 
 @functools.cache
 def made_people(count: int, seed: int) -> tuple[Observations, Truth]:
-    """People of `bodyreg.synthetic` and their truth, through the file format of real ones.
+    """People of `bodyreg.synthetic` and their truth, written to and read from DensePose-COCO.
 
     Raises:
-        ImportError: a package that making them needs is not installed.
+        ImportError: a package that `bodyreg.synthetic` needs is not installed.
     """
     from bodyreg.synthetic.dataset import make_dataset
     from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
@@ -49,7 +49,7 @@ def made_people(count: int, seed: int) -> tuple[Observations, Truth]:
 
 
 def problem(observations: Observations, config: RegistrationConfig, device: str) -> Problem:
-    """The same people as arguments of `ops.fit`: ragged, nothing prepared."""
+    """The people as arguments of `ops.fit`: ragged, without preparation."""
     place, dtype = torch.device(device), torch.float32
     plan = schedule.cold(config)
     return (

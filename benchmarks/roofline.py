@@ -1,4 +1,4 @@
-"""How many operations an iteration of `fit` needs: what its rate is measured against.
+"""Operations that an iteration of `fit` needs; its rate is compared with this count.
 
 Counted from the formulas of csrc/fit/joint_math.h, an addition, a product, a quotient and a root
 each being one. What a kernel does beyond that (padding a group of people to the union of their
@@ -16,7 +16,7 @@ from bodyreg.registration.schedule import TERMS
 
 JOINTS, PARAMETERS = len(JOINT_NAMES), AXIS_ANGLE.count
 SAMPLE = 256
-"""The first people, whose blocks stand for those of all."""
+"""Number of people, the first ones, whose blocks are counted for all."""
 
 # Of one joint.
 AXIS_ANGLE = 38  # θ·θ, two polynomials, three factors
@@ -61,7 +61,7 @@ def operations(rig: Rig, evidence: Evidence, plan: Plan) -> float:
 
 
 def blocks(rig: Rig, evidence: Evidence) -> tuple[float, float]:
-    """Blocks of the moments that are not zero: on the diagonal and above it, means over people."""
+    """Nonzero blocks of the moments, on the diagonal and above it, as means over people."""
     people = min(SAMPLE, len(evidence.keypoint_weight))
     start = evidence.point_start[: people + 1].tolist()
     used = _joints(rig.vertex_ids, rig.vertex_anchors)
@@ -77,7 +77,7 @@ def blocks(rig: Rig, evidence: Evidence) -> tuple[float, float]:
 
 
 def _joints(ids: Tensor, anchors: Tensor) -> Tensor:
-    """(N,24) bool: the joints that move each point."""
+    """(N, 24) bool: the joints that move each point."""
     used = torch.zeros(len(ids), JOINTS, dtype=torch.int32)
     used.scatter_add_(1, ids.cpu().long(), (anchors[..., 3] != 0).int().cpu())
     return used > 0

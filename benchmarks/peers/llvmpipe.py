@@ -1,4 +1,4 @@
-"""Mesa's software rasteriser behind OpenGL, the fastest on a CPU: which face each pixel shows."""
+"""Mesa's software rasteriser behind OpenGL: the visible face at each pixel."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ void main() { face = gl_PrimitiveID; }
 
 
 class FaceIds:
-    """Draws meshes of the same faces, one picture after the other, and reads the faces back.
+    """Draws meshes with the same faces, one picture at a time, and reads the faces back.
 
     Depths lie within a picture's side.
     """
 
     def __init__(self, vertices: int, faces: np.ndarray, side: int):
-        """Sets up what all pictures share; skips the test where there is no such OpenGL.
+        """Sets up the state that all pictures share; skips the test without such an OpenGL.
 
         Args:
             vertices: V.
             faces: (F, 3) int32.
-            side: of the pictures, pixels.
+            side: Side of the pictures, pixels.
         """
         moderngl = pytest.importorskip("moderngl")
         try:
@@ -54,7 +54,7 @@ class FaceIds:
         self.side = side
 
     def draw(self, positions: np.ndarray) -> np.ndarray:
-        """(B, V, 3) float32 pixels and depth -> (B, H, W) int32 faces; 0 where nothing is, too."""
+        """(B, V, 3) float32 pixels and depth -> (B, H, W) int32 faces; the background is 0 too."""
         context = self.context
         context.enable(context.DEPTH_TEST)
         out = np.empty((len(positions), self.side, self.side), np.int32)
@@ -67,5 +67,5 @@ class FaceIds:
         return out
 
     def close(self) -> None:
-        """Gives the context back."""
+        """Release the context."""
         self.context.release()

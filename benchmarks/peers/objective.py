@@ -1,4 +1,4 @@
-"""The objective of `bodyreg.registration` in as few operations as torch can do it in."""
+"""The objective of `bodyreg.registration` in as few torch operations as possible."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bodyreg.registration import losses
 from bodyreg.registration.schedule import TERMS
 
 WIDTH = len(TERMS)
-"""Place of the robust function's width in a row of settings."""
+"""Column of the robust function's width in a row of settings."""
 
 
 class Numbers(NamedTuple):
-    """What a plan says besides its settings, and which of its terms have a weight."""
+    """The values of a plan besides its settings, and its terms with a weight."""
 
     terms: tuple[str, ...]
     robust: bool
@@ -120,10 +120,10 @@ def _orthonormal(raw: Tensor, six: bool) -> Tensor:
 
 
 def posed(turns: Tensor, scale: Tensor, camera: Tensor, body: Skeleton) -> Tensor:
-    """[C_k | P_k] (J,B,3,4) in the picture's axes: the camera turns the root, nothing is scaled.
+    """[C_k | P_k] (J,B,3,4) in the picture's axes: the camera rotates the root, without scale.
 
     Args:
-        turns: (J,B,3,3) the joints' own rotations.
+        turns: (J,B,3,3) rotations of the joints.
         scale: (J,B) segment scales.
         camera: (B,3,3).
     """
@@ -166,7 +166,7 @@ def points_of(rows: Tensor, body: Skeleton, seen: Seen) -> Tensor:
 
 
 def per_person(rows: Tensor, matrices: Tensor) -> Tensor:
-    """(B·C,r,n) rows of C candidates times their person's (B,n,m): the matrix is read once."""
+    """(B·C,r,n) rows of C candidates times the person's matrix (B,n,m), which is read once."""
     product = torch.bmm(rows.reshape(len(matrices), -1, rows.shape[2]), matrices)
     return product.view(*rows.shape[:2], -1)
 

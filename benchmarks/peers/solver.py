@@ -1,4 +1,4 @@
-"""Adam over phases and candidates, as the op does it."""
+"""Adam over phases and candidates, as in the op."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bodyreg.registration.schedule import ADAM, phases
 from bodyreg.registration.solver import EPSILON, FIRST_DECAY, SECOND_DECAY
 
 RATE = WIDTH + 1
-"""Place of the learning rate in a row of settings."""
+"""Column of the learning rate in a row of settings."""
 
 
 def fit(
@@ -32,10 +32,10 @@ def fit(
 
     Args:
         start: (B,C,108) parameters of C starts per person.
-        rig, evidence, plan: as of `bodyreg.ops.fit`.
+        rig, evidence, plan: as in `bodyreg.ops.fit`.
         gradient: "autograd" or "by hand".
         skin: "points", "mesh" or, with autograd, "blend".
-        compiled: Through torch.compile.
+        compiled: Whether to use torch.compile.
 
     Returns:
         (B,108) parameters of the best candidate, and (B,) losses under the final settings.

@@ -11,8 +11,8 @@
 | 19, 21 / 20, 22 | left / right lower arm inner, outer | the same |
 | 23, 24 | head right, left | x = 0 |
 
-v runs towards the head or the trunk, u across. Mirrored points of the two sides have the same
-(u, v); the torso's charts are symmetric about u = 1/2.
+v increases towards the head or the trunk, u runs across. Mirrored points of the two sides have the
+same (u, v); the torso's charts are symmetric about u = 1/2.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bodyreg.body.joints import JOINT_NAMES
 from bodyreg.body.surface import vertex_normals
 
 X, Y, Z = np.eye(3)
-# Space left empty between two islands of one chart.
+# Empty space between two islands of one chart.
 GAP = 0.02
 
 
@@ -37,12 +37,12 @@ class Region:
     """A left or central region of the body, cut in two by the sign of a normal.
 
     Attributes:
-        joints: Segments that make it up.
-        cut: Axis of the normal.
-        smoothing: Rounds of smoothing of the normals beforehand.
+        joints: Segments of the region.
+        cut: Axis of the normal that decides.
+        smoothing: Rounds of smoothing of the normals before the cut.
         across: Direction of u on the left side, in the T-pose.
         along: Direction of v.
-        parts: Parts on the left: of the negative half, of the positive half.
+        parts: Parts on the left: of the negative and of the positive half.
         right_parts: The same on the right; None for a central region.
     """
 
@@ -111,7 +111,7 @@ def make_charts(
 
 @dataclass
 class _Pieces:
-    """Islands as they are made."""
+    """Collects islands into charts."""
 
     uv: list[np.ndarray]
     vertex: list[np.ndarray]
@@ -161,7 +161,7 @@ def _smooth(values: np.ndarray, faces: np.ndarray, rounds: int) -> np.ndarray:
 
 
 def _side_of_foot(vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
-    """(V,) distance from the upright plane along the left foot, positive on its outer side."""
+    """(V,) distance from the vertical plane along the left foot, positive on the outer side."""
     ankle, ball = (joints[JOINT_NAMES.index(f"left_{name}")] for name in ("ankle", "foot"))
     outward = np.cross(Y, ball - ankle)
     return (vertices - ankle) @ (outward / np.linalg.norm(outward))

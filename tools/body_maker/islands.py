@@ -1,8 +1,8 @@
 """Cutting a mesh into islands that are discs, and flattening a disc without folds.
 
-A disc whose rim is pinned to a convex curve and whose inner vertices sit at a positive mean of
-their neighbours cannot fold (Tutte 1963). The means are Floater's mean-value weights (2003), which
-keep the shapes of the triangles as well as such a map can.
+A disc does not fold if its rim is pinned to a convex curve and each inner vertex is a positive mean
+of its neighbours (Tutte 1963). The means use Floater's mean-value weights (2003), which keep the
+shapes of triangles well.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 
-# The curve around an island: a square with its corners drawn in by this much, which makes the sides
+# The rim of an island: a square with its corners moved in by this much, which makes the sides
 # strictly convex. 0.146 would be a circle.
 CORNER_INSET = 0.09
 MAX_ROUNDS = 50
 
 
 def face_neighbours(faces: np.ndarray) -> np.ndarray:
-    """(F, 3) the face across each edge (corner i to i + 1), -1 at the boundary."""
+    """(F, 3) the neighbour across each edge (corner i to i + 1), -1 at the boundary."""
     edges = np.stack([faces, np.roll(faces, -1, 1)], 2).reshape(-1, 2)
     number = {edge: i for i, edge in enumerate(map(tuple, edges.tolist()))}
     across = [number.get((b, a), -1) for a, b in edges.tolist()]
@@ -34,7 +34,7 @@ def make_discs(labels: np.ndarray, faces: np.ndarray) -> np.ndarray:
         faces: (F, 3).
 
     Raises:
-        RuntimeError: it does not come to rest.
+        RuntimeError: the labels do not settle.
     """
     labels = labels.copy()
     neighbours = face_neighbours(faces)
@@ -49,7 +49,7 @@ def make_discs(labels: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _vote(labels: np.ndarray, neighbours: np.ndarray, voters: np.ndarray, own: float) -> np.ndarray:
-    """Give each voter the commonest label around it; `own` is the weight of the one it has."""
+    """Give each voter the most common label around it; `own` is the weight of its present label."""
     votes = np.zeros((len(labels), labels.max() + 1))
     votes[np.arange(len(labels)), labels] = own
     for column in neighbours.T:
@@ -134,7 +134,7 @@ def flatten(
 
 
 def _pin(loop: np.ndarray, across: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """Places of the rim on the rounded square: corners where the rim has its corners."""
+    """Places of the rim on the rounded square; corners of the rim go to corners of the square."""
     a, b = loop @ across, loop @ along
     a, b = (2 * (x - x.min()) / np.ptp(x) - 1 for x in (a, b))
     corners = [int((sa * a + sb * b).argmax()) for sa, sb in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
@@ -159,7 +159,7 @@ def _pin(loop: np.ndarray, across: np.ndarray, along: np.ndarray) -> np.ndarray:
 
 
 def _mean_value_weights(vertices: np.ndarray, faces: np.ndarray) -> sparse.csr_matrix:
-    """(V, V) rows sum to 1: tan of half the angles beside an edge, over its length."""
+    """(V, V) mean-value weights, rows sum to 1: tan of half the angles beside an edge / length."""
     rows, columns, values = [], [], []
     for i in range(3):
         here, left, right = faces[:, i], faces[:, (i + 1) % 3], faces[:, (i + 2) % 3]

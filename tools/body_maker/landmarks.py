@@ -8,16 +8,16 @@ from body_maker.makehuman import BaseMesh
 from body_maker.skin import Skin
 from bodyreg.body.landmarks import LANDMARK_NAMES, Landmark
 
-# Of a foot, what is lower than this (metres above the ground) is heel and toes.
+# Vertices of a foot below this height (metres above the ground) belong to heel and toes.
 SOLE_HEIGHT = 0.05
-# From the middle of the eyeball to the opening of the lids, metres.
+# Distance from the centre of the eyeball to the opening of the lids, metres.
 EYE_TO_SKIN = np.array([0, 0, 0.015])
 
 
 def find(
     base: BaseMesh, person: np.ndarray, skin: Skin, vertices: np.ndarray
 ) -> dict[str, Landmark]:
-    """Landmarks as mixes of a triangle's vertices, the right ones mirrored from the left.
+    """Find landmarks as weighted means of a triangle's vertices; right ones mirror the left ones.
 
     Args:
         base: The base mesh; its cubes mark the eyes.

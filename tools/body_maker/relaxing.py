@@ -1,4 +1,4 @@
-"""Evening out a thinned mesh: its vertices slide over the fine surface it was made from."""
+"""Relaxing a thinned mesh: its vertices slide over the fine surface that it was made from."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from scipy.spatial import cKDTree
 from bodyreg.body.surface import face_normals, vertex_normals
 
 ROUNDS, STEP = 8, 0.6
-# Triangles of the fine surface that are tried for the nearest point.
+# Number of candidate triangles of the fine surface for the nearest point.
 CANDIDATES = 24
-# Triangles of the fine surface smaller than this (square metres) have no inside to slide on.
+# Smaller triangles of the fine surface (square metres) are ignored.
 MIN_AREA = 1e-10
-# Cosine between the normals of a vertex and of the surface it slides on; keeps fingers apart.
+# Least cosine between the normals of a vertex and of its surface triangle; keeps fingers apart.
 SAME_SIDE = 0.3
-# Shape of a triangle (1 is equilateral) below which a slide is taken back.
+# A slide is undone if it makes a triangle's quality (1 is equilateral) lower than this.
 MIN_QUALITY = 0.3
-# Vertices whose faces bend away more than this (cosine) are features and stay where they are.
+# Vertices of sharper creases (cosine between a face's normal and the vertex's) do not move.
 FEATURE, FLAT = 0.6, 0.9
 
 
@@ -28,7 +28,7 @@ def relax(
 
     Args:
         faces: (F, 3) the thinned mesh.
-        start: (V,) the fine vertices that its vertices are.
+        start: (V,) fine vertices at which its vertices start.
         fine: (V', 3) the fine mesh.
         fine_faces: (F', 3).
 
@@ -60,7 +60,7 @@ def relax(
 
 
 def _keeps_triangles(before: np.ndarray, after: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V,) whether no triangle around a vertex becomes a sliver."""
+    """(V,) whether all triangles around a vertex keep a good quality."""
     old, new = _quality(before, faces), _quality(after, faces)
     keeps = np.ones(len(before), bool)
     keeps[faces[(new < MIN_QUALITY) & (new < old)]] = False

@@ -1,9 +1,9 @@
 """Shape directions: how the T-posed body and its joints change with MakeHuman's sliders.
 
-A direction is half the difference between the two ends of a slider (between one end and the middle
-for those that have one side only), so a coefficient of ±1 gives the ends. They add up linearly;
-products of two sliders that matter (a heavy woman is not a heavy man) are directions of their own,
-to be given the product of the two coefficients.
+A direction is half the difference between the two ends of a slider (for one-sided sliders, the
+difference between the end and the middle), so a coefficient of ±1 gives an end. Directions add up
+linearly. Important products of two sliders (a heavy woman differs from a heavy man) are directions
+of their own; their coefficient is the product of the two sliders' coefficients.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ SLIDERS = {
     "height": ("height", 0.3, 0.7),
     "proportions": ("proportions", 0.0, 1.0),
 }
-# Ages with one end, from the young adult in the middle: about six, and about eighty years.
+# One-sided ages, from the young adult in the middle: about six, and about eighty years.
 AGES = {"child": 0.12, "old": 0.9}
 PRODUCTS = {
     "sex_weight": ("sex", "weight"),
     "sex_muscle": ("sex", "muscle"),
     "child_weight": ("child", "weight"),
 }
-# Details: name -> targets; "{end}" is incr at 1 and decr at -1, "{side}" both sides.
+# Details: name -> targets. "{end}" becomes incr at 1 and decr at -1; "{side}" becomes both sides.
 DETAILS = {
     "belly": ("stomach/stomach-pregnant-{end}",),
     "hips": ("hip/hip-scale-horiz-{end}", "hip/hip-scale-depth-{end}"),
@@ -52,11 +52,11 @@ DETAILS = {
 def directions(
     base: BaseMesh, baked: Callable[[np.ndarray], Shape]
 ) -> tuple[tuple[str, ...], list[Shape]]:
-    """Names and directions.
+    """Compute all directions, with their names.
 
     Args:
         base: The base mesh.
-        baked: From a person (19158, 3) to the T-posed skin and its joints.
+        baked: Function from a person (19158, 3) to the T-posed skin and its joints.
     """
 
     def shape(details: dict[str, float] | None = None, **sliders: float) -> Shape:

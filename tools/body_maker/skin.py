@@ -1,4 +1,4 @@
-"""The skin of the body: closed, thinned, evened out, symmetric, with its skinning weights."""
+"""The skin of the body: closed, thinned, relaxed, symmetric, with its skinning weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS
 
 VERTEX_COUNT = 7000
 MAX_INFLUENCES = 4
-# Wanted length of edges, metres, and factors for segments with finer shapes.
+# Target length of edges, metres, and factors for segments with finer shapes.
 EDGE_LENGTH = 0.020
 FINER = {
     "neck": 0.85, "head": 0.72, "wrist": 0.7, "hand": 0.55, "ankle": 0.8, "foot": 0.65,
@@ -38,10 +38,10 @@ class Skin:
 
 
 def make_skin(base: BaseMesh, vertices: np.ndarray) -> Skin:
-    """Make the skin on the person `vertices` (19158, 3).
+    """Make the skin of the person `vertices` (19158, 3).
 
-    The left half decides: it is thinned, evened out over the whole, and mirrored. What lies in the
-    middle becomes the mean of itself and its mirror image.
+    The left half is thinned, relaxed on the whole surface, and mirrored. A vertex on the middle
+    line becomes the mean of itself and its mirror image.
     """
     fine_mix, quads = _fine_surface(base, vertices)
     fine = fine_mix @ vertices
@@ -83,7 +83,7 @@ def _fine_surface(base: BaseMesh, vertices: np.ndarray) -> tuple[sparse.csr_matr
 
 
 def _swap_sides(base: BaseMesh) -> sparse.csr_matrix:
-    """(19158, 19158): mix @ it is the mix of the mirrored vertices."""
+    """(19158, 19158) permutation: mix @ permutation is the mix of the mirrored vertices."""
     count = np.arange(len(base.mirror))
     return sparse.csr_matrix((np.ones(len(count)), (count, base.mirror)))
 
@@ -101,7 +101,7 @@ def _join_halves(half: np.ndarray, middle: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _strongest(weights: np.ndarray) -> np.ndarray:
-    """At most four weights a row; equals, like the two hips', stay or go together."""
+    """Keep at most four weights a row; equal weights, such as both hips', stay or go together."""
     fifth = np.sort(weights.round(9), 1)[:, [-MAX_INFLUENCES - 1]]
     return _unit_rows(np.where(weights.round(9) > fifth, weights, 0))
 

@@ -1,8 +1,8 @@
 """Thinning a symmetric mesh to even triangles, by collapsing edges of its left half.
 
-A collapse moves one vertex onto a neighbour, so what remains is a subset of the vertices, and all
-that is known about them carries over. The price of a collapse is its length in units of the wanted
-one, plus how far the surface moves (quadrics of Garland and Heckbert 1997).
+A collapse moves one vertex onto a neighbour, so the remaining vertices are a subset and keep their
+data. The cost of a collapse is the edge's length over the wanted length, plus the motion of the
+surface (quadrics of Garland and Heckbert 1997).
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ import math
 
 import numpy as np
 
-# A surface that moves by this much (metres) weighs as much as an edge of the wanted length.
+# A motion of the surface by this much (metres) costs as much as an edge of the wanted length.
 SURFACE_TOLERANCE = 0.003
-# Longest edge a collapse may make, in wanted lengths, and most neighbours a vertex may get.
+# Longest edge after a collapse, in wanted lengths, and most neighbours of a vertex.
 MAX_LENGTH, MAX_VALENCE = 1.75, 9
-# Least shape of a triangle a collapse may make (equilateral is 1), unless it was worse before.
+# Least quality of a triangle after a collapse (equilateral is 1), unless it was worse before.
 MIN_QUALITY = 0.35
-# Cosine of the most a triangle may turn in one collapse, and the length of an edge, in wanted
-# lengths, below which it may turn freely: creases like the lips' are finer than the mesh can show.
+# Cosine of the largest rotation of a triangle in one collapse. Collapses of edges shorter than the
+# second number, in wanted lengths, may rotate triangles freely: creases such as the lips are finer
+# than the mesh.
 MIN_TURN, CREASE = 0.5, 0.4
 
 
 def triangulate_left(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
-    """(F, 3) triangles of the quads with x >= 0, cut along their shorter diagonals."""
+    """(F, 3) triangles of the quads with x >= 0, split along their shorter diagonals."""
     quads = quads[(vertices[quads][:, :, 0] > -1e-9).all(1)]
     a, b, c, d = np.moveaxis(vertices[quads], 1, 0)
     first = np.linalg.norm(a - c, axis=1) <= np.linalg.norm(b - d, axis=1)
@@ -44,12 +45,12 @@ def thin(
     Args:
         vertices: (V, 3) metres.
         faces: (F, 3) of one half; its only boundary is the middle line.
-        middle: (V,) bool: on the middle line. Such a vertex stays on it.
+        middle: (V,) bool, vertices on the middle line; they stay on it.
         wanted: (V,) wanted edge length, metres; it sets the relative density.
-        target: Number of vertices of the whole mesh, both halves, to stop at.
+        target: Number of vertices of the whole mesh, both halves, at which to stop.
 
     Returns:
-        Faces over the same numbering, and the numbers of the vertices that are left.
+        Faces in the same numbering, and the numbers of the remaining vertices.
     """
     half = _Half(vertices, faces, middle, wanted)
     used = np.unique(faces)
@@ -71,7 +72,7 @@ def thin(
 
 
 class _Half:
-    """A half mesh under collapse."""
+    """A half mesh while its edges are collapsed."""
 
     def __init__(self, vertices, faces, middle, wanted):
         self.at = [tuple(p) for p in vertices.tolist()]
@@ -129,7 +130,7 @@ class _Half:
     def allowed(self, gone, kept):
         shared = self.around[gone] & self.around[kept]
         ring, other = self.neighbours(gone), self.neighbours(kept)
-        # Two middle vertices may meet only along the middle line, which has one face here.
+        # Two middle vertices may be merged only along the middle line, which has one face here.
         if self.middle[gone] and len(shared) != 1:
             return False
         if len(ring & other) != len(shared):
@@ -151,7 +152,7 @@ class _Half:
         return True
 
     def collapse(self, gone, kept):
-        """Move `gone` onto `kept`; returns the vertices whose surroundings changed."""
+        """Move `gone` onto `kept`; returns the vertices with changed neighbours."""
         for number in list(self.around[gone]):
             face = self.faces[number]
             for v in face:
@@ -172,7 +173,7 @@ class _Half:
         return sorted(changed)
 
     def flip_edges(self, rounds=5):
-        """Turn edges inside of pairs of triangles where that makes the worse one rounder."""
+        """Flip edges between pairs of triangles if that improves the worse triangle."""
         for _ in range(rounds):
             flips = 0
             live = sorted({tuple(sorted((f[i], f[i - 1]))) for f in self.faces if f

@@ -6,7 +6,7 @@ import numpy as np
 
 from bodyreg.body.joints import JOINT_NAMES, PARENTS
 
-# Share of the hand's twist (palms to face down) that the forearm takes, as in a living arm.
+# Share of the hand's twist (until palms face down) that the forearm takes, as in a real arm.
 FOREARM_TWIST = 0.5
 LEFT = np.array([1.0, 0.0, 0.0])
 UP = np.array([0.0, 1.0, 0.0])
@@ -18,10 +18,10 @@ def bake(
     weights: np.ndarray,
     across_hand: dict[str, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Move a body into the T-pose, its pelvis at the origin.
+    """Move a body into the T-pose, with the pelvis at the origin.
 
-    The T-pose is the one from which linear blend skinning leads back to the A-pose exactly: arms
-    hang more often than they are spread, so that is where the mesh is kept true.
+    Linear blend skinning of this T-pose gives back the A-pose exactly: arms hang more often than
+    they are spread, so the mesh is exact there.
 
     Args:
         vertices: (V, 3) in the A-pose.
@@ -59,12 +59,12 @@ def _rotations(joints: np.ndarray, across_hand: dict[str, np.ndarray]) -> np.nda
         )
         rotations[index["hip"]] = _shortest(knee - hip, -UP)
         rotations[index["knee"]] = _shortest(ankle - knee, -UP)
-        # The elbow's axis becomes vertical, so that bending it moves the forearm to the front.
+        # The elbow's axis becomes vertical, so that its flexion moves the forearm to the front.
         axis = np.cross(elbow - shoulder, wrist - elbow)
         target = _frame(outward, UP * np.sign(axis[1]))
         rotations[index["shoulder"]] = target @ _frame(elbow - shoulder, axis).T
         forearm = target @ _frame(wrist - elbow, axis).T
-        # The palm faces down when the line across it points to the front, where the thumb is.
+        # The palm faces down when the line across it, towards the thumb, points to the front.
         palm = _frame(outward, np.array([0, 0, 1.0])) @ _frame(hand - wrist, across_hand[side]).T
         carried = _shortest(forearm @ (hand - wrist), outward) @ forearm
         twist = _angle_about(outward, carried @ across_hand[side], np.array([0, 0, 1.0]))
@@ -74,7 +74,7 @@ def _rotations(joints: np.ndarray, across_hand: dict[str, np.ndarray]) -> np.nda
 
 
 def _frame(direction: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Orthonormal columns: `direction`, the rest of `other`, and their cross product."""
+    """Orthonormal columns: `direction`, `other` orthogonalised, and their cross product."""
     first = direction / np.linalg.norm(direction)
     second = other - (other @ first) * first
     second /= np.linalg.norm(second)
@@ -82,7 +82,7 @@ def _frame(direction: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _shortest(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The rotation by the smallest angle from one direction to another."""
+    """The rotation with the smallest angle from one direction to another."""
     a, b = source / np.linalg.norm(source), target / np.linalg.norm(target)
     axis = np.cross(a, b)
     length = np.linalg.norm(axis)
@@ -98,7 +98,7 @@ def _about(axis: np.ndarray, angle: float) -> np.ndarray:
 
 
 def _angle_about(axis: np.ndarray, source: np.ndarray, target: np.ndarray) -> float:
-    """Angle about `axis` that turns `source` towards `target`."""
+    """Angle about `axis` that rotates `source` towards `target`."""
     source = source - (source @ axis) * axis
     target = target - (target @ axis) * axis
     return float(np.arctan2(np.cross(source, target) @ axis, source @ target))
