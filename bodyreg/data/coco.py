@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from bodyreg.data.json_files import integer, load_json
+from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ def load_coco(path: str | os.PathLike) -> COCO:
     content = load_json(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a COCO file: an object with 'annotations'")
-    if not isinstance(content.get("info", {}), dict):
-        raise UserError(f"{path}: 'info' is not an object")
+    if not isinstance(content.get("info"), dict):  # some tools write null
+        content["info"] = {}
     for key, ids in {"annotations": ("id", "image_id"), "images": ("id",)}.items():
         if not isinstance(content.get(key), list):
             raise UserError(f"{path}: expected a COCO file with a list of '{key}'")
@@ -41,8 +43,57 @@ def load_coco(path: str | os.PathLike) -> COCO:
             seen.add(item["id"])
 
     coco = COCO()
-    # Categories play no part here, and pycocotools stumbles over an annotation without one.
+    # pycocotools indexes categories too, and stumbles over an annotation without one.
     coco.dataset = {name: value for name, value in content.items() if name != "categories"}
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
         coco.createIndex()
+    coco.dataset = content
     return coco
+
+
+class KeypointOrders:
+    """In which order the keypoints of a COCO file's annotations stand: as its categories tell.
+
+    Only the names of COCO's own 17 keypoints are known; keypoints of other names are left out,
+    because other data sets mean other places by equal names ("neck"). Capitals, spaces and hyphens
+    do not matter. A category that names no keypoints has COCO's.
+
+    Args:
+        coco: The file.
+        path: Its name, for messages.
+
+    Raises:
+        UserError: the categories are damaged, or a name stands in one of them twice.
+    """
+
+    def __init__(self, coco: COCO, path: str | os.PathLike) -> None:
+        self._orders: dict[int, Skeleton] = {}
+        categories = coco.dataset.get("categories") or []
+        if not isinstance(categories, list):
+            raise UserError(f"{path}: 'categories' is not a list")
+        for position, category in enumerate(categories):
+            where = f"{path}: categories[{position}]"
+            if not isinstance(category, dict):
+                raise UserError(f"{where} is not an object")
+            number = integer(category.get("id"), "id", where)
+            self._orders[number] = _order(category.get("keypoints"), where)
+
+    def of(self, annotation: dict[str, Any]) -> Skeleton:
+        """The order of an annotation's keypoints."""
+        number = annotation.get("category_id")
+        if number is None and len(self._orders) == 1:
+            return next(iter(self._orders.values()))
+        return self._orders.get(number, COCO_17) if isinstance(number, int | float) else COCO_17
+
+
+def _order(names: Any, where: str) -> Skeleton:
+    if names is None or names == []:
+        return COCO_17
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{where}: keypoints is not a list of names")
+    joints = tuple(re.sub(r"[\s-]+", "_", name.strip().lower()) for name in names)
+    if joints == COCO_17.joints:
+        return COCO_17
+    if len(set(joints)) < len(joints):
+        raise UserError(f"{where}: keypoints names a keypoint twice")
+    return Skeleton("of the file", joints)

@@ -2,7 +2,7 @@
 
     Img (Images in Market-1501)/img/ID.jpg    pictures
     Img (Images)/seg/ID.bmp                   parts, 0 background to 6 right leg
-    Label/pose_label.pkl                      ID -> 18 joints of OpenPose as [x, y], -1 = absent
+    Label/pose_label.pkl                      ID -> 18 joints of OpenPose as [x, y]; -1: absent
     Label/pair_split.json                     {"train": [[source, target], ...], "test": ...}
     Label/pose_label_adapt.pkl                joints of bodies fitted to the pictures, likewise
     Label/pair_split_clean.json               the pairs that these are good enough for
@@ -146,9 +146,9 @@ def _joints(value: Any, where: str) -> np.ndarray:
         joints = np.array(value, np.float64)
     except (TypeError, ValueError):
         joints = np.zeros(0)
-    if joints.shape != (len(COCO_18), 2) or not (np.abs(joints) < FARTHEST).all():
+    if joints.shape != (len(COCO_18), 2) or (np.abs(joints) > FARTHEST).any():
         raise UserError(f"{where}: expected {len(COCO_18)} joints [x, y]")
-    absent = (joints == ABSENT).any(1)
+    absent = ((joints == ABSENT) | np.isnan(joints)).any(1)
     return np.where(absent[:, None], np.nan, joints + FROM_CENTRE)
 
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bodyreg.data.coco import load_coco
+from bodyreg.data.coco import KeypointOrders, load_coco
 from bodyreg.data.frames import frames_of_boxes
-from bodyreg.data.json_files import numbers
+from bodyreg.data.json_files import flag, keypoint_rows, numbers
 from bodyreg.data.masks import check_run_lengths, decode_run_lengths
 from bodyreg.data.observations import Observations
-from bodyreg.data.skeletons import COCO_17
+from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -109,19 +109,21 @@ def read_densepose_coco(
 
     people: list[_Person] = []
     skipped: Counter[str] = Counter()
+    orders = KeypointOrders(coco, path)
     for annotation, has_charts in zip(annotations, dense, strict=True):
         if not has_charts:
             skipped[OTHER_MODEL if "dp_vertex" in annotation else NO_DENSE_POINTS] += 1
-        elif annotation.get("iscrowd"):
+            continue
+        where = f"{path}: annotation {annotation['id']}"
+        if flag(annotation.get("iscrowd"), "iscrowd", where):
             skipped[CROWD] += 1
-        else:
-            where = f"{path}: annotation {annotation['id']}"
-            picture = coco.imgs.get(annotation["image_id"], {}).get("file_name") or ""
-            person = _person(annotation, where, str(picture), box_units)
-            if whole_body and not _is_whole(person, annotation, coco, path):
-                skipped[NOT_WHOLE] += 1
-            else:
-                people.append(person)
+            continue
+        picture = coco.imgs.get(annotation["image_id"], {}).get("file_name") or ""
+        person = _person(annotation, where, str(picture), orders.of(annotation), box_units)
+        if whole_body and not _is_whole(person, annotation, coco, path):
+            skipped[NOT_WHOLE] += 1
+            continue
+        people.append(person)
     observations = _observations(people, body, str(path))
     evidence = observations.has_evidence
     skipped[NO_EVIDENCE] += int((~evidence).sum())
@@ -185,29 +187,46 @@ def _check_charts(path: str | os.PathLike, coco: COCO, body: Body) -> None:
         )
 
 
-def _person(annotation: dict[str, Any], where: str, picture: str, box_units: int) -> _Person:
+def _person(
+    annotation: dict[str, Any], where: str, picture: str, order: Skeleton, box_units: int
+) -> _Person:
     box = numbers(annotation, "bbox", where, 4)
     if not (box[2] > 0 and box[3] > 0):
         raise UserError(f"{where}: bbox has no area ({box[2]:g} x {box[3]:g}); remove or mend it")
     xy, part, uv = dense_points(annotation, where)
     mask_codes(annotation, where)
 
-    keypoints = np.zeros((len(KEYPOINTS), 3))
+    rows = np.zeros((len(order), 3))
     if annotation.get("keypoints"):
-        keypoints = numbers(annotation, "keypoints", where, keypoints.size).reshape(-1, 3)
+        rows = keypoint_rows(annotation, "keypoints", where, len(order))
+        if len(rows) and not set(order.joints) & set(KEYPOINTS):
+            raise UserError(
+                f"{where}: its category names keypoints '{order.joints[0]}' ..., none of which is "
+                f"one of COCO's ('{KEYPOINTS[0]}', '{KEYPOINTS[1]}' ...)"
+            )
     depths = None
     if annotation.get("keypoint_depths") is not None:
-        depths = numbers(annotation, "keypoint_depths", where, len(KEYPOINTS), absent=True)
+        depths = numbers(annotation, "keypoint_depths", where, len(order), absent=True)
+        depths = _in_our_order(depths, order, np.nan)
     return _Person(
         id=annotation["id"],
         box=box,
         xy=box[:2] + xy * box[2:] / box_units,
         part=part,
         uv=uv,
-        keypoints=keypoints,
+        keypoints=_in_our_order(rows, order, 0),
         depths=depths,
         picture=picture,
     )
+
+
+def _in_our_order(rows: np.ndarray, order: Skeleton, absent: float) -> np.ndarray:
+    """Rows of a file's keypoints -> those of COCO's; a keypoint that the file lacks is absent."""
+    ours = np.full((len(KEYPOINTS), *rows.shape[1:]), absent, np.float64)
+    for row, name in enumerate(KEYPOINTS):
+        if name in order.joints:
+            ours[row] = rows[order.joints.index(name)]
+    return ours
 
 
 def _is_whole(

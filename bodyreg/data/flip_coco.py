@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bodyreg.body.joints import mirror_name
 from bodyreg.data.densepose_coco import (
     BOX_UNITS,
     COARSE_PARTS,
@@ -15,9 +16,9 @@ from bodyreg.data.densepose_coco import (
     mask_codes,
 )
 from bodyreg.data.flip import flip_boxes, flip_chart_points, flip_keypoints
-from bodyreg.data.json_files import numbers
+from bodyreg.data.json_files import keypoint_rows, numbers
 from bodyreg.data.masks import check_polygons, decode_run_lengths, encode_run_lengths
-from bodyreg.data.skeletons import COCO_17
+from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def flip_annotation(
     width: int,
     height: int,
     *,
+    order: Skeleton = COCO_17,
     box_units: int = BOX_UNITS,
     where: str = "annotation",
 ) -> dict[str, Any]:
@@ -39,6 +41,7 @@ def flip_annotation(
         annotation: Of COCO, with or without dense points.
         body: The body whose charts the dense points lie in.
         width, height: Of the picture.
+        order: In which its keypoints stand (`coco.KeypointOrders`).
         box_units: How many units of dp_x and dp_y the box is wide and high.
         where: What to call it in messages.
 
@@ -50,16 +53,18 @@ def flip_annotation(
     """
     if annotation.get("dp_vertex") is not None:
         raise UserError(f"{where}: points on another model (dp_vertex) cannot be flipped")
+    if not {mirror_name(name) for name in order.joints} <= set(order.joints):
+        raise UserError(f"{where}: not every keypoint of its category has one of the other side")
     flipped = dict(annotation)
     if "bbox" in annotation:
         flipped["bbox"] = flip_boxes(numbers(annotation, "bbox", where, 4), width).tolist()
     if annotation.get("keypoints"):
-        keypoints = numbers(annotation, "keypoints", where, 3 * len(COCO_17)).reshape(-1, 3)
-        flipped["keypoints"] = flip_keypoints(COCO_17, keypoints, width).reshape(-1).tolist()
+        keypoints = keypoint_rows(annotation, "keypoints", where, len(order))
+        flipped["keypoints"] = flip_keypoints(order, keypoints, width).reshape(-1).tolist()
     if annotation.get("keypoint_depths") is not None:
         depths = annotation["keypoint_depths"]
-        numbers(annotation, "keypoint_depths", where, len(COCO_17), absent=True)
-        flipped["keypoint_depths"] = [depths[joint] for joint in COCO_17.flip]
+        numbers(annotation, "keypoint_depths", where, len(order), absent=True)
+        flipped["keypoint_depths"] = [depths[joint] for joint in order.flip]
     if annotation.get("segmentation"):
         flipped["segmentation"] = _flip_segmentation(
             annotation["segmentation"], width, height, f"{where}: segmentation"

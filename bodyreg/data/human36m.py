@@ -217,10 +217,14 @@ def _layouts(content: dict[str, Any], path: Path) -> dict[int, Skeleton]:
         raise UserError(f"{path}: metadata: layout_name '{name}', expected h36m or coco")
     layouts = {len(skeleton): skeleton for skeleton in kinds[name]}
     sides, count = facts.get("keypoints_symmetry"), facts.get("num_joints")
-    known = isinstance(count, int) and count in layouts
-    if sides is not None and known and not _agree(sides, layouts[count]):
+    if count is None:
+        return layouts
+    if not isinstance(count, int) or count not in layouts:
+        counts = " or ".join(map(str, layouts))
+        raise UserError(f"{path}: metadata: num_joints is {count}, {name} has {counts}")
+    if sides is not None and not _agree(sides, layouts[count]):
         raise UserError(f"{path}: metadata: keypoints_symmetry is not that of {name}'s {count}")
-    return layouts
+    return {count: layouts[count]}
 
 
 def _agree(sides: Any, skeleton: Skeleton) -> bool:
@@ -239,6 +243,8 @@ def _sequences(
 ) -> Iterator[tuple[str, str, str, Any]]:
     for subject, actions in poses.items():
         for action, views in actions.items():
+            if isinstance(views, np.ndarray) and views.ndim == 4:
+                views = list(views)
             if not isinstance(views, list):
                 raise UserError(f"{path}: {subject}, {action}: expected a list of cameras' poses")
             names = space.camera_names(subject)
@@ -248,11 +254,18 @@ def _sequences(
                     f"{len(names)} at most"
                 )
             for camera, xy in zip(names, views, strict=False):
-                shape, numbers_only = np.shape(xy), isinstance(xy, np.ndarray)
-                if not numbers_only or xy.dtype.kind not in "iuf" or xy.ndim != 3 or shape[2] < 2:
+                if (
+                    xy is None
+                    or (isinstance(xy, list) and not xy)
+                    or (isinstance(xy, np.ndarray) and not xy.size)
+                ):
+                    continue  # nothing was detected
+                numbers_only = isinstance(xy, np.ndarray) and xy.dtype.kind in "iuf"
+                if not numbers_only or xy.ndim != 3 or xy.shape[2] < 2:
+                    got = f"shape {xy.shape}" if numbers_only else type(xy).__name__
                     raise UserError(
                         f"{path}: {subject}, {action}, camera {camera}: expected an array of poses "
-                        f"(T, joints, 2), got shape {shape}"
+                        f"(T, joints, 2), got {got}"
                     )
                 yield str(subject), str(action), camera, xy
 
@@ -267,7 +280,7 @@ def _cameras(path: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
         cameras[subject] = {}
         for number, row in enumerate(rows):
             where = f"{path}: {subject}, camera {number}"
-            if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+            if not isinstance(row, dict) or not isinstance(row.get("id"), str | int):
                 raise UserError(f"{where} is not an object with an 'id'")
             quaternion = numbers(row, "orientation", where, 4)
             if not 0.9 < np.linalg.norm(quaternion.clip(-2, 2)) < 1.1:
@@ -275,7 +288,7 @@ def _cameras(path: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
             place = numbers(row, "translation", where, 3) / MILLIMETRES
             if not (np.abs(place) < FARTHEST).all():
                 raise UserError(f"{where}: translation is out of range; it counts millimetres")
-            cameras[subject][row["id"]] = _rotation(quaternion), place
+            cameras[subject][str(row["id"])] = _rotation(quaternion), place
     return cameras
 
 

@@ -31,14 +31,14 @@ def load_json(path: str | os.PathLike) -> Any:
 def numbers(
     item: dict[str, Any], key: str, where: str, length: int | None = None, *, absent: bool = False
 ) -> np.ndarray:
-    """A list of finite numbers as float64.
+    """A list of finite numbers as float64; true and false are 1 and 0.
 
     Args:
         item: An object of a file.
         key: Which of its entries.
         where: Where the object stands, for messages.
         length: How many numbers there must be.
-        absent: Take null for NaN.
+        absent: Numbers may be absent: null becomes NaN, and NaN and infinity may stand there.
 
     Raises:
         UserError: the entry is missing or something else.
@@ -50,13 +50,51 @@ def numbers(
         array = np.array(values if isinstance(values, list) else None)
     except ValueError:  # lists of different lengths inside
         array = np.array(None)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "biuf"):
         raise UserError(f"{where}: {key} is missing or not a list of numbers")
     if length is not None and len(array) != length:
         raise UserError(f"{where}: {key} has {len(array)} numbers, expected {length}")
-    if np.isinf(array).any() or (not absent and np.isnan(array).any()):
+    if not absent and not np.isfinite(array).all():
         raise UserError(f"{where}: {key} is not finite")
     return array.astype(np.float64)
+
+
+def keypoint_rows(
+    item: dict[str, Any], key: str, where: str, joints: int | None = None
+) -> np.ndarray:
+    """A list x, y, v, x, y, v ... as (J, 3) float64; v is a visibility or a confidence.
+
+    A keypoint whose v is 0, negative, null or NaN is absent, whatever its coordinates are: its row
+    is 0.
+
+    Args:
+        item, key, where: As of `numbers`.
+        joints: J, if it must be a certain one.
+
+    Raises:
+        UserError: the entry is missing or something else, or a present keypoint is not finite.
+    """
+    values = numbers(item, key, where, None if joints is None else 3 * joints, absent=True)
+    if len(values) % 3:
+        raise UserError(f"{where}: {key} has {len(values)} numbers, expected three for each joint")
+    rows = values.reshape(-1, 3)
+    rows[~(rows[:, 2] > 0)] = 0
+    if not np.isfinite(rows).all():
+        raise UserError(f"{where}: {key} is not finite")
+    return rows
+
+
+def flag(value: Any, name: str, where: str) -> bool:
+    """Yes or no: true, false, 1, 0, the same as texts, or null for no.
+
+    Raises:
+        UserError: it is something else.
+    """
+    known = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+    found = known.get(str(value).lower(), False if value is None else None)
+    if found is None:
+        raise UserError(f"{where}: {name} is neither 0 nor 1")
+    return found
 
 
 def integer(value: Any, name: str, where: str) -> int:

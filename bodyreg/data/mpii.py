@@ -1,12 +1,13 @@
-"""MPII's people: keypoints in pictures, in the three forms they go round in.
+"""MPII's people: keypoints in pictures, in the forms in which they are distributed.
 
-- `.json`, of the family of HRNet and the simple baselines: a list of {image, joints, joints_vis,
-  center, scale};
+- JSON of HRNet and the simple baselines: a list of {image, joints, joints_vis, center, scale};
+- JSON of Hourglass networks: a list of {img_paths, joint_self, objpos, scale_provided, ...}, whose
+  joints are x, y and 1 = visible, 0 = hidden or absent;
 - `.mat`, the data set's own mpii_human_pose_v1_u12_1.mat, a tree of structs named RELEASE;
 - `.npy`, fully labelled poses as an array of (N, 34): 17 joints x (x, y), pixels.
 
-The first two count pixels from 1, as MATLAB does: the centre of the first pixel, (0.5, 0.5) here,
-is (1, 1) there. A person's scale is a height in units of 200 pixels.
+All but the last count pixels from 1, as MATLAB does: the centre of the first pixel is at (0.5, 0.5)
+here and at (1, 1) there. A person's scale is a height in units of 200 pixels.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -51,6 +52,19 @@ BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 NO_JOINTS = "no labelled joint of the body"
 NO_PLACE = "neither a centre and scale nor joints apart"
+
+
+class _Names(NamedTuple):
+    """What a JSON file calls a person's entries."""
+
+    joints: str
+    image: str
+    centre: str
+    scale: str
+
+
+HRNET_NAMES = _Names("joints", "image", "center", "scale")
+HOURGLASS_NAMES = _Names("joint_self", "img_paths", "objpos", "scale_provided")
 
 Crop = Literal["hrnet", "annotated"]
 
@@ -98,6 +112,8 @@ class _Person:
 
 def _read_json(path: Path, crop: Crop) -> tuple[Observations, Counter[str]]:
     content = load_json(path)
+    if isinstance(content, dict):  # some of Hourglass' files
+        content = content.get("root")
     if not isinstance(content, list):
         raise UserError(f"{path}: expected a list of people with 'joints' and 'joints_vis'")
     people = []
@@ -110,24 +126,34 @@ def _read_json(path: Path, crop: Crop) -> tuple[Observations, Counter[str]]:
 
 
 def _json_person(item: dict[str, Any], number: int, where: str) -> _Person:
+    hourglass = "joint_self" in item
+    names = HOURGLASS_NAMES if hourglass else HRNET_NAMES
     joints = np.full((len(MPII_16), 2), np.nan)
-    if "joints" in item:  # the test set has none
-        rows = item["joints"]
+    if item.get(names.joints) is not None:  # the test set has none
+        rows = item[names.joints]
+        width = 3 if hourglass else 2
         if not isinstance(rows, list) or len(rows) != len(joints):
-            raise UserError(f"{where}: joints is not a list of {len(joints)} pairs (x, y)")
+            raise UserError(f"{where}: {names.joints} is not a list of {len(joints)} joints")
         for joint, row in enumerate(rows):
-            joints[joint] = numbers({"joints": row}, "joints", f"{where}: joint {joint}", 2)
-        visible = numbers(item, "joints_vis", where, len(joints))
-        # Absent joints lie at (-1, -1) or (0, 0), most of them with a visibility of 0.
-        absent = (visible <= 0) | (joints == -1).all(1) | (joints == 0).all(1)
+            here = f"{where}: joint {joint}"
+            found = numbers({names.joints: row}, names.joints, here, width, absent=True)
+            joints[joint] = found[:2]
+        # Absent joints lie at (-1, -1) or (0, 0), most of them with a visibility of 0, which also
+        # says of Hourglass' joints that they are hidden.
+        absent = (joints == -1).all(1) | (joints == 0).all(1)
+        if not hourglass:
+            absent |= ~(numbers(item, "joints_vis", where, len(joints), absent=True) > 0)
+        bad = ~absent & ~np.isfinite(joints).all(1)
+        if bad.any():
+            raise UserError(f"{where}: joint {bad.argmax()}: {names.joints} is not finite")
         joints[absent] = np.nan
     centre, scale = np.full(2, np.nan), np.nan
-    if item.get("center") is not None and item.get("scale") is not None:
-        centre = numbers(item, "center", where, 2)
-        scale = float(numbers({"scale": [item["scale"]]}, "scale", where)[0])
+    if item.get(names.centre) is not None and item.get(names.scale) is not None:
+        centre = numbers(item, names.centre, where, 2)
+        scale = float(numbers({names.scale: [item[names.scale]]}, names.scale, where)[0])
         if centre[0] == -1 or scale <= 0:
             centre, scale = np.full(2, np.nan), np.nan
-    return _Person(number, str(item.get("image") or ""), joints, centre, scale)
+    return _Person(number, str(item.get(names.image) or ""), joints, centre, scale)
 
 
 def _read_mat(path: Path, crop: Crop) -> tuple[Observations, Counter[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bodyreg.data.frames import NOT_SPREAD_OUT, spread_out
-from bodyreg.data.json_files import load_json, numbers
+from bodyreg.data.json_files import keypoint_rows, load_json
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, COCO_18, Skeleton
 from bodyreg.errors import UserError
@@ -21,7 +21,7 @@ SUFFIX = "_keypoints.json"
 KEY = "pose_keypoints_2d"
 # What versions before 1.3 called it.
 OLD_KEY = "pose_keypoints"
-LAYOUTS = {3 * len(skeleton): skeleton for skeleton in (BODY_25, COCO_18)}
+LAYOUTS = {len(skeleton): skeleton for skeleton in (BODY_25, COCO_18)}
 
 
 def read_openpose(
@@ -46,7 +46,7 @@ def read_openpose(
     paths = [path for path in entries(folder) if path.name.endswith(SUFFIX)]
     if not paths:
         raise UserError(f"{folder}: no file *{SUFFIX} of OpenPose in this folder")
-    found: list[np.ndarray] = []
+    found: list[np.ndarray | None] = []
     pictures: list[str] = []
     skeleton: Skeleton | None = None
     by_stem = {} if images is None else pictures_by_stem(images)
@@ -58,25 +58,31 @@ def read_openpose(
         for number, person in enumerate(_people(path)):
             where = f"{path}: person {number}"
             key = OLD_KEY if OLD_KEY in person else KEY
-            keypoints = numbers(person, key, where)
-            layout = LAYOUTS.get(len(keypoints))
+            if key in person and not person[key]:  # null or empty: a face or a hand alone
+                found.append(None)
+                pictures.append(picture)
+                continue
+            rows = keypoint_rows(person, key, where)
+            layout = LAYOUTS.get(len(rows))
             if layout is None or layout is not (skeleton or layout):
-                wanted = (
-                    " or ".join(str(n) for n in LAYOUTS) if skeleton is None else 3 * len(skeleton)
-                )
-                raise UserError(f"{where}: {key} has {len(keypoints)} numbers, expected {wanted}")
+                wanted = LAYOUTS if skeleton is None else (len(skeleton),)
+                wanted = " or ".join(str(3 * joints) for joints in wanted)
+                raise UserError(f"{where}: {key} has {rows.size} numbers, expected {wanted}")
             skeleton = layout
-            found.append(keypoints.reshape(-1, 3))
+            found.append(rows)
             pictures.append(picture)
 
-    joints = list((skeleton or BODY_25).on_body)
-    keypoints = np.array(found).reshape(-1, len(skeleton or BODY_25), 3)[:, joints]
+    skeleton = skeleton or BODY_25
+    joints = list(skeleton.on_body)
+    nothing = np.zeros((len(skeleton), 3))
+    keypoints = np.array([nothing if rows is None else rows for rows in found])
+    keypoints = keypoints.reshape(-1, len(skeleton), 3)[:, joints]
     kept = np.flatnonzero(spread_out(keypoints[..., :2], keypoints[..., 2] > 0))
     skipped = Counter({NOT_SPREAD_OUT: len(keypoints) - len(kept)})
     observations = Observations.of_keypoints(
-        [(skeleton or BODY_25).joints[joint] for joint in joints],
+        [skeleton.joints[joint] for joint in joints],
         keypoints[kept, :, :2],
-        keypoints[kept, :, 2].clip(min=0),
+        keypoints[kept, :, 2],
         id=kept,
         picture=None if images is None else np.array(pictures, np.str_)[kept],
     )

@@ -51,7 +51,7 @@ def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D
     observations = Observations.of_keypoints(
         [skeleton.joints[joint] for joint in skeleton.on_body],
         found[kept, :, :2],
-        found[kept, :, 2].clip(min=0),
+        found[kept, :, 2],
         id=np.flatnonzero(kept),
         frame=np.column_stack([arrays["center"], PIXELS_PER_SCALE / 2 * arrays["scale"]])[kept],
         picture=arrays["imgname"][kept],
@@ -96,7 +96,9 @@ def _keypoints(arrays: dict[str, np.ndarray]) -> tuple[Skeleton, np.ndarray]:
     skeleton = layouts[known[0]] if known else SPIN_24
     people = len(arrays["imgname"])
     found = arrays[known[0]] if known else np.zeros((people, len(skeleton), 3))
-    return skeleton, found[:, list(skeleton.on_body)].astype(np.float32)
+    found = found[:, list(skeleton.on_body)].astype(np.float32)
+    found[~(found[..., 2] > 0)] = 0  # absent, also where a confidence is negative or NaN
+    return skeleton, found
 
 
 def _facts(picture: str) -> tuple[str, str, str, int]:

@@ -98,8 +98,12 @@ def test_nobody_in_any_picture(tmp_path):
         ('{"people": 3}', "expected an object with a list of 'people'"),
         ('{"people": [3]}', "expected an object with a list of 'people'"),
         ('{"people": [{}]}', "person 0: pose_keypoints_2d is missing"),
-        ('{"people": [{"pose_keypoints_2d": [1, 2]}]}', "has 2 numbers, expected 75 or 54"),
-        (json.dumps({"people": [{"pose_keypoints_2d": [None] * 75}]}), "person 0"),
+        (
+            '{"people": [{"pose_keypoints_2d": [1, 2]}]}',
+            "has 2 numbers, expected three for each joint",
+        ),
+        ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "has 3 numbers, expected 75 or 54"),
+        (json.dumps({"people": [{"pose_keypoints_2d": [None, 2, 1] * 25}]}), "person 0"),
         (
             json.dumps({"people": [{"pose_keypoints_2d": [0.5] * 54}]}),
             "has 54 numbers, expected 75",

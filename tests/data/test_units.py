@@ -195,3 +195,17 @@ def test_one_joint_with_a_crop_is_kept(tmp_path):
     found, skipped = read_mpii(tmp_path / "a.json")
     assert len(found) == 1 and not skipped
     assert found.has_evidence.all()
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(16, "num_joints is 16"), ("x", "num_joints is x"), (32, "17 joints, expected 32")],
+)
+def test_the_number_of_joints_that_a_file_tells_is_that_of_its_poses(tmp_path, count, expected):
+    np.savez(
+        tmp_path / "a.npz",
+        positions_2d={"S1": {"Eating": [people_of(17, 3, 300)]}},
+        metadata={"layout_name": "h36m", "num_joints": count},
+    )
+    with pytest.raises(UserError, match=expected):
+        read_videopose3d(tmp_path / "a.npz")
