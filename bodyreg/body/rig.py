@@ -100,8 +100,8 @@ class RigPoints:
         point = np.arange(len(index))
         dense = np.zeros((len(index), int(ids.max(initial=0)) + 1, 4))
         for corner, share in zip(index.T, shares.T, strict=True):
-            for slot in range(ids.shape[1]):
-                dense[point, ids[corner, slot]] += share[:, None] * anchors[corner, slot]
+            for k in range(ids.shape[1]):
+                dense[point, ids[corner, k]] += share[:, None] * anchors[corner, k]
         used = np.logical_or.reduce(np.moveaxis(dense != 0, 2, 0))
         row, joint = np.nonzero(used)
         slot = (np.cumsum(used, 1) - 1)[row, joint]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ class _Rodrigues(torch.autograd.Function):
     """The analytic backward takes a third of the operations that autograd would record."""
 
     @staticmethod
-    def forward(ctx, vectors: Tensor) -> Tensor:
+    def forward(ctx: Any, vectors: Tensor) -> Tensor:
         square = vectors.square().sum(-1) + TINY
         angle = square.sqrt()
         sin_half = (0.5 * angle).sin()
@@ -27,7 +29,7 @@ class _Rodrigues(torch.autograd.Function):
         return outer + cross.unflatten(-1, (3, 3))
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         vectors, square, cos, sinc, half = ctx.saved_tensors
         transposed = grad.transpose(-1, -2)
         symmetric = ((grad + transposed) * vectors[..., None, :]).sum(-1)

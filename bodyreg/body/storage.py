@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,10 +38,10 @@ def save_body(body: Body, path: str | os.PathLike) -> None:
     save_npz(path, compressed=True, **body_arrays(body))
 
 
-def body_arrays(body: Body) -> dict[str, np.ndarray]:
+def body_arrays(body: Body) -> dict[str, Any]:
     """The arrays of a body file."""
     parents = np.asarray(body.parents)
-    arrays = {
+    arrays: dict[str, Any] = {
         "format": np.array(FORMAT),
         "name": np.array(body.name),
         "v_template": body.vertices,
@@ -108,7 +109,7 @@ def load_regressor(path: Path, vertex_count: int) -> dict[str, Landmark]:
     Raises:
         UserError: it cannot be read, has another V, or rows that do not sum to 1.
     """
-    names = None
+    names, matrix = None, None
     if first_bytes(path, "regressor").startswith(NPY):
         matrix = load_npy(path, kind="regressor")
     else:
@@ -299,7 +300,7 @@ def _landmarks(
     }
 
 
-def _shapes(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> dict[str, object]:
+def _shapes(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> dict[str, Any]:
     if "shape_names" not in arrays:
         return {}
     names = tuple(_texts(arrays, "shape_names", path).reshape(-1).tolist())

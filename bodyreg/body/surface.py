@@ -78,7 +78,7 @@ def barycentric_coordinates(corners: np.ndarray, points: np.ndarray) -> np.ndarr
     """(P, 3) barycentrics of points (P, 2) in triangles (P, 3, 2); -1 in degenerate triangles."""
     a, b, c = np.moveaxis(corners, 1, 0)
 
-    def cross(x, y):
+    def cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]
 
     area = cross(b - a, c - a)

@@ -67,7 +67,7 @@ class KeypointOrders:
     """
 
     def __init__(self, coco: COCO, path: str | os.PathLike) -> None:
-        self._orders: dict[int, Skeleton] = {}
+        self._orders: dict[float, Skeleton] = {}
         categories = coco.dataset.get("categories") or []
         if not isinstance(categories, list):
             raise UserError(f"{path}: 'categories' is not a list")

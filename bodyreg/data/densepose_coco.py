@@ -28,14 +28,14 @@ from bodyreg.errors import UserError
 if TYPE_CHECKING:
     from pycocotools.coco import COCO
 
-    from bodyreg.body import Body
+    from bodyreg.body import Body, Charts
 
 DENSEPOSE_CHARTS = "densepose"
 PARTS = 24
 
 # dp_x and dp_y count as if the box were 256 x 256, from its top left corner, as detectron2 reads
 # them. DensePose's own notebooks and its evaluator divide by 255: a difference of 0.4 % of the box.
-BOX_UNITS = 256
+BOX_UNITS: Literal[256] = 256
 # dp_masks are pictures of the box stretched to this square.
 MASK_SIDE = 256
 
@@ -105,7 +105,7 @@ def read_densepose_coco(
             f"{path}: no annotation has dense points (dp_x, dp_y, dp_I, dp_U, dp_V); "
             "give a DensePose-COCO file, not plain COCO"
         )
-    _check_charts(path, coco, body)
+    charts = _charts_of(path, coco, body)
 
     people: list[_Person] = []
     skipped: Counter[str] = Counter()
@@ -124,7 +124,7 @@ def read_densepose_coco(
             skipped[NOT_WHOLE] += 1
             continue
         people.append(person)
-    observations = _observations(people, body, str(path))
+    observations = _observations(people, body, charts, str(path))
     evidence = observations.has_evidence
     skipped[NO_EVIDENCE] += int((~evidence).sum())
     return observations.select(evidence), +skipped
@@ -170,7 +170,7 @@ def _has_charts(annotation: dict[str, Any]) -> bool:
     return any(annotation.get(key) is not None for key in ("dp_x", "dp_I", "dp_U"))
 
 
-def _check_charts(path: str | os.PathLike, coco: COCO, body: Body) -> None:
+def _charts_of(path: str | os.PathLike, coco: COCO, body: Body) -> Charts:
     info = coco.dataset.get("info", {})
     name = str(info.get("charts", DENSEPOSE_CHARTS))
     needs = (
@@ -185,6 +185,7 @@ def _check_charts(path: str | os.PathLike, coco: COCO, body: Body) -> None:
             f"{path}: its points lie in the charts '{name}', body '{body.name}' has "
             f"'{body.charts.name}'; {needs}"
         )
+    return body.charts
 
 
 def _person(
@@ -233,8 +234,8 @@ def _is_whole(
     person: _Person, annotation: dict[str, Any], coco: COCO, path: str | os.PathLike
 ) -> bool:
     image = coco.imgs.get(annotation["image_id"], {})
-    size = {"width, height": [image.get("width"), image.get("height")]}
-    size = numbers(size, "width, height", f"{path}: image {annotation['image_id']}")
+    sides = {"width, height": [image.get("width"), image.get("height")]}
+    size = numbers(sides, "width, height", f"{path}: image {annotation['image_id']}")
     labelled = person.keypoints[:, 2] > 0
     clear = (person.box[:2] >= WHOLE_BODY_MARGIN).all() and (
         person.box[:2] + person.box[2:] <= size - WHOLE_BODY_MARGIN
@@ -244,7 +245,7 @@ def _is_whole(
     )
 
 
-def _observations(people: list[_Person], body: Body, source: str) -> Observations:
+def _observations(people: list[_Person], body: Body, charts: Charts, source: str) -> Observations:
     def stack(name: str, *shape: int) -> np.ndarray:
         return np.array([getattr(person, name) for person in people]).reshape(len(people), *shape)
 
@@ -252,7 +253,7 @@ def _observations(people: list[_Person], body: Body, source: str) -> Observation
         return np.concatenate([np.zeros((0, *shape)), *(getattr(p, name) for p in people)])
 
     part = join("part").astype(np.int64)
-    vertex, barycentric = body.charts.locate(part, join("uv", 2))
+    vertex, barycentric = charts.locate(part, join("uv", 2))
     keypoints = stack("keypoints", len(KEYPOINTS), 3)
     depths = None
     if any(person.depths is not None for person in people):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,9 @@ class Fits:
     @staticmethod
     def empty() -> Fits:
         """No people."""
-        arrays = {name: np.zeros((0, *shape), np.float32) for name, (_, shape) in ARRAYS.items()}
+        arrays: dict[str, Any] = {
+            name: np.zeros((0, *shape), np.float32) for name, (_, shape) in ARRAYS.items()
+        }
         return Fits(**(arrays | {"id": np.zeros(0, np.int64)}))
 
     @staticmethod
@@ -84,7 +87,7 @@ class Fits:
             frame: (N, 3) centre_x, centre_y, half_side of each new crop, image pixels.
         """
         zoom = self.frame[:, 2] / frame[:, 2]
-        shift = (self.frame[:, :2] - frame[:, :2]) / frame[:, 2:] * np.float32([1, -1])
+        shift = (self.frame[:, :2] - frame[:, :2]) / frame[:, 2:] * np.array([1, -1], np.float32)
         return replace(
             self,
             frame=frame,
@@ -120,13 +123,9 @@ class Fits:
 
     def save(self, path: str | os.PathLike, **facts: str) -> None:
         """Write a bodyreg-fits-1 file; `facts` say what made it, and are stored as arrays too."""
-        save_npz(
-            path,
-            format=FORMAT,
-            **self._arrays(),
-            **{TERM_PREFIX + name: value for name, value in self.terms.items()},
-            **facts,
-        )
+        arrays: dict[str, Any] = self._arrays()
+        arrays |= {TERM_PREFIX + name: value for name, value in self.terms.items()}
+        save_npz(path, format=FORMAT, **(arrays | facts))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Fits:
@@ -249,11 +248,11 @@ def join_fits(
             with NpzReader(shard, kind="fits") as reader:
                 yield reader.read(name)
 
-    arrays = {
+    arrays: dict[str, Any] = {
         name: Rows((people, *shape[1:]), dtype, blocks(name))
         for name, (shape, dtype) in layouts[first].items()
     }
-    save_npz(path, within=within, format=FORMAT, **arrays, **facts)
+    save_npz(path, within=within, format=FORMAT, **(arrays | facts))
     return people
 
 

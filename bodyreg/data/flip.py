@@ -186,7 +186,9 @@ def _flipped_names(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[int]]:
     return names, [mirrored.index(name) for name in names]
 
 
-def _mirror_vertices(body: Body) -> np.ndarray:
+def _mirror_vertices(body: Body | None) -> np.ndarray:
+    if body is None:
+        raise ValueError("body: expected the body that the dense points lie on, got None")
     if body.mirror_vertices is None:
         raise UserError(
             f"body '{body.name}' does not know which vertex is opposite to which; give a body file "

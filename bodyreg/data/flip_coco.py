@@ -87,9 +87,9 @@ def _flip_segmentation(segmentation: Any, width: int, height: int, where: str) -
     return [(p * [-1, 1] + [width, 0]).reshape(-1).tolist() for p in polygons]
 
 
-def _flip_part_masks(annotation: dict[str, Any], where: str) -> list[Any] | dict[str, Any]:
+def _flip_part_masks(annotation: dict[str, Any], where: str) -> Any:
     codes = mask_codes(annotation, where)
-    flipped = [
+    flipped: list[Any] = [
         _flip_code(code, MASK_SIDE, MASK_SIDE, f"{where}: dp_masks[{index}]") if code else code
         for index, code in enumerate(codes)
     ]

@@ -177,7 +177,7 @@ class _Space:
         if action not in self.poses.get(subject, {}):
             return np.zeros((0, len(H36M_17), 3), np.float32)
         world = self.poses[subject][action]
-        counts = {len(H36M_17): slice(None), len(H36M_32): list(H36M_17_OF_32)}
+        counts: dict[int, Any] = {len(H36M_17): slice(None), len(H36M_32): list(H36M_17_OF_32)}
         shape = np.shape(world)
         if not isinstance(world, np.ndarray) or world.ndim != 3 or world.dtype.kind not in "iuf":
             raise UserError(f"{self.path}: {subject}, {action}: expected an array (T, 32, 3)")

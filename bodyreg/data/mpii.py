@@ -226,7 +226,7 @@ def _observations(
     observations = Observations.of_keypoints(
         [MPII_16.joints[joint] for joint in MPII_16.on_body],
         xy,
-        ~np.isnan(xy).any(2),
+        ~np.any(np.isnan(xy), axis=2),
         id=np.array([person.id for person in kept], np.int64),
         frame=np.array(frames).reshape(-1, 3),
         picture=np.array([person.picture for person in kept], np.str_),

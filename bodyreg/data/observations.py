@@ -215,8 +215,8 @@ class Observations:
         """Write a bodyreg-observations-1 file; `facts` (what made it) are stored beside."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         arrays["keypoint_name"] = np.array(self.keypoint_name, dtype=np.str_)
-        arrays = {name: array for name, array in arrays.items() if array is not None}
-        save_npz(path, format=FORMAT, **arrays, **facts)
+        arrays = {name: array for name, array in arrays.items() if array is not None} | facts
+        save_npz(path, format=FORMAT, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Observations:

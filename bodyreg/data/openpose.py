@@ -65,8 +65,8 @@ def read_openpose(
             rows = keypoint_rows(person, key, where)
             layout = LAYOUTS.get(len(rows))
             if layout is None or layout is not (skeleton or layout):
-                wanted = LAYOUTS if skeleton is None else (len(skeleton),)
-                wanted = " or ".join(str(3 * joints) for joints in wanted)
+                counts = list(LAYOUTS) if skeleton is None else [len(skeleton)]
+                wanted = " or ".join(str(3 * joints) for joints in counts)
                 raise UserError(f"{where}: {key} has {rows.size} numbers, expected {wanted}")
             skeleton = layout
             found.append(rows)

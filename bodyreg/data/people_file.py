@@ -66,7 +66,10 @@ class PeopleFile:
             if len(shape) == 1 + len(rest):
                 found = zip(rest, shape[1:], strict=True)
                 self.sizes = {n: size for n, size in found if isinstance(n, str)} | self.sizes
-            if shape != (self._people, *(self.sizes.get(n, n) for n in rest)):
+            if shape != (
+                self._people,
+                *(self.sizes.get(n) if isinstance(n, str) else n for n in rest),
+            ):
                 of = "".join(f", {n} = {self.sizes[n]}" for n in rest if n in self.sizes)
                 raise UserError(
                     f"{self._path}: {name} has shape {shape}, expected {_written(('N', *rest))} "

@@ -61,9 +61,11 @@ def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D
     if "S" in arrays:
         places = arrays["S"][:, list(H36M_17_OF_SPIN)].astype(np.float32)
         joints = np.where(places[..., 3:] > 0, places[..., :3] * UP_AND_NEAR, np.nan)
-    texts = [np.array([fact[i] for fact in facts], np.str_)[kept] for i in range(3)]
+    subject, action, camera = (
+        np.array([fact[i] for fact in facts], np.str_)[kept] for i in range(3)
+    )
     frames = np.array([fact[3] for fact in facts], np.int64)[kept]
-    poses = Poses3D(observations, joints[kept].astype(np.float32), *texts, frames)
+    poses = Poses3D(observations, joints[kept].astype(np.float32), subject, action, camera, frames)
     skipped = {LEFT_OUT: int(left_out.sum()), NOT_SPREAD_OUT: int(one_place.sum())}
     return poses, +Counter(skipped)
 

@@ -71,12 +71,13 @@ class Truth:
     def select(self, people: np.ndarray) -> Truth:
         """The people at these positions, in this order."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Truth(**{n: v if isinstance(v, str) else v[people] for n, v in values.items()})
+        values |= {n: v[people] for n, v in values.items() if isinstance(v, np.ndarray)}
+        return Truth(**values)
 
     def save(self, path: str | os.PathLike, **facts: str) -> None:
         """Write a bodyreg-truth-2 file; `facts` (what made it) are stored beside."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        save_npz(path, format=FORMAT, **arrays, **facts)
+        save_npz(path, format=FORMAT, **(arrays | facts))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Truth:

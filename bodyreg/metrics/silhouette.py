@@ -56,7 +56,7 @@ def pixels_of_frame(xy: np.ndarray, side: int) -> np.ndarray:
 
     The frame's top left corner is (0, 0), and the centre of the first pixel (0.5, 0.5).
     """
-    return (xy * np.float32([1, -1]) + 1) * (side / 2)
+    return (xy * np.array([1, -1], np.float32) + 1) * (side / 2)
 
 
 def silhouettes(vertices: np.ndarray, body: Body, side: int) -> Silhouettes:

@@ -91,19 +91,20 @@ class Table:
     @staticmethod
     def concatenate(parts: Sequence[Table]) -> Table:
         """Concatenate the people of several tables."""
-        joined = (
-            {name: np.concatenate([getattr(p, which)[name] for p in parts]) for name in names}
-            for which, names in (("people", parts[0].people), ("errors", parts[0].errors))
-        )
-        return Table(*joined, parts[0].metrics)
+
+        def joined(columns: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+            return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
+
+        people, errors = joined([p.people for p in parts]), joined([p.errors for p in parts])
+        return Table(people, errors, parts[0].metrics)
 
     def select(self, rows: np.ndarray) -> Table:
         """A table of these rows, in this order."""
-        values = (
+        people, errors = (
             {name: column[rows] for name, column in columns.items()}
             for columns in (self.people, self.errors)
         )
-        return Table(*values, self.metrics)
+        return Table(people, errors, self.metrics)
 
     def statistics(self, name: str, rows: np.ndarray | slice = slice(None)) -> Statistics:
         """Statistics of one column over these rows."""

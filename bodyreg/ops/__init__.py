@@ -16,7 +16,8 @@ from bodyreg.ops.fit import Evidence, Plan, Rig, fit, fit_gradient
 from bodyreg.ops.kinematics import kinematics
 from bodyreg.ops.lbs import lbs
 from bodyreg.ops.projection import gram_schmidt, projection
-from bodyreg.ops.raster import Raster, raster
+from bodyreg.ops.raster import raster
+from bodyreg.reference.raster import Raster
 
 __all__ = [
     "Evidence",

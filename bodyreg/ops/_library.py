@@ -118,7 +118,9 @@ def _define(
         "vmap": vmap,
     }
     kinds = {key: staticmethod(member) for key, member in members.items() if member is not None}
-    function = type(op, (torch.autograd.Function,), {**kinds, "generate_vmap_rule": vmap is None})
+    function: Any = type(
+        op, (torch.autograd.Function,), {**kinds, "generate_vmap_rule": vmap is None}
+    )
 
     def call(*arguments: Any) -> Any:
         if torch.compiler.is_compiling() or not _is_transformed():
@@ -201,9 +203,9 @@ def folded_shareable(
         people: B.
     """
     is_shared = tensor.dim() - (dim is not None) == shared_dims
-    if is_shared and dim is None:
-        return tensor
     if is_shared:
+        if dim is None:
+            return tensor
         tensor = tensor.movedim(dim, 0).unsqueeze(1).expand(-1, people, *[-1] * shared_dims)
         dim = 0
     return folded(size, dim, tensor)

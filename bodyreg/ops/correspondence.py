@@ -84,17 +84,17 @@ def _register(namespace: str) -> None:
         return *grads, None, None, None, None, None
 
     def vmap(info: Any, in_dims: tuple, *args: Any):
-        size, tensors = info.batch_size, args[:8]
-        tensors = [folded(size, dim, arg) for dim, arg in zip(in_dims[:8], tensors, strict=True)]
-        return unfolded(size, [ops.correspondence(*tensors, args[8])])[0], 0
+        size = info.batch_size
+        flat = [folded(size, dim, arg) for dim, arg in zip(in_dims[:8], args[:8], strict=True)]
+        return unfolded(size, [ops.correspondence(*flat, args[8])])[0], 0
 
     def fake_backward(grad_loss, transforms, rotation, scale, translation, *args):
         return tuple(torch.empty_like(t) for t in (transforms, rotation, scale, translation))
 
     def vmap_backward(info: Any, in_dims: tuple, *args: Any):
-        size, tensors = info.batch_size, args[:9]
-        tensors = [folded(size, dim, arg) for dim, arg in zip(in_dims[:9], tensors, strict=True)]
-        return unfolded(size, ops.correspondence_backward(*tensors, args[9])), (0, 0, 0, 0)
+        size = info.batch_size
+        flat = [folded(size, dim, arg) for dim, arg in zip(in_dims[:9], args[:9], strict=True)]
+        return unfolded(size, ops.correspondence_backward(*flat, args[9])), (0, 0, 0, 0)
 
     _library.register_op(
         f"{namespace}::correspondence",

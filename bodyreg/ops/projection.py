@@ -82,8 +82,8 @@ def _register_projection(namespace: str) -> None:
 
     def vmap(info: Any, in_dims: tuple, *args: Tensor):
         size = info.batch_size
-        args = [folded(size, dim, arg) for dim, arg in zip(in_dims, args, strict=True)]
-        return unfolded(size, ops.projection(*args)), (0, 0)
+        flat = [folded(size, dim, arg) for dim, arg in zip(in_dims, args, strict=True)]
+        return unfolded(size, ops.projection(*flat)), (0, 0)
 
     def fake_backward(grad_xy, grad_depth, points, rotation, scale):
         return (
@@ -95,8 +95,8 @@ def _register_projection(namespace: str) -> None:
 
     def vmap_backward(info: Any, in_dims: tuple, *args: Tensor):
         size = info.batch_size
-        args = [folded(size, dim, arg) for dim, arg in zip(in_dims, args, strict=True)]
-        return unfolded(size, ops.projection_backward(*args)), (0, 0, 0, 0)
+        flat = [folded(size, dim, arg) for dim, arg in zip(in_dims, args, strict=True)]
+        return unfolded(size, ops.projection_backward(*flat)), (0, 0, 0, 0)
 
     _library.register_op(
         f"{namespace}::projection",

@@ -16,17 +16,17 @@ def kinematics(
     people, count = rotations.shape[:2]
     joints = joints.expand(people, count, 3)
     levels = _levels(parents)
-    chain, positions = [rotations[:, :1]], [joints[:, :1]]
+    chain, places = [rotations[:, :1]], [joints[:, :1]]
     for above, level in pairwise(levels):
         q = [parents[k] for k in level]
         parent = [above.index(joint) for joint in q]
         parent_chain = chain[-1][:, parent]
         bone = segment_scale[:, q, None] * (joints[:, level] - joints[:, q])
-        positions.append(positions[-1][:, parent] + (parent_chain @ bone[..., None])[..., 0])
+        places.append(places[-1][:, parent] + (parent_chain @ bone[..., None])[..., 0])
         chain.append(parent_chain @ rotations[:, level])
     order = [joint for level in levels for joint in level]
     back = [order.index(joint) for joint in range(count)]
-    positions = torch.cat(positions, 1)[:, back]
+    positions = torch.cat(places, 1)[:, back]
     linear = segment_scale[..., None, None] * torch.cat(chain, 1)[:, back]
     offset = positions[..., None] - linear @ joints[..., None]
     return torch.cat([linear, offset], -1), positions

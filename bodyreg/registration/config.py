@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -216,7 +217,9 @@ _POSITIVE = (
 _SHARES = ("learning_rate_end", "decay_share", "anneal_share", "explore_share")
 
 
-def _require(config: RegistrationConfig, name: str, holds, expected: str) -> None:
+def _require(
+    config: RegistrationConfig, name: str, holds: Callable[[Any], bool], expected: str
+) -> None:
     value = getattr(config, name)
     if not holds(value):
         raise UserError(f"registration option {name} is {value!r}; it must be {expected}")

@@ -44,7 +44,7 @@ def make_rig(
         parents=tuple(body.parents),
         vertex_ids=vertices.joint_ids.to(device),
         vertex_anchors=real(_whole(vertices.anchors)),
-        vertex_normals=real(vertices.normals),
+        vertex_normals=real(body.vertex_normals),
         keypoint_ids=keypoints.joint_ids.to(device),
         keypoint_anchors=real(_whole(keypoints.anchors)),
         pose_terms=real(np.stack([prior.mean, inverse_spread, prior.low, prior.high])),

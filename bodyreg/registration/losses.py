@@ -10,6 +10,8 @@ Correspondences" (2019); terms without one are this package's. What each is wort
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -114,7 +116,7 @@ def joint(pose: Tensor) -> Tensor:
 def exponential(pose: Tensor) -> Tensor:
     """Σ exp(hyper-extension) of elbows and knees (Eq. 11, second part)."""
     joints, axes, signs = zip(*HYPER_EXTENSION, strict=True)
-    angles = pose[:, joints, axes] * pose.new_tensor(signs)
+    angles = pose[:, list(joints), list(axes)] * pose.new_tensor(signs)
     return angles.clamp_max(MAX_EXPONENT).exp().sum(-1)
 
 
@@ -190,13 +192,13 @@ class _Softplus(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         value = x.clamp_min(0) + (-x.abs()).exp().log1p()
         ctx.save_for_backward(x, value)
         return value
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         x, value = ctx.saved_tensors
         return grad * (x - value).exp()
 

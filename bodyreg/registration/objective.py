@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from types import ModuleType
 
 import torch
@@ -54,8 +54,8 @@ class Objective:
         self.plan = plan
         self.extra_loss = extra_loss
 
-        def index(values) -> Tensor:
-            return torch.tensor(values, dtype=torch.int64, device=rig.joints.device)
+        def index(values: Iterable[int]) -> Tensor:
+            return torch.tensor(list(values), dtype=torch.int64, device=rig.joints.device)
 
         self.children, self.bone_parents = index(range(1, 24)), index(rig.parents[1:])
         pairs = [(k, m) for k, m in enumerate(rig.mirror) if k < m]
@@ -159,9 +159,8 @@ class Objective:
             terms["facing"] = losses.facing(normal_z, seen.point_weight, plan.facing_margin)
         if "visibility" in wanted:
             view = (rotation[:, 2, None, :, None] * turns[..., :3]).sum(2)
-            surface_z = sum(
-                view[..., axis, None] * rig.surface_normals[..., axis] for axis in range(3)
-            )
+            x, y, z = (view[..., i, None] * rig.surface_normals[..., i] for i in range(3))
+            surface_z = x + y + z
             terms["visibility"] = losses.visibility(
                 normal_z, seen.point_weight, surface_z, rig.surface_area, seen.segment_weight,
                 plan.visibility_sharpness,

@@ -83,6 +83,7 @@ def pad(rig: Rig, evidence: Evidence) -> Padded:
     points = vertices.mix(
         evidence.point_vertex.cpu().numpy(), evidence.point_barycentric.cpu().numpy()
     )
+    assert points.normals is not None
     strongest = points.anchors[..., 3].argmax(1, keepdim=True)  # the first of equals
     segment = points.joint_ids.gather(1, strongest)
     weight = grid(evidence.point_weight, present)

@@ -86,9 +86,13 @@ def mirrored(prior: JointPrior) -> JointPrior:
     def flip(v: tuple[float, float, float]) -> tuple[float, float, float]:
         return v[0], -v[1], -v[2]
 
+    # What is reversed changes the ends of its range, too.
     low, high = flip(prior.low), flip(prior.high)
     return JointPrior(
-        flip(prior.mean), prior.spread, tuple(map(min, low, high)), tuple(map(max, low, high))
+        flip(prior.mean),
+        prior.spread,
+        (low[0], high[1], high[2]),
+        (high[0], low[1], low[2]),
     )
 
 

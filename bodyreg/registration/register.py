@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bodyreg import ops
-from bodyreg.body import AXIS_ANGLE, Body
+from bodyreg.body import AXIS_ANGLE, Body, Parameters
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
@@ -20,7 +22,7 @@ from bodyreg.registration import schedule, solver
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.objective import ExtraLoss
-from bodyreg.registration.padding import padded_counts
+from bodyreg.registration.padding import Padded, padded_counts
 from bodyreg.registration.starts import cold_starts, warm_starts
 
 COMPOSED = {"ops": "bodyreg.ops", "reference": "bodyreg.reference"}
@@ -62,8 +64,8 @@ def register(
             operations, differentiated by autograd and followed by Adam: `ops`, of compiled
             kernels, or `reference`, of plain torch. Left out: `fit`, or `ops` with `extra_loss`.
         extra_loss: A term of your own, added to the objective as it is: a function of the
-            parameters (`objective.Parameters`; rotation is the raw matrix, which
-            `ops.gram_schmidt` makes orthonormal) and of the evidence (`padding.Padded`, whose
+            parameters (`bodyreg.body.Parameters`; rotation is the raw matrix, which
+            `ops.gram_schmidt` makes orthonormal) and of the evidence (`Padded`, whose
             `person` holds positions in `observations`) of B paths, to (B,) losses that autograd
             can follow. A path is one start of one person. Its values are in the fits' terms under
             "extra". A person's fit stays his own as long as his loss is.
@@ -89,7 +91,9 @@ def register(
     plan = schedule.cold(config) if initial is None else schedule.warm(config)
     plan = plan._replace(settings=plan.settings.to(device))
 
-    chunks = (_in_turn if engine == "fit" else _of_one_padded_count)(observations, config.chunk)
+    chunks: list[Any] = (_in_turn if engine == "fit" else _of_one_padded_count)(
+        observations, config.chunk
+    )
     results = []
     for people in _with_bar(chunks, len(observations)) if progress else chunks:
         some = observations.select(people)
@@ -117,15 +121,17 @@ def _check_engine(engine: str, config: RegistrationConfig, extra_loss: ExtraLoss
 
 def _composed(engine: str, people: np.ndarray, extra_loss: ExtraLoss | None) -> Solve:
     """The composed solver on the people at these positions."""
-    module, extra = importlib.import_module(COMPOSED[engine]), None
-    if extra_loss is not None:
-        position = torch.from_numpy(people)
+    position = torch.from_numpy(people)
 
-        def extra(parameters, evidence):
-            here = position.to(evidence.person.device)[evidence.person]
-            return extra_loss(parameters, replace(evidence, person=here))
+    def numbered(loss: ExtraLoss, parameters: Parameters, evidence: Padded) -> Tensor:
+        here = position.to(evidence.person.device)[evidence.person]
+        return loss(parameters, replace(evidence, person=here))
 
-    return lambda *arguments: solver.fit(module, *arguments, extra)
+    return functools.partial(
+        solver.fit,
+        importlib.import_module(COMPOSED[engine]),
+        extra_loss=None if extra_loss is None else functools.partial(numbered, extra_loss),
+    )
 
 
 def as_fits(
@@ -140,8 +146,8 @@ def as_fits(
     Raises:
         UserError: a person's numbers are not finite.
     """
-    found, loss = parameters.cpu().numpy(), loss.cpu().numpy()
-    bad = ~(np.isfinite(found).all(1) & np.isfinite(loss))
+    found, losses = parameters.cpu().numpy(), loss.cpu().numpy()
+    bad = ~(np.isfinite(found).all(1) & np.isfinite(losses))
     if bad.any():
         raise UserError(
             f"the fit of person {observations.id[bad.argmax()]} is not finite; "
@@ -149,8 +155,8 @@ def as_fits(
         )
     places = AXIS_ANGLE.slices
     raw = parameters[:, places["rotation"]].unflatten(1, (3, 3)).contiguous()
-    found = {name: found[:, place].astype(np.float32) for name, place in places.items()}
-    pose = found["pose"].reshape(-1, *AXIS_ANGLE.pose)
+    blocks = {name: found[:, place].astype(np.float32) for name, place in places.items()}
+    pose = blocks["pose"].reshape(-1, *AXIS_ANGLE.pose)
     pose[:, 0] = 0
     weights = schedule.final_setting(config).weights
     values = np.ascontiguousarray(terms.cpu().numpy().T, np.float32)
@@ -158,11 +164,11 @@ def as_fits(
         id=observations.id.copy(),
         frame=observations.frame.copy(),
         pose=pose,
-        segment_scale=found["segment_scale"],
+        segment_scale=blocks["segment_scale"],
         rotation=ops.gram_schmidt(raw, config.six_numbers).cpu().numpy().astype(np.float32),
-        scale=found["scale"][:, 0],
-        translation=found["translation"],
-        loss=loss.astype(np.float32),
+        scale=blocks["scale"][:, 0],
+        translation=blocks["translation"],
+        loss=losses.astype(np.float32),
         terms={
             name: values
             for name, values in zip((*schedule.TERMS, "extra"), values, strict=False)

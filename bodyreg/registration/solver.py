@@ -5,6 +5,7 @@ It is what `bodyreg.ops.fit` means, which does the same in one kernel.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from types import ModuleType
@@ -58,7 +59,8 @@ def fit(
     names = TERMS if extra_loss is None else (*TERMS, "extra")
     zero = flat.new_zeros(len(flat))
     weighted = [final.weights.get(name, 1.0) * terms.get(name, zero) for name in names]
-    return flat, sum(weighted), torch.stack(weighted, 1)
+    loss = functools.reduce(torch.add, weighted)
+    return flat, loss, torch.stack(weighted, 1)
 
 
 def minimise(objective: Objective, start: Tensor, settings: Sequence[Setting]) -> Tensor:

@@ -1,0 +1,65 @@
+"""py.typed keeps its promise: a type checker passes right programs and refuses wrong ones."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROGRAM = """
+from typing import Any
+
+import numpy as np
+import torch
+from typing_extensions import assert_type
+
+import bodyreg
+from bodyreg import _C, ops
+from bodyreg.body import Parameters, RigPoints
+from bodyreg.registration import ExtraLoss, Padded
+
+body = bodyreg.Body.default()
+assert_type(body, bodyreg.Body)
+assert_type(body.keypoints(["nose"]), RigPoints)
+people, skipped = bodyreg.read_densepose_coco("a.json", body)
+assert_type(people, bodyreg.Observations)
+fits = bodyreg.register(body, people, bodyreg.RegistrationConfig.preset("paper"))
+assert_type(fits, bodyreg.Fits)
+assert_type(fits.vertices(body), np.ndarray[tuple[Any, ...], np.dtype[Any]])
+assert_type(ops.gram_schmidt(torch.eye(3)[None]), torch.Tensor)
+assert_type(ops.raster(torch.ones(1, 3, 3), torch.ones(1, 3), 8, 8).face, torch.Tensor)
+assert_type(_C.build_info()["cuda_archs"], list[str])
+
+
+def small(parameters: Parameters, evidence: Padded) -> torch.Tensor:
+    return parameters.pose.square().sum((1, 2))
+
+
+own: ExtraLoss = small
+bodyreg.register(body, people, extra_loss=own)
+
+bodyreg.register(people, body)  # wrong: the arguments change places
+bodyreg.register(body, people, "paper")  # wrong: a configuration, not its name
+bodyreg.register(body, people, extra_loss=lambda parameters: 0.0)  # wrong: a loss of one argument
+bodyreg.RegistrationConfig(solver="newton")  # wrong: no such solver
+bodyreg.Fits.load(3)  # wrong: a path
+fits.vertex(body)  # wrong: no such method
+ops.lbs(torch.eye(3), 3, torch.eye(3))  # wrong: joints are a tensor
+bodyreg.nothing  # wrong: no such name
+"""
+
+
+def test_right_lines_pass_and_wrong_ones_do_not(tmp_path):
+    api = pytest.importorskip("mypy.api", reason="mypy is not installed")
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    flags = [f"--python-executable={sys.executable}", f"--cache-dir={ROOT / '.mypy_cache'}"]
+    config = f"--config-file={ROOT / 'pyproject.toml'}"
+    printed, complaints, _ = api.run([config, *flags, str(path)])
+    assert not complaints
+    errors = re.findall(r"program\.py:(\d+): error", printed)
+    wrong = [n for n, line in enumerate(PROGRAM.splitlines(), 1) if "# wrong" in line]
+    assert sorted({int(number) for number in errors}) == wrong, printed
