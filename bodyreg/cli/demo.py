@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from bodyreg.cli import synthesize
+from bodyreg.cli.config import make_config
 from bodyreg.cli.flags import Device, Folder, OfPreset, Settings, Switch
-from bodyreg.cli.report import write_report
 from bodyreg.errors import UserError
-from bodyreg.files import fingerprint, provenance
-from bodyreg.runs import job, record
-from bodyreg.runs.finished import FinishedRun
+from bodyreg.runs.lock import working_in
+from bodyreg.runs.workers import foresee
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -42,19 +40,19 @@ class Options:
     """Options of `bodyreg demo`.
 
     Attributes:
-        out: For densepose-coco/ (people, pictures and truth), fits.npz, run.json, overlays.png and
-            report.html. The people are made anew only where they are not there.
-        people: How many people to make.
-        seed: Of the people and of the noise; the same seed makes the same files.
+        out: Output folder for densepose-coco/ (people, pictures and truth), fits.npz, run.json,
+            overlays.png and report.html. People that are there already are not made again.
+        people: Number of people to make.
+        seed: Seed of the people and of the noise. The same seed makes the same files.
         preset: Losses, weights and schedule: accurate, or the paper's.
-        solver: Gradient steps (adam), or fewer and dearer ones that use curvature (lm).
-        starts: Cold starts per person, at yaws around the circle.
-        iterations: Iterations of a fit; with lm, those of Levenberg-Marquardt.
-        set: Other fields of the configuration; `bodyreg info --preset accurate` lists them.
-        without_depth: Withhold the keypoints' depths.
+        solver: Gradient steps (adam), or fewer but costlier steps that use curvature (lm).
+        starts: Number of cold starts per person, at yaws around the circle.
+        iterations: Iterations of a fit; with lm, its Levenberg-Marquardt steps.
+        set: Other fields of the configuration. `bodyreg info --preset accurate` lists them.
+        without_depth: Register without the depths of keypoints.
         points: Dense points per person.
-        device: Where to compute; auto takes CUDA where it can be used.
-        quiet: No progress bar.
+        device: Where to compute. auto takes CUDA if it can be used.
+        quiet: Show no progress bar.
     """
 
     out: Folder = Path("runs/demo")
@@ -81,23 +79,32 @@ def run(options: Options, command: str) -> None:
     """Make people, read them as any file, register them, compare with the truth, draw."""
     if options.people < 1 or options.seed < 0 or options.points < 0:
         raise UserError("--people must be at least 1, --seed and --points at least 0")
-    record.require_writable(options.out)
+    with working_in(options.out):
+        _demonstrate(options, command)
+
+
+def _demonstrate(options: Options, command: str) -> None:
     starts = options.starts
     if starts is None and options.without_depth and options.preset == "accurate":
         starts = STARTS_WITHOUT_DEPTH
-    config = record.make_config(
-        options.preset, options.solver, starts, options.iterations, options.set
-    )
-    device, _ = record.choose_device(options.device)
-    folder = _make(options, command)
+    config = make_config(options.preset, options.solver, starts, options.iterations, options.set)
 
     from bodyreg.body import Body
     from bodyreg.data import Truth, read_densepose_coco
+    from bodyreg.data.formats import Source
+    from bodyreg.files import fingerprint, provenance
     from bodyreg.metrics import METRICS, Table, evaluate
     from bodyreg.registration import register
+    from bodyreg.runs.device import choose_device
+    from bodyreg.runs.finished import FinishedRun
+    from bodyreg.runs.progress import shows_progress, speed
+    from bodyreg.runs.record import BodyFiles, FittedBody, Record, machine_facts, write_record
+    from bodyreg.runs.report import write_report
 
-    body, path = Body.default(), folder / "densepose.json"
-    observations, skipped = read_densepose_coco(path, body)
+    device, _ = choose_device(options.device)
+    folder = _make(options)
+    body, source = Body.default(), Source(FORMAT, folder / "densepose.json", folder / "images")
+    observations, skipped = read_densepose_coco(source.path, body)
     if options.without_depth:
         observations.keypoint_depth = None
     people = len(observations)
@@ -109,7 +116,7 @@ def run(options: Options, command: str) -> None:
     )
     started = time.perf_counter()
     fits = register(
-        body, observations, config, device=device, progress=record.shows_progress(options.quiet)
+        body, observations, config, device=device, progress=shows_progress(options.quiet)
     )
     seconds = time.perf_counter() - started
     facts = provenance(command, seed=options.seed, device=str(device))
@@ -118,48 +125,45 @@ def run(options: Options, command: str) -> None:
     place = {person: row for row, person in enumerate(truth.id.tolist())}
     truth = truth.select([place[person] for person in fits.id.tolist()])
     table = Table.of(truth, evaluate(fits, truth, body), METRICS)
-    read = job.Options(
-        out=options.out,
-        densepose_coco=path,
-        images=folder / "images",
+    record = Record(
+        **facts,
+        **machine_facts(),
+        source=source,
+        people_fingerprint=fingerprint(source.path),
+        depths=not options.without_depth,
+        body=FittedBody(body.name, body.fingerprint, BodyFiles()),
+        initial_fits=None,
+        truth=folder / "truth.npz",
         preset=options.preset,
-        solver=options.solver,
-    )
-    record.write_record(
-        options.out,
-        facts,
-        config,
-        body,
-        {str(path): fingerprint(path)},
-        options=record.plain_options(read),
-        truth=str((folder / "truth.npz").absolute()),
-        without_depth=options.without_depth,
         people=people,
+        people_of_earlier_starts=0,
         skipped=dict(skipped),
         seconds=round(seconds, 3),
-        errors={name: float(values.mean()) for name, values in table.errors.items()},
     )
+    errors = {name: float(values.mean()) for name, values in table.errors.items()}
+    write_record(options.out, record, config, errors=errors)
     _draw(options, body, fits, observations, table)
     write_report(FinishedRun.open(options.out), options.out / "report.html")
     print(_page(table))
-    speed = record.speed(len(fits), seconds, config, device, warm=False)
-    print(f"\nregistered {speed} (preset {options.preset})")
+    rates = speed(len(fits), seconds, config, device, warm=False)
+    print(f"\nregistered {rates} (preset {options.preset})")
     print(f"overlays: {options.out / 'overlays.png'}   everything: {options.out}/")
     print(f"report: {options.out / 'report.html'}")
 
 
-def _make(options: Options, command: str) -> Path:
+def _make(options: Options) -> Path:
     """The folder of a data set of people in pictures, made now or before."""
-    wanted = synthesize.Options(
-        out=options.out,
-        formats=(FORMAT,),
-        people=options.people,
-        seed=options.seed,
-        size=SIZE,
-        points=options.points,
-        quiet=options.quiet,
-    )
-    synthesize.run(wanted, command)
+    if not (options.out / FORMAT / "run.json").exists():
+        foresee("bodyreg.synthetic.generate")
+
+    from bodyreg.runs.data_sets import DataSets, make_data_sets
+    from bodyreg.synthetic.formats import Recipe
+    from bodyreg.synthetic.observe import Noise
+
+    recipe = Recipe(options.people, options.seed, SIZE, Noise(options.points))
+    made = make_data_sets(DataSets(options.out, (FORMAT,), recipe), quiet=options.quiet)
+    if not options.quiet:
+        print(made.report(options.out))
     return options.out / FORMAT
 
 
@@ -199,12 +203,13 @@ def _draw(
     import numpy as np
 
     from bodyreg.pictures import write_picture
+    from bodyreg.runs.job import evenly
     from bodyreg.viz.grounds import picture_grounds
     from bodyreg.viz.overlay import fit_sheet
 
     people, errors = len(fits), table.errors
     order = np.argsort(errors[BY_GROUP], kind="stable")
-    shown = order[job.shown(people, min(SHOWN, people))]
+    shown = order[evenly(people, min(SHOWN, people))]
     captions = [
         (
             f"{fits.id[person]} {table.people['action'][person]}",

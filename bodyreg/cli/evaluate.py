@@ -1,7 +1,8 @@
-"""bodyreg evaluate: how far fits are from what is known, by group, action, subject and camera."""
+"""bodyreg evaluate: errors of fits, by group, action, subject and camera."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from collections.abc import Iterator
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from bodyreg.cli.body import body_files
 from bodyreg.cli.flags import OptionalFile, OptionalFolder
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path, fingerprint, provenance
-from bodyreg.runs import comparison, job, record
+from bodyreg.runs.lock import working_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from bodyreg.metrics.table import Metric
 
 COLUMNS = ("pixel", "vertex", "mpjpe", "bone_mpjpe", "pa_mpjpe", "pckh", "iou", "gps")
-"""Those of the tables by group: what fits beside each other on a line."""
+"""Those of the tables by group: the number that fits on a line."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,21 @@ class Options:
     """Options of `bodyreg evaluate`.
 
     Attributes:
-        fits: What to judge: fits.npz, or the folder of a run.
-        truth: What is true of these people, who are matched by id: truth.npz.
-        human36m: Or the file of Human3.6M that they were registered from: VideoPose3D's 2-D poses
-            or SPIN's data (.npz).
-        positions_3d: VideoPose3D's 3-D poses (.npz) to these 2-D poses.
-        cameras: The cameras to them (.json). Without, only what a turn does not change is compared.
-        densepose_coco: Or the DensePose-COCO file that has points, keypoints and masks of them.
-        body: The body that was fitted: SMPL's .npz or .pkl, or the project's .npz. The built-in one
-            if left out.
+        fits: Fits to evaluate: fits.npz, or the folder of a run.
+        truth: Compare with this truth file (truth.npz). People are matched by id.
+        human36m: Compare with the 3-D joints of the Human3.6M file that people were registered
+            from: VideoPose3D's 2-D poses or SPIN's data (.npz).
+        positions_3d: With --human36m: the file of VideoPose3D's 3-D poses (.npz).
+        cameras: With --human36m: the file of the cameras (.json). Without cameras, only errors that
+            do not depend on the view are compared.
+        densepose_coco: Compare with the points, keypoints and masks of this DensePose-COCO file.
+        body: The fitted body: SMPL's .npz or .pkl, or the project's .npz. The default is the
+            built-in body.
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
-        geodesics: Distances along its surface in metres, vertices by vertices (.npy), for GPS.
-            Found on the body if left out.
-        out: For evaluation.json, with the statistics of all groups, and evaluation.csv, with a row
-            per person.
+        geodesics: Distances along the body's surface in metres, vertices by vertices (.npy), for
+            GPS. By default they are computed.
+        out: Output folder for evaluation.json (statistics of all groups) and evaluation.csv (one
+            row per person).
     """
 
     fits: Annotated[Path, tyro.conf.arg(metavar="FILE|FOLDER")]
@@ -63,13 +66,19 @@ class Options:
 
 def run(options: Options, command: str) -> None:
     """Compare, print, and write."""
+    reference = _reference(options)
+    lock = contextlib.nullcontext() if options.out is None else working_in(options.out)
+    with lock:
+        _evaluate(options, command, reference)
+    if options.out is not None:
+        print(f"\nresults: {options.out}")
+
+
+def _evaluate(options: Options, command: str, reference: Path) -> None:
     from bodyreg.data import FitsById
     from bodyreg.metrics import Table
 
-    reference = _reference(options)
-    if options.out is not None:
-        record.require_writable(options.out)
-    body = job.open_body(options)
+    body = body_files(options).open()
     path = options.fits / "fits.npz" if options.fits.is_dir() else options.fits
     _require_fits_of(body, path.parent / "run.json")
     fits = FitsById(path)
@@ -79,7 +88,7 @@ def run(options: Options, command: str) -> None:
     table = Table.concatenate(list(_compare(options, fits, body)))
     title = f"{len(table):,} people of {path} against {reference}"
     if len(table) < people:
-        title += f"\n{people - len(table):,} fits are left out: it knows nothing of them"
+        title += f"\n{people - len(table):,} fits are left out: the reference lacks these people"
     print(_page(table, title))
     if options.out is None:
         return
@@ -90,11 +99,10 @@ def run(options: Options, command: str) -> None:
         "inputs": {str(p): fingerprint(p) for p in (path, reference, *more) if p is not None},
     }
     _write(options.out, table, facts)
-    print(f"\nresults: {options.out}")
 
 
 def _reference(options: Options) -> Path:
-    """What fits are compared with.
+    """The file that fits are compared with.
 
     Raises:
         UserError: there is not exactly one such file, or other options do not fit it.
@@ -111,6 +119,7 @@ def _reference(options: Options) -> Path:
 
 def _compare(options: Options, fits: FitsById, body: Body) -> Iterator[Table]:
     from bodyreg.metrics import load_geodesics
+    from bodyreg.runs import comparison
 
     if options.human36m is not None:
         files = (options.human36m, options.positions_3d, options.cameras)
@@ -127,7 +136,7 @@ def _require_fits_of(body: Body, record: Path) -> None:
         fitted = json.loads(record.read_text(encoding="utf-8"))["body"]
         name, found = str(fitted["name"]), str(fitted["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
-        return  # fits by themselves do not know their body
+        return  # a file of fits alone does not name its body
     if found != body.fingerprint:
         raise UserError(
             f"{record.parent}: fits of body '{name}' ({found}), not of '{body.name}' "
@@ -164,7 +173,7 @@ def _overall(table: Table) -> str:
 
 
 def _by(kind: str, rows: dict[str, Table], metrics: dict[str, Metric], columns: list[str]) -> str:
-    """Means of groups; of actions their own mean too, which is what papers report."""
+    """Means of groups; for actions also the mean of their means, which papers report."""
     cells = {
         name: [f"{len(table):,}", *(_number(table.statistics(c).mean, metrics[c]) for c in columns)]
         for name, table in rows.items()
@@ -210,7 +219,7 @@ def _write(folder: Path, table: Table, facts: dict[str, Any]) -> None:
 
 
 def _written(column: np.ndarray) -> list[Any]:
-    """A column's cells: whether or not as 1 or 0, NaN as nothing."""
+    """A column's cells: true and false as 1 and 0, NaN as an empty cell."""
     if column.dtype.kind == "f":
         return ["" if value != value else f"{value:.6g}" for value in column.tolist()]
     return [int(value) if isinstance(value, bool) else value for value in column.tolist()]

@@ -1,4 +1,4 @@
-"""bodyreg info: what is installed, what was built, where it would compute, and the body."""
+"""bodyreg info: versions, the build, the device and the body."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from bodyreg.cli.body import body_files
 from bodyreg.cli.flags import OptionalFile
-from bodyreg.runs import record
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -25,7 +25,7 @@ class Options:
     Attributes:
         body: Describe this body instead of the built-in one.
         uv: DensePose's UV_Processed.mat for it.
-        preset: Instead list every field of this configuration, for `--set NAME=VALUE`.
+        preset: List every field of this configuration instead, for `--set NAME=VALUE`.
     """
 
     body: OptionalFile = None
@@ -43,11 +43,7 @@ def run(options: Options, command: str) -> None:
         print(_preset(options.preset))
         return
 
-    from bodyreg.body import Body
-
-    body = Body.default()
-    if options.body is not None:
-        body = Body.load(options.body, uv=options.uv)
+    body = body_files(options).open()
     rows = {**_software(), **_build(), **_device(), **_body(body)}
     width = max(map(len, rows)) + 2
     print("\n".join(f"{name:<{width}}{value}" for name, value in rows.items()))
@@ -80,7 +76,9 @@ def _build() -> dict[str, str]:
 def _device() -> dict[str, str]:
     import torch
 
-    device, why = record.choose_device("auto")
+    from bodyreg.runs.device import choose_device
+
+    device, why = choose_device("auto")
     return {"device": f"{device} ({why})", "threads": str(torch.get_num_threads())}
 
 

@@ -11,12 +11,11 @@ import tyro
 
 from bodyreg.cli.flags import Folder, OptionalFolder
 from bodyreg.errors import UserError
-from bodyreg.runs.finished import FinishedRun
-from bodyreg.runs.job import shown
 
 if TYPE_CHECKING:
     import viser
 
+    from bodyreg.runs.finished import FinishedRun
     from bodyreg.viz.viewer import Viewer
 
 # People to choose from, at most.
@@ -31,9 +30,10 @@ class Options:
 
     Attributes:
         run: The --out folder of `bodyreg register` or `bodyreg demo`.
-        port: Where the page is served, on this machine alone; the next free one if it is taken.
-        person: Whom to show first, by id.
-        images: The pictures' folder, if it is not the one that the run was given.
+        port: Port of the page, which only this machine can open. If it is taken, the next free
+            port is used.
+        person: Id of the person to show first.
+        images: The folder of the pictures, if it is not the run's.
     """
 
     run: Annotated[Folder, tyro.conf.Positional]
@@ -45,10 +45,12 @@ class Options:
 
 
 def run(options: Options, command: str) -> None:
-    """Serve until somebody presses Ctrl+C."""
+    """Serve until Ctrl+C is pressed."""
     del command
     if not 0 < options.port < 65536:
         raise UserError("--port must be from 1 to 65535")
+    from bodyreg.runs.finished import FinishedRun
+
     with contextlib.suppress(KeyboardInterrupt):
         server, _ = serve(FinishedRun.open(options.run, options.images), options)
         print(f"http://localhost:{server.get_port()}   Ctrl+C ends", flush=True)
@@ -59,7 +61,7 @@ def serve(finished: FinishedRun, options: Options) -> tuple[viser.ViserServer, V
     """Start to serve a run; `server.stop()` ends it.
 
     Raises:
-        UserError: viser is not installed, nobody has the id, or something cannot be read.
+        UserError: viser is not installed, no person has the id, or something cannot be read.
     """
     try:
         import viser
@@ -68,14 +70,15 @@ def serve(finished: FinishedRun, options: Options) -> tuple[viser.ViserServer, V
     import cv2
     import numpy as np
 
+    from bodyreg.runs.job import evenly
     from bodyreg.viz.viewer import Shown, Viewer
 
     ids, first = finished.fits.ids(), 0
-    rows = shown(len(ids), min(OFFERED, len(ids)))
+    rows = evenly(len(ids), min(OFFERED, len(ids)))
     if options.person is not None:
         found = np.flatnonzero(ids == options.person)
         if not len(found):
-            raise UserError(f"--person {options.person}: nobody in {options.run} has this id")
+            raise UserError(f"--person {options.person}: no person in {options.run} has this id")
         rows = np.union1d(rows, found[:1])
         first = int(np.searchsorted(rows, found[0]))
 
@@ -84,8 +87,8 @@ def serve(finished: FinishedRun, options: Options) -> tuple[viser.ViserServer, V
         grounds, _ = finished.grounds(observations, SIDE)
         return Shown(fits, cv2.cvtColor(grounds[0], cv2.COLOR_BGR2RGB))
 
-    load(first)  # what cannot be read is said before a page is served
-    with contextlib.redirect_stdout(io.StringIO()):  # it would say where, in a box
+    load(first)  # errors come before a page is served
+    with contextlib.redirect_stdout(io.StringIO()):  # it would print the address in a box
         server = viser.ViserServer(
             host="127.0.0.1", port=options.port, label="bodyreg", verbose=False
         )

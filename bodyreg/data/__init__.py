@@ -1,20 +1,44 @@
-"""Observations, fits and truth, and a reader per real format."""
+"""Observations, fits and truth, and a reader for each real format."""
 
-from bodyreg.data.deepfashion import (
-    PosePairs,
-    read_deepfashion,
-    read_market1501,
-    read_pose_pairs,
-)
-from bodyreg.data.densepose_coco import read_densepose_coco
-from bodyreg.data.fits import Fits, FitsById
-from bodyreg.data.human36m import Poses3D, read_videopose3d
-from bodyreg.data.mpii import read_mpii
-from bodyreg.data.observations import Observations
-from bodyreg.data.openpose import read_openpose
-from bodyreg.data.spin import read_spin
-from bodyreg.data.stored import ObservationsInMemory, open_observations
-from bodyreg.data.truth import Truth
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bodyreg.data.deepfashion import (
+        PosePairs,
+        read_deepfashion,
+        read_market1501,
+        read_pose_pairs,
+    )
+    from bodyreg.data.densepose_coco import read_densepose_coco
+    from bodyreg.data.fits import Fits, FitsById
+    from bodyreg.data.human36m import Poses3D, read_videopose3d
+    from bodyreg.data.mpii import read_mpii
+    from bodyreg.data.observations import Observations
+    from bodyreg.data.openpose import read_openpose
+    from bodyreg.data.spin import read_spin
+    from bodyreg.data.stored import ObservationsInMemory, open_observations
+    from bodyreg.data.truth import Truth
+
+# Imported when first used: the options of a command need the names of the formats alone.
+_HOMES = {
+    "Fits": "bodyreg.data.fits",
+    "FitsById": "bodyreg.data.fits",
+    "Observations": "bodyreg.data.observations",
+    "ObservationsInMemory": "bodyreg.data.stored",
+    "PosePairs": "bodyreg.data.deepfashion",
+    "Poses3D": "bodyreg.data.human36m",
+    "Truth": "bodyreg.data.truth",
+    "open_observations": "bodyreg.data.stored",
+    "read_deepfashion": "bodyreg.data.deepfashion",
+    "read_densepose_coco": "bodyreg.data.densepose_coco",
+    "read_market1501": "bodyreg.data.deepfashion",
+    "read_mpii": "bodyreg.data.mpii",
+    "read_openpose": "bodyreg.data.openpose",
+    "read_pose_pairs": "bodyreg.data.deepfashion",
+    "read_spin": "bodyreg.data.spin",
+    "read_videopose3d": "bodyreg.data.human36m",
+}
 
 __all__ = [
     "Fits",
@@ -34,3 +58,13 @@ __all__ = [
     "read_spin",
     "read_videopose3d",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bodyreg.data' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

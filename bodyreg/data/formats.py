@@ -1,56 +1,121 @@
-"""The formats that people can be registered from, each by the name of its option."""
+"""The formats that people can be registered from: one row for each.
+
+`bodyreg register` makes its options and their checks from these rows, a run's record names them,
+and the table of docs/formats.md shows them. A new format is a module that reads it, and a row here.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
-from bodyreg.data.deepfashion import LABELS, read_pose_pairs
-from bodyreg.data.densepose_coco import read_densepose_coco
-from bodyreg.data.human36m import Poses3D, read_videopose3d
-from bodyreg.data.mpii import read_mpii
-from bodyreg.data.observations import Observations
-from bodyreg.data.openpose import SUFFIX, read_openpose
-from bodyreg.data.spin import read_spin
 from bodyreg.errors import UserError
-from bodyreg.files import entries
-from bodyreg.npz import NpzReader
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
+    from bodyreg.data.human36m import Poses3D
+    from bodyreg.data.observations import Observations
+    from bodyreg.data.stored import StoredPeople
+
+# Readers are imported when they are used: options are made from the rows without them.
 
 
-def read_people(
-    kind: str, source: Path, body: Body, *, whole_body: bool = False, images: Path | None = None
-) -> tuple[Observations, Counter[str]]:
-    """Read the people of one of the real formats.
+@dataclass(frozen=True)
+class Source:
+    """The people to register: where they are, and how they are read.
+
+    Attributes:
+        format: A name in `FORMATS`.
+        path: The file or folder.
+        images: The folder of the pictures that people are in.
+        switches: The format's switches that are on.
+    """
+
+    format: str
+    path: Path
+    images: Path | None = None
+    switches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of people to register.
+
+    Attributes:
+        name: The format in records; its option is --NAME.
+        reads: What the option names.
+        what: The option's help.
+        read: Reads a source for a body: the observations, and how many people were skipped, by
+            reason. None for the project's own files, of which people are read when needed.
+        files: The files that `read` reads of a path, for fingerprints.
+        pictures: `named`: the files name their pictures, or have none. `found`: `read` finds them
+            in `Source.images`. `needed`: it cannot read people without them.
+        switches: Name -> help of the switches that belong to this format alone.
+        masks: Whether it is a DensePose-COCO file, whose masks can be drawn behind people.
+        holds: The files and what is in them, for the documentation.
+        gives: What people get from them, for the documentation.
+        functions: The readers in `bodyreg.data`, for the documentation.
+    """
+
+    name: str
+    reads: Literal["FILE", "FOLDER", "FILE|FOLDER"]
+    what: str
+    read: Callable[[Source, Body], tuple[Observations, Counter[str]]] | None
+    files: Callable[[Path], Sequence[Path]] = lambda path: [path]
+    pictures: Literal["named", "found", "needed"] = "named"
+    switches: Mapping[str, str] = field(default_factory=dict)
+    masks: bool = False
+    holds: str = ""
+    gives: str = ""
+    functions: tuple[str, ...] = ()
+
+    @property
+    def option(self) -> str:
+        """The option that names such people."""
+        return f"--{self.name}"
+
+
+def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]:
+    """Open the people of a source, and count those that cannot be registered, by reason.
 
     Args:
-        kind: densepose_coco, mpii, human36m, openpose or deepfashion.
-        source: The file or folder.
-        body: The body that dense points are to lie on.
-        whole_body: Of a DensePose-COCO file, only people whose whole body is in the picture.
-        images: The folder of the pictures, which OpenPose's files do not name.
-
-    Returns:
-        The observations, and how many people were skipped by reason.
+        source: The people.
+        body: The body that dense points lie on.
 
     Raises:
-        UserError: as the reader of the format.
+        UserError: as the reader of the format; or this version has no such format, the format has
+            no such switch, or its pictures are needed and not given.
     """
-    if kind == "densepose_coco":
-        return read_densepose_coco(source, body, whole_body=whole_body)
-    if kind == "mpii":
-        return read_mpii(source)
-    if kind == "human36m":
-        poses, skipped = read_human36m(source)
-        return poses.observations, skipped
-    if kind == "openpose":
-        return read_openpose(source, images)
-    if kind == "deepfashion":
-        return read_pose_pairs(source).observations()
-    raise ValueError(f"kind: no format of this name: {kind}")
+    from bodyreg.data.stored import ObservationsInMemory, open_observations
+    from bodyreg.files import fingerprint
+
+    form = FORMATS.get(source.format)
+    if form is None or not set(source.switches) <= set(form.switches):
+        words = " ".join([source.format, *source.switches])
+        raise UserError(f"{source.path}: this version cannot read '{words}'; update bodyreg")
+    if form.pictures == "needed" and source.images is None:
+        raise UserError(f"{source.path}: cannot be read without its pictures; give --images")
+    if form.read is None:
+        return open_observations(source.path, body), Counter()
+    observations, skipped = with_evidence(*form.read(source, body))
+    return ObservationsInMemory(observations, fingerprint(*form.files(source.path))), skipped
+
+
+def with_evidence(
+    observations: Observations, skipped: Mapping[str, int] = MappingProxyType({})
+) -> tuple[Observations, Counter[str]]:
+    """Leave out people without evidence, and count them under their reason."""
+    from bodyreg.data.densepose_coco import NO_EVIDENCE
+
+    skipped, evidence = Counter(skipped), observations.has_evidence
+    if not evidence.all():
+        skipped[NO_EVIDENCE] += int((~evidence).sum())
+        observations = observations.select(evidence)
+    return observations, skipped
 
 
 def read_human36m(
@@ -60,8 +125,12 @@ def read_human36m(
 
     Args:
         path: The file.
-        positions_3d, cameras: As of `read_videopose3d`; SPIN's data have them in the same file.
+        positions_3d, cameras: As of `read_videopose3d`; SPIN's data hold them in the same file.
     """
+    from bodyreg.data.human36m import read_videopose3d
+    from bodyreg.data.spin import read_spin
+    from bodyreg.npz import NpzReader
+
     with NpzReader(path, kind="Human3.6M") as reader:
         spin = "imgname" in reader.names
     if spin and (positions_3d or cameras):
@@ -69,10 +138,118 @@ def read_human36m(
     return read_spin(path) if spin else read_videopose3d(path, positions_3d, cameras)
 
 
-def files_of(kind: str, source: Path) -> list[Path]:
-    """The files that `read_people` reads."""
-    if kind == "openpose":
-        return [path for path in entries(source) if path.name.endswith(SUFFIX)]
-    if kind == "deepfashion":
-        return [source / label for label in LABELS]
-    return [source]
+def _densepose_coco(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.densepose_coco import read_densepose_coco
+
+    return read_densepose_coco(source.path, body, whole_body="whole_body" in source.switches)
+
+
+def _mpii(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.mpii import read_mpii
+
+    return read_mpii(source.path)
+
+
+def _human36m(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    poses, skipped = read_human36m(source.path)
+    return poses.observations, skipped
+
+
+def _openpose(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.openpose import read_openpose
+
+    return read_openpose(source.path, source.images)
+
+
+def _openpose_files(folder: Path) -> list[Path]:
+    from bodyreg.data.openpose import SUFFIX
+
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def _deepfashion(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.deepfashion import read_pose_pairs
+
+    return read_pose_pairs(source.path).observations()
+
+
+def _deepfashion_files(folder: Path) -> list[Path]:
+    from bodyreg.data.deepfashion import LABELS
+
+    return [folder / label for label in LABELS]
+
+
+FORMATS: dict[str, Format] = {
+    row.name: row
+    for row in (
+        Format(
+            name="observations",
+            reads="FILE|FOLDER",
+            what="A bodyreg-observations-1 file (.npz), or a folder of such files.",
+            read=None,
+            holds="bodyreg-observations-1 (.npz), or a folder of such files",
+            gives="everything that observations can hold",
+            functions=("Observations.load", "open_observations"),
+        ),
+        Format(
+            name="densepose-coco",
+            reads="FILE",
+            what="A DensePose-COCO file (.json).",
+            read=_densepose_coco,
+            switches={"whole_body": "only people whose whole body is in the picture"},
+            masks=True,
+            holds="COCO's JSON with dp_*",
+            gives="dense points, COCO-17 keypoints",
+            functions=("read_densepose_coco",),
+        ),
+        Format(
+            name="mpii",
+            reads="FILE",
+            what="MPII's .mat, HRNet's .json of it, or a .npy: keypoints.",
+            read=_mpii,
+            holds="`.json` of HRNet and others, the original `.mat`, `.npy` of (N, 34)",
+            gives="keypoints",
+            functions=("read_mpii",),
+        ),
+        Format(
+            name="human36m",
+            reads="FILE",
+            what="VideoPose3D's 2-D poses, or SPIN's .npz: keypoints.",
+            read=_human36m,
+            holds="VideoPose3D's data_2d_*.npz (with data_3d_h36m.npz and a JSON of cameras), "
+            "SPIN's and HMR's .npz",
+            gives="keypoints; 3-D joints",
+            functions=("read_videopose3d", "read_spin"),
+        ),
+        Format(
+            name="openpose",
+            reads="FOLDER",
+            what="A folder of OpenPose's *_keypoints.json: keypoints.",
+            read=_openpose,
+            files=_openpose_files,
+            pictures="found",
+            holds="NAME_keypoints.json of BODY_25 or COCO's 18 joints",
+            gives="keypoints, confidences as weights",
+            functions=("read_openpose",),
+        ),
+        Format(
+            name="deepfashion",
+            reads="FOLDER",
+            what="The folder of DeepFashion or Market-1501: keypoints.",
+            read=_deepfashion,
+            files=_deepfashion_files,
+            holds="Label/pose_label.pkl and pair_split.json",
+            gives="keypoints; pairs",
+            functions=("read_deepfashion", "read_market1501"),
+        ),
+    )
+}
+
+
+def table(formats: Mapping[str, Format]) -> str:
+    """The table of docs/formats.md."""
+    lines = ["| `bodyreg register` | `bodyreg.data` | files | gives |", "|---|---|---|---|"]
+    for row in formats.values():
+        functions = ", ".join(f"`{name}`" for name in row.functions)
+        lines.append(f"| `{row.option} {row.reads}` | {functions} | {row.holds} | {row.gives} |")
+    return "\n".join(line.replace("FILE|FOLDER", "PATH") for line in lines) + "\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bodyreg.errors import UserError
-from bodyreg.runs import record
+from bodyreg.runs.progress import progress_bar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,7 +128,7 @@ def with_annotations(
 
 def _batches(wanted: np.ndarray, compare: Callable[[int, np.ndarray], Table]) -> Iterator[Table]:
     """Compare the wanted people of each few hundred: where these begin, and which of them."""
-    with record.progress_bar(int(wanted.sum()), quiet=False) as bar:
+    with progress_bar(int(wanted.sum()), quiet=False) as bar:
         for start in range(0, len(wanted), AT_ONCE):
             rows = np.flatnonzero(wanted[start : start + AT_ONCE])
             if len(rows):

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bodyreg.files import atomic_path
-from bodyreg.runs.job import Job, Options, shown
+from bodyreg.runs.job import Job, evenly
 
 if TYPE_CHECKING:
     from bodyreg.data import Fits
 
 
-def write_meshes(options: Options, fits: Fits, job: Job) -> None:
+def write_meshes(job: Job, fits: Fits) -> None:
     """Write a mesh per fit, named by the person's id: metres, y up, z toward the viewer."""
     import numpy as np
     import trimesh
@@ -29,13 +29,13 @@ def write_meshes(options: Options, fits: Fits, job: Job) -> None:
         # Without normals, viewers of GLB show every face flat.
         normals = vertex_normals(vertices, faces)
         mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
-        path = options.out / "meshes" / f"{number}.{options.meshes}"
+        path = job.request.out / "meshes" / f"{number}.{job.request.meshes}"
         with atomic_path(path, within=job.shards.folder) as temporary:
             mesh.export(temporary)
 
 
-def draw(options: Options, job: Job) -> None:
-    """Draw some of the fits of a finished run over their evidence, as overlays.png."""
+def draw(job: Job) -> None:
+    """Draw some of the fits of the finished shards over their evidence, as overlays.png."""
     import numpy as np
 
     from bodyreg.data import Fits, Observations
@@ -43,7 +43,7 @@ def draw(options: Options, job: Job) -> None:
     from bodyreg.viz.overlay import fit_sheet
 
     last = np.cumsum(job.shards.counts)
-    chosen = shown(last[-1], options.overlays)
+    chosen = evenly(last[-1], job.request.overlays)
     of_shard = np.searchsorted(last, chosen, side="right")
     fits, observations = [], []
     for shard in np.unique(of_shard).tolist():
@@ -60,6 +60,5 @@ def draw(options: Options, job: Job) -> None:
     page = fit_sheet(
         job.body, drawn, Observations.concatenate(observations), captions, title, job.grounds
     )
-    # Half-written, it lies where everything that is not finished does.
     write_picture(job.shards.folder / "overlays.png", page)
-    os.replace(job.shards.folder / "overlays.png", options.out / "overlays.png")
+    os.replace(job.shards.folder / "overlays.png", job.request.out / "overlays.png")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING
 
+from bodyreg.data.formats import FORMATS, Source, open_people
 from bodyreg.errors import UserError
-from bodyreg.runs import job
+from bodyreg.files import is_folder, is_there
+from bodyreg.runs.record import BodyFiles, Record, read_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,22 +28,22 @@ AT_ONCE = 8192
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What `bodyreg register` or `bodyreg demo` left in a folder.
+    """What `bodyreg register` or `bodyreg demo` has left in a folder.
 
     Attributes:
-        folder: The run's.
-        record: What run.json holds.
-        options: Those that people and body are read by; their files are there.
+        folder: The run's folder.
+        record: What run.json says.
         config: How people were registered.
+        source: Where people are read from; its files are there.
         body: The fitted body.
-        people: Where people are read from.
+        people: The people.
         fits: The fits' file; its people are in the order of `people`.
     """
 
     folder: Path
-    record: dict[str, Any]
-    options: job.Options
+    record: Record
     config: RegistrationConfig
+    source: Source
     body: Body
     people: StoredPeople
     fits: FitsFile
@@ -52,28 +53,32 @@ class FinishedRun:
         """Open a run.
 
         Args:
-            folder: Of `bodyreg register --out` or `bodyreg demo --out`.
-            images: The pictures' folder, if it is not the one of the run.
+            folder: The --out of `bodyreg register` or `bodyreg demo`.
+            images: The pictures' folder, if it is not the run's.
 
         Raises:
             UserError: something is missing, has moved, or is not what the run has read.
         """
         from bodyreg.data.fits import FitsFile
 
-        record = _record(folder)
-        options = _options(folder, record)
-        if images is not None and not images.is_dir():
+        record, config = read_record(folder)
+        if images is not None and not is_folder(images):
             raise UserError(f"{images}: no such folder; check --images")
-        options = replace(options, images=images or options.images, overlays=1)
-        config = _config(folder, record)
-        body = job.open_body(options)
-        source = job.source_of(options)
-        if body.fingerprint != record["body"]["fingerprint"]:
-            raise UserError(f"{options.body}: is not the body of this run; register again")
-        people, _ = job.open_people(options, body)
-        if people.fingerprint not in record["inputs"].values():
-            raise UserError(f"{source}: has changed since the run; register again")
-        return cls(folder, record, options, config, body, people, FitsFile(folder / "fits.npz"))
+        files = record.body.files
+        body = BodyFiles(
+            _found(folder, files.path, "body"), _found(folder, files.uv, "charts of the body")
+        ).open()
+        if body.fingerprint != record.body.fingerprint:
+            raise UserError(f"{files.path}: is not the body of this run; register again")
+        source = replace(
+            record.source,
+            path=_found(folder, record.source.path, "people"),
+            images=images or _found(folder, record.source.images, "pictures"),
+        )
+        people, _ = open_people(source, body)
+        if people.fingerprint != record.people_fingerprint:
+            raise UserError(f"{source.path}: has changed since the run; register again")
+        return cls(folder, record, config, source, body, people, FitsFile(folder / "fits.npz"))
 
     def __len__(self) -> int:
         return len(self.fits)
@@ -81,11 +86,11 @@ class FinishedRun:
     @property
     def warm(self) -> bool:
         """Whether fits started from earlier ones."""
-        return self.options.initial is not None
+        return self.record.initial_fits is not None
 
     @cached_property
     def _positions(self) -> np.ndarray:
-        """(N,) where each fit's person stands in `people`, which may hold more."""
+        """(N,) the position of each fit's person in `people`, which may hold more."""
         import numpy as np
 
         ids, wanted = self.people.ids(), self.fits.ids()
@@ -126,21 +131,27 @@ class FinishedRun:
         """The fits that these people were started from; None after a cold start."""
         from bodyreg.data import FitsById
 
-        return FitsById(self.options.initial).of(ids) if self.warm else None
+        if self.record.initial_fits is None:
+            return None
+        path = _found(self.folder, self.record.initial_fits.path, "initial fits")
+        return FitsById(path).of(ids)
 
-    def truth(self, path: Path | None) -> Truth | None:
-        """The truth of the run's people, in their order: of a file, or of what the run has made.
+    def truth(self, path: Path | None = None) -> Truth | None:
+        """The truth of the run's people, in their order; None if it is not known.
+
+        Args:
+            path: A truth file; the run's own, if it has one, if left out.
 
         Raises:
-            UserError: the file is missing or damaged, or lacks somebody.
+            UserError: the file is missing or damaged, or lacks a person.
         """
         from bodyreg.data import Truth
         from bodyreg.metrics.evaluate import require_people
 
-        made = self.record.get("truth")
-        if path is None and made is None:
+        path = path or _found(self.folder, self.record.truth, "truth")
+        if path is None:
             return None
-        truth = Truth.load(path or _found(self.folder, self.record, "truth", Path(made)))
+        truth = Truth.load(path)
         place = {number: row for row, number in enumerate(truth.id.tolist())}
         ids = self.fits.ids()
         require_people(ids, place)
@@ -153,80 +164,35 @@ class FinishedRun:
         """
         from bodyreg.viz.grounds import mask_grounds, picture_grounds, plain_ground
 
-        if self.options.images is not None:
+        if self.source.images is not None:
             if observations.picture is None:
-                raise UserError("--images: this run's people do not say which picture is theirs")
-            return picture_grounds(self.options.images, observations, side), True
-        if self.options.densepose_coco is not None:
-            return mask_grounds(self.options.densepose_coco, observations, side), False
+                raise UserError("--images: the people of this run do not name their pictures")
+            return picture_grounds(self.source.images, observations, side), True
+        if FORMATS[self.source.format].masks:
+            return mask_grounds(self.source.path, observations, side), False
         return [plain_ground(side)] * len(observations), False
 
     def _observations(self, rows: slice) -> Observations:
         at = self._positions[rows]
         first, last = int(at.min()), int(at.max()) + 1
         found = self.people.read(first, last).select(at - first)
-        if self.record.get("without_depth"):
+        if not self.record.depths:
             found.keypoint_depth = None
         return found
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    path = folder / "run.json"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        known = {"options", "config", "body", "inputs", "version", "command"} <= record.keys()
-    except FileNotFoundError:
-        raise UserError(
-            f"{folder}: no run.json here; name the --out folder of a finished run"
-        ) from None
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); register again") from error
-    if not known:
-        raise UserError(f"{path}: was written by another version of bodyreg; register again")
-    return record
-
-
-def _options(folder: Path, record: dict[str, Any]) -> job.Options:
-    """The run's options, with paths to where the files are now."""
-    kinds = get_type_hints(job.Options)
-    values = record["options"]
-    strange = sorted(values.keys() - kinds.keys())
-    if strange:
-        raise UserError(
-            f"{folder / 'run.json'}: option '{strange[0]}' is not known to this version of "
-            "bodyreg; register again"
-        )
-    values = dict(values)
-    for name, value in record["options"].items():
-        if value is not None and Path in (kinds[name], *get_args(kinds[name])):
-            values[name] = folder if name == "out" else _found(folder, record, name, Path(value))
-    return job.Options(**values)
-
-
-def _found(folder: Path, record: dict[str, Any], name: str, path: Path) -> Path:
-    """A file or folder where the run has read it, or, of a run that has moved, in its folder.
+def _found(folder: Path, path: Path | None, what: str) -> Path | None:
+    """A file or folder where the run has read it, or in the folder of a run that has moved.
 
     Raises:
         UserError: it is at neither place.
     """
-    former = Path(record["options"]["out"])
-    inside = path.relative_to(former) if path.is_relative_to(former) else path.name
-    for place in (path, folder / inside):
-        if place.exists():
+    if path is None:
+        return None
+    for place in (path, folder / path.name):
+        if is_there(place):
             return place
     raise UserError(
-        f"{path}: the run has read --{name.replace('_', '-')} from here, and it is gone; put it "
-        f"back, or put it into {folder}"
+        f"{path}: the run has read its {what} here, and the file is gone; put it back, or put it "
+        f"into {folder}"
     )
-
-
-def _config(folder: Path, record: dict[str, Any]) -> RegistrationConfig:
-    from bodyreg.registration import RegistrationConfig
-
-    kinds = {f.name: type(f.default) for f in fields(RegistrationConfig)}
-    if record["config"].keys() != kinds.keys():
-        raise UserError(
-            f"{folder / 'run.json'}: its configuration is of another version of bodyreg; "
-            "register again"
-        )
-    return RegistrationConfig(**{n: kinds[n](v) for n, v in record["config"].items()})

@@ -13,7 +13,7 @@ import numpy as np
 
 from bodyreg.errors import UserError
 from bodyreg.npz import NpzReader
-from bodyreg.runs.shards import Shards
+from bodyreg.runs.shards import RUN, Shards, missing_shard
 from bodyreg.runs.summary import Summary
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ class FittedShards(Shards):
     """The finished shards of a registration.
 
     Args:
-        folder: Where.
-        people: How many there are in all.
-        run: What the shards depend on, as plain values for JSON. Equal values, equal shards.
+        folder: The folder of the shards.
+        people: The number of people in all.
+        depends_on: As for `Shards`.
     """
 
-    def __init__(self, folder: Path, people: int, run: Mapping[str, Any]) -> None:
-        super().__init__(folder, {**run, "people_per_shard": PEOPLE_PER_SHARD})
+    def __init__(self, folder: Path, people: int, depends_on: Mapping[str, Any]) -> None:
+        super().__init__(folder, {**depends_on, "people_per_shard": PEOPLE_PER_SHARD})
         self.people = people
         self._summaries: dict[int, Summary] = {}
 
@@ -74,14 +74,23 @@ class FittedShards(Shards):
             for shard in range(len(self)):
                 if shard in self._summaries or self.path(shard).name not in there:
                     continue
-                # What a failing disk has damaged is made again.
-                with (
-                    contextlib.suppress(UserError),
-                    NpzReader(self.path(shard), kind="shard") as file,
-                ):
-                    self._summaries[shard] = Summary.from_json(
-                        file.read(SUMMARY).tobytes().decode()
-                    )
+                if self.is_finished(self.path(shard)):
+                    with (
+                        contextlib.suppress(UserError),
+                        NpzReader(self.path(shard), kind="shard") as file,
+                    ):
+                        text = file.read(SUMMARY).tobytes().decode()
+                        self._summaries[shard] = Summary.from_json(text)
+
+    def require(self) -> None:
+        """Check the shards before they are joined.
+
+        Raises:
+            UserError: a shard is missing, damaged, or of another run.
+        """
+        for shard in range(len(self)):
+            if not self.is_finished(self.path(shard)) or shard not in self._summaries:
+                raise missing_shard(self.path(shard))
 
     @property
     def missing(self) -> list[int]:
@@ -118,7 +127,7 @@ class FittedShards(Shards):
         """
         self.begin()
         text = np.frombuffer(summary.to_json().encode(), np.uint8)
-        fits.save(self.path(shard), **{SUMMARY: text})
+        fits.save(self.path(shard), **{RUN: self.run, SUMMARY: text})
         self._summaries[shard] = summary
 
 

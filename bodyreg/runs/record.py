@@ -1,240 +1,195 @@
-"""What the commands that register people share: options made into objects, and a run's record."""
+"""run.json, the record of a run: what it has read, how, and what came of it.
+
+The record describes the run, not the command that made it, so options can be renamed without
+breaking old runs. Rules for its evolution:
+
+- A new field of `Record`, of the dataclasses in it or of `RegistrationConfig` says in its metadata
+  what runs did before there was such a field: `field(default=..., metadata={"before": ...})`. Older
+  records then read as that value.
+- A field that this version does not know is an error in what decides what is read or fitted
+  (source, body, configuration ...). Elsewhere it is ignored.
+- Paths inside the run's folder are relative to it, so that a run can be moved.
+"""
 
 from __future__ import annotations
 
-import difflib
 import json
-import math
 import platform
-import sys
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bodyreg.data.formats import Source
+from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path
-from bodyreg.runs import ranks
+from bodyreg.runs.plain import from_plain, to_plain
 
 if TYPE_CHECKING:
-    import torch
-    from tqdm import tqdm
-
     from bodyreg.body import Body
     from bodyreg.registration import RegistrationConfig
 
-
-def speed(
-    people: int, seconds: float, config: RegistrationConfig, device: torch.device, *, warm: bool
-) -> str:
-    """People, seconds and rates, for reading."""
-    from bodyreg.registration.schedule import iterations_per_person
-
-    each = iterations_per_person(config, warm_start=warm)
-    starts = "warm" if warm else f"{config.starts} start{'s' * (config.starts > 1)} each"
-    took = f"{seconds:.1f} s" if seconds >= 1 else f"{1e3 * seconds:.0f} ms"
-    return (
-        f"{people:,} people in {took} on {device}, {starts}: "
-        f"{people / seconds:,.0f} people/s, {people * each / seconds:,.0f} person-iterations/s"
-    )
+FORMAT = "bodyreg-run-1"
+NAME = "run.json"
 
 
-class Clock:
-    """Seconds that the steps of a run took.
+@dataclass(frozen=True)
+class BodyFiles:
+    """The files of the body to fit; without files it is the built-in body.
 
     Attributes:
-        laps: Step -> seconds.
+        path: SMPL's file or the project's.
+        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
     """
 
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
+    path: Path | None = None
+    uv: Path | None = None
 
-    def lap(self, step: str) -> None:
-        """End a step."""
-        now = time.perf_counter()
-        self.laps[step], self._last = round(now - self._last, 3), now
+    def open(self) -> Body:
+        """The body.
 
+        Raises:
+            UserError: as `Body.load`.
+        """
+        from bodyreg.body import Body
 
-def progress_bar(count: int, quiet: bool, unit: str = "people") -> tqdm:
-    """A bar with people, or other units, per second and the time left."""
-    from tqdm import tqdm
-
-    return tqdm(total=count, unit=f" {unit}", unit_scale=True, disable=not shows_progress(quiet))
+        return Body.default() if self.path is None else Body.load(self.path, uv=self.uv)
 
 
-def shows_progress(quiet: bool) -> bool:
-    """Progress bars are for people at a terminal."""
-    return sys.stderr.isatty() and not quiet and ranks.rank() == 0
+@dataclass(frozen=True)
+class File:
+    """A file that a run has read.
 
-
-def make_config(
-    preset: str,
-    solver: str,
-    starts: int | None,
-    iterations: int | None,
-    settings: Sequence[str],
-) -> RegistrationConfig:
-    """A preset with some fields changed.
-
-    Args:
-        preset: Its name.
-        solver: The field `solver`.
-        starts: The field `starts`; None leaves the preset's.
-        iterations: The fields `iterations` and `warm_iterations`, or with lm `lm_iterations`; None
-            likewise.
-        settings: Further fields, each as NAME=VALUE.
-
-    Raises:
-        UserError: unknown field, or a value that does not fit.
+    Attributes:
+        path: The file or folder.
+        fingerprint: 64 hexadecimal digits, as `files.fingerprint` gives them.
     """
-    from bodyreg.registration import RegistrationConfig
 
-    config = RegistrationConfig.preset(preset)
-    changes: dict[str, Any] = {"solver": solver}
-    if starts is not None:
-        changes["starts"] = starts
-    if iterations is not None:
-        names = ("lm_iterations",) if solver == "lm" else ("iterations", "warm_iterations")
-        changes |= dict.fromkeys(names, iterations)
-    known = [field.name for field in fields(config)]
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        name = name.replace("-", "_")
-        if not equals or name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else "; bodyreg info --preset lists them"
-            raise UserError(f"--set {setting}: expected NAME=VALUE with a field's name{hint}")
-        changes[name] = _parsed(setting, text, getattr(config, name))
-    return replace(config, **changes)
+    path: Path
+    fingerprint: str
 
 
-def choose_device(name: str) -> tuple[torch.device, str]:
-    """The device of a name, and why. Of several processes each has a GPU of its own.
+@dataclass(frozen=True)
+class FittedBody:
+    """The body that a run has fitted.
 
-    Args:
-        name: "auto" takes CUDA where it can be used, and the CPU elsewhere.
-
-    Raises:
-        UserError: the device is unknown or cannot be used here.
+    Attributes:
+        name: The body's name.
+        fingerprint: 12 hexadecimal digits, as `Body.fingerprint`.
+        files: Where it was read from.
     """
+
+    name: str
+    fingerprint: str
+    files: BodyFiles
+
+
+@dataclass(frozen=True)
+class Record:
+    """What run.json says of a run.
+
+    Attributes:
+        version, command, seed, device, torch, numpy: What made it, as `files.provenance` says.
+        python, machine, threads: The interpreter, the kind of processor, torch's threads.
+        source: The people.
+        people_fingerprint: 64 hexadecimal digits that name the files they were read from.
+        depths: Whether depths of keypoints were used.
+        body: The fitted body.
+        initial_fits: The fits that it started from; None for a cold start.
+        truth: The truth of the people, where it is known.
+        preset: The preset that the configuration was made from.
+        people: The number of people who were fitted.
+        people_of_earlier_starts: How many of them were fitted before the run was killed, and then
+            started again.
+        skipped: The number of people who were not fitted, by reason.
+        seconds: The time of the fits, reading and writing included.
+    """
+
+    version: str
+    command: str
+    seed: int | None
+    device: str
+    torch: str
+    numpy: str
+    python: str
+    machine: str
+    threads: int
+    source: Source
+    people_fingerprint: str
+    depths: bool
+    body: FittedBody
+    initial_fits: File | None
+    truth: Path | None
+    preset: str
+    people: int
+    people_of_earlier_starts: int
+    skipped: dict[str, int]
+    seconds: float
+
+
+def machine_facts() -> dict[str, Any]:
+    """The fields of a record that describe the machine."""
     import torch
 
-    from bodyreg import native
-
-    if not native.load().build_info()["cuda_archs"]:
-        obstacle = "this build has no CUDA kernels"
-    elif not torch.backends.cuda.is_built():
-        obstacle = "this torch was built without CUDA"
-    elif not torch.cuda.is_available():
-        obstacle = "torch sees no CUDA device"
-    else:
-        obstacle = ""
-    if name == "auto" and obstacle:
-        return torch.device("cpu"), obstacle
-    why = "asked for"
-    if name == "auto":
-        name, why = "cuda", torch.cuda.get_device_name()
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"--device {name}: unknown device; use auto, cpu or cuda") from None
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {name}: only cpu and cuda are supported")
-    if device.type == "cuda" and device.index is None and ranks.count() > 1:
-        device = torch.device("cuda", ranks.local_rank())
-    if device.type == "cuda" and (obstacle or (device.index or 0) >= torch.cuda.device_count()):
-        missing = f"no CUDA device {device.index}"
-        raise UserError(f"--device {name}: {obstacle or missing}; use --device cpu")
-    return device, why
-
-
-def require_writable(folder: Path) -> None:
-    """Refuse an output folder that could not be written to, without making it yet.
-
-    Raises:
-        UserError: it, or the nearest folder above that exists, is not a folder one may write to.
-    """
-    existing = folder.absolute()
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir():
-        raise UserError(f"{folder}: cannot be written, {existing} is not a folder; choose another")
-    try:
-        # Asking for permissions would say yes to root, on a disk that is read-only, and so on. The
-        # file has no name: it is gone with the process.
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written ({error.strerror} in {existing}); choose another"
-        ) from error
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def write_record(
     folder: Path,
-    facts: Mapping[str, Any],
+    record: Record,
     config: RegistrationConfig,
-    body: Body,
-    inputs: Mapping[str, str],
     *,
     within: Path | None = None,
-    **more: Any,
+    **results: Any,
 ) -> None:
-    """Write run.json: everything needed to do the run again, and what came of it.
+    """Write run.json.
 
     Args:
-        folder: Where.
-        facts: What made it, from `files.provenance`.
+        folder: The run's folder.
+        record: What is read again when the run is opened.
         config: How people were registered.
-        body: The fitted body.
-        inputs: Files that were read, and their fingerprints.
         within: The folder of the temporary file, as in `files.atomic_path`.
-        **more: Further entries.
+        **results: Further facts for readers of the file, which nothing depends on.
     """
-    import torch
-
-    record = {
-        **facts,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "threads": torch.get_num_threads(),
-        "body": {"name": body.name, "fingerprint": body.fingerprint},
-        "inputs": dict(inputs),
-        "config": plain(config),
-        **more,
-    }
-    with atomic_path(folder / "run.json", within=within) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    content = {"format": FORMAT, **to_plain(record, folder), "config": to_plain(config, folder)}
+    content |= to_plain(results, folder)
+    with atomic_path(folder / NAME, within=within) as temporary:
+        text = json.dumps(content, indent=2, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def plain_options(options: Any) -> dict[str, Any]:
-    """A command's options for JSON; paths are absolute, so that they hold in any folder."""
-    values = {field.name: getattr(options, field.name) for field in fields(options)}
-    return {
-        name: str(value.absolute()) if isinstance(value, Path) else value
-        for name, value in values.items()
-    }
+def read_record(folder: Path) -> tuple[Record, RegistrationConfig]:
+    """Read the run.json of a folder, whose content is untrusted.
+
+    Raises:
+        UserError: there is none, or it is damaged, or another version wrote it.
+    """
+    from bodyreg.registration import RegistrationConfig
+
+    path, content = folder / NAME, read_content(folder)
+    config = from_plain(RegistrationConfig, content.get("config"), f"{path}: config", folder)
+    known = {field.name for field in fields(Record)}
+    values = {name: value for name, value in content.items() if name in known}
+    return from_plain(Record, values, str(path), folder), config
 
 
-def plain(config: RegistrationConfig) -> dict[str, Any]:
-    """The configuration for JSON, which has no infinity."""
-    return {
-        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in asdict(config).items()
-    }
+def read_content(folder: Path) -> dict[str, Any]:
+    """What the run.json of a folder holds; only its format is checked.
 
-
-def _parsed(setting: str, text: str, example: Any) -> Any:
-    if isinstance(example, bool):
-        words = {"true": True, "false": False}
-        if text.lower() not in words:
-            raise UserError(f"--set {setting}: expected true or false")
-        return words[text.lower()]
-    try:
-        return type(example)(text)
-    except ValueError:
-        kind = "a whole number" if isinstance(example, int) else "a number"
-        raise UserError(f"--set {setting}: expected {kind}") from None
+    Raises:
+        UserError: there is none, or it is damaged, or another version wrote it.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise UserError(f"{folder}: no run.json here; name the --out folder of a finished run")
+    content = load_json(path)
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        wrote = content.get("version") if isinstance(content, dict) else None
+        by = f"version {wrote} of bodyreg" if isinstance(wrote, str) else "another program"
+        raise UserError(f"{path}: was written by {by}, this version reads {FORMAT}; register again")
+    return content

@@ -1,7 +1,9 @@
-"""A folder of finished shards of a run, so that a run that is killed loses no more than one."""
+"""The shards of a run: files of finished work, so that a kill loses one of them at most."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -11,25 +13,38 @@ from typing import Any
 
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path
+from bodyreg.npz import NpzReader
+
+RUN = "run"
+"""The array of a shard that names its run."""
 
 
 class Shards:
-    """The finished shards of a run: one file each, in a folder that says which run it belongs to.
+    """The finished shards of a run, one .npz file each, in a folder with a label.
 
-    A shard's file is written whole or not at all, so that one that is there is finished. Nothing is
-    made before the first shard is written.
+    The label, run.json, holds everything that the shards depend on. Each shard names its run too. A
+    shard is written whole or not at all, so one that is there is finished. Nothing is written
+    before the first shard.
+
+    Hold `lock.working_in` the output folder while shards are written.
+
+    Attributes:
+        folder: The folder of the shards.
+        run: 64 hexadecimal digits that name the run; writers store them in each shard as `RUN`.
 
     Args:
-        folder: Where.
-        run: What the shards depend on, as plain values for JSON. Equal values, equal shards.
+        folder: The folder of the shards.
+        depends_on: What the shards depend on, as plain values for JSON. Equal values give equal
+            shards.
     """
 
-    def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, depends_on: Mapping[str, Any]) -> None:
         self.folder = folder
-        self._run = json.loads(json.dumps(run))
+        text = json.dumps(depends_on, sort_keys=True)
+        self._depends_on, self.run = json.loads(text), hashlib.sha256(text.encode()).hexdigest()
 
     def take_up(self) -> None:
-        """Accept shards that an earlier start of this run has finished.
+        """Accept the shards that an earlier start of this run has finished.
 
         Raises:
             UserError: the folder holds shards of another run.
@@ -41,25 +56,41 @@ class Shards:
             theirs = json.loads(self._label.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             theirs = {}
-        # Names that begin with a dot are what killed processes have left: nothing finished.
+        # A name that begins with a dot is a file that a killed process has not finished.
         begun = any(not name.startswith(".") for name in os.listdir(self.folder))
-        if begun and theirs != self._run:
+        if begun and theirs != self._depends_on:
             raise UserError(
                 f"{self.folder}: holds the unfinished shards of another run "
-                f"({difference(self._run, theirs)}); finish that one with its own command, remove "
-                "the folder, or choose another --out"
+                f"({difference(self._depends_on, theirs)}); finish that run with its own command, "
+                "remove the folder, or choose another --out"
             )
 
     def begin(self) -> None:
-        """Say whose the folder is, before its first shard is written."""
+        """Label the folder, before its first shard is written."""
         if not self._label.exists():
             with atomic_path(self._label) as temporary:
-                temporary.write_text(json.dumps(self._run, indent=2), encoding="utf-8")
+                temporary.write_text(json.dumps(self._depends_on, indent=2), encoding="utf-8")
+
+    def is_finished(self, path: Path) -> bool:
+        """Whether a shard is there. A damaged shard counts as missing, so it is made again.
+
+        Raises:
+            UserError: it is a shard of another run.
+        """
+        run = None
+        with contextlib.suppress(UserError), NpzReader(path, kind="shard") as reader:
+            run = str(reader.read(RUN)) if RUN in reader.names else ""
+        if run is not None and run != self.run:
+            raise UserError(
+                f"{path}: is a shard of another run; remove {self.folder} and give the command "
+                "again, or choose another --out"
+            )
+        return run is not None
 
     def remove(self) -> None:
         """Remove the folder, with what killed processes left in it.
 
-        Under another name: a run that is killed now would otherwise find some of its shards.
+        It is renamed first: a run that is killed here would otherwise find some of its shards.
         """
         if self.folder.exists():
             os.replace(self.folder, self._leaving)
@@ -74,8 +105,13 @@ class Shards:
         return self.folder.with_name(f".{self.folder.name}.finished")
 
 
+def missing_shard(path: Path) -> UserError:
+    """What to tell a user when shards are to be joined and one is not there."""
+    return UserError(f"{path}: is missing or damaged; give the same command again to finish")
+
+
 def difference(ours: Mapping[str, Any], theirs: Any) -> str:
-    """In which words one run differs from another, which nobody vouches for."""
+    """The names of the values in which an untrusted label differs from ours, for messages."""
     if not isinstance(theirs, dict) or not theirs:
         return "unknown"
     names = sorted({*ours, *theirs})

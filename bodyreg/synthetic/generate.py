@@ -37,6 +37,7 @@ class Shard:
         start, stop: Range of picture numbers.
         folder: Holds one folder per format.
         path: The shard's file.
+        run: The name of the run, to be stored in the file.
         pictures: Whether pictures are rendered.
         backgrounds: Picture files for backgrounds; without them backgrounds are procedural.
     """
@@ -47,6 +48,7 @@ class Shard:
     stop: int
     folder: Path
     path: Path
+    run: str
     pictures: bool
     backgrounds: tuple[Path, ...] = ()
 
@@ -84,7 +86,7 @@ def make_shard(shard: Shard) -> int:
             piece |= stack([truth_of(scene, sight) for sight in shot.sights])
             piece["picture"] = np.full(len(shot.sights), path)
         pieces.append(piece)
-    save_npz(shard.path, **pack(pieces))
+    save_npz(shard.path, run=shard.run, **pack(pieces))
     return shard.stop - shard.start
 
 

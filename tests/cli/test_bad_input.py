@@ -130,7 +130,7 @@ def test_bad_files_of_other_formats(refused, tmp_path):
     assert "array 'scale' is missing" in refused("--human36m", poses)
 
     (tmp_path / "a_keypoints.json").write_text('{"people": []}')
-    assert "nobody to register" in refused("--openpose", tmp_path)
+    assert "no people to register" in refused("--openpose", tmp_path)
     (tmp_path / "a_keypoints.json").write_text('{"people": [{"pose_keypoints_2d": [1]}]}')
     assert "a_keypoints.json: person 0: pose_keypoints_2d" in refused("--openpose", tmp_path)
 
@@ -255,7 +255,7 @@ def test_nobody_with_evidence(refused, tmp_path, body_file):
     observations.keypoint_weight[:] = 0
     observations.save(tmp_path / "empty.npz")
     line = refused("--observations", tmp_path / "empty.npz", "--body", body_file)
-    assert "nobody to register (3 no point and no keypoint, or all in one place)" in line
+    assert "no people to register (3 no point and no keypoint, or all in one place)" in line
 
 
 def test_initial_fits_of_other_people(refused, tmp_path, observations_file, body_file):

@@ -46,7 +46,9 @@ def test_register_writes_fits_record_meshes_and_overlays(
     assert record["config"]["det_weight"] == expected.det_weight
     assert record["config"]["iterations"] == record["config"]["warm_iterations"] == 60
     assert record["people"] == 3
-    assert set(record["inputs"]) == {str(observations_file), str(body_file)}
+    assert record["format"] == "bodyreg-run-1"
+    assert record["source"]["path"] == str(observations_file)
+    assert record["body"]["files"]["path"] == str(body_file)
     assert record["command"].startswith("bodyreg register --observations ")
     assert record["threads"] == torch.get_num_threads()
     assert {"version", "command", "torch", "device", "seconds", "skipped"} <= set(record)
@@ -107,7 +109,7 @@ def test_initial_fits_are_taken_up(bodyreg, tmp_path, observations_file, body_fi
     first, second = (Fits.load(tmp_path / run / "fits.npz") for run in ("first", "second"))
     assert np.abs(second.pose - first.pose).max() < 0.2
     record = json.loads((tmp_path / "second" / "run.json").read_text())
-    assert str(start) in record["inputs"]
+    assert record["initial_fits"]["path"] == str(start)
 
 
 def test_mpii_poses(bodyreg, tmp_path):

@@ -195,7 +195,7 @@ def test_joints_of_human36m_by_action_and_subject(bodyreg, human36m, tmp_path):
     assert (result.status, result.error) == (0, "")
     head, left_out = result.out.splitlines()[:2]
     assert head.startswith("6 people of ")
-    assert left_out == "1 fits are left out: it knows nothing of them"
+    assert left_out == "1 fits are left out: the reference lacks these people"
     record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert {name: group["people"] for name, group in record["by_subject"].items()} == {
         "S9": 3, "S11": 3,

@@ -75,15 +75,13 @@ def test_a_demo_that_moved(bodyreg, demo, tmp_path):
     """Its people, pictures and truth lie in a folder of its own."""
     there = tmp_path / "elsewhere"
     shutil.copytree(demo, there)
-    record = there / "run.json"
-    record.write_text(record.read_text().replace(str(demo), "/nowhere/demo"))
     finished = FinishedRun.open(there)
-    assert finished.options.images == there / "densepose-coco" / "images"
-    assert len(finished.truth(None)) == 7
+    assert finished.source.images == there / "densepose-coco" / "images"
+    assert len(finished.truth()) == 7
     shutil.rmtree(there / "densepose-coco" / "images")
     result = bodyreg("report", there)
     assert result.status == 2
-    assert "/nowhere/demo/densepose-coco/images: the run has read --images from" in result.error
+    assert f"{there}/densepose-coco/images: the run has read its pictures here" in result.error
 
 
 def moved(run, observations_file):
@@ -104,13 +102,14 @@ def damaged_record(run, observations_file):
 
 def older_record(run, observations_file):
     record = json.loads((run / "run.json").read_text())
-    del record["options"]
+    del record["format"]
+    record["version"] = "0.1.0"
     (run / "run.json").write_text(json.dumps(record))
 
 
 def newer_record(run, observations_file):
     record = json.loads((run / "run.json").read_text())
-    record["options"]["telepathy"] = True
+    record["source"]["telepathy"] = True
     (run / "run.json").write_text(json.dumps(record))
 
 
@@ -127,13 +126,13 @@ def no_fits(run, observations_file):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (moved, "the run has read --observations from here, and it is gone; put it back"),
+        (moved, "the run has read its people here, and the file is gone; put it back"),
         (changed, "has changed since the run"),
         (no_record, "no run.json here"),
-        (damaged_record, "run.json: cannot be read"),
-        (older_record, "another version"),
-        (newer_record, "option 'telepathy' is not known"),
-        (other_config, "its configuration is of another version"),
+        (damaged_record, "run.json: not readable JSON"),
+        (older_record, "was written by version 0.1.0 of bodyreg, this version reads"),
+        (newer_record, "has 'telepathy', which a newer version wrote; update bodyreg"),
+        (other_config, "config: has 'luck_weight', which a newer version wrote"),
         (no_fits, "fits.npz: no such fits file"),
     ],
 )
@@ -151,7 +150,7 @@ def test_what_is_missing_is_said_in_a_line(bodyreg, run, observations_file, spoi
     [
         (("--people", 0), "--people must be at least 1"),
         (("--images", "nowhere"), "nowhere: no such folder"),
-        (("--images", "."), "--images: this run's people do not say which picture is theirs"),
+        (("--images", "."), "--images: the people of this run do not name their pictures"),
         (("--truth", "nowhere.npz"), "nowhere.npz: no such truth file"),
     ],
 )

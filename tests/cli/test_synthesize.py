@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from bodyreg.cli import main
-from bodyreg.cli import synthesize as command
+from bodyreg.cli import synthesize as synthesize_command
 from bodyreg.data import Truth
 from bodyreg.errors import UserError
+from bodyreg.runs import data_sets
 from bodyreg.synthetic import generate
 from bodyreg.synthetic.formats import FORMATS, Recipe
 
@@ -34,8 +35,8 @@ def synthesize(out: Path, *options: object, here: bool = True) -> int:
     """Run the command; unless processes are what is tested, all work is done in this one."""
     with pytest.MonkeyPatch.context() as patch:
         if here:
-            patch.setattr(command, "foresee", lambda _: None)
-            patch.setattr(command, "in_processes", lambda make, shards, _: map(make, shards))
+            patch.setattr(synthesize_command, "foresee", lambda _: None)
+            patch.setattr(data_sets, "in_processes", lambda make, shards, _: map(make, shards))
         return main(["synthesize", "--out", str(out), "--quiet", *map(str, options)])
 
 
@@ -130,7 +131,7 @@ def test_killed_while_joining(labels, tmp_path, monkeypatch):
             synthesize(out, *arguments)
     assert (out / "densepose-coco" / "run.json").exists()
     assert not (out / "mpii" / "run.json").exists()
-    monkeypatch.setattr(generate, "make_shard", None)
+    monkeypatch.setattr(data_sets, "make_shard", None)
     assert synthesize(out, *arguments) == 0
     assert digests(out) == digests(labels)
 
@@ -154,7 +155,7 @@ def test_folders_of_others_are_left_alone(tmp_path, capsys):
 def test_what_cannot_be_written_is_said(tmp_path):
     (tmp_path / "mpii").write_text("in the way")
     shard = generate.Shard(
-        Recipe(1, 0, 32), ("mpii",), 0, 1, tmp_path, tmp_path / "shard.npz", True
+        Recipe(1, 0, 32), ("mpii",), 0, 1, tmp_path, tmp_path / "shard.npz", "run", True
     )
     with pytest.raises(UserError, match=r"mpii/images/000000000001.jpg: cannot be written"):
         generate.make_shard(shard)

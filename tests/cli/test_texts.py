@@ -38,7 +38,8 @@ def test_names_that_are_not_utf_8(bodyreg, people):
     assert len(Fits.load(out / "fits.npz")) == 1
     sheet = cv2.imdecode(np.fromfile(out / "overlays.png", np.uint8), cv2.IMREAD_COLOR)
     assert (sheet == sheet[60, 60]).all(-1).sum() > 1000 and sheet[60, 60, 2] > 240
-    assert str(out.absolute()) == json.loads((out / "run.json").read_text())["options"]["out"]
+    record = json.loads((out / "run.json").read_text())
+    assert record["source"]["images"] == str(people.absolute())
     result = bodyreg("report", out)
     assert (result.status, result.error) == (0, "")
     assert "out caf\\udce9" in (out / "report.html").read_text(encoding="utf-8")

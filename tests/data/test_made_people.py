@@ -15,11 +15,12 @@ from bodyreg.data import (
     read_densepose_coco,
     read_market1501,
     read_mpii,
+    read_pose_pairs,
     read_spin,
     read_videopose3d,
 )
 from bodyreg.data.flip import flip_observations, flip_truth
-from bodyreg.data.formats import read_human36m, read_pose_pairs
+from bodyreg.data.formats import read_human36m
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import H36M_17
 

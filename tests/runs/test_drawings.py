@@ -27,11 +27,9 @@ def test_a_mesh_does_not_depend_on_the_camera(tmp_path, scale):
         translation=random.normal(size=(2, 2)).astype(np.float32),
     )
     one = replace(fits, scale=np.ones(2, np.float32), translation=np.zeros((2, 2), np.float32))
-    write_meshes(
-        SimpleNamespace(out=tmp_path, meshes="ply"),
-        fits,
-        SimpleNamespace(body=body, shards=SimpleNamespace(folder=tmp_path)),
-    )
+    request = SimpleNamespace(out=tmp_path, meshes="ply")
+    job = SimpleNamespace(request=request, body=body, shards=SimpleNamespace(folder=tmp_path))
+    write_meshes(job, fits)
     for number, expected in zip((5, 9), one.vertices(body), strict=True):
         mesh = trimesh.load(tmp_path / "meshes" / f"{number}.ply", process=False)
         np.testing.assert_allclose(mesh.vertices, expected, atol=1e-6)

@@ -46,7 +46,7 @@ def write(folder, recipe: Recipe, *names: str) -> None:
         paths.append(folder / "shards" / f"{names[0]}-{start:06}.npz")
         stop = min(start + 7, len(scenes))
         generate.make_shard(
-            generate.Shard(recipe, names, start, stop, folder, paths[-1], pictures=False)
+            generate.Shard(recipe, names, start, stop, folder, paths[-1], "run", pictures=False)
         )
     for name in names:
         destination = Destination(

@@ -1,0 +1,31 @@
+"""The options that name the body."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from bodyreg.errors import UserError
+
+if TYPE_CHECKING:
+    from bodyreg.runs.record import BodyFiles
+
+
+class HasBody(Protocol):
+    """Options with --body and --uv."""
+
+    body: Path | None
+    uv: Path | None
+
+
+def body_files(options: HasBody) -> BodyFiles:
+    """The files of the body that options name.
+
+    Raises:
+        UserError: --uv is given without --body.
+    """
+    from bodyreg.runs.record import BodyFiles
+
+    if options.uv is not None and options.body is None:
+        raise UserError("--uv belongs to SMPL; give it with --body")
+    return BodyFiles(options.body, options.uv)

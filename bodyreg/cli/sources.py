@@ -1,0 +1,69 @@
+"""The options that name people to register: one for each format that can be read."""
+
+from __future__ import annotations
+
+from dataclasses import field, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from bodyreg.cli.flags import OptionalFolder, Switch
+from bodyreg.data.formats import FORMATS, Format, Source
+from bodyreg.errors import UserError
+
+
+def _field(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _paths(form: Format) -> tuple[str, Any, Any]:
+    argument = tyro.conf.arg(metavar=form.reads, help=form.what, help_behavior_hint="")
+    return _field(form.name), Annotated[Path | None, argument], field(default=None)
+
+
+def _switches(form: Format) -> list[tuple[str, Any, Any]]:
+    return [
+        (name, Annotated[Switch, tyro.conf.arg(help=f"With {form.option}: {what}.")], False)
+        for name, what in form.switches.items()
+    ]
+
+
+IMAGES = (
+    "Folder of the pictures that people are in. Fits are drawn over them: by --overlays, and later "
+    "by `bodyreg report` and `bodyreg view`."
+)
+
+Sources = make_dataclass(
+    "Sources",
+    [
+        *(_paths(form) for form in FORMATS.values()),
+        *(switch for form in FORMATS.values() for switch in _switches(form)),
+        ("images", Annotated[OptionalFolder, tyro.conf.arg(help=IMAGES)], field(default=None)),
+    ],
+    namespace={"__doc__": "People to register: give one file or folder."},
+    frozen=True,
+)
+
+
+def source_of(options: Any) -> Source:
+    """The source that options name.
+
+    Raises:
+        UserError: not exactly one is named, or other options do not fit it.
+    """
+    given = [form for form in FORMATS.values() if getattr(options, _field(form.name)) is not None]
+    if len(given) != 1:
+        *first, last = (form.option for form in FORMATS.values())
+        raise UserError(f"give one of {', '.join(first)} and {last}")
+    (form,) = given
+    for other in FORMATS.values():
+        for name in other.switches:
+            if getattr(options, name) and name not in form.switches:
+                raise UserError(f"--{name.replace('_', '-')} belongs to {other.option}")
+    return Source(
+        format=form.name,
+        path=getattr(options, _field(form.name)),
+        images=options.images,
+        switches=tuple(name for name in form.switches if getattr(options, name)),
+    )

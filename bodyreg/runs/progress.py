@@ -1,0 +1,59 @@
+"""How fast a run is: seconds of its steps, bars for people at a terminal, rates for reading."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from bodyreg.runs import ranks
+
+if TYPE_CHECKING:
+    import torch
+    from tqdm import tqdm
+
+    from bodyreg.registration import RegistrationConfig
+
+
+class Clock:
+    """Seconds that the steps of a run took.
+
+    Attributes:
+        laps: Step -> seconds.
+    """
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        """End a step."""
+        now = time.perf_counter()
+        self.laps[step], self._last = round(now - self._last, 3), now
+
+
+def progress_bar(count: int, quiet: bool, unit: str = "people") -> tqdm:
+    """A bar with people, or other units, per second and the time left."""
+    from tqdm import tqdm
+
+    return tqdm(total=count, unit=f" {unit}", unit_scale=True, disable=not shows_progress(quiet))
+
+
+def shows_progress(quiet: bool) -> bool:
+    """Whether to show progress: at a terminal only, and in the first of several processes."""
+    return sys.stderr.isatty() and not quiet and ranks.rank() == 0
+
+
+def speed(
+    people: int, seconds: float, config: RegistrationConfig, device: torch.device, *, warm: bool
+) -> str:
+    """People, seconds and rates, for reading."""
+    from bodyreg.registration.schedule import iterations_per_person
+
+    each = iterations_per_person(config, warm_start=warm)
+    starts = "warm" if warm else f"{config.starts} start{'s' * (config.starts > 1)} each"
+    took = f"{seconds:.1f} s" if seconds >= 1 else f"{1e3 * seconds:.0f} ms"
+    return (
+        f"{people:,} people in {took} on {device}, {starts}: "
+        f"{people / seconds:,.0f} people/s, {people * each / seconds:,.0f} person-iterations/s"
+    )

@@ -1,0 +1,185 @@
+"""The registration of a file of people: in shards, by one process or several, into a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from bodyreg.files import provenance
+from bodyreg.runs import ranks
+from bodyreg.runs.drawings import draw, write_meshes
+from bodyreg.runs.fitted_shards import FittedShards, pipeline
+from bodyreg.runs.job import Job, Reading, Request, no_people
+from bodyreg.runs.lock import working_in
+from bodyreg.runs.progress import Clock, progress_bar
+from bodyreg.runs.record import FittedBody, Record, machine_facts, write_record
+from bodyreg.runs.summary import Summary
+
+if TYPE_CHECKING:
+    import torch
+    from tqdm import tqdm
+
+    from bodyreg.data import Fits
+    from bodyreg.runs.ranks import Ranks
+
+
+class Outcome(NamedTuple):
+    """What a registration came to.
+
+    Attributes:
+        summary: Of all people.
+        people: The number of people who were fitted now.
+        earlier: The number of people who were fitted by earlier starts of the same run.
+        seconds: The time of the fits, reading and writing included.
+        device: Where they were computed.
+        processes: The number of processes that shared the work.
+    """
+
+    summary: Summary
+    people: int
+    earlier: int
+    seconds: float
+    device: torch.device
+    processes: int
+
+
+class Fitted(NamedTuple):
+    """A shard's fits, and the seconds they took."""
+
+    fits: Fits
+    seconds: float
+
+
+def register_people(request: Request, command: str, *, quiet: bool = False) -> Outcome | None:
+    """Register the people of a file; write fits.npz, run.json, and pictures and meshes if wanted.
+
+    The work is done in shards, by as many processes as torchrun has started. A run that was killed
+    goes on where it was. The folder is locked meanwhile.
+
+    Args:
+        request: What is to be done.
+        command: The command line or the function that asks, for the record.
+        quiet: Show no progress bar.
+
+    Returns:
+        What it came to; None in every process but the first.
+
+    Raises:
+        UserError: something is missing or damaged, cannot be done or cannot be written, or another
+            run works in the folder. Nothing is left half-written.
+    """
+    clock = Clock()
+    with ranks.joined() as processes, contextlib.ExitStack() as lock:
+        with processes.together():
+            if processes.rank == 0:
+                lock.enter_context(working_in(request.out))
+            job = Job.open(request)
+            if processes.rank == 0:
+                job.shards.take_up()
+        missing = processes.from_first(job.shards.missing)
+        earlier = job.shards.summary.people
+        clock.lap("preparing")
+        with processes.together():
+            _fit(job, processes, missing[processes.rank :: processes.count], quiet)
+        clock.lap("registering")
+        if processes.rank > 0:
+            return None
+        summary = _finish(job, command, clock, earlier, processes.count)
+    people, seconds = summary.people - earlier, clock.laps["registering"]
+    return Outcome(summary, people, earlier, seconds, job.device, processes.count)
+
+
+def _fit(job: Job, processes: Ranks, shards: Sequence[int], quiet: bool) -> None:
+    """Fit these shards and write them."""
+    from bodyreg.registration import register
+
+    config, device = job.request.config, job.device
+
+    def fit(read: Reading) -> Fitted:
+        started = time.perf_counter()
+        fits = register(job.body, read.observations, config, initial=read.initial, device=device)
+        return Fitted(fits, time.perf_counter() - started)
+
+    def write(shard: int, read: Reading, fitted: Fitted) -> None:
+        if job.request.meshes:
+            write_meshes(job, fitted.fits)
+        summary = Summary.of(fitted.fits, read.observations, job.body, read.skipped, fitted.seconds)
+        job.shards.write(shard, fitted.fits, summary)
+
+    with progress_bar(len(job.people), quiet) as bar:
+        _show(job.shards, bar)
+        for _ in pipeline(shards, job.read, fit, write):
+            if processes.trouble:
+                break
+            _show(job.shards, bar)
+        _show(job.shards, bar)
+
+
+def _show(shards: FittedShards, bar: tqdm) -> None:
+    """Bring the bar to what all processes have finished."""
+    if bar.disable:
+        return
+    shards.look()
+    if shards.people_done:
+        bar.set_postfix(loss=f"{shards.mean_loss:.4g}", refresh=False)
+    bar.update(shards.people_done - bar.n)
+
+
+def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) -> Summary:
+    """Join the shards, draw, and write the record."""
+    from bodyreg.data.fits import join_fits
+
+    request, shards = job.request, job.shards
+    shards.look()
+    shards.require()
+    summary = shards.summary
+    summary.skipped += job.skipped
+    if not summary.people:
+        shards.remove()
+        raise no_people(request.source, summary.skipped)
+    facts = provenance(command, device=job.device.type)
+    join_fits(
+        request.out / "fits.npz",
+        shards.paths(),
+        within=shards.folder,
+        provenance=json.dumps(facts),
+    )
+    if request.overlays:
+        draw(job)
+    clock.lap("writing")
+    record = Record(
+        **facts,
+        **machine_facts(),
+        source=request.source,
+        people_fingerprint=job.people.fingerprint,
+        depths=True,
+        body=FittedBody(job.body.name, job.body.fingerprint, request.body),
+        initial_fits=job.initial_file,
+        truth=None,
+        preset=request.preset,
+        people=summary.people,
+        people_of_earlier_starts=earlier,
+        skipped=dict(summary.skipped),
+        seconds=clock.laps["registering"],
+    )
+    write_record(
+        request.out,
+        record,
+        request.config,
+        within=shards.folder,
+        processes=processes,
+        shards=len(shards),
+        mirrored=summary.mirrored,
+        loss=summary.mean_loss,
+        terms=summary.mean_terms,
+        median_pixel=summary.median_pixels,
+        median_pixel_people={name: len(h) for name, h in summary.distances.items()},
+        seconds_preparing=clock.laps["preparing"],
+        seconds_fitting=round(summary.seconds, 3),
+        seconds_writing=clock.laps["writing"],
+    )
+    shards.remove()
+    return summary

@@ -1,0 +1,299 @@
+"""The report of a run: everyone measured, some people followed and drawn, in one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bodyreg.files import atomic_path
+from bodyreg.runs.finished import FinishedRun
+from bodyreg.runs.progress import progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bodyreg.data import Observations, Truth
+    from bodyreg.metrics import Metric
+
+# What fits are judged by where no truth is known: title, unit, in words.
+JUDGED = {
+    "loss": ("loss", "", "the objective at the end of the fit"),
+    "points": ("dense points", "px", "from the annotation to the fit, of a 256-pixel frame"),
+    "keypoints": ("keypoints", "px", "from the annotation to the fit, of a 256-pixel frame"),
+    "reflected": ("mirrored", "", "mirrored bodies (det of rotation < 0)"),
+}
+# People measured at a time.
+AT_ONCE = 256
+# People are put in order by the first of these measures that their fits have.
+ORDER = ("vertex", "loss", "points", "keypoints")
+
+
+def write_report(
+    finished: FinishedRun, path: Path, people: int = 24, truth_file: Path | None = None
+) -> int:
+    """Write the report of a run.
+
+    Args:
+        finished: The run.
+        path: The HTML file.
+        people: How many people to show.
+        truth_file: The truth, if it is not in the run's folder.
+
+    Returns:
+        How many people are shown.
+
+    Raises:
+        UserError: something cannot be read, does not fit, or cannot be written.
+    """
+    from bodyreg.viz.report import page
+
+    truth = finished.truth(truth_file)
+    errors = _measure(finished, truth)
+    rows = _choose(errors[_order(errors)], people)
+    data = {
+        "title": finished.folder.resolve().name,
+        "facts": _facts(finished),
+        "measures": _measures(errors),
+        "order": _order(errors),
+        "faults": _faults(errors),
+        "groups": {} if truth is None else _groups(errors, truth),
+        "total": len(finished),
+        **_people(finished, rows, errors, truth),
+    }
+    with atomic_path(path) as temporary:
+        # A folder's name need not be UTF-8: its title then shows codes.
+        html = page(f"{data['title']} · bodyreg", data)
+        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
+    return len(rows)
+
+
+def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray]:
+    """Name -> (N,) of everyone: what they are judged by, and the errors where truth is known."""
+    import numpy as np
+
+    from bodyreg.metrics import Evaluator
+    from bodyreg.metrics.reprojection import reprojection_error
+
+    body, measured = finished.body, []
+    evaluate = None if truth is None else Evaluator(body)
+    with progress_bar(len(finished), quiet=False) as bar:
+        for _, fits, observations in finished.batches():
+            for start in range(0, len(fits), AT_ONCE):
+                some = slice(start, min(start + AT_ONCE, len(fits)))
+                seen = fits.select(some)
+                distances = reprojection_error(seen, observations.select(some), body)
+                found = {} if seen.loss is None else {"loss": seen.loss}
+                found |= {
+                    "points": distances["dense points"],
+                    "keypoints": distances["keypoints"],
+                    "reflected": seen.mirrored,
+                }
+                if evaluate is not None:
+                    found |= evaluate(seen, truth)
+                measured.append(found)
+                bar.update(len(seen))
+    errors = {name: np.concatenate([some[name] for some in measured]) for name in measured[0]}
+    return {n: e for n, e in errors.items() if e.dtype == bool or np.isfinite(e).any()}
+
+
+def _order(errors: dict[str, np.ndarray]) -> str:
+    return next(name for name in ORDER if name in errors)
+
+
+def _choose(errors: np.ndarray, count: int) -> np.ndarray:
+    """Rows from best to worst: the ends of the order, and some evenly between."""
+    import numpy as np
+
+    order = np.argsort(errors, kind="stable")
+    if count >= len(order):
+        return order
+    ends = count // 3
+    between = np.linspace(ends, len(order) - ends - 1, count - 2 * ends).round().astype(int)
+    return np.concatenate([order[:ends], order[between], order[len(order) - ends :]])
+
+
+def _metrics(errors: dict[str, np.ndarray]) -> dict[str, Metric]:
+    """What the errors are."""
+    from bodyreg.metrics import METRICS, Metric
+
+    known = {name: Metric(*words) for name, words in JUDGED.items()} | METRICS
+    return {name: known[name] for name in errors}
+
+
+def _measures(errors: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """The errors that are numbers: what they are, and histograms of everyone."""
+    from bodyreg.viz.report import histogram
+
+    return [
+        {
+            "key": name,
+            **metric._asdict(),
+            "truth": name not in JUDGED,
+            **histogram(errors[name], logarithmic=name == "loss"),
+        }
+        for name, metric in _metrics(errors).items()
+        if errors[name].dtype != bool
+    ]
+
+
+def _faults(errors: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """The errors that somebody has or has not."""
+    return [
+        {"key": name, **metric._asdict(), "people": int(errors[name].sum())}
+        for name, metric in _metrics(errors).items()
+        if errors[name].dtype == bool
+    ]
+
+
+def _groups(errors: dict[str, np.ndarray], truth: Truth) -> dict[str, Any]:
+    """Means of the groups that the truth tells apart: kind of group -> a row per group."""
+    from bodyreg.metrics import Table
+
+    table = Table.of(truth, errors, _metrics(errors))
+    return {
+        kind: [
+            {
+                "name": name,
+                "people": int(rows.sum()),
+                "means": {key: table.statistics(key, rows).mean for key in errors},
+            }
+            for name, rows in groups.items()
+        ]
+        for kind, groups in table.groupings().items()
+    }
+
+
+def _facts(finished: FinishedRun) -> dict[str, Any]:
+    """What made the run, from its record; for reading."""
+    from bodyreg.registration import RegistrationConfig
+
+    record = finished.record
+    usual = vars(RegistrationConfig.preset(record.preset))
+    seconds, fitted = record.seconds, len(finished) - record.people_of_earlier_starts
+    skipped = sum(record.skipped.values())
+    lines = {
+        "command": record.command,
+        "bodyreg": record.version,
+        "seed": record.seed,
+        "device": record.device,
+        "machine": f"{record.machine}, threads: {record.threads}",
+        "Python, torch, NumPy": f"{record.python}, {record.torch}, {record.numpy}",
+        "body": f"{record.body.name} ({record.body.fingerprint})",
+        "preset": record.preset,
+        "people": f"{len(finished):,}" + (f", {skipped:,} skipped" if skipped else ""),
+        "skipped": ", ".join(f"{n:,} {why}" for why, n in record.skipped.items()),
+        "time": f"{seconds:.3g} s, {fitted / seconds:,.0f} people/s" if fitted and seconds else "",
+    }
+    lead = [
+        lines["people"] + " people",
+        f"preset {record.preset}",
+        lines["time"],
+        f"on {lines['device']}",
+    ]
+    return {
+        "lead": " · ".join(part for part in lead if part),
+        "lines": [[name, str(value)] for name, value in lines.items() if value not in (None, "")],
+        "inputs": _inputs(finished),
+        "config": [
+            [name, f"{value:g}" if isinstance(value, float) else str(value), value != usual[name]]
+            for name, value in vars(finished.config).items()
+        ],
+    }
+
+
+def _inputs(finished: FinishedRun) -> list[tuple[str, str]]:
+    """The files that the run has read, and their fingerprints."""
+    record = finished.record
+    inputs = [(record.source.path, record.people_fingerprint)]
+    if record.body.files.path is not None:
+        inputs.append((record.body.files.path, record.body.fingerprint))
+    if record.initial_fits is not None:
+        inputs.append((record.initial_fits.path, record.initial_fits.fingerprint))
+    return [(str(path), digits) for path, digits in inputs]
+
+
+def _people(
+    finished: FinishedRun, rows: np.ndarray, errors: dict[str, np.ndarray], truth: Truth | None
+) -> dict[str, Any]:
+    """The shown people: numbers, pictures, how their fits came about, and the evidence in space."""
+    from bodyreg.data.frames import frame_from_image
+    from bodyreg.registration.trace import stops, trace
+    from bodyreg.viz import report
+
+    fits, observations = finished.read(rows)
+    body, marks = finished.body, stops(finished.config, warm_start=finished.warm)
+    along = trace(
+        body, observations, finished.config, marks, initial=finished.initial(observations.id)
+    )
+    poses = report.poses_data(along, body)
+    grounds, pictured = finished.grounds(observations, report.TILE)
+    xy = frame_from_image(observations.point_xy, observations.frame[observations.point_person])
+    keypoints = frame_from_image(observations.keypoint_xy, observations.frame[:, None])
+    vertices = fits.vertices(body)
+    before = along[0].vertices(body) if finished.warm else [None] * len(fits)
+    truths, captions = [None] * len(fits), _captions(observations)
+    if truth is not None:
+        known = truth.select(rows)
+        truths, captions = report.truth_data(known, fits.frame), _true_captions(known)
+    people = []
+    for i, row in enumerate(rows.tolist()):
+        own = slice(*observations.point_start[i : i + 2])
+        seen = observations.keypoint_weight[i] > 0
+        people.append(
+            {
+                "id": int(fits.id[i]),
+                "caption": captions[i],
+                "numbers": {n: e[row].item() for n, e in errors.items()},
+                "losses": [stop.loss[i].item() for stop in along],
+                "poses": poses[i],
+                "truth": truths[i],
+                "points": {
+                    "vertex": report.packed(observations.point_vertex[own], "<u4"),
+                    "mix": report.packed(observations.point_barycentric[own], "<f4"),
+                    "xy": report.packed(xy[own], "<f4"),
+                },
+                "keypoints": [
+                    at.tolist() if there else None
+                    for at, there in zip(keypoints[i], seen, strict=True)
+                ],
+                "tiles": report.tiles(
+                    vertices[i], before[i], body.faces, grounds[i], pictured, xy[own],
+                    keypoints[i][seen],
+                ),
+            }
+        )  # fmt: skip
+    return {
+        "marks": marks,
+        "curveNote": _curve_note(finished, len(rows)),
+        "body": report.body_data(body, observations.keypoint_name),
+        "people": people,
+    }
+
+
+def _true_captions(truth: Truth) -> list[str]:
+    from bodyreg.metrics.table import CUT, OCCLUDED
+
+    captions = []
+    for action, child, cut, hidden in zip(
+        truth.action.tolist(), truth.child, truth.cut, truth.occluded, strict=True
+    ):
+        parts = [action, "child" if child else ""]
+        parts += [f"{100 * cut:.0f} % cut off"] if cut > CUT else []
+        parts += [f"{100 * hidden:.0f} % covered"] if hidden > OCCLUDED else []
+        captions.append(", ".join(part for part in parts if part))
+    return captions
+
+
+def _captions(observations: Observations) -> list[str]:
+    if observations.picture is None:
+        return [""] * len(observations)
+    return observations.picture.tolist()
+
+
+def _curve_note(finished: FinishedRun, people: int) -> str:
+    starts = "the initial fit" if finished.warm else f"{finished.config.starts} starts"
+    return (
+        f"The {people} people shown were fitted again on the CPU, from {starts}, with plans that "
+        "end earlier: what the fit would have returned there, under the weights it ends with. "
+        "Thin: people; band: eight of ten of them."
+    )
