@@ -136,6 +136,45 @@ def kill_at_random(root: Path, arguments: list[str], runs: int) -> None:
         outcome(folder, kills=kills)
 
 
+def two_at_once(root: Path, arguments: list[str], rounds: int) -> None:
+    """Pairs of runs that begin together in one folder: of other options, and every third of the
+    same. Prints what each pair leaves, and the poses of each run when it is alone."""
+    weights = (0.1, 0.2)
+
+    def start(folder: Path, weight: float) -> int:
+        return forked(folder, [*arguments, "--set", f"det_weight={weight}"])
+
+    def poses(folder: Path) -> str:
+        return data.Fits.load(folder / "out" / "fits.npz").pose.tobytes().hex()
+
+    pure = {}
+    for weight in weights:
+        folder = root / str(weight)
+        folder.mkdir()
+        assert ended(start(folder, weight))[0] == 0
+        pure[str(weight)] = poses(folder)
+    for number in range(rounds):
+        folder = root / f"round{number}"
+        folder.mkdir()
+        pair = weights if number % 3 else weights[:1] * 2
+        started = [start(folder, weight) for weight in pair]
+        statuses = [ended(process)[0] for process in started]
+        config = json.loads((folder / "out" / "run.json").read_text())["config"]
+        print(
+            json.dumps(
+                {
+                    "statuses": statuses,
+                    "left": sorted(path.name for path in (folder / "out").iterdir()),
+                    "det_weight": config["det_weight"],
+                    "of_finished": [w for w, s in zip(pair, statuses, strict=True) if s == 0],
+                    "poses": poses(folder),
+                    "pure": pure,
+                }
+            ),
+            flush=True,
+        )
+
+
 def measure_memory(root: Path, arguments: list[str], shard: int) -> None:
     """The largest memory that each of the given commands' forks had, in kB."""
     fitted_shards.PEOPLE_PER_SHARD = shard
