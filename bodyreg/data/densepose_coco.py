@@ -39,6 +39,10 @@ BOX_UNITS: Literal[256] = 256
 # dp_masks are pictures of the box stretched to this square.
 MASK_SIDE = 256
 
+# COCO's keypoints are indices of pixels; the centre of pixel 0 is at 0.5. Boxes, polygons and dense
+# points are continuous (detectron2, "Standard dataset dicts"; facebookresearch/detectron2#175).
+FROM_INDEX = 0.5
+
 # COCO's keypoints under the names that the body has for them.
 KEYPOINTS = COCO_17.joints
 
@@ -200,7 +204,8 @@ def _person(
     rows = np.zeros((len(order), 3))
     if annotation.get("keypoints"):
         rows = keypoint_rows(annotation, "keypoints", where, len(order))
-        if len(rows) and not set(order.joints) & set(KEYPOINTS):
+        rows[rows[:, 2] > 0, :2] += FROM_INDEX
+        if not set(order.joints) & set(KEYPOINTS):
             raise UserError(
                 f"{where}: its category names keypoints '{order.joints[0]}' ..., none of which is "
                 f"one of COCO's ('{KEYPOINTS[0]}', '{KEYPOINTS[1]}' ...)"

@@ -51,6 +51,8 @@ def flip_keypoints(
 ) -> np.ndarray:
     """Keypoints (..., J, 2 or more) of a data set in a picture of this width.
 
+    Of coordinates that are indices of pixels, as in COCO's files, give the width less 1.
+
     What follows x and y (visibility, confidence) goes with its joint. NaN stays NaN; a keypoint
     whose third number is 0 is absent, and its x and y are kept.
     """

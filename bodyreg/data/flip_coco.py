@@ -60,7 +60,8 @@ def flip_annotation(
         flipped["bbox"] = flip_boxes(numbers(annotation, "bbox", where, 4), width).tolist()
     if annotation.get("keypoints"):
         keypoints = keypoint_rows(annotation, "keypoints", where, len(order))
-        flipped["keypoints"] = flip_keypoints(order, keypoints, width).reshape(-1).tolist()
+        # They are indices of pixels, from 0 to width - 1.
+        flipped["keypoints"] = flip_keypoints(order, keypoints, width - 1).reshape(-1).tolist()
     if annotation.get("keypoint_depths") is not None:
         depths = annotation["keypoint_depths"]
         numbers(annotation, "keypoint_depths", where, len(order), absent=True)

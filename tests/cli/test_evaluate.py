@@ -253,7 +253,7 @@ def test_points_and_keypoints_of_a_densepose_file(bodyreg, fits, tmp_path):
     x, y = image_from_frame(nose, fits.frame[0]).tolist()
     annotation = {
         "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 9000, "bbox": [40, 20, 120, 120],
-        "num_keypoints": 1, "keypoints": [x + 3, y + 4, 2, *16 * [0, 0, 0]], "dp_masks": [],
+        "num_keypoints": 1, "keypoints": [x + 2.5, y + 3.5, 2, *16 * [0, 0, 0]], "dp_masks": [],
         "dp_x": [128.0, 100.0], "dp_y": [90.0, 100.0], "dp_I": [2, 2], "dp_U": [0.5, 0.4],
         "dp_V": [0.5, 0.5],
     }  # fmt: skip

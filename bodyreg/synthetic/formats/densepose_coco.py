@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bodyreg.data.densepose_coco import BOX_UNITS, KEYPOINTS
+from bodyreg.data.densepose_coco import BOX_UNITS, FROM_INDEX, KEYPOINTS
 from bodyreg.files import atomic_path
 from bodyreg.synthetic.dataset import Picture
 from bodyreg.synthetic.formats.format import Destination, Recipe, Shot
@@ -82,7 +82,7 @@ def annotation(person: Annotation, image_id: int) -> dict[str, Any]:
     dp_xy = (person.point_xy - person.box[:2]) / person.box[2:] * BOX_UNITS
     # COCO writes keypoints without a label as (0, 0).
     labelled = person.keypoints[:, 2] != ABSENT
-    keypoints = np.where(labelled[:, None], person.keypoints, 0)
+    keypoints = np.where(labelled[:, None], person.keypoints - [FROM_INDEX, FROM_INDEX, 0], 0)
     depths = _rounded(person.depths, 5)
     return {
         "id": person.id,
