@@ -1,5 +1,5 @@
-# Everything a fresh machine needs is Python 3.10+, a C++17 compiler and, for the CUDA kernels, nvcc.
-# `make demo` and `make test` set the rest up by themselves, in a virtual environment of their own.
+# A fresh machine needs Python 3.10 or later, a C++17 compiler and, for the CUDA kernels, nvcc.
+# The targets install the rest into .venv, a virtual environment.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -16,7 +16,7 @@ NATIVE := setup.py pyproject.toml MANIFEST.in $(shell find csrc -type f)
 .PHONY: demo test lint format bench docs wheel clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.installed          ## make 64 people in pictures, fit them, print the errors, write a report
+demo: $(VENV)/.installed          ## make pictures of 64 people, fit them, print the errors, write a report
 	$(PY) -m bodyreg demo --out $(OUT)
 
 test: $(VENV)/.installed          ## all tests; FLAGS are pytest's, such as FLAGS=--forbid-skips
@@ -28,13 +28,13 @@ lint: $(VENV)/.installed $(VENV)/.linted      ## ruff and mypy on the Python, cl
 	$(PY) -m mypy -p bodyreg
 	$(VENV)/bin/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' '*.cu')
 
-format: $(VENV)/.linted           ## rewrite what lint would complain of
+format: $(VENV)/.linted           ## rewrite the code as lint wants it
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 	$(VENV)/bin/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
 
-# With BODYREG_MPII_POSES=poses.npy real poses are registered too, from file to file.
-bench: $(VENV)/.benched           ## everything against plain PyTorch, in one run; rewrites the tables of README.md and docs/benchmarks.md
+# If BODYREG_MPII_POSES names a file (poses.npy), MPII's poses are registered too, from file to file.
+bench: $(VENV)/.benched           ## measure everything; rewrite the tables of README.md and docs/benchmarks.md
 	mkdir -p build
 	$(PY) -m pytest benchmarks -rs --benchmark-json build/benchmarks.json
 	$(PY) -m benchmarks.table build/benchmarks.json
@@ -42,10 +42,10 @@ bench: $(VENV)/.benched           ## everything against plain PyTorch, in one ru
 docs: $(VENV)/.documented         ## the documentation as a site, in build/site; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
-# auditwheel finds the oldest glibc that the wheel runs with and names the wheel by it. torch brings its
-# own libraries, so they stay out.
+# auditwheel finds the oldest glibc that the wheel works with, and puts it into the wheel's name. The
+# libraries of torch stay out of the wheel: torch installs them.
 wheel: $(VENV)/.wheeled           ## a wheel and the sources in dist/, for torch 2.11 and later; tries the wheel
-	rm -rf build/wheel
+	rm -rf build/wheel build/lib.*
 	$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir build/wheel
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m auditwheel repair --exclude 'libtorch*' --wheel-dir build/wheel build/wheel/*.whl
 	rm -rf dist && mkdir dist && mv build/wheel/*-manylinux* dist
@@ -55,11 +55,11 @@ wheel: $(VENV)/.wheeled           ## a wheel and the sources in dist/, for torch
 	cd build/empty && env -i PATH="$$PWD/bin" bodyreg demo --quiet
 	rm -rf build/empty; ls -l dist
 
-clean:                            ## forget builds and the virtual environment
+clean:                            ## remove builds and the virtual environment
 	rm -rf build dist $(VENV) bodyreg.egg-info
 	find bodyreg -name '*.so' -delete
 
-# PyTorch comes first and by its exact name: an open range would fetch the newest build with all of CUDA.
+# PyTorch comes first and with its exact version: an open range would fetch the newest build and all of CUDA.
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install "$(TORCH)" setuptools wheel ninja pybind11 numpy
@@ -73,16 +73,16 @@ $(VENV)/.benched: $(VENV)/.installed
 	$(PIP) install --no-build-isolation --editable ".[bench]"
 	@touch $@
 
-$(VENV)/.documented:
+$(VENV)/.documented: Makefile
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PIP) install $(DOCS)
 	@touch $@
 
-$(VENV)/.wheeled: $(VENV)/.installed
+$(VENV)/.wheeled: $(VENV)/.installed Makefile
 	$(PIP) install $(WHEEL)
 	@touch $@
 
-$(VENV)/.linted:
+$(VENV)/.linted: Makefile
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PIP) install $(LINT)
 	@touch $@
