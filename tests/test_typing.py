@@ -17,7 +17,7 @@ import torch
 from typing_extensions import assert_type
 
 import bodyreg
-from bodyreg import _C, ops
+from bodyreg import _C, data, ops
 from bodyreg.body import Parameters, RigPoints
 from bodyreg.registration import ExtraLoss, Padded
 
@@ -49,6 +49,7 @@ bodyreg.Fits.load(3)  # wrong: a path
 fits.vertex(body)  # wrong: no such method
 ops.lbs(torch.eye(3), 3, torch.eye(3))  # wrong: joints are a tensor
 bodyreg.nothing  # wrong: no such name
+data.read_nothing  # wrong: no such reader
 """
 
 
