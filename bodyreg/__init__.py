@@ -2,7 +2,6 @@
 
 import importlib as _importlib
 import typing as _typing
-from importlib import metadata as _metadata
 
 if _typing.TYPE_CHECKING:
     from bodyreg.body import Body
@@ -51,7 +50,7 @@ if not _typing.TYPE_CHECKING:  # a type checker would let every name pass
 
     def __getattr__(name: str) -> _typing.Any:
         if name == "__version__":
-            return _installed_version()
+            return _importlib.import_module("bodyreg.version").installed_version()
         if name not in __all__:
             raise AttributeError(f"module 'bodyreg' has no attribute {name!r}")
         return getattr(_importlib.import_module(_HOMES.get(name, "bodyreg.data")), name)
@@ -59,15 +58,3 @@ if not _typing.TYPE_CHECKING:  # a type checker would let every name pass
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, "__version__"})
-
-
-def _installed_version() -> str:
-    try:
-        return _metadata.version("bodyreg")
-    except _metadata.PackageNotFoundError:
-        from bodyreg.errors import InstallationError
-
-        raise InstallationError(
-            f"{__path__[0]}: bodyreg is not installed; run `pip install -e . --no-build-isolation` "
-            "in the folder above"
-        ) from None

@@ -277,10 +277,10 @@ def provenance(
         seed: The seed of the random numbers, if there were any.
         device: The device it computed on, as torch names it.
     """
-    from bodyreg import __version__
+    from bodyreg.version import installed_version
 
     return {
-        "version": __version__,
+        "version": installed_version(),
         "command": command,
         "seed": seed,
         "device": str(device),

@@ -6,7 +6,11 @@ from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS, mirror_pose
 from bodyreg.body.landmarks import LANDMARK_NAMES, Landmark
 from bodyreg.body.parameters import AXIS_ANGLE, QUATERNION, Layout, Parameters
 from bodyreg.body.rig import RigPoints
-from bodyreg.body.rotations import rotation_matrices
+from bodyreg.body.rotations import (
+    axis_angle_to_quaternion,
+    quaternion_to_axis_angle,
+    rotation_matrices,
+)
 
 __all__ = [
     "AXIS_ANGLE",
@@ -21,6 +25,8 @@ __all__ = [
     "Layout",
     "Parameters",
     "RigPoints",
+    "axis_angle_to_quaternion",
     "mirror_pose",
+    "quaternion_to_axis_angle",
     "rotation_matrices",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +19,10 @@ from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS
 from bodyreg.body.landmarks import Landmark
 from bodyreg.body.rig import RigPoints
 from bodyreg.body.rotations import rotation_matrices
+from bodyreg.body.storage import FORMAT, read_body
 from bodyreg.body.surface import face_normals, sample_normals, vertex_normals
 from bodyreg.errors import UserError
+from bodyreg.npz import save_npz
 
 DEFAULT_BODY = Path(__file__).with_name("assets") / "default.npz"
 
@@ -38,9 +41,9 @@ class Body:
         parents: Parent of each joint, -1 for the root.
         joint_names: Names of the joints.
         charts: The surface's 24 charts, or None.
-        mirror_vertices: (V,) int64 the vertex on the other side, or None.
+        mirror_vertices: (V,) int64 the vertex on the other side of the body, or None.
         landmarks: Name -> mix of vertices.
-        shape_names: What each shape direction changes. See `with_shape`.
+        shape_names: Names of the shape directions; see `with_shape`.
         shape_directions: (S, V, 3) float32 metres per unit of coefficient, or None.
         shape_joint_directions: (S, 24, 3) float32, the joints' share of it, or None.
     """
@@ -77,28 +80,58 @@ class Body:
             path: The body file.
             uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
             regressor: A (J', V) joint regressor, .npy or .npz, dense or SciPy-sparse. Its rows
-                become landmarks "regressor_0", "regressor_1" ..., or what its `names` array says.
+                become landmarks, whose names are in its `names` array, or "regressor_0",
+                "regressor_1" ...
 
         Raises:
             UserError: a file is missing, malformed, or does not fit the others.
         """
-        from bodyreg.body.storage import load_body
-
-        return load_body(
+        fields = read_body(
             Path(path),
             None if uv is None else Path(uv),
             None if regressor is None else Path(regressor),
         )
+        return Body(**fields)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the project's own .npz: SMPL's keys, plus charts, landmarks and shapes."""
-        from bodyreg.body.storage import save_body
+        """Write the project's own .npz: SMPL's keys, and those for charts, landmarks and shapes."""
+        save_npz(path, compressed=True, **self.arrays())
 
-        save_body(self, path)
+    def arrays(self) -> dict[str, Any]:
+        """Name -> array of a body file."""
+        parents = np.asarray(self.parents)
+        arrays: dict[str, Any] = {
+            "format": np.array(FORMAT),
+            "name": np.array(self.name),
+            "v_template": self.vertices,
+            "f": self.faces.astype(np.uint32),
+            "weights": self.dense_weights,
+            "J": self.joints,
+            "kintree_table": np.stack([parents % 2**32, np.arange(len(parents))]).astype(np.uint32),
+        }
+        if self.mirror_vertices is not None:
+            arrays["mirror_vertices"] = self.mirror_vertices.astype(np.uint32)
+        if self.charts is not None:
+            arrays["chart_name"] = np.array(self.charts.name)
+            arrays["chart_uv"] = self.charts.uv
+            arrays["chart_vertex"] = self.charts.vertex.astype(np.uint32)
+            arrays["chart_faces"] = self.charts.faces.astype(np.uint32)
+            arrays["chart_part"] = self.charts.part.astype(np.uint8)
+        if self.landmarks:
+            landmarks = list(self.landmarks.values())
+            arrays["landmark_names"] = np.array(list(self.landmarks))
+            arrays["landmark_count"] = np.array([len(item.vertices) for item in landmarks])
+            arrays["landmark_vertices"] = np.concatenate([item.vertices for item in landmarks])
+            arrays["landmark_weights"] = np.concatenate([item.weights for item in landmarks])
+        if self.shape_directions is not None:
+            arrays["shape_names"] = np.array(self.shape_names)
+            arrays["shape_directions"] = self.shape_directions
+            arrays["shape_joint_directions"] = self.shape_joint_directions
+        return arrays
 
     @cached_property
     def fingerprint(self) -> str:
-        """12 hexadecimal digits that name these vertices, faces and weights."""
+        """12 hexadecimal digits: a hash of vertices, faces and weights."""
         digest = hashlib.sha256()
         for array in (self.vertices, self.faces, self.weight_joint_ids, self.weights):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -129,12 +162,12 @@ class Body:
     def with_shape(self, coefficients: np.ndarray | Tensor | list[float]) -> Body:
         """The body with its shape directions applied to vertices and joints.
 
-        The default body's directions are half the way between the ends of MakeHuman's sliders, so
-        coefficients of -1 and 1 give the ends and draws of standard deviation 0.5 look human.
-        "child" and "old" start at a young adult and have one end only: draw them from 0 to 1 (a
-        child of 1 is about six years old). "sex" is -1 for a woman and 1 for a man. "sex_weight",
-        "sex_muscle" and "child_weight" correct the sum of two directions; give them the product of
-        the two coefficients.
+        Each direction of the default body is half of the way between the ends of one of MakeHuman's
+        sliders: coefficients -1 and 1 are the ends, and random coefficients of standard deviation
+        0.5 look human. "child" and "old" begin at a young adult and go from 0 to 1; child = 1 is
+        about six years old. "sex" is -1 for a woman and 1 for a man. "sex_weight", "sex_muscle" and
+        "child_weight" correct the sum of two directions: give them the product of the coefficients
+        of the two.
 
         Args:
             coefficients: (S,), in the order of `shape_names`.
@@ -156,7 +189,7 @@ class Body:
         )
 
     def vertex_points(self, *, normals: bool = True) -> RigPoints:
-        """All V vertices as rig points, with their normals unless they are not wanted."""
+        """All V vertices as rig points, with or without their normals."""
         return self._vertex_points_with_normals if normals else self._vertex_points
 
     @cached_property
@@ -177,14 +210,14 @@ class Body:
     ) -> RigPoints:
         """Points inside triangles as rig points, with interpolated normals.
 
-        Posing one gives what mixing the three posed vertices gives, for any pose and scales.
+        In any pose, such a point lies where the mix of the three posed vertices lies.
 
         Args:
-            vertex: (P, 3) vertex numbers.
-            barycentric: (P, 3) shares of the three, summing to 1.
+            vertex: (P, 3) the numbers of each triangle's vertices.
+            barycentric: (P, 3) shares of the three vertices; they sum to 1.
 
         Raises:
-            UserError: a vertex number the body does not have.
+            UserError: the body does not have a vertex of this number.
         """
         vertex = np.asarray(vertex).reshape(-1, 3)
         barycentric = np.asarray(barycentric, np.float64).reshape(-1, 3)
@@ -225,10 +258,10 @@ class Body:
 
     @cached_property
     def _named_points(self) -> tuple[dict[str, int], RigPoints]:
-        """All joints and landmarks as rig points, and which is whose. A joint goes before."""
+        """Name -> number of its rig point, and all rig points. Of equal names, the joint counts."""
         joints = torch.from_numpy(np.pad(self.joints, ((0, 0), (0, 1)), constant_values=1))
         ids = torch.arange(len(joints), dtype=torch.int32)
-        # All landmarks at once: the shorter mixes get shares of nothing.
+        # All landmarks in one array: the shorter mixes are padded with shares of 0.
         longest = max((len(p.vertices) for p in self.landmarks.values()), default=0)
         index = np.zeros((len(self.landmarks), longest), np.int64)
         shares = np.zeros((len(self.landmarks), longest), np.float32)
@@ -247,11 +280,11 @@ class Body:
         )
 
     def pose(self, pose: Tensor, segment_scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Joint transforms of poses, by the rule that a scale moves children and not sizes them.
+        """Joint transforms of poses. A segment's scale moves its children and does not scale them.
 
         Args:
-            pose: (N, 24, 3) axis-angle, radians; the root's slot included.
-            segment_scale: (N, 24); ones when left out.
+            pose: (N, 24, 3) axis-angle, radians, with the root's.
+            segment_scale: (N, 24); ones if left out.
 
         Returns:
             transforms (N, 24, 3, 4) for `lbs`, and joint positions (N, 24, 3), metres.
@@ -264,7 +297,7 @@ class Body:
         return ops.kinematics(rotation_matrices(pose), segment_scale, joints, self.parents)
 
     def surface_samples(self, count: int = 32) -> tuple[Tensor, Tensor]:
-        """The distribution of each segment's rest normals, in few numbers.
+        """A few normals that stand for the surface of each segment in the rest pose.
 
         Args:
             count: M, normals per segment.

@@ -1,21 +1,19 @@
-"""Body files: SMPL's .npz and .pkl, the project's own .npz, and joint regressors."""
+"""Reading body files: SMPL's .npz and .pkl, the project's own .npz, and joint regressors."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bodyreg.body.body import Body
 from bodyreg.body.charts import Charts
 from bodyreg.body.joints import JOINT_NAMES, PARENTS
 from bodyreg.body.landmarks import Landmark, smpl_landmarks
 from bodyreg.body.uv import load_uv
 from bodyreg.errors import UserError
 from bodyreg.files import first_bytes
-from bodyreg.npz import NPY, ZIP, as_texts, load_npy, load_npz, save_npz
+from bodyreg.npz import NPY, ZIP, as_texts, load_npy, load_npz
 from bodyreg.pickles import load_pickle
 
 FORMAT = "bodyreg-body-1"
@@ -33,46 +31,8 @@ ROUNDING = 1e-6
 MAX_WEIGHT_ERROR = 0.01
 
 
-def save_body(body: Body, path: str | os.PathLike) -> None:
-    """Write a body as .npz: SMPL's keys, and the project's own for what SMPL has no keys for."""
-    save_npz(path, compressed=True, **body_arrays(body))
-
-
-def body_arrays(body: Body) -> dict[str, Any]:
-    """The arrays of a body file."""
-    parents = np.asarray(body.parents)
-    arrays: dict[str, Any] = {
-        "format": np.array(FORMAT),
-        "name": np.array(body.name),
-        "v_template": body.vertices,
-        "f": body.faces.astype(np.uint32),
-        "weights": body.dense_weights,
-        "J": body.joints,
-        "kintree_table": np.stack([parents % 2**32, np.arange(len(parents))]).astype(np.uint32),
-    }
-    if body.mirror_vertices is not None:
-        arrays["mirror_vertices"] = body.mirror_vertices.astype(np.uint32)
-    if body.charts is not None:
-        arrays["chart_name"] = np.array(body.charts.name)
-        arrays["chart_uv"] = body.charts.uv
-        arrays["chart_vertex"] = body.charts.vertex.astype(np.uint32)
-        arrays["chart_faces"] = body.charts.faces.astype(np.uint32)
-        arrays["chart_part"] = body.charts.part.astype(np.uint8)
-    if body.landmarks:
-        landmarks = list(body.landmarks.values())
-        arrays["landmark_names"] = np.array(list(body.landmarks))
-        arrays["landmark_count"] = np.array([len(item.vertices) for item in landmarks])
-        arrays["landmark_vertices"] = np.concatenate([item.vertices for item in landmarks])
-        arrays["landmark_weights"] = np.concatenate([item.weights for item in landmarks])
-    if body.shape_directions is not None:
-        arrays["shape_names"] = np.array(body.shape_names)
-        arrays["shape_directions"] = body.shape_directions
-        arrays["shape_joint_directions"] = body.shape_joint_directions
-    return arrays
-
-
-def load_body(path: Path, uv: Path | None, regressor: Path | None) -> Body:
-    """Read a body file; see `Body.load`."""
+def read_body(path: Path, uv: Path | None, regressor: Path | None) -> dict[str, Any]:
+    """The fields of a `Body` in a file; see `Body.load`."""
     arrays = _read_arrays(path)
     _check_format(arrays, path)
     vertices = _numbers(arrays, "v_template", path, (None, 3))
@@ -84,30 +44,30 @@ def load_body(path: Path, uv: Path | None, regressor: Path | None) -> Body:
     if regressor is not None:
         landmarks |= load_regressor(regressor, len(vertices))
     charts = _charts(arrays, path, len(vertices)) if uv is None else load_uv(uv, len(vertices))
-    return Body(
-        name=_text(arrays, "name", path) if "name" in arrays else path.stem,
-        vertices=vertices,
-        faces=faces,
-        joints=joints,
-        weight_joint_ids=weight_joint_ids,
-        weights=weights,
-        charts=charts,
-        mirror_vertices=_mirror(arrays, path, len(vertices)),
-        landmarks=landmarks,
+    return {
+        "name": _text(arrays, "name", path) if "name" in arrays else path.stem,
+        "vertices": vertices,
+        "faces": faces,
+        "joints": joints,
+        "weight_joint_ids": weight_joint_ids,
+        "weights": weights,
+        "charts": charts,
+        "mirror_vertices": _mirror(arrays, path, len(vertices)),
+        "landmarks": landmarks,
         **_shapes(arrays, path, len(vertices)),
-    )
+    }
 
 
 def load_regressor(path: Path, vertex_count: int) -> dict[str, Landmark]:
-    """Joints that somebody regresses from the vertices, as landmarks.
+    """The joints of a regressor, which are mixes of vertices, as landmarks.
 
     Args:
-        path: (J', V) as .npy, or as .npz with one matrix, dense or SciPy-sparse, and perhaps
-            `names` (J',).
+        path: (J', V) as .npy, or as .npz with one matrix, dense or SciPy-sparse. An .npz may also
+            hold `names` (J',).
         vertex_count: V.
 
     Raises:
-        UserError: it cannot be read, has another V, or rows that do not sum to 1.
+        UserError: the file cannot be read, its matrix has another V, or a row does not sum to 1.
     """
     names, matrix = None, None
     if first_bytes(path, "regressor").startswith(NPY):

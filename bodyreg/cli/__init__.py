@@ -91,9 +91,9 @@ def _dispatch(arguments: list[str]) -> int:
         print(_help())
         return 0 if name else 2
     if name == "--version":
-        from bodyreg import __version__
+        from bodyreg.version import installed_version
 
-        print(f"bodyreg {__version__}")
+        print(f"bodyreg {installed_version()}")
         return 0
     if name not in COMMANDS:
         raise UserError(f"unknown command '{name}'; choose one of: {', '.join(COMMANDS)}")

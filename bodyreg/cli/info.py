@@ -50,11 +50,11 @@ def run(options: Options, command: str) -> None:
 
 
 def _software() -> dict[str, str]:
-    from bodyreg import __version__
+    from bodyreg.version import installed_version
 
     versions = {name: metadata.version(name) for name in ("torch", "numpy")}
     return {
-        "bodyreg": __version__,
+        "bodyreg": installed_version(),
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         **versions,
     }

@@ -107,11 +107,11 @@ def make_data_sets(wanted: DataSets, *, quiet: bool = False) -> Made:
 
 def _depends_on(wanted: DataSets, name: str, backgrounds: Sequence[Path]) -> dict[str, Any]:
     """Everything that a format's files depend on, as plain values for JSON."""
-    from bodyreg import __version__
+    from bodyreg.version import installed_version
 
     recipe, files = wanted.recipe, [(path.name, path.stat().st_size) for path in backgrounds]
     return {
-        "version": __version__,
+        "version": installed_version(),
         "format": name,
         "people": recipe.people,
         "seed": recipe.seed,

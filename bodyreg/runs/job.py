@@ -86,8 +86,8 @@ class Job:
         Raises:
             UserError: something is missing or damaged, or cannot be done.
         """
-        from bodyreg import __version__
         from bodyreg.data import FitsById
+        from bodyreg.version import installed_version
 
         device, _ = choose_device(request.device)
         body, source = request.body.open(), request.source
@@ -101,7 +101,7 @@ class Job:
         if request.meshes and len(set(people.ids().tolist())) < len(people):
             raise UserError(f"{source.path}: ids are not unique, so meshes cannot be named by them")
         depends_on = {
-            "version": __version__,
+            "version": installed_version(),
             "people": people.fingerprint,
             "format": source.format,
             "switches": list(source.switches),
