@@ -42,7 +42,7 @@ class Evidence:
         """Apply the changes to observations."""
         people = len(observations)
         if not self.depth:
-            observations = replace(observations, keypoint_depth=None)
+            observations = observations.with_depths(None)
         if not self.dense:
             observations = replace(
                 observations, point_start=np.zeros(people + 1, np.int64),
@@ -61,9 +61,10 @@ def _with_outliers(observations: Observations) -> Observations:
     """Give a tenth of each person's points the picture position of another of the points."""
     random = np.random.default_rng(0)
     xy = observations.point_xy.copy()
-    for start, end in zip(observations.point_start, observations.point_start[1:], strict=False):
-        moved = start + np.flatnonzero(random.random(end - start) < OUTLIERS)
-        xy[moved] = observations.point_xy[random.integers(start, end, len(moved))]
+    for person in range(len(observations)):
+        own = observations.points_of(person)
+        moved = own.start + np.flatnonzero(random.random(own.stop - own.start) < OUTLIERS)
+        xy[moved] = observations.point_xy[random.integers(own.start, own.stop, len(moved))]
     return replace(observations, point_xy=xy)
 
 
@@ -228,7 +229,7 @@ def without(study: Study) -> dict[str, list[str]]:
 
 def page(study: Study, command: str, tables: dict[str, list[str]]) -> str:
     """The whole page in Markdown."""
-    points = np.diff(study.observations.point_start).mean()
+    points = study.observations.point_count.mean()
     keypoints, threads = len(study.observations.keypoint_name), torch.get_num_threads()
     text = f"""# Ablation
 

@@ -16,7 +16,7 @@ from bodyreg.body.rotations import rotation_matrices
 from bodyreg.body.surface import face_normals
 from bodyreg.data import Observations
 from bodyreg.data.densepose_coco import KEYPOINTS
-from bodyreg.data.frames import boxes_of_points, frames_of_boxes
+from bodyreg.data.frames import boxes_of_points, frames_of_boxes, lengths_in_frame, pixel_sizes
 from bodyreg.registration.prior import pose_prior
 
 POINTS = 120
@@ -88,9 +88,8 @@ def _chunk(
     to_image = np.array([PIXELS_PER_METRE, -PIXELS_PER_METRE])
     xy, keypoint_xy = 512 + xy * to_image, 512 + keypoints[..., :2] * to_image
     frame = frames_of_boxes(boxes_of_points(np.concatenate([xy, keypoint_xy], 1)))
-    half_side = frame[:, None, 2:]
-    noise = PIXEL_SD * half_side / 128
-    depth = depth * PIXELS_PER_METRE / half_side[..., 0]
+    noise = PIXEL_SD * pixel_sizes(frame)[:, None, None]
+    depth = lengths_in_frame(depth * PIXELS_PER_METRE, frame[:, None])
     return Observations(
         id=np.arange(begin, begin + people),
         frame=frame,

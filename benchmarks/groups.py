@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bodyreg import Body, Observations, RegistrationConfig, __version__, register
+from bodyreg import Body, RegistrationConfig, __version__, register
 from bodyreg.data import Fits, Truth, read_densepose_coco
 from bodyreg.data.densepose_coco import load_coco
 from bodyreg.files import atomic_path
@@ -125,7 +125,7 @@ def _cell(table: Table, name: str, rows: np.ndarray) -> str:
 
 def page(people: People, command: str, tables: dict[str, Table]) -> str:
     """The whole page in Markdown."""
-    points = np.diff(people.observations.point_start)
+    points = people.observations.point_count
     skipped = ", ".join(f"{n} for {reason}" for reason, n in people.skipped.items())
     made = f"""on {len(people.truth):,} people in {people.pictures:,} pictures of 256 x 256 pixels,
     made from the built-in body with a held-out seed and read back from a DensePose-COCO file. They
@@ -156,13 +156,6 @@ the picture and covered parts, for which only the prior gives information.
     return text
 
 
-def without_depths(observations: Observations) -> Observations:
-    """The same people without depths of keypoints."""
-    observations = observations.select(slice(None))
-    observations.keypoint_depth = None
-    return observations
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--people", type=int, default=2000)
@@ -171,7 +164,7 @@ def main() -> None:
     options = parser.parse_args()
     people = People(options.people, options.seed)
     accurate, paper = map(RegistrationConfig.preset, ("accurate", "paper"))
-    seen, flat = people.observations, without_depths(people.observations)
+    seen, flat = people.observations, people.observations.with_depths(None)
     tables = {}
     for title, observations, config in (
         ("`accurate`", seen, accurate),

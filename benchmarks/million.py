@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.crowd import PIXEL_SD, crowd
 from bodyreg.body import Body
 from bodyreg.data import Observations
+from bodyreg.data.frames import pixel_sizes
 from bodyreg.files import atomic_path
 
 BASE = 4096
@@ -50,10 +51,10 @@ def write_shards(folder: Path, people: int, seed: int = 0) -> None:
 def _again(base: Observations, first: int, random: np.random.Generator) -> Observations:
     """The same people with new noise and frames."""
     half = base.frame[:, 2:]
-    noise = (PIXEL_SD / 128) * half
+    noise = PIXEL_SD * pixel_sizes(base.frame)[:, None]
 
-    def seen(xy: np.ndarray, half_side: np.ndarray) -> np.ndarray:
-        return xy + half_side * random.standard_normal(xy.shape, np.float32)
+    def seen(xy: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+        return xy + deviation * random.standard_normal(xy.shape, np.float32)
 
     shift = SHIFT_SD * half * random.standard_normal((len(base), 2), np.float32)
     zoom = np.exp(ZOOM_SD * random.standard_normal((len(base), 1), np.float32))
@@ -61,7 +62,7 @@ def _again(base: Observations, first: int, random: np.random.Generator) -> Obser
         base,
         id=np.arange(first, first + len(base)),
         frame=np.concatenate([base.frame[:, :2] + shift, half * zoom], axis=1),
-        point_xy=seen(base.point_xy, np.repeat(noise, np.diff(base.point_start), axis=0)),
+        point_xy=seen(base.point_xy, noise.repeat(base.point_count, axis=0)),
         keypoint_xy=seen(base.keypoint_xy, noise[:, None]),
     )
 

@@ -106,7 +106,7 @@ def _demonstrate(options: Options, command: str) -> None:
     body, source = Body.default(), Source(FORMAT, folder / "densepose.json", folder / "images")
     observations, skipped = read_densepose_coco(source.path, body)
     if options.without_depth:
-        observations.keypoint_depth = None
+        observations = observations.with_depths(None)
     people = len(observations)
     print(
         f"{people} people with {len(observations.point_xy) / people:.0f} dense points and up to "

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bodyreg.body import Body, Parameters, RigPoints
+from bodyreg.data.frames import reframed
 from bodyreg.data.people_file import Layout, PeopleFile
 from bodyreg.errors import UserError
 from bodyreg.npz import NpzReader, Rows, save_npz
@@ -86,14 +87,8 @@ class Fits:
         Args:
             frame: (N, 3) centre_x, centre_y, half_side of each new crop, image pixels.
         """
-        zoom = self.frame[:, 2] / frame[:, 2]
-        shift = (self.frame[:, :2] - frame[:, :2]) / frame[:, 2:] * np.array([1, -1], np.float32)
-        return replace(
-            self,
-            frame=frame,
-            scale=self.scale * zoom,
-            translation=self.translation * zoom[:, None] + shift,
-        )
+        scale, translation = reframed(self.scale, self.translation, self.frame, frame)
+        return replace(self, frame=frame, scale=scale, translation=translation)
 
     def vertices(self, body: Body) -> np.ndarray:
         """(N, V, 3) float32 positions of all vertices, frame units; z points to the viewer."""

@@ -14,7 +14,7 @@ import numpy as np
 SIDE_PER_BOX = 1.2
 
 NOT_SPREAD_OUT = "no two joints of the body in different places"
-"""Why somebody of whom only joints are known was skipped: there is no crop round them."""
+"""Why a person with joints alone is skipped: there is no crop round them."""
 
 _Y_UP = np.array([1.0, -1.0], np.float32)
 
@@ -27,6 +27,41 @@ def frame_from_image(xy: np.ndarray, frame: np.ndarray) -> np.ndarray:
 def image_from_frame(xy: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """Frame units (..., 2), y up -> image pixels (..., 2), y down; `frame` is (..., 3)."""
     return xy * _Y_UP * frame[..., 2:] + frame[..., :2]
+
+
+def lengths_in_frame(pixels: np.ndarray | float, frame: np.ndarray) -> np.ndarray:
+    """Lengths (...) in image pixels -> frame units; `frame` is (..., 3)."""
+    return pixels / frame[..., 2]
+
+
+def pixel_sizes(frame: np.ndarray, side: int = 256) -> np.ndarray:
+    """(...,) image pixels per pixel of a crop (..., 3) that is drawn `side` pixels wide."""
+    return 2 * frame[..., 2] / side
+
+
+def corners(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Left upper and right lower corners (..., 2) of crops (..., 3), float64 image pixels."""
+    frame = np.asarray(frame, np.float64)
+    return frame[..., :2] - frame[..., 2:], frame[..., :2] + frame[..., 2:]
+
+
+def reframed(
+    scale: np.ndarray, translation: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cameras that show in other crops what they showed, at the same place of the picture.
+
+    Args:
+        scale: (N,) frame units per metre.
+        translation: (N, 2) frame units.
+        before: (N, 3) the crops of these numbers.
+        after: (N, 3) the new crops.
+
+    Returns:
+        scale and translation in the frame units of the new crops.
+    """
+    zoom = before[:, 2] / after[:, 2]
+    shift = frame_from_image(before[:, :2], after)
+    return scale * zoom, translation * zoom[:, None] + shift
 
 
 def frames_of_boxes(boxes: np.ndarray) -> np.ndarray:

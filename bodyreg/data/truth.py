@@ -1,12 +1,13 @@
-"""What is known of made people: the parameters behind a data set, and the surface they give."""
+"""The truth about made people: their parameters, their surface, and what is visible of it."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from bodyreg.data.frames import reframed
 from bodyreg.data.people_file import Layout, PeopleFile
 from bodyreg.npz import save_npz
 
@@ -17,13 +18,13 @@ FORMAT = "bodyreg-truth-2"
 class Truth:
     """N people. A point p (metres, camera axes) appears at scale p_xy + translation in its frame.
 
-    Of a perspective camera that is the weak-perspective one which agrees with it at the depth of
-    the pelvis.
+    scale and translation are those of a weak-perspective camera. If the picture has perspective,
+    the two cameras agree at the depth of the pelvis.
 
     Attributes:
         id: (N,) int64, as in the observations.
         frame: (N, 3) float32 centre_x, centre_y, half_side in image pixels.
-        pose: (N, 24, 3) float32 axis-angle.
+        pose: (N, 24, 3) float32 axis-angle, radians.
         segment_scale: (N, 24) float32.
         shape: (N, S) float32, coefficients of the body's shape directions.
         rotation: (N, 3, 3) float32, model to camera axes.
@@ -32,14 +33,13 @@ class Truth:
         vertices: (N, V, 3) float32 metres, camera axes: x right, y up, z toward the viewer.
         joints: (N, 24, 3) float32 likewise.
         visible: (N, V) bool, vertices that the picture shows.
-        action: (N,) str, what the person is doing, in Human3.6M's words.
-        subject: (N,) str, who it is where people appear more than once; else "".
-        camera: (N,) str, which camera saw the person where cameras have names; else "".
+        action: (N,) str, the person's action, in Human3.6M's words.
+        subject: (N,) str, the person's name, if the data set shows people several times; or "".
+        camera: (N,) str, the camera's name, if the data set names its cameras; or "".
         child: (N,) bool.
         cut: (N,) float32, share of the body's silhouette that lies outside the picture.
-        occluded: (N,) float32, share of its silhouette inside the picture that something else
-            covers.
-        body: fingerprint of the body they were made from.
+        occluded: (N,) float32, covered share of the silhouette's part inside the picture.
+        body: fingerprint of the body that the people were made from.
     """
 
     id: np.ndarray
@@ -68,6 +68,11 @@ class Truth:
         """Points (N, P, 3), metres in camera axes -> xy (N, P, 2) in frame units."""
         return self.scale[:, None, None] * points[..., :2] + self.translation[:, None]
 
+    def in_frames(self, frame: np.ndarray) -> Truth:
+        """The same people in the same pictures, seen through other crops; as `Fits.in_frames`."""
+        scale, translation = reframed(self.scale, self.translation, self.frame, frame)
+        return replace(self, frame=frame, scale=scale, translation=translation)
+
     def select(self, people: np.ndarray) -> Truth:
         """The people at these positions, in this order."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -75,7 +80,7 @@ class Truth:
         return Truth(**values)
 
     def save(self, path: str | os.PathLike, **facts: str) -> None:
-        """Write a bodyreg-truth-2 file; `facts` (what made it) are stored beside."""
+        """Write a bodyreg-truth-2 file; `facts` say what made it, and are stored too."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         save_npz(path, format=FORMAT, **(arrays | facts))
 
@@ -84,14 +89,15 @@ class Truth:
         """Read a bodyreg-truth-2 file.
 
         Raises:
-            UserError: the file is missing, damaged, of another format or not of one size.
+            UserError: the file is missing, damaged or of another format, its arrays do not fit each
+                other, or a number is not finite.
         """
         with TruthFile(path) as file:
             return file.read(0, len(file))
 
 
 class TruthFile(PeopleFile):
-    """A bodyreg-truth-2 file, of which people are read as they are wanted.
+    """An open bodyreg-truth-2 file; people are read and checked when needed.
 
     Raises:
         UserError: as `PeopleFile`.
@@ -102,7 +108,7 @@ class TruthFile(PeopleFile):
         self.body, self.vertex_count = str(self._reader.texts("body")), self.sizes["V"]
 
     def read(self, start: int, stop: int) -> Truth:
-        """The truth of people `start` to `stop`.
+        """The truth about the people from `start` up to `stop`.
 
         Raises:
             UserError: the file is damaged, or holds a number that is not finite.
@@ -117,6 +123,6 @@ ARRAYS: Layout = {
     "visible": ("b", ("V",)), "action": ("U", ()), "subject": ("U", ()), "camera": ("U", ()),
     "child": ("b", ()), "cut": ("f", ()), "occluded": ("f", ()),
 }  # fmt: skip
-"""Arrays of the file format, of V vertices and S shape directions."""
+"""The arrays of the file format, with V vertices and S shape directions."""
 
 assert set(ARRAYS) | {"body"} == {field.name for field in fields(Truth)}

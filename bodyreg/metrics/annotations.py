@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bodyreg.data.frames import frame_from_image, image_from_frame
+from bodyreg.data.frames import image_from_frame
 from bodyreg.metrics.geodesics import BodyGeodesics, GeodesicDistance
 from bodyreg.metrics.gps import gps, gpsm, kappa_of_vertices, mask_iou
 from bodyreg.metrics.keypoints import pck
@@ -93,7 +93,7 @@ class AnnotationEvaluator:
         )
 
     def _gps(self, vertices: np.ndarray, observations: Observations) -> np.ndarray:
-        start, count = observations.point_start[:-1], np.diff(observations.point_start)
+        start, count = observations.point_start[:-1], observations.point_count
         if not len(observations.point_xy):
             return np.full(len(observations), np.nan)
         slot = np.arange(count.max())
@@ -102,7 +102,7 @@ class AnnotationEvaluator:
         present = (slot < count[:, None]) & (observations.point_weight[point] > 0)
         corner = observations.point_barycentric.argmax(axis=1)[:, None]
         true = np.take_along_axis(observations.point_vertex, corner, 1)[:, 0][point]
-        xy = frame_from_image(observations.point_xy[point], observations.frame[:, None])
+        xy = observations.points_in_frame()[point]
         taken_for = silhouettes(vertices, self.body, SIDE).at(xy)
         hit = present & (taken_for >= 0)
         distance = np.full(hit.shape, np.inf)

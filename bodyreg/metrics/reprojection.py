@@ -10,7 +10,6 @@ from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.body import Parameters
-from bodyreg.data.frames import frame_from_image
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -38,9 +37,8 @@ def reprojection_error(
     pictured = pictured_segments(fits, body)
     points = body.keypoints(observations.keypoint_name)
     keypoints = ops.lbs(pictured, points.joint_ids, points.anchors).numpy()[..., :2]
-    observed = frame_from_image(observations.keypoint_xy, observations.frame[:, None])
     present = observations.keypoint_weight > 0
-    distance = _length(keypoints - observed)
+    distance = _length(keypoints - observations.keypoints_in_frame())
     return {
         "dense points": _mean(_dense(pictured, observations, body), observations) * side / 2,
         "keypoints": _ratio((distance * present).sum(1), present.sum(1)) * side / 2,
@@ -66,7 +64,7 @@ def _dense(pictured: Tensor, observations: Observations, body: Body) -> np.ndarr
     placed = np.zeros((len(observations.point_xy), 2), np.float32)
     for start in range(0, len(pictured) if len(placed) else 0, CHUNK):
         some = slice(start, start + CHUNK)
-        counts = np.diff(starts[start : start + CHUNK + 1])
+        counts = observations.point_count[some]
         # Rows of equal length: rows of people with fewer points run into the next people's points.
         points = starts[:-1][some, None] + np.arange(counts.max())
         np.minimum(points, len(placed) - 1, out=points)
@@ -81,8 +79,7 @@ def _dense(pictured: Tensor, observations: Observations, body: Body) -> np.ndarr
         mixed = sum(mix[:, :, corner] * posed[:, :, corner, :2] for corner in range(3))
         own = np.arange(points.shape[1]) < counts[:, None]
         placed[starts[start] : starts[start + len(counts)]] = mixed[own]
-    frame = np.repeat(observations.frame, np.diff(starts), axis=0)
-    return _length(placed - frame_from_image(observations.point_xy, frame))
+    return _length(placed - observations.points_in_frame())
 
 
 def _length(xy: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from bodyreg.body import Body
-from bodyreg.data.frames import frame_from_image
 from bodyreg.data.observations import Observations
 from bodyreg.ops.fit import Evidence, Rig
 from bodyreg.registration.config import RegistrationConfig
@@ -70,8 +69,7 @@ def gather(
         config: Says how sums are divided.
     """
     real = NUMPY_DTYPES[dtype]
-    start, frame = observations.point_start, observations.frame
-    count = start[1:] - start[:-1]
+    start, count = observations.point_start, observations.point_count
     by_count = config.evidence == "mean"
 
     weight = observations.point_weight.astype(real)
@@ -85,7 +83,7 @@ def gather(
     keypoint_weight /= (
         np.maximum(used.sum(1, keepdims=True), 1) if by_count else real(config.keypoint_count)
     )
-    keypoint_xy = frame_from_image(observations.keypoint_xy, frame[:, None])
+    keypoint_xy = observations.keypoints_in_frame()
     depth = depth_weight = np.zeros_like(keypoint_weight)
     if observations.keypoint_depth is not None:
         has_depth = used & ~np.isnan(observations.keypoint_depth)
@@ -99,9 +97,7 @@ def gather(
         point_start=tensor(start),
         point_vertex=tensor(observations.point_vertex),
         point_barycentric=tensor(barycentric),
-        point_xy=tensor(
-            frame_from_image(observations.point_xy, frame.repeat(count, axis=0)).astype(real)
-        ),
+        point_xy=tensor(observations.points_in_frame().astype(real)),
         point_weight=tensor(weight),
         keypoint_xy=tensor(np.where(used[..., None], keypoint_xy, 0).astype(real)),
         keypoint_weight=tensor(keypoint_weight),

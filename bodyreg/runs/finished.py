@@ -176,9 +176,7 @@ class FinishedRun:
         at = self._positions[rows]
         first, last = int(at.min()), int(at.max()) + 1
         found = self.people.read(first, last).select(at - first)
-        if not self.record.depths:
-            found.keypoint_depth = None
-        return found
+        return found if self.record.depths else found.with_depths(None)
 
 
 def _found(folder: Path, path: Path | None, what: str) -> Path | None:

@@ -216,7 +216,6 @@ def _people(
     finished: FinishedRun, rows: np.ndarray, errors: dict[str, np.ndarray], truth: Truth | None
 ) -> dict[str, Any]:
     """The shown people: numbers, pictures, how their fits came about, and the evidence in space."""
-    from bodyreg.data.frames import frame_from_image
     from bodyreg.registration.trace import stops, trace
     from bodyreg.viz import report
 
@@ -227,8 +226,7 @@ def _people(
     )
     poses = report.poses_data(along, body)
     grounds, pictured = finished.grounds(observations, report.TILE)
-    xy = frame_from_image(observations.point_xy, observations.frame[observations.point_person])
-    keypoints = frame_from_image(observations.keypoint_xy, observations.frame[:, None])
+    xy, keypoints = observations.points_in_frame(), observations.keypoints_in_frame()
     vertices = fits.vertices(body)
     before = along[0].vertices(body) if finished.warm else [None] * len(fits)
     truths, captions = [None] * len(fits), _captions(observations)
@@ -237,7 +235,7 @@ def _people(
         truths, captions = report.truth_data(known, fits.frame), _true_captions(known)
     people = []
     for i, row in enumerate(rows.tolist()):
-        own = slice(*observations.point_start[i : i + 2])
+        own = observations.points_of(i)
         seen = observations.keypoint_weight[i] > 0
         people.append(
             {

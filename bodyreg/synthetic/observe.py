@@ -17,7 +17,7 @@ import torch
 from bodyreg.body import Body
 from bodyreg.body.surface import barycentric_coordinates, visible_vertices
 from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PART, COARSE_PARTS
-from bodyreg.data.frames import frames_of_boxes
+from bodyreg.data.frames import frame_from_image, frames_of_boxes, lengths_in_frame, pixel_sizes
 from bodyreg.data.skeletons import COCO_17, MIXES, Skeleton
 from bodyreg.ops import raster
 from bodyreg.synthetic.figure import KEYPOINT_NAMES, Figure, extent
@@ -83,7 +83,7 @@ class Sight:
 
     def noise_sd(self, noise: Noise) -> float:
         """The noise's standard deviation in picture pixels."""
-        return noise.pixels * 2 * float(self.frame[2]) / 256
+        return noise.pixels * float(pixel_sizes(self.frame))
 
 
 def see(scene: Scene, layout: Layout) -> list[Sight]:
@@ -109,8 +109,8 @@ def _see(scene: Scene, layout: Layout, place: int) -> Sight | None:
         pixels=pixels,
         box=box,
         frame=frame,
-        scale=weak.pixels_per_metre / frame[2],
-        translation=(weak.pelvis - frame[:2]) / frame[2] * [1, -1],
+        scale=lengths_in_frame(weak.pixels_per_metre, frame),
+        translation=frame_from_image(weak.pelvis, frame),
         visible=visible_vertices(faces[pixels], figure.person.body.faces, len(figure.vertices)),
         cut=_share_outside(figure, pixels.shape),
         occluded=1 - np.count_nonzero(pixels) / np.count_nonzero(layout.alone[place]),

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from bodyreg.data.densepose_coco import decode_part_masks, load_coco
+from bodyreg.data.frames import corners
 from bodyreg.files import path_inside
 from bodyreg.pictures import read_picture
 
@@ -42,7 +43,7 @@ def silhouette_ground(
         frame: (3,) the crop.
         side: of the result in pixels.
     """
-    low, high = _square(frame)
+    low, high = corners(frame)
     unit = len(parts) / box[2:]
     painted = (parts > 0).astype(np.float32)
     mask = crop(painted, (low - box[:2]) * unit, (high - box[:2]) * unit, side)[..., None]
@@ -75,7 +76,7 @@ def picture_grounds(
         if name and name != last:
             kind = f"picture of person {number}"
             picture, last = read_picture(path_inside(folder, name, kind), kind=kind), name
-        grounds.append(crop(picture, *_square(frame), side, GROUND) if name else plain_ground(side))
+        grounds.append(crop(picture, *corners(frame), side, GROUND) if name else plain_ground(side))
     return grounds
 
 
@@ -100,9 +101,3 @@ def crop(
     size = (fine * side, fine * side)
     cut = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderValue=border or 0)
     return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA)
-
-
-def _square(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The left upper and the right lower corner of a frame (3,), picture pixels."""
-    centre, half_side = frame[:2].astype(np.float64), float(frame[2])
-    return centre - half_side, centre + half_side

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from bodyreg.data.frames import frame_from_image
 from bodyreg.viz.grounds import TILE, plain_ground
 from bodyreg.viz.shading import render_body
 
@@ -114,14 +113,13 @@ def fit_sheet(
     Returns:
         (H, W, 3) uint8 blue-green-red.
     """
-    points = frame_from_image(observations.point_xy, observations.frame[observations.point_person])
-    keypoints = frame_from_image(observations.keypoint_xy, observations.frame[:, None])
+    points, keypoints = observations.points_in_frame(), observations.keypoints_in_frame()
     tiles = []
     for person, vertices in enumerate(fits.vertices(body)):
         ground = plain_ground(side) if grounds is None else grounds[person]
-        own = slice(*observations.point_start[person : person + 2])
+        own = points[observations.points_of(person)]
         present = keypoints[person][observations.keypoint_weight[person] > 0]
-        tile = fit_tile(vertices, body.faces, ground, points[own], present)
+        tile = fit_tile(vertices, body.faces, ground, own, present)
         gutter = np.full((side, GUTTER, 3), PAPER, np.uint8)
         tiles.append(tile if grounds is None else np.concatenate([ground, gutter, tile], axis=1))
     return sheet(tiles, captions, title, columns)

@@ -144,10 +144,8 @@ def truth_data(truth: Truth, frames: np.ndarray) -> list[dict[str, Any]]:
         truth: N people.
         frames: (N, 3) the crops that they are shown in.
     """
-    zoom = truth.frame[:, 2] / frames[:, 2]
-    shift = (truth.frame[:, :2] - frames[:, :2]) / frames[:, 2:] * [1, -1]
-    xy = truth.in_frame(truth.vertices) * zoom[:, None, None] + shift[:, None]
-    scale = truth.scale * zoom
+    truth = truth.in_frames(frames)
+    xy, scale = truth.in_frame(truth.vertices), truth.scale
     z = (truth.vertices[..., 2] - truth.joints[:, :1, 2]) * scale[:, None]
     places = np.concatenate([xy, z[..., None]], axis=2)
     step = np.abs(places).max(axis=(1, 2)) / STEPS

@@ -4,9 +4,13 @@ import numpy as np
 
 from bodyreg.data.frames import (
     boxes_of_points,
+    corners,
     frame_from_image,
     frames_of_boxes,
     image_from_frame,
+    lengths_in_frame,
+    pixel_sizes,
+    reframed,
 )
 
 
@@ -33,3 +37,45 @@ def test_the_frame_is_a_square_of_1_2_times_the_longer_side():
 def test_boxes_hold_their_points():
     boxes = boxes_of_points(np.array([[[3.0, 9], [1, 4], [2, 5]]]))
     np.testing.assert_array_equal(boxes, [[1, 4, 2, 5]])
+
+
+def some_frames(seed, *shape):
+    return np.random.default_rng(seed).uniform(10, 500, (*shape, 3))
+
+
+def test_corners_are_the_ends_of_the_frame_units():
+    frame = some_frames(1, 6)
+    np.testing.assert_allclose(frame_from_image(corners(frame)[0], frame), [[-1, 1]] * 6)
+    np.testing.assert_allclose(frame_from_image(corners(frame)[1], frame), [[1, -1]] * 6)
+    low, high = corners(np.float32([100, 50, 20]))
+    assert (low.tolist(), high.tolist()) == ([80, 30], [120, 70])
+
+
+def test_lengths_are_distances_of_points():
+    frame, xy = some_frames(2, 5), np.random.default_rng(3).uniform(0, 900, (2, 5, 2))
+    distance = np.linalg.norm(xy[0] - xy[1], axis=1)
+    one, other = (frame_from_image(points, frame) for points in xy)
+    expected = np.linalg.norm(one - other, axis=1)
+    np.testing.assert_allclose(lengths_in_frame(distance, frame), expected, rtol=1e-12)
+
+
+def test_a_crop_is_as_many_of_its_pixels_wide():
+    frame = some_frames(4, 5)
+    low, high = corners(frame)
+    for side in (256, 100):
+        np.testing.assert_allclose(side * pixel_sizes(frame, side), (high - low)[:, 0])
+
+
+def test_a_camera_in_another_crop_shows_the_same_picture():
+    random = np.random.default_rng(5)
+    before, after = some_frames(6, 7), some_frames(7, 7)
+    scale, translation = random.uniform(0.5, 2, 7), random.normal(size=(7, 2))
+    body = random.normal(size=(7, 20, 2))
+    pictures = [
+        image_from_frame(s[:, None, None] * body + t[:, None], frame[:, None])
+        for s, t, frame in (
+            (scale, translation, before),
+            (*reframed(scale, translation, before, after), after),
+        )
+    ]
+    np.testing.assert_allclose(pictures[0], pictures[1], atol=1e-9)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from bodyreg.data.frames import frame_from_image
 from bodyreg.data.observations import FORMAT, Observations
 from bodyreg.errors import UserError
 from bodyreg.npz import save_npz
@@ -55,7 +56,7 @@ def test_select_is_people_one_by_one():
     chosen.check()
     for position, person in enumerate(order):
         assert_same(chosen.select([position]), observations.select([person]))
-        points = slice(*observations.point_start[person : person + 2])
+        points = observations.points_of(person)
         alone = observations.select([person])
         np.testing.assert_array_equal(alone.point_xy, observations.point_xy[points])
     mask = observations.id > observations.id.mean()
@@ -70,6 +71,30 @@ def test_a_slice_selects_what_its_numbers_do(some):
     chosen = observations.select(some)
     assert_same(chosen, observations.select(np.arange(len(observations))[some]))
     assert not len(chosen.point_xy) or np.shares_memory(chosen.point_xy, observations.point_xy)
+
+
+def test_points_and_keypoints_in_frames():
+    observations = make(6)
+    assert observations.point_count.sum() == len(observations.point_xy)
+    points, keypoints = observations.points_in_frame(), observations.keypoints_in_frame()
+    for person, frame in enumerate(observations.frame):
+        own = observations.points_of(person)
+        assert own.stop - own.start == observations.point_count[person]
+        expected = frame_from_image(observations.point_xy[own], frame)
+        np.testing.assert_array_equal(points[own], expected)
+        expected = frame_from_image(observations.keypoint_xy[person], frame)
+        np.testing.assert_array_equal(keypoints[person], expected)
+
+
+def test_depths_are_given_and_taken_away():
+    observations = make(4, depth=False)
+    depths = np.random.default_rng(1).normal(size=(4, 2))
+    deep = observations.with_depths(depths)
+    np.testing.assert_array_equal(deep.keypoint_depth, depths.astype(np.float32))
+    assert observations.keypoint_depth is None
+    flat = deep.with_depths(None)
+    assert flat.keypoint_depth is None and deep.keypoint_depth is not None
+    assert_same(flat, observations)
 
 
 def test_evidence_is_a_point_or_keypoint_of_positive_weight():

@@ -1,12 +1,11 @@
 """Observations read by people: any slice of a file or folder is that of the whole."""
 
-import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
-from bodyreg.data import Observations, ObservationsInMemory, open_observations, stored
+from bodyreg.data import Observations, ObservationsInMemory, observations, open_observations
 from bodyreg.errors import UserError
 
 from .test_observations import arrays, assert_same, make
@@ -38,7 +37,7 @@ def source(request, people, tmp_path):
 @pytest.mark.parametrize("cuts", [[0, 4, 5, 11], [0, 11], [7, 9, 2, 5, 0, 3], [0, 0, 11, 11]])
 def test_slices_are_the_whole_cut(source, people, cuts, monkeypatch):
     """In order and out of it; deflated members are then read anew."""
-    monkeypatch.setattr(stored, "COUNTED_AT_ONCE", 4)
+    monkeypatch.setattr(observations, "STARTS_AT_ONCE", 4)
     assert len(source) == PEOPLE
     np.testing.assert_array_equal(source.ids(), people.id)
     for start, stop in itertools.pairwise(cuts):
@@ -47,17 +46,13 @@ def test_slices_are_the_whole_cut(source, people, cuts, monkeypatch):
 
 
 def test_shards_without_depths_have_none_there(people, tmp_path):
-    without = people.select(slice(5, PEOPLE))
-    without.keypoint_depth = None
+    without = people.select(slice(5, PEOPLE)).with_depths(None)
     people.select(slice(0, 5)).save(tmp_path / "0.npz")
     without.save(tmp_path / "1.npz")
     found = open_observations(tmp_path).read(0, PEOPLE)
     np.testing.assert_array_equal(found.keypoint_depth[:5], people.keypoint_depth[:5])
     assert np.isnan(found.keypoint_depth[5:]).all()
-    assert_same(
-        dataclasses.replace(found, keypoint_depth=None),
-        dataclasses.replace(people, keypoint_depth=None),
-    )
+    assert_same(found.with_depths(None), people.with_depths(None))
 
 
 def test_a_fingerprint_names_the_content(people, tmp_path):

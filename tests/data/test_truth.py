@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from bodyreg.data.frames import image_from_frame
 from bodyreg.data.truth import ARRAYS, Truth, TruthFile
 from bodyreg.errors import UserError
 
@@ -36,6 +37,17 @@ def test_people_are_read_as_they_were_written(truth, tmp_path):
         np.testing.assert_array_equal(file.ids(), truth.id)
         assert_same(file.read(1, 3), truth.select(np.array([1, 2])))
         assert len(file.read(2, 2)) == 0
+
+
+def test_other_frames_show_the_same_picture(truth):
+    truth.frame[:, 2] = 30 + np.abs(truth.frame[:, 2])
+    frame = np.float32(np.random.default_rng(4).uniform(10, 100, (PEOPLE, 3)))
+    moved = truth.in_frames(frame)
+    pictures = [
+        image_from_frame(seen.in_frame(seen.joints), seen.frame[:, None]) for seen in (truth, moved)
+    ]
+    np.testing.assert_allclose(*pictures, atol=1e-3)
+    np.testing.assert_array_equal(moved.frame, frame)
 
 
 def test_wrong_files_are_refused(truth, tmp_path):

@@ -168,7 +168,7 @@ def test_dense_terms_written_out(body, people):
         score = objective(body, people, "reference", evidence=evidence)
         got = score.terms(flat, Setting({"dense": 1.0, "facing": 1.0, "visibility": 1.0}, 0.15))
         for person in range(2):
-            rows = slice(*observations.point_start[person : person + 2])
+            rows = observations.points_of(person)
             divisor = count or rows.stop - rows.start
             dense = facing = visibility = 0
             for i in range(rows.start, rows.stop):
@@ -212,8 +212,7 @@ def test_absent_depths_and_keypoints_count_for_nothing(body, people):
     observations.keypoint_xy[:, 5] += 1000
     moved = terms(observations)
     assert all(torch.equal(base[name], moved[name]) for name in base)
-    observations.keypoint_depth = None
-    assert (terms(observations)["depth"] == 0).all()
+    assert (terms(observations.with_depths(None))["depth"] == 0).all()
 
 
 def test_depth_is_relative_to_the_pelvis(body, people):
