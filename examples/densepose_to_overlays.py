@@ -34,7 +34,6 @@ def main() -> None:
     print(f"{len(people)} people; left out: {dict(skipped) or 'none'}")
 
     fits = bodyreg.register(body, people, progress=True)
-    print(f"mean loss {fits.loss.mean():.4f}")
 
     first = slice(0, options.people)
     people, fits = people.select(first), fits.select(first)

@@ -10,7 +10,8 @@ import torch
 
 import bodyreg
 from bodyreg import ops
-from bodyreg.body import rotation_matrices
+from bodyreg.body import Parameters, rotation_matrices
+from bodyreg.registration import Padded
 
 # A person seen from the side, hands folded in front of the chest: pixels, x right and y down.
 KEYPOINTS = {
@@ -30,7 +31,7 @@ rest = torch.from_numpy(body.joints)
 LEFT, RIGHT = body.joint_names.index("left_wrist"), body.joint_names.index("right_wrist")
 
 
-def folded_hands(parameters, evidence) -> torch.Tensor:
+def folded_hands(parameters: Parameters, evidence: Padded) -> torch.Tensor:
     """The excess distance between the wrists, squared: (B,), one loss per body.
 
     `parameters` has pose (B, 24, 3), segment_scale (B, 24), rotation, translation and scale. To

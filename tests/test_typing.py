@@ -53,14 +53,27 @@ data.read_nothing  # wrong: no such reader
 """
 
 
-def test_right_lines_pass_and_wrong_ones_do_not(tmp_path):
+def check(*paths: Path) -> str:
+    """What mypy prints about programs."""
     api = pytest.importorskip("mypy.api", reason="mypy is not installed")
-    path = tmp_path / "program.py"
-    path.write_text(PROGRAM)
     flags = [f"--python-executable={sys.executable}", f"--cache-dir={ROOT / '.mypy_cache'}"]
     config = f"--config-file={ROOT / 'pyproject.toml'}"
-    printed, complaints, _ = api.run([config, *flags, str(path)])
+    printed, complaints, _ = api.run([config, *flags, *map(str, paths)])
     assert not complaints
+    return printed
+
+
+def test_right_lines_pass_and_wrong_ones_do_not(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    printed = check(path)
     errors = re.findall(r"program\.py:(\d+): error", printed)
     wrong = [n for n, line in enumerate(PROGRAM.splitlines(), 1) if "# wrong" in line]
     assert sorted({int(number) for number in errors}) == wrong, printed
+
+
+def test_the_examples_pass(tmp_path):
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (tmp_path / "first_program.py").write_text(program)
+    printed = check(tmp_path / "first_program.py", *(ROOT / "examples").glob("*.py"))
+    assert printed.startswith("Success: no issues found in 5 source files"), printed
