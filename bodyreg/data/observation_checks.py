@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ CORNER, FEWEST = 2, 3
 # lost in float32.
 FARTHEST = 1e4
 
-DTYPES = {
+DTYPES: dict[str, Any] = {
     "id": np.int64,
     "frame": np.float32,
     "point_start": np.int64,
@@ -81,7 +82,7 @@ def texts(name: str, value: np.ndarray) -> np.ndarray:
         raise UserError(f"{name} has {error}") from None
 
 
-def check_shapes(arrays: Mapping[str, np.ndarray | None], keypoints: int, source: str) -> None:
+def check_shapes(arrays: Mapping[str, Any], keypoints: int, source: str) -> None:
     """Refuse arrays that do not fit each other, and starts that fall.
 
     Args:
@@ -107,7 +108,7 @@ def wrong_starts(source: object, points: int) -> UserError:
     return UserError(f"{source}: point_start must rise from 0 to the number of points, {points}")
 
 
-def check_values(arrays: Mapping[str, np.ndarray | None], source: str) -> None:
+def check_values(arrays: Mapping[str, Any], source: str) -> None:
     """Refuse numbers that cannot be registered, in arrays of the right shapes.
 
     Args:
@@ -160,9 +161,7 @@ def check_values(arrays: Mapping[str, np.ndarray | None], source: str) -> None:
         )
 
 
-def extents(
-    arrays: Mapping[str, np.ndarray | None], point_person: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def extents(arrays: Mapping[str, Any], point_person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest x and y of each person's points and keypoints of positive weight.
 
     Args:
@@ -182,7 +181,7 @@ def extents(
     return low, high
 
 
-def _bounds_hold(arrays: Mapping[str, np.ndarray | None]) -> bool:
+def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
     """Whether the arrays' extremes alone prove that `check_values` refuses nothing.
 
     They do for sound data, in a tenth of the time. A comparison with NaN is false.
