@@ -1,12 +1,12 @@
 """Builds bodyreg._C: the CPU ops, and the CUDA kernels where nvcc is found.
 
-Everything is written into one build.ninja, so that a second build compiles what has changed
-(headers count) and nothing else. nvcc is called directly: the .cu files know nothing of torch, so
-they build beside a CPU-only torch and on a machine without a GPU.
+Everything is in one build.ninja, so that a second build compiles only what has changed, headers
+included. nvcc is called directly: the .cu files do not use torch, so they compile beside a CPU-only
+torch and on a machine without a GPU.
 
 Environment:
     BODYREG_CUDA        auto (CUDA if nvcc is found, the default), 1 (an error without) or 0 (CPU)
-    BODYREG_CUDA_ARCHS  compute capabilities, default "80;90"; PTX of the last one is embedded too
+    BODYREG_CUDA_ARCHS  compute capabilities, default "80;90"; PTX of the last one is built in too
     CUDA_HOME           where to look for bin/nvcc before PATH
 """
 
@@ -34,9 +34,9 @@ TORCH_TARGET = (2, 11)
 CXX_FLAGS = "-std=c++17 -O3 -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-psabi".split()
 # Fused multiply-add and vector square roots; no sum is reordered.
 CPU_FLAGS = "-ffp-contract=fast -fno-math-errno -fno-trapping-math".split()
-# -mtune: tuned for Ice Lake, fit runs a twentieth faster than as generic code, on a Zen with its
-# AVX-512 too. Never a tuning that breaks chains of multiply-adds, as gcc does for Zen: the
-# instruction sets would no longer agree to the last bit.
+# -mtune for Ice Lake makes fit 5 % faster than generic code, also on a Zen with AVX-512. A tuning
+# that splits chains of multiply-adds, as gcc's for Zen does, must not be used: the instruction sets
+# would no longer agree to the last bit.
 ISA_FLAGS = {"baseline": []}
 if platform.machine() in ("x86_64", "AMD64"):
     ISA_FLAGS["avx2"] = "-mtune=generic -mavx2 -mfma".split()
@@ -196,7 +196,7 @@ class BuildNative(build_ext):
 
 
 setup(
-    # The sources are found by BuildNative; named here so that an sdist carries them.
+    # BuildNative finds the sources itself. This name puts the extension into setuptools' plan.
     ext_modules=[Extension("bodyreg._C", sources=["csrc/module.cpp"])],
     cmdclass={"build_ext": BuildNative},
 )
