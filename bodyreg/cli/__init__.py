@@ -1,7 +1,7 @@
-"""The command `bodyreg`: one module per subcommand, imported when it is asked for.
+"""The command `bodyreg`: one module per subcommand, imported when it is used.
 
 A command's module has `Options`, a dataclass that tyro turns into flags, and a function
-`run(options, command)`, which is told the command line too, to keep it in what it writes.
+`run(options, command)`. `command` is the command line, for the files that it writes.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from bodyreg.files import REFUSALS_OF_THE_MACHINE, reading, refused
 from bodyreg.runs import ranks
 
 COMMANDS = {
-    "synthesize": "Make people with known truth, as data sets in the formats of real ones.",
-    "register": "Fit bodies to the people of a file, or of a folder of files.",
-    "demo": "Make people with known truth, register them, and show how close it comes.",
-    "evaluate": "Compare fits with the truth, and say how far they are from it.",
-    "report": "Write what a run came to as one HTML file: pictures, numbers, bodies to turn.",
-    "view": "Serve a live viewer of a run's bodies: turn them, take them apart, resize them.",
-    "info": "Show versions, what was built, the device and the body.",
+    "synthesize": "Make data sets of people with known truth, in the formats of real data sets.",
+    "register": "Fit bodies to the people of a file or a folder.",
+    "demo": "Make people with known truth, register them, and compare with the truth.",
+    "evaluate": "Measure the errors of fits against the truth.",
+    "report": "Write the results of a run to one HTML file: pictures, numbers, 3-D bodies.",
+    "view": "Show a run's bodies in the browser: turn them, take them apart, resize them.",
+    "info": "Show the versions, the build, the device and the body.",
 }
 
-# Loading libraries makes a million objects that stay: they are looked through for garbage less
-# often than by default, and not once more when the process ends.
+# Loaded libraries are a million objects that stay. Python looks for garbage among them less often
+# than by default, and not once more when the process ends.
 gc.set_threshold(50_000)
 atexit.register(gc.freeze)
 
-# What a shell reports for a command that a signal ended.
+# The exit status that a shell reports for a command that a signal has ended.
 INTERRUPTED = 128 + 2
 BROKEN_PIPE = 128 + 13
 
@@ -42,8 +42,8 @@ BROKEN_PIPE = 128 + 13
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status.
 
-    An error a user can cause prints one line on stderr and returns 2. Of several processes only
-    the first one speaks.
+    An error that a user can cause prints one line on stderr and returns 2. If several processes
+    share a run, only the first one prints.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -123,6 +123,6 @@ def _help() -> str:
             "",
             *lines,
             "",
-            "bodyreg COMMAND --help explains a command's options; bodyreg --version.",
+            "`bodyreg COMMAND --help` explains the options of a command; `bodyreg --version`.",
         ]
     )

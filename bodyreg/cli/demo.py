@@ -1,4 +1,4 @@
-"""bodyreg demo: people with known truth in pictures, registered through the real file format."""
+"""bodyreg demo: make people with known truth, register them from their file, and compare."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from bodyreg.metrics import Table
 
 FORMAT = "densepose-coco"
-# The side of pictures in pixels: people are then about as large as the report shows them.
+# The side of the pictures, pixels. People are then about as large as in the report.
 SIZE = 384
-# Without depth a body is easily taken for one seen from behind; more starts find the right one.
+# Without depths, a body is often fitted as seen from behind. More starts find the right side.
 STARTS_WITHOUT_DEPTH = 8
 # People on the sheet of overlays.
 SHOWN = 15
 
-# Metrics that are printed: errors, the one that is told by group too, and faults that are counted.
+# The metrics that are printed: errors, the error that is printed by group too, and faults.
 ROWS = ("pixel", "vertex", "pa_mpjpe", "mpjpe")
 BY_GROUP = "vertex"
 FAILURES = ("reflected", "turned_away")
@@ -76,7 +76,7 @@ class Options:
 
 
 def run(options: Options, command: str) -> None:
-    """Make people, read them as any file, register them, compare with the truth, draw."""
+    """Make people, register them from their file, compare them with the truth, and draw."""
     if options.people < 1 or options.seed < 0 or options.points < 0:
         raise UserError("--people must be at least 1, --seed and --points at least 0")
     with working_in(options.out):
@@ -152,7 +152,7 @@ def _demonstrate(options: Options, command: str) -> None:
 
 
 def _make(options: Options) -> Path:
-    """The folder of a data set of people in pictures, made now or before."""
+    """Make the data set, if it is not there yet; returns its folder."""
     if not (options.out / FORMAT / "run.json").exists():
         foresee("bodyreg.synthetic.generate")
 
@@ -168,7 +168,7 @@ def _make(options: Options) -> Path:
 
 
 def _page(table: Table) -> str:
-    """The errors of all people, and of the groups that the truth tells apart."""
+    """The errors of all people, and of the groups that the truth defines."""
     from bodyreg.metrics import METRICS
 
     groups = table.groupings().get("group", {})
@@ -199,7 +199,7 @@ def _page(table: Table) -> str:
 def _draw(
     options: Options, body: Body, fits: Fits, observations: Observations, table: Table
 ) -> None:
-    """From the best fit to the worst, over the pictures that were registered."""
+    """Draw fits over their pictures, from the best fit to the worst."""
     import numpy as np
 
     from bodyreg.pictures import write_picture

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bodyreg.metrics.table import Metric
 
 COLUMNS = ("pixel", "vertex", "mpjpe", "bone_mpjpe", "pa_mpjpe", "pckh", "iou", "gps")
-"""Those of the tables by group: the number that fits on a line."""
+"""The columns of the tables by group, as many as a line holds."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _compare(options: Options, fits: FitsById, body: Body) -> Iterator[Table]:
 
 
 def _require_fits_of(body: Body, record: Path) -> None:
-    """Refuse a run's fits if its record names another body."""
+    """Refuse the fits of a run that has fitted another body."""
     try:
         fitted = json.loads(record.read_text(encoding="utf-8"))["body"]
         name, found = str(fitted["name"]), str(fitted["fingerprint"])
@@ -145,7 +145,7 @@ def _require_fits_of(body: Body, record: Path) -> None:
 
 
 def _page(table: Table, title: str) -> str:
-    """All errors of all people, and some of every group's, for reading."""
+    """All errors of all people, and some errors of each group, for reading."""
     blocks = [title, _overall(table)]
     for kind, groups in table.groupings().items():
         rows = {name: table.select(chosen) for name, chosen in groups.items()}
@@ -159,7 +159,7 @@ def _overall(table: Table) -> str:
     titles = max(len(metric.title) for metric in metrics.values()) + 2
     width = max(len(metric.what) for metric in metrics.values()) + 2
     head = "".join(f"{name:>9}" for name in ("mean", "median", "9 of 10", "worst"))
-    note = "'9 of 10': nine people of ten do at least as well"
+    note = "'9 of 10': nine of ten people have at most this error"
     lines = [f"{note:<{titles + width + 4}}{head}"]
     for name, metric in metrics.items():
         line = f"{metric.title:<{titles}}{metric.what:<{width}}{metric.unit:>4}"

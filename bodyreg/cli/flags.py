@@ -1,4 +1,4 @@
-"""Types of options that tyro would otherwise explain with more words than they need."""
+"""Types of options. Without them tyro would describe each option with more words than needed."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Options:
 
 
 def run(options: Options, command: str) -> None:
-    """Print facts, one a line."""
+    """Print one fact per line."""
     del command
     if options.preset is not None:
         print(_preset(options.preset))
@@ -97,7 +97,7 @@ def _body(body: Body) -> dict[str, str]:
 
 
 def _preset(name: str) -> str:
-    """Every field with its value and the line that its docstring has for it."""
+    """Every field with its value and its line of the docstring."""
     from bodyreg.registration import RegistrationConfig
 
     config = RegistrationConfig.preset(name)

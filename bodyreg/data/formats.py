@@ -1,7 +1,8 @@
 """The formats that people can be registered from: one row for each.
 
 `bodyreg register` makes its options and their checks from these rows, a run's record names them,
-and the table of docs/formats.md shows them. A new format is a module that reads it, and a row here.
+and tools/formats_table.py writes the table of docs/formats.md. A new format is a module that reads
+it, and a row here.
 """
 
 from __future__ import annotations
@@ -205,9 +206,9 @@ FORMATS: dict[str, Format] = {
         Format(
             name="mpii",
             reads="FILE",
-            what="MPII's .mat, HRNet's .json of it, or a .npy: keypoints.",
+            what="MPII's .mat, a .json of HRNet or Hourglass, or a .npy: keypoints.",
             read=_mpii,
-            holds="`.json` of HRNet and others, the original `.mat`, `.npy` of (N, 34)",
+            holds="JSON of HRNet or of Hourglass networks, the original `.mat`, `.npy` of (N, 34)",
             gives="keypoints",
             functions=("read_mpii",),
         ),
@@ -244,12 +245,3 @@ FORMATS: dict[str, Format] = {
         ),
     )
 }
-
-
-def table(formats: Mapping[str, Format]) -> str:
-    """The table of docs/formats.md."""
-    lines = ["| `bodyreg register` | `bodyreg.data` | files | gives |", "|---|---|---|---|"]
-    for row in formats.values():
-        functions = ", ".join(f"`{name}`" for name in row.functions)
-        lines.append(f"| `{row.option} {row.reads}` | {functions} | {row.holds} | {row.gives} |")
-    return "\n".join(line.replace("FILE|FOLDER", "PATH") for line in lines) + "\n"

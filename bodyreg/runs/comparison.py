@@ -1,4 +1,4 @@
-"""What fits can be compared with, people by people, some at a time."""
+"""Fits compared with truth, measured joints or annotations, some people at a time."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from bodyreg.metrics.geodesics import GeodesicDistance
 
 AT_ONCE = 64
-"""People compared at a time: their vertices are 84 kB each, what a picture shows of them 1.3 MB."""
+"""People compared at a time. One takes 84 kB for vertices and 1.3 MB for its visible surface."""
 
 
 def with_truth(
     fits: FitsById, path: Path, body: Body, geodesics: GeodesicDistance | None
 ) -> Iterator[Table]:
-    """All fitted people against a truth file, in its order.
+    """Compare all fitted people with a truth file, in the order of that file.
 
     Raises:
         UserError: it lacks a fitted person, or is of another body.
@@ -57,7 +57,7 @@ def with_truth(
 def with_poses(
     fits: FitsById, path: Path, positions_3d: Path | None, cameras: Path | None, body: Body
 ) -> Iterator[Table]:
-    """The fitted people whose joints a file of Human3.6M knows, in its order.
+    """Compare the fitted people whose joints are in a Human3.6M file, in the order of that file.
 
     Raises:
         UserError: there are none.
@@ -97,7 +97,7 @@ def with_poses(
 def with_annotations(
     fits: FitsById, path: Path, body: Body, geodesics: GeodesicDistance | None
 ) -> Iterator[Table]:
-    """The fitted people whom a DensePose-COCO file has dense points of, in its order.
+    """Compare the fitted people whose dense points are in a DensePose-COCO file, in its order.
 
     Raises:
         UserError: there are none.
@@ -127,7 +127,7 @@ def with_annotations(
 
 
 def _batches(wanted: np.ndarray, compare: Callable[[int, np.ndarray], Table]) -> Iterator[Table]:
-    """Compare the wanted people of each few hundred: where these begin, and which of them."""
+    """Compare the wanted people of each batch, given its first row and the rows wanted in it."""
     with progress_bar(int(wanted.sum()), quiet=False) as bar:
         for start in range(0, len(wanted), AT_ONCE):
             rows = np.flatnonzero(wanted[start : start + AT_ONCE])

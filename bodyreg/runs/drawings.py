@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def write_meshes(job: Job, fits: Fits) -> None:
-    """Write a mesh per fit, named by the person's id: metres, y up, z toward the viewer."""
+    """Write a mesh for each fit, named by the person's id: metres, y up, z toward the viewer."""
     import numpy as np
     import trimesh
 

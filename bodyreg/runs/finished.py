@@ -158,9 +158,9 @@ class FinishedRun:
         return truth.select([place[number] for number in ids.tolist()])
 
     def grounds(self, observations: Observations, side: int) -> tuple[list[np.ndarray], bool]:
-        """What lies behind these people in their frames, and whether it is their pictures.
+        """The backgrounds of these people in their frames, and whether these are their pictures.
 
-        Without pictures, it is the masks of a DensePose-COCO file, or nothing.
+        Without pictures, they are the masks of a DensePose-COCO file, or plain.
         """
         from bodyreg.viz.grounds import mask_grounds, picture_grounds, plain_ground
 

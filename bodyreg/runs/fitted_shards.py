@@ -1,4 +1,4 @@
-"""A run's people in shards: it needs the memory of a few, and a kill loses one at most."""
+"""The shards of a registration: memory is that of a few shards, and a kill loses one at most."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bodyreg.data import Fits
 
 PEOPLE_PER_SHARD = 8192
-"""Some ten million points: tens of MB to read, and enough to keep any device busy."""
+"""About a million points: tens of MB to read, and enough to keep any device busy."""
 
 SUMMARY = "shard_summary"
 
@@ -68,7 +68,7 @@ class FittedShards(Shards):
         self.look()
 
     def look(self) -> None:
-        """Learn of shards that have been finished meanwhile."""
+        """Find shards that were finished since the last look."""
         with contextlib.suppress(FileNotFoundError):
             there = set(os.listdir(self.folder))
             for shard in range(len(self)):
@@ -94,29 +94,29 @@ class FittedShards(Shards):
 
     @property
     def missing(self) -> list[int]:
-        """Shards that are not known to be finished."""
+        """The shards that are not known to be finished."""
         return [shard for shard in range(len(self)) if shard not in self._summaries]
 
     @property
     def people_done(self) -> int:
-        """How many people the shards known to be finished were made from."""
+        """The number of people in the shards known to be finished, skipped people included."""
         return sum(stop - start for start, stop in map(self.range, list(self._summaries)))
 
     @property
     def mean_loss(self) -> float:
         """Mean loss of the people fitted so far; NaN if there are none."""
-        known = list(self._summaries.values())  # others are written meanwhile
+        known = list(self._summaries.values())  # another thread adds to them
         people = sum(summary.people for summary in known)
         return sum(summary.loss for summary in known) / people if people else float("nan")
 
     @property
     def summary(self) -> Summary:
-        """Of all shards known to be finished."""
+        """The summary of all shards known to be finished."""
         return sum((self._summaries[shard] for shard in sorted(self._summaries)), Summary())
 
     @property
     def counts(self) -> list[int]:
-        """How many people of each shard were fitted."""
+        """The number of people who were fitted, in each shard."""
         return [self._summaries[shard].people for shard in range(len(self))]
 
     def write(self, shard: int, fits: Fits, summary: Summary) -> None:
@@ -137,10 +137,10 @@ def pipeline(
     fit: Callable[[Read], Fitted],
     write: Callable[[int, Read, Fitted], None],
 ) -> Iterator[int]:
-    """Read, fit and write shards; the next is read and the last one written while one is fitted.
+    """Read, fit and write shards. While one is fitted, the next is read and the last is written.
 
     Yields:
-        Every shard when it has been fitted; all have been written at the end.
+        Each shard when it is fitted. At the end all are written.
     """
     writing: Future[None] | None = None
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:

@@ -1,4 +1,4 @@
-"""One run by several processes, as torchrun starts them: who am I, and are the others all right?"""
+"""The processes that share a run, as torchrun starts them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ TROUBLE = "bodyreg/trouble"
 
 
 class FailedElsewhereError(Exception):
-    """Another process has met a user's error and tells about it; this one ends with its status."""
+    """Another process has met a user's error and prints it; this one ends with the same status."""
 
 
 def rank() -> int:
-    """This process' number among those of its run; the first one, 0, speaks for all."""
+    """The number of this process in its run. The first one, 0, prints for all."""
     return int(os.environ.get("RANK", "0")) if count() > 1 else 0
 
 
 def count() -> int:
-    """How many processes share the run."""
+    """The number of processes that share the run."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def local_rank() -> int:
-    """This process' number on its machine, by which it takes a GPU."""
+    """The number of this process on its machine, which is also the number of its GPU."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
@@ -38,8 +38,8 @@ class Ranks:
     """The processes of a run, each of which makes the same calls in the same order.
 
     Attributes:
-        rank: This process' number.
-        count: How many there are.
+        rank: The number of this process.
+        count: The number of processes.
     """
 
     def __init__(self, store: Any = None) -> None:
@@ -47,7 +47,7 @@ class Ranks:
         self._store = store
 
     def from_first(self, value: Any) -> Any:
-        """The first process' value."""
+        """The value that the first process passes."""
         values = [value]
         if self.count > 1:
             import torch.distributed
@@ -62,7 +62,7 @@ class Ranks:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """A section that all processes leave together, or with a user's error none.
+        """A section that all processes leave together; after a user's error none goes on.
 
         Raises:
             UserError: on the first process, the error of the process of lowest rank that met one.
@@ -89,9 +89,9 @@ class Ranks:
 
 @contextlib.contextmanager
 def joined() -> Iterator[Ranks]:
-    """The processes of this run, connected; this one alone where torchrun has started no others.
+    """Connect the processes of this run. Without torchrun it is this process alone.
 
-    What is exchanged are a few words, never tensors: gloo serves beside a GPU as well.
+    They exchange a few words and no tensors, so gloo is enough, with GPUs too.
     """
     if count() == 1:
         yield Ranks()

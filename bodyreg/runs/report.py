@@ -1,4 +1,4 @@
-"""The report of a run: everyone measured, some people followed and drawn, in one HTML file."""
+"""The report of a run: all people measured, some of them drawn, in one HTML file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bodyreg.data import Observations, Truth
     from bodyreg.metrics import Metric
 
-# What fits are judged by where no truth is known: title, unit, in words.
+# The measures without truth: title, unit, meaning.
 JUDGED = {
     "loss": ("loss", "", "the objective at the end of the fit"),
     "points": ("dense points", "px", "from the annotation to the fit, of a 256-pixel frame"),
@@ -68,7 +68,7 @@ def write_report(
 
 
 def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray]:
-    """Name -> (N,) of everyone: what they are judged by, and the errors where truth is known."""
+    """Name -> (N,) of all people: the measures, and the errors if the truth is known."""
     import numpy as np
 
     from bodyreg.metrics import Evaluator
@@ -101,7 +101,7 @@ def _order(errors: dict[str, np.ndarray]) -> str:
 
 
 def _choose(errors: np.ndarray, count: int) -> np.ndarray:
-    """Rows from best to worst: the ends of the order, and some evenly between."""
+    """Rows from best to worst: both ends of the order, and some evenly between them."""
     import numpy as np
 
     order = np.argsort(errors, kind="stable")
@@ -113,7 +113,7 @@ def _choose(errors: np.ndarray, count: int) -> np.ndarray:
 
 
 def _metrics(errors: dict[str, np.ndarray]) -> dict[str, Metric]:
-    """What the errors are."""
+    """Name -> title, unit and meaning of the errors."""
     from bodyreg.metrics import METRICS, Metric
 
     known = {name: Metric(*words) for name, words in JUDGED.items()} | METRICS
@@ -121,7 +121,7 @@ def _metrics(errors: dict[str, np.ndarray]) -> dict[str, Metric]:
 
 
 def _measures(errors: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """The errors that are numbers: what they are, and histograms of everyone."""
+    """The errors that are numbers: their meaning, and histograms of all people."""
     from bodyreg.viz.report import histogram
 
     return [
@@ -137,7 +137,7 @@ def _measures(errors: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 
 
 def _faults(errors: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """The errors that somebody has or has not."""
+    """The errors that a person has or has not: their meaning, and how many people have them."""
     return [
         {"key": name, **metric._asdict(), "people": int(errors[name].sum())}
         for name, metric in _metrics(errors).items()
@@ -146,7 +146,7 @@ def _faults(errors: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 
 
 def _groups(errors: dict[str, np.ndarray], truth: Truth) -> dict[str, Any]:
-    """Means of the groups that the truth tells apart: kind of group -> a row per group."""
+    """Means of the groups of people that the truth defines: kind of group -> a row per group."""
     from bodyreg.metrics import Table
 
     table = Table.of(truth, errors, _metrics(errors))
@@ -164,7 +164,7 @@ def _groups(errors: dict[str, np.ndarray], truth: Truth) -> dict[str, Any]:
 
 
 def _facts(finished: FinishedRun) -> dict[str, Any]:
-    """What made the run, from its record; for reading."""
+    """The facts of the run's record, for reading."""
     from bodyreg.registration import RegistrationConfig
 
     record = finished.record
@@ -215,7 +215,7 @@ def _inputs(finished: FinishedRun) -> list[tuple[str, str]]:
 def _people(
     finished: FinishedRun, rows: np.ndarray, errors: dict[str, np.ndarray], truth: Truth | None
 ) -> dict[str, Any]:
-    """The shown people: numbers, pictures, how their fits came about, and the evidence in space."""
+    """The shown people: numbers, pictures, the course of their fits, and their evidence."""
     from bodyreg.registration.trace import stops, trace
     from bodyreg.viz import report
 

@@ -1,4 +1,4 @@
-"""What a run says about its fits, in a few numbers that add up shard by shard."""
+"""Numbers about the fits of a run, which add up shard by shard."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from bodyreg.data import Fits, Observations
 
 MEASURED = 1024
-"""People of a shard whose distances are measured, evenly chosen: all of them takes a quarter of the
-time of a fast fit."""
+"""People of a shard whose distances are measured, evenly chosen. To measure all of them takes a
+quarter of the time of a fast fit."""
 
-# Bits of a float32 that a histogram forgets; the 10 bits of mantissa that stay bound its error by
-# half of 1/1024.
+# Bits of a float32 that a histogram drops. It keeps 10 bits of the mantissa, so its relative error
+# is at most half of 1/1024.
 FORGOTTEN = 13
 
 
 @dataclass
 class Histogram:
-    """Positive numbers in bins a tenth of a per cent wide; any number of them in bounded memory.
+    """Positive numbers in bins of a tenth of a per cent; memory does not grow with their number.
 
     Attributes:
-        counts: The upper bits of a bin's float32 numbers -> how many there are.
+        counts: The upper bits of a bin's float32 numbers -> the number of values in it.
     """
 
     counts: Counter[int] = field(default_factory=Counter)
 
     @staticmethod
     def of(values: np.ndarray) -> Histogram:
-        """The finite ones of these values."""
+        """The histogram of the finite ones among these values."""
         values = np.asarray(values, np.float32)
         bits = np.abs(values[np.isfinite(values)]).view(np.uint32) >> FORGOTTEN
         bins, counts = np.unique(bits, return_counts=True)
@@ -49,7 +49,7 @@ class Histogram:
 
     @property
     def median(self) -> float:
-        """The median, within 0.05 %; NaN of nothing."""
+        """The median, within 0.05 %; NaN if there are no values."""
         if not len(self):
             return float("nan")
         bins = np.array(sorted(self.counts), np.uint32)
@@ -62,16 +62,16 @@ class Histogram:
 
 @dataclass
 class Summary:
-    """Of a shard, or of shards that were added.
+    """The numbers of a shard, or of several shards added up.
 
     Attributes:
-        people: How many were fitted.
-        skipped: How many were not, by reason.
+        people: The number of people who were fitted.
+        skipped: The number of people who were not, by reason.
         mirrored: Fits whose rotation is a reflection.
         loss: Sum of the losses; NaN if the fits have none.
         terms: Name -> sum of the weighted term.
-        distances: Of what -> mean distance from it of the people measured, pixels.
-        seconds: Time that the fits took.
+        distances: "dense points" or "keypoints" -> each measured person's mean distance, pixels.
+        seconds: The time of the fits.
     """
 
     people: int = 0
@@ -90,7 +90,7 @@ class Summary:
         skipped: Counter[str],
         seconds: float,
     ) -> Summary:
-        """Of fits and the observations they were made from."""
+        """The summary of fits and of the observations they were made from."""
         from bodyreg.metrics.reprojection import reprojection_error
 
         every = -(-len(fits) // MEASURED) or 1
@@ -138,17 +138,17 @@ class Summary:
 
     @property
     def median_pixels(self) -> dict[str, float]:
-        """Median distance of what was measured, pixels of a 256-pixel frame."""
+        """Median distance of dense points and of keypoints, pixels of a 256-pixel frame."""
         return {name: round(h.median, 3) for name, h in self.distances.items() if len(h)}
 
     def to_json(self) -> str:
-        """As text that `from_json` reads."""
+        """The summary as text, which `from_json` reads."""
         values = {**vars(self), "distances": {n: h.counts for n, h in self.distances.items()}}
         return json.dumps(values)
 
     @staticmethod
     def from_json(text: str) -> Summary:
-        """What `to_json` wrote."""
+        """Read back what `to_json` has written."""
         values = json.loads(text)
         values["distances"] = {
             name: Histogram(Counter({int(number): count for number, count in counts.items()}))
@@ -160,5 +160,5 @@ class Summary:
 
 
 def _added(left: Counter[str], right: Counter[str]) -> Counter[str]:
-    """Counters' own sum leaves out what is not positive."""
+    """The sum of two counters. Unlike `Counter.__add__`, it keeps values of 0 and below."""
     return Counter({name: left[name] + right[name] for name in {**left, **right}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -17,9 +18,9 @@ from typing import TypeVar
 
 from bodyreg.errors import UserError
 
-# Libraries ask these when they are loaded, so they are set before a process starts.
+# Libraries read these when they are loaded, so they are set before a process starts.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# Tasks that wait in line for each process: none is idle, and few are lost when all is stopped.
+# Tasks that wait for each process: enough that no process is idle, and few to finish after Ctrl+C.
 IN_LINE = 2
 
 Task = TypeVar("Task")
@@ -27,16 +28,17 @@ Result = TypeVar("Result")
 
 
 def foresee(module: str) -> None:
-    """Begin to load a module for processes to come, while this one does something else.
+    """Begin to load a module for later processes, while this one goes on.
 
-    They are copies of a server that has loaded it. Where there are none, they load it themselves.
+    On Linux, processes are forks of a server that has loaded the module. Elsewhere they load it
+    themselves.
 
     Args:
-        module: What their tasks need.
+        module: The module that their tasks need.
     """
     context = _context()
     if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload([__package__, module])
+        context.set_forkserver_preload([module])
         with _single_threads():
             forkserver.ensure_running()
 
@@ -44,18 +46,18 @@ def foresee(module: str) -> None:
 def in_processes(
     function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
 ) -> Iterator[Result]:
-    """Do tasks in processes of their own, which end with this one.
+    """Do tasks in other processes, which end with this one.
 
     Args:
-        function: What to do with a task, a function of a module.
-        tasks: Anything that can be pickled.
-        workers: How many processes.
+        function: Does a task; it is a function of a module.
+        tasks: Values that can be pickled.
+        workers: The number of processes.
 
     Yields:
-        Results, as they come.
+        Results, in the order in which they come.
 
     Raises:
-        UserError: a task met one, or a process was killed.
+        UserError: a task has raised it, or a process was killed.
     """
     waiting = iter(tasks)
     with _single_threads(), _pool(min(workers, len(tasks))) as pool:
@@ -80,7 +82,7 @@ def in_processes(
 
 @contextlib.contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    # What a server was told of the surroundings may have changed since.
+    # The environment may have changed since the server was started.
     surroundings = dict(os.environ)
     pool = ProcessPoolExecutor(max(1, workers), _context(), _begin, (surroundings,))
     try:
@@ -90,8 +92,8 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _context() -> BaseContext:
-    # A fork of this process would inherit locks of its threads; the server has none. Elsewhere,
-    # what systems bring along does not bear forks.
+    # A fork of this process would inherit the locks of its threads; the server has no threads.
+    # On other systems than Linux, system libraries do not survive a fork.
     return multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 
 
@@ -110,9 +112,12 @@ def _single_threads() -> Iterator[None]:
 
 
 def _begin(surroundings: dict[str, str]) -> None:
-    """In a new process: end with the one that started it; leave Ctrl-C to that one."""
+    """Prepare a new process: it ends with the one that started it, which alone handles Ctrl+C."""
     os.environ.update(surroundings)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Loaded libraries stay: Python need not look for garbage among their objects.
+    gc.freeze()
+    gc.set_threshold(50_000)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import cv2
     import torch

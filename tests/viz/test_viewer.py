@@ -142,8 +142,8 @@ def test_a_browser_draws_it_anew(served, viewer, tmp_path):
         assert console_errors(page) == []
 
 
-def test_nobody_has_the_id(run):
-    with pytest.raises(UserError, match="--person 77: nobody in"):
+def test_no_person_has_the_id(run):
+    with pytest.raises(UserError, match="--person 77: no person in"):
         serve(run, Options(run=run.folder, person=77))
 
 
