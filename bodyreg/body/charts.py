@@ -1,4 +1,4 @@
-"""Charts: 24 flat maps of the surface, so that (part, u, v) names a point of the body."""
+"""Charts: 24 flat maps of the surface, in which (part, u, v) is a point of the body."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bodyreg.body.surface import barycentric_coordinates
 from bodyreg.errors import UserError
 
 PART_COUNT = 24
-# DensePose's maps store u and v in 8 bits, so a table of this side loses nothing.
+# DensePose's maps store u and v in 8 bits, so a table of this side is exact.
 TABLE_SIDE = 256
-# Cells per side of the grid that finds candidate triangles; a triangle then covers a few cells.
+# Cells per side of the grid that finds candidate triangles. A triangle covers a few of them.
 GRID_SIDE = 32
-# A point this far outside a triangle, in barycentric units, is on its edge but for rounding.
+# A point this far outside a triangle, in barycentric units, lies on its edge up to rounding.
 EDGE_TOLERANCE = 1e-6
 
 
@@ -24,10 +24,10 @@ EDGE_TOLERANCE = 1e-6
 class Charts:
     """24 charts in DensePose's part order, each with its own u and v in [0, 1].
 
-    Vertices on the seam between charts are repeated, once for each chart: "extended" vertices.
+    A vertex on the seam between charts is repeated for each chart: these are "extended" vertices.
 
     Attributes:
-        name: "densepose" or "makehuman-24". (part, u, v) of one mean nothing in the other.
+        name: "densepose" or "makehuman-24". The same (part, u, v) are different points in the two.
         uv: (E, 2) float32 chart coordinates of the extended vertices.
         vertex: (E,) body vertex of each extended vertex.
         faces: (F, 3) triangles of extended vertices.
@@ -44,8 +44,9 @@ class Charts:
     def locate(self, part: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The surface point of each (part, u, v).
 
-        The containing triangle of the part gives three vertices and barycentric coordinates. A
-        point outside of every triangle gets the nearest vertex of the part in the chart.
+        The triangle of the part that contains the point gives three vertices and barycentric
+        coordinates. A point outside of all triangles gets the vertex of the part that is nearest
+        in the chart.
 
         Args:
             part: (P,) 1..24.
@@ -55,7 +56,7 @@ class Charts:
             vertex (P, 3) int32 body vertices, barycentric (P, 3) float32 that sum to 1.
 
         Raises:
-            UserError: a part outside of 1..24, or a coordinate that is not finite.
+            UserError: a part is not in 1..24, or a coordinate is not finite.
         """
         part = np.asarray(part).astype(np.int64).reshape(-1)
         uv = np.asarray(uv, np.float64).reshape(-1, 2)
@@ -72,19 +73,19 @@ class Charts:
     def coordinates(
         self, part: np.ndarray, vertex: np.ndarray, barycentric: np.ndarray
     ) -> np.ndarray:
-        """The chart coordinates of surface points, each in its part: undoes `locate`.
+        """The chart coordinates of surface points in their parts; the inverse of `locate`.
 
         Args:
             part: (P,) 1..24.
             vertex: (P, 3) body vertices of a triangle of the part, or three times one vertex.
-            barycentric: (P, 3) shares of the three, summing to 1.
+            barycentric: (P, 3) shares of the three vertices; they sum to 1.
 
         Returns:
-            uv (P, 2) float64. Of a triangle that no chart has, those corners count that the part
-            has.
+            uv (P, 2) float64. If the part does not have the triangle, only the corners that the
+            part has count.
 
         Raises:
-            UserError: a point of which the part has no corner.
+            UserError: the part has no corner of a point's triangle.
         """
         part = np.asarray(part).astype(np.int64).reshape(-1)
         vertex = np.asarray(vertex).astype(np.int64).reshape(-1, 3)
@@ -107,13 +108,13 @@ class Charts:
         return ((share / total)[..., None] * self.uv[extended].astype(np.float64)).sum(1)
 
     def _key(self, part: np.ndarray, corners: np.ndarray) -> np.ndarray:
-        """One number for a part (P,) and the vertices of a triangle (P, 3), in rising order."""
+        """One number for a part (P,) and the vertices (P, 3) of a triangle, sorted."""
         base = int(self.vertex.max()) + 1
         return ((part * base + corners[:, 0]) * base + corners[:, 1]) * base + corners[:, 2]
 
     @cached_property
     def _faces_by_corners(self) -> tuple[np.ndarray, np.ndarray]:
-        """Keys of the triangles (F,), rising, and their extended vertices (F, 3) likewise."""
+        """Keys of the triangles (F,), sorted, and the extended vertices (F, 3) of the triangles."""
         corners = self.vertex[self.faces].astype(np.int64)
         order = np.argsort(corners, axis=1)
         keys = self._key(self.part.astype(np.int64), np.take_along_axis(corners, order, 1))
@@ -121,7 +122,7 @@ class Charts:
         return keys[rising], np.take_along_axis(self.faces, order, 1)[rising]
 
     def _extended_vertices(self, part: np.ndarray, vertex: np.ndarray) -> np.ndarray:
-        """An extended vertex of each body vertex in a part, -1 where there is none."""
+        """An extended vertex of each body vertex in a part; -1 if there is none."""
         base = PART_COUNT + 1
         keys = self.vertex.astype(np.int64) * base + self.extended_part
         rising = np.argsort(keys, kind="stable")
@@ -142,7 +143,7 @@ class Charts:
 
     @cached_property
     def extended_part(self) -> np.ndarray:
-        """(E,) part of each extended vertex; 0 for one that no triangle uses."""
+        """(E,) part of each extended vertex; 0 if no triangle uses the vertex."""
         part = np.zeros(len(self.uv), np.int64)
         part[self.faces.reshape(-1)] = np.repeat(self.part, 3)
         return part
@@ -162,7 +163,7 @@ class Charts:
 
     @cached_property
     def _grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """Triangles by grid cell: `start` (cells + 1,) into `triangle`."""
+        """`start` (cells + 1,) and `triangle`: cell i has triangle[start[i] : start[i + 1]]."""
         corners = self.uv[self.faces]
         low, high = _cell(corners.min(1)), _cell(corners.max(1))
         size = high - low + 1
@@ -177,7 +178,7 @@ class Charts:
         return np.searchsorted(cell[order], np.arange(cells + 1)), triangle[order]
 
     def _containing(self, part: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Containing face (P,), -1 where there is none, and barycentrics (P, 3)."""
+        """The face (P,) that contains each point, -1 if none does, and barycentrics (P, 3)."""
         start, triangle = self._grid
         corners = self.uv.astype(np.float64)[self.faces]
         cell = _cell_id(part, *_cell(uv).T)
@@ -190,7 +191,8 @@ class Charts:
             trial = triangle[candidate[rows]]
             coordinates = barycentric_coordinates(corners[trial], uv[rows])
             inside = coordinates.min(1)
-            # The most interior triangle wins, the first of equals: a fold or an edge is no tie.
+            # In a fold or on an edge, the triangle wins in which the point is farthest inside; of
+            # equal ones, the first.
             better = inside > best[rows]
             winners = rows[better]
             best[winners] = inside[better]

@@ -38,7 +38,7 @@ def vertex_landmark(vertex: int) -> Landmark:
 
 
 def smpl_landmarks(vertices: np.ndarray) -> dict[str, Landmark]:
-    """Landmarks of a mesh in SMPL's topology; the head's top alone on any other.
+    """Landmarks of a mesh: those of SMPL if it has SMPL's vertices, else only the head's top.
 
     Args:
         vertices: (V, 3) T-pose vertices, y up.

@@ -1,8 +1,8 @@
-"""Rig points: points tied to the skeleton, with the mesh already contracted away.
+"""Rig points: points that move with the skeleton, without the mesh.
 
-A point that is a mix of mesh vertices, x = Σ_i b_i v_i, moves under linear blend skinning as
-x = Σ_k T[j_k] h_k with h_k = Σ_i b_i W_{i,k} [v_i; 1]. The (joint, 4-vector) pairs are all that is
-kept: posing a point costs the same whether it is a vertex, a matched surface point or a landmark.
+A mix of mesh vertices, x = Σ_i b_i v_i, moves under linear blend skinning as x = Σ_k T[j_k] h_k
+with h_k = Σ_i b_i W_{i,k} [v_i; 1]. A rig point holds only its influences, the pairs (j_k, h_k). So
+a vertex, a matched surface point and a landmark have the same cost.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Points contracted at a time: bounds the dense (points, joints, 4) work array to a few MB.
+# Points that are mixed in one step: the dense (points, joints, 4) work array stays below a few MB.
 CHUNK = 4096
 
 
@@ -22,9 +22,9 @@ class RigPoints:
     """Points of a body, ready to be posed.
 
     Attributes:
-        joint_ids: (P, K) int32. Slots that are not needed hold joint 0 with a zero anchor.
+        joint_ids: (P, K) int32 the joints of the influences. Unused ones have joint 0 and anchor 0.
         anchors: (P, K, 4), metres; the fourth number is the weight of the joint.
-        normals: (P, 3) unit surface normals in the rest pose, or None where there is no surface.
+        normals: (P, 3) unit surface normals in the rest pose, or None if there is no surface.
     """
 
     joint_ids: Tensor
@@ -55,10 +55,10 @@ class RigPoints:
         )
 
     def pad_to(self, slots: int) -> RigPoints:
-        """The same points with K = `slots` (joint, anchor) pairs.
+        """The same points with K = `slots` influences.
 
         Raises:
-            ValueError: the points already have more.
+            ValueError: the points have more influences.
         """
         extra = slots - self.joint_ids.shape[1]
         if extra < 0:
@@ -70,17 +70,18 @@ class RigPoints:
         )
 
     def mix(self, index: np.ndarray, shares: np.ndarray) -> RigPoints:
-        """Points that are mixes of these: x = Σ_i shares_i · x[index_i], and the normals likewise.
+        """Mixes of these points: x = Σ_i shares_i · x[index_i]; normals are mixed in the same way.
 
-        Pairs of the same joint become one. Sums are taken in float64, in the order of the mix.
+        Influences of the same joint become one. Sums are taken in float64, in the order of the mix.
+        Only for points on the CPU.
 
         Args:
-            index: (P, n) the points of each mix; on the CPU, as these points are.
-            shares: (P, n); any numbers (a regressor's may be negative).
+            index: (P, n) the points of each mix.
+            shares: (P, n); a regressor's may be negative.
 
         Returns:
-            P points in the same floating-point type, joints in rising order; K is as small as the
-            points allow, and at least 1.
+            P points in the same floating-point type, joints in rising order; K is as small as
+            possible, and at least 1.
         """
         pieces = [
             self._mix(index[start : start + CHUNK], shares[start : start + CHUNK])

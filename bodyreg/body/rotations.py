@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 TINY = 1e-30
-"""Added to squared angles, so that nothing is divided by zero; it is far below their precision."""
+"""Added to squared angles against a division by zero; it is far below their precision."""
 
 
 class _Rodrigues(torch.autograd.Function):
-    """The analytic backward takes a third of the operations that autograd would record."""
+    """An analytic backward, with a third of the operations of autograd's."""
 
     @staticmethod
     def forward(ctx: Any, vectors: Tensor) -> Tensor:
@@ -36,8 +36,8 @@ class _Rodrigues(torch.autograd.Function):
         odd = (grad - transposed).flatten(-2)
         axial = torch.stack((odd[..., 7], odd[..., 2], odd[..., 3]), -1)
         trace = grad.diagonal(dim1=-2, dim2=-1).sum(-1)
-        # The slopes of sinc and half by the angle, over the angle, times square: the quotients
-        # cancel near zero, but they are multiplied by two factors of the angle there.
+        # The derivatives of sinc and half by the angle, over the angle, times square. Near zero the
+        # differences cancel, but two factors of the angle multiply them.
         radial = (
             (cos - sinc) * (axial * vectors).sum(-1)
             + (0.5 * sinc - half) * (symmetric * vectors).sum(-1)

@@ -23,11 +23,11 @@ OWN_KEYS = (
     "chart_part", "landmark_names", "landmark_count", "landmark_vertices", "landmark_weights",
     "shape_names", "shape_directions", "shape_joint_directions",
 )  # fmt: skip
-# Root of kintree_table: -1 stored as an unsigned 32-bit number.
+# The root's parent in kintree_table: -1 as an unsigned 32-bit number.
 UNSIGNED_ROOT = 2**32 - 1
-# Weights that miss 1 by less than this are rounding, and are kept as they are.
+# Sums of weights differ from 1 by less than this because of rounding; such weights are kept.
 ROUNDING = 1e-6
-# Weights that miss 1 by more than this are not weights.
+# Numbers whose sum differs from 1 by more than this are not weights.
 MAX_WEIGHT_ERROR = 0.01
 
 
@@ -97,7 +97,7 @@ def load_regressor(path: Path, vertex_count: int) -> dict[str, Landmark]:
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """SMPL's and our arrays, whatever the container; J from its regressor where that is better."""
+    """The arrays of SMPL and of this project in any container; J may come from its regressor."""
     pickled = not first_bytes(path, "body").startswith(ZIP)
     load = load_pickle if pickled else load_npz
     arrays = load(path, kind="body", names=(*SMPL_KEYS, *OWN_KEYS))
@@ -187,7 +187,7 @@ def _indices(
 
 
 def _unit_rows(rows: np.ndarray, path: Path, what: str) -> np.ndarray:
-    """Rows that sum to 1: kept within rounding, scaled within 1 %, refused beyond."""
+    """Rows that sum to 1. Rows within 1 % are scaled, except for rounding; others are refused."""
     error = np.abs(rows.sum(1) - 1)
     bad = np.flatnonzero(~(error <= MAX_WEIGHT_ERROR))
     if len(bad):
@@ -276,7 +276,7 @@ def _shapes(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> dic
 
 
 def _sparse(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:
-    """A matrix as scipy.sparse.save_npz writes it."""
+    """A matrix that scipy.sparse.save_npz wrote."""
     from scipy import sparse
 
     try:

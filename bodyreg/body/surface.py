@@ -1,4 +1,4 @@
-"""Normals of triangle meshes, coordinates in triangles, and what a picture shows of them."""
+"""Triangle meshes: normals, coordinates in triangles, visible faces and vertices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _length(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    # Sums along an axis of three are slow.
+    # NumPy's sums along an axis of three are slow.
     return np.sqrt(x * x + y * y + z * z)
 
 
@@ -23,7 +23,7 @@ def face_normals(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _face_normals(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By coordinates, which loops over faces: float32 unit normals (3, F) and areas (F,)."""
+    """Float32 unit normals (3, F) and areas (F,); coordinates first, so that loops are long."""
     places = vertices.T.astype(np.float64, order="C")
     a, b, c = (places.take(corner, axis=1) for corner in faces.T)
     (ux, uy, uz), (vx, vy, vz) = b - a, c - a
@@ -43,9 +43,9 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 def sample_normals(
     normals: np.ndarray, areas: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum up a set of normals by `count` of them, with k-means weighted by area.
+    """Summarise normals by `count` centres: k-means, weighted by area.
 
-    The centres start as the normals farthest apart, so the result is deterministic.
+    The first centres are normals far apart from each other, so the result is deterministic.
 
     Args:
         normals: (F, 3) unit normals.
@@ -53,8 +53,8 @@ def sample_normals(
         count: M.
 
     Returns:
-        (M, 3) float32 unit centres and (M,) float32 shares of the area. What is not needed has
-        share 0 and points to the front.
+        (M, 3) float32 unit centres and (M,) float32 shares of the area. Unused centres have share
+        0 and point to the front.
     """
     centres = np.tile(np.array([0.0, 0.0, 1.0]), (count, 1))
     shares = np.zeros(count)
@@ -91,7 +91,7 @@ def barycentric_coordinates(corners: np.ndarray, points: np.ndarray) -> np.ndarr
 
 
 def visible_faces(picture: np.ndarray, face_count: int) -> np.ndarray:
-    """(F,) bool: faces that own a pixel of `picture`: any pixels' faces, as `ops.raster` gives."""
+    """(F,) bool: faces that own a pixel of `picture`, which holds faces as `ops.raster` does."""
     seen = np.zeros(face_count, bool)
     seen[picture[picture >= 0]] = True
     return seen

@@ -1,4 +1,4 @@
-"""DensePose's own charts of SMPL, from the UV_Processed.mat that its users download."""
+"""DensePose's charts of SMPL, from its file UV_Processed.mat."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ KEYS = ("All_vertices", "All_Faces", "All_FaceIndices", "All_U_norm", "All_V_nor
 
 
 def load_uv(path: Path, vertex_count: int) -> Charts:
-    """Read UV_Processed.mat (MATLAB 5; all its indices count from 1).
+    """Read UV_Processed.mat, a MATLAB 5 file whose indices begin at 1.
 
     Args:
         path: The file.
-        vertex_count: Vertices of the body it should fit; SMPL's 6890.
+        vertex_count: How many vertices the body has; SMPL has 6890.
 
     Raises:
-        UserError: it is missing, broken, or belongs to another body.
+        UserError: the file is missing, damaged, or belongs to another body.
     """
     content = load_mat(path, kind="chart", names=KEYS)
     try:
@@ -34,7 +34,7 @@ def load_uv(path: Path, vertex_count: int) -> Charts:
         raise UserError(f"{path}: has no {error}; give DensePose's UV_Processed.mat") from error
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"{path}: not a readable chart file (arrays of other kinds or shapes); it is damaged"
+            f"{path}: its arrays have other types or shapes than charts; the file is damaged"
         ) from error
     for name, array, low, high in (
         ("All_vertices", vertex + 1, 1, vertex_count),
@@ -47,5 +47,5 @@ def load_uv(path: Path, vertex_count: int) -> Charts:
                 f"{path}: {name} should lie in {low}..{high}; it belongs to another body"
             )
     if len(vertex) != len(uv) or len(faces) != len(part):
-        raise UserError(f"{path}: its arrays contradict one another in length; it is damaged")
+        raise UserError(f"{path}: its arrays have contradictory lengths; the file is damaged")
     return Charts("densepose", uv, vertex, faces, part)

@@ -1,7 +1,7 @@
-"""Horizontal flips: what annotations become when their picture is seen in a mirror.
+"""Horizontal flips of annotations, for pictures that are flipped.
 
-A picture of a width W becomes its mirror image by x -> W - x, and the person in it another one,
-whose left side is the right one of the first. Every flip here is its own inverse, to rounding.
+x becomes W - x in a picture of width W, and the left side of a person becomes the right side. Every
+flip here is its own inverse, up to rounding.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bodyreg.data.skeletons import Skeleton
     from bodyreg.data.truth import Truth
 
-# Points in model, camera and frame axes have x in the middle of the mirror.
+# In model, camera and frame axes the mirror is the plane x = 0.
 _MIRROR = np.array([-1, 1, 1], np.float32)
 
 # Parts of appearance flow's pictures: left and right arm, left and right leg.
@@ -33,7 +33,7 @@ MIRROR_FLOW_PART = np.array([0, 1, 2, 4, 3, 6, 5], np.uint8)
 
 
 def flip_points(xy: np.ndarray, width: float | np.ndarray) -> np.ndarray:
-    """Points (..., 2) in picture pixels of a picture of this width (or widths, (...,))."""
+    """Points (..., 2), pixels, in a picture of this width (or pictures of these widths, (...))."""
     xy = np.array(xy)
     xy[..., 0] = width - xy[..., 0]
     return xy
@@ -51,10 +51,10 @@ def flip_keypoints(
 ) -> np.ndarray:
     """Keypoints (..., J, 2 or more) of a data set in a picture of this width.
 
-    Of coordinates that are indices of pixels, as in COCO's files, give the width less 1.
+    If coordinates are indices of pixels, as in COCO's files, give the width less 1.
 
-    What follows x and y (visibility, confidence) goes with its joint. NaN stays NaN; a keypoint
-    whose third number is 0 is absent, and its x and y are kept.
+    Numbers after x and y (visibility, confidence) stay with their joints. NaN stays NaN. A keypoint
+    whose third number is 0 is absent, and keeps its x and y.
     """
     flipped = np.array(keypoints)[..., list(skeleton.flip), :]
     x = np.asarray(width)[..., None] - flipped[..., 0]
@@ -72,16 +72,16 @@ def flip_joints(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
 def flip_observations(
     observations: Observations, body: Body | None, width: float | np.ndarray
 ) -> Observations:
-    """What mirrored pictures show of people.
+    """Observations of the same people in the mirrored pictures.
 
     Args:
         observations: N people.
-        body: The body that the dense points lie on; it must know its mirror vertices. None will
-            do where there are no such points.
-        width: Of the picture, or of each person's (N,).
+        body: The body that the dense points lie on, with mirror vertices. It may be None if there
+            are no dense points.
+        width: Width of the picture, or of each person's picture (N,).
 
     Raises:
-        UserError: there are dense points, and the body does not know its mirror vertices.
+        UserError: there are dense points, and the body has no mirror vertices.
     """
     width = np.broadcast_to(np.asarray(width, np.float32), len(observations))
     vertex = observations.point_vertex
@@ -102,20 +102,20 @@ def flip_observations(
 
 
 def flip_fits(fits: Fits, width: float | np.ndarray) -> Fits:
-    """The fits of mirrored people, in pictures of this width (or widths (N,))."""
+    """Fits of the same people in mirrored pictures of this width (or of these widths (N,))."""
     return replace(fits, **_flipped_parameters(fits, width))
 
 
 def flip_truth(truth: Truth, body: Body, width: float | np.ndarray) -> Truth:
-    """The truth of mirrored people.
+    """The truth about the same people in the mirrored pictures.
 
     Args:
         truth: N people.
-        body: The body they were made from; it must know its mirror vertices.
-        width: Of the picture, or of each person's (N,).
+        body: The body that the people were made from, with mirror vertices.
+        width: Width of the picture, or of each person's picture (N,).
 
     Raises:
-        UserError: the body does not know its mirror vertices.
+        UserError: the body has no mirror vertices.
     """
     mirror = _mirror_vertices(body)
     return replace(
@@ -128,7 +128,7 @@ def flip_truth(truth: Truth, body: Body, width: float | np.ndarray) -> Truth:
 
 
 def flip_poses(poses: Poses3D, width: float | np.ndarray) -> Poses3D:
-    """Human3.6M's people in pictures of this width (or widths (N,)); joints in camera axes."""
+    """Human3.6M's people in mirrored pictures of this width (or of these widths (N,))."""
     return replace(
         poses,
         observations=flip_observations(poses.observations, None, width),
@@ -139,14 +139,14 @@ def flip_poses(poses: Poses3D, width: float | np.ndarray) -> Poses3D:
 def flip_chart_points(
     body: Body, part: np.ndarray, uv: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points in charts -> those of the other side of the body: parts (P,), uv (P, 2) float64.
+    """Points in charts -> parts (P,) and uv (P, 2) float64 of the opposite points of the body.
 
-    The point of the surface is what is mirrored, so nothing is asked of the charts (torso and head
-    included, whose labels may stay while their coordinates change). A point outside of all of its
-    part's triangles moves to the nearest vertex, as in `Charts.locate`.
+    The surface points are mirrored, so the charts need not be symmetric. On torso and head a point
+    may keep its part and change its coordinates. A point outside of all triangles of its part
+    moves to the nearest vertex, as in `Charts.locate`.
 
     Raises:
-        UserError: the body has no charts, or does not know its mirror vertices.
+        UserError: the body has no charts, or no mirror vertices.
     """
     from bodyreg.data.densepose_coco import MIRROR_PART
 
@@ -163,10 +163,10 @@ def flip_flow_parts(parts: np.ndarray) -> np.ndarray:
 
 
 def flip_correspondence(correspondence: Correspondence, width: int) -> Correspondence:
-    """Where the pixels are when both pictures are mirrored; `width` is that of the source."""
+    """The correspondence between the two mirrored pictures; `width` is the source's."""
     place = correspondence.place[:, ::-1].copy()
     kind = correspondence.kind[:, ::-1].copy()
-    # Whole numbers are centres of pixels there, from 0 to width - 1.
+    # The places are indices of pixels, from 0 to width - 1.
     place[..., 0] = np.where(kind == BACKGROUND, place[..., 0], width - 1 - place[..., 0])
     return Correspondence(place, kind)
 
@@ -181,7 +181,10 @@ def _flip_frames(frame: np.ndarray, width: float | np.ndarray) -> np.ndarray:
 
 
 def _flipped_names(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[int]]:
-    """Names of the columns, and which column each is made of; the order stays if it can."""
+    """The names of the new columns, and the column that each comes from.
+
+    If the names hold both sides, they keep their order, and the columns change.
+    """
     mirrored = tuple(mirror_name(name) for name in names)
     if set(mirrored) != set(names):
         return mirrored, list(range(len(names)))
@@ -193,7 +196,7 @@ def _mirror_vertices(body: Body | None) -> np.ndarray:
         raise ValueError("body: expected the body that the dense points lie on, got None")
     if body.mirror_vertices is None:
         raise UserError(
-            f"body '{body.name}' does not know which vertex is opposite to which; give a body file "
-            "with 'mirror_vertices' or 'vert_sym_idxs'"
+            f"body '{body.name}' has no list of opposite vertices; give a body file with "
+            "'mirror_vertices' or 'vert_sym_idxs'"
         )
     return body.mirror_vertices

@@ -1,4 +1,4 @@
-"""Horizontal flips of COCO's and DensePose-COCO's annotations, as they stand in the files."""
+"""Horizontal flips of annotations in the form of COCO's and DensePose-COCO's files."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def flip_annotation(
     box_units: int = BOX_UNITS,
     where: str = "annotation",
 ) -> dict[str, Any]:
-    """One annotation in the mirrored picture; masks come back as compressed run lengths.
+    """One annotation in the mirrored picture; masks become compressed run lengths.
 
     Args:
         annotation: Of COCO, with or without dense points.
         body: The body whose charts the dense points lie in.
         width, height: Of the picture.
         order: In which its keypoints stand (`coco.KeypointOrders`).
-        box_units: How many units of dp_x and dp_y the box is wide and high.
-        where: What to call it in messages.
+        box_units: Width and height of the box in units of dp_x and dp_y.
+        where: The place of the annotation, for messages.
 
     Returns:
-        A new annotation; what a mirror does not change is shared with the first one.
+        A new annotation. It shares the values that a mirror does not change.
 
     Raises:
-        UserError: something in it is damaged, or refers to another model's vertices (dp_vertex).
+        UserError: a value is damaged, or its points lie on another model (dp_vertex).
     """
     if annotation.get("dp_vertex") is not None:
         raise UserError(f"{where}: points on another model (dp_vertex) cannot be flipped")

@@ -1,16 +1,16 @@
-"""The square crop round a person, and the one place where pixels become frame units.
+"""The square crop round a person, and all conversions between pixels and frame units.
 
 A frame is `centre_x, centre_y, half_side` in image pixels (y down). Pixels are continuous: a
 picture is [0, width] x [0, height], and the centre of its first pixel is (0.5, 0.5). Frame units
-are [-1, 1] across the crop, x right and y up; everything past the readers works in them.
+go from -1 to 1 across the crop, x right and y up. Files hold pixels; fits work in frame units.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# The crop's side over the longer side of the person's box ("Learning Body Shape and Pose from Dense
-# Correspondences" crops so).
+# The crop's side over the longer side of the person's box, as in "Learning Body Shape and Pose from
+# Dense Correspondences".
 SIDE_PER_BOX = 1.2
 
 NOT_SPREAD_OUT = "no two joints of the body in different places"
@@ -73,7 +73,7 @@ def frames_of_boxes(boxes: np.ndarray) -> np.ndarray:
 
 
 def spread_out(xy: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """(N,) bool: of whom two points (N, P, 2) at least are present and in different places."""
+    """(N,) bool: people with present points (N, P, 2) in at least two places."""
     some = present.any(axis=1)
     boxes = np.zeros((len(xy), 4))
     boxes[some] = boxes_of_points(xy[some], present[some])
@@ -92,7 +92,7 @@ def boxes_of_points(xy: np.ndarray, present: np.ndarray | None = None) -> np.nda
 
     Args:
         xy: The points.
-        present: (N, P) bool, those that count; at least one of each row. All if left out.
+        present: (N, P) bool, the points that count, at least one in each row; all if left out.
     """
     present = np.ones(xy.shape[:2], bool) if present is None else present
     low = np.where(present[..., None], xy, np.inf).min(axis=1)

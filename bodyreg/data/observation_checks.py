@@ -1,4 +1,4 @@
-"""What the arrays of observations must look like, and what is refused."""
+"""The arrays of observations: their types and shapes, and the values that are refused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def converted(name: str, value: np.ndarray) -> np.ndarray:
     """An array in the type of `DTYPES`, contiguous.
 
     Raises:
-        UserError: it holds something else than numbers, or a number too large.
+        UserError: the array does not hold numbers, or holds a number that is too large.
     """
     array, dtype = np.asarray(value), DTYPES[name]
     number = array.dtype.kind in "iu" or (array.dtype.kind in "fb" and dtype is np.float32)
@@ -74,7 +74,7 @@ def texts(name: str, value: np.ndarray) -> np.ndarray:
     """An array of text.
 
     Raises:
-        UserError: it holds something else.
+        UserError: the array does not hold text.
     """
     try:
         return as_texts(np.asarray(value))
@@ -83,10 +83,10 @@ def texts(name: str, value: np.ndarray) -> np.ndarray:
 
 
 def check_shapes(arrays: Mapping[str, Any], keypoints: int, source: str) -> None:
-    """Refuse arrays that do not fit each other, and starts that fall.
+    """Refuse arrays that do not fit each other, and a `point_start` that falls.
 
     Args:
-        arrays: Name -> array; None is an array that may be missing and is.
+        arrays: Name -> array, or None for a missing array.
         keypoints: How many keypoints each person has.
         source: The file's name, for messages.
 
@@ -104,7 +104,7 @@ def check_shapes(arrays: Mapping[str, Any], keypoints: int, source: str) -> None
 
 
 def wrong_starts(source: object, points: int) -> UserError:
-    """The error of a file or of arrays whose starts of points are wrong."""
+    """The error for a wrong `point_start` of a file or of arrays in memory."""
     return UserError(f"{source}: point_start must rise from 0 to the number of points, {points}")
 
 
@@ -112,7 +112,7 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
     """Refuse numbers that cannot be registered, in arrays of the right shapes.
 
     Args:
-        arrays: Name -> array; None is an array that may be missing and is.
+        arrays: Name -> array, or None for a missing array.
         source: The file's name, for messages.
 
     Raises:
@@ -184,12 +184,12 @@ def extents(arrays: Mapping[str, Any], point_person: np.ndarray) -> tuple[np.nda
 def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
     """Whether the arrays' extremes alone prove that `check_values` refuses nothing.
 
-    They do for sound data, in a tenth of the time. A comparison with NaN is false.
+    This takes a tenth of the time, and holds for sound data. A comparison with NaN is false.
     """
     if not len(arrays["id"]):
         return False
     frame, depth = arrays["frame"], arrays["keypoint_depth"]
-    # Every frame's surroundings reach at least this far from the origin, in pixels.
+    # A coordinate up to this many pixels from the origin is near enough to every frame.
     edge = FARTHEST * float(frame[:, 2].min()) - float(np.abs(frame).max())
     x, y, z = arrays["point_barycentric"].T
     return (

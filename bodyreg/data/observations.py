@@ -143,7 +143,7 @@ class Observations:
         return self.point_start[1:] - self.point_start[:-1]
 
     def points_of(self, person: int) -> slice:
-        """Where the points of the person at this position lie."""
+        """The slice of the points of the person at this position."""
         return slice(int(self.point_start[person]), int(self.point_start[person + 1]))
 
     def points_in_frame(self) -> np.ndarray:
@@ -151,7 +151,7 @@ class Observations:
         return frame_from_image(self.point_xy, self.frame.repeat(self.point_count, axis=0))
 
     def keypoints_in_frame(self) -> np.ndarray:
-        """(N, K, 2) float32 the keypoints in frame units; of no meaning if the weight is 0."""
+        """(N, K, 2) float32 the keypoints in frame units; without meaning if the weight is 0."""
         return frame_from_image(self.keypoint_xy, self.frame[:, None])
 
     @property

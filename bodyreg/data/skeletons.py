@@ -1,8 +1,8 @@
-"""Skeletons: which joints the data sets have, in which order, and what they are on the body.
+"""Skeletons: the joints of the data sets, their order, and their places on the body.
 
-A joint that is one of the body's joints or landmarks has its name there. The others keep a name of
-their own, and `MIXES` says between which of the body's points they lie: near enough to write such a
-joint down for a made person, too far to tie a body to one that somebody else has measured.
+A data set's joint that is also a joint or landmark of the body has the body's name. Other joints
+have names of their own, and `MIXES` approximates them by points of the body. The approximations are
+good enough to write annotations of made people, and too rough to fit a body to measured joints.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class Skeleton:
     """The joints of a data set, in its order.
 
     Attributes:
-        name: What the data set calls it.
-        joints: Names of the body's joints and landmarks where there is one, else the format's own;
-            all different, those of the sides with left_ or right_ in front.
-        parents: Parent of each joint, -1 for the root; empty where a format has no tree.
+        name: The data set's name for it.
+        joints: Different names: the body's, or else names of their own. Those of the two sides
+            begin with left_ and right_.
+        parents: Parent of each joint, -1 for the root; empty if the format has no tree.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Skeleton:
 
     @cached_property
     def flip(self) -> tuple[int, ...]:
-        """The joint on the other side, for each joint. As a permutation it is its own inverse."""
+        """The joint on the other side, for each joint; a permutation that is its own inverse."""
         return tuple(self.joints.index(mirror_name(name)) for name in self.joints)
 
     @cached_property
@@ -65,7 +65,7 @@ MIXES: dict[str, tuple[str, ...]] = {
     "left_hand_tip": ("left_hand",),
     "right_hand_tip": ("right_hand",),
 }
-"""A joint that the body has not -> the body's points whose mean is nearest to it."""
+"""A joint that the body does not have -> points of the body whose mean is near it."""
 
 COCO_17 = Skeleton(
     "COCO-17",
@@ -76,7 +76,7 @@ COCO_17 = Skeleton(
     ),
 )  # fmt: skip
 
-# OpenPose's neck is the middle of the shoulders, by which it was trained.
+# OpenPose's neck is the middle of the shoulders: its training data define it so.
 COCO_18 = Skeleton(
     "COCO-18",
     (
@@ -109,7 +109,7 @@ MPII_16 = Skeleton(
     (1, 2, 6, 6, 3, 4, -1, 6, 7, 8, 11, 12, 7, 7, 13, 14),
 )  # fmt: skip
 
-# What data sets of the field have in common: the joints over which meshes are compared most often.
+# Joints that most data sets have, over which meshes are usually compared.
 LSP_14 = Skeleton(
     "LSP-14",
     (
@@ -146,8 +146,8 @@ H36M_17 = Skeleton(
     (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
 )
 
-# The order of SPIN's and HMR's files: LSP's fourteen, then what Human3.6M, MPII and COCO add. What
-# stands in the neck's place differs with the data set a person comes from.
+# The order of SPIN's and HMR's files: the fourteen joints of LSP, then those that Human3.6M, MPII
+# and COCO add. The joint in the neck's place depends on the person's data set.
 SPIN_24 = Skeleton(
     "SPIN-24",
     (
@@ -159,7 +159,7 @@ SPIN_24 = Skeleton(
 )  # fmt: skip
 
 H36M_17_OF_SPIN: tuple[int, ...] = (14, 2, 1, 0, 3, 4, 5, 16, 12, 17, 18, 9, 10, 11, 8, 7, 6)
-"""Where SPIN-24 holds the joints of H36M-17, for the people of Human3.6M."""
+"""The places of H36M-17's joints in SPIN-24, for people of Human3.6M."""
 
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton

@@ -338,7 +338,7 @@ def test_uv_processed(tmp_path):
         ({"All_U_norm": np.full((96, 1), 1.5)}, "All_U_norm"),
         ({"All_V_norm": np.full((96, 1), np.nan)}, "All_U_norm and All_V_norm"),
         ({"All_vertices": np.ones((1, 95), int)}, "contradict"),
-        ({"All_V_norm": np.ones((95, 1))}, "readable"),
+        ({"All_V_norm": np.ones((95, 1))}, "other types or shapes"),
         ({"All_U_norm": None}, "has no 'All_U_norm'"),
     ],
 )
