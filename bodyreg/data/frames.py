@@ -13,6 +13,9 @@ import numpy as np
 # Dense Correspondences".
 SIDE_PER_BOX = 1.2
 
+PIXELS_PER_SCALE = 200
+"""MPII's unit of a person's height. SPIN's and HMR's files give sides of crops in this unit."""
+
 NOT_SPREAD_OUT = "no two joints of the body in different places"
 """Why a person with joints alone is skipped: there is no crop round them."""
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from bodyreg.data.frames import (
     NOT_SPREAD_OUT,
+    PIXELS_PER_SCALE,
     boxes_of_points,
     frames_of_boxes,
     in_one_place,
@@ -38,7 +39,6 @@ from bodyreg.npz import NPY, load_npy
 
 # Where MATLAB has the centre of a pixel, less where pictures have it here.
 FROM_ONE = 0.5
-PIXELS_PER_SCALE = 200
 # The crop that HRNet and others take, so as not to cut off limbs: lower and larger than annotated.
 LOWER_BY = 15
 LARGER_BY = 1.25

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bodyreg.data.frames import NOT_SPREAD_OUT, in_one_place
+from bodyreg.data.frames import NOT_SPREAD_OUT, PIXELS_PER_SCALE, in_one_place
 from bodyreg.data.human36m import BROKEN, LEFT_OUT, UP_AND_NEAR, Poses3D
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, SPIN_24, Skeleton
 from bodyreg.errors import UserError
 from bodyreg.npz import as_texts, load_npz
 
-PIXELS_PER_SCALE = 200
 HUMAN36M_PICTURE = re.compile(r"(S\d+)_(.+)\.(\d{8})_(\d+)\.\w+$")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bodyreg.body import JOINT_NAMES
+from bodyreg.data.frames import PIXELS_PER_SCALE
 from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, H36M_32, SPIN_24
 from bodyreg.npz import Objects, Rows, save_npz
 from bodyreg.synthetic.formats.format import Destination, Recipe, Shot
@@ -26,8 +27,6 @@ from bodyreg.synthetic.scenes.takes import SUBJECTS, TAKES, TRAINING, Takes
 
 # Protocol 2 evaluates on this camera alone.
 FRONTAL = "60457274"
-# A crop's scale is its side in units of this many pixels.
-PIXELS_PER_SCALE = 200
 # The files' camera axes have y down and z away from the viewer.
 DOWN_AND_AWAY = np.array([1, -1, -1], np.float32)
 # Assumed confidence of OpenPose for a joint that is outside, hidden, visible.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bodyreg.data.frames import PIXELS_PER_SCALE
 from bodyreg.data.skeletons import MPII_16
 from bodyreg.synthetic.figure import extent
 from bodyreg.synthetic.formats.densepose_coco import DensePoseCoco, compact, file_name
@@ -15,8 +16,6 @@ from bodyreg.synthetic.pieces import Piece, Pieces
 
 # MATLAB puts the centre of the first pixel at 1; picture pixels here put it at one half.
 FROM_ONE = 0.5
-# A person's scale is the height in units of this many pixels.
-PIXELS_PER_SCALE = 200
 
 
 class Mpii(DensePoseCoco):
