@@ -160,9 +160,10 @@ class Observations:
 
         Two or more of them must not lie in one place: they would shrink a body to a point.
         """
-        present = self.keypoint_weight > 0
-        x = self.keypoint_xy[..., 0]
-        if present.shape[1] > 1 and present.all() and (x.max(axis=1) > x.min(axis=1)).all():
+        present, x = self.keypoint_weight > 0, self.keypoint_xy[..., 0]
+        left = np.where(present, x, np.inf).min(axis=1, initial=np.inf)
+        right = np.where(present, x, -np.inf).max(axis=1, initial=-np.inf)
+        if (left < right).all():  # which is enough, and fast
             return np.ones(len(self), bool)
         points = np.bincount(self.point_person[self.point_weight > 0], minlength=len(self))
         low, high = extents(vars(self), self.point_person)
