@@ -42,6 +42,12 @@ if platform.machine() in ("x86_64", "AMD64"):
     ISA_FLAGS["avx2"] = "-mtune=generic -mavx2 -mfma".split()
     ISA_FLAGS["avx512"] = "-mtune=icelake-server -mprefer-vector-width=512 -mfma".split()
     ISA_FLAGS["avx512"] += "-mavx512f -mavx512dq -mavx512vl -mavx512bw".split()
+# Groups of few people, of which only the fit is compiled. For a lone one the compiler must make no
+# vectors itself: it would tear sums of products apart, and their bits would be others.
+GROUP_FLAGS = {}
+if "avx2" in ISA_FLAGS:
+    GROUP_FLAGS["four"] = [*ISA_FLAGS["avx2"], "-DBODYREG_LANES=4"]
+    GROUP_FLAGS["one"] = [*ISA_FLAGS["avx2"], "-DBODYREG_LANES=1", "-fno-tree-vectorize"]
 NVCC_FLAGS = "-std=c++17 -O3 -lineinfo -Werror all-warnings".split()
 NVCC_FLAGS += ["-Xcompiler", "-fPIC,-fvisibility=hidden"]
 
@@ -180,7 +186,8 @@ class BuildNative(build_ext):
         for source in sorted(CSRC.rglob("*_op.cpp")):
             plan.compile("cxx", source, CXX_FLAGS + torch_flags)
         for source in sorted(CSRC.rglob("*_cpu.cpp")):
-            for isa, flags in ISA_FLAGS.items():
+            groups = GROUP_FLAGS if source.name == "fit_cpu.cpp" else {}
+            for isa, flags in (ISA_FLAGS | groups).items():
                 plan.compile(
                     "cxx", source, [*CXX_FLAGS, *CPU_FLAGS, *flags, f"-DBODYREG_ISA={isa}"], isa
                 )

@@ -28,6 +28,11 @@ static inline Rows<T> load_rows(const T* p) {
   return a;
 }
 
+template <typename T>
+static inline void store_rows(T* p, const Rows<T>& a) {
+  __builtin_memcpy(p, &a, sizeof(a));
+}
+
 // An anchor, once for each row.
 template <typename T>
 static inline Rows<T> for_both_rows(const Quad<T>& h) {

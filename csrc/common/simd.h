@@ -28,119 +28,162 @@ constexpr int kVectorBytes = 32;
 constexpr int kVectorBytes = 16;
 #endif
 
+// Numbers in the widest registers.
+template <typename T>
+constexpr int kWidest = kVectorBytes / int(sizeof(T));
+
+// Numbers in Lanes unless said otherwise: BODYREG_LANES, or as many as fit.
+#if defined(BODYREG_LANES)
+template <typename T>
+constexpr int kLanes = BODYREG_LANES;
+#else
+template <typename T>
+constexpr int kLanes = kWidest<T>;
+#endif
+
 template <typename T, int N>
 struct VectorOf {
   typedef T type __attribute__((vector_size(N * sizeof(T))));
 };
 
+// A vector of one number. Those of the compiler lie in general registers.
+template <typename T>
+struct VectorOf<T, 1> {
+  struct type {
+    type() = default;
+    type(T x) : x(x) {}
+    operator T() const { return x; }
+    T& operator[](int) { return x; }
+    T operator[](int) const { return x; }
+    T x;
+  };
+};
+
 // One number for each of `width` people (or points): arithmetic acts on all of them alike, so a
 // lane never learns of its neighbours, and the maths written for one scalar serves them all.
-template <typename T>
+template <typename T, int N = kLanes<T>>
 struct Lanes {
-  static constexpr int width = kVectorBytes / int(sizeof(T));
-  typename VectorOf<T, width>::type v;
+  static constexpr int width = N;
+  typename VectorOf<T, N>::type v;
 
   Lanes() = default;
-  Lanes(T x) { v = x - typename VectorOf<T, width>::type{}; }
-  explicit Lanes(typename VectorOf<T, width>::type x) : v(x) {}
+  Lanes(T x) { v = x - typename VectorOf<T, N>::type{}; }
+  explicit Lanes(typename VectorOf<T, N>::type x) : v(x) {}
 };
 
 }  // namespace bodyreg::BODYREG_ISA
 
-template <typename T>
-struct bodyreg::ScalarOf<bodyreg::BODYREG_ISA::Lanes<T>> {
+template <typename T, int N>
+struct bodyreg::ScalarOf<bodyreg::BODYREG_ISA::Lanes<T, N>> {
   using type = T;
 };
 
 namespace bodyreg::BODYREG_ISA {
 
-template <typename T>
-static inline Lanes<T> operator+(const Lanes<T>& a, const Lanes<T>& b) {
-  return Lanes<T>(a.v + b.v);
+template <typename T, int N>
+static inline Lanes<T, N> operator+(const Lanes<T, N>& a, const Lanes<T, N>& b) {
+  return Lanes<T, N>(a.v + b.v);
 }
-template <typename T>
-static inline Lanes<T> operator-(const Lanes<T>& a, const Lanes<T>& b) {
-  return Lanes<T>(a.v - b.v);
+template <typename T, int N>
+static inline Lanes<T, N> operator-(const Lanes<T, N>& a, const Lanes<T, N>& b) {
+  return Lanes<T, N>(a.v - b.v);
 }
-template <typename T>
-static inline Lanes<T> operator*(const Lanes<T>& a, const Lanes<T>& b) {
-  return Lanes<T>(a.v * b.v);
+template <typename T, int N>
+static inline Lanes<T, N> operator*(const Lanes<T, N>& a, const Lanes<T, N>& b) {
+  return Lanes<T, N>(a.v * b.v);
 }
-template <typename T>
-static inline Lanes<T> operator/(const Lanes<T>& a, const Lanes<T>& b) {
-  return Lanes<T>(a.v / b.v);
+template <typename T, int N>
+static inline Lanes<T, N> operator/(const Lanes<T, N>& a, const Lanes<T, N>& b) {
+  return Lanes<T, N>(a.v / b.v);
 }
-template <typename T>
-static inline Lanes<T> operator-(const Lanes<T>& a) {
-  return Lanes<T>(-a.v);
+template <typename T, int N>
+static inline Lanes<T, N> operator-(const Lanes<T, N>& a) {
+  return Lanes<T, N>(-a.v);
 }
-template <typename T>
-static inline Lanes<T>& operator+=(Lanes<T>& a, const Lanes<T>& b) {
-  a.v += b.v;
+template <typename T, int N>
+static inline Lanes<T, N>& operator+=(Lanes<T, N>& a, const Lanes<T, N>& b) {
+  a.v = a.v + b.v;
   return a;
 }
 
-// A condition per lane: all bits set where it holds.
+// What conditions are found of and choices made between. A lone number stays in its register, which
+// has more lanes: a branch would let the compiler fuse other operations than for vectors.
+template <typename T, int N>
+static inline typename VectorOf<T, N>::type comparable(const Lanes<T, N>& a) {
+  return a.v;
+}
 template <typename T>
+static inline typename VectorOf<T, 16 / sizeof(T)>::type comparable(const Lanes<T, 1>& a) {
+  typename VectorOf<T, 16 / sizeof(T)>::type v;
+  asm("" : "=x"(v) : "0"(a.v.x));
+  return v;
+}
+
+// A condition per lane: all bits set where it holds.
+template <typename T, int N = kLanes<T>>
 struct LaneMask {
-  decltype(typename VectorOf<T, Lanes<T>::width>::type{} <
-           typename VectorOf<T, Lanes<T>::width>::type{}) v;
+  decltype(comparable(Lanes<T, N>()) < comparable(Lanes<T, N>())) v;
 };
 
-template <typename T>
-static inline LaneMask<T> operator<(const Lanes<T>& a, const Lanes<T>& b) {
-  return {a.v < b.v};
+template <typename T, int N>
+static inline LaneMask<T, N> operator<(const Lanes<T, N>& a, const Lanes<T, N>& b) {
+  return {comparable(a) < comparable(b)};
 }
-template <typename T>
-static inline LaneMask<T> operator>(const Lanes<T>& a, const Lanes<T>& b) {
-  return {a.v > b.v};
+template <typename T, int N>
+static inline LaneMask<T, N> operator>(const Lanes<T, N>& a, const Lanes<T, N>& b) {
+  return {comparable(a) > comparable(b)};
 }
-template <typename T>
-static inline LaneMask<T> operator>=(const Lanes<T>& a, const Lanes<T>& b) {
-  return {a.v >= b.v};
+template <typename T, int N>
+static inline LaneMask<T, N> operator>=(const Lanes<T, N>& a, const Lanes<T, N>& b) {
+  return {comparable(a) >= comparable(b)};
 }
-template <typename T>
-static inline LaneMask<T> operator==(const Lanes<T>& a, const Lanes<T>& b) {
-  return {a.v == b.v};
+template <typename T, int N>
+static inline LaneMask<T, N> operator==(const Lanes<T, N>& a, const Lanes<T, N>& b) {
+  return {comparable(a) == comparable(b)};
 }
-template <typename T>
-static inline LaneMask<T> operator!(const LaneMask<T>& a) {
+template <typename T, int N>
+static inline LaneMask<T, N> operator!(const LaneMask<T, N>& a) {
   return {~a.v};
 }
 
-template <typename T>
-static inline Lanes<T> select(const LaneMask<T>& condition, const Lanes<T>& yes,
-                              const Lanes<T>& no) {
-  return Lanes<T>(condition.v ? yes.v : no.v);
+template <typename T, int N>
+static inline Lanes<T, N> select(const LaneMask<T, N>& condition, const Lanes<T, N>& yes,
+                                 const Lanes<T, N>& no) {
+  const auto chosen = condition.v ? comparable(yes) : comparable(no);
+  if constexpr (N == 1) {
+    return Lanes<T, N>(chosen[0]);
+  } else {
+    return Lanes<T, N>(chosen);
+  }
 }
 
-template <typename T>
-static inline bool any(const LaneMask<T>& condition) {
+template <typename T, int N>
+static inline bool any(const LaneMask<T, N>& condition) {
   bool some = false;
-  for (int l = 0; l < Lanes<T>::width; ++l) some |= condition.v[l] != 0;
+  for (int l = 0; l < N; ++l) some |= condition.v[l] != 0;
   return some;
 }
 
 // f of every lane.
-template <typename T, typename F>
-static inline Lanes<T> map(const F& f, const Lanes<T>& a) {
-  Lanes<T> b;
-  for (int l = 0; l < Lanes<T>::width; ++l) b.v[l] = f(a.v[l]);
+template <typename T, int N, typename F>
+static inline Lanes<T, N> map(const F& f, const Lanes<T, N>& a) {
+  Lanes<T, N> b;
+  for (int l = 0; l < N; ++l) b.v[l] = f(a.v[l]);
   return b;
 }
 
-template <typename T>
-static inline Lanes<T> sqrt(const Lanes<T>& a) {
+template <typename T, int N>
+static inline Lanes<T, N> sqrt(const Lanes<T, N>& a) {
   return map([](T x) { return std::sqrt(x); }, a);
 }
 
-template <typename T>
-static inline Lanes<T> rint(const Lanes<T>& a) {
+template <typename T, int N>
+static inline Lanes<T, N> rint(const Lanes<T, N>& a) {
   return map([](T x) { return std::rint(x); }, a);
 }
 
 // The lanes that are negative, lane 0 in the lowest bit.
-static inline unsigned sign_bits(const Lanes<int32_t>& a) {
+static inline unsigned sign_bits(const Lanes<int32_t, kWidest<int32_t>>& a) {
 #if defined(__AVX512F__)
   return static_cast<unsigned>(_mm512_movepi32_mask(reinterpret_cast<__m512i>(a.v)));
 #elif defined(__AVX2__)
@@ -149,7 +192,7 @@ static inline unsigned sign_bits(const Lanes<int32_t>& a) {
   return static_cast<unsigned>(_mm_movemask_ps(reinterpret_cast<__m128>(a.v)));
 #else
   unsigned bits = 0;
-  for (int l = 0; l < Lanes<int32_t>::width; ++l) bits |= unsigned(a.v[l] < 0) << l;
+  for (int l = 0; l < kWidest<int32_t>; ++l) bits |= unsigned(a.v[l] < 0) << l;
   return bits;
 #endif
 }
@@ -162,11 +205,11 @@ static inline void set_zero(T* p, int64_t count) {
 
 // The sum over the lanes, halves first: one order for every width would need as many registers as
 // the widest has lanes, so this sum is fixed per instruction set only.
-template <typename T>
-static inline T sum(const Lanes<T>& a) {
-  T part[Lanes<T>::width];
-  for (int l = 0; l < Lanes<T>::width; ++l) part[l] = a.v[l];
-  for (int half = Lanes<T>::width / 2; half > 0; half /= 2) {
+template <typename T, int N>
+static inline T sum(const Lanes<T, N>& a) {
+  T part[N];
+  for (int l = 0; l < N; ++l) part[l] = a.v[l];
+  for (int half = N / 2; half > 0; half /= 2) {
     for (int l = 0; l < half; ++l) part[l] += part[l + half];
   }
   return part[0];
@@ -195,15 +238,15 @@ static inline void transpose(Lanes<T>* rows) {
   }
 }
 
-template <typename T>
-static inline Lanes<T> load_lanes(const T* p) {
-  Lanes<T> a;
+template <typename T, int N = kLanes<T>>
+static inline Lanes<T, N> load_lanes(const T* p) {
+  Lanes<T, N> a;
   __builtin_memcpy(&a.v, p, sizeof(a.v));
   return a;
 }
 
-template <typename T>
-static inline void store_lanes(T* p, const Lanes<T>& a) {
+template <typename T, int N>
+static inline void store_lanes(T* p, const Lanes<T, N>& a) {
   __builtin_memcpy(p, &a.v, sizeof(a.v));
 }
 

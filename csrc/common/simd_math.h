@@ -12,41 +12,41 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-template <typename T>
+template <typename T, int N>
 struct FloatLayout {
   using Bits = std::conditional_t<std::is_same_v<T, float>, uint32_t, uint64_t>;
-  using BitLanes = typename VectorOf<Bits, Lanes<T>::width>::type;
+  using BitLanes = typename VectorOf<Bits, N>::type;
   static constexpr int mantissa = std::numeric_limits<T>::digits - 1;
   static constexpr Bits bias = std::numeric_limits<T>::max_exponent - 1;
   // 1.5 · 2^mantissa: adding it rounds to a whole number, whose bits are then the lowest ones.
   static constexpr T round = T(3) * T(Bits(1) << (mantissa - 1));
 };
 
-template <typename T>
-static inline typename FloatLayout<T>::BitLanes bits_of(const Lanes<T>& x) {
-  typename FloatLayout<T>::BitLanes bits;
+template <typename T, int N>
+static inline typename FloatLayout<T, N>::BitLanes bits_of(const Lanes<T, N>& x) {
+  typename FloatLayout<T, N>::BitLanes bits;
   __builtin_memcpy(&bits, &x.v, sizeof(bits));
   return bits;
 }
 
-template <typename T>
-static inline Lanes<T> lanes_of_bits(const typename FloatLayout<T>::BitLanes& bits) {
-  Lanes<T> x;
+template <typename T, int N>
+static inline Lanes<T, N> lanes_of_bits(const typename FloatLayout<T, N>::BitLanes& bits) {
+  Lanes<T, N> x;
   __builtin_memcpy(&x.v, &bits, sizeof(bits));
   return x;
 }
 
-template <typename T>
-static inline Lanes<T> rounded(const Lanes<T>& x) {
-  return (x + Lanes<T>(FloatLayout<T>::round)) - Lanes<T>(FloatLayout<T>::round);
+template <typename T, int N>
+static inline Lanes<T, N> rounded(const Lanes<T, N>& x) {
+  return (x + Lanes<T, N>(FloatLayout<T, N>::round)) - Lanes<T, N>(FloatLayout<T, N>::round);
 }
 
 // 2ⁿ for a whole n within the range of normal numbers.
-template <typename T>
-static inline Lanes<T> power_of_two(const Lanes<T>& n) {
-  using Layout = FloatLayout<T>;
-  const auto bits = bits_of(n + Lanes<T>(Layout::round + T(Layout::bias)));
-  return lanes_of_bits<T>(bits << Layout::mantissa);
+template <typename T, int N>
+static inline Lanes<T, N> power_of_two(const Lanes<T, N>& n) {
+  using Layout = FloatLayout<T, N>;
+  const auto bits = bits_of(n + Lanes<T, N>(Layout::round + T(Layout::bias)));
+  return lanes_of_bits<T, N>(bits << Layout::mantissa);
 }
 
 // log 2 in two parts: whole numbers below 2^12 times the first are exact.
@@ -57,9 +57,9 @@ constexpr T kLog2Low =
     std::is_same_v<T, float> ? T(-0x1.bd0105c610ca8p-13) : T(0x1.cf79abc9e3b39p-40);
 
 // e^x = 2ⁿ e^r, |r| ≤ ½ log 2: Taylor's series of e^r, its next term below half a unit.
-template <typename T>
-static inline Lanes<T> exp(const Lanes<T>& x) {
-  using V = Lanes<T>;
+template <typename T, int N>
+static inline Lanes<T, N> exp(const Lanes<T, N>& x) {
+  using V = Lanes<T, N>;
   constexpr T most = std::is_same_v<T, float> ? T(89) : T(710);      // beyond, infinite
   constexpr T least = std::is_same_v<T, float> ? T(-105) : T(-746);  // beyond, zero
   const V clamped = select(x > V(most), V(most), select(x < V(least), V(least), x));
@@ -91,10 +91,10 @@ static inline Lanes<T> exp(const Lanes<T>& x) {
 }
 
 // x = 2ⁿ m, √½ ≤ m < √2, and log m = 2 artanh(s) with s = (m − 1) / (m + 1), by its series.
-template <typename T>
-static inline Lanes<T> log(const Lanes<T>& x) {
-  using V = Lanes<T>;
-  using Layout = FloatLayout<T>;
+template <typename T, int N>
+static inline Lanes<T, N> log(const Lanes<T, N>& x) {
+  using V = Lanes<T, N>;
+  using Layout = FloatLayout<T, N>;
   using Bits = typename Layout::BitLanes;
   using Number = typename Layout::Bits;
   const auto tiny = x < V(std::numeric_limits<T>::min());
@@ -106,9 +106,9 @@ static inline Lanes<T> log(const Lanes<T>& x) {
   const Bits moved = bits_of(lifted) + (one - root_half);
   const Bits exponent = moved >> Layout::mantissa;
   const Bits kept = (moved & ((Number(1) << Layout::mantissa) - 1)) + root_half;
-  const V m = lanes_of_bits<T>(kept);
+  const V m = lanes_of_bits<T, N>(kept);
   const Bits whole = exponent + bits_of(V(Layout::round - T(Layout::bias)));
-  V n = lanes_of_bits<T>(whole) - V(Layout::round);
+  V n = lanes_of_bits<T, N>(whole) - V(Layout::round);
   n = select(tiny, n - V(T(Layout::mantissa)), n);
   const V f = m - V(T(1));
   const V s = f / (m + V(T(1)));
@@ -133,10 +133,10 @@ static inline Lanes<T> log(const Lanes<T>& x) {
 }
 
 // log(1 + x) for x ≥ 0. What 1 + x rounds away is added to first order.
-template <typename T>
-static inline Lanes<T> log1p(const Lanes<T>& x) {
-  const Lanes<T> sum = Lanes<T>(T(1)) + x;
-  return log(sum) + (x - (sum - Lanes<T>(T(1)))) / sum;
+template <typename T, int N>
+static inline Lanes<T, N> log1p(const Lanes<T, N>& x) {
+  const Lanes<T, N> sum = Lanes<T, N>(T(1)) + x;
+  return log(sum) + (x - (sum - Lanes<T, N>(T(1)))) / sum;
 }
 
 }  // namespace bodyreg::BODYREG_ISA

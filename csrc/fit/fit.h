@@ -149,6 +149,13 @@ struct FitParams {
   T* parameters;           // (B, 108) out
   T* loss;                 // (B,) out
   T* terms;                // (B, 16) out: weighted
+
+  bool has_lm() const {
+    for (int i = 0; i < phase_count; ++i) {
+      if (phases[i].solver == kLevenbergMarquardt) return true;
+    }
+    return false;
+  }
 };
 
 template <typename T>
@@ -164,6 +171,13 @@ struct FitGradientParams {
 // Ranges are over people.
 BODYREG_CPU_FUNCTION(fit_cpu, FitParams)
 BODYREG_CPU_FUNCTION(fit_gradient_cpu, FitGradientParams)
+
+#ifdef __x86_64__
+// fit_cpu in groups of four people and of one, for instruction sets from AVX2 on. A lone person has
+// Adam only.
+BODYREG_CPU_DECLARATION(four, fit_cpu, FitParams)
+BODYREG_CPU_DECLARATION(one, fit_cpu, FitParams)
+#endif
 
 // Where the kernel keeps a person's paths from one phase to the next, in global memory.
 template <typename T>

@@ -1,6 +1,8 @@
 // Fits on a CPU: a group of people as lanes, their candidates one after the other, every iteration
 // of a phase before the next candidate. A lane never learns of its neighbours, so a person's bits
 // depend neither on the group nor on the width.
+#include <optional>
+
 #include "cpu/adam.h"
 #include "cpu/lm.h"
 
@@ -32,6 +34,8 @@ class Solver {
  public:
   using V = Lanes<T>;
   static constexpr int W = V::width;
+  // Of single numbers the compiler would fuse other operations than of vectors.
+  static constexpr bool kHasLm = W > 1;
 
   Solver(const FitParams<T>& p, int64_t begin, int64_t end)
       : p_(p),
@@ -39,9 +43,12 @@ class Solver {
                   some_row(p.settings, p.iterations + 1, reads_normals)),
         refreshes_(some_row(p.settings, p.iterations, needs_refresh)),
         adam_(p.problem),
-        lm_(p.problem, evidence_.keypoints()),
         candidates_(p.candidates),
-        kept_(p.candidates) {}
+        kept_(p.candidates) {
+    if constexpr (kHasLm) {
+      if (p.has_lm()) lm_.emplace(p.problem, evidence_.keypoints());
+    }
+  }
 
   // People first … first + people.
   void solve(int64_t first, int people) {
@@ -61,8 +68,8 @@ class Solver {
       for (int c = 0; c < candidates; ++c) {
         if (phase.solver == kAdam) {
           adam_.run(rows, phase.iterations, refreshes_ ? p_.refresh : 0, evidence_, candidates_[c]);
-        } else {
-          lm_.run(rows, phase.iterations, refreshes_, evidence_, candidates_[c]);
+        } else if constexpr (kHasLm) {
+          lm_->run(rows, phase.iterations, refreshes_, evidence_, candidates_[c]);
         }
       }
       rows += int64_t{phase.iterations} * kFitSettings;
@@ -124,7 +131,7 @@ class Solver {
   GroupEvidence<T> evidence_;
   bool refreshes_;
   Adam<T> adam_;
-  LevenbergMarquardt<T> lm_;
+  std::optional<LevenbergMarquardt<T>> lm_;
   Buffer<ParameterLanes<T>> candidates_, kept_;
   PosedGroup<T> body_;
   V terms_[kFitTerms];

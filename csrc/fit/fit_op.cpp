@@ -9,16 +9,23 @@
 namespace bodyreg {
 namespace {
 
-// The last people of a range would leave more than half of the widest vectors empty: then narrower
-// ones take less time, for the same bits.
+// The last people of a range would leave many lanes of the widest vectors empty: narrower groups
+// take less time, for the same bits.
 template <typename T>
 void fit_range(const FitParams<T>& p, int64_t begin, int64_t end) {
 #ifdef __x86_64__
-  constexpr int64_t wide = 64 / sizeof(T);
-  const int64_t rest = (end - begin) % wide;
-  if (current_isa() == Isa::avx512 && rest != 0 && rest <= wide / 2) {
-    avx2::fit_cpu(p, end - rest, end);
-    end -= rest;
+  if (current_isa() != Isa::baseline) {
+    constexpr int64_t in_avx2 = 32 / sizeof(T);
+    const int64_t width = current_isa() == Isa::avx512 ? 2 * in_avx2 : in_avx2;
+    const int64_t rest = (end - begin) % width, first = end - rest;
+    if (rest > 0) {
+      auto* const fit_rest = rest == 1 && !p.has_lm() ? one::fit_cpu<T>
+                             : rest <= 4              ? four::fit_cpu<T>
+                             : rest <= in_avx2        ? avx2::fit_cpu<T>
+                                                      : fit_cpu<T>;
+      fit_rest(p, first, end);
+    }
+    end = first;
   }
 #endif
   if (begin < end) fit_cpu(p, begin, end);

@@ -88,6 +88,26 @@ def test_the_width_of_vectors_changes_no_bit(form, dtype, use_isa):
 
 
 @pytest.mark.rung2
+@pytest.mark.parametrize("solver", ["adam", "lm"])
+@pytest.mark.parametrize("isa", ["avx2", "avx512"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("form", PLANS)
+def test_the_size_of_a_group_changes_no_bit(form, dtype, isa, solver, use_isa):
+    """Alone, in groups of four, of the widest registers, and as what is left of one."""
+    case = case_of(PLANS[form], dtype)
+    if solver == "lm":
+        case = case._replace(plan=case.plan._replace(phases=(0, 4, 2, 1, 2, 1)))
+    start = candidates(case, 3)
+    use_isa(isa)
+    together = fits_from(case, start)
+    for size in (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17):
+        for first in {0, len(COUNTS) // 2 - size // 2, len(COUNTS) - size}:
+            people = list(range(first, first + size))
+            own = fits_from(case.select(people), start[people].contiguous())
+            assert_same_bits(own, [x[people] for x in together])
+
+
+@pytest.mark.rung2
 @pytest.mark.parametrize("form", PLANS)
 def test_without_fused_operations_only_rounding_differs(form, use_isa):
     case = case_of(PLANS[form], torch.float64)

@@ -27,11 +27,28 @@ class Adam {
       objective_gradient(p_, setting, x, body_, evidence.moments(), evidence.keypoints(),
                          evidence.normals(), pull_, scratch_, gradient_);
       const AdamStep<T> step = next_step<T>(decay, rows[kLearningRateAt]);
-      for (int n = 3; n < kParameters; ++n) adam(x[n], mean_[n], square_[n], gradient_[n], step);
+      step_all(step, reinterpret_cast<T*>(x));
     }
   }
 
  private:
+  // Parameters take their steps alike, so those of a lone person are lanes here. The root's pose
+  // has no gradient.
+  void step_all(const AdamStep<T>& step, T* x) {
+    constexpr int N = V::width == 1 ? 4 : V::width;
+    T* const mean = reinterpret_cast<T*>(mean_);
+    T* const square = reinterpret_cast<T*>(square_);
+    const T* const gradient = reinterpret_cast<const T*>(gradient_);
+    for (int n = 0; n < kParameters * V::width; n += N) {
+      Lanes<T, N> parameter = load_lanes<T, N>(x + n), m = load_lanes<T, N>(mean + n),
+                  s = load_lanes<T, N>(square + n);
+      adam(parameter, m, s, load_lanes<T, N>(gradient + n), step);
+      store_lanes(x + n, parameter);
+      store_lanes(mean + n, m);
+      store_lanes(square + n, s);
+    }
+  }
+
   const FitProblem<T>& p_;
   PosedGroup<T> body_;
   Pull<T> pull_;

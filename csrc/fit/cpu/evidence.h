@@ -114,9 +114,8 @@ class GroupEvidence {
                            V (&terms)[kFitTerms]) const {
     const V mean = mean_scale<T>(x);
     for (int k = 0; k < kFitJoints; ++k) {
-      const V zero = T(0), scale = x[kScalesAt + k];
-      add_pose_terms(k > 0 ? vec3(x + kPoseAt + 3 * k) : Vec3<V>{zero, zero, zero}, k,
-                     p_.pose_terms, terms);
+      const V scale = x[kScalesAt + k];
+      if (k > 0) add_pose_terms(vec3(x + kPoseAt + 3 * k), k, p_.pose_terms, terms);
       const auto add_square = [&](int term, const V& a) { terms[term] += a * a; };
       if (k > 0) add_square(kScaleSmoothness, scale - x[kScalesAt + p_.parent[k]]);
       if (k < p_.mirror[k]) add_square(kScaleSymmetry, scale - x[kScalesAt + p_.mirror[k]]);

@@ -3,7 +3,7 @@
 // block and another has not, the other's is zero, which adds nothing to anything, not a bit.
 #pragma once
 
-#include "points.h"
+#include "lone_moments.h"
 
 namespace bodyreg::BODYREG_ISA {
 
@@ -62,13 +62,16 @@ class GroupMoments {
   using V = Lanes<T>;
   static constexpr int W = V::width;
 
-  GroupMoments() : stream_(10 * kFitJoints + 16 * (kJointPairs - kFitJoints)) {}
+  GroupMoments()
+      : lone_(W == 1 ? kJointPairs : 0),
+        stream_(10 * kFitJoints + 16 * (kJointPairs - kFitJoints)) {}
 
   // Bit k: something pulls at joint k.
   uint32_t joints() const { return joints_; }
 
   void gather(const PersonMoments<T>* person, int people) {
     joints_ = 0;
+    lone_.clear();
     gather_rows(person->r, people, 8 * kFitJoints, r_[0]);
     V* out = stream_.data();
     for (int k = 0; k < kFitJoints; ++k) {
@@ -79,6 +82,7 @@ class GroupMoments {
         const int l = __builtin_ctz(left);
         V block[16];
         gather_rows(person->q + block_at(k, l), people, 16, block);
+        if constexpr (W == 1) lone_.add(reinterpret_cast<const T*>(block), l == k);
         for (int a = 0; a < 4; ++a) {
           for (int b = l == k ? a : 0; b < 4; ++b) *out++ = block[4 * a + b];
         }
@@ -107,6 +111,9 @@ class GroupMoments {
 
   // Y_k = Σ_l M_l Q_lk + r_k for the joints in use; M, Y: (24, 8), rows x and y.
   void times(const V (&m)[kFitJoints][8], V (&y)[kFitJoints][8]) const {
+    if constexpr (W == 1) {
+      return lone_.times(columns_, numbers(m), numbers(r_), numbers(y));
+    }
     const V* q = stream_.data();
     uint32_t begun = 0;  // joints whose y holds something already
     for (int k = 0; k < kFitJoints; ++k) {
@@ -130,6 +137,11 @@ class GroupMoments {
   }
 
  private:
+  static const T (*numbers(const V (&rows)[kFitJoints][8]))[8] {
+    return reinterpret_cast<const T(*)[8]>(rows);
+  }
+  static T (*numbers(V (&rows)[kFitJoints][8]))[8] { return reinterpret_cast<T(*)[8]>(rows); }
+
   // Rows of `count` numbers at the same place of every person's moments.
   template <typename Rows>
   static void gather_rows(const Rows* first, int people, int count, V* out) {
@@ -179,6 +191,7 @@ class GroupMoments {
   uint32_t joints_ = 0;
   uint32_t columns_[kFitJoints];
   V r_[kFitJoints][8];
+  LoneMoments<T> lone_;
   Buffer<V> stream_;
 };
 

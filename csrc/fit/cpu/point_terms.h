@@ -16,6 +16,15 @@
 
 namespace bodyreg::BODYREG_ISA {
 
+// Points are as many as fit, whatever the size of the group.
+template <typename T>
+using PointLanes = Lanes<T, kWidest<T>>;
+
+template <typename T>
+static inline PointLanes<T> load_points(const T* p) {
+  return load_lanes<T, kWidest<T>>(p);
+}
+
 // Samples of the segments' rest surfaces, padded by samples of no area to whole vectors of any
 // width.
 template <typename T>
@@ -40,18 +49,18 @@ class Surface {
 
   // F = Σ_m area f(sharpness c·n), f = softplus, and its gradient by c: (x, y, z, F).
   Quad<T> seen(int k, const Quad<T>& c, T sharpness) const {
-    using V = Lanes<T>;
+    using V = PointLanes<T>;
     constexpr int W = V::width;
     const T* const x = rows_.data() + 4 * k * padded_;
     Quad<T> gradient = {};
     T sum = T(0);
     for (int64_t m = 0; m < padded_; m += W) {
       const V z =
-          V(sharpness) * (V(c[0]) * load_lanes(x + m) + V(c[1]) * load_lanes(x + padded_ + m) +
-                          V(c[2]) * load_lanes(x + 2 * padded_ + m));
+          V(sharpness) * (V(c[0]) * load_points(x + m) + V(c[1]) * load_points(x + padded_ + m) +
+                          V(c[2]) * load_points(x + 2 * padded_ + m));
       const V value = softplus(z);
       T part[W], slope[W];
-      store_lanes(part, value * load_lanes(x + 3 * padded_ + m));
+      store_lanes(part, value * load_points(x + 3 * padded_ + m));
       store_lanes(slope, V(sharpness) * exp(z - value));
       for (int l = 0; l < W; ++l) {
         sum += part[l];
@@ -94,7 +103,7 @@ struct PersonNormals {
 template <typename T>
 class Person {
  public:
-  using V = Lanes<T>;
+  using V = PointLanes<T>;
   static constexpr int W = V::width;
 
   // rows: (24, 8) M_k, turns: (24, 12) C_k and P_k, of person b.
@@ -147,7 +156,7 @@ class Person {
     const bool robust = inverse_width2 != T(0);
     if (robust) find_residuals();
     for (int64_t i = 0; i < count_; i += W) {
-      const V plain = V(T(2) * weight) * load_lanes(scratch_.weight.data() + i);
+      const V plain = V(T(2) * weight) * load_points(scratch_.weight.data() + i);
       const V shrink = robust ? shrinkage(i, inverse_width2) : V(T(1));
       store_lanes(twice + i, select(plain == V(T(0)), plain, plain * (shrink * shrink)));
     }
@@ -167,8 +176,8 @@ class Person {
     T* const hinge = scratch_.first.data();
     T* const pull = scratch_.second.data();
     for (int64_t i = 0; i < count_; i += W) {
-      const V z = load_lanes(scratch_.normal_z.data() + i);
-      const V w = load_lanes(scratch_.weight.data() + i);
+      const V z = load_points(scratch_.normal_z.data() + i);
+      const V w = load_points(scratch_.weight.data() + i);
       const V active = select(z < V(margin), V(T(2) * facing) * w, V(T(0)));
       V tangent = T(0);
       if (visibility != T(0)) {
@@ -209,7 +218,7 @@ class Person {
     find_residuals();
     T* const value = scratch_.first.data();
     for (int64_t i = 0; i < count_; i += W) {
-      const V q = load_lanes(scratch_.squared.data() + i);
+      const V q = load_points(scratch_.squared.data() + i);
       store_weighted(value, i, q * shrinkage(i, inverse_width2));
     }
     return sum_of(value);
@@ -219,7 +228,7 @@ class Person {
   T facing_term() {
     T* const value = scratch_.first.data();
     for (int64_t i = 0; i < count_; i += W) {
-      const V lack = V(p_.facing_margin) - load_lanes(scratch_.normal_z.data() + i);
+      const V lack = V(p_.facing_margin) - load_points(scratch_.normal_z.data() + i);
       const V hinge = select(lack < V(T(0)), V(T(0)), lack);
       store_weighted(value, i, hinge * hinge);
     }
@@ -231,7 +240,7 @@ class Person {
     const T sharpness = p_.visibility_sharpness;
     T* const value = scratch_.first.data();
     for (int64_t i = 0; i < count_; i += W) {
-      const V z = load_lanes(scratch_.normal_z.data() + i);
+      const V z = load_points(scratch_.normal_z.data() + i);
       store_weighted(value, i, log(softplus(V(sharpness) * z)));
     }
     T total[kFitJoints] = {};
@@ -255,13 +264,13 @@ class Person {
  private:
   // 1 / (1 + q / width²): ρ(q) is q times it, ρ'(q) is its square.
   V shrinkage(int64_t i, T inverse_width2) const {
-    const V q = load_lanes(scratch_.squared.data() + i);
+    const V q = load_points(scratch_.squared.data() + i);
     return V(T(1)) / (V(T(1)) + q * V(inverse_width2));
   }
 
   // The value of `width` points, weighted; whatever stands where the weight is zero is nothing.
   void store_weighted(T* out, int64_t i, const V& value) const {
-    const V w = load_lanes(scratch_.weight.data() + i);
+    const V w = load_points(scratch_.weight.data() + i);
     store_lanes(out + i, select(w == V(T(0)), w, w * value));
   }
 

@@ -1,0 +1,68 @@
+// The moments of a group of one. Lanes are then the eight numbers of M's rows x and y, so a joint
+// pair takes 8 multiply-adds instead of 64: y_l += M_k Q by the rows of Q, y_k += M_l Qᵀ by its
+// columns. Every number of Y is summed in the order of GroupMoments::times, and has its bits.
+#pragma once
+
+#include "points.h"
+
+namespace bodyreg::BODYREG_ISA {
+
+template <typename T>
+class LoneMoments {
+ public:
+  explicit LoneMoments(int pairs) : rows_(8 * pairs) {}
+
+  // Begins anew; add() follows for the joint pairs k ≤ l in the order of times().
+  void clear() { end_ = rows_.data(); }
+
+  // q: Q_kl, row-major; of a joint with itself, the upper triangle counts.
+  void add(const T* q, bool own) {
+    for (int a = 0; a < 4; ++a) {
+      for (int b = 0; b < 4; ++b) {
+        end_[a][b] = q[own && b < a ? 4 * b + a : 4 * a + b];
+        if (!own) end_[4 + b][a] = q[4 * a + b];
+      }
+    }
+    end_ += own ? 4 : 8;
+  }
+
+  // Y_k = Σ_l M_l Q_lk + r_k for the joints in use; columns: bit l of k, the pair (k, l) is in use.
+  void times(const uint32_t* columns, const T (*m)[8], const T (*r)[8], T (*y)[8]) const {
+    const Quad<T>* q = rows_.data();
+    uint32_t begun = 0;  // joints whose y holds something already
+    for (int k = 0; k < kFitJoints; ++k) {
+      uint32_t left = columns[k];
+      if (left == 0) continue;
+      const Rows<T> mk = load_rows(m[k]);
+      Rows<T> yk = load_rows(begun >> k & 1 ? y[k] : r[k]);
+      if (left >> k & 1) {
+        add_product(mk, q, yk);
+        q += 4;
+        left &= left - 1;
+      }
+      for (; left != 0; left &= left - 1, q += 8) {
+        const int l = __builtin_ctz(left);
+        Rows<T> yl = load_rows(begun >> l & 1 ? y[l] : r[l]);
+        add_product(mk, q, yl);
+        add_product(load_rows(m[l]), q + 4, yk);
+        store_rows(y[l], yl);
+        begun |= 1u << l;
+      }
+      store_rows(y[k], yk);
+    }
+  }
+
+ private:
+  // y += m q, column by column of m.
+  static void add_product(const Rows<T>& m, const Quad<T>* q, Rows<T>& y) {
+    y += __builtin_shufflevector(m, m, 0, 0, 0, 0, 4, 4, 4, 4) * for_both_rows<T>(q[0]);
+    y += __builtin_shufflevector(m, m, 1, 1, 1, 1, 5, 5, 5, 5) * for_both_rows<T>(q[1]);
+    y += __builtin_shufflevector(m, m, 2, 2, 2, 2, 6, 6, 6, 6) * for_both_rows<T>(q[2]);
+    y += __builtin_shufflevector(m, m, 3, 3, 3, 3, 7, 7, 7, 7) * for_both_rows<T>(q[3]);
+  }
+
+  Buffer<Quad<T>> rows_;
+  Quad<T>* end_ = nullptr;
+};
+
+}  // namespace bodyreg::BODYREG_ISA
