@@ -132,10 +132,12 @@ def _compare(options: Options, fits: FitsById, body: Body) -> Iterator[Table]:
 
 def _require_fits_of(body: Body, record: Path) -> None:
     """Refuse the fits of a run that has fitted another body."""
+    from bodyreg.data.json_files import load_json
+
     try:
-        fitted = json.loads(record.read_text(encoding="utf-8"))["body"]
+        fitted = load_json(record)["body"]
         name, found = str(fitted["name"]), str(fitted["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UserError, KeyError, TypeError):
         return  # a file of fits alone does not name its body
     if found != body.fingerprint:
         raise UserError(

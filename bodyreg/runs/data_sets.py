@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bodyreg.body import Body
+from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
-from bodyreg.files import provenance
+from bodyreg.files import entries, is_file, is_folder, is_there, provenance
 from bodyreg.runs.progress import Clock, progress_bar
 from bodyreg.runs.shards import Shards, difference, missing_shard
 from bodyreg.runs.workers import in_processes
@@ -98,10 +100,7 @@ def make_data_sets(wanted: DataSets, *, quiet: bool = False) -> Made:
         for group in groups:
             _join(wanted, shards, group, depends_on)
     shards.remove()
-    records = {
-        name: json.loads((wanted.out / name / RECORD).read_text(encoding="utf-8"))
-        for name in wanted.formats
-    }
+    records = {name: load_json(wanted.out / name / RECORD) for name in wanted.formats}
     return Made(made, clock.laps.get("making", 0.0), records)
 
 
@@ -131,17 +130,15 @@ def _is_made(wanted: DataSets, name: str, depends_on: dict[str, Any]) -> bool:
     Raises:
         UserError: something else is there.
     """
-    folder = wanted.out / name
-    try:
-        theirs = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    folder, theirs = wanted.out / name, None
+    if is_file(folder / RECORD):
+        with contextlib.suppress(UserError):
+            theirs = load_json(folder / RECORD)
+    else:
         # Without a record, the folder is unfinished if there are shards.
-        begun = (wanted.out / "shards").exists()
-        if begun or not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        begun = is_folder(wanted.out / "shards")
+        if begun or not is_there(folder) or (is_folder(folder) and not entries(folder)):
             return False
-        theirs = None
-    except (OSError, ValueError):
-        theirs = None
     theirs = theirs.get("made_of") if isinstance(theirs, dict) else None
     if theirs != depends_on:
         raise UserError(

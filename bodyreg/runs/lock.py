@@ -7,7 +7,8 @@ it again.
 
 The lock also holds between machines that share the folder over NFS. Some disks have no locks (NFS
 without a lock service, Lustre mounted without `flock`). Work goes on there without one, because
-these are the disks of many clusters. Two runs still cannot mix: each shard names its run.
+these are the disks of many clusters. Two runs still cannot mix: each shard names its run. `flock`
+exists on Linux and macOS, not on Windows.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import json
 import platform
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bodyreg.data.formats import Source
 from bodyreg.data.json_files import load_json
@@ -120,7 +120,7 @@ class Record:
     body: FittedBody
     initial_fits: File | None
     truth: Path | None
-    preset: str
+    preset: Literal["accurate", "paper"]
     people: int
     people_of_earlier_starts: int
     skipped: dict[str, int]

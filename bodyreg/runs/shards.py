@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path
 from bodyreg.npz import NpzReader
@@ -53,8 +54,8 @@ class Shards:
         if not self.folder.exists():
             return
         try:
-            theirs = json.loads(self._label.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            theirs = load_json(self._label)
+        except UserError:
             theirs = {}
         # A name that begins with a dot is a file that a killed process has not finished.
         begun = any(not name.startswith(".") for name in os.listdir(self.folder))

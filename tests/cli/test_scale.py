@@ -12,6 +12,7 @@ import pytest
 
 from bodyreg.data import Fits, Observations
 from bodyreg.runs import fitted_shards
+from bodyreg.runs.lock import working_in
 
 from .conftest import made_observations, smpl_arrays
 
@@ -100,7 +101,7 @@ def test_killed_at_random(folder, tmp_path):
     in_all_shards(runs)
 
 
-def test_parts_are_the_whole(bodyreg, register, tmp_path, monkeypatch):
+def test_shards_are_the_whole(bodyreg, register, tmp_path, monkeypatch):
     """People do not know their shard; the one without evidence is left out and counted."""
     result = register()
     assert (result.status, result.error) == (0, "")
@@ -171,7 +172,7 @@ def test_an_unfinished_run_is_finished(register, unfinished):
         ("people.npz", ("--meshes", "ply"), "other meshes"),
     ],
 )
-def test_parts_of_another_run_are_refused(register, unfinished, people, options, what):
+def test_shards_of_another_run_are_refused(register, unfinished, people, options, what):
     before = sorted(unfinished.rglob("*"))
     result = register(people, *options)
     assert result.status == 2
@@ -314,6 +315,16 @@ def test_two_processes_one_of_which_dies(register, folder, tmp_path):
     assert record["processes"] == 2
     register()
     assert Path("out/fits.npz").read_bytes() == shared
+
+
+def test_two_processes_respect_the_lock_of_another_run(folder, tmp_path):
+    with working_in(tmp_path / "out"):
+        before = sorted(tmp_path.rglob("*"))
+        done = torchrun(tmp_path, str(HERE / "small_shards.py"), *command(folder))
+        assert sorted(tmp_path.rglob("*")) == before
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if "another bodyreg command" in line]
+    assert len(lines) == 1 and lines[0].startswith("bodyreg: error: out: ")
 
 
 def test_two_processes_refuse_with_one_line(folder, tmp_path):

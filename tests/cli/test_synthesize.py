@@ -78,7 +78,7 @@ def test_any_number_of_workers_writes_the_same_bytes(labels, tmp_path):
     assert digests(out) == digests(labels)
 
 
-def test_parts_hold_all_pictures_and_the_last_ones_few(monkeypatch):
+def test_shards_hold_all_pictures_and_the_last_ones_few(monkeypatch):
     """However many processes there are, they end at about the same time."""
     monkeypatch.setattr(generate, "PICTURES_PER_SHARD", 64)
     for pictures in (1, 8, 9, 1010):
@@ -136,12 +136,21 @@ def test_killed_while_joining(labels, tmp_path, monkeypatch):
     assert digests(out) == digests(labels)
 
 
-def test_parts_of_another_run_are_refused(capsys, tmp_path):
+@pytest.mark.parametrize("text", ["{}", "[1]", "{", "[" * 100_000])
+def test_shards_of_another_run_are_refused(capsys, tmp_path, text):
     shards = tmp_path / "shards"
     shards.mkdir()
-    (shards / "run.json").write_text("{}")
+    (shards / "run.json").write_text(text)
     assert synthesize(tmp_path, "--people", 3) == 2
     assert "unfinished shards of another run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "{", "[" * 100_000])
+def test_a_record_of_something_else_is_refused(capsys, tmp_path, text):
+    (tmp_path / "mpii").mkdir()
+    (tmp_path / "mpii" / "run.json").write_text(text)
+    assert synthesize(tmp_path, "--people", 3, "--formats", "mpii") == 2
+    assert "holds another data set (unknown)" in capsys.readouterr().err
 
 
 def test_folders_of_others_are_left_alone(tmp_path, capsys):
