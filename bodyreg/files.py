@@ -23,7 +23,7 @@ from bodyreg.errors import UserError
 # What the standard library and NumPy raise on bytes they cannot make sense of.
 UNREADABLE = (
     zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError,
-    ValueError, SyntaxError, TypeError,
+    ValueError, SyntaxError, TypeError, MemoryError,
 )  # fmt: skip
 
 # What a user can do when the operating system refuses a path, by the number of the error.

@@ -8,6 +8,7 @@ import math
 import os
 import struct
 import sys
+import warnings
 import zipfile
 import zlib
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -220,14 +221,12 @@ class NpzReader:
     def _array(self, name: str) -> StoredArray:
         if name not in self._arrays:
             member = self._members[name]
+            check_member(member)
             if member.compress_type == zipfile.ZIP_STORED:
                 stream = _StoredMember(self._file, member)
             else:
                 stream = self._archive.open(member)
-            size = self._file.seek(0, os.SEEK_END)
-            ratio = 1 if member.compress_type == zipfile.ZIP_STORED else MAX_DEFLATE_RATIO
-            claims = member.file_size > ratio * (member.compress_size + 1)
-            if member.compress_size > size or claims:
+            if member.compress_size > self._file.seek(0, os.SEEK_END):
                 raise ValueError(f"member '{member.filename}' claims more bytes than the file has")
             self._arrays[name] = StoredArray(stream, name, member.file_size)
         return self._arrays[name]
@@ -246,6 +245,19 @@ def load_npy(path: str | os.PathLike, *, kind: str) -> np.ndarray:
             return StoredArray(stream, path.name, path.stat().st_size).read()
     except UNREADABLE as error:
         raise unreadable(path, kind, error) from error
+
+
+def check_member(member: zipfile.ZipInfo) -> None:
+    """Refuse a member of an archive that claims more bytes than its compressed ones can hold.
+
+    Raises:
+        ValueError: it does, or is compressed by a method that NumPy does not write.
+    """
+    ratios = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: MAX_DEFLATE_RATIO}
+    if member.compress_type not in ratios:
+        raise ValueError(f"member '{member.filename}' is compressed by an unknown method")
+    if member.file_size > ratios[member.compress_type] * (member.compress_size + 1):
+        raise ValueError(f"member '{member.filename}' claims more bytes than the file has")
 
 
 def as_texts(array: np.ndarray) -> np.ndarray:
@@ -276,6 +288,26 @@ def check_characters(array: np.ndarray) -> None:
             raise ValueError(f"the number {codes.max():,} where a character should be")
 
 
+def read_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether it lies column by column, and dtype: the header of an array in NumPy's format.
+
+    Raises:
+        ValueError: the header is damaged, or of an unknown version.
+    """
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    version = npy.read_magic(stream)
+    if version not in readers:
+        raise ValueError(f"array '{name}' is of an unknown format version {version}")
+    try:
+        with warnings.catch_warnings():  # of headers of Python 2, which damaged ones resemble
+            warnings.simplefilter("ignore")
+            return readers[version](stream)
+    except UNREADABLE:
+        raise
+    except Exception as error:  # NumPy runs Python's tokenizer on a header: errors of any type
+        raise ValueError(f"array '{name}' has a damaged header") from error
+
+
 def _array_name(member: zipfile.ZipInfo) -> str:
     if not member.filename.endswith(".npy"):
         raise ValueError(f"member '{member.filename}' is not an array")
@@ -291,13 +323,7 @@ class StoredArray:
 
     def __init__(self, stream: BinaryIO, name: str, size: int) -> None:
         self.stream, self.name = stream, name
-        version = npy.read_magic(stream)
-        if version == (1, 0):
-            self.shape, self.fortran, self.dtype = npy.read_array_header_1_0(stream)
-        elif version == (2, 0):
-            self.shape, self.fortran, self.dtype = npy.read_array_header_2_0(stream)
-        else:
-            raise ValueError(f"array '{name}' is of an unknown format version {version}")
+        self.shape, self.fortran, self.dtype = read_header(stream, name)
         if self.dtype.hasobject:
             raise ValueError(f"array '{name}' holds pickled Python objects, which are never loaded")
         if self.dtype.itemsize == 0:  # empty texts: NumPy's arrays have at least one character

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bodyreg.body.uv import load_uv
 from bodyreg.errors import UserError
 from bodyreg.files import first_bytes
 from bodyreg.npz import NPY, ZIP, as_texts, load_npy, load_npz
-from bodyreg.pickles import load_pickle
+from bodyreg.pickles import MAX_DENSE_ELEMENTS, load_pickle
 
 FORMAT = "bodyreg-body-1"
 SMPL_KEYS = ("v_template", "f", "weights", "kintree_table", "vert_sym_idxs")
@@ -282,6 +283,8 @@ def _sparse(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:
     try:
         layout = str(as_texts(arrays["format"]))
         shape = tuple(int(n) for n in arrays["shape"])
+        if len(shape) != 2 or min(shape) < 0 or math.prod(shape) > MAX_DENSE_ELEMENTS:
+            raise ValueError(f"a matrix of shape {shape}")
         if layout == "coo":
             position = (arrays["row"], arrays["col"])
             matrix = sparse.coo_matrix((arrays["data"], position), shape)

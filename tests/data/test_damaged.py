@@ -1,31 +1,47 @@
 """Files damaged at random, format by format: a reader reads them, or refuses them in one line."""
 
 import copy
+import io
 import json
 import pickle
+import struct
+import tracemalloc
+import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from bodyreg.body import Body
+from bodyreg.body.storage import load_regressor
 from bodyreg.data import (
+    Fits,
+    Observations,
+    Truth,
+    fits,
     read_deepfashion,
     read_densepose_coco,
     read_mpii,
     read_openpose,
     read_spin,
     read_videopose3d,
+    truth,
 )
 from bodyreg.data.flip_coco import flip_annotation
 from bodyreg.errors import UserError
+from bodyreg.npz import save_npz
+from bodyreg.pickles import load_objects
+from tests.body.smpl_files import smpl_arrays
 
 from .test_densepose_coco import annotation, random_masks
 from .test_human36m import SYMMETRY, poses_2d, poses_3d, write_cameras
 from .test_mpii import mat_file
 from .test_mpii import person as mpii_person
+from .test_observations import make
 from .test_spin import arrays as spin_arrays
 
 ROUNDS = 80
@@ -188,6 +204,158 @@ def test_arrays_with_odd_values(tmp_path):
         np.savez(path, **content)
         refused += attempt(lambda: read_spin(path), str(path))
     assert 0 < refused < ROUNDS
+
+
+TOKENS = (
+    b"'", b"(", b")", b"[", b"{", b",", b"\\", b"\n", b"\0", b"L", b"-", b"9" * 12, b"<U4", b"|O",
+    b"<c8", b"\xff", b"#", b"1e9", b"(2**40,)", b"\t", b'"',
+)  # fmt: skip
+
+
+def damaged_header(data: bytes, random: np.random.Generator) -> bytes:
+    """An .npy file whose header has other bytes in it, or more or fewer."""
+    data = bytearray(data)
+    for _ in range(random.integers(1, 4)):
+        place, token = int(random.integers(6, 118)), TOKENS[random.integers(len(TOKENS))]
+        kind = random.integers(4)
+        if kind == 0:
+            data[place] = random.integers(256)
+        elif kind == 1:
+            data[place : place + len(token)] = token
+        elif kind == 2:
+            data[place:place] = token
+        else:
+            del data[place : place + int(random.integers(1, 9))]
+    return bytes(data)
+
+
+def with_member(path: Path, name: str, data: bytes) -> bytes:
+    """An .npz file with another member of this name, whose checksum is right."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(changed, "w") as archive:
+        for member in source.namelist():
+            archive.writestr(member, data if member == f"{name}.npy" else source.read(member))
+    return changed.getvalue()
+
+
+def archives(folder: Path) -> dict[str, tuple[Path, Callable[[], Any]]]:
+    """Files of every kind of arrays, and how each is read."""
+    people = make(4)
+    people.picture = np.array(["a.jpg", "b.jpg", "", "c.jpg"])
+    people.save(folder / "observations.npz")
+    rows = {name: (4, *shape) for name, (_, shape) in fits.ARRAYS.items()}
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in rows.items()}
+    Fits(**arrays | {"id": np.arange(4)}).save(folder / "fits.npz")
+    sizes, kinds = {"V": 3, "S": 2}, {"iu": "i8", "f": "f4", "b": "?", "U": "U3"}
+    arrays = {
+        name: np.zeros((4, *(sizes.get(n, n) for n in shape)), kinds[kind])
+        for name, (kind, shape) in truth.ARRAYS.items()
+    }
+    save_npz(folder / "truth.npz", format=truth.FORMAT, body="a body", **arrays)
+    np.savez(folder / "body.npz", **smpl_arrays())
+    np.savez(folder / "spin.npz", **spin_arrays())
+    np.savez(folder / "2d.npz", positions_2d={"S1": {"Eating": poses_2d()}}, plain=np.arange(3))
+    readers = {
+        "observations": Observations.load, "fits": Fits.load, "truth": Truth.load,
+        "body": Body.load, "spin": read_spin, "2d": read_videopose3d,
+    }  # fmt: skip
+    paths = {name: folder / f"{name}.npz" for name in readers}
+    return {name: (paths[name], partial(read, paths[name])) for name, read in readers.items()}
+
+
+@pytest.mark.parametrize("kind", ["observations", "fits", "truth", "body", "spin", "2d"])
+def test_headers_of_arrays_with_odd_bytes(tmp_path, kind):
+    """NumPy's parser of headers runs Python's tokenizer, which has errors of its own."""
+    random = np.random.default_rng(6)
+    path, read = archives(tmp_path)[kind]
+    assert not attempt(read, kind)
+    good = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        arrays = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
+    refused = 0
+    for _ in range(ROUNDS):
+        path.write_bytes(good)
+        name = list(arrays)[random.integers(len(arrays))]
+        path.write_bytes(with_member(path, name, damaged_header(arrays[name], random)))
+        refused += attempt(read, str(path))
+    assert refused > ROUNDS // 3
+
+
+HEADERS = {
+    "an open bracket": "{'descr': '<f8', 'fortran_order': False, 'shape': (3,",
+    "an open text": "{'descr': '<f8, 'fortran_order': False, 'shape': (3,), }",
+    "a text over lines": "{'descr': '''<f8, 'fortran_order': False, 'shape': (3,), }",
+    "brackets without end": "(" * 9000,
+    "signs without end": "-" * 9000 + "1",
+    "an indentation": "    {'descr': '<f8'\n  , 'shape': (3,)}",
+    "a zero byte": "{'descr': '<f8', 'fortran_order': False, 'shape': (3\0,), }",
+    "a name": "{'descr': open, 'fortran_order': False, 'shape': (3,), }",
+    "a huge shape": "{'descr': '<f8', 'fortran_order': False, 'shape': (9" + "0" * 5000 + ",), }",
+    "an empty dtype": "{'descr': '', 'fortran_order': False, 'shape': (3,), }",
+    "elements of no bytes": "{'descr': '<U0', 'fortran_order': False, 'shape': (1099511627776,), }",
+    "a dtype that contains itself": "{'descr': [('a', [('b', []" + ")]" * 2 + ", 'shape': (3,), }",
+    "not text": "\xff\xfe\xe9",
+}
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_headers_that_numpy_stumbles_over(tmp_path, header, version):
+    text = header.encode("latin1") + b"\n"
+    size = struct.pack("<H" if version == (1, 0) else "<I", len(text))
+    data = b"\x93NUMPY" + bytes(version) + size + text + bytes(24)
+    for kind, name in (("observations", "point_xy"), ("fits", "pose"), ("2d", "plain")):
+        path, read = archives(tmp_path)[kind]
+        path.write_bytes(with_member(path, name, data))
+        assert attempt(read, str(path))
+    (tmp_path / "poses.npy").write_bytes(data)
+    assert attempt(lambda: read_mpii(tmp_path / "poses.npy"), "poses.npy")
+
+
+def test_members_compressed_by_other_methods_are_refused(tmp_path):
+    """Nothing bounds how much a few bytes of LZMA become."""
+    path, read = archives(tmp_path)["fits"]
+    with zipfile.ZipFile(path) as archive:
+        arrays = {name: archive.read(name) for name in archive.namelist()}
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, data in arrays.items():
+                archive.writestr(name, data)
+        with pytest.raises(UserError, match="unknown method"):
+            read()
+
+
+def memory_of(read: Callable[[], Any]) -> int:
+    """The most bytes that Python held for it, whether it was read or refused."""
+    tracemalloc.start()
+    try:
+        attempt(read, "")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x02]r\xff\xff\xff\x0f.",  # put at a place of the memory: 2^28 - 1
+        b"\x80\x05\x96\0\0\0\x10\0\0\0\0.",  # an array of 2^28 bytes
+        b"\x80\x04\x8e\0\0\0\x10\0\0\0\0.",  # bytes, likewise
+        b"\x80\x04\x95\0\0\0\x10\0\0\0\0.",  # a frame
+    ],
+)
+def test_claims_of_pickles_take_no_memory(tmp_path, data):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(data)
+    assert memory_of(lambda: load_objects(path, kind="label")) < 2**20
+
+
+def test_claims_of_sparse_matrices_take_no_memory(tmp_path):
+    path = tmp_path / "regressor.npz"
+    sparse.save_npz(path, sparse.csr_matrix(np.eye(61)[:3]))
+    content = dict(np.load(path)) | {"shape": np.array([3, 2**31 - 1])}
+    np.savez(path, **content)
+    assert memory_of(lambda: load_regressor(path, 61)) < 2**24
 
 
 @pytest.mark.parametrize("kind", ["npz", "mat", "pkl", "json"])
