@@ -163,9 +163,9 @@ def _openpose(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
 
 
 def _openpose_files(folder: Path) -> list[Path]:
-    from bodyreg.data.openpose import SUFFIX
+    from bodyreg.data.openpose import openpose_files
 
-    return sorted(folder.glob(f"*{SUFFIX}"))
+    return openpose_files(folder)
 
 
 def _deepfashion(source: Source, body: Body) -> tuple[Observations, Counter[str]]:

@@ -43,7 +43,7 @@ def read_openpose(
         UserError: there is no such file, or one that is something else.
     """
     folder = Path(folder)
-    paths = [path for path in entries(folder) if path.name.endswith(SUFFIX)]
+    paths = openpose_files(folder)
     if not paths:
         raise UserError(f"{folder}: no file *{SUFFIX} of OpenPose in this folder")
     found: list[np.ndarray | None] = []
@@ -51,7 +51,7 @@ def read_openpose(
     skeleton: Skeleton | None = None
     by_stem = {} if images is None else pictures_by_stem(images)
     for path in paths:
-        stem = path.name.removesuffix(SUFFIX)
+        stem = path.name[: -len(SUFFIX)]
         if images is not None and stem not in by_stem:
             raise UserError(f"{images}: no picture {stem} (.jpg, .png ...) in this folder")
         picture = by_stem.get(stem, "")
@@ -88,6 +88,15 @@ def read_openpose(
     )
     observations.check(source=str(folder))
     return observations, +skipped
+
+
+def openpose_files(folder: Path) -> list[Path]:
+    """OpenPose's files in a folder, in the order of their names.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    return [path for path in entries(folder) if path.name.lower().endswith(SUFFIX)]
 
 
 def _people(path: Path) -> list[dict[str, Any]]:

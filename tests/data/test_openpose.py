@@ -83,6 +83,16 @@ def test_pictures_are_found_whatever_their_kind(tmp_path):
         read_openpose(tmp_path, tmp_path / "images")
 
 
+def test_suffixes_may_be_in_capitals(tmp_path):
+    write(tmp_path, "b", keypoints())
+    expected, _ = read_openpose(tmp_path)
+    (tmp_path / "b_keypoints.json").rename(tmp_path / "B_KEYPOINTS.JSON")
+    (tmp_path / "B.JPG").touch()
+    found, _ = read_openpose(tmp_path, tmp_path)
+    np.testing.assert_array_equal(found.keypoint_xy, expected.keypoint_xy)
+    assert found.picture.tolist() == ["B.JPG"]
+
+
 def test_nobody_in_any_picture(tmp_path):
     write(tmp_path, "a")
     people, skipped = read_openpose(tmp_path)
