@@ -1,8 +1,8 @@
 """Untrusted .mat files of MATLAB, version 5 to 7.
 
-SciPy's reader crashes on some damaged files; this one checks every size against the bytes that are
-there before it takes memory, and knows no more than data sets need: numbers, texts, cells, structs.
-Layout: "MAT-File Format" of MathWorks, level 5. Version 7.3 is HDF5 and not read.
+SciPy's reader crashes on some damaged files. This one checks every size against the bytes in the
+file before it takes memory, and it reads only what data sets need: numbers, texts, cells, structs.
+Layout: "MAT-File Format" of MathWorks, level 5. Version 7.3 is HDF5 and is not read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TEXTS = {16: "utf-8", 17: "utf-16", 18: "utf-32"}
 CELL, STRUCT, CHAR = 1, 2, 4
 NUMERIC = range(6, 16)
 COMPLEX = 0x800
-# A variable's name stands among its first bytes; more than these need not be inflated to see it.
+# A variable's name is among its first bytes; no more than these are inflated to see it.
 HEAD = 1 << 12
 
 
@@ -39,12 +39,12 @@ def load_mat(path: Path, *, kind: str, names: Collection[str]) -> dict[str, Any]
     Args:
         path: The file.
         kind: What it should be, for messages.
-        names: The variables to read where they are there.
+        names: The variables to read if the file has them.
 
     Returns:
         Name -> an array of numbers in MATLAB's shape, a text, a list of a cell's contents, or a
-        list of a struct array's elements as dictionaries (one of one for a single struct). Cells
-        and structs lose their shape: column by column, as MATLAB counts.
+        list of a struct array's elements as dictionaries (a single struct: a list of one). Cells
+        and structs lose their shape; their elements are in MATLAB's order, column by column.
 
     Raises:
         UserError: the file is missing, damaged, or of another version.

@@ -1,4 +1,4 @@
-"""Arrays in .npz and .npy files: deterministically written, read without trusting their content."""
+"""Arrays in .npz and .npy files: equal arrays give equal bytes, untrusted files are read safely."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from bodyreg.files import UNREADABLE, atomic_path, require_file, unreadable
 # How files begin.
 NPY, ZIP = b"\x93NUMPY", b"PK"
 
-# Deflate cannot shrink data by more than this factor, so a member that claims more is a lie.
+# Deflate cannot shrink data by more than this factor, so a member that claims more is damaged.
 MAX_DEFLATE_RATIO = 1032
 
 
 @dataclass(frozen=True)
 class Rows:
-    """An array for `save_npz` that is not in memory as a whole.
+    """An array for `save_npz` of which only blocks are in memory.
 
     Attributes:
         shape: Of the whole array.
@@ -48,7 +48,7 @@ class Rows:
 class Objects:
     """Python objects for `save_npz`, kept as `numpy.savez` keeps them: pickled.
 
-    Only for the formats of others; the project's own have none.
+    Only formats of other projects need them.
 
     Attributes:
         value: Plain dictionaries, lists and arrays.
@@ -65,7 +65,7 @@ def save_npz(
     within: Path | None = None,
     **arrays: np.ndarray | Rows | Objects | str | float,
 ) -> None:
-    """Write arrays to an .npz file, atomically; equal arrays give equal bytes.
+    """Write arrays to an .npz file atomically. Equal arrays give equal bytes.
 
     Args:
         path: The file to write.
@@ -117,12 +117,12 @@ def _write_array(
 def load_npz(
     path: str | os.PathLike, *, kind: str, names: Container[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz file that nobody vouches for, with the care of `NpzReader`.
+    """Read the arrays of an untrusted .npz file, as carefully as `NpzReader`.
 
     Args:
         path: The file.
         kind: What the file should be, for messages: "observations", "fits", "body" ...
-        names: The arrays to read where they are there; all of them when left out.
+        names: The arrays to read if the file has them; all arrays if left out.
 
     Returns:
         Name -> array.
@@ -135,12 +135,12 @@ def load_npz(
 
 
 class NpzReader:
-    """The arrays of an .npz file that nobody vouches for, whole or by rows.
+    """The arrays of an untrusted .npz file, whole or by rows.
 
-    Nothing is unpickled, and no memory is taken before the shape in a member's header has been
-    checked against the bytes that are there. Rows of a stored member are read where they lie; a
-    deflated one is inflated from the rows read last, or anew from its beginning. A member's
-    checksum is verified with its last row, if all the rows before it were read in order.
+    Nothing is unpickled. A header's shape is checked against the bytes in the file before memory is
+    taken. Rows of a stored member are read from their place in the file. A deflated member is
+    inflated from the rows that were read last, or again from its beginning. The checksum of a
+    member is verified with its last row, if all earlier rows were read in order.
 
     Args:
         path: The file.
@@ -233,7 +233,7 @@ class NpzReader:
 
 
 def load_npy(path: str | os.PathLike, *, kind: str) -> np.ndarray:
-    """Read an .npy file that nobody vouches for, with the care of `load_npz`.
+    """Read an untrusted .npy file, as carefully as `load_npz`.
 
     Raises:
         UserError: the file is missing, unreadable, truncated, or holds pickled objects.
@@ -315,10 +315,10 @@ def _array_name(member: zipfile.ZipInfo) -> str:
 
 
 class StoredArray:
-    """An array in NumPy's format in a stream of `size` bytes that can be read at any place.
+    """An array in NumPy's format, in a seekable stream of `size` bytes.
 
     Raises:
-        ValueError: the bytes are none, or hold pickled objects.
+        ValueError: the bytes are not such an array, or hold pickled objects.
     """
 
     def __init__(self, stream: BinaryIO, name: str, size: int) -> None:
@@ -366,7 +366,7 @@ class StoredArray:
 
 
 class _StoredMember(io.RawIOBase):
-    """The bytes of a member that is not compressed, read where they lie in the archive."""
+    """The bytes of a member that is not compressed, read from their place in the archive."""
 
     def __init__(self, file: BinaryIO, member: zipfile.ZipInfo) -> None:
         self.file, self.member = file, member

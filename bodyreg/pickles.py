@@ -1,9 +1,9 @@
 """Reading pickles without running them.
 
-SMPL's files and many data sets are pickles, some of Python 2, that may hold chumpy arrays and SciPy
-matrices. A pickle is a program. Here every name it may use stands for a passive record that keeps
-what it is given; arrays are made from the records afterwards, with every size checked. Any other
-name ends the reading.
+SMPL's files and many data sets are pickles, some of Python 2, and may hold chumpy arrays and SciPy
+matrices. A pickle is a program. Here every name that it may use stands for a passive record, which
+keeps its arguments. Arrays are made from the records afterwards, and every size is checked. Any
+other name is refused.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ def load_pickle(path: Path, *, kind: str, names: tuple[str, ...]) -> dict[str, n
     Args:
         path: The file.
         kind: What it should be, for messages.
-        names: The entries to read where they are there.
+        names: The entries to read if the file has them.
 
     Returns:
-        Name -> array; chumpy arrays and SciPy matrices are dense arrays by now.
+        Name -> array. Chumpy arrays and SciPy matrices become dense arrays.
 
     Raises:
         UserError: the file is missing, broken, not a dictionary, or names anything but arrays.
@@ -94,14 +94,14 @@ def load_pickle(path: Path, *, kind: str, names: tuple[str, ...]) -> dict[str, n
 
 
 def load_objects(path: Path, *, kind: str) -> Any:
-    """Read a pickle of dictionaries, lists, texts, numbers and arrays, nested as they are.
+    """Read a pickle of dictionaries, lists, texts, numbers and arrays, nested in any way.
 
     Args:
         path: The file.
         kind: What it should be, for messages.
 
     Returns:
-        Its content: tuples are lists, arrays of objects nested lists.
+        Its content. Tuples become lists, and arrays of objects become nested lists.
 
     Raises:
         UserError: the file is missing, broken, or names anything but arrays.
@@ -170,7 +170,7 @@ class ArrayUnpickler(pickle._Unpickler):
     dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
-        """Look a name up in the short list of what arrays are made of."""
+        """Find a name in the short list of what arrays are made of."""
         root = module.split(".")[0]
         if root == "chumpy":
             return ChumpyRecord
@@ -221,10 +221,10 @@ def _encode_latin1(text: str, _: str = "latin1") -> bytes:
 
 
 def as_array(value: Any) -> np.ndarray:
-    """The dense array that a value from a pickle stands for.
+    """The dense array for a value from a pickle.
 
     Raises:
-        ValueError, TypeError, KeyError: it stands for none, or contradicts itself.
+        ValueError, TypeError, KeyError: the value is not an array, or contradicts itself.
     """
     if isinstance(value, ArrayRecord):
         _, shape, kind, fortran, data = value.state
@@ -247,9 +247,9 @@ def as_array(value: Any) -> np.ndarray:
 
 
 def as_plain(value: Any) -> Any:
-    """What a pickle holds as dictionaries, lists, texts, numbers and arrays.
+    """The content of a pickle as dictionaries, lists, texts, numbers and arrays.
 
-    What the pickle shares stays shared, so that a small file cannot grow to a huge tree.
+    Shared objects stay shared, so a small file cannot grow to a huge tree.
 
     Raises:
         ValueError, TypeError, KeyError: an array in it contradicts itself.
@@ -258,7 +258,7 @@ def as_plain(value: Any) -> Any:
 
 
 def _as_plain(value: Any, made: dict[int, Any]) -> Any:
-    if type(value) in (float, int, str):  # most of them, in large files
+    if type(value) in (float, int, str):  # most values of large files
         return value
     if id(value) in made:
         return made[id(value)]
@@ -309,7 +309,7 @@ def _nested(items: list, shape: tuple[int, ...], order: str) -> Any:
     if not shape:
         return items[0]
     array = np.empty(len(items), object)
-    for place, item in enumerate(items):  # as a whole, NumPy would look into arrays among them
+    for place, item in enumerate(items):  # one by one, or NumPy would unpack arrays among them
         array[place] = item
     return array.reshape(shape, order=order).tolist()
 

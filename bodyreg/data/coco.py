@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def load_coco(path: str | os.PathLike) -> COCO:
-    """Read a COCO file, checked so far that its index stands: unique integer ids, lists of objects.
+    """Read a COCO file and check what its index needs: unique integer ids, lists of objects.
 
     Raises:
         UserError: the file is missing, not JSON, or not COCO.
@@ -39,7 +39,7 @@ def load_coco(path: str | os.PathLike) -> COCO:
                 raise UserError(f"{where} is not an object")
             item.update({name: integer(item.get(name), name, where) for name in ids})
             if item["id"] in seen:
-                raise UserError(f"{where}: id {item['id']} is there twice; ids must be unique")
+                raise UserError(f"{where}: id {item['id']} occurs twice; ids must be unique")
             seen.add(item["id"])
 
     coco = COCO()
@@ -52,18 +52,18 @@ def load_coco(path: str | os.PathLike) -> COCO:
 
 
 class KeypointOrders:
-    """In which order the keypoints of a COCO file's annotations stand: as its categories tell.
+    """The order of the keypoints of each annotation of a COCO file, by the names in its categories.
 
-    Only the names of COCO's own 17 keypoints are known; keypoints of other names are left out,
-    because other data sets mean other places by equal names ("neck"). Capitals, spaces and hyphens
-    do not matter. A category that names no keypoints has COCO's.
+    Only the names of COCO's own 17 keypoints are known. Keypoints with other names are left out,
+    because other data sets mean other places by the same name ("neck"). Capitals, spaces and
+    hyphens do not matter. A category without names has COCO's order.
 
     Args:
         coco: The file.
         path: Its name, for messages.
 
     Raises:
-        UserError: the categories are damaged, or a name stands in one of them twice.
+        UserError: the categories are damaged, or one of them has a name twice.
     """
 
     def __init__(self, coco: COCO, path: str | os.PathLike) -> None:

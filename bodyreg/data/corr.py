@@ -1,8 +1,8 @@
-""".corr files of DeepFashion and Market-1501: where every pixel of a picture is in another one.
+""".corr files of DeepFashion and Market-1501: where every pixel of a picture is in another picture.
 
-Little-endian: width and height (int32), then for every pixel row by row its place x, y in the other
-picture (float32; whole numbers are centres of pixels, from 0), then what it shows (uint8). They
-have no magic number and no version.
+Little-endian: width and height (int32); then, row by row, the place x, y of every pixel in the
+other picture (float32; whole numbers are centres of pixels, from 0); then what each pixel shows
+(uint8). The files have no magic number and no version.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Folders of DeepFashion and Market-1501 as appearance flow uses them: people in several poses.
+"""Folders of DeepFashion and Market-1501 as appearance flow uses them, people in several poses.
 
     Img (Images in Market-1501)/img/ID.jpg    pictures
     Img (Images)/seg/ID.bmp                   parts, 0 background to 6 right leg
@@ -8,7 +8,7 @@
     Label/pair_split_clean.json               the pairs that these are good enough for
     3d/hmr/corr/TARGET_SOURCE.corr            where the target's pixels are in the source
 
-The pickle is one of Python 2. Its coordinates count from the centre of the first pixel, which is at
+The pickle is of Python 2. Its coordinates count from the centre of the first pixel, which is at
 (0.5, 0.5) here.
 """
 
@@ -35,7 +35,7 @@ LABELS = ("Label/pose_label.pkl", "Label/pair_split.json")
 ADAPTED_LABELS = ("Label/pose_label_adapt.pkl", "Label/pair_split_clean.json")
 FROM_CENTRE = 0.5
 ABSENT = -1
-# Nothing of a picture lies so many pixels away.
+# No joint is so many pixels away.
 FARTHEST = 1e6
 
 
@@ -101,7 +101,7 @@ def read_deepfashion(folder: str | os.PathLike, *, adapted: bool = False) -> Pos
 
     Args:
         folder: The data set's.
-        adapted: Read the joints of fitted bodies and their pairs, by which flow is learned.
+        adapted: Read the joints of fitted bodies and their pairs, from which flow is learned.
 
     Raises:
         UserError: a label file is missing or damaged, or names a picture that is not there; the
@@ -116,7 +116,7 @@ def read_market1501(folder: str | os.PathLike) -> PosePairs:
 
 
 def read_pose_pairs(folder: str | os.PathLike) -> PosePairs:
-    """Read whichever of the two the folder is, by the name of its folder of pictures.
+    """Read DeepFashion's or Market-1501's folder; the name of its folder of pictures tells which.
 
     Raises:
         UserError: it is neither, or as `read_deepfashion`.
@@ -135,7 +135,7 @@ def _read(folder: Path, pictures: str, files: tuple[str, str]) -> PosePairs:
     ids = tuple(labels)
     for name in ids:
         if not isinstance(name, str):
-            raise UserError(f"{path}: {name!r} is no name of a picture")
+            raise UserError(f"{path}: {name!r} is not the name of a picture")
         path_inside(folder / pictures, name, str(path))
     joints = np.array([_joints(labels[name], f"{path}: '{name}'") for name in ids], np.float32)
     return PosePairs(folder, pictures, ids, joints, _pairs(folder / files[1], ids))

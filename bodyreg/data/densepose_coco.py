@@ -1,11 +1,11 @@
 """DensePose-COCO annotation files: COCO's JSON with dense points (dp_x, dp_y, dp_I, dp_U, dp_V).
 
-One annotation is one person; several may share an image. The chart coordinates mean something only
-for the charts they were made in, so a file's charts and the body's must be the same: files written
-by this project name theirs in `info.charts`, and a file without a name carries DensePose's own.
+One annotation is one person; several people may be in one image. Chart coordinates have a meaning
+only for their own charts, so the file and the body must have the same charts. Files of this project
+name them in `info.charts`; a file without this name has DensePose's charts.
 
 Two keys are the project's own, and other readers ignore them: `info.charts`, and `keypoint_depths`
-of an annotation: 17 depths in frame units, relative to the pelvis, null = absent.
+of an annotation: one depth for each keypoint, in frame units relative to the pelvis, null = absent.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 DENSEPOSE_CHARTS = "densepose"
 PARTS = 24
 
-# dp_x and dp_y count as if the box were 256 x 256, from its top left corner, as detectron2 reads
-# them. DensePose's own notebooks and its evaluator divide by 255: a difference of 0.4 % of the box.
+# dp_x and dp_y count from the box's top left corner, as if the box were 256 x 256 (detectron2).
+# DensePose's notebooks and its evaluator divide by 255: a difference of 0.4 % of the box.
 BOX_UNITS: Literal[256] = 256
 # dp_masks are pictures of the box stretched to this square.
 MASK_SIDE = 256
@@ -52,14 +52,14 @@ COARSE_PART = np.array(
 )
 COARSE_PARTS = 14
 
-# Fine and coarse part -> that of the other side. Torso, front and back, have none.
+# Fine and coarse part -> the part of the other side. The torso, front and back, has none.
 MIRROR_PART = np.array(
     [0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23]
 )
 MIRROR_COARSE_PART = np.array([0, 1, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 14])
 
-# The whole-body selection: labelled keypoints, those that must be among them, and how far the box
-# must stay from the picture's border in pixels.
+# The whole-body selection: how many keypoints must be labelled, which ones must be among them, and
+# the least distance from the box to the picture's border, in pixels.
 WHOLE_BODY_KEYPOINTS = 14
 WHOLE_BODY_REQUIRED = [
     KEYPOINTS.index(f"{side}_{joint}")
@@ -84,22 +84,22 @@ def read_densepose_coco(
 ) -> tuple[Observations, Counter[str]]:
     """Read the people of a DensePose-COCO file as observations of a body.
 
-    The dense points become body points through the body's charts, the frame is the square round
-    the box, and an observation's id is its annotation's.
+    The body's charts turn dense points into body points. The frame is the square round the box. An
+    observation's id is its annotation's.
 
     Args:
         path: The JSON file.
         body: The body; its charts must be the file's.
-        whole_body: Keep only people seen whole: 14 of 17 keypoints labelled, with shoulders, hips
-            and ankles among them, and a box clear of the picture's border.
+        whole_body: Keep only people who are wholly in the picture: 14 of 17 keypoints are labelled,
+            shoulders, hips and ankles among them, and the box is clear of the picture's border.
         box_units: How many units of dp_x and dp_y the box is wide and high.
 
     Returns:
         The observations, and how many annotations were skipped by reason.
 
     Raises:
-        UserError: the file cannot be read, has no dense points, is of other charts, or holds
-            something that is wrong; the message names the annotation.
+        UserError: the file cannot be read, has no dense points or other charts, or an annotation
+            is wrong; the message names it.
     """
     coco = load_coco(path)
     annotations = list(coco.anns.values())
@@ -135,7 +135,7 @@ def read_densepose_coco(
 
 
 def decode_part_masks(annotation: dict[str, Any], where: str = "annotation") -> np.ndarray:
-    """The coarse parts that an annotator painted, over the box stretched to 256 x 256.
+    """The coarse parts that an annotator painted, in the box stretched to 256 x 256.
 
     Args:
         annotation: One annotation; `dp_masks` is a list of up to 14 run-length codes, empty or
@@ -197,7 +197,9 @@ def _person(
 ) -> _Person:
     box = numbers(annotation, "bbox", where, 4)
     if not (box[2] > 0 and box[3] > 0):
-        raise UserError(f"{where}: bbox has no area ({box[2]:g} x {box[3]:g}); remove or mend it")
+        raise UserError(
+            f"{where}: bbox has no area ({box[2]:g} x {box[3]:g}); remove or correct it"
+        )
     xy, part, uv = dense_points(annotation, where)
     mask_codes(annotation, where)
 
@@ -305,7 +307,7 @@ def mask_codes(annotation: dict[str, Any], where: str) -> list[dict[str, Any] | 
     """The codes of `dp_masks` as a list: one for each part, or for the whole person alone.
 
     Raises:
-        UserError: it is something else, or a code of another size than 256 x 256.
+        UserError: it is something else, or a code has another size than 256 x 256.
     """
     codes = annotation.get("dp_masks") or []
     codes = [codes] if isinstance(codes, dict) else codes

@@ -1,8 +1,8 @@
 """Human3.6M as VideoPose3D keeps it: pickled dictionaries in .npz files.
 
-2-D poses ("positions_2d": subject -> action -> one array per camera) and 3-D ones ("positions_3d":
-subject -> action -> one array, metres in world axes) are two files. The cameras stand in
-VideoPose3D's source; here they are a JSON file of the same tables: subject -> list of cameras in
+There are two files: 2-D poses ("positions_2d": subject -> action -> one array per camera) and 3-D
+poses ("positions_3d": subject -> action -> one array, metres in world axes). VideoPose3D has the
+cameras in its source. Here they are a JSON file of the same tables: subject -> list of cameras in
 the order of the 2-D arrays, each with `id`, `orientation` (quaternion w, x, y, z, camera to world)
 and `translation` (the camera's place in the world, millimetres). Other entries are ignored.
 """
@@ -27,12 +27,12 @@ from bodyreg.pickles import load_npz_objects
 
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
 
-# Its pictures and its poses do not belong together, so that evaluations leave it out.
+# Its poses do not fit its pictures, so evaluations leave it out.
 BROKEN = ("S11", "Directions", "54138969")
-# 2-D poses of a sequence may be longer or shorter than the 3-D ones by so many frames.
+# The 2-D and 3-D poses of a sequence may differ in length by so many frames.
 LENGTHS_DIFFER_BY = 5
 MILLIMETRES = 1000
-# Metres that no studio reaches.
+# Metres; no studio is so large.
 FARTHEST = 1e4
 # Picture and camera axes of the files have y down and z away from the viewer.
 UP_AND_NEAR = np.array([1, -1, -1], np.float32)
@@ -43,16 +43,16 @@ NO_POSE_3D = "no 3-D pose of the same frame"
 
 @dataclass(eq=False)
 class Poses3D:
-    """N people: what pictures show of them, and where their joints are in space.
+    """N people: the keypoints in their pictures, and where their joints are in space.
 
     Attributes:
         observations: Keypoints.
         joints: (N, 17, 3) float32 metres in H36M-17's order: in camera axes (x right, y up, z
-            toward the viewer) where cameras are known, else in the world's; NaN where not known.
-        subject: (N,) str, "S9" ...; "" where not known, as below.
-        action: (N,) str, as the file spells it: "Walking 1".
+            toward the viewer) if cameras are known, else in world axes; NaN = not known.
+        subject: (N,) str, "S9" ...; "" = not known, also below.
+        action: (N,) str, in the file's spelling: "Walking 1".
         camera: (N,) str.
-        frame: (N,) int64, from 0; -1 where not known.
+        frame: (N,) int64, from 0; -1 = not known.
     """
 
     observations: Observations
@@ -69,7 +69,7 @@ class Poses3D:
 def action_family(action: str) -> str:
     """One of Human3.6M's fifteen actions for a sequence's name: "Walking 1" -> "Walking".
 
-    The names that raw files of some subjects have become VideoPose3D's.
+    Other names, which some subjects' raw files have, become VideoPose3D's names.
     """
     name = action.split(" ")[0]
     return {"TakingPhoto": "Photo", "WalkingDog": "WalkDog", "WalkingTogether": "WalkTogether"}.get(
@@ -87,18 +87,18 @@ def read_videopose3d(
     every: int = 1,
     broken: bool = False,
 ) -> tuple[Poses3D, Counter[str]]:
-    """Read VideoPose3D's files as observations, with their 3-D joints where these are given.
+    """Read VideoPose3D's files as observations, with 3-D joints if they are given.
 
-    People are in the files' order: subject, action, camera, frame. Their ids count the frames of
-    the 2-D file, whatever of it is read, and with whichever other files.
+    People are in the files' order: subject, action, camera, frame. Their ids are the places of
+    their frames in the 2-D file, so they do not depend on the other arguments.
 
     Args:
         positions_2d: data_2d_h36m_*.npz, of Human3.6M's joints (17 or 32) or COCO's.
         positions_3d: data_3d_h36m.npz, of 32 joints or 17.
         cameras: The JSON file of cameras; without it, joints stay in world axes.
-        subjects: Only these; all if left out.
-        camera_ids: Only these cameras.
-        every: Only frames 0, `every`, 2 `every` ...
+        subjects: Read only these; all if left out.
+        camera_ids: Read only these cameras.
+        every: Read only frames 0, `every`, 2 `every` ...
         broken: Keep S11's Directions of camera 54138969, whose poses do not fit its pictures.
 
     Returns:
@@ -141,7 +141,7 @@ def read_videopose3d(
 
 @dataclass
 class _Sequence:
-    """T frames of one person before one camera."""
+    """T frames of one person, seen by one camera."""
 
     subject: str
     action: str
@@ -153,7 +153,7 @@ class _Sequence:
 
 
 class _Space:
-    """3-D poses and cameras, as far as they are given."""
+    """The 3-D poses and cameras that are given."""
 
     def __init__(
         self, positions: str | os.PathLike | None, cameras: str | os.PathLike | None
@@ -171,7 +171,7 @@ class _Space:
         return CAMERAS if known is None else list(known)
 
     def joints(self, subject: str, action: str, camera: str, length: int, where: str) -> np.ndarray:
-        """(T, 17, 3) joints of a sequence of about `length` frames; NaN without a file of them."""
+        """(T, 17, 3) joints of a sequence of about `length` frames; NaN if there is no file."""
         if self.path is None:
             return np.full((length, len(H36M_17), 3), np.nan, np.float32)
         if action not in self.poses.get(subject, {}):
@@ -190,7 +190,9 @@ class _Space:
             raise UserError(f"{where}: {length} frames in 2-D, {len(world)} in 3-D")
         world = world[:, counts[shape[1]]]
         if not (np.abs(world) < FARTHEST).all():
-            raise UserError(f"{self.path}: {subject}, {action}: places that are no metres")
+            raise UserError(
+                f"{self.path}: {subject}, {action}: positions are too large; they must be metres"
+            )
         world = world.astype(np.float32)
         if self.cameras is None:
             return world
@@ -271,7 +273,7 @@ def _sequences(
 
 
 def _cameras(path: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Subject -> camera -> rotation (3, 3) of camera axes to the world's, and place, metres."""
+    """Subject -> camera -> rotation (3, 3), camera axes to world axes, and place in metres."""
     content = load_json(path)
     if not isinstance(content, dict) or not all(isinstance(c, list) for c in content.values()):
         raise UserError(f"{path}: expected an object of subjects, each a list of cameras")
@@ -302,7 +304,7 @@ def _poses(
     parts: list[_Sequence], skeleton: Skeleton | None, source: str, skipped: Counter[str]
 ) -> tuple[Poses3D, Counter[str]]:
     skeleton = skeleton or H36M_17
-    # Human3.6M's neck lies lower than the body's, at the height of the shoulders.
+    # Human3.6M's neck is lower than the body's, at the height of the shoulders.
     columns = [joint for joint in skeleton.on_body if skeleton.joints[joint] != "neck"]
 
     def join(name: str, *shape: int) -> np.ndarray:

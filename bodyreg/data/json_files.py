@@ -36,7 +36,7 @@ def numbers(
     Args:
         item: An object of a file.
         key: Which of its entries.
-        where: Where the object stands, for messages.
+        where: The place of the object in the file, for messages.
         length: How many numbers there must be.
         absent: Numbers may be absent: null becomes NaN, and NaN and infinity may stand there.
 

@@ -10,7 +10,7 @@ from bodyreg.errors import UserError
 
 
 def check_run_lengths(code: Any, height: int, width: int, where: str) -> None:
-    """Refuse what is no run-length code of that size, so that decoding takes no other memory.
+    """Refuse a value that is not a run-length code of this size, before decoding takes memory.
 
     Args:
         code: `counts` (a text, or uncompressed a list of numbers) and `size`.
@@ -30,7 +30,7 @@ def decode_run_lengths(code: dict[str, Any], height: int, width: int, where: str
     """The mask (height, width) bool of a run-length code, compressed or not.
 
     Raises:
-        UserError: it is no code of a mask of that size, or damaged.
+        UserError: it is not the code of a mask of this size, or it is damaged.
     """
     from pycocotools import mask
 

@@ -39,12 +39,12 @@ from bodyreg.npz import NPY, load_npy
 
 # Where MATLAB has the centre of a pixel, less where pictures have it here.
 FROM_ONE = 0.5
-# The crop that HRNet and others take, so as not to cut off limbs: lower and larger than annotated.
+# HRNet and others take a lower and larger crop than the annotated one, to keep all limbs in it.
 LOWER_BY = 15
 LARGER_BY = 1.25
 
-# Slot -> joint or landmark of the body. The order of the array is Human3.6M's, but slot 7 holds the
-# middle of the shoulders, 8 the upper neck and 9 the middle of 8 and 10: points the body has not.
+# Slot -> joint or landmark of the body. The order of the array is Human3.6M's, but slot 7 is the
+# middle of the shoulders, 8 the upper neck and 9 the middle of 8 and 10; the body lacks these.
 SLOTS = {slot: H36M_17.joints[slot] for slot in H36M_17.on_body if slot not in (7, 8, 9)}
 
 # What may stand before the first bracket: a byte order mark, zeros of UTF-16 and UTF-32, space.
@@ -72,15 +72,15 @@ Crop = Literal["hrnet", "annotated"]
 def read_mpii(
     path: str | os.PathLike, *, crop: Crop = "hrnet"
 ) -> tuple[Observations, Counter[str]]:
-    """Read people as keypoints only: no dense points, no depths.
+    """Read people as keypoints only, without dense points and depths.
 
-    An observation's id is the person's place in the file, from 0, those without joints counted.
+    An observation's id is the person's place in the file, from 0; people without joints count.
 
     Args:
         path: The file. Its first bytes tell which of the three it is.
         crop: Of JSON and .mat files: the square that HRNet takes (15 scale pixels lower and 1.25
-            times as large as annotated), or the annotated one. Where there is none, and for .npy
-            files, it is that of the box round the joints.
+            times as large as annotated), or the annotated one. Without an annotated crop, and for
+            .npy files, it is the square round the box of the joints.
 
     Returns:
         The observations, and how many people were skipped by reason.
@@ -178,7 +178,7 @@ def _mat_people(pictures: list[dict[str, Any]], path: Path) -> Iterator[_Person]
 def _mat_person(person: dict[str, Any], number: int, picture: str, where: str) -> _Person:
     joints = np.full((len(MPII_16), 2), np.nan)
     for points in _structs(person.get("annopoints")):
-        # A point's is_visible may be '', [], a letter or a number; labelled it is in any case.
+        # A point's is_visible may be '', [], a letter or a number; the point is labelled always.
         for point in _structs(points.get("point")):
             joint, x, y = (_number(point.get(name)) for name in ("id", "x", "y"))
             if not (joint % 1 == 0 and 0 <= joint < len(joints)):
@@ -191,12 +191,12 @@ def _mat_person(person: dict[str, Any], number: int, picture: str, where: str) -
 
 
 def _structs(value: Any) -> list[dict[str, Any]]:
-    """The structs of an array of them; empty arrays, and what is not even one, have none."""
+    """The structs of an array of structs; any other value has none."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _number(value: Any) -> float:
-    """A number of a struct; NaN where it is empty or something else."""
+    """A number of a struct; NaN if it is empty or something else."""
     array = value if isinstance(value, np.ndarray) and value.size == 1 else np.array(np.nan)
     number = float(array.reshape(-1)[0])
     return number if np.isfinite(number) else np.nan

@@ -27,20 +27,20 @@ LAYOUTS = {len(skeleton): skeleton for skeleton in (BODY_25, COCO_18)}
 def read_openpose(
     folder: str | os.PathLike, images: str | os.PathLike | None = None
 ) -> tuple[Observations, Counter[str]]:
-    """Read what OpenPose found: keypoints with its confidence as weights, 0 = not found.
+    """Read OpenPose's keypoints; its confidences are the weights, 0 = not found.
 
-    People are numbered from 0 through the files in the order of their names, skipped people
-    counted. Their frames are round the boxes of their keypoints.
+    An observation's id is the person's number in all files, in the order of the files' names, from
+    0; skipped people count. Frames are round the boxes of the keypoints.
 
     Args:
-        folder: With files NAME_keypoints.json of BODY_25 or of COCO's 18 joints, all of one kind.
-        images: The folder of the pictures NAME.jpg (.png ...), if they are wanted.
+        folder: Files NAME_keypoints.json of BODY_25 or of COCO's 18 joints, all of one kind.
+        images: The folder of the pictures NAME.jpg (.png ...); observations then name them.
 
     Returns:
         The observations, and how many people were skipped by reason.
 
     Raises:
-        UserError: there is no such file, or one that is something else.
+        UserError: there is no such file, or a file is damaged or of another kind.
     """
     folder = Path(folder)
     paths = openpose_files(folder)

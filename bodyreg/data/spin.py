@@ -1,8 +1,8 @@
-"""Data as SPIN and HMR keep them: plain arrays in .npz files, one row per person.
+"""The data of SPIN and HMR: plain arrays in .npz files, one row per person.
 
 `imgname`, `center`, `scale` (side of the crop over 200 pixels), `part` and `openpose` (x, y,
-confidence) and `S` (x, y, z in metres, confidence; camera axes), of which the last three may be
-missing. Bodies (`pose`, `shape`, `has_smpl`) are not read.
+confidence) and `S` (x, y, z in metres, confidence; camera axes). The last three may be missing.
+Bodies (`pose`, `shape`, `has_smpl`) are not read.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ HUMAN36M_PICTURE = re.compile(r"(S\d+)_(.+)\.(\d{8})_(\d+)\.\w+$")
 def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D, Counter[str]]:
     """Read people in the layout of SPIN and HMR; ids are the rows.
 
-    Keypoints are those of `part`, or of `openpose` where the file has none there, with their
-    confidences as weights. People without any are kept for their 3-D joints.
+    Keypoints are those of `part`, or of `openpose` if `part` has none, with their confidences as
+    weights. People without keypoints are kept for their 3-D joints.
 
     Args:
         path: The .npz file.
@@ -85,8 +85,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     for name, array in arrays.items():
         if array.shape != shapes[name]:
             raise UserError(f"{path}: {name} has shape {array.shape}, expected {shapes[name]}")
-        if array.dtype.kind not in ("U" if name == "imgname" else "iuf"):
-            raise UserError(f"{path}: {name} has dtype {array.dtype}, which is of another kind")
+        kinds, wanted = ("U", "texts") if name == "imgname" else ("iuf", "numbers")
+        if array.dtype.kind not in kinds:
+            raise UserError(f"{path}: {name} has dtype {array.dtype}, expected {wanted}")
     return arrays
 
 

@@ -75,7 +75,7 @@ function drawHistogram(measure) {
   return Plotly.react(node, traces, layout, CONFIG).then(() => openOnClick(node));
 }
 
-// Powers of ten, and twice and five times them, as far as they are in range.
+// Powers of ten in a range, and their multiples by two and five.
 function logTicks(edges) {
   const [low, high] = [edges[0], edges[edges.length - 1]],
     values = [];

@@ -1,4 +1,4 @@
-"""What lies behind a body in its frame: the picture, the annotator's masks, or nothing."""
+"""The ground behind a body in its frame: the picture, the annotator's masks, or nothing."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ GROUND = (236, 232, 228)
 SILHOUETTE = (214, 206, 200)
 
 TILE = 240
-# Pictures are shrunk from at most this many times as many pixels in a row.
+# A crop is drawn at most this many times finer before it is averaged.
 FINEST = 8
 
 
 def plain_ground(side: int) -> np.ndarray:
-    """(side, side, 3) uint8: no picture behind the body."""
+    """(side, side, 3) uint8 in one colour: no picture behind the body."""
     return np.full((side, side, 3), GROUND, np.uint8)
 
 
 def silhouette_ground(
     parts: np.ndarray, box: np.ndarray, frame: np.ndarray, side: int
 ) -> np.ndarray:
-    """A ground with the masks an annotator painted, for people without a picture.
+    """A ground with the masks that an annotator painted, for people without a picture.
 
     Args:
-        parts: (256, 256) coarse parts over the box stretched to a square; 0 is the background.
+        parts: (256, 256) coarse parts in the box, stretched to a square; 0 is the background.
         box: (4,) x, y, width, height in image pixels.
         frame: (3,) the crop.
         side: of the result in pixels.
@@ -53,7 +53,7 @@ def silhouette_ground(
 def mask_grounds(
     coco_file: str | os.PathLike, people: Observations, side: int = TILE
 ) -> list[np.ndarray]:
-    """The masks that annotators painted of people of a DensePose-COCO file."""
+    """The masks that annotators painted, of people of a DensePose-COCO file."""
     annotations = load_coco(coco_file).anns
     found = [annotations[number] for number in people.id.tolist()]
     return [
@@ -65,10 +65,10 @@ def mask_grounds(
 def picture_grounds(
     folder: str | os.PathLike, people: Observations, side: int = TILE
 ) -> list[np.ndarray]:
-    """The pictures that people are in, cropped to their frames; a plain one where it is not known.
+    """The pictures of people, cropped to their frames; a plain ground for an unknown picture.
 
     Raises:
-        UserError: a picture cannot be read, or lies outside of the folder.
+        UserError: a picture cannot be read, or is outside the folder.
     """
     names = [""] * len(people) if people.picture is None else people.picture.tolist()
     grounds, last, picture = [], "", None
@@ -83,19 +83,19 @@ def picture_grounds(
 def crop(
     picture: np.ndarray, low: np.ndarray, high: np.ndarray, side: int, border: Sequence[float] = ()
 ) -> np.ndarray:
-    """Part of a picture, stretched or shrunk to a square; whatever shrinks is averaged.
+    """A part of a picture, stretched or shrunk to a square; shrunk pixels are averaged.
 
     Args:
         picture: (H, W) or (H, W, C).
-        low: (2,) x and y of its left upper corner, picture pixels.
-        high: (2,) of its right lower corner; both may lie outside of the picture.
+        low: (2,) x and y of its upper left corner, picture pixels.
+        high: (2,) its lower right corner; both corners may be outside the picture.
         side: of the result in pixels.
-        border: The colour there is outside of the picture; 0 if left out.
+        border: The colour outside the picture; 0 if left out.
     """
     zoom = side / (high - low)
     fine = min(math.ceil(1 / zoom.min()), FINEST) if zoom.min() < 1 else 1
     zoom = fine * zoom
-    # OpenCV counts from the centre of the first pixel, not from its corner.
+    # OpenCV's coordinates start at the centre of the first pixel, not at its corner.
     shift = (0.5 - low) * zoom - 0.5
     matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]], np.float64)
     size = (fine * side, fine * side)

@@ -1,4 +1,4 @@
-"""Fits drawn over pictures, with the evidence they explain, and sheets of many of them."""
+"""Fits drawn over pictures with their evidence, and sheets of many fits."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ FAINT = (150, 140, 132)
 POINT = (110, 90, 20)
 KEYPOINT = (60, 90, 235)
 
-# Half the height or width of a body seen from the side may take in its tile, frame units.
+# The largest half height or half width of a body that is seen from the side, frame units.
 LARGEST = 0.95
 GAP = 14
 GUTTER = 4
 LINE = 20
-# Text and dots are drawn this much finer and then averaged.
+# Text and dots are drawn this many times finer, then averaged.
 FINE = 2
 
 
@@ -47,7 +47,7 @@ def overlay(
 
 
 def draw_evidence(picture: np.ndarray, points: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-    """Dots where the observed points (P, 2) and keypoints (K, 2) are, in frame units."""
+    """Draw dots at the observed points (P, 2) and keypoints (K, 2), in frame units."""
     side = len(picture)
     fine = cv2.resize(picture, (FINE * side, FINE * side), interpolation=cv2.INTER_LINEAR)
     unit = FINE * side / 256
@@ -70,7 +70,7 @@ def side_view(vertices: np.ndarray) -> np.ndarray:
     turned = np.column_stack([vertices[:, 2], vertices[:, 1], -vertices[:, 0]])
     low, high = turned.min(0), turned.max(0)
     turned -= (low + high) / 2 * [1, 0, 1]
-    # Upright it keeps its place; what a frame cuts off, or a body seen along its length, shrinks.
+    # An upright body keeps its place. A body that leaves the frame or lies along the view shrinks.
     excess = max(-low[1], high[1], (high[0] - low[0]) / 2) / LARGEST
     return (turned / max(1, excess)).astype(np.float32)
 
@@ -82,7 +82,7 @@ def fit_tile(
     points: np.ndarray,
     keypoints: np.ndarray,
 ) -> np.ndarray:
-    """(S, 2 S, 3): the fit over its picture with the evidence, and the same body from the side."""
+    """(S, 2 S, 3): the fit and the evidence over the picture, and the same body from the side."""
     front = draw_evidence(overlay(ground, vertices, faces), points, keypoints)
     side = overlay(plain_ground(len(ground)), side_view(vertices), faces, opacity=1.0)
     return np.concatenate([front, side], axis=1)
@@ -104,9 +104,9 @@ def fit_sheet(
         body: The fitted body.
         fits: N fits.
         observations: The same N people.
-        captions: N pairs of text, left and right under each tile.
-        title: Above all.
-        grounds: N pictures (side, side, 3) of the frames, which are then shown bare as well.
+        captions: N pairs of texts, left and right below each tile.
+        title: Above all tiles.
+        grounds: N pictures (side, side, 3) of the frames, which are also shown without a body.
         side: of one picture in pixels.
         columns: Tiles per row.
 

@@ -1,13 +1,13 @@
 "use strict";
 
-// The data, and what makes nodes of them.
+// The data, and functions that make nodes of the page from it.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const find = (id) => document.getElementById(id);
 const measures = Object.fromEntries(data.measures.map((measure) => [measure.key, measure]));
 const COLUMNS = { picture: "picture", evidence: "evidence", before: "before", fit: "fit", side: "from the side" };
 
-// Whatever came with the data enters the page here, as text.
+// Text of the data enters the page only here, as text and never as markup.
 function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -31,5 +31,5 @@ function number(value, unit = "") {
 
 const better = (measure, a, b) => (measure.best ? b - a : a - b);
 
-// Of many measures, those in tiles and on cards.
+// The measures that are shown in tiles and on cards.
 const SHORT = ["points", "keypoints", "pixel", "vertex", "mpjpe", "pa_mpjpe"];

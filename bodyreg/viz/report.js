@@ -1,6 +1,6 @@
 "use strict";
 
-// The page as a whole.
+// The sections of the page.
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
@@ -35,8 +35,8 @@ function start() {
   find("sort").value = gallery.by;
   find("shown").textContent =
     data.people.length < data.total
-      ? `${data.people.length} of ${data.total.toLocaleString("en")} people: a third the worst, a third the best, the others evenly between, by ${measures[data.order].title}: ${measures[data.order].what}.`
-      : `Everyone, by ${measures[data.order].title}: ${measures[data.order].what}.`;
+      ? `${data.people.length} of ${data.total.toLocaleString("en")} people: one third are the worst, one third the best, and the others are evenly between them, by ${measures[data.order].title}: ${measures[data.order].what}.`
+      : `All people, by ${measures[data.order].title}: ${measures[data.order].what}.`;
   find("curve-note").textContent = data.curveNote;
   find("facts").replaceChildren(
     ...data.facts.lines.flatMap(([key, value]) => [

@@ -1,7 +1,7 @@
 """A report as one HTML file that needs nothing else: data in, page out.
 
-The page is report.html with report.css, plotly.js and the scripts below inside. What people, files
-or options are called reaches it as JSON alone and is shown as text, never as markup.
+The page is report.html with report.css, plotly.js and the scripts below inside. Names of people,
+files and options reach the page only as JSON, and it shows them as text, never as markup.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def page(title: str, data: dict[str, Any]) -> str:
 
     Args:
         title: Of the window.
-        data: What the scripts read, as plain values; not a number becomes null.
+        data: What the scripts read, as plain values; NaN becomes null.
     """
     from plotly.offline import get_plotlyjs
 
@@ -52,12 +52,12 @@ def page(title: str, data: dict[str, Any]) -> str:
         "data": plain_json(data),
     }
     template = folder.joinpath("report.html").read_text("utf-8")
-    # All in one pass: a placeholder's name may occur in what another one is replaced by.
+    # In one pass, because the text for one placeholder may contain the name of another one.
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
 
 
 def plain_json(data: Any) -> str:
-    """JSON that can stand in a script element, whatever its strings hold."""
+    """JSON that is safe in a script element, whatever its strings are."""
     text = json.dumps(_finite(data), separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -74,11 +74,11 @@ def jpeg(picture: np.ndarray) -> str:
 
 
 def histogram(values: np.ndarray, logarithmic: bool) -> dict[str, Any]:
-    """Numbers counted in bins of one width, of the numbers or of their logarithms.
+    """Count numbers in bins of equal width, or of equal ratio.
 
     Args:
-        values: Any; those that are not finite do not count.
-        logarithmic: Bins of equal ratios; only for numbers above 0.
+        values: The numbers; those that are not finite do not count.
+        logarithmic: Bins of equal ratio, if all numbers are above 0.
 
     Returns:
         `edges` (bins + 1), `counts`, `mean`, `median`, and the flag.
@@ -101,7 +101,7 @@ def histogram(values: np.ndarray, logarithmic: bool) -> dict[str, Any]:
 
 
 def body_data(body: Body, keypoint_names: tuple[str, ...]) -> dict[str, Any]:
-    """What the page needs to pose a body: it moves rig points as `ops.lbs` does."""
+    """What the page needs to pose a body; it moves rig points as `ops.lbs` does."""
     keypoints = body.keypoints(keypoint_names)
     return {
         "vertices": packed(body.vertices, "<f4"),
@@ -118,15 +118,15 @@ def body_data(body: Body, keypoint_names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def poses_data(stops: list[Fits], body: Body) -> list[str]:
-    """How each person's segments lie at every stop.
+    """The segments' transforms of each person at every stop.
 
     Args:
-        stops: M times the fits of N people.
+        stops: The fits of N people at M stops.
         body: The fitted body.
 
     Returns:
-        N packed arrays (M, 24, 3, 4) float32: rest pose, metres, to frame units; the pelvis has
-        depth 0.
+        N packed arrays (M, 24, 3, 4) float32, from metres in the rest pose to frame units; the
+        pelvis has depth 0.
     """
     every = []
     for fits in stops:
@@ -138,11 +138,11 @@ def poses_data(stops: list[Fits], body: Body) -> list[str]:
 
 
 def truth_data(truth: Truth, frames: np.ndarray) -> list[dict[str, Any]]:
-    """The true surface of people in frame units, the pelvis at depth 0, and frame units per metre.
+    """The true surface of people in frame units with the pelvis at depth 0, and units per metre.
 
     Args:
         truth: N people.
-        frames: (N, 3) the crops that they are shown in.
+        frames: (N, 3) the crops in which they are shown.
     """
     truth = truth.in_frames(frames)
     xy, scale = truth.in_frame(truth.vertices), truth.scale
@@ -168,10 +168,10 @@ def tiles(
 
     Args:
         vertices: (V, 3) the fit, frame units.
-        before: (V, 3) what it started from, or None.
+        before: (V, 3) the start of the fit, or None.
         faces: (F, 3).
-        ground: (S, S, 3) what lies behind.
-        pictured: Whether that is the person's picture.
+        ground: (S, S, 3) the ground behind the body.
+        pictured: Whether the ground is the person's picture.
         points, keypoints: (P, 2) and (K, 2) the evidence, frame units.
     """
     found = {"picture": ground} if pictured else {}
@@ -184,7 +184,7 @@ def tiles(
 
 
 def _finite(data: Any) -> Any:
-    """The same with null for what JSON has no number for."""
+    """The same data with None for numbers that JSON lacks."""
     if isinstance(data, dict):
         return {str(key): _finite(value) for key, value in data.items()}
     if isinstance(data, list | tuple):

@@ -56,7 +56,7 @@ class Scene {
     this.view = "front";
   }
 
-  // What is to be seen of whom.
+  // Show a person, and choose what is shown.
   show(person, mark) {
     this.person = person;
     this.transforms = unpack(person.poses, Float32Array);
@@ -129,7 +129,7 @@ class Scene {
     });
   }
 
-  // Millimetres from each vertex of the fit to the same one of the truth.
+  // Millimetres from each vertex of the fit to the same vertex of the truth.
   distances() {
     const [x, y, z] = this.places,
       [a, b, c] = this.truth,
@@ -172,7 +172,7 @@ class Scene {
       j: this.corners[1],
       k: this.corners[2],
       lighting: { ambient: 0.4, diffuse: 0.66, specular: 0.1, roughness: 0.6, fresnel: 0.05 },
-      lightposition: { x: -40000, y: 60000, z: -80000 }, // as the eye sees it: from the left, above, in front
+      lightposition: { x: -40000, y: 60000, z: -80000 }, // from the viewer: left, above, in front
       ...more,
     };
   }
@@ -217,7 +217,7 @@ class Scene {
     return traces;
   }
 
-  // From where the fit puts a matched point to where it was seen, at the same depth.
+  // Lines from a matched point of the fit to its observed place, at the same depth.
   evidence() {
     const { vertex, mix, xy } = this.points,
       found = [],
@@ -241,7 +241,7 @@ class Scene {
     ];
   }
 
-  // The picture stands behind the body as a mesh of coloured squares, once its pixels are there.
+  // The picture is a mesh of coloured squares behind the body; it is added when its pixels are loaded.
   paint() {
     if (this.billboard) return;
     const person = this.person,

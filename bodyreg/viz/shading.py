@@ -9,15 +9,15 @@ import torch
 from bodyreg.body.surface import vertex_normals
 from bodyreg.ops import raster
 
-# Drawn this much finer than asked for, then averaged: smooth outlines.
+# Bodies are drawn this many times finer, then averaged, which makes outlines smooth.
 SUPERSAMPLING = 3
 
-# Blue, green, red in [0, 1]: the colour in the light and in the shade.
+# Blue, green, red in [0, 1]: the colours in light and in shade.
 LIT = np.array([0.92, 0.80, 0.66], np.float32)
 SHADE = np.array([0.58, 0.39, 0.30], np.float32)
-# Toward the light: over the viewer's left shoulder.
+# The direction toward the light, over the viewer's left shoulder.
 LIGHT = np.array([-0.45, 0.60, 0.66], np.float32)
-# How much creases, where something near stands before something far, and outlines darken.
+# How much darker creases (a near part in front of a far part) and outlines are.
 CREASE, OUTLINE = 0.35, 0.35
 # Depth differences of this share of the picture's side count as fully creased.
 CREASE_DEPTH = 0.03
@@ -72,7 +72,7 @@ def _shade(normal: np.ndarray) -> np.ndarray:
 
 
 def _creases(depth: np.ndarray) -> np.ndarray:
-    """[0, 1]: how far a pixel lies behind the mean of its surroundings on the body."""
+    """[0, 1]: how far a pixel is behind the mean depth of its surroundings on the body."""
     inside = np.isfinite(depth)
     sigma = len(depth) / 60
     known = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), sigma)

@@ -1,4 +1,4 @@
-"""A live viewer of fitted bodies, in the browser: turn them, see what they are made of, resize."""
+"""A live viewer of fitted bodies in the browser: turn them, see their segments, resize them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 # Red, green, blue.
 PLAIN = (140, 178, 226)
 BONE = (40, 48, 62)
-# Far away with a long lens, so that the body covers its picture as in the weak-perspective camera.
+# A distant camera with a long lens: a body covers its picture as in the weak-perspective camera.
 DISTANCE, VIEW_ANGLE = 14.0, 0.19
-# Behind the body, frame units; as much larger as it is farther away.
+# The picture is behind the body (frame units), and larger in proportion to its distance.
 BACKDROP = -1.2
 PICTURE_SIDE = 2 * (DISTANCE - BACKDROP) / DISTANCE
 LOW, HIGH = 0.4, 2.0
 
 
 class Shown(NamedTuple):
-    """One person: the fit of this one alone, and the picture (S, S, 3), red first."""
+    """One person's fit, and the person's picture (S, S, 3), red, green, blue."""
 
     fit: Fits
     picture: np.ndarray
 
 
 class _Patch(NamedTuple):
-    """Faces of one colour: a mesh of its own, of some of the body's vertices."""
+    """A mesh of one colour, of some of the body's faces and their vertices."""
 
     vertices: np.ndarray
     faces: np.ndarray
@@ -44,12 +44,12 @@ class _Patch(NamedTuple):
 
 
 class Viewer:
-    """What is in the browser: the controls, and the scene that follows them.
+    """The controls in the browser, and the scene that they change.
 
     Attributes:
-        person: The control that chooses whom to show.
+        person: The control that chooses the person.
         scales: The sliders of the segments' scales, by joint name.
-        mirrored: Whether the two sides are resized together.
+        mirrored: Whether both sides are resized together.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Viewer:
         load: Callable[[int], Shown],
         first: int = 0,
     ) -> None:
-        """Put up the controls, and the first person.
+        """Add the controls and show the first person.
 
         Args:
-            server: Where; it serves the page already.
+            server: A server that already serves the page.
             body: The fitted body.
-            people: What to call the people.
-            load: Place in `people` -> what to show.
-            first: Whom to show first.
+            people: The names of the people.
+            load: Position in `people` -> what to show.
+            first: The position of the first person.
         """
         self._server, self._body, self._load = server, body, load
         self._people = {name: place for place, name in enumerate(people)}
@@ -84,7 +84,7 @@ class Viewer:
 
     @property
     def vertices(self) -> np.ndarray:
-        """(V, 3) the body as the browser has been told to draw it, frame units."""
+        """(V, 3) the vertices that the browser draws, frame units."""
         whole = np.zeros_like(self._body.vertices)
         with self._lock:
             for patch, mesh in zip(self._patches[self.colour.value], self._meshes, strict=True):
@@ -92,7 +92,7 @@ class Viewer:
         return whole
 
     def show(self) -> None:
-        """Show the person who is chosen, as fitted."""
+        """Show the chosen person's fit."""
         with self._lock:
             self._shown = self._load(self._people[self.person.value])
             self._server.scene.add_image(
@@ -111,7 +111,7 @@ class Viewer:
             self._draw()
 
     def reset(self) -> None:
-        """Give the segments their fitted scales."""
+        """Set the sliders to the fitted scales."""
         self._set(dict(zip(self.scales, self._shown.fit.segment_scale[0].tolist(), strict=True)))
 
     def _add_controls(self, first: str) -> None:
@@ -150,7 +150,7 @@ class Viewer:
         self._server.scene.get_handle_by_name("/picture").visible = self.picture.value
 
     def _resize(self, name: str) -> None:
-        """A slider has moved: the other side's follows it, and the body both."""
+        """After a slider has moved: move the slider of the other side, and the body."""
         with self._lock:
             if self._quiet:
                 return
@@ -159,7 +159,7 @@ class Viewer:
             self._move()
 
     def _set(self, scales: dict[str, float]) -> None:
-        """Move sliders without following each of them."""
+        """Move sliders without moving the body after each of them."""
         self._quiet = True
         try:
             for name, scale in scales.items():
@@ -168,10 +168,10 @@ class Viewer:
             self._quiet = False
 
     def _posed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Vertices (V, 3) and joints (24, 3) of what the controls ask for, frame units."""
+        """Vertices (V, 3) and joints (24, 3) as the controls pose the body, frame units."""
         fit = self._shown.fit
         scale = np.array([[slider.value for slider in self.scales.values()]], np.float32)
-        # A slider moves in steps; one that nobody has moved means the fitted number.
+        # A slider moves in steps. A slider that has not been moved means the fitted number.
         near = np.abs(scale - fit.segment_scale) < 0.006
         fit = replace(fit, segment_scale=np.where(near, fit.segment_scale, scale))
         if self.rest.value:
@@ -182,7 +182,7 @@ class Viewer:
         return vertices - depth, joints - depth
 
     def _move(self) -> None:
-        """The same meshes at other places."""
+        """Move the meshes."""
         with self._lock:
             vertices, joints = self._posed()
             for patch, mesh in zip(self._patches[self.colour.value], self._meshes, strict=True):
@@ -191,12 +191,12 @@ class Viewer:
                 self._draw_skeleton(joints)
 
     def _draw(self) -> None:
-        """All meshes anew."""
+        """Draw all meshes again."""
         with self._lock, self._server.atomic():
             for mesh in self._meshes:
                 mesh.remove()
             vertices, joints = self._posed()
-            # Bones lie inside.
+            # Bones are inside the body.
             glass = self.surface.value == "glass" or self.skeleton.value
             self._meshes = [
                 self._server.scene.add_mesh_simple(
@@ -223,7 +223,7 @@ class Viewer:
 
 
 def _patches(body: Body) -> dict[str, list[_Patch]]:
-    """How to colour the body -> its surface in pieces of one colour."""
+    """Name of a colouring -> the body's surface in patches of one colour."""
     owners = {"plain": np.zeros(len(body.faces), int)}
     owners["segments"] = body.dense_weights[body.faces].sum(1).argmax(1)
     faces = {name: body.faces for name in owners}
@@ -240,13 +240,13 @@ def _patches(body: Body) -> dict[str, list[_Patch]]:
 
 
 def _compact(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The vertices that these faces use, and the faces in terms of those."""
+    """The vertices of these faces, and the faces as indices of these vertices."""
     vertices, renumbered = np.unique(faces, return_inverse=True)
     return vertices, renumbered.reshape(faces.shape).astype(np.uint32)
 
 
 def _colour(number: int) -> tuple[int, int, int]:
-    """Neighbours in number get unlike colours: hues at the golden angle."""
+    """A colour; successive numbers get very different hues, at the golden angle."""
     import colorsys
 
     red, green, blue = colorsys.hls_to_rgb(number * 137.5 % 360 / 360, 0.66, 0.52)

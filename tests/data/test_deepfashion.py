@@ -148,7 +148,7 @@ def test_a_pickle_that_would_run_code(tmp_path):
     [
         ([], "expected a dictionary"),
         ({}, "expected a dictionary"),
-        ({3: [[1, 2]] * 18}, "3 is no name of a picture"),
+        ({3: [[1, 2]] * 18}, "3 is not the name of a picture"),
         ({"a": [[1, 2]] * 17}, "'a': expected 18 joints"),
         ({"a": [[1, 2]] * 17 + [[1]]}, "'a': expected 18 joints"),
         ({"a": [[1, "x"]] * 18}, "'a': expected 18 joints"),
