@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from pathlib import Path
 
 import pytest
+
+from bodyreg import native
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = """
@@ -77,3 +80,11 @@ def test_the_examples_pass(tmp_path):
     (tmp_path / "first_program.py").write_text(program)
     printed = check(tmp_path / "first_program.py", *(ROOT / "examples").glob("*.py"))
     assert printed.startswith("Success: no issues found in 5 source files"), printed
+
+
+def test_the_stub_is_that_of_the_native_library():
+    stub, library = ast.parse((ROOT / "bodyreg" / "_C.pyi").read_text()), native.load()
+    functions = {node.name for node in stub.body if isinstance(node, ast.FunctionDef)}
+    (facts,) = (node for node in stub.body if isinstance(node, ast.ClassDef))
+    assert functions == {name for name in dir(library) if not name.startswith("_")}
+    assert [field.target.id for field in facts.body] == list(library.build_info())
