@@ -271,8 +271,8 @@ class Observations:
     def _check_body(self, body: Body, source: str) -> None:
         if self.body and self.body != body.fingerprint and len(self.point_xy):
             raise UserError(
-                f"{source}: its points refer to the vertices of another body ({self.body}) than "
-                f"'{body.name}' ({body.fingerprint}); register it with the body it was made for"
+                f"{source}: its points lie on another body ({self.body}) than '{body.name}' "
+                f"({body.fingerprint}); give the body that the points were made for"
             )
         count = len(body.vertices)
         if self.point_vertex.max(initial=0) >= count:
