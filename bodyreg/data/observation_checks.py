@@ -191,11 +191,11 @@ def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
     frame, depth = arrays["frame"], arrays["keypoint_depth"]
     # A coordinate up to this many pixels from the origin is near enough to every frame.
     edge = FARTHEST * float(frame[:, 2].min()) - float(np.abs(frame).max())
+    farthest = np.abs(arrays["keypoint_xy"]).max(axis=(1, 2), initial=0)  # absent ones are 0
     x, y, z = arrays["point_barycentric"].T
     return (
         edge > 0  # which proves that frames are finite
-        and (np.abs(arrays["keypoint_xy"]).max(axis=(1, 2), initial=0) > CORNER).all()
-        and _within(arrays["keypoint_xy"], -edge, edge)  # absent ones are 0
+        and bool(farthest.min() > CORNER and farthest.max() <= edge)
         and _within(arrays["point_xy"], -edge, edge)
         and _within(arrays["point_weight"], 0, _LARGEST)
         and _within(arrays["keypoint_weight"], 0, _LARGEST)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -180,6 +179,8 @@ class Observations:
         if isinstance(people, slice) and people.indices(len(self))[2] == 1:
             first, last, _ = people.indices(len(self))
             last = max(first, last)
+            if last - first == len(self):
+                return self._with({})
             people = slice(first, last)
             points = slice(self.point_start[first], self.point_start[last])
             start = self.point_start[first : last + 1] - self.point_start[first]
@@ -198,9 +199,13 @@ class Observations:
             elif isinstance(value, np.ndarray):
                 value = value[people]
             values[field.name] = value
-        selected = copy(self)  # a new instance would convert the arrays again
-        vars(selected).update(values)
-        return selected
+        return self._with(values)
+
+    def _with(self, values: dict[str, Any]) -> Observations:
+        """A copy with these values, without a conversion of the arrays, which have their types."""
+        other = object.__new__(Observations)
+        vars(other).update(vars(self) | values)
+        return other
 
     def with_depths(self, depths: np.ndarray | None) -> Observations:
         """The same people with these depths (N, K) of their keypoints, or without depths."""

@@ -73,7 +73,7 @@ def gather(
     by_count = config.evidence == "mean"
 
     weight = observations.point_weight.astype(real)
-    weight /= _present(weight, start).repeat(count) if by_count else real(config.dense_count)
+    weight /= _present(weight, start, count) if by_count else real(config.dense_count)
     # The three sum to 1 as well as float32 can; fits in float64 want better.
     barycentric = observations.point_barycentric.astype(real)
     barycentric /= (barycentric[:, 0] + barycentric[:, 1] + barycentric[:, 2])[:, None]
@@ -87,7 +87,7 @@ def gather(
     depth = depth_weight = np.zeros_like(keypoint_weight)
     if observations.keypoint_depth is not None:
         has_depth = used & ~np.isnan(observations.keypoint_depth)
-        depth = np.where(has_depth, observations.keypoint_depth, 0).astype(real)
+        depth = np.where(has_depth, observations.keypoint_depth, 0).astype(real, copy=False)
         depth_weight = np.where(has_depth, keypoint_weight, 0)
 
     def tensor(array: np.ndarray) -> Tensor:
@@ -97,9 +97,9 @@ def gather(
         point_start=tensor(start),
         point_vertex=tensor(observations.point_vertex),
         point_barycentric=tensor(barycentric),
-        point_xy=tensor(observations.points_in_frame().astype(real)),
+        point_xy=tensor(observations.points_in_frame().astype(real, copy=False)),
         point_weight=tensor(weight),
-        keypoint_xy=tensor(np.where(used[..., None], keypoint_xy, 0).astype(real)),
+        keypoint_xy=tensor(np.where(used[..., None], keypoint_xy, 0).astype(real, copy=False)),
         keypoint_weight=tensor(keypoint_weight),
         keypoint_depth=tensor(depth),
         depth_weight=tensor(depth_weight),
@@ -112,7 +112,14 @@ def _whole(anchors: Tensor) -> Tensor:
     return anchors / anchors[..., 3].sum(1)[:, None, None]
 
 
-def _present(weight: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """(B,) points of positive weight of each person, at least 1 in the same type as the weights."""
-    before = np.concatenate([[0], np.cumsum(weight > 0)])
-    return np.maximum(before[start[1:]] - before[start[:-1]], 1).astype(weight.dtype)
+def _present(weight: np.ndarray, start: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """(P,) how many points of positive weight each point's person has, in the weights' type.
+
+    1 instead of none.
+    """
+    positive = weight > 0
+    if positive.all():
+        return count.astype(weight.dtype).repeat(count)
+    before = np.concatenate([[0], np.cumsum(positive)])
+    present = np.maximum(before[start[1:]] - before[start[:-1]], 1)
+    return present.astype(weight.dtype).repeat(count)

@@ -101,7 +101,7 @@ def register(
             start = cold_starts(len(some), config, device, dtype)
         else:
             start = warm_starts(initial.select(people), body, device, dtype)
-        solve = ops.fit if engine == "fit" else _composed(engine, people, extra_loss)
+        solve = _fused if engine == "fit" else _composed(engine, people, extra_loss)
         parameters, loss, terms = solve(start, rig, gather(some, config, device, dtype), plan)
         results.append(as_fits(some, config, parameters, loss, terms))
     if not results:
@@ -117,6 +117,12 @@ def _check_engine(engine: str, config: RegistrationConfig, extra_loss: ExtraLoss
         raise ValueError("extra_loss: engine 'fit' cannot take it; use 'ops' or 'reference'")
     if engine != "fit" and config.solver == "lm":
         raise UserError("solver lm needs engine fit, which takes no extra loss; use solver adam")
+
+
+def _fused(start: Tensor, rig: Rig, evidence: Evidence, plan: Plan) -> tuple[Tensor, ...]:
+    """`ops.fit` without autograd's records, which a few people would wait for."""
+    with torch.inference_mode():
+        return ops.fit(start, rig, evidence, plan)
 
 
 def _composed(engine: str, people: np.ndarray, extra_loss: ExtraLoss | None) -> Solve:
@@ -154,7 +160,9 @@ def as_fits(
             "check that person's coordinates, or lower learning_rate"
         )
     places = AXIS_ANGLE.slices
-    raw = parameters[:, places["rotation"]].unflatten(1, (3, 3)).contiguous()
+    raw = np.ascontiguousarray(found[:, places["rotation"]]).reshape(-1, 3, 3)
+    with torch.inference_mode():
+        rotation = ops.gram_schmidt(torch.from_numpy(raw), config.six_numbers)
     blocks = {name: found[:, place].astype(np.float32) for name, place in places.items()}
     pose = blocks["pose"].reshape(-1, *AXIS_ANGLE.pose)
     pose[:, 0] = 0
@@ -165,7 +173,7 @@ def as_fits(
         frame=observations.frame.copy(),
         pose=pose,
         segment_scale=blocks["segment_scale"],
-        rotation=ops.gram_schmidt(raw, config.six_numbers).cpu().numpy().astype(np.float32),
+        rotation=rotation.numpy().astype(np.float32),
         scale=blocks["scale"][:, 0],
         translation=blocks["translation"],
         loss=losses.astype(np.float32),

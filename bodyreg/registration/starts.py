@@ -29,15 +29,13 @@ def cold_starts(
     Returns:
         (people, starts, 108) parameters; the first start faces the viewer.
     """
-    one = _cold_start(config.starts, config.camera_scale, device, dtype)
-    return one.expand(people, -1, -1).clone(memory_format=torch.contiguous_format)
+    one = _cold_start(config.starts, config.camera_scale, dtype)
+    return torch.from_numpy(one.repeat(people, axis=0)).to(device)
 
 
 @lru_cache(maxsize=8)
-def _cold_start(
-    starts: int, camera_scale: float, device: torch.device, dtype: torch.dtype
-) -> Tensor:
-    """(starts, 108) parameters of every person's cold starts; kept for the next call."""
+def _cold_start(starts: int, camera_scale: float, dtype: torch.dtype) -> np.ndarray:
+    """(1, starts, 108) parameters of one person's cold starts; kept for the next call."""
     yaws = [2 * math.pi * k / starts for k in range(starts)]
     turns = [(math.cos(yaw), math.sin(yaw)) for yaw in yaws]
     start = AXIS_ANGLE.split(torch.zeros(starts, AXIS_ANGLE.count, dtype=torch.float64))
@@ -50,7 +48,7 @@ def _cold_start(
             scale=torch.full_like(start.scale, camera_scale),
         )
     )
-    return flat.to(device, dtype)
+    return flat.to(dtype)[None].numpy()
 
 
 def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype) -> Tensor:
