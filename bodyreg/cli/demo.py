@@ -13,6 +13,7 @@ import tyro
 from bodyreg.cli.config import make_config
 from bodyreg.cli.flags import Device, Folder, OfPreset, Settings, Switch
 from bodyreg.errors import UserError
+from bodyreg.files import is_there
 from bodyreg.runs.lock import working_in
 from bodyreg.runs.workers import foresee
 
@@ -153,7 +154,7 @@ def _demonstrate(options: Options, command: str) -> None:
 
 def _make(options: Options) -> Path:
     """Make the data set, if it is not there yet; returns its folder."""
-    if not (options.out / FORMAT / "run.json").exists():
+    if not is_there(options.out / FORMAT / "run.json"):
         foresee("bodyreg.synthetic.generate")
 
     from bodyreg.runs.data_sets import DataSets, make_data_sets

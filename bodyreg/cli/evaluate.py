@@ -15,7 +15,7 @@ import tyro
 from bodyreg.cli.body import body_files
 from bodyreg.cli.flags import OptionalFile, OptionalFolder
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, fingerprint, provenance
+from bodyreg.files import atomic_path, fingerprint, is_folder, provenance
 from bodyreg.runs.lock import working_in
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _evaluate(options: Options, command: str, reference: Path) -> None:
     from bodyreg.metrics import Table
 
     body = body_files(options).open()
-    path = options.fits / "fits.npz" if options.fits.is_dir() else options.fits
+    path = options.fits / "fits.npz" if is_folder(options.fits) else options.fits
     _require_fits_of(body, path.parent / "run.json")
     fits = FitsById(path)
     people = len(fits.ids())

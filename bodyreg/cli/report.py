@@ -10,6 +10,7 @@ import tyro
 
 from bodyreg.cli.flags import Folder, OptionalFile, OptionalFolder
 from bodyreg.errors import UserError
+from bodyreg.files import is_folder
 from bodyreg.runs.lock import working_in
 
 
@@ -43,7 +44,7 @@ def run(options: Options, command: str) -> None:
     path = options.out or options.run / "report.html"
     # A file elsewhere is written whole or not at all and needs no lock. The run's folder may then
     # be one that cannot be written.
-    inside = options.out is None and options.run.is_dir()
+    inside = options.out is None and is_folder(options.run)
     with working_in(options.run) if inside else contextlib.nullcontext():
         finished = FinishedRun.open(options.run, options.images)
         shown = write_report(finished, path, options.people, options.truth)

@@ -10,6 +10,7 @@ import tyro
 
 from bodyreg.cli.flags import Folder, OptionalFolder, Switch
 from bodyreg.errors import UserError
+from bodyreg.files import is_there
 from bodyreg.runs.lock import working_in
 from bodyreg.runs.workers import foresee
 
@@ -69,7 +70,7 @@ def run(options: Options, command: str) -> None:
     del command  # it would name this folder; the files' own record holds for any folder
     _check(options)
     with working_in(options.out):
-        if not all((options.out / name / "run.json").exists() for name in options.formats):
+        if not all(is_there(options.out / name / "run.json") for name in options.formats):
             foresee("bodyreg.synthetic.generate")
         made = _make(options)
     if not options.quiet:

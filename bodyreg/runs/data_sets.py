@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from bodyreg.body import Body
 from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
-from bodyreg.files import entries, is_file, is_folder, is_there, provenance
+from bodyreg.files import entries, is_file, is_folder, is_there, provenance, reading
 from bodyreg.runs.progress import Clock, progress_bar
 from bodyreg.runs.shards import Shards, difference, missing_shard
 from bodyreg.runs.workers import in_processes
@@ -108,7 +108,10 @@ def _depends_on(wanted: DataSets, name: str, backgrounds: Sequence[Path]) -> dic
     """Everything that a format's files depend on, as plain values for JSON."""
     from bodyreg.version import installed_version
 
-    recipe, files = wanted.recipe, [(path.name, path.stat().st_size) for path in backgrounds]
+    recipe, files = wanted.recipe, []
+    for path in backgrounds:
+        with reading(path):
+            files.append((path.name, path.stat().st_size))
     return {
         "version": installed_version(),
         "format": name,

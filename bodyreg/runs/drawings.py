@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bodyreg.files import atomic_path
+from bodyreg.files import atomic_path, writing
 from bodyreg.runs.job import Job, evenly
 
 if TYPE_CHECKING:
@@ -61,4 +61,6 @@ def draw(job: Job) -> None:
         job.body, drawn, Observations.concatenate(observations), captions, title, job.grounds
     )
     write_picture(job.shards.folder / "overlays.png", page)
-    os.replace(job.shards.folder / "overlays.png", job.request.out / "overlays.png")
+    path = job.request.out / "overlays.png"
+    with writing(path):
+        os.replace(job.shards.folder / "overlays.png", path)

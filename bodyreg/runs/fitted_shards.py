@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from bodyreg.errors import UserError
+from bodyreg.files import entries, is_there
 from bodyreg.npz import NpzReader
 from bodyreg.runs.shards import RUN, Shards, missing_shard
 from bodyreg.runs.summary import Summary
@@ -69,18 +69,14 @@ class FittedShards(Shards):
 
     def look(self) -> None:
         """Find shards that were finished since the last look."""
-        with contextlib.suppress(FileNotFoundError):
-            there = set(os.listdir(self.folder))
-            for shard in range(len(self)):
-                if shard in self._summaries or self.path(shard).name not in there:
-                    continue
-                if self.is_finished(self.path(shard)):
-                    with (
-                        contextlib.suppress(UserError),
-                        NpzReader(self.path(shard), kind="shard") as file,
-                    ):
-                        text = file.read(SUMMARY).tobytes().decode()
-                        self._summaries[shard] = Summary.from_json(text)
+        there = set(entries(self.folder)) if is_there(self.folder) else set()
+        for shard in range(len(self)):
+            path = self.path(shard)
+            if shard in self._summaries or path not in there or not self.is_finished(path):
+                continue
+            with contextlib.suppress(UserError), NpzReader(path, kind="shard") as file:
+                text = file.read(SUMMARY).tobytes().decode()
+                self._summaries[shard] = Summary.from_json(text)
 
     def require(self) -> None:
         """Check the shards before they are joined.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bodyreg.data.formats import Source
 from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path
+from bodyreg.files import atomic_path, is_file
 from bodyreg.runs.plain import from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -170,21 +170,21 @@ def read_record(folder: Path) -> tuple[Record, RegistrationConfig]:
     """
     from bodyreg.registration import RegistrationConfig
 
-    path, content = folder / NAME, read_content(folder)
+    path, content = folder / NAME, _content(folder)
     config = from_plain(RegistrationConfig, content.get("config"), f"{path}: config", folder)
     known = {field.name for field in fields(Record)}
     values = {name: value for name, value in content.items() if name in known}
     return from_plain(Record, values, str(path), folder), config
 
 
-def read_content(folder: Path) -> dict[str, Any]:
+def _content(folder: Path) -> dict[str, Any]:
     """What the run.json of a folder holds; only its format is checked.
 
     Raises:
         UserError: there is none, or it is damaged, or another version wrote it.
     """
     path = folder / NAME
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{folder}: no run.json here; name the --out folder of a finished run")
     content = load_json(path)
     found = content.get("format") if isinstance(content, dict) else None

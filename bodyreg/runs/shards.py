@@ -13,7 +13,7 @@ from typing import Any
 
 from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path
+from bodyreg.files import atomic_path, entries, is_there, writing
 from bodyreg.npz import NpzReader
 
 RUN = "run"
@@ -51,14 +51,14 @@ class Shards:
             UserError: the folder holds shards of another run.
         """
         _remove(self._leaving)
-        if not self.folder.exists():
+        if not is_there(self.folder):
             return
         try:
             theirs = load_json(self._label)
         except UserError:
             theirs = {}
         # A name that begins with a dot is a file that a killed process has not finished.
-        begun = any(not name.startswith(".") for name in os.listdir(self.folder))
+        begun = any(not path.name.startswith(".") for path in entries(self.folder))
         if begun and theirs != self._depends_on:
             raise UserError(
                 f"{self.folder}: holds the unfinished shards of another run "
@@ -68,7 +68,7 @@ class Shards:
 
     def begin(self) -> None:
         """Label the folder, before its first shard is written."""
-        if not self._label.exists():
+        if not is_there(self._label):
             with atomic_path(self._label) as temporary:
                 temporary.write_text(json.dumps(self._depends_on, indent=2), encoding="utf-8")
 
@@ -93,8 +93,9 @@ class Shards:
 
         It is renamed first: a run that is killed here would otherwise find some of its shards.
         """
-        if self.folder.exists():
-            os.replace(self.folder, self._leaving)
+        if is_there(self.folder):
+            with writing(self.folder):
+                os.replace(self.folder, self._leaving)
         _remove(self._leaving)
 
     @property
