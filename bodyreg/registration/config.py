@@ -93,6 +93,9 @@ class RegistrationConfig:
         chunk: People fitted at once. Changes speed and memory, never a fit.
     """
 
+    # A field that is added says what runs did before it, so that their records can be read:
+    # field(default=..., metadata={"before": ...}); see runs/record.py.
+
     evidence: Literal["sum", "mean"] = "sum"
     dense_count: float = 120.0
     keypoint_count: float = 16.0
