@@ -1,14 +1,14 @@
 """The kernels. Importing them needs torch and NumPy alone.
 
-Each has a twin of the same name and signature in `bodyreg.reference`, in plain torch, which says
-what it means. All of them take float32 or float64 on the CPU or a CUDA device, contiguous; half
+Each has a twin of the same name and signature in `bodyreg.reference`, in plain torch, which
+defines it. All of them take float32 or float64 on the CPU or a CUDA device, contiguous; half
 precision is cast up to float32 under autocast. They work with torch.compile and torch.vmap, and are
 differentiable once, in reverse mode: torch.autograd.grad, torch.func.grad, vjp, jacrev. Asking for
-forward-mode or second derivatives is an error. What they compute for a person does not depend, bit
-for bit, on the rest of the batch or on the number of threads.
+forward-mode or second derivatives is an error. A person's results do not depend, bit for bit, on
+the rest of the batch or on the number of threads.
 
-`fit` is made of them: a whole registration in one call. It has no derivative and no twin: what it
-means is `bodyreg.registration`. `raster` says what a camera sees of a mesh; it has no derivative.
+`fit` is a whole registration in one call. It has no derivative and no twin; `bodyreg.registration`
+defines it. `raster` finds the visible face of a mesh at every pixel; it has no derivative.
 """
 
 from bodyreg.ops.correspondence import correspondence

@@ -75,12 +75,13 @@ class Evidence(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How to minimise what.
+    """What to minimise, and how.
 
     Attributes:
-        settings: (I + 1, 18) float64, a row per iteration of all phases and a last one that judges:
-            the weights of the 16 terms in the order of `registration.schedule.TERMS` (0 leaves a
-            term out), the width of the dense term's robust function, Adam's step size.
+        settings: (I + 1, 18) float64, a row per iteration of all phases and a last row for the
+            final loss. A row has the weights of the 16 terms in the order of
+            `registration.schedule.TERMS` (0 leaves a term out), the width of the dense term's
+            robust function, and Adam's step size.
         phases: three numbers each: solver (0 Adam, 1 Levenberg-Marquardt), iterations, and how many
             candidates go on; the last phase keeps 1. At most 8 phases.
         facing_margin: z of a unit normal under which facing begins to cost.
@@ -105,11 +106,11 @@ class Plan(NamedTuple):
 def fit(start: Tensor, rig: Rig, evidence: Evidence, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
     """Fits B people, each from C starts.
 
-    The objective is `registration.Objective`, term by term, and the result that of its solver. In
-    every phase each of a person's candidates is followed by itself; then those of lowest loss under
-    the last settings row go on, best first (NaN counts as infinite, ties keep their order). Adam's
+    The objective is `registration.Objective`, term by term, and the result that of its solver. A
+    phase runs every candidate of a person separately; then the candidates of lowest loss under the
+    last settings row go on, best first (NaN counts as infinite, ties keep their order). Adam's
     moments begin at zero in every phase. A person's results do not depend, bit for bit, on the rest
-    of the batch, and a person whose numbers are not finite touches nobody else's.
+    of the batch; numbers that are not finite stay within their person.
 
     Between two refreshes, the dense term is minimised as squares with the weights ρ'(q) of the
     refresh, facing on the points that cost something then, visibility along its tangent. The

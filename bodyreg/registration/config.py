@@ -20,8 +20,8 @@ class RegistrationConfig:
     Units: lengths on the picture are frame units (a frame spans [-1, 1]; 1/128 is a pixel of a
     256-pixel frame), angles are radians, segment scales are ratios to the template, counts are
     plain numbers. A weight multiplies its term; a weight of 0 removes the term and its cost.
-    A weight named `*_start` is what its namesake begins with: it moves geometrically to its
-    namesake over the first `anneal_share` of the iterations.
+    An option named `*_start` is the first value of the option without `_start`: over the first
+    `anneal_share` of the iterations, the value changes from one to the other in equal ratios.
 
     Attributes:
         evidence: `sum` divides the sums over points and keypoints by `dense_count` and
@@ -52,43 +52,43 @@ class RegistrationConfig:
         scale_deviation_weight: Squared deviation of segment scales from their mean, per ratio².
         scale_symmetry_weight: Squared difference of left and right segment scales, per ratio².
         scale_level_weight: Squared deviation of segment scales from 1, per ratio². Without it the
-            scales can shrink while the camera grows, which switches the other scale terms off. It
+            scales can shrink while the camera's scale grows, and the other scale terms vanish. It
             contains the deviation term: Σ (S - 1)² = Σ (S - mean)² + 24 (mean - 1)².
         scale_limit_weight: Squared excess of segment scales over the two limits below, per ratio².
         scale_low: Smallest segment scale that costs nothing, ratio to the template.
-        scale_high: Largest such scale; a child's head on a grown-up's template needs about this.
+        scale_high: Largest such scale; a child's head on an adult template needs about this.
 
         upright_weight: Squared sine of the pelvis' lean toward or away from the viewer, unitless.
         det_weight: exp(-det) of the raw rotation, which keeps it from becoming a reflection; not
             used with `six_numbers`.
         six_numbers: Use the first two columns of the rotation only, which cannot reflect.
 
-        stiff: Whether a cold fit begins with a stiff body, so that the camera is found first:
-            `anneal` relaxes the two weights below to their namesakes, `constant` keeps them
-            throughout, `none` never uses them.
+        stiff: Whether a cold fit begins with a stiff body, so that it finds the camera first. With
+            `anneal`, the two weights below change to those of the body that is not stiff; with
+            `constant` they stay; with `none` they are not used.
         stiff_scale_weight: `scale_smoothness_weight` of the stiff body, per ratio².
         stiff_joint_weight: `joint_weight` and `exponential_weight` of the stiff body, per radian².
 
-        solver: `adam`; or `lm`, Levenberg-Marquardt, before which a cold fit explores with Adam.
-        refresh: Iterations of Adam between two looks at the points: robust weights, which points
-            turn away and the slope of the visibility term are kept in between. 1 is exact. It
-            concerns the fused solver; terms without such parts are exact always.
+        solver: `adam`, or `lm`: Levenberg-Marquardt, after some steps of Adam in a cold fit.
+        refresh: Iterations of Adam after which the fused solver computes these anew from the
+            points: robust weights, the points that turn away, and the slope of the visibility
+            term. With 1 the gradient is exact. Terms without such parts are exact always.
         iterations: Adam steps of a cold fit along one path.
         learning_rate: Adam's step for every parameter (radians, ratios, frame units).
         learning_rate_end: Last learning rate as a share of the first; 1 keeps it constant.
         decay_share: Share of the iterations, at the end, over which it falls along a cosine.
-        anneal_share: Share of the iterations, at the start, over which weights anneal; before lm
-            they anneal over all of Adam's.
+        anneal_share: Share of the iterations, at the start, over which weights anneal; with lm
+            they anneal over all steps of Adam.
         starts: Cold starts per person, at yaws evenly around the circle.
-        explore_share: With several starts, share of the iterations that all of them take.
-        carried: How many of them, the best by loss, take the rest.
+        explore_share: With several starts, share of the iterations that every start takes.
+        carried: How many starts, those of lowest loss, take the rest of the iterations.
         carried_learning_rate: Learning rate of the rest.
-        warm_iterations: Adam steps of a fit that starts from an earlier one. Nothing is annealed.
+        warm_iterations: Adam steps of a warm fit, which starts from an earlier one. No weight is
+            annealed.
         warm_learning_rate: Learning rate of a warm fit.
         lm_adam_iterations: With lm, Adam steps of every start of a cold fit. Without depths, 100
-            rather than 60 go wrong for fewer people.
-        lm_iterations: Levenberg-Marquardt steps: of the starts that are carried on, and of a warm
-            fit.
+            give fewer wrong fits than 60.
+        lm_iterations: Levenberg-Marquardt steps of the `carried` starts, and of a warm fit.
         camera_scale: Camera scale of a cold start, frame units per metre.
         chunk: People fitted at once. Changes speed and memory, never a fit.
     """
@@ -192,7 +192,7 @@ class RegistrationConfig:
             self._check_annealing(end, start)
 
     def _check_annealing(self, end: str, start: str) -> None:
-        """A geometric sequence has no zero and no infinity at one end only."""
+        """Refuse an end of a geometric sequence that is 0 or infinite while the other is not."""
         first, last = getattr(self, start), getattr(self, end)
         if start.startswith("stiff") and self.stiff != "anneal":
             return
@@ -211,7 +211,7 @@ _ANNEALED = (
     ("joint_weight", "stiff_joint_weight"),
     ("exponential_weight", "stiff_joint_weight"),
 )
-"""Options, and those that say where they begin."""
+"""Options, and the options with their first values."""
 
 _POSITIVE = (
     "dense_count", "keypoint_count", "dense_width", "dense_width_start", "visibility_sharpness",
@@ -230,7 +230,7 @@ def _require(
 
 PRESETS = {
     "accurate": RegistrationConfig(),
-    # The paper's terms. It does not print its weights: these reproduce its behaviour.
+    # The paper's terms. The paper gives no weights; these reproduce its behaviour.
     "paper": RegistrationConfig(
         evidence="mean",
         dense_weight=1.0,

@@ -24,9 +24,9 @@ NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
 def make_rig(
     body: Body, keypoint_names: tuple[str, ...], device: torch.device, dtype: torch.dtype
 ) -> Rig:
-    """Gather what a fit needs of a body; the pelvis precedes the keypoints.
+    """Gather what a fit needs of a body; the pelvis comes before the keypoints.
 
-    Kept for the next call, which a few people would otherwise wait for longer than for their fits.
+    The result is kept for the next call: for a few people it takes longer than their fits.
     """
     vertices = body.vertex_points()
     keypoints = body.keypoints((body.joint_names[0], *keypoint_names))
@@ -61,8 +61,7 @@ def gather(
 ) -> Evidence:
     """The observations' own arrays, in frame units, with weights divided by counts.
 
-    Nothing here grows with the number of people but arrays: whatever concerns single points, the
-    op does.
+    Only operations on whole arrays are done here. `ops.fit` does what concerns single points.
 
     Args:
         observations: Checked observations of B people.
@@ -74,7 +73,7 @@ def gather(
 
     weight = observations.point_weight.astype(real)
     weight /= _present(weight, start, count) if by_count else real(config.dense_count)
-    # The three sum to 1 as well as float32 can; fits in float64 want better.
+    # In float32 the three sum to 1 up to rounding; fits in float64 need a better sum.
     barycentric = observations.point_barycentric.astype(real)
     barycentric /= (barycentric[:, 0] + barycentric[:, 1] + barycentric[:, 2])[:, None]
 
@@ -107,7 +106,7 @@ def gather(
 
 
 def _whole(anchors: Tensor) -> Tensor:
-    """Anchors in float64 whose weights sum to 1, as in the translation's sake they have to."""
+    """Anchors in float64 whose weights sum to 1; otherwise a translation would move them less."""
     anchors = anchors.double()
     return anchors / anchors[..., 3].sum(1)[:, None, None]
 

@@ -1,11 +1,12 @@
 """The terms of the registration objective, one function each.
 
 Every function returns one value per person, without its weight. `B` counts people, `P` dense points
-and `K` keypoints; 24 joints. Sums run over small, fixed axes or over a person's own points, so that
-a person's value never depends on the others of the batch. The dense term is `ops.correspondence`.
+and `K` keypoints; there are 24 joints. Sums run over small, fixed axes or over one person's points,
+so a person's value does not depend on the batch. The dense term is `ops.correspondence`.
 
 Equation numbers are those of Yoshiyasu & Gamez, "Learning Body Shape and Pose from Dense
-Correspondences" (2019); terms without one are this package's. What each is worth: docs/ablation.md.
+Correspondences" (2019); terms without a number are this package's. docs/ablation.md measures what
+each term improves.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def visibility(
 ) -> Tensor:
     """-Σ_i w_i log( f(n_z,i) / mean of f over the point's segment ), f = softplus(sharpness · n_z).
 
-    Read as a likelihood: among its segment's surface, a matched point was drawn from the part that
-    the viewer sees, whose share f measures softly.
+    This is a likelihood: a matched point was drawn from the visible part of its segment's surface,
+    and f is a smooth measure of visibility.
 
     Args:
         normal_z, weights: (B,P).
@@ -121,7 +122,7 @@ def exponential(pose: Tensor) -> Tensor:
 
 
 def scale_limit(scale: Tensor, low: float, high: float) -> Tensor:
-    """Σ of squared excess of segment scales over their limits: none shrinks away or turns negative.
+    """Σ of squared excess of segment scales over their limits, which keeps scales positive.
 
     Args:
         scale: (B,24) segment scales.
@@ -133,8 +134,8 @@ def scale_limit(scale: Tensor, low: float, high: float) -> Tensor:
 def upright(rotation: Tensor) -> Tensor:
     """Squared sine of the pelvis' lean toward or away from the viewer.
 
-    Pictures are taken from about the height of people who stand or sit: without depths, this
-    tells a short thigh from one that points to the viewer.
+    Most pictures are taken from about a person's height. Without depths, this term distinguishes a
+    short thigh from a thigh that points to the viewer.
 
     Args:
         rotation: (B,3,3) orthonormal.
@@ -180,15 +181,16 @@ def det(matrix: Tensor) -> Tensor:
 def sum_points(values: Tensor) -> Tensor:
     """(B,P) -> (B,) for P a multiple of `POINT_GRAIN`, with the same bits for every B.
 
-    A single sum of tens of thousands of numbers is split over the threads, so it is made of rows.
+    The sum is taken in rows, because torch splits one sum of tens of thousands of numbers over
+    threads.
     """
     return values.unflatten(-1, (-1, POINT_GRAIN)).sum(-1).sum(-1)
 
 
 class _Softplus(torch.autograd.Function):
-    """Made of functions whose vectorised and scalar forms agree to the last bit.
+    """Softplus of functions whose vectorised and scalar forms agree to the last bit.
 
-    torch's own softplus and sigmoid do not, and a person's bits would depend on the batch's size.
+    Those of torch's softplus and sigmoid differ, so a person's bits would depend on the batch size.
     """
 
     @staticmethod

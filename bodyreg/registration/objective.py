@@ -27,8 +27,8 @@ def frozen_root(pose: Tensor) -> Tensor:
 class Objective:
     """Terms per person, as a function of the parameters.
 
-    Solvers know nothing of terms, and terms nothing of solvers: a solver calls the objective with
-    (B,108) parameters and a `Setting`, and gets (B,) losses to differentiate.
+    Solvers and terms do not depend on each other: a solver calls the objective with (B,108)
+    parameters and a `Setting`, and gets (B,) losses to differentiate.
     """
 
     def __init__(

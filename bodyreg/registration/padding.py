@@ -1,8 +1,8 @@
 """Evidence as the composed solver reads it: contracted to rig points, padded to a grid.
 
-The fused solver reads ragged evidence as it is (`bodyreg.ops.fit`). Operations on whole tensors
-need a grid of people by points, whose length must follow from each person alone: a sum depends on
-the padded length, and a fit must not depend on its batch.
+The fused solver (`bodyreg.ops.fit`) reads ragged evidence. Operations on whole tensors need a grid
+of people by points. Its length must follow from each person alone, because a sum depends on the
+padded length and a fit must not depend on its batch.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Padded:
 
     @property
     def has_points(self) -> bool:
-        """Whether anybody here has dense points."""
+        """Whether any of these people has dense points."""
         return self.point_xy.shape[1] > 0
 
     @property

@@ -9,8 +9,8 @@ Ranges of motion are the goniometric norms of the American Academy of Orthopaedi
 Motion: Method of Measuring and Recording", 1965) as tabulated by Norkin & White ("Measurement of
 Joint Motion", 5th ed., 2016); single spinal regions follow Kapandji ("The Physiology of the
 Joints"), the clavicle Levangie & Norkin ("Joint Structure and Function"). They are quoted beside
-each line. Means and spreads describe everyday poses (standing, walking, sitting, reaching) and are
-wide on purpose: they are judgement, not data.
+each line. Means and spreads describe everyday poses (standing, walking, sitting, reaching). They
+are estimates, not measurements, and therefore wide.
 """
 
 from __future__ import annotations

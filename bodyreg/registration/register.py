@@ -49,9 +49,12 @@ def register(
 ) -> Fits:
     """Fit the body to every person.
 
-    A person's fit depends on nothing but that person's observations, the body and the
-    configuration: on the CPU it has the same bits alone, in any company, in any order, for any
-    chunk size and number of threads. No random number is drawn.
+    A person's fit depends only on that person's observations, the body and the configuration. On
+    the CPU it has the same bits alone or among any people, in any order, for any chunk size and
+    any number of threads. No random number is drawn.
+
+    What depends on the body and the configuration alone is kept for the next call, so calls for a
+    few people at a time, with the same body, are fast.
 
     Args:
         body: The body; its rig has the 24 joints in T-pose.
@@ -60,24 +63,26 @@ def register(
         initial: Earlier fits to start from, one for every person, matched by id.
         device: Where to compute.
         dtype: torch.float32 or torch.float64.
-        engine: `fit`, one kernel for the whole fit; or the same objective composed of single
-            operations, differentiated by autograd and followed by Adam: `ops`, of compiled
-            kernels, or `reference`, of plain torch. Left out: `fit`, or `ops` with `extra_loss`.
-        extra_loss: A term of your own, added to the objective as it is: a function of the
-            parameters (`bodyreg.body.Parameters`; rotation is the raw matrix, which
-            `ops.gram_schmidt` makes orthonormal) and of the evidence (`Padded`, whose
-            `person` holds positions in `observations`) of B paths, to (B,) losses that autograd
-            can follow. A path is one start of one person. Its values are in the fits' terms under
-            "extra". A person's fit stays his own as long as his loss is.
+        engine: `fit` runs one kernel for the whole fit. `ops` and `reference` compose the same
+            objective of single operations, which autograd differentiates and Adam follows: `ops`
+            of compiled kernels, `reference` of plain torch. If left out: `fit`, or `ops` with
+            `extra_loss`.
+        extra_loss: A term of your own, which is added to the objective without a weight. It is a
+            function of the parameters and the evidence of B paths, and returns (B,) losses that
+            autograd can differentiate. A path is one start of one person. Parameters are
+            `bodyreg.body.Parameters`; their rotation is the raw matrix, which `ops.gram_schmidt`
+            makes orthonormal. Evidence is `Padded`; its `person` holds positions in
+            `observations`. The fits' terms have the values under "extra". A person's fit is
+            independent of other people only if the person's extra loss is.
         progress: Show a progress bar with people per second.
 
     Returns:
         N fits, in the order of the observations.
 
     Raises:
-        UserError: the observations do not fit the body or hold a person without evidence, the
-            initial fits lack a person, a fit is not finite, or solver `lm` is asked of another
-            engine than `fit` or of CUDA.
+        UserError: the observations do not fit the body; a person has no evidence; the initial fits
+            lack a person; a fit is not finite; or solver `lm` is used with an engine other than
+            `fit`.
     """
     config = config or RegistrationConfig.preset("accurate")
     engine = engine or ("fit" if extra_loss is None else "ops")
@@ -120,7 +125,7 @@ def _check_engine(engine: str, config: RegistrationConfig, extra_loss: ExtraLoss
 
 
 def _fused(start: Tensor, rig: Rig, evidence: Evidence, plan: Plan) -> tuple[Tensor, ...]:
-    """`ops.fit` without autograd's records, which a few people would wait for."""
+    """`ops.fit` without autograd's records, which cost time that counts for a few people."""
     with torch.inference_mode():
         return ops.fit(start, rig, evidence, plan)
 
@@ -147,7 +152,7 @@ def as_fits(
     loss: Tensor,
     terms: Tensor,
 ) -> Fits:
-    """Parameters and their judgement as a record of arrays.
+    """Parameters, losses and terms as `Fits`.
 
     Raises:
         UserError: a person's numbers are not finite.
@@ -186,12 +191,15 @@ def as_fits(
 
 
 def _in_turn(observations: Observations, size: int) -> list[slice]:
-    """Chunks of people in their order."""
+    """Chunks of people, in the order of the observations."""
     return [slice(begin, begin + size) for begin in range(0, len(observations), size)]
 
 
 def _of_one_padded_count(observations: Observations, size: int) -> list[np.ndarray]:
-    """Positions of people in chunks of one padded count each: no one is padded to another's."""
+    """Positions of people, in chunks of people with the same padded number of points.
+
+    So no person's points are padded because of another person, which would change bits.
+    """
     padded, size = padded_counts(observations.point_start), min(size, COMPOSED_CHUNK)
     chunks = []
     for count in np.unique(padded):
@@ -201,7 +209,7 @@ def _of_one_padded_count(observations: Observations, size: int) -> list[np.ndarr
 
 
 def _with_bar(chunks: Sequence[slice] | Sequence[np.ndarray], people: int) -> Iterator:
-    """The chunks, and a progress bar that moves when one is done."""
+    """The chunks, with a progress bar that moves after each of them."""
     from tqdm import tqdm
 
     with tqdm(total=people, unit="person") as bar:
@@ -211,7 +219,7 @@ def _with_bar(chunks: Sequence[slice] | Sequence[np.ndarray], people: int) -> It
 
 
 def require_evidence(observations: Observations) -> None:
-    """Refuse people of whom nothing is known.
+    """Refuse people without evidence.
 
     Raises:
         UserError: naming the first one.

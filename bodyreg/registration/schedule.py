@@ -1,6 +1,6 @@
 """How weights, widths and the step size change along a fit: its plan, one row per iteration.
 
-Every solver walks the same plan, so that annealing has its rules here and nowhere else.
+All solvers follow the same plan, so this is the only module with the rules of annealing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ADAM, LM = 0, 1
 
 @dataclass(frozen=True)
 class Setting:
-    """What one iteration reads besides parameters and evidence: a row of `Plan.settings`.
+    """What an iteration reads apart from parameters and evidence: a row of `Plan.settings`.
 
     Attributes:
         weights: Term -> weight; terms without weight are left out.
@@ -64,9 +64,9 @@ class Phase:
 def cold(config: RegistrationConfig) -> Plan:
     """The plan of a fit from nothing.
 
-    All starts are explored while weights anneal, then the best are carried on under the final
-    weights; a single start that only Adam follows is one run. What Levenberg-Marquardt
-    finishes Adam only explores, so there weights anneal to its end.
+    Adam explores all starts while weights anneal; then the best starts go on with the final
+    weights. With one start and Adam alone there is one phase. With Levenberg-Marquardt, Adam only
+    explores, so weights anneal until its last step.
     """
     kept, share = min(config.carried, config.starts), config.anneal_share
     if config.solver == "lm":
@@ -82,7 +82,7 @@ def cold(config: RegistrationConfig) -> Plan:
 
 @lru_cache(maxsize=8)
 def warm(config: RegistrationConfig) -> Plan:
-    """The plan of a fit from a good start: the final weights throughout."""
+    """The plan of a fit from a good start, with the final weights in every iteration."""
     if config.solver == "lm":
         return _plan(config, _finish_by_lm(config))
     run = settled(config, config.warm_iterations, config.warm_learning_rate)
@@ -90,7 +90,7 @@ def warm(config: RegistrationConfig) -> Plan:
 
 
 def _plan(config: RegistrationConfig, *phases: Phase) -> Plan:
-    """Phases as the table that the solvers read; the final setting judges."""
+    """Phases as the table that the solvers read. Its last row has the weights of the final loss."""
     settings = [setting for phase in phases for setting in phase.settings]
     rows = [setting.row() for setting in (*settings, final_setting(config))]
     numbers = [(phase.solver, len(phase.settings), phase.kept) for phase in phases]
@@ -112,9 +112,9 @@ def phases(plan: Plan) -> list[tuple[int, int, int]]:
 
 
 def truncated(plan: Plan, iterations: int) -> Plan:
-    """The plan that ends after so many iterations of all phases, and judges what there is then.
+    """The plan that ends after this many iterations of all phases; the final loss is found there.
 
-    Whatever follows it makes the same steps as with the whole plan, up to there.
+    Up to there, a solver takes the same steps as with the whole plan.
     """
     shorter, left = [], iterations
     for solver, count, kept in phases(plan):
@@ -130,7 +130,7 @@ def truncated(plan: Plan, iterations: int) -> Plan:
 
 
 def iterations_per_person(config: RegistrationConfig, *, warm_start: bool = False) -> int:
-    """Iterations that a person's fit takes, of all candidates together and of either solver."""
+    """Iterations of one person's fit: of all candidates and of both solvers together."""
     candidates, total = 1 if warm_start else config.starts, 0
     for _, iterations, kept in phases(warm(config) if warm_start else cold(config)):
         total += candidates * iterations
@@ -139,7 +139,7 @@ def iterations_per_person(config: RegistrationConfig, *, warm_start: bool = Fals
 
 
 def annealed(config: RegistrationConfig, iterations: int, share: float) -> list[Setting]:
-    """A run from nothing: weights anneal over its first share, the step falls over its last."""
+    """Settings of a cold run: first weights anneal, at the end the step size falls."""
     first, final = first_setting(config), final_setting(config)
     rate = _falling(config, config.learning_rate, iterations)
 
@@ -158,14 +158,14 @@ def annealed(config: RegistrationConfig, iterations: int, share: float) -> list[
 
 
 def settled(config: RegistrationConfig, iterations: int, learning_rate: float) -> list[Setting]:
-    """A run from a good start: nothing anneals, the step falls over its last part."""
+    """Settings of a run from a good start: no weight anneals, at the end the step size falls."""
     final, rate = final_setting(config), _falling(config, learning_rate, iterations)
     return [Setting(final.weights, final.dense_width, rate(i)) for i in range(iterations)]
 
 
 @lru_cache(maxsize=8)
 def final_setting(config: RegistrationConfig) -> Setting:
-    """The weights that a fit is judged by: every annealing finished, stiffness only if constant."""
+    """The weights of the final loss: all annealing is finished; stiff only if that is constant."""
     weights = {term: getattr(config, f"{term}_weight") for term in TERMS}
     if config.stiff == "constant":
         weights |= _stiff_weights(config)

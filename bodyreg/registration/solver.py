@@ -64,10 +64,10 @@ def fit(
 
 
 def minimise(objective: Objective, start: Tensor, settings: Sequence[Setting]) -> Tensor:
-    """Adam from `start`, every person on his own: people share no parameter.
+    """Adam from `start`, for every person separately: people share no parameter.
 
-    All parameters are one tensor, so a step is a handful of operations whatever their number
-    (torch.optim.Adam takes three times as long at this size and gives the same numbers).
+    All parameters are one tensor, so a step is few operations. torch.optim.Adam gives the same
+    numbers and takes three times as long at this size.
 
     Args:
         objective: (B,108) -> (B,) losses.

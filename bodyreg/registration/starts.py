@@ -16,9 +16,9 @@ from bodyreg.data.fits import Fits
 from bodyreg.registration.config import RegistrationConfig
 
 WARM_LENGTH = 2.0
-"""Length of the raw rotation's columns in a warm start, about what a cold fit ends with. The
-determinant term wants them long (Gram-Schmidt takes the length out again); from length 1 it would
-spend the few iterations of a warm fit on stretching them."""
+"""Length of the raw rotation's columns in a warm start, about the length after a cold fit. The
+determinant term falls with their length, which has no other effect; from length 1, the few
+iterations of a warm fit would be spent on it."""
 
 
 def cold_starts(

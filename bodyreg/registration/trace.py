@@ -1,4 +1,4 @@
-"""How fits came about: what they would have been, had they ended earlier."""
+"""Fits along their iterations: what `register` returns with fewer iterations."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from bodyreg.registration.register import as_fits, matched, require_evidence
 from bodyreg.registration.starts import cold_starts, warm_starts
 
 STOPS = 24
-"""Stops of a phase, half of them evenly, half in its beginning, where most happens."""
+"""Stops of a phase: half are evenly spaced, half are early, where the fit changes most."""
 
 
 def stops(config: RegistrationConfig, *, warm_start: bool = False) -> list[int]:
-    """Iterations at which a fit is worth a look: of all phases, from 0 to the last one."""
+    """Numbers of iterations at which to look at a fit, over all phases, from 0 to the last."""
     plan = schedule.warm(config) if warm_start else schedule.cold(config)
     marks, begin = {0}, 0
     for _, count, _ in schedule.phases(plan):
@@ -42,15 +42,15 @@ def trace(
 ) -> list[Fits]:
     """Fit people as `register` does on a CPU, and stop at several iterations.
 
-    Each stop is a fit from the beginning with a shorter plan, so nothing is estimated: the fits at
-    a mark are those that `register` would have returned after so many iterations, the best of the
-    starts by the final weights. At the last of `stops` they have the bits of `register`'s. The
-    loss at every mark is under the final weights, so that it can be compared along the way.
+    Each mark is a fit from the beginning with a shorter plan, so the result is exact: it is what
+    `register` returns after so many iterations, the best of the starts by the final weights. At
+    the last of `stops` it has the same bits as `register`'s. All losses use the final weights, so
+    they can be compared between marks.
 
     Args:
         body: The body.
-        observations: N people; all of them are followed at once, so let there be some hundreds.
-        config: As they are registered.
+        observations: N people. All are fitted at once; memory is enough for some hundreds.
+        config: The configuration of the registration.
         marks: M numbers of iterations, from 0.
         initial: Earlier fits to start from, matched by id.
 
