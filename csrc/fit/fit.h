@@ -14,6 +14,7 @@
 //   tree.h            the skeleton in the lanes of a warp (GPU)
 //   points.h          rig points of the evidence (CPU; on a GPU in evidence.h)
 //   moments.h         any number of points as one quadratic form of the joints
+//   lone_moments.h    the same of a group of one (CPU)
 //   depths.h          keypoints: depths, and on a CPU their exact terms
 //   point_terms.h     one person's points: residuals, normals, terms (CPU; on a GPU in evidence.h)
 //   evidence.h        refreshes, and the exact values of the evidence's terms
