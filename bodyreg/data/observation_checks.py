@@ -11,8 +11,9 @@ from bodyreg.data.frames import frame_from_image
 from bodyreg.errors import UserError
 from bodyreg.npz import as_texts
 
-# No person is so few pixels large. Such coordinates are shares of the picture's sides, from 0 to 1
-# or from -1 to 1; a reader may have added half a pixel. One point or two may be a mistake.
+# No person is so few pixels large. Keypoints or points so near to the corner are shares of the
+# picture's sides, from 0 to 1 or from -1 to 1; a reader may have added half a pixel. One or two of
+# them may be a mistake.
 CORNER, FEWEST = 2, 3
 # A coordinate this many half sides from its frame is in the wrong unit, and its square would be
 # lost in float32.
@@ -150,35 +151,62 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
         offset = np.abs(frame_from_image(keypoint_xy, frame[:, None]))
         refuse("keypoint_xy", present & (offset > FARTHEST), far)
 
-    low, high = extents(arrays, point_person)
-    shares = (np.maximum(-low, high) <= CORNER).all(axis=1) & (low < high).any(axis=1)
-    shares &= present.sum(axis=(1, 2)) + count >= FEWEST
-    if shares.any():
-        raise UserError(
-            f"{source}: person {ids[shares.argmax()]} lies within {CORNER} pixels of the "
-            "picture's corner, so coordinates are shares of the picture; write them in pixels "
-            "(OpenPose: --keypoint_scale 0)"
-        )
+    in_corner = _in_corner(arrays, _farthest(arrays))
+    if in_corner.any():
+        # All in one place are no shares: they are no evidence, and skipped as such.
+        for low, high in extents(arrays):
+            shares = in_corner & (np.maximum(-low, high) <= CORNER).all(1) & (low < high).any(1)
+            if shares.any():
+                raise UserError(
+                    f"{source}: person {ids[shares.argmax()]} lies within {CORNER} pixels of the "
+                    "picture's corner, so coordinates are shares of the picture; write them in "
+                    "pixels (OpenPose: --keypoint_scale 0)"
+                )
 
 
-def extents(arrays: Mapping[str, Any], point_person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest x and y of each person's points and keypoints of positive weight.
-
-    Args:
-        arrays: Name -> array.
-        point_person: (P,) each point's person.
+def extents(arrays: Mapping[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Least and largest x and y of each person's keypoints, and of the points, of positive weight.
 
     Returns:
-        (N, 2) and (N, 2) pixels; infinity and -infinity for a person without any.
+        Of keypoints and of points: (N, 2) and (N, 2) pixels; infinity and -infinity for a person
+        without any.
     """
     present, xy = (arrays["keypoint_weight"] > 0)[..., None], arrays["keypoint_xy"]
-    low = np.where(present, xy, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(present, xy, -np.inf).max(axis=1, initial=-np.inf)
-    positive = arrays["point_weight"] > 0
-    person, xy = point_person[positive], arrays["point_xy"][positive]
-    np.minimum.at(low, person, xy)
-    np.maximum.at(high, person, xy)
-    return low, high
+    keypoints = (
+        np.where(present, xy, np.inf).min(axis=1, initial=np.inf),
+        np.where(present, xy, -np.inf).max(axis=1, initial=-np.inf),
+    )
+    points = np.full_like(keypoints[0], np.inf), np.full_like(keypoints[1], -np.inf)
+    some = np.flatnonzero(np.diff(arrays["point_start"]))
+    if len(some):
+        present, xy = (arrays["point_weight"] > 0)[:, None], arrays["point_xy"]
+        first = arrays["point_start"][some]
+        points[0][some] = np.minimum.reduceat(np.where(present, xy, np.inf), first)
+        points[1][some] = np.maximum.reduceat(np.where(present, xy, -np.inf), first)
+    return [keypoints, points]
+
+
+def _farthest(arrays: Mapping[str, Any]) -> np.ndarray:
+    """(N,) each person's largest coordinate of a keypoint; absent keypoints are at 0."""
+    return np.abs(arrays["keypoint_xy"]).max(axis=(1, 2), initial=0)
+
+
+def _in_corner(arrays: Mapping[str, Any], farthest: np.ndarray) -> np.ndarray:
+    """(N,) bool: people of whom all keypoints, or all points, are near to the picture's corner.
+
+    Fewer than `FEWEST` of them do not count. `farthest` is what `_farthest` returns.
+    """
+    near = farthest <= CORNER
+    if near.any():
+        near &= (arrays["keypoint_weight"] > 0).sum(axis=1) >= FEWEST
+    x, y = arrays["point_xy"].T
+    if len(x) and not np.maximum(x, y).min() > CORNER:
+        count = np.diff(arrays["point_start"])
+        some = np.flatnonzero(count)
+        first = arrays["point_start"][some]
+        largest = np.maximum.reduceat(np.maximum(np.abs(x), np.abs(y)), first)
+        near[some] |= (largest <= CORNER) & (count[some] >= FEWEST)
+    return near
 
 
 def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
@@ -191,11 +219,12 @@ def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
     frame, depth = arrays["frame"], arrays["keypoint_depth"]
     # A coordinate up to this many pixels from the origin is near enough to every frame.
     edge = FARTHEST * float(frame[:, 2].min()) - float(np.abs(frame).max())
-    farthest = np.abs(arrays["keypoint_xy"]).max(axis=(1, 2), initial=0)  # absent ones are 0
+    farthest = _farthest(arrays)
     x, y, z = arrays["point_barycentric"].T
     return (
         edge > 0  # which proves that frames are finite
-        and bool(farthest.min() > CORNER and farthest.max() <= edge)
+        and bool(farthest.max() <= edge)
+        and not _in_corner(arrays, farthest).any()
         and _within(arrays["point_xy"], -edge, edge)
         and _within(arrays["point_weight"], 0, _LARGEST)
         and _within(arrays["keypoint_weight"], 0, _LARGEST)

@@ -165,8 +165,9 @@ class Observations:
         if (left < right).all():  # which is enough, and fast
             return np.ones(len(self), bool)
         points = np.bincount(self.point_person[self.point_weight > 0], minlength=len(self))
-        low, high = extents(vars(self), self.point_person)
-        return (present.sum(axis=1) + points == 1) | (low < high).any(axis=1)
+        lows, highs = zip(*extents(vars(self)), strict=True)
+        apart = (np.minimum(*lows) < np.maximum(*highs)).any(axis=1)
+        return (present.sum(axis=1) + points == 1) | apart
 
     def select(self, people: np.ndarray | slice) -> Observations:
         """The people at these positions, in this order.

@@ -154,6 +154,23 @@ def test_dense_points_in_shares_are_refused(tmp_path):
         Observations(**values).check()
 
 
+@pytest.mark.parametrize("name", ["keypoint_xy", "point_xy"])
+def test_shares_beside_pixels_are_refused(name):
+    """Keypoints of one tool beside dense points of another."""
+    random = np.random.default_rng(4)
+    people = Observations(
+        id=[5, 6], frame=np.full((2, 3), 90), point_start=[0, 8, 16],
+        point_xy=random.uniform(3, 200, (16, 2)), point_vertex=np.zeros((16, 3), int),
+        point_barycentric=np.tile([1.0, 0, 0], (16, 1)), point_weight=np.ones(16),
+        keypoint_name=("a", "b", "c", "d"), keypoint_xy=random.uniform(3, 200, (2, 4, 2)),
+        keypoint_weight=np.ones((2, 4)),
+    )  # fmt: skip
+    people.check()
+    getattr(people, name)[-8 if name == "point_xy" else -1 :] /= 200
+    with pytest.raises(UserError, match="person 6 lies within 2 pixels"):
+        people.check()
+
+
 def test_one_or_two_points_in_a_corner_are_no_proof():
     xy = np.array([[[0.5, 0.5], [1.5, 1]], [[30, 40], [50, 60]]])
     people = Observations.of_keypoints(["a", "b"], xy, np.ones((2, 2)))
