@@ -19,8 +19,8 @@ NATIVE := setup.py pyproject.toml MANIFEST.in $(shell find csrc -type f)
 demo: $(VENV)/.installed          ## make pictures of 64 people, fit them, print the errors, write a report
 	$(PY) -m bodyreg demo --out $(OUT)
 
-test: $(VENV)/.installed          ## all tests; FLAGS are pytest's, such as FLAGS=--forbid-skips
-	$(PY) -m pytest tests $(FLAGS)
+test: $(VENV)/.installed          ## all tests in two processes; FLAGS are pytest's, such as FLAGS=--forbid-skips
+	$(PY) -m pytest tests -n 2 --dist worksteal $(FLAGS)
 
 lint: $(VENV)/.installed $(VENV)/.linted      ## ruff and mypy on the Python, clang-format on the C++ and CUDA
 	$(PY) -m ruff check .

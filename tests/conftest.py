@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 from tests.skips import pytest_addoption, pytest_sessionfinish
 
 __all__ = ["pytest_addoption", "pytest_sessionfinish"]
+
+# Before torch is imported: pytest's workers share the cores, and so do the processes they start.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
 
 
 @pytest.fixture(scope="session")

@@ -291,7 +291,7 @@ def test_memory_does_not_grow_with_the_people(folder, tmp_path):
 
 
 def torchrun(folder: Path, *arguments: str, dead: int | None = None):
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     return subprocess.run(
         [sys.executable, *launcher, *arguments], cwd=folder, capture_output=True, text=True,
         env={**ENVIRONMENT, "DEAD": str(dead)}, timeout=120,

@@ -1,12 +1,14 @@
 """Builds what the native tests run: the CUDA sources compiled for the CPU emulator.
 
-Objects are cached in the user's temporary folder under a hash of everything that went into them, so
-that a second run of the tests compiles what has changed and nothing else.
+Objects are cached in the user's temporary folder under a hash of all their inputs, so that a second
+run of the tests compiles only what has changed. Processes that run tests at the same time share the
+cache: one compiles an object while the others wait for it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import functools
 import hashlib
 import os
@@ -98,7 +100,7 @@ def _cache() -> Path:
     folder = Path(tempfile.gettempdir()) / f"bodyreg-native-tests-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to somebody else")
+        raise PermissionError(f"{folder} belongs to another user")
     return folder
 
 
@@ -132,11 +134,13 @@ def _link(objects: Sequence[Path], flags: Sequence[str], name: str) -> Path:
 def _make(name: str, command: Sequence[str]) -> Path:
     """The cached result of a command that takes ``-o``; made beside its name and moved there."""
     target = _cache() / name
-    if not target.exists():
-        with tempfile.TemporaryDirectory(dir=_cache()) as folder:
-            made = Path(folder) / name
-            _run([*command, "-o", str(made)])
-            made.replace(target)
+    with open(f"{target}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            with tempfile.TemporaryDirectory(dir=_cache()) as folder:
+                made = Path(folder) / name
+                _run([*command, "-o", str(made)])
+                made.replace(target)
     return target
 
 
