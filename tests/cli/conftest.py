@@ -83,6 +83,14 @@ class Result:
     out: str
     error: str
 
+    @property
+    def refusal(self) -> str:
+        """The one line with which the command refused; it printed nothing else to stderr."""
+        assert self.status == 2
+        assert self.error.startswith("bodyreg: error: ")
+        assert self.error.count("\n") == 1
+        return self.error
+
 
 @pytest.fixture
 def bodyreg(capsys):

@@ -155,7 +155,7 @@ def test_the_demo_prints_errors_and_throughput(bodyreg, demo, tmp_path):
     assert result.out.rstrip().endswith(f"report: {out / 'report.html'}")
     assert picture.stat().st_mtime_ns == made
     result = bodyreg(*again, "--people", 8)
-    assert result.status == 2 and "holds another data set (other people)" in result.error
+    assert "holds another data set (other people)" in result.refusal
 
 
 def test_the_demo_groups_its_people():

@@ -17,7 +17,7 @@ import torch
 from bodyreg import _C, ops
 from bodyreg.body import AXIS_ANGLE
 from tests.ops import cases, fit_cases, raster_cases
-from tests.ops.cases import FORMS, Case
+from tests.ops.cases import FORMS, Case, assert_same_bits
 from tests.ops.fit_cases import Problem
 from tests.ops.test_fit_bits import fits
 
@@ -33,11 +33,6 @@ REPEATS = 20
 
 def on_device(form: str, people: int = 257, points: int = 120) -> Case:
     return FORMS[form](people, points).to(torch.float32, "cuda")
-
-
-def assert_same_bits(ours: list[torch.Tensor], expected: list[torch.Tensor]) -> None:
-    for a, b in zip(ours, expected, strict=True):
-        assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -17,11 +17,6 @@ NAMES = ("nose", "left_wrist", "right_knee")
 
 
 @pytest.fixture(scope="module")
-def body() -> Body:
-    return Body.default()
-
-
-@pytest.fixture(scope="module")
 def evaluator(body) -> AnnotationEvaluator:
     return AnnotationEvaluator(body)
 

@@ -20,11 +20,6 @@ PEOPLE = 5
 PIXEL = 1 / 128
 
 
-@pytest.fixture(scope="module")
-def body() -> Body:
-    return Body.default()
-
-
 @pytest.fixture
 def fits() -> Fits:
     random = np.random.default_rng(5)

@@ -12,11 +12,6 @@ from bodyreg.errors import UserError
 from bodyreg.metrics.geodesics import BodyGeodesics, load_geodesics, spread_vertices
 
 
-@pytest.fixture(scope="module")
-def body() -> Body:
-    return Body.default()
-
-
 def of_mesh(body: Body, vertices: np.ndarray, faces: np.ndarray) -> BodyGeodesics:
     return BodyGeodesics(dataclasses.replace(body, vertices=np.float32(vertices), faces=faces))
 

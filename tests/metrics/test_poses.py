@@ -6,18 +6,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from bodyreg.body import Body
 from bodyreg.data import Fits
 from bodyreg.data.skeletons import H36M_17, LSP_14
 from bodyreg.metrics.pose import BONES, CANONICAL_BONE_SUM
 from bodyreg.metrics.poses import POSE_METRICS, evaluate_poses, h36m_joints
 
 PEOPLE = 4
-
-
-@pytest.fixture(scope="module")
-def body() -> Body:
-    return Body.default()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ A case is drawn in float64 and rounded to float32, so that it is the same point 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,11 @@ SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17
 
 # Nothing, one, around a warp, and beyond a block.
 ODD_SIZES = (0, 1, 31, 33, 257)
+
+
+def assert_same_bits(ours: Iterable[Tensor], expected: Iterable[Tensor]) -> None:
+    for a, b in zip(ours, expected, strict=True):
+        assert torch.equal(a, b)
 
 
 @dataclass(frozen=True)

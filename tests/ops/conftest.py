@@ -4,12 +4,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.ops.backends import PARAMETERS, Backend
+from tests.ops.backends import CPU, CUDA, PARAMETERS, Backend
 
 
 @pytest.fixture(params=PARAMETERS)
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Where the ops run in this test."""
+    with request.param.active():
+        yield request.param
+
+
+@pytest.fixture(params=[CPU, pytest.param(CUDA, marks=pytest.mark.rung7)], ids=["cpu", "cuda"])
+def built_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Where the ops run in this test, without the emulator."""
     with request.param.active():
         yield request.param
 

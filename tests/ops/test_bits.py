@@ -10,7 +10,7 @@ import torch
 
 from bodyreg import ops
 from tests.ops import cases
-from tests.ops.cases import FORMS, Case
+from tests.ops.cases import FORMS, Case, assert_same_bits
 
 PER_PERSON_FORMS = [form for form in FORMS if form != "gram_schmidt-six"]
 
@@ -44,11 +44,6 @@ def per_person_results(case: Case) -> list[torch.Tensor]:
     return [*(x.detach() for x in outputs), *gradients]
 
 
-def assert_same_bits(ours: list[torch.Tensor], expected: list[torch.Tensor]) -> None:
-    for a, b in zip(ours, expected, strict=True):
-        assert torch.equal(a, b)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("form", PER_PERSON_FORMS)
 def test_a_person_does_not_depend_on_the_batch(backend, form, dtype):
@@ -61,17 +56,13 @@ def test_a_person_does_not_depend_on_the_batch(backend, form, dtype):
 
 @pytest.mark.rung2
 @pytest.mark.parametrize("form", FORMS)
-def test_the_number_of_threads_changes_no_bit(form):
+def test_the_number_of_threads_changes_no_bit(form, set_threads):
     case = FORMS[form](70, 1500).to(torch.float32)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        expected = case.results(ops)
-        for threads in (2, 3, 5):
-            torch.set_num_threads(threads)
-            assert_same_bits(case.results(ops), expected)
-    finally:
-        torch.set_num_threads(before)
+    set_threads(1)
+    expected = case.results(ops)
+    for threads in (2, 3, 5):
+        set_threads(threads)
+        assert_same_bits(case.results(ops), expected)
 
 
 @pytest.mark.parametrize("form", FORMS)

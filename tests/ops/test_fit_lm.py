@@ -241,16 +241,15 @@ def test_a_person_does_not_depend_on_the_batch(demo, preset, dtype):
 
 @pytest.mark.rung2
 @pytest.mark.parametrize("preset", PRESETS)
-def test_threads_and_instruction_sets_change_no_bit(demo, preset, use_isa):
+def test_threads_and_instruction_sets_change_no_bit(demo, preset, use_isa, set_threads):
     problem = make_problem(demo, preset, torch.float32)
     plan = problem.plan((ADAM, 10), (LM, 5))
-    threads, results = torch.get_num_threads(), []
+    results = []
     for isa in ("avx2", "avx512"):
         use_isa(isa)
         for count in (1, 3):
-            torch.set_num_threads(count)
+            set_threads(count)
             results.append(problem.fit(plan))
-            torch.set_num_threads(threads)
     for result in results[1:]:
         for ours, expected in zip(result, results[0], strict=True):
             assert torch.equal(ours, expected)

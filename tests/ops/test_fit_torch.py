@@ -10,16 +10,9 @@ import torch
 
 from bodyreg import ops
 from bodyreg.ops.fit import Evidence, Rig, _numbers, _problem
-from tests.ops.backends import CPU, CUDA
 from tests.ops.fit_cases import Problem, every_term, plan, problem
 
 pytestmark = pytest.mark.rung6
-
-
-@pytest.fixture(params=[CPU, pytest.param(CUDA, marks=pytest.mark.rung7)], ids=["cpu", "cuda"])
-def backend(request):
-    with request.param.active():
-        yield request.param
 
 
 def small(dtype: torch.dtype, device: str) -> Problem:
@@ -27,18 +20,18 @@ def small(dtype: torch.dtype, device: str) -> Problem:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_opcheck(backend, dtype):
-    case = small(dtype, backend.device)
+def test_opcheck(built_backend, dtype):
+    case = small(dtype, built_backend.device)
     of_people = _problem(case.rig, case.evidence)
     rules, start = case.plan, case.parameters[:, None].contiguous()
     arguments = (start, *of_people, rules.settings, list(rules.phases), *_numbers(rules), 1)
-    torch.library.opcheck(backend.library.fit.default, arguments)
+    torch.library.opcheck(built_backend.library.fit.default, arguments)
     arguments = (case.parameters, *of_people, rules.settings[:1].contiguous(), *_numbers(rules))
-    torch.library.opcheck(backend.library.fit_gradient.default, arguments)
+    torch.library.opcheck(built_backend.library.fit_gradient.default, arguments)
 
 
-def test_compile_fullgraph(backend):
-    case = small(torch.float64, backend.device)
+def test_compile_fullgraph(built_backend):
+    case = small(torch.float64, built_backend.device)
 
     def function(start):
         parameters, loss, _ = ops.fit(2 * start, *case[1:])
@@ -51,18 +44,18 @@ def test_compile_fullgraph(backend):
 
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
-def test_autocast_casts_up(backend, half):
-    case = small(torch.float32, backend.device)
+def test_autocast_casts_up(built_backend, half):
+    case = small(torch.float32, built_backend.device)
 
     def halved(record):
         return [x.to(half) if torch.is_tensor(x) and x.is_floating_point() else x for x in record]
 
     rig, evidence = Rig(*halved(case.rig)), Evidence(*halved(case.evidence))
     start = case.parameters[:, None].to(half)
-    with torch.autocast(backend.device, dtype=half):
+    with torch.autocast(built_backend.device, dtype=half):
         parameters, loss, terms = ops.fit(start, rig, evidence, case.plan)
     single = Problem(start.float()[:, 0], rig, evidence, case.plan).to(torch.float32)
-    expected = ops.fit(start.float(), *single.to(torch.float32, backend.device)[1:])
+    expected = ops.fit(start.float(), *single.to(torch.float32, built_backend.device)[1:])
     for ours, theirs in zip((parameters, loss, terms), expected, strict=True):
         assert ours.dtype == torch.float32
         assert torch.equal(ours, theirs)

@@ -11,19 +11,13 @@ from torch.autograd import forward_ad
 
 from bodyreg import ops, reference
 from tests.ops import fit_cases
-from tests.ops.backends import CPU, CUDA, Backend
+from tests.ops.backends import Backend
 from tests.ops.cases import FORMS, Case
 
 pytestmark = pytest.mark.rung6
 
 LEAVES = [(form, place) for form in FORMS for place in FORMS[form](2, 3).differentiable]
 every_leaf = pytest.mark.parametrize(("form", "place"), LEAVES)
-
-
-@pytest.fixture(params=[CPU, pytest.param(CUDA, marks=pytest.mark.rung7)], ids=["cpu", "cuda"])
-def backend(request):
-    with request.param.active():
-        yield request.param
 
 
 def make(form: str, device: str, people: int = 3) -> Case:
@@ -53,8 +47,8 @@ def assert_close(ours, expected):
 
 
 @every_leaf
-def test_grad(backend: Backend, form, place):
-    case = make(form, backend.device)
+def test_grad(built_backend: Backend, form, place):
+    case = make(form, built_backend.device)
     expected = gradient(function_of(case, place, reference), case.arguments[place])
     loss = function_of(case, place)
     assert_close(torch.func.grad(loss)(case.arguments[place]), expected)
@@ -63,8 +57,8 @@ def test_grad(backend: Backend, form, place):
 
 
 @every_leaf
-def test_jacrev(backend: Backend, form, place):
-    case = make(form, backend.device, people=2)
+def test_jacrev(built_backend: Backend, form, place):
+    case = make(form, built_backend.device, people=2)
 
     def outputs(argument, module=ops):
         return case.with_argument(place, argument).call(module)
@@ -77,9 +71,9 @@ def test_jacrev(backend: Backend, form, place):
 
 
 @every_leaf
-def test_grad_of_each_of_several(backend: Backend, form, place):
+def test_grad_of_each_of_several(built_backend: Backend, form, place):
     # vmap outside and inside of grad.
-    case = make(form, backend.device)
+    case = make(form, built_backend.device)
     loss = function_of(case, place)
     several = torch.stack([case.arguments[place] * factor for factor in (1.0, 0.5, -2.0)])
     expected = torch.stack([gradient(function_of(case, place, reference), x) for x in several])
@@ -88,8 +82,8 @@ def test_grad_of_each_of_several(backend: Backend, form, place):
 
 
 @every_leaf
-def test_forward_mode_is_a_clear_error(backend: Backend, form, place):
-    case = make(form, backend.device)
+def test_forward_mode_is_a_clear_error(built_backend: Backend, form, place):
+    case = make(form, built_backend.device)
     loss, argument = function_of(case, place), case.arguments[place]
     refused = pytest.raises(
         RuntimeError, match=rf"^bodyreg\.{case.op}: forward-mode derivatives are not implemented; "
@@ -105,8 +99,8 @@ def test_forward_mode_is_a_clear_error(backend: Backend, form, place):
 
 
 @every_leaf
-def test_without_tangents_forward_mode_changes_nothing(backend: Backend, form, place):
-    case = make(form, backend.device)
+def test_without_tangents_forward_mode_changes_nothing(built_backend: Backend, form, place):
+    case = make(form, built_backend.device)
     loss, argument = function_of(case, place), case.arguments[place]
     with forward_ad.dual_level():
         assert torch.equal(loss(argument), loss(argument.clone()))
@@ -115,8 +109,8 @@ def test_without_tangents_forward_mode_changes_nothing(backend: Backend, form, p
 
 
 @every_leaf
-def test_second_derivatives_are_a_clear_error(backend: Backend, form, place):
-    case = make(form, backend.device)
+def test_second_derivatives_are_a_clear_error(built_backend: Backend, form, place):
+    case = make(form, built_backend.device)
     loss, argument = function_of(case, place), case.arguments[place]
     for outer in (torch.func.jacrev, torch.func.jacfwd):
         refused = r"second derivatives|forward-mode derivatives"
@@ -126,10 +120,10 @@ def test_second_derivatives_are_a_clear_error(backend: Backend, form, place):
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("form", FORMS)
-def test_autocast(backend: Backend, form, half):
-    case = FORMS[form](3, 5).to(half, backend.device)
+def test_autocast(built_backend: Backend, form, half):
+    case = FORMS[form](3, 5).to(half, built_backend.device)
     place = case.differentiable[0]
-    with torch.autocast(backend.device, torch.bfloat16):
+    with torch.autocast(built_backend.device, torch.bfloat16):
         ours = torch.func.grad(function_of(case, place))(case.arguments[place])
         expected = gradient(function_of(case, place), case.arguments[place])
     assert ours.dtype == half
@@ -173,10 +167,10 @@ def of_fit_gradient_by_evidence(device: str):
         ("fit_gradient", of_fit_gradient_by_evidence),
     ],
 )
-def test_ops_without_a_derivative_say_so(backend: Backend, op, make_loss):
-    loss = make_loss(backend.device)
+def test_ops_without_a_derivative_say_so(built_backend: Backend, op, make_loss):
+    loss = make_loss(built_backend.device)
     corners = [[[1.0, 1, 3], [1, 5, 4], [5, 1, 5]]]
-    argument = torch.tensor(corners, dtype=torch.float64, device=backend.device)
+    argument = torch.tensor(corners, dtype=torch.float64, device=built_backend.device)
     refused = pytest.raises(RuntimeError, match=rf"^bodyreg\.{op}: it is not differentiable")
     for transform in (torch.func.grad, torch.func.jacrev, torch.func.jacfwd):
         with refused:

@@ -11,16 +11,12 @@ from torch import Tensor
 
 from bodyreg import _C, ops
 from tests.ops.backends import CPU, CUDA, EMULATED
+from tests.ops.cases import assert_same_bits
 from tests.ops.raster_cases import SUBPIXELS, fan, soup, sphere, tangle
 
 torch_backend = pytest.mark.parametrize(
     "backend", [CPU, pytest.param(CUDA, marks=pytest.mark.rung7)], ids=["cpu", "cuda"]
 )
-
-
-def assert_same_bits(ours, expected) -> None:
-    for a, b in zip(ours, expected, strict=True):
-        assert torch.equal(a, b)
 
 
 def good() -> tuple[Tensor, Tensor]:
@@ -129,19 +125,15 @@ def test_a_pixel_does_not_depend_on_the_picture_around_it(backend, perspective):
 
 
 @pytest.mark.rung2
-def test_the_number_of_threads_changes_no_bit():
+def test_the_number_of_threads_changes_no_bit(set_threads):
     # Fewer pictures than threads: each is cut into bands.
     cases = [soup(1, 200, 50, 40, size=5), soup(3, 200, 5, 40, size=30), tangle(2, 20, 50, 33, 31)]
-    before = torch.get_num_threads()
-    try:
-        for vertices, faces in cases:
-            torch.set_num_threads(1)
-            expected = ops.raster(vertices, faces, 50, 40)
-            for threads in (2, 3, 5):
-                torch.set_num_threads(threads)
-                assert_same_bits(ops.raster(vertices, faces, 50, 40), expected)
-    finally:
-        torch.set_num_threads(before)
+    for vertices, faces in cases:
+        set_threads(1)
+        expected = ops.raster(vertices, faces, 50, 40)
+        for threads in (2, 3, 5):
+            set_threads(threads)
+            assert_same_bits(ops.raster(vertices, faces, 50, 40), expected)
 
 
 @pytest.mark.rung2

@@ -10,16 +10,10 @@ import torch
 
 from bodyreg import _C, ops, reference
 from tests.ops import cases
-from tests.ops.backends import CPU, CUDA, Backend
+from tests.ops.backends import Backend
 from tests.ops.cases import FORMS, Case
 
 pytestmark = pytest.mark.rung6
-
-
-@pytest.fixture(params=[CPU, pytest.param(CUDA, marks=pytest.mark.rung7)], ids=["cpu", "cuda"])
-def backend(request):
-    with request.param.active():
-        yield request.param
 
 
 def with_leaves(case: Case) -> Case:
@@ -30,17 +24,17 @@ def with_leaves(case: Case) -> Case:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("form", FORMS)
-def test_opcheck(backend: Backend, form, dtype):
-    case = with_leaves(FORMS[form](3, 5).to(dtype, backend.device))
-    op = getattr(backend.library, case.op).default
+def test_opcheck(built_backend: Backend, form, dtype):
+    case = with_leaves(FORMS[form](3, 5).to(dtype, built_backend.device))
+    op = getattr(built_backend.library, case.op).default
     torch.library.opcheck(op, case.arguments)
 
 
-def test_opcheck_of_the_backward_ops(backend: Backend):
-    library, draw = backend.library, cases.Draw(0)
+def test_opcheck_of_the_backward_ops(built_backend: Backend):
+    library, draw = built_backend.library, cases.Draw(0)
 
     def on_device(*arguments):
-        return Case("", arguments, ()).to(torch.float32, backend.device).arguments
+        return Case("", arguments, ()).to(torch.float32, built_backend.device).arguments
 
     rotations, scale, rest, parents = cases.kinematics_case(3).arguments
     arguments = (draw.normal(3, 24, 3, 4), draw.normal(3, 24, 3), rotations, scale, rest, parents)
@@ -85,8 +79,8 @@ def body_inputs(device: str):
     return [t.clone().requires_grad_() for t in tensors.arguments], points, match
 
 
-def test_compile_fullgraph(backend: Backend):
-    leaves, points, match = body_inputs(backend.device)
+def test_compile_fullgraph(built_backend: Backend):
+    leaves, points, match = body_inputs(built_backend.device)
 
     def function(*leaves):
         return body_loss(ops, *leaves, points, match)
@@ -101,9 +95,9 @@ def test_compile_fullgraph(backend: Backend):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_vmap_over_everything(backend: Backend, form):
+def test_vmap_over_everything(built_backend: Backend, form):
     # A new leading dimension on every tensor: the same as calling one by one.
-    each = [make(form, seed).to(torch.float64, backend.device) for seed in range(3)]
+    each = [make(form, seed).to(torch.float64, built_backend.device) for seed in range(3)]
     stacked = [
         torch.stack(column) if isinstance(column[0], torch.Tensor) else column[0]
         for column in zip(*(case.arguments for case in each), strict=True)
@@ -116,8 +110,8 @@ def test_vmap_over_everything(backend: Backend, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_vmap_over_one_argument_at_a_time(backend: Backend, form):
-    first, second = (make(form, seed).to(torch.float64, backend.device) for seed in range(2))
+def test_vmap_over_one_argument_at_a_time(built_backend: Backend, form):
+    first, second = (make(form, seed).to(torch.float64, built_backend.device) for seed in range(2))
     for i, argument in enumerate(first.arguments):
         if not isinstance(argument, torch.Tensor):
             continue
@@ -133,9 +127,9 @@ def test_vmap_over_one_argument_at_a_time(backend: Backend, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_gradient_through_vmap(backend: Backend, form):
+def test_gradient_through_vmap(built_backend: Backend, form):
     # Reference: the sum of the losses, one by one.
-    each = [make(form, seed).to(torch.float64, backend.device) for seed in range(3)]
+    each = [make(form, seed).to(torch.float64, built_backend.device) for seed in range(3)]
     for i in each[0].differentiable:
 
         def loss(argument, i=i):
@@ -148,9 +142,9 @@ def test_gradient_through_vmap(backend: Backend, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_many_cotangents_at_once(backend: Backend, form):
+def test_many_cotangents_at_once(built_backend: Backend, form):
     # The backward ops under vmap. Reference: one cotangent after the other.
-    case = with_leaves(make(form, 0).to(torch.float64, backend.device))
+    case = with_leaves(make(form, 0).to(torch.float64, built_backend.device))
     leaves = [case.arguments[i] for i in case.differentiable]
     outputs = case.call(ops)
     draw = cases.Draw(1)
@@ -177,9 +171,9 @@ def make(form: str, seed: int) -> Case:
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("form", FORMS)
-def test_autocast_casts_half_precision_up(backend: Backend, form, half):
-    case = FORMS[form](3, 5).to(half, backend.device)
-    with torch.autocast(backend.device, torch.bfloat16):
+def test_autocast_casts_half_precision_up(built_backend: Backend, form, half):
+    case = FORMS[form](3, 5).to(half, built_backend.device)
+    with torch.autocast(built_backend.device, torch.bfloat16):
         outputs = case.call(ops)
         gradients = case.results(ops)
     for ours, expected in zip(outputs, case.to(torch.float32).call(ops), strict=True):
@@ -189,8 +183,8 @@ def test_autocast_casts_half_precision_up(backend: Backend, form, half):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_second_derivative_is_a_clear_error(backend: Backend, form):
-    case = with_leaves(FORMS[form](2, 3).to(torch.float64, backend.device))
+def test_a_second_derivative_is_a_clear_error(built_backend: Backend, form):
+    case = with_leaves(FORMS[form](2, 3).to(torch.float64, built_backend.device))
     leaf = case.arguments[case.differentiable[0]]
     loss = sum(x.square().sum() for x in case.call(ops))
     (gradient,) = torch.autograd.grad(loss, leaf, create_graph=True)

@@ -158,19 +158,16 @@ def test_lm_finishes_a_warm_start(demo):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lm"])
-def test_a_crowd_in_any_order_chunk_and_number_of_threads(body, crowd, solver):
+def test_a_crowd_in_any_order_chunk_and_number_of_threads(body, crowd, solver, set_threads):
     """128 people cross every vector width; the bits stay."""
     config = RegistrationConfig(iterations=40, lm_adam_iterations=20, solver=solver)
-    threads, order = torch.get_num_threads(), np.random.default_rng(2).permutation(128)
+    order = np.random.default_rng(2).permutation(128)
     together = register(body, crowd, config)
-    try:
-        for count, chunk in ((1, 50), (2, 128), (3, 7)):
-            torch.set_num_threads(count)
-            again = register(body, crowd.select(order), replace(config, chunk=chunk))
-            for name in ("pose", "segment_scale", "rotation", "scale", "translation", "loss"):
-                assert np.array_equal(getattr(again, name), getattr(together, name)[order])
-    finally:
-        torch.set_num_threads(threads)
+    for count, chunk in ((1, 50), (2, 128), (3, 7)):
+        set_threads(count)
+        again = register(body, crowd.select(order), replace(config, chunk=chunk))
+        for name in ("pose", "segment_scale", "rotation", "scale", "translation", "loss"):
+            assert np.array_equal(getattr(again, name), getattr(together, name)[order])
 
 
 def test_a_person_whose_numbers_break_touches_nobody_else(body, people):

@@ -82,14 +82,11 @@ def test_a_fit_does_not_depend_on_its_company(body, people, engine, starts):
 
 
 @ENGINES
-def test_a_fit_does_not_depend_on_threads(body, people, quick, engine):
-    results, threads = [], torch.get_num_threads()
-    try:
-        for count in (1, 2, 3):
-            torch.set_num_threads(count)
-            results.append(register(body, people.observations, quick, engine=engine))
-    finally:
-        torch.set_num_threads(threads)
+def test_a_fit_does_not_depend_on_threads(body, people, quick, engine, set_threads):
+    results = []
+    for count in (1, 2, 3):
+        set_threads(count)
+        results.append(register(body, people.observations, quick, engine=engine))
     assert same_bits(results[0], results[1]) and same_bits(results[0], results[2])
 
 

@@ -8,7 +8,6 @@ import pytest
 from pycocotools import mask
 from pycocotools.coco import COCO
 
-from bodyreg.body import Body
 from bodyreg.body.joints import JOINT_NAMES
 from bodyreg.data import Truth, read_densepose_coco
 from bodyreg.data.densepose_coco import COARSE_PART, KEYPOINTS, decode_part_masks
@@ -32,11 +31,6 @@ from bodyreg.synthetic.scenes.scene import Scene
 SEED = 4
 PEOPLE = 40
 EXACT = Noise(points=80, pixels=0, depth=0)
-
-
-@pytest.fixture(scope="module")
-def body() -> Body:
-    return Body.default()
 
 
 @pytest.fixture(scope="module")

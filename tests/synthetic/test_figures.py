@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from bodyreg import ops
-from bodyreg.body import Body
 from bodyreg.synthetic.cameras import Perspective, WeakPerspective, sample_view
 from bodyreg.synthetic.figure import KEYPOINT_NAMES, make_figure
 from bodyreg.synthetic.motions.actions import ACTIONS
@@ -15,11 +14,6 @@ from bodyreg.synthetic.motions.performance import perform
 from bodyreg.synthetic.people import sample_person
 
 SEED = 4
-
-
-@pytest.fixture(scope="module")
-def body() -> Body:
-    return Body.default()
 
 
 @pytest.fixture(scope="module")

@@ -33,11 +33,6 @@ EXACT = Noise(points=60, pixels=0, depth=0)
 PIXELS = 2e-3
 
 
-@pytest.fixture(scope="module")
-def body() -> Body:
-    return Body.default()
-
-
 def write(folder, recipe: Recipe, *names: str) -> None:
     """Formats that share their pictures, in shards of seven pictures."""
     body, scenes = Body.default(), FORMATS[names[0]].scenes(recipe)

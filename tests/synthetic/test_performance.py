@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
-from bodyreg.body import JOINT_NAMES, Body
+from bodyreg.body import JOINT_NAMES
 from bodyreg.synthetic.cameras import WeakPerspective
 from bodyreg.synthetic.figure import Figure, make_figure
 from bodyreg.synthetic.motions import contact
@@ -31,11 +31,6 @@ from bodyreg.synthetic.motions.retarget import BOUND, Retargeter
 from bodyreg.synthetic.people import sample_person
 
 UP = np.array([0.0, 1, 0])
-
-
-@pytest.fixture(scope="module")
-def body() -> Body:
-    return Body.default()
 
 
 @pytest.fixture(scope="module")
