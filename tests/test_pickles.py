@@ -96,7 +96,7 @@ def test_arrays_of_anything_else_are_refused(tmp_path, value):
         load(tmp_path, pickle.dumps({"x": value}))
 
 
-def test_entries_nobody_asks_for_do_not_matter(tmp_path):
+def test_unneeded_entries_do_not_matter(tmp_path):
     content = {"x": np.arange(3), "other": np.array([{}], dtype=object), 5: None}
     assert list(load(tmp_path, pickle.dumps(content))) == ["x"]
 

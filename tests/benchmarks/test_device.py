@@ -1,4 +1,4 @@
-"""The run for a machine with a GPU: its plan, and what a step that fails or hangs leaves behind."""
+"""The run for a machine with a GPU: its plan, and the record of a step that fails or hangs."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_step_that_hangs_is_stopped_with_all_that_it_started():
 
 
 def gone(process: int) -> bool:
-    """Whether a process has ended; it may still wait for somebody to ask for its status."""
+    """Whether a process has ended; it may still be a zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:

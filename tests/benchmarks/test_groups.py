@@ -1,4 +1,4 @@
-"""Who is in which group of the page on errors by group."""
+"""The groups of people on the page of errors by group."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The people of benchmarks.million: as many as asked for, each one himself, the same every time."""
+"""The people of benchmarks.million: the right number, all different, the same every time."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from bodyreg.body import Body
 from bodyreg.data import open_observations
 
 
-def test_shards_hold_people_who_differ(tmp_path, monkeypatch):
+def test_people_of_shards_differ(tmp_path, monkeypatch):
     monkeypatch.setattr(million, "BASE", 8)
     monkeypatch.setattr(million, "SHARD", 16)
     for name in ("first", "second"):
@@ -22,5 +22,5 @@ def test_shards_hold_people_who_differ(tmp_path, monkeypatch):
     assert (np.abs(people.frame[8:] - people.frame[again]) > 0).all()
     noise = (people.keypoint_xy[8:] - people.keypoint_xy[again]) / people.frame[again, None, 2:]
     assert 0 < np.abs(noise).min()
-    # Each of the two compared has noise of his own.
+    # Both people have their own noise.
     assert 0.9 < noise.std() / (2**0.5 * million.PIXEL_SD / 128) < 1.1

@@ -1,4 +1,4 @@
-"""What benchmarks and ops need: a machine with a GPU may have torch and NumPy and no more."""
+"""Dependencies of benchmarks and ops: a machine with a GPU may have only torch and NumPy."""
 
 from __future__ import annotations
 

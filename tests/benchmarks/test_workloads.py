@@ -1,4 +1,4 @@
-"""What the benchmarks run on: crowds, and the operations that are counted."""
+"""Inputs of the benchmarks: crowds, and counts of operations."""
 
 from __future__ import annotations
 

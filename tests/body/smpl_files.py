@@ -1,4 +1,4 @@
-"""Small bodies in SMPL's formats, written the way its files were."""
+"""Small bodies in SMPL's file formats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bodyreg.body import PARENTS
 
 
 def smpl_arrays(seed: int = 0, vertices: int = 61, faces: int = 97) -> dict[str, np.ndarray]:
-    """What SMPL's files hold, in their types, for a random body."""
+    """The arrays of SMPL's files, in their types, for a random body."""
     rng = np.random.default_rng(seed)
     weights = rng.random((vertices, 24)) * (rng.random((vertices, 24)) < 0.12)
     weights[np.arange(vertices), rng.integers(0, 24, vertices)] += 0.1
@@ -50,7 +50,7 @@ CHUMPY_CLASSES = (
 
 
 class _ChumpyModules:
-    """chumpy, as far as a pickle of it goes, for the time of writing one."""
+    """A stand-in for the module chumpy while a pickle is written."""
 
     def __enter__(self) -> types.SimpleNamespace:
         classes = {}

@@ -1,4 +1,4 @@
-"""The tools that make the body, on meshes whose answers are known. They need no MakeHuman data."""
+"""The tools that make the body, on meshes with known results. They need no MakeHuman data."""
 
 import sys
 from pathlib import Path
@@ -111,7 +111,7 @@ def test_labels_become_discs():
 
 
 def test_t_pose_leads_back_to_the_a_pose():
-    """Blending the bones' way back from the T-pose gives the mesh that was baked."""
+    """Skinning from the T-pose back to the A-pose gives the original mesh."""
     from bodyreg.body import PARENTS, Body
 
     body = Body.default()

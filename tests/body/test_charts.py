@@ -1,4 +1,4 @@
-"""Charts: (part, u, v) leads back to the surface point it came from."""
+"""Charts: (part, u, v) gives back the surface point that it came from."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ OTHER_SIDE = {3: 4, 6: 5, 7: 8, 9: 10, 11: 12, 13: 14, 16: 15, 18: 17, 20: 19, 2
 
 
 def random_points(charts, body, count, seed=0):
-    """Points even over the surface: faces of the charts, barycentrics, places in 3-D and in uv."""
+    """Points spread over the surface: faces of charts, barycentrics, positions in 3-D and uv."""
     rng = np.random.default_rng(seed)
     corners = body.vertices[charts.vertex[charts.faces]].astype(np.float64)
     area = np.linalg.norm(

@@ -1,4 +1,4 @@
-"""The body in the package is what its documentation says."""
+"""The built-in body agrees with its documentation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rig points: contracting first and posing then gives what posing the mesh and mixing gives."""
+"""Rig points: contracting and then posing agrees with posing the mesh and then mixing."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def random_pose(count, seed=0):
 
 
 def skinned(body, transforms, vertices):
-    """The rule itself: every joint moves every vertex, in NumPy."""
+    """The definition in NumPy: every joint moves every vertex."""
     transforms = transforms.numpy()
     homogeneous = np.concatenate([vertices, np.ones((len(vertices), 1))], 1)
     moved = np.einsum("njrc,vc->nvjr", transforms, homogeneous)

@@ -1,4 +1,4 @@
-"""SMPL's files: what is right loads, what is wrong is one line that says what."""
+"""SMPL's files: good files load, bad files are refused in one line that names the fault."""
 
 import pickle
 
@@ -66,7 +66,7 @@ def test_joints_that_only_chumpy_could_evaluate(tmp_path):
 def test_npz(tmp_path, regressed):
     arrays = smpl_arrays(3)
     content = {k: v for k, v in arrays.items() if not (regressed and k == "J")}
-    # Real files hold pickled extras that nobody needs; they are passed over, not loaded.
+    # Real files hold unneeded pickled entries; these are skipped, not loaded.
     np.savez(tmp_path / "smpl.npz", part2num=np.array({"a": 1}), **content)
     check(Body.load(tmp_path / "smpl.npz"), arrays)
 

@@ -1,4 +1,4 @@
-"""What a picture shows of a mesh: cubes whose sides are known, and the built-in body."""
+"""Vertices visible in a picture: cubes with known sides, and the built-in body."""
 
 import numpy as np
 import pytest

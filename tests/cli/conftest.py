@@ -77,7 +77,7 @@ def observations_file(tmp_path) -> Path:
 
 @dataclass
 class Result:
-    """What a command line did."""
+    """The result of a command line."""
 
     status: int
     out: str

@@ -17,7 +17,7 @@ from .conftest import made_observations, smpl_arrays
 
 @pytest.fixture
 def refused(bodyreg, tmp_path):
-    """Call the command and hold it to the promise; returns its one line."""
+    """Call the command and check that it is refused properly; returns its one line."""
 
     def call(*arguments: object, out: Path | None = None) -> str:
         before = sorted(tmp_path.rglob("*"))
@@ -200,7 +200,7 @@ def test_a_body_without_weights(refused, tmp_path, observations_file):
 
 
 def test_weights_that_do_not_sum_to_one(refused, bodyreg, tmp_path, observations_file):
-    """Beyond 1 % refused, within renormalised."""
+    """Sums off by more than 1 % are refused, others are renormalised."""
     arrays = smpl_arrays()
     path = tmp_path / "heavy.npz"
     np.savez(path, **arrays | {"weights": 1.05 * arrays["weights"]})
@@ -240,13 +240,13 @@ def test_pickled_arrays_in_observations(refused, tmp_path):
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_an_output_folder_that_cannot_be_written(refused, tmp_path, observations_file, inside):
-    """A file stands where the folder, or its parent, should be."""
+    """There is a file in the place of the folder, or of its parent."""
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "out" if inside else tmp_path / "file"
     assert "cannot be written" in refused("--observations", observations_file, out=out)
 
 
-def test_nobody_with_evidence(refused, tmp_path, body_file):
+def test_no_person_with_evidence(refused, tmp_path, body_file):
     observations = made_observations()
     observations.point_weight[:] = 0
     observations.keypoint_weight[:] = 0

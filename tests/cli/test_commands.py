@@ -59,7 +59,7 @@ def test_register_writes_fits_record_meshes_and_overlays(
 
 @pytest.mark.parametrize("kind", ["obj", "ply", "glb"])
 def test_a_mesh_is_the_body_in_metres(bodyreg, tmp_path, observations_file, body_file, kind):
-    """The people stand in T-pose, 200 pixels a metre: their spans are the template's."""
+    """The people stand in T-pose, 200 pixels a metre, so their arm spans are the template's."""
     bodyreg(
         "register", "--observations", observations_file, "--body", body_file,
         "--out", tmp_path / "out", "--meshes", kind,
@@ -142,7 +142,7 @@ def test_the_demo_leaves_everything(demo):
 
 
 def test_the_demo_prints_errors_and_throughput(bodyreg, demo, tmp_path):
-    """With other options for the people who are there, who are not made again."""
+    """The second run has other options and reuses the same people."""
     out = tmp_path / "demo"
     shutil.copytree(demo, out)
     picture = next((out / "densepose-coco" / "images").iterdir())
@@ -159,7 +159,7 @@ def test_the_demo_prints_errors_and_throughput(bodyreg, demo, tmp_path):
 
 
 def test_the_demo_groups_its_people():
-    """Who is a child and occluded counts in both groups."""
+    """An occluded child counts in both groups."""
     people = {
         "id": np.arange(4),
         "child": np.array([False, True, True, False]),
@@ -188,7 +188,7 @@ def test_the_demo_file_registers_like_any_other(bodyreg, demo, tmp_path):
 
 
 def test_whole_bodies_only(bodyreg, tmp_path):
-    """People whom the picture cuts off are left out, and counted."""
+    """People cut by the picture are left out, and counted."""
     body = Body.default()
     pictures, truth = make_dataset(body, 16, seed=0)
     write_densepose_coco(tmp_path / "people.json", pictures, body.charts.name)

@@ -1,4 +1,4 @@
-"""bodyreg evaluate, on fits of a tiny body whose errors are known."""
+"""bodyreg evaluate, on fits of a tiny body with known errors."""
 
 import csv
 import dataclasses
@@ -63,7 +63,7 @@ def truth(fits, body_file) -> Truth:
 
 @pytest.fixture
 def files(fits, truth, body_file, tmp_path) -> list:
-    """The command's usual flags, and the files that they name."""
+    """The command's usual flags, and their files."""
     dataclasses.replace(fits, translation=fits.translation + OFF).save(tmp_path / "fits.npz")
     truth.save(tmp_path / "truth.npz")
     return [
@@ -127,7 +127,7 @@ def test_it_writes_statistics_and_a_row_per_person(bodyreg, files, fits, truth, 
 def test_people_are_matched_by_id_some_at_a_time(
     bodyreg, files, fits, truth, tmp_path, monkeypatch
 ):
-    """Another order, not everybody, and batches of two people: the same numbers for each."""
+    """Another order, a subset, and batches of two people give the same numbers for each person."""
     bodyreg(*files, "--out", tmp_path / "all")
     monkeypatch.setattr(comparison, "AT_ONCE", 2)
     chosen = [6, 0, 3, 1, 4]
@@ -150,7 +150,7 @@ def test_a_run_is_named_by_its_folder_and_knows_its_body(bodyreg, files, tmp_pat
 
 
 def test_geodesics_of_ones_own_judge_the_points(bodyreg, files, tmp_path, body_file):
-    """Where all are at one place, only the points on the background are wrong."""
+    """If all vertices are at one place, only the points on the background are wrong."""
     count = len(Body.load(body_file).vertices)
     np.save(tmp_path / "geodesics.npy", np.zeros((count, count), np.float32))
     bodyreg(*files, "--geodesics", tmp_path / "geodesics.npy", "--out", tmp_path / "own")
@@ -164,7 +164,7 @@ def test_geodesics_of_ones_own_judge_the_points(bodyreg, files, tmp_path, body_f
 
 @pytest.fixture
 def human36m(fits, tmp_path) -> list:
-    """Fits of the built-in body, and SPIN's data of the first six, who are as large as they say."""
+    """Fits of the built-in body, and SPIN's data of the first six people at their true size."""
     fits.save(tmp_path / "fits.npz")
     joints = h36m_joints(fits, Body.default())
     length = bone_sum(joints, H36M_17.joints)[:, None, None]
@@ -206,7 +206,7 @@ def test_joints_of_human36m_by_action_and_subject(bodyreg, human36m, tmp_path):
 
 
 def test_without_cameras_only_what_a_turn_leaves_is_compared(bodyreg, human36m, tmp_path):
-    """The world's axes are others than the camera's."""
+    """World axes differ from camera axes."""
     result = bodyreg(*human36m, tmp_path / "2d.npz", "--positions-3d", tmp_path / "3d.npz")
     assert (result.status, result.error) == (0, "")
     titles = [line.split("  ")[0] for line in result.out.splitlines()[3:]]
@@ -245,7 +245,7 @@ def test_made_people_have_the_same_errors_by_either_file(bodyreg, tmp_path):
 
 
 def test_points_and_keypoints_of_a_densepose_file(bodyreg, fits, tmp_path):
-    """Two of the people have annotations; one more there has no fit. Nobody painted a mask."""
+    """Two people have annotations, a third has annotations but no fit. There are no masks."""
     fits.save(tmp_path / "fits.npz")
     nose = fits.keypoints(Body.default(), ("nose",))[0, 0, :2]
     x, y = image_from_frame(nose, fits.frame[0]).tolist()
@@ -317,6 +317,6 @@ def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, tr
 
 
 def body_folder(folder):
-    """A folder that is no run."""
+    """A folder that is not a run."""
     (folder / "empty").mkdir()
     return folder / "empty"

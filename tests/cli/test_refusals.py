@@ -1,4 +1,4 @@
-"""The operating system says no: one line, exit status 2, and nothing half-written."""
+"""Errors of the operating system: one line, exit status 2, and nothing half-written."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""bodyreg report: it finds what the run has read, and says in one line what is missing."""
+"""bodyreg report: it finds the run's inputs, and names a missing one in one line."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def test_the_same_run_gives_the_same_report(bodyreg, run, tmp_path):
 
 
 def test_people_are_read_in_the_order_asked_for(bodyreg, tmp_path, body_file, monkeypatch):
-    """Across several batches, with people in the file who were skipped."""
+    """Across several batches, with skipped people in the file."""
     monkeypatch.setattr("bodyreg.runs.finished.AT_ONCE", 3)
     observations = made_observations(8)
     observations.keypoint_xy += np.arange(8, dtype=np.float32)[:, None, None]
@@ -72,7 +72,7 @@ def test_a_run_that_moved_with_what_it_has_read(
 
 
 def test_a_demo_that_moved(bodyreg, demo, tmp_path):
-    """Its people, pictures and truth lie in a folder of its own."""
+    """Its people, pictures and truth lie inside its folder."""
     there = tmp_path / "elsewhere"
     shutil.copytree(demo, there)
     finished = FinishedRun.open(there)

@@ -1,4 +1,4 @@
-"""Runs in shards: killed, taken up again, shared by processes, larger than memory."""
+"""Runs in shards: killed, continued, shared by processes, larger than memory."""
 
 import json
 import os
@@ -28,7 +28,7 @@ ENVIRONMENT = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A body, and people for it: as one file, as files that are not cut as shards are."""
+    """A body, and people for it: as one file, and as files that are cut differently from shards."""
     folder = tmp_path_factory.mktemp("scale")
     np.savez(folder / "body.npz", **smpl_arrays())
     people = made_observations(PEOPLE)
@@ -48,7 +48,7 @@ def small_shards(monkeypatch):
 
 @pytest.fixture
 def register(bodyreg, folder, tmp_path, monkeypatch, small_shards):
-    """Register in this process, in a folder of the test's own, with shards of four people."""
+    """Register in this process, in the test's own folder, with shards of four people."""
     monkeypatch.chdir(tmp_path)
 
     def call(people: str | Path = "people.npz", *options: object):
@@ -75,7 +75,7 @@ def command(folder: Path) -> list[str]:
 
 
 def in_all_shards(runs: list[dict]) -> None:
-    """The runs, each in a folder of its own, left the same bytes and record, and no pieces."""
+    """All runs left the same bytes and the same record, and no temporary files."""
     for run in runs:
         assert run["fits"] == runs[0]["fits"]
         assert run["left"] == ["fits.npz", "run.json"]
@@ -102,7 +102,7 @@ def test_killed_at_random(folder, tmp_path):
 
 
 def test_shards_are_the_whole(bodyreg, register, tmp_path, monkeypatch):
-    """People do not know their shard; the one without evidence is left out and counted."""
+    """Results do not depend on the shards; the person without evidence is left out and counted."""
     result = register()
     assert (result.status, result.error) == (0, "")
     assert "skipped 1 (1 no point and no keypoint, or all in one place)" in result.out
@@ -221,7 +221,7 @@ def test_shards_of_other_keypoints_are_refused(register, tmp_path):
 
 
 def test_initial_fits_of_shards(register, tmp_path):
-    """In any order: every shard finds its own."""
+    """In any order: every shard finds its people."""
     register()
     start = Fits.load("out/fits.npz")
     order = np.random.default_rng(0).permutation(len(start))
@@ -289,7 +289,7 @@ def torchrun(folder: Path, *arguments: str, dead: int | None = None):
 
 
 def test_two_processes_one_of_which_dies(register, folder, tmp_path):
-    """What is left of one's shards is done by both; the result is that of one process."""
+    """The second start shares the missing shards; the result is that of one process."""
     arguments = command(folder)[:-1]
     first = torchrun(tmp_path, str(HERE / "small_shards.py"), *arguments, dead=1)
     assert first.returncode != 0
@@ -318,7 +318,7 @@ def test_two_processes_respect_the_lock_of_another_run(folder, tmp_path):
 
 
 def test_two_processes_refuse_with_one_line(folder, tmp_path):
-    """The second one meets a person that it cannot register, and neither waits for ever."""
+    """The second process meets a bad person; both processes end."""
     people = made_observations(6)
     people.point_xy[-1] = np.nan
     people.save(tmp_path / "bad.npz")

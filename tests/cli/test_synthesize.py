@@ -1,4 +1,4 @@
-"""bodyreg synthesize: the same bytes however they come about, and nothing lost by a kill."""
+"""bodyreg synthesize: always the same bytes, also after kills."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def small_shards(monkeypatch):
 
 
 def synthesize(out: Path, *options: object, here: bool = True) -> int:
-    """Run the command; unless processes are what is tested, all work is done in this one."""
+    """Run the command; `here` does all work in this process."""
     with pytest.MonkeyPatch.context() as patch:
         if here:
             patch.setattr(synthesize_command, "foresee", lambda _: None)
@@ -79,7 +79,7 @@ def test_any_number_of_workers_writes_the_same_bytes(labels, tmp_path):
 
 
 def test_shards_hold_all_pictures_and_the_last_ones_few(monkeypatch):
-    """However many processes there are, they end at about the same time."""
+    """Any number of processes end at about the same time."""
     monkeypatch.setattr(generate, "PICTURES_PER_SHARD", 64)
     for pictures in (1, 8, 9, 1010):
         starts, stops = zip(*generate.cut(pictures), strict=True)
@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on(labels, tmp_path):
 
 
 def test_killed_while_joining(labels, tmp_path, monkeypatch):
-    """One format is there, the next is not: what was made is not made again."""
+    """One format is finished and the next is not: finished work is not repeated."""
     out = tmp_path / "out"
     arguments = (*LABELS, "--people", 12, "--seed", 3)
     with monkeypatch.context() as patch:
@@ -189,7 +189,7 @@ def test_formats_do_not_depend_on_each_other(labels, tmp_path):
 
 
 def test_pictures_show_the_people(tmp_path):
-    """Crowds share their pictures; every annotation's picture is there; a seed's are the same."""
+    """Crowds share their pictures, every annotation has its picture, and a seed fixes all bytes."""
     for here in (True, False):
         out = tmp_path / str(here)
         assert synthesize(out, *PICTURES, "--people", 3, "--workers", 2, here=here) == 0

@@ -48,7 +48,7 @@ def test_names_that_are_not_utf_8(bodyreg, people):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_an_output_of_any_encoding(monkeypatch, encoding):
-    """A character that it lacks is shown as a code."""
+    """A character that the encoding lacks appears as its code."""
     shown = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding=encoding))
     assert main(["info", "--preset", "accurate"]) == 0

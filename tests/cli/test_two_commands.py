@@ -99,7 +99,7 @@ class Held:
 
 @pytest.mark.parametrize("name", ["register", "synthesize"])
 def test_the_second_command_is_refused(bodyreg, folder, tmp_path, name):
-    """With equal options and with others; the first one ends as if it had been alone."""
+    """With the same and with other options; the first command ends as if it were alone."""
     arguments = commands(folder)[name]
     alone = tmp_path / "alone"
     assert bodyreg(*arguments, "--out", alone).status == 0
@@ -119,7 +119,7 @@ def test_the_second_command_is_refused(bodyreg, folder, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["register", "synthesize"])
 def test_a_killed_command_lets_go(bodyreg, folder, tmp_path, name):
-    """Another run is refused by its shards; the same command finishes it."""
+    """Its shards refuse another run; the same command finishes the run."""
     arguments = commands(folder)[name]
     alone = tmp_path / "alone"
     assert bodyreg(*arguments, "--out", alone).status == 0
@@ -133,7 +133,7 @@ def test_a_killed_command_lets_go(bodyreg, folder, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["register", "synthesize"])
 def test_a_shard_of_another_run_is_not_joined(bodyreg, folder, tmp_path, name):
-    """As it could come about on a disk without locks."""
+    """This could happen on a disk without locks."""
     arguments, shards = commands(folder)[name], []
     (tmp_path / "other").mkdir()
     for place, options in ((tmp_path, ()), (tmp_path / "other", OTHER[name])):
@@ -158,7 +158,7 @@ def test_a_shard_of_another_run_is_not_joined(bodyreg, folder, tmp_path, name):
 
 
 def test_both_at_once(folder, tmp_path):
-    """Rounds of two that begin together: whatever they leave is one run's."""
+    """Two commands start together; the result always belongs to one of them."""
     done = subprocess.run(
         [sys.executable, HERE / "forks.py", "two_at_once", tmp_path, "10"]
         + commands(folder)["register"] + ["--out", "out"],

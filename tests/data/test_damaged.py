@@ -82,7 +82,7 @@ def damaged(tree: Any, random: np.random.Generator, odd: tuple) -> Any:
 
 
 def attempt(read: Callable[[], Any], name: str) -> bool:
-    """Read; whether it was refused. Nothing but a UserError of one line may come out."""
+    """Read a file; returns whether it was refused. A UserError of one line is the only error."""
     try:
         read()
     except UserError as error:

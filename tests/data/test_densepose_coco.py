@@ -267,7 +267,7 @@ def test_nothing_is_printed(path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_everybody_skipped_leaves_no_people(path, body):
+def test_all_skipped_leaves_no_people(path, body):
     people, skipped = read_densepose_coco(coco_file(path, annotation() | {"iscrowd": 1}), body)
     assert len(people) == 0
     assert skipped == {"a crowd (iscrowd)": 1}

@@ -1,4 +1,4 @@
-"""Flips: twice is nothing, once is what a mirror shows, and fits follow."""
+"""Flips: two are the identity, one agrees with a mirror, and fits follow."""
 
 import dataclasses
 
@@ -40,7 +40,7 @@ def body() -> Body:
 
 @pytest.fixture(scope="module")
 def posed() -> Fits:
-    """People in random poses, who look more or less at the viewer."""
+    """People in random poses that roughly face the viewer."""
     random = np.random.default_rng(0)
     pose = random.normal(0, 0.2, (PEOPLE, 24, 3))
     pose[:, 0] = 0
@@ -66,7 +66,7 @@ def posed() -> Fits:
 
 @pytest.fixture(scope="module")
 def seen(body, posed) -> Observations:
-    """Points on what faces the viewer, and keypoints, with a little noise."""
+    """Points on the side that faces the viewer, and keypoints, with a little noise."""
     random = np.random.default_rng(1)
     vertices, points = posed.vertices(body), 40
     corners = vertices[:, body.faces]
@@ -254,7 +254,7 @@ def test_the_mirror_image_has_the_flipped_fit(body, seen, fields):
     expected = flip_fits(fits, WIDTH)
     np.testing.assert_array_equal(of_flipped.frame, expected.frame)
     difference = np.abs(of_flipped.vertices(body) - expected.vertices(body)).max((1, 2))
-    # Rounding may grow along the way of somebody who stands on a watershed.
+    # Rounding may grow for a person near a watershed of the objective.
     assert np.median(difference) < 1e-5
     np.testing.assert_allclose(of_flipped.loss, expected.loss, rtol=0.02)
 

@@ -27,7 +27,7 @@ def body() -> Body:
 
 
 def person(body: Body, seed=0) -> dict:
-    """One with everything: points of the body's charts, masks, polygons, depths, absent joints."""
+    """A person with all annotations: chart points, masks, polygons, depths, absent joints."""
     random = np.random.default_rng(seed)
     charts = body.charts
     face = random.integers(0, len(charts.faces), 30)

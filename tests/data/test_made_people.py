@@ -1,4 +1,4 @@
-"""What `bodyreg synthesize` writes in the real formats, read back: the truth, to rounding."""
+"""Files of `bodyreg synthesize` in the real formats, read back: the truth, to rounding."""
 
 import json
 

@@ -120,17 +120,17 @@ def test_the_crop_is_lower_and_larger_than_annotated(tmp_path):
 
 
 def test_missing_joints_people_and_places(tmp_path):
-    """Absent joints lie at (-1, -1) or (0, 0); whoever has no centre has the box of the joints."""
+    """Absent joints lie at (-1, -1) or (0, 0); without a centre, the joints give the box."""
     first = person()
     first["joints"][2], first["joints_vis"][2] = [-1, -1], 0
     first["joints"][3], first["joints_vis"][3] = [0, 0], 0
     first["joints"][4] = [-1.0, -1.0]  # said to be visible nevertheless
-    nobody = person(joints=[[-1, -1]] * 16, joints_vis=[0] * 16)
+    no_joints = person(joints=[[-1, -1]] * 16, joints_vis=[0] * 16)
     test_set = {k: v for k, v in person().items() if not k.startswith("joints")}
     no_place = person(center=[-1, -1], scale=-1)
     alone = person(joints_vis=[0, 1, *[0] * 14], center=[-1, -1], scale=0)
     people, skipped = read_mpii(
-        json_file(tmp_path / "train.json", first, nobody, test_set, no_place, alone)
+        json_file(tmp_path / "train.json", first, no_joints, test_set, no_place, alone)
     )
     np.testing.assert_array_equal(people.id, [0, 3])
     assert skipped == {

@@ -1,4 +1,4 @@
-"""OpenPose's folders: two layouts, nobody, several people, confidences of zero."""
+"""OpenPose's folders: two layouts, no people, several people, confidences of zero."""
 
 import json
 
@@ -28,10 +28,10 @@ def write(folder, name, *people) -> None:
 def test_people_of_all_pictures(tmp_path):
     first, second, third = (keypoints(seed=seed) for seed in range(3))
     first[22] = 0  # the right big toe was not found
-    nobody, dot = np.zeros((25, 3)), np.zeros((25, 3))
+    empty, dot = np.zeros((25, 3)), np.zeros((25, 3))
     dot[4] = 3, 4, 0.9
     write(tmp_path, "b", third)
-    write(tmp_path, "a", first, nobody, dot, second)
+    write(tmp_path, "a", first, empty, dot, second)
     write(tmp_path, "empty")
     people, skipped = read_openpose(tmp_path)
     assert skipped == {NOT_SPREAD_OUT: 2}
@@ -93,7 +93,7 @@ def test_suffixes_may_be_in_capitals(tmp_path):
     assert found.picture.tolist() == ["B.JPG"]
 
 
-def test_nobody_in_any_picture(tmp_path):
+def test_no_person_in_any_picture(tmp_path):
     write(tmp_path, "a")
     people, skipped = read_openpose(tmp_path)
     assert len(people) == 0

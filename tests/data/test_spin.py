@@ -65,7 +65,7 @@ def test_crops_keypoints_and_joints(path):
     assert np.isnan(people.joints[3]).all()
 
 
-def test_pictures_of_human36m_tell_who_and_when(path):
+def test_pictures_of_human36m_name_subject_and_frame(path):
     people, skipped = read_spin(save(path))
     assert skipped == {LEFT_OUT: 1}
     assert people.subject.tolist() == ["S9", "S11", ""]

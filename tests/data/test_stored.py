@@ -75,7 +75,7 @@ def test_an_error_names_file_and_person(people, tmp_path):
         source.read(8, PEOPLE)
 
 
-def test_flipped_bits_are_noticed_by_who_reads_in_order(people, tmp_path):
+def test_flipped_bits_are_noticed_when_reading_in_order(people, tmp_path):
     path = tmp_path / "people.npz"
     people.save(path)
     content = bytearray(path.read_bytes())

@@ -38,7 +38,7 @@ def fits() -> Fits:
 
 @pytest.fixture
 def observations(fits, body) -> Observations:
-    """Points at vertices that show in their own pixels; nobody marked any of the second person."""
+    """Points at vertices that are visible in their own pixels; the second person has no points."""
     xy = fits.vertices(body)[..., :2]
     shown = silhouettes(fits.vertices(body), body, 256).at(xy) == np.arange(xy.shape[1])
     random = np.random.default_rng(6)

@@ -74,7 +74,7 @@ def test_the_truth_has_no_error(fits, body):
         np.testing.assert_allclose(errors[name], metric.best, atol=tolerance, err_msg=name)
 
 
-def test_who_is_not_seen_has_joints_but_no_pixels(fits, body):
+def test_invisible_people_have_joints_but_no_pixels(fits, body):
     truth = truth_of(fits, body)
     truth.visible[2] = False
     errors = evaluate(fits, truth, body)
@@ -174,7 +174,7 @@ def test_the_truth_must_be_of_the_same_people_and_mesh(fits, body):
 
 
 def test_reprojection_is_the_distance_to_the_evidence(fits, body):
-    """Evidence put 5 pixels off; what has no weight, and who has no evidence, does not count."""
+    """Evidence is 5 pixels off; points of no weight and people without evidence do not count."""
     random = np.random.default_rng(1)
     names = ("pelvis", "left_wrist", "nose")
     counts = np.array([3, 0, 4, 2, 6])

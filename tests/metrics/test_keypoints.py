@@ -25,7 +25,7 @@ def test_pck_counts_as_a_loop_does():
 
 
 def test_pck_by_hand():
-    """The threshold itself is correct; who has no keypoint, or no head, has no share."""
+    """The threshold itself is correct; without a keypoint or a head the result is NaN."""
     target = np.zeros((1, 4, 2))
     source = np.array([[[3.0, 4], [3.0, 4.01], [0, 0], [100, 0]]])
     shown = np.array([[True, True, True, False]])

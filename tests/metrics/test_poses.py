@@ -30,7 +30,7 @@ def fits() -> Fits:
 
 
 def canonical(joints: np.ndarray) -> np.ndarray:
-    """Each person by himself, in metres, with bones of the canonical sum."""
+    """Each person separately, in metres, with bones of the canonical sum."""
     sized = []
     for person in joints.astype(float):
         at = dict(zip(H36M_17.joints, person, strict=True))
@@ -85,7 +85,7 @@ def test_the_fourteen_leave_out_what_only_human36m_has(fits, body):
     np.testing.assert_allclose(errors["pa_mpjpe_14"], 0, atol=1e-2)
 
 
-def test_who_lacks_a_joint_has_no_number(fits, body):
+def test_people_without_a_joint_have_no_number(fits, body):
     true = canonical(h36m_joints(fits, body))
     true[1, 9] = np.nan
     true[3] = np.nan

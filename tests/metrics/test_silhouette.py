@@ -1,4 +1,4 @@
-"""What shows at a frame's pixels, of meshes whose pixels can be told by hand."""
+"""Visible faces at a frame's pixels, for meshes with pixels known by hand."""
 
 import dataclasses
 
@@ -41,6 +41,6 @@ def test_the_nearer_plate_shows_by_its_nearest_corner(plates):
     np.testing.assert_array_equal(shown.at(places), [[3, 2, -1, -1, -1, -1]])
 
 
-def test_of_nobody_nothing_shows(plates):
+def test_no_people_give_no_pictures(plates):
     shown = silhouettes(np.zeros((0, 6, 3), np.float32), plates, 8)
     assert shown.at(np.zeros((0, 5, 2))).shape == (0, 5)

@@ -61,7 +61,7 @@ def test_of_shares_the_smallest_is_the_worst():
 
 
 def test_people_are_grouped_by_what_tells_them_apart():
-    """Everybody was seen by one camera, so cameras make no table."""
+    """One camera saw all people, so there is no table of cameras."""
     groups = {
         kind: {name: np.flatnonzero(rows).tolist() for name, rows in found.items()}
         for kind, found in a_table().groupings().items()
@@ -98,7 +98,7 @@ def test_the_summary_is_plain_json():
     assert summary["metrics"]["share"]["best"] == 100
 
 
-def test_parts_make_the_whole():
+def test_batches_make_the_whole():
     table = a_table()
     parts = [table.select(np.arange(2)), table.select(np.arange(2, 6))]
     assert len(parts[1]) == 4

@@ -5,7 +5,7 @@
 
 using namespace bodyreg;
 
-// A body and people like nobody: every array has its exact size, and ids come as they like.
+// A body and people at random: every array has its exact size, and ids are in any order.
 template <typename T>
 struct Scene {
   std::vector<T> joints = driver::normal<T>(72), anchors, normals, barycentric, xy, weight;

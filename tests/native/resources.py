@@ -1,4 +1,4 @@
-"""What every kernel takes of a multiprocessor, as ptxas reports it.
+"""Resources of a multiprocessor that every kernel needs, as reported by ptxas.
 
 ``python -m tests.native.resources`` rewrites budget.json with what it measures.
 """

@@ -1,4 +1,4 @@
-"""The emulator itself: it runs sound kernels soundly, and sees every fault planted in faults.cu.
+"""The emulator: it runs sound kernels correctly, and finds every fault in faults.cu.
 
 Reference: what each kernel of faults.cu would compute on a device, known in closed form.
 """

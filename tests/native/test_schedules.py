@@ -77,7 +77,7 @@ def test_as_many_joints_as_allowed(case, dtype):
 @pytest.mark.parametrize(
     ("counts", "keypoints"),
     [((), 3), ((0,), 0), ((1,) * 31, 2), ((*[3] * 32, 257), 1), ((33, 0), 40)],
-    ids=["nobody", "no-evidence", "31-people", "33-people", "more-keypoints-than-lanes"],
+    ids=["no-people", "no-evidence", "31-people", "33-people", "more-keypoints-than-lanes"],
 )
 def test_fits(counts, keypoints, dtype):
     """In two phases, the second with fewer candidates."""

@@ -52,7 +52,7 @@ def test_points_alone(backend):
     assert_gradient_is_exact(problem((40, 1, 3), keypoints=0), backend)
 
 
-def test_nobody(backend):
+def test_no_people(backend):
     case = problem(()).to(torch.float32, backend.device)
     loss, gradient, terms = ops.fit_gradient(*case)
     assert loss.shape == (0,)
@@ -250,7 +250,7 @@ def test_what_nothing_pulls_at_stays(backend):
     assert (pose[:, 1] != 0).all()
 
 
-def test_someone_who_is_not_finite_touches_nobody(backend):
+def test_a_person_that_is_not_finite_changes_no_other(backend):
     settings = rows(*[every_term()] * 5)
     case = problem().with_plan(settings=settings, phases=(0, 4, 1), refresh=2)
     case = case.to(torch.float32, backend.device)

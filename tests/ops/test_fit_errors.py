@@ -136,7 +136,7 @@ def test_ids_out_of_range_are_nan_on_a_device(backend, wrong):
 
         last = case.with_plan(settings=case.plan.settings[-1:])
         case.evidence.point_vertex[6, 2] = 0
-        case.rig.keypoint_ids[-1, -1] = wrong  # everybody's
+        case.rig.keypoint_ids[-1, -1] = wrong  # shared by all people
         for ours in (*ops.fit(start, *case[1:]), *ops.fit_gradient(*last)):
             assert ours.isnan().all()
 

@@ -160,7 +160,7 @@ def test_a_step_is_that_of_a_dense_solve(backend, demo, preset, changes, mirrore
     step = lm_reference.Step(problem.rig, problem.evidence, plan, start[:, 0])
     expected = step.take()
     assert (expected - step.here).abs().amax(1).min() > 1e-3, "a step that is none shows nothing"
-    # Who would end higher stays where they are.
+    # A person that would end higher stays at its parameters.
     taken = (ours - step.here).abs().amax(1) > 1e-3
     assert taken.sum() >= 2
     torch.testing.assert_close(ours[taken], expected[taken], rtol=0, atol=1e-9)
@@ -257,7 +257,7 @@ def test_threads_and_instruction_sets_change_no_bit(demo, preset, use_isa, set_t
 
 @pytest.mark.rung2
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_person_that_is_not_finite_touches_nobody(demo, preset):
+def test_a_person_that_is_not_finite_changes_no_other(demo, preset):
     problem = make_problem(demo, preset, torch.float32).of(list(range(20)))
     plan = problem.plan((ADAM, 10), (LM, 5))
     expected = problem.fit(plan)

@@ -36,7 +36,7 @@ COCO = (
 
 
 def ellipsoid_body() -> Body:
-    """One ellipsoid per segment, from its joint to its child.
+    """One ellipsoid per segment, from its joint to the child joint.
 
     The head is rigid, the others give a fifth to their parent: rig points differ in their joints.
     """

@@ -1,4 +1,4 @@
-"""The fused solver against the composed one, whose meaning it has: step by step, and at the end."""
+"""The fused solver against the composed one, step by step and at the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXACT = {
 
 @pytest.fixture(scope="module")
 def crowd(body):
-    """128 people, of whom some lack points, keypoints or depths."""
+    """128 people; some lack points, keypoints or depths."""
     o = make_people(body, 128, seed=7).observations
     o.point_weight[np.isin(o.point_person, (3, 50))] = 0
     o.keypoint_weight[5] = 0
@@ -55,7 +55,7 @@ def both(body, observations, config, dtype=torch.float64, start=None):
 @pytest.mark.parametrize("preset", EXACT)
 @pytest.mark.parametrize("changes", [{}, {"starts": 4}, {"six_numbers": True}], ids=str)
 def test_steps_of_a_cold_fit(body, crowd, preset, changes):
-    """Ten steps; with several starts five, of which two are carried on. Reference: composed."""
+    """Ten steps; with several starts five, and two starts continue. Reference: composed."""
     config = replace(EXACT[preset], iterations=10, **changes)
     fused, composed = both(body, crowd, config)
     for ours, theirs in zip(fused, composed, strict=True):
@@ -105,7 +105,7 @@ def test_terms_are_those_of_the_objective(body, crowd):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The default body, 512 made people as annotators see them, and their truth."""
+    """The built-in body, 512 made people with annotations, and their truth."""
     path = tmp_path_factory.mktemp("made") / "people.json"
     body = Body.default()
     pictures, truth = make_dataset(body, 512, seed=0)
@@ -116,7 +116,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def demo(made):
-    """Of these, 64 who are seen whole."""
+    """64 of these people that are fully visible."""
     body, observations, truth = made
     whole = np.flatnonzero((truth.cut == 0) & (truth.occluded == 0))[:64]
     assert len(whole) == 64
@@ -170,8 +170,8 @@ def test_a_crowd_in_any_order_chunk_and_number_of_threads(body, crowd, solver, s
             assert np.array_equal(getattr(again, name), getattr(together, name)[order])
 
 
-def test_a_person_whose_numbers_break_touches_nobody_else(body, people):
-    """He is named; the others have the bits they have without him."""
+def test_a_person_that_is_not_finite_changes_no_other(body, people):
+    """The error names the person; the others have the same bits as without this person."""
     config = RegistrationConfig(starts=1, iterations=20, warm_iterations=20)
     initial = register(body, people.observations, config)
     initial.pose[3, 5] = np.nan

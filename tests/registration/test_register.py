@@ -1,4 +1,4 @@
-"""register(): what it recovers, what it refuses, and that a fit never depends on its company."""
+"""register(): recovers people, refuses bad input, and a fit never depends on its batch."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def test_a_diverging_fit_is_a_user_error(body, people, quick):
 
 
 def test_a_loss_of_ones_own(body, people, quick):
-    """It pulls every person's camera to a scale of its own, in any company and order."""
+    """The loss pulls every person's camera to its own scale, in any batch and order."""
     wanted = torch.linspace(0.7, 1.2, 6)
 
     def pull(parameters, evidence):

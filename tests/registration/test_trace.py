@@ -1,4 +1,4 @@
-"""A fit that stops earlier is the beginning of the one that does not."""
+"""A truncated fit equals the beginning of the full fit."""
 
 from dataclasses import replace
 

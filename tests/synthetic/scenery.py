@@ -16,7 +16,7 @@ from bodyreg.synthetic.scenes.scene import Scene
 
 
 def standing(person: Person, camera: WeakPerspective | Perspective, seed: int = 0) -> Figure:
-    """A person doing something before a camera."""
+    """A person that performs an action in front of a camera."""
     random = np.random.default_rng(seed)
     action = str(random.choice(ACTIONS))
     performance = perform(person, action, random, 1)
@@ -44,7 +44,7 @@ def scene(number: int = 0, *, side: int = 96, people: int = 2, size: float = 0.4
 
 
 def near(figure: Figure, side: int) -> Figure:
-    """The same figure before a near perspective camera."""
+    """The same figure in front of a near perspective camera."""
     focal = np.full(2, 1.2 * side)
     camera = Perspective(focal, np.full(2, side / 2), np.array([0, 0, -2.6]))
     return replace(figure, camera=camera)

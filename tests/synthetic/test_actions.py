@@ -1,4 +1,4 @@
-"""Fifteen families of motions: within the joints' limits, smooth, and of human speed."""
+"""Fifteen families of motions: within the joints' limits, smooth, and at human speed."""
 
 from __future__ import annotations
 

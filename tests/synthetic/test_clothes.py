@@ -25,7 +25,7 @@ SHAPES = {
 }
 
 
-def somebody(shape: str, look: int) -> Person:
+def a_person(shape: str, look: int) -> Person:
     body = Body.default()
     values = np.array([SHAPES[shape].get(name, 0) for name in body.shape_names], np.float32)
     return replace(
@@ -37,7 +37,7 @@ def somebody(shape: str, look: int) -> Person:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_look_suits_every_body(shape):
     for look in range(12):
-        person = somebody(shape, look)
+        person = a_person(shape, look)
         made = look_of(person)
         painted = paint(made, made.table)
         for values in (painted.colour, painted.gloss, painted.relief, made.table):
@@ -61,7 +61,7 @@ def test_looks_are_the_persons_own():
 
 
 def test_most_people_are_dressed_and_none_alike():
-    looks = [look_of(somebody("average", number)) for number in range(60)]
+    looks = [look_of(a_person("average", number)) for number in range(60)]
     assert sum(look.outfit.shoes is None for look in looks) < 15
     assert len({look.face.skin.tobytes() for look in looks}) == 60
     tops = [look.outfit.top for look in looks]
@@ -75,7 +75,7 @@ def test_most_people_are_dressed_and_none_alike():
 
 
 def test_a_face_has_eyes_a_mouth_and_two_equal_halves():
-    look = look_of(somebody("average", 7))
+    look = look_of(a_person("average", 7))
     canvas, skin = look.face.canvas.astype(int), look.face.skin
     m = look.measures
 
@@ -113,7 +113,7 @@ def test_prints_are_pictures():
 
 
 def test_no_seam_shows_where_charts_meet():
-    """Across an edge between charts colours jump no more than across other edges there."""
+    """Colours change no more across edges between charts than across other edges nearby."""
     body = Body.default()
     charts, faces = body.charts, body.faces
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), 1)
@@ -124,7 +124,7 @@ def test_no_seam_shows_where_charts_meet():
     seam = part[pairs[:, 0]] != part[pairs[:, 1]]
     centre = np.tile(faces, (3, 1))[pairs]
     for look in range(4):
-        made = look_of(somebody("average", look))
+        made = look_of(a_person("average", look))
         # A millimetre or so to each side of the edges' middles.
         middle = made.table.T[edges[pairs[:, 0]]].mean(1)
         aside = [0.9 * middle + 0.1 * made.table.T[centre[:, k]].mean(1) for k in (0, 1)]
@@ -177,7 +177,7 @@ def test_tiles_repeat():
 
 def test_a_skirt_spans_the_gap_between_the_legs():
     for number in range(200):
-        look = look_of(somebody("average", number))
+        look = look_of(a_person("average", number))
         if look.joined is not None:
             break
     body = Body.default()

@@ -1,4 +1,4 @@
-"""Crowds and their annotations: repeatable, and what the file says of them is true."""
+"""Crowds and their annotations: repeatable, and the file agrees with the truth."""
 
 import json
 from dataclasses import replace
@@ -35,7 +35,7 @@ EXACT = Noise(points=80, pixels=0, depth=0)
 
 @pytest.fixture(scope="module")
 def exact(body, tmp_path_factory):
-    """People without noise, their file and what the reader makes of it."""
+    """People without noise, their file, and the people read from it."""
     pictures, truth = make_dataset(body, PEOPLE, SEED, EXACT)
     path = tmp_path_factory.mktemp("exact") / "people.json"
     write_densepose_coco(path, pictures, body.charts.name)
@@ -44,7 +44,7 @@ def exact(body, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scenes(body):
-    """Scenes, their layouts and what they show of people."""
+    """Scenes, their layouts and their sights of people."""
     crowd = Crowd(PEOPLE, SEED, 256)
     scenes = [crowd.scene(body, number) for number in range(len(crowd))]
     layouts = [lay_out(scene) for scene in scenes]
@@ -85,7 +85,7 @@ def test_people_are_large_enough_near_ones_in_front_and_some_cut_off(scenes):
         cuts += [sight.cut for sight in sights]
         covered += [sight.occluded for sight in sights]
     assert max(heights) <= 1.3 * 256 + 1
-    # Only who lies or crouches is flatter.
+    # Only lying or crouching people are flatter.
     assert np.median(heights) > 0.5 * 256
     for shares in (np.array(cuts), np.array(covered)):
         assert 0.1 < (shares > 0.01).mean() < 0.6
@@ -247,7 +247,7 @@ def test_the_file_is_plain_coco_to_others(exact, capsys):
 
 
 def test_noise_has_the_size_it_says(body):
-    """Standard deviations of what noise adds, over the same people with and without it."""
+    """Standard deviations of the noise, from the same people with and without it."""
     noisy, truth = make_dataset(body, 30, SEED, Noise(points=80))
     clean, _ = make_dataset(body, 30, SEED, EXACT)
 

@@ -1,4 +1,4 @@
-"""People before cameras: figures are the posed body, and cameras project as the formulas say."""
+"""People in front of cameras: figures are the posed body, and cameras follow the formulas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the writers write, read back by others' readers and by ours: the truth, to rounding."""
+"""Written files, read back by other readers and by ours: the truth, to rounding."""
 
 import json
 
@@ -60,13 +60,13 @@ def made(tmp_path_factory):
 
 
 def pixels_of(truth: Truth, names: tuple[str, ...]) -> np.ndarray:
-    """(N, K, 2) where the truth has joints, picture pixels."""
+    """(N, K, 2) joints of the truth, picture pixels."""
     joints = truth.joints[:, [JOINT_NAMES.index(name) for name in names]]
     return image_from_frame(truth.in_frame(joints), truth.frame[:, None])
 
 
 def common(names) -> tuple[str, ...]:
-    """Joints, without landmarks, which the truth does not hold."""
+    """Names of joints; landmarks are not in the truth."""
     return tuple(name for name in names if name in JOINT_NAMES)
 
 

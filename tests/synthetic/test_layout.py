@@ -46,7 +46,7 @@ def test_the_surface_projects_to_its_pixels():
     assert np.abs(found - np.column_stack([columns, rows]) - 0.5).max() < 0.02
 
 
-def test_nobody_is_a_layout_too():
+def test_an_empty_scene_has_a_layout():
     empty = replace(scene(people=1), figures=[])
     layout = lay_out(empty)
     assert (layout.owner == BACKGROUND).all() and layout.alone == []
@@ -76,7 +76,7 @@ def test_a_polygon_covers_its_area():
     assert abs(share.sum() - 600) <= 0.5 * (20 + 30 + 20 + 30)
 
 
-def test_sampled_occluders_are_somebodys_and_repeatable():
+def test_sampled_occluders_cover_people_and_are_repeatable():
     boxes = np.array([[20.0, 10, 60, 200], [120, 40, 70, 190]])
     many = [sample_occluders(np.random.default_rng(i), 256, 256, boxes) for i in range(60)]
     again = [sample_occluders(np.random.default_rng(i), 256, 256, boxes) for i in range(60)]

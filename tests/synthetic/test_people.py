@@ -1,4 +1,4 @@
-"""Who people are: of everyday shapes and statures, and always the same."""
+"""People: everyday shapes and statures, and the same for a seed."""
 
 from __future__ import annotations
 

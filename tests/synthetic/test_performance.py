@@ -1,4 +1,4 @@
-"""Motions that suit a body: hands at their spots, no limb inside another, weight above the feet."""
+"""Motions of a person: hands at their spots, no limb inside another, weight above the feet."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_no_limb_lies_inside_the_body(people):
 
 
 def test_depth_is_that_of_a_hand_pushed_into_the_belly(body):
-    """Folding the forearm across the belly deeper and deeper is measured as such."""
+    """The measured depth grows as the forearm moves into the belly."""
     person = sample_person(body, 1, 0)
     depths = []
     for inward in (30, 50, 65, 80):
@@ -107,7 +107,7 @@ def winding_number(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def test_the_mesh_itself_agrees(body, people):
-    """Hands and forearms against all of the surface but their own arm, by winding numbers."""
+    """Hands and forearms against the surface without their own arm, by winding numbers."""
     segment = np.array(JOINT_NAMES)[body.segment]
     checked = 0
     for person in people[:2]:
@@ -129,7 +129,7 @@ def test_the_mesh_itself_agrees(body, people):
 
 
 def test_hands_are_at_their_spots_whatever_the_body(people):
-    """A phone is held at the ear by children and tall men alike."""
+    """Children and tall men alike hold a phone at the ear."""
     for person in people:
         motion = family("Phoning", np.random.default_rng(person.number))
         assert [t.spot for t in motion.touches] == ["right_ear"]
@@ -145,7 +145,7 @@ def test_hands_are_at_their_spots_whatever_the_body(people):
 
 
 def test_standing_bodies_are_balanced(body):
-    """A body bowing or leaning back as a whole is set upright."""
+    """A whole body that leans forward or back is set upright."""
     straight = Rotation.from_matrix(balance(body.joints[None])[0])
     assert straight.magnitude() < np.radians(6)
     for angle in (-40, 25, 70):
@@ -154,8 +154,8 @@ def test_standing_bodies_are_balanced(body):
         np.testing.assert_allclose(turn.apply([0, 1, 0]), straight.apply([0, 1, 0]), atol=1e-3)
 
 
-def test_who_sits_on_the_floor_has_legs_on_it(people):
-    """Feet neither float nor sink: they are as low as the seat, to the width of a foot."""
+def test_legs_of_sitting_people_lie_on_the_floor(people):
+    """Feet neither float nor sink: they are as low as the seat, within the width of a foot."""
     for person in people[:8]:
         motion = family("SittingDown", np.random.default_rng(1))
         retargeter = Retargeter(person)
@@ -175,7 +175,7 @@ def test_who_sits_on_the_floor_has_legs_on_it(people):
 
 
 @pytest.mark.parametrize("action", ["SittingDown", "Posing"])
-def test_hands_of_who_sits_or_lies_do_not_dip_into_the_floor(body, people, action):
+def test_hands_do_not_dip_into_the_floor(body, people, action):
     segment = np.array(JOINT_NAMES)[body.segment]
     names = ("shoulder", "elbow", "wrist", "hand")
     arm = np.isin(segment, [f"{side}_{name}" for side in ("left", "right") for name in names])
@@ -185,7 +185,7 @@ def test_hands_of_who_sits_or_lies_do_not_dip_into_the_floor(body, people, actio
         assert height[arm].min() > height[~arm].min() - 0.05
 
 
-def test_a_performance_does_not_depend_on_who_came_before(people):
+def test_a_performance_does_not_depend_on_earlier_people(people):
     shown = []
     for first in (people[0], people[5]):
         contact._probes_of.cache_clear()

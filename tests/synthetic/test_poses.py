@@ -1,4 +1,4 @@
-"""Clinical angles: they move bones as an examiner says, and mirror."""
+"""Clinical angles: they move bones in the named directions, and mirror."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def one_thread():
 
 @pytest.fixture
 def keyed(monkeypatch):
-    """Pictures before a colour nothing wears, without light's and lens' doing."""
+    """Pictures on a background in a key colour, without effects of light and lens."""
 
     def background(random, made, *args):
         return np.full((made.height, made.width, 3), KEY, np.float32)
@@ -76,8 +76,8 @@ def test_people_are_where_the_layout_says(keyed, number):
     assert (bare & shown).sum() > 0.75 * (bare | shown).sum()
 
 
-def test_who_is_in_front_is_what_the_layout_says(keyed):
-    """Each figure's own pixels look as if it were alone, but where it is covered."""
+def test_the_nearest_figure_agrees_with_the_layout(keyed):
+    """Each figure's uncovered pixels look as if it were alone."""
     made = scene(2, side=128, people=2, size=0.5)
     layout, both = lay_out(made), render(made)
     for number, figure in enumerate(made.figures):
@@ -90,12 +90,12 @@ def test_who_is_in_front_is_what_the_layout_says(keyed):
         assert np.abs(single - both)[own].max() < 1e-3
 
 
-def test_objects_are_before_everybody(keyed):
+def test_objects_are_in_front_of_people(keyed):
     made = scene(1, people=1)
     square = np.array([[30, 20], [70, 20], [70, 80], [30, 80]], np.float32)
     hidden = render(replace(made, occluders=[Occluder("box", square, 4)]))
-    nobody = render(replace(made, figures=[], occluders=[Occluder("box", square, 4)]))
-    assert np.abs(hidden - nobody)[22:78, 32:68].max() < 1e-3
+    empty = render(replace(made, figures=[], occluders=[Occluder("box", square, 4)]))
+    assert np.abs(hidden - empty)[22:78, 32:68].max() < 1e-3
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (37, 91), (130, 48)])
@@ -105,7 +105,7 @@ def test_any_size(width, height):
     assert picture.shape == (height, width, 3) and picture.dtype == np.uint8
 
 
-def test_people_out_of_the_picture_and_nobody():
+def test_people_outside_the_picture_and_no_people():
     made = scene(3, people=1)
     away = replace(made.figures[0], camera=WeakPerspective(40, np.array([-500.0, 900])))
     render(replace(made, figures=[away]))
@@ -155,7 +155,7 @@ def test_what_is_behind_a_near_camera_stands_still():
     made = scene(0, people=1)
     first = near(made.figures[0], made.width)
     camera = first.camera
-    # Somebody a metre to the side and nearer, on the same ground.
+    # A person a metre to the side and nearer, on the same ground.
     moved = camera.pelvis + np.array([1, 0, 0.5])
     moved -= first.up * (first.up @ (moved - camera.pelvis))
     second = replace(first, camera=replace(camera, pelvis=moved))
@@ -163,7 +163,7 @@ def test_what_is_behind_a_near_camera_stands_still():
     assert vars(views[0]) == vars(views[1])
 
 
-def test_who_sits_gets_a_seat():
+def test_sitting_people_get_a_seat():
     person = sample_person(Body.default(), 1, 0)
     camera = WeakPerspective(60, np.array([64.0, 64]))
     for figure, expected in ((seated(person, camera), True), (standing(person, camera), False)):

@@ -1,4 +1,4 @@
-"""The studio: what four near cameras see of one person, and Human3.6M's coordinates of it."""
+"""The studio: one person seen by four near cameras, and Human3.6M's coordinates."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_all_cameras_see_the_same_person(figures):
     joints = studio_cameras()[0].to_world(figures[0], figures[0].joints)
     np.testing.assert_allclose(joints[0, [0, 2]], PLACE, atol=1e-6)
     left, right = joints[1], joints[2]
-    assert (right - left)[2] > 0.1  # whoever faces +x has his right at +z
+    assert (right - left)[2] > 0.1  # a person that faces +x has its right at +z
 
 
 def test_people_are_well_inside_the_pictures(figures):
@@ -63,7 +63,7 @@ def test_people_are_well_inside_the_pictures(figures):
 
 
 def test_human36m_readers_project_to_the_same_pixels(figures):
-    """World to camera and to pixels as VideoPose3D does, without a line of ours."""
+    """World to camera axes and to pixels as in VideoPose3D, written out here."""
     for camera, figure in zip(studio_cameras(), figures, strict=True):
         world = to_human36m(camera.to_world(figure, figure.joints))
         w, x, y, z = camera.orientation

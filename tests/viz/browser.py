@@ -1,4 +1,4 @@
-"""A headless Chromium that keeps a record of what it asks the network for and complains of."""
+"""A headless Chromium that records network requests and errors of pages."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def chromium(profile: Path, width: int = 1400, height: int = 1000, dark: bool = 
 
 
 def console_errors(driver) -> list[str]:
-    """What went wrong in pages since the last call."""
+    """Errors in pages since the last call."""
     return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 def network_requests(driver) -> list[str]:
-    """What pages asked of the network since the last call; the browser's own pages do not count."""
+    """Network requests of pages since the last call, without the browser's own pages."""
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     urls = [
         event["params"]["request"]["url"]
@@ -65,6 +65,6 @@ def network_requests(driver) -> list[str]:
 
 
 def picture(element) -> np.ndarray:
-    """(H, W, 3) what an element looks like."""
+    """(H, W, 3) a screenshot of an element."""
     data = np.frombuffer(element.screenshot_as_png, np.uint8)
     return cv2.imdecode(data, cv2.IMREAD_COLOR).astype(int)

@@ -72,7 +72,7 @@ def test_dots_lie_where_the_evidence_is():
 
 
 def test_the_side_view_turns_the_front_to_the_left():
-    """Seen from the picture's left, what is near the viewer lies to the right."""
+    """Seen from the picture's left, points near the viewer are on the right."""
     points = np.array([[0, 0, 0.5], [0, 0, -0.5], [0.4, 0.8, 0], [-0.4, 0, 0]], np.float32)
     turned = side_view(points)
     assert turned[0, 0] > turned[1, 0]  # near the viewer -> right

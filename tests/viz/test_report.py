@@ -1,4 +1,4 @@
-"""The report: its data say what they should, and the page works in a browser without a network."""
+"""The report: its data are right, and the page works in a browser without a network."""
 
 import base64
 import json
@@ -59,7 +59,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def opened(runs, browser):
-    """Open a report; at the end nothing may have gone wrong, or been asked of the network."""
+    """Open a report; at the end there must be no errors and no network requests."""
 
     def open_report(name, hash_=""):
         browser.get("about:blank")

@@ -1,4 +1,4 @@
-"""The live viewer: its page is served, and what the controls ask for reaches the browser."""
+"""The live viewer: its page is served, and its controls change what the browser shows."""
 
 import socket
 import sys
@@ -36,7 +36,7 @@ def served(run):
 
 @pytest.fixture
 def viewer(served):
-    """The viewer as it begins, with the second person."""
+    """The viewer at its start, with the second person."""
     _, viewer = served
     viewer.person.value = "2"
     for control, value in ((viewer.colour, "plain"), (viewer.rest, False), (viewer.mirrored, True)):
@@ -46,7 +46,7 @@ def viewer(served):
 
 
 def eventually(holds):
-    """Whether it comes true in the browser within some seconds."""
+    """Whether a condition becomes true within some seconds."""
     for _ in range(100):
         if holds():
             return True
