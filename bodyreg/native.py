@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-import torch  # noqa: F401 - loads the libraries that the native library needs
+import torch
 
 from bodyreg.errors import InstallationError
 
@@ -13,6 +15,7 @@ HOME = Path(__file__).parent
 BUILD = "`pip install -e . --no-build-isolation` in the folder above"
 
 
+@cache
 def load() -> ModuleType:
     """The native library of this copy of bodyreg.
 
@@ -38,4 +41,16 @@ def load() -> ModuleType:
             f"{HOME}: this copy of bodyreg has no native library, and the one in {found} is of "
             f"another copy; build it: {BUILD}; or start in another folder"
         )
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_use_one_thread)
     return _C
+
+
+def _use_one_thread() -> None:
+    """Let a forked process compute alone.
+
+    A fork has one thread, but OpenMP still counts on the threads that its parent had. The first
+    operation that is shared between threads, one of torch or of bodyreg, would wait for them for
+    ever.
+    """
+    torch.set_num_threads(1)

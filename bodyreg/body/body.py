@@ -193,6 +193,7 @@ class Body:
         return self._vertex_points_with_normals if normals else self._vertex_points
 
     @cached_property
+    @torch.inference_mode(False)  # what is kept may be differentiated later
     def _vertex_points(self) -> RigPoints:
         # By coordinates: loops over the vertices, not over their four numbers.
         anchors = np.empty((*self.weights.shape, 4), self.weights.dtype)
@@ -202,6 +203,7 @@ class Body:
         return RigPoints(torch.from_numpy(self.weight_joint_ids), torch.from_numpy(anchors))
 
     @cached_property
+    @torch.inference_mode(False)
     def _vertex_points_with_normals(self) -> RigPoints:
         return replace(self._vertex_points, normals=torch.from_numpy(self.vertex_normals))
 
@@ -250,17 +252,18 @@ class Body:
         """
         self.check_keypoints(names)
         numbers, points = self._named_points
-        points = points.select(torch.tensor([numbers[name] for name in names], dtype=torch.int64))
+        points = points.select(np.array([numbers[name] for name in names], np.int64))
         slots = max(1, int((points.anchors != 0).any(2).sum(1).max())) if names else 1
         return RigPoints(
             points.joint_ids[:, :slots].contiguous(), points.anchors[:, :slots].contiguous()
         )
 
     @cached_property
+    @torch.inference_mode(False)
     def _named_points(self) -> tuple[dict[str, int], RigPoints]:
         """Name -> number of its rig point, and all rig points. Of equal names, the joint counts."""
         joints = torch.from_numpy(np.pad(self.joints, ((0, 0), (0, 1)), constant_values=1))
-        ids = torch.arange(len(joints), dtype=torch.int32)
+        ids = torch.arange(len(joints), dtype=torch.int32, device="cpu")
         # All landmarks in one array: the shorter mixes are padded with shares of 0.
         longest = max((len(p.vertices) for p in self.landmarks.values()), default=0)
         index = np.zeros((len(self.landmarks), longest), np.int64)

@@ -47,7 +47,7 @@ class RigPoints:
     def select(self, index: Tensor | np.ndarray | slice | list[int]) -> RigPoints:
         """Some of the points, in the order of `index` (integers, a mask or a slice)."""
         if not isinstance(index, slice):
-            index = torch.as_tensor(index)
+            index = torch.as_tensor(index, device=self.joint_ids.device)
         return RigPoints(
             self.joint_ids[index],
             self.anchors[index],

@@ -36,7 +36,7 @@ def make_rig(
     inverse_spread[0] = 0
 
     def real(array: Tensor | np.ndarray) -> Tensor:
-        return torch.as_tensor(array).to(device, dtype).contiguous()
+        return torch.as_tensor(array, dtype=dtype, device=device).contiguous()
 
     return Rig(
         joints=real(body.joints),

@@ -35,6 +35,7 @@ Solve = Callable[[Tensor, Rig, Evidence, Plan], tuple[Tensor, Tensor, Tensor]]
 """(starts, rig, evidence, plan) -> parameters, losses and terms: `ops.fit`, or one like it."""
 
 
+@torch.inference_mode(False)  # wherever it is called: tensors are kept for the next call
 def register(
     body: Body,
     observations: Observations,

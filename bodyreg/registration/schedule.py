@@ -95,7 +95,7 @@ def _plan(config: RegistrationConfig, *phases: Phase) -> Plan:
     rows = [setting.row() for setting in (*settings, final_setting(config))]
     numbers = [(phase.solver, len(phase.settings), phase.kept) for phase in phases]
     return Plan(
-        settings=torch.tensor(rows, dtype=torch.float64),
+        settings=torch.tensor(rows, dtype=torch.float64, device="cpu"),
         phases=tuple(number for phase in numbers for number in phase),
         facing_margin=config.facing_margin,
         visibility_sharpness=config.visibility_sharpness,

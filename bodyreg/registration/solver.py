@@ -81,7 +81,8 @@ def minimise(objective: Objective, start: Tensor, settings: Sequence[Setting]) -
     mean, square = torch.zeros_like(start), torch.zeros_like(start)
     ones = start.new_ones(len(start))
     for iteration, setting in enumerate(settings):
-        loss = objective(flat, setting)
+        with torch.enable_grad():  # also where the caller has turned it off
+            loss = objective(flat, setting)
         (gradient,) = torch.autograd.grad(loss, flat, ones)
         adam_step(flat.detach(), gradient, mean, square, iteration, setting.learning_rate)
     return flat.detach()

@@ -38,7 +38,8 @@ def _cold_start(starts: int, camera_scale: float, dtype: torch.dtype) -> np.ndar
     """(1, starts, 108) parameters of one person's cold starts; kept for the next call."""
     yaws = [2 * math.pi * k / starts for k in range(starts)]
     turns = [(math.cos(yaw), math.sin(yaw)) for yaw in yaws]
-    start = AXIS_ANGLE.split(torch.zeros(starts, AXIS_ANGLE.count, dtype=torch.float64))
+    zeros = np.zeros((starts, AXIS_ANGLE.count))
+    start = AXIS_ANGLE.split(torch.from_numpy(zeros))
     flat = AXIS_ANGLE.join(
         start._replace(
             segment_scale=torch.ones_like(start.segment_scale),

@@ -118,7 +118,7 @@ def _add_figure(
 
     def spread(values: np.ndarray) -> np.ndarray:
         """Scatter values of the covered pixels into the window; 0 elsewhere."""
-        all_ = torch.zeros((inside.numel(), *values.shape[1:]))
+        all_ = torch.from_numpy(np.zeros((inside.numel(), *values.shape[1:]), np.float32))
         return all_.index_copy_(0, at, torch.from_numpy(values)).numpy().reshape(*shape, -1)
 
     scale = fine * figure.camera.weak().pixels_per_metre

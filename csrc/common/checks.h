@@ -74,7 +74,8 @@ class Arguments {
     }
     if (!fits) fail(argument, "shape " + shape(sizes), shape(tensor.sizes()));
     if (!tensor.is_contiguous()) {
-      fail(argument, "a contiguous tensor", "strides " + shape(tensor.strides()));
+      fail(argument, "a contiguous tensor",
+           "strides " + shape(tensor.strides()) + "; call .contiguous() on it");
     }
   }
 
