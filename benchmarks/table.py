@@ -36,6 +36,12 @@ HIGHLIGHTS = (
         "plain torch",
     ),
     (
+        "1 person, the same, one thread",
+        "1 person, preset paper, one thread [cpu]",
+        "bodyreg.register",
+        None,
+    ),
+    (
         "64 people, preset `accurate`, `ops.fit`",
         "preset accurate: 4 starts, 200 iterations, the best 2 another 200; 64 people [cpu]",
         FIT,
@@ -58,12 +64,6 @@ HIGHLIGHTS = (
         "raster, 64 pictures of 256 x 256, 13,994 faces [cpu]",
         "bodyreg",
         PEER,
-    ),
-    (
-        "1,024 people made in 512 pictures, one process",
-        "bodyreg synthesize, pictures of 256 × 256 [cpu]",
-        "1 process, imports included",
-        None,
     ),
 )
 
