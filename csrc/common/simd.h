@@ -174,6 +174,14 @@ static inline Lanes<T, N> map(const F& f, const Lanes<T, N>& a) {
 
 template <typename T, int N>
 static inline Lanes<T, N> sqrt(const Lanes<T, N>& a) {
+#if defined(__AVX__)
+  // Not found by a compiler that must make no vectors of its own.
+  if constexpr (N == 4 && sizeof(T) == 4) {
+    return Lanes<T, N>(_mm_sqrt_ps(a.v));
+  } else if constexpr (N == 4 && sizeof(T) == 8) {
+    return Lanes<T, N>(_mm256_sqrt_pd(a.v));
+  }
+#endif
   return map([](T x) { return std::sqrt(x); }, a);
 }
 

@@ -54,19 +54,54 @@ struct PosedGroup {
     mirror = select(determinant(q) < V(T(0)), V(T(-1)), V(T(1)));
     scale = x[kCameraScaleAt];
     const V translation[2] = {x[kTranslationAt], x[kTranslationAt + 1]};
+    T local[9][kFitJoints];  // of a lone person: the joints' rotations, by numbers
+    if constexpr (V::width == 1) turn_joints(reinterpret_cast<const T*>(x), local);
     for (int k = 0; k < kFitJoints; ++k) {
       const int parent = p.parent[k];
       if (k == 0) {
         joint[0] = posed_root(q, scale, lanes3(p.joints));
       } else {
-        const Vec3<V> theta = vec3(x + kPoseAt + 3 * k);
-        angle[k] = axis_angle(theta);
-        joint[k] =
-            posed_child(joint[parent], size[parent], bone(p, k), rotation_matrix(theta, angle[k]));
+        Mat3<V> rotation;
+        if constexpr (V::width == 1) {
+          for (int i = 0; i < 9; ++i) rotation.m[i] = local[i][k];
+        } else {
+          const Vec3<V> theta = vec3(x + kPoseAt + 3 * k);
+          angle[k] = axis_angle(theta);
+          rotation = rotation_matrix(theta, angle[k]);
+        }
+        joint[k] = posed_child(joint[parent], size[parent], bone(p, k), rotation);
       }
       size[k] = scale * x[kScalesAt + k];
       image_rows(joint[k], size[k], translation, rows[k]);
     }
+  }
+
+  // A lone person's joints as lanes: their angles, and what they turn by.
+  void turn_joints(const T* x, T (&local)[9][kFitJoints]) {
+    constexpr int N = 8;
+    using Joints = Lanes<T, N>;
+    for (int k = 0; k < kFitJoints; k += N) {
+      const Vec3<Joints> theta = columns3(x + kPoseAt + 3 * k);
+      const AxisAngle<Joints> found = axis_angle(theta);
+      const Mat3<Joints> turn = rotation_matrix(theta, found);
+      for (int l = 0; l < N; ++l) {
+        angle[k + l] = {V(found.sine.v[l]), V(found.versine.v[l]), V(found.excess.v[l])};
+      }
+      for (int i = 0; i < 9; ++i) store_lanes(local[i] + k, turn.m[i]);
+    }
+  }
+
+  // Eight rows of three numbers -> their columns.
+  static Vec3<Lanes<T, 8>> columns3(const T* rows) {
+    const auto a = load_lanes<T, 8>(rows).v, b = load_lanes<T, 8>(rows + 8).v,
+               c = load_lanes<T, 8>(rows + 16).v;
+    using V8 = Lanes<T, 8>;
+    const auto x = __builtin_shufflevector(a, b, 0, 3, 6, 9, 12, 15, 0, 0);
+    const auto y = __builtin_shufflevector(a, b, 1, 4, 7, 10, 13, 0, 0, 0);
+    const auto z = __builtin_shufflevector(a, b, 2, 5, 8, 11, 14, 0, 0, 0);
+    return {V8(__builtin_shufflevector(x, c, 0, 1, 2, 3, 4, 5, 10, 13)),
+            V8(__builtin_shufflevector(y, c, 0, 1, 2, 3, 4, 8, 11, 14)),
+            V8(__builtin_shufflevector(z, c, 0, 1, 2, 3, 4, 9, 12, 15))};
   }
 
   // J_k − J_parent(k)

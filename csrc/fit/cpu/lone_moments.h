@@ -19,8 +19,9 @@ class LoneMoments {
   void add(const T* q, bool own) {
     for (int a = 0; a < 4; ++a) {
       for (int b = 0; b < 4; ++b) {
-        end_[a][b] = q[own && b < a ? 4 * b + a : 4 * a + b];
-        if (!own) end_[4 + b][a] = q[4 * a + b];
+        const T number = q[own && b < a ? 4 * b + a : 4 * a + b];
+        end_[a][b] = end_[a][4 + b] = number;
+        if (!own) end_[4 + b][a] = end_[4 + b][4 + a] = number;
       }
     }
     end_ += own ? 4 : 8;
@@ -28,7 +29,7 @@ class LoneMoments {
 
   // Y_k = Σ_l M_l Q_lk + r_k for the joints in use; columns: bit l of k, the pair (k, l) is in use.
   void times(const uint32_t* columns, const T (*m)[8], const T (*r)[8], T (*y)[8]) const {
-    const Quad<T>* q = rows_.data();
+    const Rows<T>* q = rows_.data();
     uint32_t begun = 0;  // joints whose y holds something already
     for (int k = 0; k < kFitJoints; ++k) {
       uint32_t left = columns[k];
@@ -54,15 +55,15 @@ class LoneMoments {
 
  private:
   // y += m q, column by column of m.
-  static void add_product(const Rows<T>& m, const Quad<T>* q, Rows<T>& y) {
-    y += __builtin_shufflevector(m, m, 0, 0, 0, 0, 4, 4, 4, 4) * for_both_rows<T>(q[0]);
-    y += __builtin_shufflevector(m, m, 1, 1, 1, 1, 5, 5, 5, 5) * for_both_rows<T>(q[1]);
-    y += __builtin_shufflevector(m, m, 2, 2, 2, 2, 6, 6, 6, 6) * for_both_rows<T>(q[2]);
-    y += __builtin_shufflevector(m, m, 3, 3, 3, 3, 7, 7, 7, 7) * for_both_rows<T>(q[3]);
+  static void add_product(const Rows<T>& m, const Rows<T>* q, Rows<T>& y) {
+    y += __builtin_shufflevector(m, m, 0, 0, 0, 0, 4, 4, 4, 4) * q[0];
+    y += __builtin_shufflevector(m, m, 1, 1, 1, 1, 5, 5, 5, 5) * q[1];
+    y += __builtin_shufflevector(m, m, 2, 2, 2, 2, 6, 6, 6, 6) * q[2];
+    y += __builtin_shufflevector(m, m, 3, 3, 3, 3, 7, 7, 7, 7) * q[3];
   }
 
-  Buffer<Quad<T>> rows_;
-  Quad<T>* end_ = nullptr;
+  Buffer<Rows<T>> rows_;  // of Q_kl, then of its transpose; twice side by side, for x and for y
+  Rows<T>* end_ = nullptr;
 };
 
 }  // namespace bodyreg::BODYREG_ISA
