@@ -1,11 +1,16 @@
 """An operating system that refuses, whether the tests run as root or as a plain user."""
 
+import builtins
 import contextlib
+import errno
+import io
 import os
 import resource
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 PLAIN_USER = 65534
 IS_ROOT = os.geteuid() == 0
@@ -28,6 +33,37 @@ def locked_folder() -> Iterator[Path]:
                 os.seteuid(0)
             for path in Path(home).iterdir():
                 path.chmod(0o700)
+
+
+@contextlib.contextmanager
+def no_entry(folder: Path) -> Iterator[None]:
+    """Nothing in a folder can be looked up, opened or made, as if another user owned it.
+
+    For whole commands: a plain user might not be allowed to read bodyreg's own files.
+    """
+    patch = pytest.MonkeyPatch()
+    real = {name: getattr(os, name) for name in ("stat", "open", "mkdir", "listdir", "scandir")}
+    real["builtin"] = builtins.open
+
+    def refusing(function: Callable) -> Callable:
+        def call(path, *arguments, **options):
+            is_path = isinstance(path, str | os.PathLike)
+            if is_path and Path(os.path.abspath(path)).is_relative_to(folder):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return function(path, *arguments, **options)
+
+        return call
+
+    for name, function in real.items():
+        if name == "builtin":
+            patch.setattr(builtins, "open", refusing(function))
+            patch.setattr(io, "open", refusing(function))
+        else:
+            patch.setattr(os, name, refusing(function))
+    try:
+        yield
+    finally:
+        patch.undo()
 
 
 @contextlib.contextmanager

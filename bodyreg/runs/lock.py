@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bodyreg.errors import UserError
-from bodyreg.files import writing
+from bodyreg.files import is_folder, writing
 
 NAME = ".bodyreg-lock"
 # Another command may remove the file or the folder between two steps here; then all are repeated.
@@ -80,7 +80,7 @@ def _is_named(lock: int, path: Path) -> bool:
 def _make(folder: Path) -> list[Path]:
     """Make a folder and those above it; returns the new ones, innermost first."""
     missing = []
-    while not folder.is_dir():
+    while not is_folder(folder):
         missing.append(folder)
         folder = folder.parent
     for path in reversed(missing):
