@@ -32,6 +32,7 @@ from bodyreg.data import (
     truth,
 )
 from bodyreg.data.flip_coco import flip_annotation
+from bodyreg.data.skeletons import COCO_17
 from bodyreg.errors import UserError
 from bodyreg.npz import save_npz
 from bodyreg.pickles import load_objects
@@ -110,11 +111,22 @@ def coco(body) -> dict:
     people[0]["segmentation"] = [[50, 40, 178, 40, 178, 300]]
     people[0]["keypoint_depths"] = [0.5] * 17
     images = [{"id": 1, "width": 640, "height": 480, "file_name": "a.jpg"}]
-    return {"info": {"charts": body.charts.name}, "images": images, "annotations": people}
+    return {
+        "info": {"charts": body.charts.name}, "images": images, "annotations": people,
+        "categories": [{"id": 1, "name": "person", "keypoints": list(COCO_17.joints)}],
+    }  # fmt: skip
 
 
 def openpose() -> dict:
     return {"people": [{"pose_keypoints_2d": np.linspace(1, 75, 75).tolist()}] * 2}
+
+
+def hourglass() -> dict:
+    person = mpii_person()
+    return {
+        "img_paths": "a.jpg", "joint_self": [[x, y, 1] for x, y in person["joints"]],
+        "objpos": [200.0, 210.0], "scale_provided": 1.6,
+    }  # fmt: skip
 
 
 def test_json_with_odd_values(tmp_path, body):
@@ -122,6 +134,7 @@ def test_json_with_odd_values(tmp_path, body):
     cases = {
         "coco": (coco(body), lambda: read_densepose_coco(path, body, whole_body=True)),
         "mpii": ([mpii_person(), mpii_person()], lambda: read_mpii(path)),
+        "hourglass": ([hourglass(), hourglass()], lambda: read_mpii(path)),
         "openpose": (openpose(), lambda: read_openpose(tmp_path)),
     }
     for name, (content, read) in cases.items():
