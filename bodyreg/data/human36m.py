@@ -223,7 +223,8 @@ def _layouts(content: dict[str, Any], path: Path) -> dict[int, Skeleton]:
         return layouts
     if not isinstance(count, int) or count not in layouts:
         counts = " or ".join(map(str, layouts))
-        raise UserError(f"{path}: metadata: num_joints is {count}, {name} has {counts}")
+        told = count if isinstance(count, int | str) else "not a number"
+        raise UserError(f"{path}: metadata: num_joints is {told}, {name} has {counts}")
     if sides is not None and not _agree(sides, layouts[count]):
         raise UserError(f"{path}: metadata: keypoints_symmetry is not that of {name}'s {count}")
     return {count: layouts[count]}

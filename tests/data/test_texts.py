@@ -140,3 +140,14 @@ def test_a_backslash_separates_folders(tmp_path):
     for name in ("..\\b.jpg", "a\\..\\..\\b.jpg", "\\b.jpg", "\\\\server\\b.jpg", "\\", ""):
         with pytest.raises(UserError, match="not a path inside"):
             path_inside(tmp_path, name, "here")
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb.jpg", "a\r\nb.jpg", "\x1b[31mred.jpg", "a\x9b2Jb.jpg", "a\0b.jpg"]
+)
+def test_names_cannot_break_the_line_of_an_error(tmp_path, name):
+    with pytest.raises(UserError) as caught:
+        path_inside(tmp_path, f"../{name}", "here")
+    assert str(caught.value).isprintable()
+    again = pickle.loads(pickle.dumps(caught.value))  # as workers hand errors on
+    assert (type(again), str(again)) == (UserError, str(caught.value))
