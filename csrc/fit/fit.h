@@ -126,7 +126,7 @@ struct FitProblem {
   const T* keypoint_weight;     // (B, K) 0 = absent
   const T* keypoint_depth;      // (B, K) frame units, relative to the pelvis
   const T* depth_weight;        // (B, K) 0 = absent
-  const T* pose_terms;          // (4, 24, 3) prior mean, prior inverse spread, limits low and high
+  const T* pose_terms;          // (4, 24, 3) prior mean (root: 0), inverse spread, limits low, high
   int surface_samples;          // M
   const T* surface_normals;     // (24, M, 3) samples of each segment's rest surface
   const T* surface_area;        // (24, M)

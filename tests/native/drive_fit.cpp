@@ -39,6 +39,7 @@ struct Scene {
     depth_weight = positive(people * keypoints);
     for (int i = 144; i < 216; ++i) pose_terms[i] = -std::abs(pose_terms[i]);
     for (int i = 216; i < 288; ++i) pose_terms[i] = std::abs(pose_terms[i]);
+    std::fill_n(pose_terms.begin(), 3, T(0));  // the root's pose is zero and costs nothing
     surface_normals = driver::normal<T>(kFitJoints * samples * 3);
     surface_area = std::vector<T>(kFitJoints * samples, T(1) / samples);
     problem.people = people;

@@ -37,7 +37,7 @@ __global__ void missing_barrier(float* out) {
 __global__ void shuffle_as_barrier(float* out) {
   SIMT_SHARED(float, shared);
   shared[threadIdx.x] = 1.0f;
-  out[threadIdx.x] = warp_sum(1.0f) * shared[threadIdx.x ^ 1u];
+  out[threadIdx.x] = lane_sum(1.0f) * shared[threadIdx.x ^ 1u];
 }
 
 __global__ void warp_barrier(float* out) {
@@ -63,7 +63,7 @@ __global__ void two_barriers(float* out) {
 }
 
 __global__ void absent_lane(float* out) {
-  if (threadIdx.x % 32 != 7) out[threadIdx.x] = warp_sum(1.0f);
+  if (threadIdx.x % 32 != 7) out[threadIdx.x] = lane_sum(1.0f);
 }
 
 __global__ void unwritten(float* out) {

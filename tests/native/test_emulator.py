@@ -123,7 +123,7 @@ def test_sanitizers_accept_sound_kernels(fibers_sanitized, threads_sanitized, ke
     ("kernel", "where"),
     [
         ("missing_barrier", "out[threadIdx.x] = shared[left];"),
-        ("shuffle_as_barrier", "out[threadIdx.x] = warp_sum(1.0f) * shared[threadIdx.x ^ 1u];"),
+        ("shuffle_as_barrier", "out[threadIdx.x] = lane_sum(1.0f) * shared[threadIdx.x ^ 1u];"),
         ("race", "out[0] = static_cast<float>(threadIdx.x);"),
         ("race_between_blocks", "if (threadIdx.x == 3) out[7] = 1.0f;"),
     ],
