@@ -148,8 +148,8 @@ def _explained(path: Path, kind: str) -> Iterator[None]:
 
 
 def _unpickled(stream: BinaryIO) -> Any:
-    # From memory, no more bytes are taken than there are, whatever number a pickle claims. The
-    # strings of Python 2 may be text or bytes: they stay bytes, until it is known which.
+    # A read from memory takes no more bytes than there are, although a pickle may claim more. The
+    # strings of Python 2 may be text or bytes: they stay bytes until it is known which.
     return ArrayUnpickler(io.BytesIO(stream.read()), encoding="bytes").load()
 
 

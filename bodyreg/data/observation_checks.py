@@ -153,7 +153,7 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
 
     in_corner = _in_corner(arrays, _farthest(arrays))
     if in_corner.any():
-        # All in one place are no shares: they are no evidence, and skipped as such.
+        # Points in one place are not shares. They are no evidence, and are skipped for this reason.
         for low, high in extents(arrays):
             shares = in_corner & (np.maximum(-low, high) <= CORNER).all(1) & (low < high).any(1)
             if shares.any():
@@ -192,7 +192,7 @@ def _farthest(arrays: Mapping[str, Any]) -> np.ndarray:
 
 
 def _in_corner(arrays: Mapping[str, Any], farthest: np.ndarray) -> np.ndarray:
-    """(N,) bool: people of whom all keypoints, or all points, are near to the picture's corner.
+    """(N,) bool: people whose keypoints, or whose points, are all near the picture's corner.
 
     Fewer than `FEWEST` of them do not count. `farthest` is what `_farthest` returns.
     """
