@@ -39,7 +39,8 @@ class RegistrationConfig:
 
         facing_weight: Squared hinge on matched points that turn away from the viewer, unitless.
         facing_margin: z of a unit normal under which facing begins to cost, in (-1, 1).
-        visibility_weight: Minus log likelihood of a matched point on its segment's surface, nats.
+        visibility_weight: Minus log likelihood of a matched point on its segment's surface, nats;
+            fits report it from its lowest possible value, so that it is never below 0.
         visibility_sharpness: How sharply the seen part of a segment ends, per unit of normal z.
 
         prior_weight: Anatomical prior, squared standard deviations from the everyday pose.

@@ -75,7 +75,8 @@ def visibility(
     """-Σ_i w_i log( f(n_z,i) / mean of f over the point's segment ), f = softplus(sharpness · n_z).
 
     This is a likelihood: a matched point was drawn from the visible part of its segment's surface,
-    and f is a smooth measure of visibility.
+    and f is a smooth measure of visibility. It may be below zero; `floor` says how far, and what
+    `register` reports counts from there.
 
     Args:
         normal_z, weights: (B,P).

@@ -21,6 +21,7 @@ from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration import schedule, solver
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import gather, make_rig
+from bodyreg.registration.floor import visibility_floor
 from bodyreg.registration.objective import ExtraLoss
 from bodyreg.registration.padding import Padded, padded_counts
 from bodyreg.registration.starts import cold_starts, warm_starts
@@ -108,8 +109,8 @@ def register(
         else:
             start = warm_starts(initial.select(people), body, device, dtype)
         solve = _fused if engine == "fit" else _composed(engine, people, extra_loss)
-        parameters, loss, terms = solve(start, rig, gather(some, config, device, dtype), plan)
-        results.append(as_fits(some, config, parameters, loss, terms))
+        evidence = gather(some, config, device, dtype)
+        results.append(as_fits(body, some, config, evidence, *solve(start, rig, evidence, plan)))
     if not results:
         return Fits.empty()
     fits = Fits.concatenate(results)
@@ -147,13 +148,15 @@ def _composed(engine: str, people: np.ndarray, extra_loss: ExtraLoss | None) -> 
 
 
 def as_fits(
+    body: Body,
     observations: Observations,
     config: RegistrationConfig,
+    evidence: Evidence,
     parameters: Tensor,
     loss: Tensor,
     terms: Tensor,
 ) -> Fits:
-    """Parameters, losses and terms as `Fits`.
+    """Parameters, losses and terms as `Fits`; the visibility term counts from its lowest value.
 
     Raises:
         UserError: a person's numbers are not finite.
@@ -174,6 +177,12 @@ def as_fits(
     pose[:, 0] = 0
     weights = schedule.final_setting(config).weights
     values = np.ascontiguousarray(terms.cpu().numpy().T, np.float32)
+    if "visibility" in weights:
+        floor = weights["visibility"] * visibility_floor(
+            body, observations, evidence.point_weight.cpu().numpy(), config.visibility_sharpness
+        )
+        values[schedule.TERMS.index("visibility")] -= floor
+        losses = losses - floor
     return Fits(
         id=observations.id.copy(),
         frame=observations.frame.copy(),

@@ -72,8 +72,10 @@ def trace(
     evidence = gather(observations, config, device, dtype)
     return [
         as_fits(
+            body,
             observations,
             config,
+            evidence,
             *ops.fit(start, rig, evidence, schedule.truncated(plan, mark)),
         )
         for mark in marks
