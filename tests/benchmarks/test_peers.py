@@ -41,7 +41,7 @@ def problem(preset: str, **changes) -> tuple[torch.Tensor, Rig, Evidence, Plan]:
 
 
 def assert_follows_the_composed_solver(way: str, *arguments) -> None:
-    # The body's anchors are products rounded to float32, of which a vertex is not quite a factor.
+    # The body's anchors are products rounded to float32; a vertex cannot be recovered exactly.
     close = 1e-7 if way.startswith("blend") else 1e-9
     expected, loss, _ = solver.fit(reference, *arguments)
     parameters, ours = peers.fit(*arguments, **WAYS[way])

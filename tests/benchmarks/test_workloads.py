@@ -58,7 +58,7 @@ def test_blocks_are_the_pairs_of_joints_that_points_join():
     on = np.mean([sum(a == b for a, b in person) for person in pairs])
     beside = np.mean([sum(a < b for a, b in person) for person in pairs])
     assert roofline.blocks(rig, evidence) == (on, beside)
-    # A weight of zero takes its term's operations away.
+    # A term of weight zero costs no operations.
     settings = plan.settings.clone()
     settings[:, 2] = 0
     fewer = roofline.operations(rig, evidence, plan._replace(settings=settings))

@@ -96,7 +96,7 @@ def test_killed_at_any_moment_of_writing(folder, tmp_path):
 
 def test_killed_at_random(folder, tmp_path):
     runs = forks("kill_at_random", tmp_path, 8, *command(folder))
-    # How many of the kills come before the end is chance; that some do is enough.
+    # The number of kills before the end is random; one is enough.
     assert any(run["kills"] for run in runs)
     in_all_shards(runs)
 

@@ -69,7 +69,7 @@ def test_the_truth_has_no_error(fits, body):
     errors = evaluate(fits, truth_of(fits, body), body)
     assert tuple(errors) == tuple(METRICS)
     for name, metric in METRICS.items():
-        # A point is taken for the vertex nearest to its pixel's centre.
+        # A point is compared with the vertex nearest to its pixel's centre.
         tolerance = 0.3 if name in ("gps", "gpsm") else 2e-3
         np.testing.assert_allclose(errors[name], metric.best, atol=tolerance, err_msg=name)
 

@@ -75,7 +75,7 @@ def test_vertex_error_is_invariant_and_closed(random):
     source = 2 * target @ Rotation.random(rng=random).as_matrix() + 1
     assert vertex_error(source, target).max() < 1e-12
     moved = target.copy()
-    moved[:, 0] += 1e-3  # one of 200 points: the similarity hardly reacts
+    moved[:, 0] += 1e-3  # one of 200 points: the alignment hardly changes
     np.testing.assert_allclose(
         vertex_error(moved, target), np.sqrt(3) * 1e-3 / 200, rtol=0.1, atol=2e-5
     )

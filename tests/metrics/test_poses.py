@@ -56,7 +56,7 @@ def test_the_same_body_has_no_error_at_any_size(fits, body):
     assert tuple(errors) == tuple(POSE_METRICS)
     for name, values in errors.items():
         np.testing.assert_allclose(values, 0, atol=1e-2, err_msg=name)
-    # A tenth too large: the best size makes it good, the canonical one does not.
+    # A tenth too large: the best scale removes the error, the canonical scale does not.
     errors = evaluate_poses(fits, 1.1 * true, body)
     for name in ("n_mpjpe", "pa_mpjpe", "pa_mpjpe_14"):
         np.testing.assert_allclose(errors[name], 0, atol=1e-2, err_msg=name)

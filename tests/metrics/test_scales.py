@@ -57,7 +57,7 @@ def test_sizes_do_not_matter_but_turns_do(random):
     turned = target @ Rotation.random(5, rng=random).as_matrix()
     assert (n_mpjpe(turned, target) > 0.01).all()
     assert (bone_mpjpe(turned, target, NAMES) > 0.01).all()
-    # The more is taken away, the smaller the sum of squares; so is nearly always the mean.
+    # More alignment gives a smaller sum of squares, and nearly always a smaller mean.
     source = target + 0.1 * random.normal(size=target.shape)
     assert pa_mpjpe(source, target).mean() < n_mpjpe(source, target).mean()
 
@@ -89,7 +89,7 @@ def test_bones_as_zhou_et_al_compare_them(random, canonical):
     """Person by person, in MPII's order: size by the bones, pelvis to pelvis, torso in between."""
     source, target = random.normal(size=(2, 4, 16, 3))
     edges = [(a, b) for b, a in enumerate(MPII_16.parents) if a >= 0]
-    # MPII's arms hang on its thorax, theirs on the neck.
+    # MPII's arms start at its thorax, those of the bones at the neck.
     edges = [(8 if a == 7 and b != 8 else a, b) for a, b in edges]
     expected = []
     for x, y in zip(source.copy(), target.copy(), strict=True):

@@ -30,7 +30,7 @@ def test_the_nearer_plate_shows_by_its_nearest_corner(plates):
     )
     shown = silhouettes(vertices[None], plates, 8)
     row, column = np.indices((8, 8))
-    # Centres on the long edge belong to the face below it, which is not there.
+    # Centres on the long edge would belong to a face below it, which does not exist.
     np.testing.assert_array_equal(shown.mask[0], row + column < 7)
     centres = np.stack([(column + 0.5) / 4 - 1, 1 - (row + 0.5) / 4], axis=-1)
     vertex = shown.at(centres.reshape(1, -1, 2)).reshape(8, 8)

@@ -47,7 +47,7 @@ def cuda_sources() -> list[Path]:
 
 def engine(name: str, flags: Sequence[str]) -> list[Unit]:
     """The emulator's own sources: name is "fibers" or "threads"."""
-    # The race detector must not look into the meetings themselves; see threads.cpp.
+    # The race detector must not instrument the synchronisation itself; see threads.cpp.
     own = () if name == "threads" else tuple(flags)
     return [Unit(EMULATOR / "device.cpp", tuple(flags)), Unit(EMULATOR / f"{name}.cpp", own)]
 
@@ -72,7 +72,7 @@ def emulated_library() -> Path:
 
     root = Path(torch.__file__).parent
     include = ("-isystem", str(root / "include"), "-DTORCH_TARGET_VERSION=0x020b000000000000")
-    # An op file's helpers for its CPU form have no use here.
+    # An op file's helpers for its CPU form are unused here.
     op = ("-O1", "-Wno-unused-function", *include)
     units = [Unit(source, op) for source in sorted(CSRC.rglob("*_op.cpp"))]
     units += [Unit(source, ("-O1", "-x", "c++")) for source in cuda_sources()]

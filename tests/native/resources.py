@@ -92,7 +92,7 @@ def budget() -> dict[str, dict[str, Resources]]:
 
 
 def _write() -> None:
-    # Registers are handed out by eights, so a budget between two multiples would say nothing more.
+    # Registers are allocated in units of eight, so budgets are multiples of eight.
     stored = {
         arch: {
             name: {**asdict(taken), "registers": -(-taken.registers // 8) * 8}

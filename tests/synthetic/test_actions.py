@@ -42,7 +42,7 @@ def test_joints_stay_within_what_the_prior_allows(motions, action):
     prior = pose_prior()
     over = np.maximum(motions[action] - prior.high, prior.low - motions[action])
     over = np.degrees(over.max((0, 1, 3)))
-    # Components of a large rotation mix the axes: of thighs that cross, a little more is allowed.
+    # A large rotation mixes the axes, so crossing thighs may exceed the limits a little.
     hips = [JOINT_NAMES.index(name) for name in ("left_hip", "right_hip")]
     assert over[hips].max() <= 15
     assert np.delete(over, hips).max() <= 0.1, JOINT_NAMES[over.argmax()]
@@ -95,7 +95,7 @@ def test_holds_hold_and_keys_that_are_too_near_are_put_off():
     raised = rows[:, COLUMNS["left_arm"].start]
     speed = np.diff(raised) / (20 / 4000)
     assert abs(speed).max() < 1.01 * 300
-    # Two fields of one clock stay together.
+    # Two fields with the same seconds stay in step.
     np.testing.assert_allclose(rows[:, COLUMNS["nod"].start], raised / 15, atol=1e-9)
     held = Motion(Posture(), {"bend": Cycle([20.0, 20.0, 50.0, 50.0], [2, 1, 2, 1])})
     bend = held.rows(np.array([0.1, 1.9, 3.1, 4.9, 6.5]))[:, COLUMNS["bend"].start]
@@ -106,5 +106,5 @@ def test_limits_hold_the_defaults():
     assert (LOW < HIGH).all()
     for action in ACTIONS:
         rows = family(action, np.random.default_rng(1)).rows(np.linspace(0, 8, 40))
-        # What a family says is meant: hardly anything is cut at a limit.
+        # Families stay within the limits: hardly any value is clipped.
         assert (np.maximum(rows - HIGH, LOW - rows) <= 3).all(), action

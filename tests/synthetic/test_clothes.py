@@ -46,7 +46,7 @@ def test_every_look_suits_every_body(shape):
         assert painted.relief.min() > 0 and painted.relief.max() < 2
         mesh = mesh_of(person.body.faces, len(person.body.vertices))
         draped, normals = drape(made, person.body.vertices, mesh)
-        # Rounding off moves thin ends most; nothing moves far.
+        # Smoothing moves thin ends most, and nothing moves far.
         assert np.abs(draped - person.body.vertices).max() < 0.09
         assert made.offset.min() >= 0 and made.offset.max() <= FARTHEST * made.measures.size + 1e-6
         assert np.abs(np.linalg.norm(normals, axis=1) - 1).max() < 1e-3
@@ -125,7 +125,7 @@ def test_no_seam_shows_where_charts_meet():
     centre = np.tile(faces, (3, 1))[pairs]
     for look in range(4):
         made = look_of(a_person("average", look))
-        # A millimetre or so to each side of the edges' middles.
+        # About a millimetre to each side of the edges' midpoints.
         middle = made.table.T[edges[pairs[:, 0]]].mean(1)
         aside = [0.9 * middle + 0.1 * made.table.T[centre[:, k]].mean(1) for k in (0, 1)]
         first, second = (paint(made, np.ascontiguousarray(a.T)) for a in aside)

@@ -57,7 +57,7 @@ def test_crowds_are_as_large_as_asked_for():
         sizes = np.diff(crowd._start)
         assert sizes.sum() == people
         assert set(sizes) <= {1, 2, 3}
-        # More people change nothing about those before them.
+        # More people do not change earlier people.
         longer = np.diff(Crowd(people + 50, SEED, 256)._start)
         np.testing.assert_array_equal(sizes[:-1], longer[: len(sizes) - 1])
         assert sizes[-1] <= longer[len(sizes) - 1]
@@ -150,7 +150,7 @@ def test_points_lie_on_what_can_be_seen(exact, scenes):
         owners[i][tuple(np.floor(xy[::-1]).astype(int))]
         for i, xy in zip(ids, np.clip(people.point_xy, 0, 255.9), strict=True)
     ]
-    # A point moves within its pixel, or at a silhouette to the nearest place of its face.
+    # A point moves within its pixel; at a silhouette, to the nearest place of its face.
     assert np.mean(own) > 0.98
 
 

@@ -29,7 +29,7 @@ from bodyreg.synthetic.scenes.takes import TAKES, TEST, TRAINING, Takes
 
 PEOPLE, SEED = 36, 7
 EXACT = Noise(points=60, pixels=0, depth=0)
-# Texts have coordinates with three decimals; float32 knows as many of a picture of 1,000 pixels.
+# Text files have three decimals; float32 has as many in a picture of 1,000 pixels.
 PIXELS = 2e-3
 
 
@@ -101,7 +101,7 @@ def test_mpii(made):
     off = people.keypoint_xy[:, columns] - pixels_of(truth, names)
     assert np.abs(off[there]).max() < PIXELS
     assert 0.7 < there.mean() < 1
-    # By hand, from 1 and at pixel centres; the crop that HRNet takes holds whole people.
+    # Coordinates count pixel centres from 1; HRNet's crop holds whole people.
     content = json.loads((made / "mpii" / "annot.json").read_text())
     ankle = pixels_of(truth, ("right_ankle",))[:, 0]
     for entry, xy in zip(content, ankle, strict=True):
@@ -233,7 +233,7 @@ def test_pose_pairs(made, body, name, read, words):
         for (x, y), label in zip(places[number], parts.values(), strict=True):
             if 0 <= x < width and 0 <= y < height:
                 hits.append(labels[int(y), int(x)] == label)
-    # Arms hide torsos and legs each other.
+    # Arms hide torsos, and legs hide each other.
     assert np.mean(hits) > 0.7
 
 

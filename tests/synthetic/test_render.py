@@ -65,7 +65,7 @@ def test_people_are_where_the_layout_says(keyed, number):
         made.figures[0] = near(made.figures[0], 160)
     bare = lay_out(made).owner >= 0
     shown = np.abs(render(made) - KEY).max(2) > 1
-    # Clothes stand off a little; what they round off is less.
+    # Clothes add some thickness; smoothing removes less than that.
     reach = int(
         np.ceil(FARTHEST * 1.2 * max(f.camera.weak().pixels_per_metre for f in made.figures))
     )
@@ -184,5 +184,5 @@ def test_shadows_fall_on_the_ground_beside_the_feet():
         low = figure.vertices[(figure.vertices @ figure.up).argmin()]
         column, row = figure.project(low)[:2].astype(int)
         assert shadow[row - 3 : row + 4, column - 3 : column + 4].max() > 0.4
-        # Nothing on the ground is as high in the picture as the head.
+        # No ground pixel is as high in the picture as the head.
         assert shadow[: int(figure.project(figure.joints[15])[1])].max() < 0.2

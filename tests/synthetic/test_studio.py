@@ -34,7 +34,7 @@ def test_the_cameras_are_like_the_real_ones():
         assert np.linalg.det(camera.rotation) == pytest.approx(1)
         assert 3.9 < np.linalg.norm(camera.position[[0, 2]]) < 5.8
         assert 1.4 < camera.position[1] < 1.7
-        # What stands upright is upright in the picture, and the middle of the floor is seen.
+        # Upright objects are upright in the picture, and the middle of the floor is visible.
         assert camera.up[0] == pytest.approx(0, abs=1e-12)
         assert camera.up[1] > 0.98
 
