@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "../common/buffer.h"
 #include "../common/simd.h"
 #include "lbs.h"
 #include "lbs_math.h"
@@ -9,6 +10,8 @@ namespace {
 
 constexpr int kGroup = kLbsPeoplePerBlock;  // people of a block, as lanes
 constexpr int kTile = 16;                   // points skinned before their layout is changed back
+// Gradients of shared anchors are summed over blocks of people: one long sum would round more.
+constexpr int64_t kPeoplePerSum = 16;
 
 // A block of people × points.
 struct Block {
@@ -204,18 +207,24 @@ void lbs_backward_transforms_sum_cpu(const LbsBackwardTransformsParams<T>& p, in
 template <typename T>
 void lbs_backward_anchors_cpu(const LbsBackwardAnchorsParams<T>& p, int64_t begin, int64_t end) {
   const int K = p.influences;
+  const int64_t count = (end - begin) * K * 4;
   const bool shared = p.anchors_stride == 0;
-  if (shared) set_zero(p.grad_anchors + begin * K * 4, (end - begin) * K * 4);
+  Buffer<T> block(shared ? count : 0);  // the sum of some people
+  if (shared) set_zero(p.grad_anchors + begin * K * 4, count);
   for (int64_t b = 0; b < p.people; ++b) {
     const T* transforms = p.transforms + b * p.joints * 12;
     const int32_t* joint_ids = p.joint_ids + b * p.joint_ids_stride;
-    T* grad_anchors = p.grad_anchors + b * p.anchors_stride;
-    if (!shared) set_zero(grad_anchors + begin * K * 4, (end - begin) * K * 4);
+    T* const grad_anchors = p.grad_anchors + b * p.anchors_stride + begin * K * 4;
+    T* const sums = shared ? block.data() : grad_anchors;
+    if (!shared || b % kPeoplePerSum == 0) set_zero(sums, count);
     for (int64_t i = begin; i < end; ++i) {
       const Vec3<T> g = load_vec3(p.grad_out + (b * p.points + i) * 3);
       for (int64_t e = i * K; e < (i + 1) * K; ++e) {
-        add_anchor_grad(transforms + joint_ids[e] * 12, g, grad_anchors + 4 * e);
+        add_anchor_grad(transforms + joint_ids[e] * 12, g, sums + 4 * (e - begin * K));
       }
+    }
+    if (shared && (b % kPeoplePerSum == kPeoplePerSum - 1 || b + 1 == p.people)) {
+      for (int64_t c = 0; c < count; ++c) grad_anchors[c] += sums[c];
     }
   }
 }
