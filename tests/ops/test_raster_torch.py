@@ -19,6 +19,16 @@ torch_backend = pytest.mark.parametrize(
 )
 
 
+ON_A_DEVICE = pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(EMULATED, marks=pytest.mark.rung3),
+        pytest.param(CUDA, marks=pytest.mark.rung7),
+    ],
+    ids=["emulated", "cuda"],
+)
+
+
 def good() -> tuple[Tensor, Tensor]:
     return soup(2, 20, 8, 9)
 
@@ -73,14 +83,7 @@ def test_the_first_vertex_that_is_not_finite_is_named(axis, wrong):
     assert_refused(message, vertices.double(), faces)
 
 
-@pytest.mark.parametrize(
-    "backend",
-    [
-        pytest.param(EMULATED, marks=pytest.mark.rung3),
-        pytest.param(CUDA, marks=pytest.mark.rung7),
-    ],
-    ids=["emulated", "cuda"],
-)
+@ON_A_DEVICE
 def test_on_a_device_faces_with_wrong_vertices_are_not_seen(backend):
     vertices, faces = soup(2, 40, 16, 16, size=12)
     broken, missing = vertices.clone(), faces.clone()
@@ -156,14 +159,7 @@ def test_instruction_sets_agree_bit_for_bit(use_isa, perspective, dtype):
             assert_same_bits(ours, expected)
 
 
-@pytest.mark.parametrize(
-    "backend",
-    [
-        pytest.param(EMULATED, marks=pytest.mark.rung3),
-        pytest.param(CUDA, marks=pytest.mark.rung7),
-    ],
-    ids=["emulated", "cuda"],
-)
+@ON_A_DEVICE
 def test_the_kernels_have_the_bits_of_the_cpu(backend):
     for perspective in (False, True):
         for size in (2, 30):

@@ -1,4 +1,4 @@
-"""Scenes for tests of pictures: people of the built-in body, placed by hand."""
+"""Scenes for tests of pictures, and true places of points in them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bodyreg.body import Body
+from bodyreg.data import Observations, Truth
 from bodyreg.synthetic.cameras import Perspective, WeakPerspective, sample_view
 from bodyreg.synthetic.figure import Figure, make_figure
 from bodyreg.synthetic.motions.actions import ACTIONS
@@ -56,3 +57,11 @@ def seated(person: Person, camera: WeakPerspective | Perspective) -> Figure:
     pose[[1, 2], 0] = -np.pi / 2
     pose[[4, 5], 0] = np.pi / 2
     return make_figure(person, "Sitting", pose, np.eye(3), np.array([0.0, 1, 0]), camera)
+
+
+def true_points(people: Observations, truth: Truth) -> np.ndarray:
+    """(P, 2) true places of the dense points on the surface, frame units."""
+    person = people.point_person
+    corners = truth.vertices[person[:, None], people.point_vertex]
+    placed = np.einsum("pk,pkc->pc", people.point_barycentric, corners)
+    return truth.scale[person, None] * placed[:, :2] + truth.translation[person]

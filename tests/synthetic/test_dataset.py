@@ -28,6 +28,8 @@ from bodyreg.synthetic.observe import (
 from bodyreg.synthetic.scenes.crowd import Crowd
 from bodyreg.synthetic.scenes.scene import Scene
 
+from .scenery import true_points
+
 SEED = 4
 PEOPLE = 40
 EXACT = Noise(points=80, pixels=0, depth=0)
@@ -117,12 +119,8 @@ def test_what_is_read_back_is_the_truth_to_rounding(exact):
     _, truth, _, people = exact
     np.testing.assert_array_equal(people.id, truth.id)
     np.testing.assert_array_equal(people.frame, truth.frame)
-    person = people.point_person
-    corners = truth.vertices[person[:, None], people.point_vertex]
-    placed = np.einsum("pk,pkc->pc", people.point_barycentric, corners)
-    xy = truth.scale[person, None] * placed[:, :2] + truth.translation[person]
-    observed = frame_from_image(people.point_xy, people.frame[person])
-    assert np.linalg.norm(xy - observed, axis=1).max() * 128 < 0.01
+    observed = frame_from_image(people.point_xy, people.frame[people.point_person])
+    assert np.linalg.norm(true_points(people, truth) - observed, axis=1).max() * 128 < 0.01
     assert people.keypoint_name == KEYPOINTS
     joints = [JOINT_NAMES.index(name) for name in KEYPOINTS[5:]]
     there = people.keypoint_weight[:, 5:] > 0

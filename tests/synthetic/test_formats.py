@@ -27,6 +27,8 @@ from bodyreg.synthetic.pieces import Pieces
 from bodyreg.synthetic.scenes.catalogue import is_test
 from bodyreg.synthetic.scenes.takes import TAKES, TEST, TRAINING, Takes
 
+from .scenery import true_points
+
 PEOPLE, SEED = 36, 7
 EXACT = Noise(points=60, pixels=0, depth=0)
 # Text files have three decimals; float32 has as many in a picture of 1,000 pixels.
@@ -77,11 +79,8 @@ def test_densepose_coco(made, body, capsys):
     assert not skipped
     np.testing.assert_array_equal(people.id, truth.id)
     np.testing.assert_array_equal(people.frame, truth.frame)
-    person = people.point_person
-    corners = truth.vertices[person[:, None], people.point_vertex]
-    placed = np.einsum("pk,pkc->pc", people.point_barycentric, corners)
-    xy = truth.scale[person, None] * placed[:, :2] + truth.translation[person]
-    assert np.abs(image_from_frame(xy, truth.frame[person]) - people.point_xy).max() < 5e-3
+    xy = image_from_frame(true_points(people, truth), truth.frame[people.point_person])
+    assert np.abs(xy - people.point_xy).max() < 5e-3
     coco = COCO(folder / "densepose.json")
     assert len(coco.anns) == len(truth) >= PEOPLE - 2
     assert [image["file_name"] for image in coco.imgs.values()] == [
