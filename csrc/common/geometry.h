@@ -139,6 +139,11 @@ BODYREG_HD Mat3<T> from_columns(const Vec3<T>& a, const Vec3<T>& b, const Vec3<T
 }
 
 template <typename T>
+BODYREG_HD T determinant(const Mat3<T>& a) {
+  return dot(cross(column(a, 0), column(a, 1)), column(a, 2));
+}
+
+template <typename T>
 BODYREG_HD Vec3<T> load_vec3(const T* p) {
   return {p[0], p[1], p[2]};
 }

@@ -1,6 +1,6 @@
 // Fits on a GPU: a warp fits a person, all starts and all iterations of a solver in one launch, and
 // nothing but registers and shared memory is touched between two refreshes (save one settings row
-// an iteration, 144 bytes, the same for all people). What a lane owns is said in gpu/objective.h,
+// an iteration, 144 bytes, the same for all people). What a lane owns is said in gpu/body.h,
 // what the warp keeps in gpu/moments.h, Levenberg–Marquardt's share in gpu/lm_normal.h. A block is
 // one warp, so that no barrier is wider than a warp.
 //

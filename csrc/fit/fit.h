@@ -43,44 +43,9 @@
 
 #include "../common/isa.h"
 #include "../common/stream.h"
+#include "term_math.h"
 
 namespace bodyreg {
-
-constexpr int kFitJoints = 24;
-
-// Where the blocks of a parameter vector begin. The root's pose is frozen at zero, whatever stands
-// in its slot.
-constexpr int kPoseAt = 0;           // (24, 3) axis-angle, radians
-constexpr int kScalesAt = 72;        // (24,) segment scales S_k
-constexpr int kRotationAt = 96;      // (3, 3) raw camera rotation, row-major
-constexpr int kTranslationAt = 105;  // (2,) t, frame units
-constexpr int kCameraScaleAt = 107;  // s, frame units per metre
-constexpr int kParameters = 108;
-
-// The columns of a settings row: the weights of the terms, in the order of registration's TERMS,
-// then the width of the robust function and the learning rate.
-enum FitTerm : int {
-  kDense,
-  kKeypoint,
-  kDepth,
-  kFacing,
-  kVisibility,
-  kPrior,
-  kLimit,
-  kJoint,
-  kExponential,
-  kScaleSmoothness,
-  kScaleDeviation,
-  kScaleSymmetry,
-  kScaleLevel,
-  kScaleLimit,
-  kUpright,
-  kDet,
-  kFitTerms,
-};
-constexpr int kDenseWidthAt = kFitTerms;
-constexpr int kLearningRateAt = kFitTerms + 1;
-constexpr int kFitSettings = kFitTerms + 2;
 
 enum FitSolver : int { kAdam, kLevenbergMarquardt };
 
@@ -91,14 +56,6 @@ struct FitPhase {
   int kept;  // candidates that go on; 1 in the last phase
 };
 constexpr int kFitMaxPhases = 8;
-
-// One gradient step of Adam (Kingma & Ba 2015).
-constexpr double kAdamFirstDecay = 0.9;
-constexpr double kAdamSecondDecay = 0.999;
-constexpr double kAdamEpsilon = 1e-8;
-
-// The exponential of hyper-extension is clamped here, as registration/losses.py does.
-constexpr double kMaxExponent = 10;
 
 // A body and the evidence of B people. Sent to a kernel by value.
 template <typename T>
@@ -144,12 +101,12 @@ struct FitParams {
   const T* start;   // (B, C, 108)
   int phase_count;  // at least 1
   FitPhase phases[kFitMaxPhases];
-  const double* settings;  // (I + 1, 18) a row per iteration of all phases, then the judge's
+  const double* settings;  // (I + 1, kFitSettings) a row per iteration, then the judge's
   int64_t iterations;      // I
   int refresh;             // iterations from one refresh to the next
   T* parameters;           // (B, 108) out
   T* loss;                 // (B,) out
-  T* terms;                // (B, 16) out: weighted
+  T* terms;                // (B, kFitTerms) out: weighted
 
   bool has_lm() const {
     for (int i = 0; i < phase_count; ++i) {
@@ -163,10 +120,10 @@ template <typename T>
 struct FitGradientParams {
   FitProblem<T> problem;
   const T* parameters;     // (B, 108)
-  const double* settings;  // (1, 18)
+  const double* settings;  // (1, kFitSettings)
   T* loss;                 // (B,) out
   T* gradient;             // (B, 108) out
-  T* terms;                // (B, 16) out: weighted
+  T* terms;                // (B, kFitTerms) out: weighted
 };
 
 // Ranges are over people.

@@ -48,18 +48,6 @@
 
 namespace bodyreg {
 
-// ---- What a settings row asks for
-
-// Whether some of its terms read normals.
-BODYREG_HD bool reads_normals(const double* row) {
-  return row[kFacing] != 0 || row[kVisibility] != 0;
-}
-
-// Whether it makes squares that depend on the parameters, which a refresh takes anew.
-BODYREG_HD bool needs_refresh(const double* row) {
-  return reads_normals(row) || (row[kDense] != 0 && 1 / row[kDenseWidthAt] != 0);
-}
-
 // ---- The tree, forward
 
 template <typename T>
@@ -162,9 +150,10 @@ BODYREG_HD Vec3<T> pose_gradient(const Vec3<T>& theta, const AxisAngle<T>& r,
 
 // ---- The camera
 
+// det Q: 1, or −1 where the raw rotation reflects.
 template <typename T>
-BODYREG_HD T determinant(const Mat3<T>& a) {
-  return dot(cross(column(a, 0), column(a, 1)), column(a, 2));
+BODYREG_HD T handedness(const Mat3<T>& rotation) {
+  return select(determinant(rotation) < T(0), T(-1), T(1));
 }
 
 // ∂L/∂raw from the torque about the origin. e: what Gram–Schmidt found, rotation: what it made.
@@ -178,142 +167,11 @@ BODYREG_HD Mat3<T> rotation_gradient(const Orthonormal<T>& e, const Mat3<T>& raw
                    cross(half, column(rotation, 2))));
 }
 
-// upright = Q_21², and what it adds to the torque.
-template <typename T>
-BODYREG_HD T upright(const Mat3<T>& rotation) {
-  return rotation.m[7] * rotation.m[7];
-}
-template <typename T>
-BODYREG_HD Vec3<T> upright_torque(const T& weight, const Mat3<T>& rotation) {
-  const T factor = T(2) * weight * rotation.m[7];
-  return {factor * rotation.m[4], -(factor * rotation.m[1]), T(0)};
-}
+// ---- Adam (Kingma & Ba 2015)
 
-// det = exp(−det raw), and its gradient by raw: minus itself times the cofactors.
-template <typename T>
-BODYREG_HD T reflection(const Mat3<T>& raw) {
-  return exp(-determinant(raw));
-}
-template <typename T>
-BODYREG_HD Mat3<T> reflection_gradient(const T& weight, const Mat3<T>& raw) {
-  const Vec3<T> a = column(raw, 0), b = column(raw, 1), c = column(raw, 2);
-  const T factor = -(weight * reflection(raw));
-  return factor * from_columns(cross(b, c), cross(c, a), cross(a, b));
-}
-
-// ---- Terms of one joint's angles
-//
-// `weights` is a settings row, `pose_terms` the (4, 24, 3) table of FitProblem. A term of weight 0
-// is not looked at.
-
-// How far x is outside [low, high], signed.
-template <typename T>
-BODYREG_HD T excess(const T& x, const T& low, const T& high) {
-  return x - select(x < low, low, select(x > high, high, x));
-}
-
-// Knees and elbows, whose extension beyond straight the exponential punishes: the axis about which
-// joint k does it, or −1, and in which direction.
-BODYREG_HD int hyper_extension_axis(int k) {
-  return k == 4 || k == 5 ? 0 : k == 18 || k == 19 ? 1 : -1;
-}
-BODYREG_HD int hyper_extension_sign(int k) { return k == 18 ? 1 : -1; }
-
-template <typename T>
-BODYREG_HD T hyper_extension(int k, const Vec3<T>& theta) {
-  const T angle = hyper_extension_axis(k) == 0 ? theta.x : theta.y;
-  return hyper_extension_sign(k) > 0 ? angle : -angle;
-}
-
-// One angle's share of the gradient of prior, limit and joint; `at` = 3 k + axis.
-template <typename T, typename S>
-BODYREG_HD T angle_slope(const T& angle, int at, const S* weights, const S* pose_terms) {
-  T half = T(weights[kJoint]) * angle;
-  if (weights[kPrior] != S(0)) {
-    const S inverse_spread = pose_terms[72 + at];
-    half += T(weights[kPrior] * inverse_spread * inverse_spread) * (angle - T(pose_terms[at]));
-  }
-  if (weights[kLimit] != S(0)) {
-    half += T(weights[kLimit]) * excess(angle, T(pose_terms[144 + at]), T(pose_terms[216 + at]));
-  }
-  return T(2) * half;
-}
-
-// ∂/∂θ_k of prior, limit, joint and exponential.
-template <typename T, typename S>
-BODYREG_HD Vec3<T> pose_slope(const Vec3<T>& theta, int k, const S* weights, const S* pose_terms) {
-  Vec3<T> slope = {angle_slope(theta.x, 3 * k, weights, pose_terms),
-                   angle_slope(theta.y, 3 * k + 1, weights, pose_terms),
-                   angle_slope(theta.z, 3 * k + 2, weights, pose_terms)};
-  if (hyper_extension_axis(k) >= 0 && weights[kExponential] != S(0)) {
-    const T angle = hyper_extension(k, theta);
-    const T value = T(weights[kExponential] * S(hyper_extension_sign(k))) * exp(angle);
-    const T clamped = select(angle > T(S(kMaxExponent)), T(0), value);
-    if (hyper_extension_axis(k) == 0) {
-      slope.x += clamped;
-    } else {
-      slope.y += clamped;
-    }
-  }
-  return slope;
-}
-
-// Adds joint k's unweighted share of prior, limit, joint and exponential.
-template <typename T, typename S>
-BODYREG_HD void add_pose_terms(const Vec3<T>& theta, int k, const S* pose_terms,
-                               T (&terms)[kFitTerms]) {
-  const T angles[3] = {theta.x, theta.y, theta.z};
-  for (int axis = 0; axis < 3; ++axis) {
-    const int at = 3 * k + axis;
-    const T& angle = angles[axis];
-    const T deviation = T(pose_terms[72 + at]) * (angle - T(pose_terms[at]));
-    const T outside = excess(angle, T(pose_terms[144 + at]), T(pose_terms[216 + at]));
-    terms[kPrior] += deviation * deviation;
-    terms[kLimit] += outside * outside;
-    terms[kJoint] += angle * angle;
-  }
-  if (hyper_extension_axis(k) >= 0) {
-    const T angle = hyper_extension(k, theta);
-    const T most = T(S(kMaxExponent));
-    terms[kExponential] += exp(select(angle > most, most, angle));
-  }
-}
-
-// ---- Terms of one joint's scale
-
-// ∂/∂S_k of deviation, symmetry, level and limit. mirror: the scale of the joint on the other side,
-// or S_k itself.
-template <typename T, typename S>
-BODYREG_HD T scale_slope(const T& scale, const T& mean, const T& mirror, const S* weights, S low,
-                         S high) {
-  T half = T(weights[kScaleLevel]) * (scale - T(1));
-  if (weights[kScaleDeviation] != S(0)) half += T(weights[kScaleDeviation]) * (scale - mean);
-  if (weights[kScaleSymmetry] != S(0)) half += T(weights[kScaleSymmetry]) * (scale - mirror);
-  if (weights[kScaleLimit] != S(0)) {
-    half += T(weights[kScaleLimit]) * excess(scale, T(low), T(high));
-  }
-  return T(2) * half;
-}
-
-// What smoothness adds to ∂/∂S_k and takes from ∂/∂S_parent(k).
-template <typename T, typename S>
-BODYREG_HD T smoothness_slope(const T& scale, const T& parent_scale, const S* weights) {
-  return T(S(2) * weights[kScaleSmoothness]) * (scale - parent_scale);
-}
-
-// ---- Terms of points
-
-// softplus(x) = log(1 + eˣ), without overflow, and its slope over itself: d/dx log softplus(x).
-template <typename T>
-BODYREG_HD T softplus(const T& x) {
-  return maximum(x, T(0)) + log1p(exp(-maximum(x, -x)));
-}
-template <typename T>
-BODYREG_HD T log_softplus_slope(const T& x, const T& value) {
-  return exp(x - value) / value;
-}
-
-// ---- Adam
+constexpr double kAdamFirstDecay = 0.9;
+constexpr double kAdamSecondDecay = 0.999;
+constexpr double kAdamEpsilon = 1e-8;
 
 // The numbers of one step: step = rate / (1 − β1ⁱ), inverse_unbias = 1 / √(1 − β2ⁱ).
 template <typename S>

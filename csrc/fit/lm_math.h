@@ -41,6 +41,58 @@ constexpr double kLeastCurvature = 1e-4;
 // it: at this length the term is below 1e-27, and steps, which only turn, need not look at it.
 constexpr double kRawLength = 4;
 
+// λ after a step.
+template <typename T, typename Condition>
+BODYREG_HD T next_damping(const Condition& accepted, const T& damping) {
+  using S = Scalar<T>;
+  return select(accepted, maximum(damping / T(S(kDampingFactor)), T(S(kLeastDamping))),
+                minimum(damping * T(S(kDampingFactor)), T(S(kMostDamping))));
+}
+
+// Adds λ D to a number of the diagonal; returns it, the pivot's floor.
+template <typename T>
+BODYREG_HD T damp(const T& damping, T& diagonal) {
+  const T floor = damping * (diagonal + T(Scalar<T>(kLeastCurvature)));
+  diagonal += floor;
+  return floor;
+}
+
+// ---- The camera: raw rotation, t and s, which the root's unknowns ω, t and σ move
+
+// The raw rotation at kRawLength; a reflection, which turning cannot undo, keeps what it has.
+template <typename T>
+BODYREG_HD Mat3<T> stretched_rotation(const Mat3<T>& raw, bool six) {
+  const Mat3<T> rotation = rotation_of(orthonormalize(raw, six));
+  const auto proper = determinant(rotation) > T(0);
+  Mat3<T> out;
+  for (int i = 0; i < 9; ++i) {
+    out.m[i] = select(proper, T(Scalar<T>(kRawLength)) * rotation.m[i], raw.m[i]);
+  }
+  return out;
+}
+
+// The gradient by ω of what has the gradient by_raw: d raw = [ω]ₓ raw, so Σ_columns raw_c ×
+// by_raw_c.
+template <typename T>
+BODYREG_HD Vec3<T> turn_slope(const Mat3<T>& raw, const Mat3<T>& by_raw) {
+  Vec3<T> sum = cross(column(raw, 0), column(by_raw, 0));
+  for (int c = 1; c < 3; ++c) sum = sum + cross(column(raw, c), column(by_raw, c));
+  return sum;
+}
+
+// The camera's twelve numbers after the root's step −d, in the order of the parameters.
+template <typename T>
+BODYREG_HD void step_camera(const Mat3<T>& raw, const T (&translation)[2], const T& scale,
+                            const T* d, T (&camera)[kParameters - kRotationAt]) {
+  const Vec3<T> turn = {-d[0], -d[1], -d[2]};
+  const Mat3<T> turned = rotation_matrix(turn, axis_angle(turn)) * raw;
+  for (int i = 0; i < 9; ++i) camera[i] = turned.m[i];
+  for (int i = 0; i < 2; ++i) camera[9 + i] = translation[i] - d[4 + i];
+  camera[11] = scale - d[6] * scale;
+}
+
+// ---- Levers
+
 // A row of lever moments has six columns, the levers of one joint: v_x, v_y, v_z, w, u_x, u_y.
 constexpr int kLevers = 6;
 constexpr int kHung = 3;
@@ -218,98 +270,6 @@ BODYREG_HD void columns_by_angles(const Mat3<T>& to_angles, T (&h)[4][4]) {
     const Vec3<T> row = to_angles * Vec3<T>{h[i][0], h[i][1], h[i][2]};
     h[i][0] = row.x, h[i][1] = row.y, h[i][2] = row.z;
   }
-}
-
-// ---- Curvature of the terms of one joint's angles and scale
-
-template <typename T>
-BODYREG_HD T is_outside(const T& x, const T& low, const T& high) {
-  return select(x < low, T(1), select(x > high, T(1), T(0)));
-}
-
-// Second derivative of one angle's share of prior, limit, joint and exponential; `at` = 3 k + axis.
-template <typename T, typename S>
-BODYREG_HD T angle_curvature(const T& angle, int at, const S* weights, const S* pose_terms) {
-  const S inverse_spread = pose_terms[72 + at];
-  T half = T(weights[kJoint] + weights[kPrior] * inverse_spread * inverse_spread);
-  if (weights[kLimit] != S(0)) {
-    half +=
-        T(weights[kLimit]) * is_outside(angle, T(pose_terms[144 + at]), T(pose_terms[216 + at]));
-  }
-  T curvature = T(2) * half;
-  const int k = at / 3;
-  if (weights[kExponential] != S(0) && hyper_extension_axis(k) == at % 3) {
-    const T extension = hyper_extension_sign(k) > 0 ? angle : -angle;
-    const T most = T(S(kMaxExponent));
-    curvature +=
-        select(extension > most, T(0), T(weights[kExponential]) * exp(minimum(extension, most)));
-  }
-  return curvature;
-}
-
-// The same of deviation, level and limit. The deviation's matrix 2 w (I − 11ᵀ / 24) is replaced by
-// its larger diagonal; smoothness and symmetry couple two scales and stand apart.
-template <typename T, typename S>
-BODYREG_HD T scale_curvature(const T& scale, const S* weights, S low, S high) {
-  T half = T(weights[kScaleLevel] + weights[kScaleDeviation]);
-  if (weights[kScaleLimit] != S(0)) {
-    half += T(weights[kScaleLimit]) * is_outside(scale, T(low), T(high));
-  }
-  return T(2) * half;
-}
-
-// ---- Changes of the same terms, without the difference of two losses
-
-// b² − a²
-template <typename T>
-BODYREG_HD T change_of_square(const T& a, const T& b) {
-  return (b - a) * (b + a);
-}
-
-// Of prior, limit, joint and exponential of one angle, weighted.
-template <typename T, typename S>
-BODYREG_HD T angle_change(const T& from, const T& to, int at, const S* weights,
-                          const S* pose_terms) {
-  T change = T(weights[kJoint]) * change_of_square(from, to);
-  if (weights[kPrior] != S(0)) {
-    const T mean = T(pose_terms[at]);
-    const S inverse_spread = pose_terms[72 + at];
-    change += T(weights[kPrior] * inverse_spread * inverse_spread) *
-              change_of_square(from - mean, to - mean);
-  }
-  if (weights[kLimit] != S(0)) {
-    const T low = T(pose_terms[144 + at]), high = T(pose_terms[216 + at]);
-    change += T(weights[kLimit]) * change_of_square(excess(from, low, high), excess(to, low, high));
-  }
-  const int k = at / 3;
-  if (weights[kExponential] != S(0) && hyper_extension_axis(k) == at % 3) {
-    const T most = T(S(kMaxExponent));
-    const T before = hyper_extension_sign(k) > 0 ? from : -from;
-    const T after = hyper_extension_sign(k) > 0 ? to : -to;
-    change += T(weights[kExponential]) * (exp(minimum(after, most)) - exp(minimum(before, most)));
-  }
-  return change;
-}
-
-// A segment's scale, the mean of all, and the scale on the other side.
-template <typename T>
-struct ScaleAndPeers {
-  T own, mean, mirror;
-};
-
-// Of deviation, symmetry, level and limit, weighted. Each of a pair's joints counts half of it.
-template <typename T, typename S>
-BODYREG_HD T scale_change(const ScaleAndPeers<T>& from, const ScaleAndPeers<T>& to,
-                          const S* weights, S low, S high) {
-  T change = T(weights[kScaleLevel]) * change_of_square(from.own - T(1), to.own - T(1));
-  change += T(weights[kScaleDeviation]) * change_of_square(from.own - from.mean, to.own - to.mean);
-  change += T(S(0.5) * weights[kScaleSymmetry]) *
-            change_of_square(from.own - from.mirror, to.own - to.mirror);
-  if (weights[kScaleLimit] != S(0)) {
-    change += T(weights[kScaleLimit]) *
-              change_of_square(excess(from.own, T(low), T(high)), excess(to.own, T(low), T(high)));
-  }
-  return change;
 }
 
 // ---- Small dense systems

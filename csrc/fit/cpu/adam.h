@@ -2,6 +2,7 @@
 #pragma once
 
 #include "evidence.h"
+#include "objective.h"
 
 namespace bodyreg::BODYREG_ISA {
 

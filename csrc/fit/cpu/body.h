@@ -15,7 +15,6 @@ struct Setting {
   T value[kFitSettings];
 
   T operator[](int i) const { return value[i]; }
-  T inverse_width2() const { return T(1) / (value[kDenseWidthAt] * value[kDenseWidthAt]); }
 };
 
 // 108 numbers of each person.
@@ -51,7 +50,7 @@ struct PosedGroup {
     for (int i = 0; i < 9; ++i) raw.m[i] = x[kRotationAt + i];
     camera = orthonormalize(raw, p.six_numbers);
     const Mat3<V> q = rotation_of(camera);
-    mirror = select(determinant(q) < V(T(0)), V(T(-1)), V(T(1)));
+    mirror = handedness(q);
     scale = x[kCameraScaleAt];
     const V translation[2] = {x[kTranslationAt], x[kTranslationAt + 1]};
     T local[9][kFitJoints];  // of a lone person: the joints' rotations, by numbers

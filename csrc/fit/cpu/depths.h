@@ -65,13 +65,14 @@ class GroupKeypoints {
     const V pelvis = z(body, 0);
     for (int j = 0; j < p_.keypoints; ++j) {
       const V error = z(body, j + 1) - pelvis - depth_[j];
-      sum += present(depth_weight_[j], depth_weight_[j] * error * error);
+      sum += present(depth_weight_[j], depth_value(depth_weight_[j], error));
     }
     return sum;
   }
 
   // The z rows of Y that the depths make, for the joints in use.
-  void pull_depths(T weight, const PosedGroup<T>& body, V (&rows)[kFitJoints][4]) const {
+  void pull_depths(const Setting<T>& setting, const PosedGroup<T>& body,
+                   V (&rows)[kFitJoints][4]) const {
     for (uint32_t left = joints_; left != 0; left &= left - 1) {
       for (V& number : rows[__builtin_ctz(left)]) number = T(0);
     }
@@ -79,7 +80,8 @@ class GroupKeypoints {
     const V pelvis = z(body, 0);
     for (int j = 0; j < p_.keypoints; ++j) {
       const V error = z(body, j + 1) - pelvis - depth_[j];
-      const V force = present(depth_weight_[j], V(T(2) * weight) * depth_weight_[j] * error);
+      const V force =
+          present(depth_weight_[j], depth_slope(depth_weight_[j], error, setting.value));
       add(j + 1, force, rows);
       total += force;
     }

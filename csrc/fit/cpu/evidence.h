@@ -2,8 +2,8 @@
 // exact value of every term.
 #pragma once
 
-#include "objective.h"
 #include "point_terms.h"
+#include "terms.h"
 
 namespace bodyreg::BODYREG_ISA {
 
@@ -42,19 +42,18 @@ class GroupEvidence {
   // squares and no normal counts, the body makes no difference.
   void refresh(const Setting<T>& setting, const PosedGroup<T>& body) {
     spread(body);
-    const T facing = setting[kFacing], visibility = setting[kVisibility];
     normals_.joints = 0;
     for (int l = 0; l < people_; ++l) {
       Person<T> person = person_of(l);
       PersonMoments<T>& moments = person_moments_[l];
       moments.clear();
       if (setting[kDense] != T(0)) {
-        person.add_dense(setting[kDense], setting.inverse_width2(), moments);
+        person.add_dense(setting[kDense], inverse_width2(setting.value), moments);
       }
       if (setting[kKeypoint] != T(0)) add_keypoints(setting[kKeypoint], first_ + l, moments);
-      if (facing != T(0) || visibility != T(0)) {
+      if (reads_normals(setting.value)) {
         person.find_normals();
-        normals_.joints |= person.add_normals(facing, visibility, person_normals_[l]);
+        normals_.joints |= person.add_normals(setting, person_normals_[l]);
       }
     }
     moments_.gather(person_moments_.data(), people_);
@@ -71,7 +70,7 @@ class GroupEvidence {
   V judge(const Setting<T>& setting, const ParameterLanes<T>& x, const PosedGroup<T>& body,
           V (&terms)[kFitTerms]) {
     for (V& term : terms) term = T(0);
-    add_parameter_terms(x, body, terms);
+    add_parameter_values(p_, x, body, terms);
     if (setting[kKeypoint] != T(0)) terms[kKeypoint] = keypoints_.image_term(body);
     if (setting[kDepth] != T(0)) terms[kDepth] = keypoints_.depth_term(body);
     find_point_terms(setting, body, terms);
@@ -110,30 +109,14 @@ class GroupEvidence {
     }
   }
 
-  void add_parameter_terms(const ParameterLanes<T>& x, const PosedGroup<T>& body,
-                           V (&terms)[kFitTerms]) const {
-    const V mean = mean_scale<T>(x);
-    for (int k = 0; k < kFitJoints; ++k) {
-      const V scale = x[kScalesAt + k];
-      if (k > 0) add_pose_terms(vec3(x + kPoseAt + 3 * k), k, p_.pose_terms, terms);
-      const auto add_square = [&](int term, const V& a) { terms[term] += a * a; };
-      if (k > 0) add_square(kScaleSmoothness, scale - x[kScalesAt + p_.parent[k]]);
-      if (k < p_.mirror[k]) add_square(kScaleSymmetry, scale - x[kScalesAt + p_.mirror[k]]);
-      add_square(kScaleDeviation, scale - mean);
-      add_square(kScaleLevel, scale - V(T(1)));
-      add_square(kScaleLimit, excess(scale, V(p_.scale_low), V(p_.scale_high)));
-    }
-    terms[kUpright] = upright(body.rotation());
-    terms[kDet] = reflection(body.raw);
-  }
-
   void find_point_terms(const Setting<T>& setting, const PosedGroup<T>& body,
                         V (&terms)[kFitTerms]) {
     spread(body);
     for (int l = 0; l < people_; ++l) {
       Person<T> person = person_of(l);
-      if (setting[kDense] != T(0)) terms[kDense].v[l] = person.dense_term(setting.inverse_width2());
-      if (setting[kFacing] == T(0) && setting[kVisibility] == T(0)) continue;
+      if (setting[kDense] != T(0))
+        terms[kDense].v[l] = person.dense_term(inverse_width2(setting.value));
+      if (!reads_normals(setting.value)) continue;
       person.find_normals();
       if (setting[kFacing] != T(0)) terms[kFacing].v[l] = person.facing_term();
       if (setting[kVisibility] != T(0)) terms[kVisibility].v[l] = person.visibility_term();

@@ -7,6 +7,7 @@
 
 #include "evidence.h"
 #include "lm_solve.h"
+#include "objective.h"
 
 namespace bodyreg::BODYREG_ISA {
 
@@ -46,8 +47,7 @@ class LevenbergMarquardt {
       there->body.pose(p_, there->x);
       pull(setting, evidence, *there);
       const auto better = change(setting, evidence, *here, *there) < V(T(0));
-      damping = select(better, maximum(damping / V(T(kDampingFactor)), V(T(kLeastDamping))),
-                       minimum(damping * V(T(kDampingFactor)), V(T(kMostDamping))));
+      damping = next_damping(better, damping);
       move(better, here, there);
     }
     copy(here->x, x);
@@ -69,15 +69,11 @@ class LevenbergMarquardt {
     for (int n = 0; n < kParameters; ++n) to[n] = from[n];
   }
 
-  // Reflections, which turning cannot undo, keep what they have.
   void stretch_rotation(ParameterLanes<T>& x) const {
     Mat3<V> raw;
     for (int i = 0; i < 9; ++i) raw.m[i] = x[kRotationAt + i];
-    const Mat3<V> rotation = rotation_of(orthonormalize(raw, p_.six_numbers));
-    const auto proper = determinant(rotation) > V(T(0));
-    for (int i = 0; i < 9; ++i) {
-      x[kRotationAt + i] = select(proper, V(T(kRawLength)) * rotation.m[i], raw.m[i]);
-    }
+    const Mat3<V> stretched = stretched_rotation(raw, p_.six_numbers);
+    for (int i = 0; i < 9; ++i) x[kRotationAt + i] = stretched.m[i];
   }
 
   void take_step(const Setting<T>& setting, const V& damping, const GroupEvidence<T>& evidence,
@@ -95,16 +91,14 @@ class LevenbergMarquardt {
       }
       to[kScalesAt + a] = from.x[kScalesAt + a] - step_.joint[a][3];
     }
-    const V* const d = step_.root;
-    const Vec3<V> turn = {-d[0], -d[1], -d[2]};
-    const Mat3<V> raw = rotation_matrix(turn, axis_angle(turn)) * from.body.raw;
-    for (int i = 0; i < 9; ++i) to[kRotationAt + i] = raw.m[i];
-    to[kScalesAt] = from.x[kScalesAt] - d[3];
-    for (int i = 0; i < 2; ++i) to[kTranslationAt + i] = from.x[kTranslationAt + i] - d[4 + i];
-    to[kCameraScaleAt] = from.x[kCameraScaleAt] - d[6] * from.x[kCameraScaleAt];
+    to[kScalesAt] = from.x[kScalesAt] - step_.root[3];
+    const V translation[2] = {from.x[kTranslationAt], from.x[kTranslationAt + 1]};
+    V camera[kParameters - kRotationAt];
+    step_camera(from.body.raw, translation, from.body.scale, step_.root, camera);
+    for (int i = 0; i < kParameters - kRotationAt; ++i) to[kRotationAt + i] = camera[i];
   }
 
-  // The gradient by what joints can do. By ω, d raw = [ω]ₓ raw, it is Σ_columns raw_c × gradient_c.
+  // The gradient by what joints can do.
   void find_tangent(const State& from) {
     for (int a = 1; a < kFitJoints; ++a) {
       for (int i = 0; i < 3; ++i) step_.joint[a][i] = gradient_[kPoseAt + 3 * a + i];
@@ -112,9 +106,7 @@ class LevenbergMarquardt {
     }
     Mat3<V> by_raw;
     for (int i = 0; i < 9; ++i) by_raw.m[i] = gradient_[kRotationAt + i];
-    Vec3<V> torque = cross(column(from.body.raw, 0), column(by_raw, 0));
-    for (int c = 1; c < 3; ++c)
-      torque = torque + cross(column(from.body.raw, c), column(by_raw, c));
+    const Vec3<V> torque = turn_slope(from.body.raw, by_raw);
     const V root[kRootUnknowns] = {torque.x,
                                    torque.y,
                                    torque.z,
@@ -156,31 +148,7 @@ class LevenbergMarquardt {
       twice += dot(vec3(after.m + 6) - vec3(before.m + 6),
                    normals.gradient(k, after) + normals.gradient(k, before));
     }
-    return V(T(0.5)) * twice + parameter_change(setting, from, to);
-  }
-
-  // The exact change of the terms that read no evidence.
-  V parameter_change(const Setting<T>& setting, const State& from, const State& to) const {
-    const T* const weights = setting.value;
-    const V mean = mean_scale<T>(from.x), new_mean = mean_scale<T>(to.x);
-    const V* const scale = from.x + kScalesAt;
-    const V* const new_scale = to.x + kScalesAt;
-    V sum = T(0);
-    for (int k = 0; k < kFitJoints; ++k) {
-      const int mirror = p_.mirror[k];
-      sum += scale_change<V, T>({scale[k], mean, scale[mirror]},
-                                {new_scale[k], new_mean, new_scale[mirror]}, weights, p_.scale_low,
-                                p_.scale_high);
-      if (k == 0) continue;
-      for (int at = 3 * k; at < 3 * k + 3; ++at) {
-        sum += angle_change(from.x[kPoseAt + at], to.x[kPoseAt + at], at, weights, p_.pose_terms);
-      }
-      const int q = p_.parent[k];
-      sum += V(weights[kScaleSmoothness]) *
-             change_of_square(scale[k] - scale[q], new_scale[k] - new_scale[q]);
-    }
-    return sum + V(weights[kUpright]) *
-                     change_of_square(from.body.rotation().m[7], to.body.rotation().m[7]);
+    return V(T(0.5)) * twice + parameter_change(p_, setting, from.x, from.body, to.x, to.body);
   }
 
   // Lanes that are better there go there. Nearly always all do, or none.

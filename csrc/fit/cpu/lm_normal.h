@@ -5,7 +5,7 @@
 
 #include "../lm_math.h"
 #include "../lm_tree.h"
-#include "objective.h"
+#include "terms.h"
 
 namespace bodyreg::BODYREG_ISA {
 
@@ -61,7 +61,7 @@ class NormalAssembly {
         write_top(x, body, h.top);
       }
     }
-    add_parameter_terms(setting, x, body, h);
+    add_parameter_curvature(p_, setting, x, body, h);
   }
 
  private:
@@ -219,7 +219,7 @@ class NormalAssembly {
     for (int j = 0; j < depth_count_; ++j) {
       const DepthGradient& g = depths_[j];
       V scaled[kRootUnknowns];
-      for (int i = 0; i < kRootUnknowns; ++i) scaled[i] = g.twice_weight * g.by_root[i];
+      for (int i = 0; i < kRootUnknowns; ++i) scaled[i] = g.curvature * g.by_root[i];
       add_outer(scaled, g.by_root, out);
     }
   }
@@ -235,7 +235,7 @@ class NormalAssembly {
   // hangs on few joints, so g has few numbers.
   struct DepthGradient {
     uint32_t joints;  // that have one
-    V twice_weight;
+    V curvature;
     V by_joint[kFitJoints][kJointUnknowns];  // of the root nothing
     V by_root[kRootUnknowns];
   };
@@ -247,7 +247,7 @@ class NormalAssembly {
       const DepthGradient& g = depths_[j];
       if (!(g.joints >> a & 1)) continue;
       V scaled[4];
-      for (int i = 0; i < 4; ++i) scaled[i] = g.twice_weight * g.by_joint[a][i];
+      for (int i = 0; i < 4; ++i) scaled[i] = g.curvature * g.by_joint[a][i];
       add_outer(scaled, columns(g), h);
     }
   }
@@ -274,7 +274,7 @@ class NormalAssembly {
                    const PosedGroup<T>& body) {
     depth_count_ = has_depths(p_, setting) ? p_.keypoints : 0;
     for (int j = 0; j < depth_count_; ++j) {
-      depths_[j].twice_weight = V(T(2) * setting[kDepth]) * keypoints_.depth_weight(j);
+      depths_[j].curvature = depth_curvature(keypoints_.depth_weight(j), setting.value);
       find_depth(j, x, body, depths_[j]);
     }
   }
@@ -312,36 +312,6 @@ class NormalAssembly {
     const V root[kRootUnknowns] = {point.y, -point.x, V(T(0)), stretch[0].z,
                                    V(T(0)), V(T(0)),  point.z};
     for (int i = 0; i < kRootUnknowns; ++i) g.by_root[i] = root[i];
-  }
-
-  // Everything but evidence. Scale symmetry couples branches: lm_solve.h has it.
-  void add_parameter_terms(const Setting<T>& setting, const ParameterLanes<T>& x,
-                           const PosedGroup<T>& body, NormalMatrix<T>& h) {
-    const T* const weights = setting.value;
-    const V smooth = T(2) * weights[kScaleSmoothness];
-    h.top[3][3] += scale_curvature(x[kScalesAt], weights, p_.scale_low, p_.scale_high);
-    for (int a = 1; a < kFitJoints; ++a) {
-      auto& own = h.joint(a, 0);
-      for (int axis = 0; axis < 3; ++axis) {
-        const int at = 3 * a + axis;
-        own[axis][axis] += angle_curvature(x[kPoseAt + at], at, weights, p_.pose_terms);
-      }
-      own[3][3] += scale_curvature(x[kScalesAt + a], weights, p_.scale_low, p_.scale_high) + smooth;
-      const int q = p_.parent[a];
-      V& above = q > 0 ? h.joint(q, 0)[3][3] : h.top[3][3];
-      V& between = q > 0 ? h.joint(a, 1)[3][3] : h.root[a][3][3];
-      above += smooth;
-      between = between - smooth;
-    }
-    if (setting[kUpright] != T(0)) {  // Q_21 moves by ω_x Q_11 − ω_y Q_01
-      const Mat3<V>& q = body.rotation();
-      const V lean[2] = {q.m[4], -q.m[1]};
-      for (int i = 0; i < 2; ++i) {
-        for (int j = 0; j < 2; ++j) {
-          h.top[i][j] += V(T(2) * setting[kUpright]) * lean[i] * lean[j];
-        }
-      }
-    }
   }
 
   const FitProblem<T>& p_;

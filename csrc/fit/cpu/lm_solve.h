@@ -45,8 +45,7 @@ class TreeSolver {
   template <int N>
   static void damp(const V& damping, V (&h)[N][N], V (&floor)[N]) {
     for (int i = 0; i < N; ++i) {
-      floor[i] = damping * (h[i][i] + V(T(kLeastCurvature)));
-      h[i][i] += floor[i];
+      floor[i] = bodyreg::damp(damping, h[i][i]);
     }
   }
 

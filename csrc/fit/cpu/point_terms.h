@@ -61,7 +61,7 @@ class Surface {
       const V value = softplus(z);
       T part[W], slope[W];
       store_lanes(part, value * load_points(x + 3 * padded_ + m));
-      store_lanes(slope, V(sharpness) * exp(z - value));
+      store_lanes(slope, V(sharpness) * softplus_slope(z, value));
       for (int l = 0; l < W; ++l) {
         sum += part[l];
         gradient += slope[l] * normals_[k * padded_ + m + l];
@@ -157,8 +157,8 @@ class Person {
     if (robust) find_residuals();
     for (int64_t i = 0; i < count_; i += W) {
       const V plain = V(T(2) * weight) * load_points(scratch_.weight.data() + i);
-      const V shrink = robust ? shrinkage(i, inverse_width2) : V(T(1));
-      store_lanes(twice + i, select(plain == V(T(0)), plain, plain * (shrink * shrink)));
+      const V slope = robust ? robust_at(i, inverse_width2).slope : V(T(1));
+      store_lanes(twice + i, select(plain == V(T(0)), plain, plain * slope));
     }
     const InfluenceList<T> influences = points_.influences(begin_);
     for (int64_t i = 0; i < count_; ++i) {
@@ -170,22 +170,24 @@ class Person {
   }
 
   // Facing and visibility as [N | b] per segment; find_normals comes first. Returns the segments.
-  uint32_t add_normals(T facing, T visibility, PersonNormals<T>& out) {
+  uint32_t add_normals(const Setting<T>& setting, PersonNormals<T>& out) {
     set_zero(reinterpret_cast<char*>(&out), sizeof(out));
     const T margin = p_.facing_margin, sharpness = p_.visibility_sharpness;
+    const T visibility = setting[kVisibility];
     T* const hinge = scratch_.first.data();
     T* const pull = scratch_.second.data();
     for (int64_t i = 0; i < count_; i += W) {
       const V z = load_points(scratch_.normal_z.data() + i);
       const V w = load_points(scratch_.weight.data() + i);
-      const V active = select(z < V(margin), V(T(2) * facing) * w, V(T(0)));
-      V tangent = T(0);
+      const V lack = facing_lack(z, margin);
+      const V active = select(lack > V(T(0)), facing_curvature(w, setting.value), V(T(0)));
+      V gain = T(0);
       if (visibility != T(0)) {
         const V x = V(sharpness) * z;
-        tangent = V(visibility * sharpness) * w * log_softplus_slope(x, softplus(x));
+        gain = visibility_gain(x, softplus(x), w, setting.value, sharpness);
       }
       store_lanes(hinge + i, active);
-      store_lanes(pull + i, -(V(margin) * active) - tangent);
+      store_lanes(pull + i, -(V(margin) * active) - gain);
     }
     const Quad<T>* const normals = points_.normals(begin_);
     const int32_t* const segments = points_.segments(begin_);
@@ -218,8 +220,7 @@ class Person {
     find_residuals();
     T* const value = scratch_.first.data();
     for (int64_t i = 0; i < count_; i += W) {
-      const V q = load_points(scratch_.squared.data() + i);
-      store_weighted(value, i, q * shrinkage(i, inverse_width2));
+      store_weighted(value, i, robust_at(i, inverse_width2).value);
     }
     return sum_of(value);
   }
@@ -228,9 +229,9 @@ class Person {
   T facing_term() {
     T* const value = scratch_.first.data();
     for (int64_t i = 0; i < count_; i += W) {
-      const V lack = V(p_.facing_margin) - load_points(scratch_.normal_z.data() + i);
-      const V hinge = select(lack < V(T(0)), V(T(0)), lack);
-      store_weighted(value, i, hinge * hinge);
+      const V z = load_points(scratch_.normal_z.data() + i);
+      const V lack = facing_lack(z, p_.facing_margin);
+      store_weighted(value, i, lack * lack);
     }
     return sum_of(value);
   }
@@ -262,10 +263,9 @@ class Person {
   }
 
  private:
-  // 1 / (1 + q / width²): ρ(q) is q times it, ρ'(q) is its square.
-  V shrinkage(int64_t i, T inverse_width2) const {
-    const V q = load_points(scratch_.squared.data() + i);
-    return V(T(1)) / (V(T(1)) + q * V(inverse_width2));
+  // ρ and ρ' of `width` points.
+  Robust<V> robust_at(int64_t i, T inverse_width2) const {
+    return geman_mcclure(load_points(scratch_.squared.data() + i), V(inverse_width2));
   }
 
   // The value of `width` points, weighted; whatever stands where the weight is zero is nothing.

@@ -1,6 +1,7 @@
 // Adam (Kingma & Ba 2015) for one person in a warp, along one path through a phase. For .cu files.
 #pragma once
 
+#include "objective.h"
 #include "person.h"
 
 namespace bodyreg {

@@ -105,11 +105,11 @@ __device__ __forceinline__ void for_depths(const SharedMemory<T>& memory,
 // The depth row of Y of the lane's joint; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void depth_gradient(const Place& place, const SharedMemory<T>& memory,
-                                               const DepthTable<T>& table, T weight, T (&y)[4]) {
+                                               const DepthTable<T>& table, T (&y)[4]) {
   for (int row = place.lane; row < table.rows; row += 32) table.pull()[row] = T(0);
   T total = T(0);
   for_depths(memory, table, [&](int row, T own_weight, T error) {
-    const T pull = T(2) * weight * own_weight * error;
+    const T pull = depth_slope(own_weight, error, memory.setting);
     table.pull()[row] = pull;
     total += pull;
   });

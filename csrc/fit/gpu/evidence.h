@@ -203,7 +203,7 @@ __device__ __forceinline__ T see_surface(const FitProblem<T>& p, SharedMemory<T>
     const T x =
         p.visibility_sharpness * (view[0] * normal[0] + view[1] * normal[1] + view[2] * normal[2]);
     const T value = softplus(x);
-    const T rise = area * exp(x - value);
+    const T rise = area * softplus_slope(x, value);
     seen += area * value;
     for (int c = 0; c < 3; ++c) slope[c] += rise * normal[c];
   }
@@ -224,8 +224,8 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
   const int lane = threadIdx.x % 32;
   const int quad = lane / 4, column = lane % 4;
   const bool first_column = column == 0;
-  const bool normals = setting[kFacing] != T(0) || setting[kVisibility] != T(0);
-  const T inverse_width2 = T(1) / (setting[kDenseWidthAt] * setting[kDenseWidthAt]);
+  const bool normals = reads_normals(setting);
+  const T dense_width2 = inverse_width2(setting);
   EvidenceTerms<T> terms = {};
   bool fit = true;
   if (refresh) clear_moments(memory, moments);
@@ -245,7 +245,7 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
     x = quad_sum(x) - item.x;
     y = quad_sum(y) - item.y;
     const bool there = item.weight != T(0);
-    const Robust<T> robust = geman_mcclure(x * x + y * y, item.point ? inverse_width2 : T(0));
+    const Robust<T> robust = geman_mcclure(x * x + y * y, item.point ? dense_width2 : T(0));
     if (there && first_column) {
       (item.point ? terms.dense : terms.keypoint) += item.weight * robust.value;
     }
@@ -266,17 +266,17 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
     const T n = rest_normal(p, item, turned);
     const int segment = segment_of(memory, item);
     const T z = quad_sum(column < 3 ? memory.view[segment][column] * n : T(0));
-    const T away = maximum(p.facing_margin - z, T(0));
-    const T value = softplus(p.visibility_sharpness * z);
+    const T lack = facing_lack(z, p.facing_margin);
+    const T sharp = p.visibility_sharpness * z;
+    const T value = softplus(sharp);
     if (turned && first_column) {
-      terms.facing += item.weight * away * away;
+      terms.facing += item.weight * lack * lack;
       terms.visibility -= item.weight * log(value);
     }
     const T weight = turned ? item.weight : T(0);
-    const T quadratic = away > T(0) ? T(2) * setting[kFacing] * weight : T(0);
-    const T linear =
-        -(p.facing_margin * quadratic) - setting[kVisibility] * weight * p.visibility_sharpness *
-                                             log_softplus_slope(p.visibility_sharpness * z, value);
+    const T quadratic = lack > T(0) ? facing_curvature(weight, setting) : T(0);
+    const T linear = -(p.facing_margin * quadratic) -
+                     visibility_gain(sharp, value, weight, setting, p.visibility_sharpness);
 #pragma unroll 1
     for (int m = 0; m < kItems; ++m) {
       add_normal(memory, m, __shfl_sync(kFullWarp, segment, 4 * m),
@@ -289,6 +289,15 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
     terms.visibility += see_surface(p, memory, setting[kVisibility]);
   __syncwarp();
   return terms;
+}
+
+// Moments that need no refresh are made under the very first weights, whichever launch makes them;
+// by a whole warp.
+template <typename T>
+__device__ __forceinline__ void take_first_weights(const FitParams<T>& p, SharedMemory<T>& memory) {
+  const int lane = threadIdx.x % 32;
+  if (lane == kDense || lane == kKeypoint) memory.setting[lane] = static_cast<T>(p.settings[lane]);
+  __syncwarp();
 }
 
 }  // namespace bodyreg

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lm_solve.h"
+#include "objective.h"
 #include "person.h"
 
 namespace bodyreg {
@@ -31,7 +32,7 @@ __device__ __forceinline__ Pulled<T> find_pull(const Place& place, SharedMemory<
   T image[8], depth[4] = {};
   image_gradient(place, memory, person.moments, image);
   if (person.has_depths && memory.setting[kDepth] != T(0)) {
-    depth_gradient(place, memory, person.depths, memory.setting[kDepth], depth);
+    depth_gradient(place, memory, person.depths, depth);
   }
   for (int r = 0; r < 3; ++r) {
     T row[4];
@@ -52,26 +53,9 @@ __device__ __forceinline__ T change(const Place& place, const FitProblem<T>& p,
                                     const SharedMemory<T>& memory, const Start<T>& start,
                                     const Pulled<T>& to, const T (&moved)[kLaneParameters]) {
   const Pulled<T>& from = start.pulled;
-  const T(&value)[kLaneParameters] = start.value;
-  const T* const setting = memory.setting;
   T twice = dot(to.view - from.view, to.slope + from.slope);
   for (int i = 0; i < 12; ++i) twice += (to.rows[i] - from.rows[i]) * (to.pull[i] + from.pull[i]);
-  const Scales<T> scale = scales_of(place, value), new_scale = scales_of(place, moved);
-  const ScaleAndPeers<T> before = {scale.own, mean_scale(scale),
-                                   __shfl_sync(kFullWarp, scale.own, place.mirror)};
-  const ScaleAndPeers<T> after = {new_scale.own, mean_scale(new_scale),
-                                  __shfl_sync(kFullWarp, new_scale.own, place.mirror)};
-  T sum = T(0.5) * twice + scale_change(before, after, setting, p.scale_low, p.scale_high) +
-          setting[kScaleSmoothness] *
-              change_of_square(scale.own - scale.parent, new_scale.own - new_scale.parent);
-  if (place.lane == 0) {
-    sum += setting[kUpright] * change_of_square(start.lean, memory.camera.rotation().m[7]);
-  } else {
-    for (int axis = 0; axis < 3; ++axis) {
-      sum += angle_change(value[axis], moved[axis], 3 * place.joint + axis, setting,
-                          memory.pose_terms);
-    }
-  }
+  const T sum = T(0.5) * twice + parameter_change(place, p, memory, start.lean, start.value, moved);
   return lane_sum(place.owns ? sum : T(0));
 }
 
@@ -87,10 +71,7 @@ __device__ __forceinline__ void find_tangent(const Place& place, const Camera<T>
     for (int i = 0; i < kJointUnknowns; ++i) x[4 * place.joint + i] = gradient[i];
   }
   if (place.lane != 0) return;
-  const Mat3<T> by_raw = load_mat3(all);
-  Vec3<T> torque = {T(0), T(0), T(0)};
-  for (int c = 0; c < 3; ++c) torque = torque + cross(column(camera.raw, c), column(by_raw, c));
-  store(x + kRootAt, torque);
+  store(x + kRootAt, turn_slope(camera.raw, load_mat3(all)));
   x[kRootAt + 3] = gradient[3];
   x[kRootAt + 4] = all[9];
   x[kRootAt + 5] = all[10];
@@ -107,13 +88,8 @@ __device__ __forceinline__ void move(const Place& place, const Camera<T>& camera
   for (int i = 0; i < kLaneParameters; ++i) {
     moved[i] = place.owns && !(root && i < 3) ? value[i] - own[i] : value[i];
   }
-  const T* const d = step + kRootAt;
-  const Vec3<T> turn = {-d[0], -d[1], -d[2]};
   T all[12];
-  store(all, rotation_matrix(turn, axis_angle(turn)) * camera.raw);
-  all[9] = camera.translation[0] - d[4];
-  all[10] = camera.translation[1] - d[5];
-  all[11] = camera.scale - d[6] * camera.scale;
+  step_camera(camera.raw, camera.translation, camera.scale, step + kRootAt, all);
   own_camera(place, all, moved);
 }
 
@@ -122,10 +98,8 @@ template <typename T>
 __device__ __forceinline__ void stretch_rotation(const Place& place, bool six,
                                                  T (&value)[kLaneParameters]) {
   const Camera<T> camera = camera_of(value, six);
-  const Mat3<T> rotation = camera.rotation();
-  if (!(determinant(rotation) > T(0))) return;
   T all[12];
-  store(all, T(kRawLength) * rotation);
+  store(all, stretched_rotation(camera.raw, six));
   for (int i = 0; i < 2; ++i) all[9 + i] = camera.translation[i];
   all[11] = camera.scale;
   own_camera(place, all, value);
@@ -169,7 +143,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
       built = true;
     }
     here.pulled = find_pull(place, memory, person, here.body);
-    here.lean = memory.camera.rotation().m[7];
+    here.lean = lean(memory.camera.rotation());
     __syncwarp();
     T numbers[kLaneParameters] = {};
     gradient_of(place, p.problem, memory, person, here.body, here.value, numbers);
@@ -183,8 +157,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
     __syncwarp();
     const Pulled<T> pulled = find_pull(place, memory, person, there);
     const bool better = change(place, p.problem, memory, here, pulled, numbers) < T(0);
-    here.damping = better ? maximum(here.damping / T(kDampingFactor), T(kLeastDamping))
-                          : minimum(here.damping * T(kDampingFactor), T(kMostDamping));
+    here.damping = next_damping(better, here.damping);
     if (better) copy(numbers, here.value);
   }
 }

@@ -7,7 +7,7 @@
 
 #include "../lm_math.h"
 #include "../lm_tree.h"
-#include "objective.h"
+#include "terms.h"
 
 namespace bodyreg {
 
@@ -100,7 +100,7 @@ __device__ __forceinline__ void spread_body(const Place& place, const SharedMemo
   const Scales<T> scale = scales_of(place, value);
   const Mat3<T> parent_turn = shuffle(body.joint.turn, place.parent());
   const Vec3<T> bone = size * (parent_turn * bone_of(place, memory));
-  const T mirror = determinant(memory.camera.rotation()) < T(0) ? T(-1) : T(1);
+  const T mirror = handedness(memory.camera.rotation());
   NormalMoments<T> normals = {T(0), T(0), T(0)};
   if (has_normals && place.owns) {
     const T* const n = memory.normals[place.joint];
@@ -308,7 +308,7 @@ __device__ __noinline__ void add_depths(Place place, SharedMemory<T>& memory, De
   StepMemory<T>& at = *normal.memory;
 #pragma unroll 1
   for (int row = 1; row < table.rows; ++row) {
-    const T twice = T(2) * memory.setting[kDepth] * table.weight()[row];
+    const T twice = depth_curvature(table.weight()[row], memory.setting);
     if (twice == T(0)) continue;
     const unsigned joints = depth_levers(place, memory, table, body, row, at);
     const T* const g = at.depth;
@@ -332,39 +332,6 @@ __device__ __noinline__ void add_depths(Place place, SharedMemory<T>& memory, De
   }
 }
 
-// Everything but evidence, a lane per joint; by a whole warp.
-template <typename T>
-__device__ __forceinline__ void add_parameter_terms(const Place& place, const FitProblem<T>& p,
-                                                    const SharedMemory<T>& memory,
-                                                    const T (&value)[kLaneParameters],
-                                                    const Normal<T>& normal) {
-  if (!place.owns) return;
-  const T* const setting = memory.setting;
-  const int k = place.joint;
-  const T smooth = T(2) * setting[kScaleSmoothness];
-  const T of_scale = scale_curvature(value[3], setting, p.scale_low, p.scale_high) +
-                     T(__popc(normal.tree().children[k])) * smooth;
-  if (k == 0) {
-    auto& top = normal.memory->top;
-    top[3][3] += of_scale;
-    const Mat3<T> rotation = memory.camera.rotation();
-    const T lean[2] = {rotation.m[4], -rotation.m[1]};
-    for (int i = 0; i < 2; ++i) {
-      for (int j = 0; j < 2; ++j) {
-        top[i][j] += T(2) * setting[kUpright] * lean[i] * lean[j];
-      }
-    }
-    return;
-  }
-  T* const own = normal.block(k, 0);
-  for (int axis = 0; axis < 3; ++axis) {
-    own[5 * axis] += angle_curvature(value[axis], 3 * k + axis, setting, memory.pose_terms);
-  }
-  own[15] += of_scale + smooth;
-  T* const above = normal.block(k, 1);
-  above[normal.tree().depth[k] == 1 ? 3 * kRootUnknowns + 3 : 15] -= smooth;
-}
-
 // The matrix where the body is; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void assemble(const Place& place, const FitProblem<T>& p,
@@ -373,7 +340,7 @@ __device__ __forceinline__ void assemble(const Place& place, const FitProblem<T>
                                          const Normal<T>& normal) {
   const Tree& tree = normal.tree();
   const T* const setting = memory.setting;
-  const bool has_normals = setting[kFacing] != T(0) || setting[kVisibility] != T(0);
+  const bool has_normals = reads_normals(setting);
   spread_body(place, memory, body, value, has_normals, *normal.memory);
   __syncwarp();
 #pragma unroll 1
@@ -399,7 +366,7 @@ __device__ __forceinline__ void assemble(const Place& place, const FitProblem<T>
   if (person.has_depths && setting[kDepth] != T(0)) {
     add_depths(place, memory, person.depths, body, normal);
   }
-  add_parameter_terms(place, p, memory, value, normal);
+  add_parameter_curvature(place, p, memory, value, normal);
   __syncwarp();
 }
 

@@ -23,8 +23,7 @@ __device__ __forceinline__ void damp(const Normal<T>& normal, T damping) {
   for (int u = kJointUnknowns + threadIdx.x % 32; u < kUnknowns; u += 32) {
     T& diagonal =
         u < kRootAt ? normal.block(u / 4, 0)[5 * (u % 4)] : at.top[u - kRootAt][u - kRootAt];
-    at.floor[u] = damping * (diagonal + T(kLeastCurvature));
-    diagonal += at.floor[u];
+    at.floor[u] = damp(damping, diagonal);
   }
   __syncwarp();
 }

@@ -11,7 +11,7 @@
 
 namespace bodyreg {
 
-constexpr int kLaneParameters = 4;  // objective.h
+constexpr int kLaneParameters = 4;  // body.h
 constexpr int kItems = 8;           // pieces of evidence that a warp takes at a time, a quad each
 constexpr int kMostPairs = kFitJoints * (kFitJoints - 1) / 2;
 

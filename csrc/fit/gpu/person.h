@@ -2,7 +2,7 @@
 // and results move between its lanes and global memory. For .cu files.
 #pragma once
 
-#include "objective.h"
+#include "terms.h"
 
 namespace bodyreg {
 

@@ -1,0 +1,146 @@
+// The terms over all joints of a group of people: what the gradient, the judge and
+// Levenberg–Marquardt ask of them. The algebra of each is in term_math.h.
+#pragma once
+
+#include "depths.h"
+#include "moments.h"
+
+namespace bodyreg::BODYREG_ISA {
+
+// Terms of the normals' z, as just refreshed: the gradient by the third row c of C_k is N c + b.
+template <typename T>
+struct GroupNormals {
+  uint32_t joints = 0;            // bit k: there are such terms on segment k
+  Lanes<T> form[kFitJoints][12];  // rows of [N | b]
+
+  Vec3<Lanes<T>> gradient(int k, const Mat3<Lanes<T>>& turn) const {
+    const Lanes<T>* const c = turn.m + 6;
+    const Lanes<T>* const n = form[k];
+    return {n[0] * c[0] + n[1] * c[1] + n[2] * c[2] + n[3],
+            n[4] * c[0] + n[5] * c[1] + n[6] * c[2] + n[7],
+            n[8] * c[0] + n[9] * c[1] + n[10] * c[2] + n[11]};
+  }
+};
+
+// What the evidence pulls at, Y_k for the joints in use.
+template <typename T>
+struct Pull {
+  Lanes<T> image[kFitJoints][8];  // rows x and y
+  Lanes<T> depth[kFitJoints][4];  // row z
+};
+
+template <typename T>
+static inline bool has_depths(const FitProblem<T>& p, const Setting<T>& setting) {
+  return setting[kDepth] != T(0) && p.keypoints > 0;
+}
+
+template <typename T>
+static inline void find_pull(const FitProblem<T>& p, const Setting<T>& setting,
+                             const PosedGroup<T>& body, const GroupMoments<T>& moments,
+                             const GroupKeypoints<T>& keypoints, Pull<T>& y) {
+  moments.times(body.rows, y.image);
+  if (has_depths(p, setting)) keypoints.pull_depths(setting, body, y.depth);
+}
+
+// Adds what pulls at segment k, about joint k, to its subtree's wrench, and ⟨A of Y_k, C_k⟩ to
+// stretch.
+template <typename T>
+static inline void add_own_wrench(const FitProblem<T>& p, const Setting<T>& setting, int k,
+                                  const PosedGroup<T>& body, const GroupMoments<T>& moments,
+                                  const GroupKeypoints<T>& keypoints,
+                                  const GroupNormals<T>& normals, const Pull<T>& pull,
+                                  Wrench<Lanes<T>>& sum, Lanes<T>& stretch) {
+  const Mat3<Lanes<T>>& turn = body.joint[k].turn;
+  if (moments.joints() >> k & 1) {
+    sum += image_wrench(turn, body.size[k], pull.image[k], stretch);
+  }
+  if (has_depths(p, setting) && (keypoints.joints() >> k & 1)) {
+    if (keypoints.turning() >> k & 1) {
+      sum += depth_wrench(turn, body.size[k], pull.depth[k], stretch);
+    } else {
+      sum.force.z += pull.depth[k][3];
+    }
+  }
+  if (normals.joints >> k & 1) {
+    sum.torque = sum.torque + normal_torque(turn, normals.gradient(k, turn));
+  }
+}
+
+template <typename T>
+static inline Lanes<T> mean_scale(const ParameterLanes<T>& x) {
+  Lanes<T> sum = T(0);
+  for (int k = 0; k < kFitJoints; ++k) sum += x[kScalesAt + k];
+  return Lanes<T>(T(1) / T(kFitJoints)) * sum;
+}
+
+template <typename T>
+static inline ScaleAndPeers<Lanes<T>> scale_and_peers(const FitProblem<T>& p,
+                                                      const ParameterLanes<T>& x,
+                                                      const Lanes<T>& mean, int k) {
+  return {x[kScalesAt + k], mean, x[kScalesAt + p.mirror[k]]};
+}
+
+// The terms that read no evidence, from here to the end: their values, without weights, …
+template <typename T>
+static inline void add_parameter_values(const FitProblem<T>& p, const ParameterLanes<T>& x,
+                                        const PosedGroup<T>& body, Lanes<T> (&terms)[kFitTerms]) {
+  const Lanes<T> mean = mean_scale<T>(x);
+  for (int k = 0; k < kFitJoints; ++k) {
+    add_scale_values(scale_and_peers<T>(p, x, mean, k), T(k < p.mirror[k] ? 1 : 0), p.scale_low,
+                     p.scale_high, terms);
+    if (k == 0) continue;
+    add_angle_values(vec3(x + kPoseAt + 3 * k), k, p.pose_terms, terms);
+    terms[kScaleSmoothness] += smoothness_value(x[kScalesAt + k], x[kScalesAt + p.parent[k]]);
+  }
+  add_camera_values(body.rotation(), body.raw, terms);
+}
+
+// … their share of the normal matrix (NormalMatrix), but for scale symmetry, …
+template <typename T, typename Matrix>
+static inline void add_parameter_curvature(const FitProblem<T>& p, const Setting<T>& setting,
+                                           const ParameterLanes<T>& x, const PosedGroup<T>& body,
+                                           Matrix& h) {
+  using V = Lanes<T>;
+  const T* const weights = setting.value;
+  const V smooth = smoothness_curvature(weights);
+  h.top[3][3] += scale_curvature(x[kScalesAt], weights, p.scale_low, p.scale_high);
+  for (int a = 1; a < kFitJoints; ++a) {
+    auto& own = h.joint(a, 0);
+    for (int axis = 0; axis < 3; ++axis) {
+      const int at = 3 * a + axis;
+      own[axis][axis] += angle_curvature(x[kPoseAt + at], at, weights, p.pose_terms);
+    }
+    own[3][3] += scale_curvature(x[kScalesAt + a], weights, p.scale_low, p.scale_high) + smooth;
+    const int q = p.parent[a];
+    V& above = q > 0 ? h.joint(q, 0)[3][3] : h.top[3][3];
+    V& between = q > 0 ? h.joint(a, 1)[3][3] : h.root[a][3][3];
+    above += smooth;
+    between = between - smooth;
+  }
+  add_camera_curvature(body.rotation(), weights, h.top);
+}
+
+// … and their exact change, weighted.
+template <typename T>
+static inline Lanes<T> parameter_change(const FitProblem<T>& p, const Setting<T>& setting,
+                                        const ParameterLanes<T>& from,
+                                        const PosedGroup<T>& from_body, const ParameterLanes<T>& to,
+                                        const PosedGroup<T>& to_body) {
+  using V = Lanes<T>;
+  const T* const weights = setting.value;
+  const V mean = mean_scale<T>(from), new_mean = mean_scale<T>(to);
+  V sum = T(0);
+  for (int k = 0; k < kFitJoints; ++k) {
+    sum += scale_change(scale_and_peers<T>(p, from, mean, k),
+                        scale_and_peers<T>(p, to, new_mean, k), weights, p.scale_low, p.scale_high);
+    if (k == 0) continue;
+    for (int at = 3 * k; at < 3 * k + 3; ++at) {
+      sum += angle_change(from[kPoseAt + at], to[kPoseAt + at], at, weights, p.pose_terms);
+    }
+    const int own = kScalesAt + k, parent = kScalesAt + p.parent[k];
+    sum += smoothness_change(from[own], from[parent], to[own], to[parent], weights);
+  }
+  return sum + camera_change(lean(from_body.rotation()), lean(to_body.rotation()), weights);
+}
+
+}  // namespace bodyreg::BODYREG_ISA

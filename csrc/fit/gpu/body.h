@@ -1,0 +1,110 @@
+// The body of one person in a warp, posed by its parameters (forward; see joint_math.h). Lane l <
+// 24 holds the angles and the scale of its joint; lanes 24, 25, 26 hold the raw rotation, the
+// translation and the scale of the camera, four numbers each. So every lane has four parameters at
+// most. For .cu files.
+#pragma once
+
+#include "moments.h"
+
+namespace bodyreg {
+
+constexpr int kCameraLanes = 3;  // from lane 24 on
+
+// Where parameter i of a lane stands in the vector of 108, or −1.
+__device__ __forceinline__ int parameter_at(const Place& place, int i) {
+  if (place.owns) return i < 3 ? kPoseAt + 3 * place.joint + i : kScalesAt + place.joint;
+  const int camera = place.lane - kFitJoints;
+  return camera < kCameraLanes ? kRotationAt + kLaneParameters * camera + i : -1;
+}
+
+// What a lane knows of the posed body; the rest is in memory, or follows from its parameters.
+template <typename T>
+struct Posed {
+  AxisAngle<T> angle;
+  PosedJoint<T> joint;
+};
+
+// θ_k of the lane's joint. The root does not turn, whatever stands in its slot.
+template <typename T>
+__device__ __forceinline__ Vec3<T> theta_of(const Place& place, const T (&value)[kLaneParameters]) {
+  const bool turns = place.owns && place.lane != 0;
+  return {turns ? value[0] : T(0), turns ? value[1] : T(0), turns ? value[2] : T(0)};
+}
+
+// The segment scales that an iteration reads; by a whole warp. 0 where there is no joint.
+template <typename T>
+struct Scales {
+  T own;     // S_k
+  T parent;  // S_q; the root's own for the root
+};
+
+template <typename T>
+__device__ __forceinline__ Scales<T> scales_of(const Place& place,
+                                               const T (&value)[kLaneParameters]) {
+  const T own = place.owns ? value[3] : T(0);
+  const T parent = __shfl_sync(kFullWarp, own, place.parent());
+  return {own, place.lane == 0 ? own : parent};
+}
+
+// The camera's four, three times, from the lanes that hold them.
+template <typename T>
+__device__ __forceinline__ Camera<T> camera_of(const T (&value)[kLaneParameters], bool six) {
+  T all[kLaneParameters * kCameraLanes];
+  for (int i = 0; i < kLaneParameters * kCameraLanes; ++i) {
+    all[i] = __shfl_sync(kFullWarp, value[i % 4], kFitJoints + i / 4);
+  }
+  Camera<T> camera;
+  camera.raw = load_mat3(all);
+  camera.orthonormal = orthonormalize(camera.raw, six);
+  camera.translation[0] = all[kTranslationAt - kRotationAt];
+  camera.translation[1] = all[kTranslationAt - kRotationAt + 1];
+  camera.scale = all[kCameraScaleAt - kRotationAt];
+  return camera;
+}
+
+// J_k − J_q of the lane's joint; J_0 for the root.
+template <typename T>
+__device__ __forceinline__ Vec3<T> bone_of(const Place& place, const SharedMemory<T>& memory) {
+  const Vec3<T> joint = load_vec3(memory.joints + 3 * place.joint);
+  const Vec3<T> parent = shuffle(joint, place.parent());
+  return place.lane == 0 ? joint : joint - parent;
+}
+
+// Poses the body: camera, rows of M and views into memory, where all lanes find them after the next
+// __syncwarp. By a whole warp.
+template <typename T>
+__device__ __forceinline__ Posed<T> pose_body(const Place& place, bool six, SharedMemory<T>& memory,
+                                              const T (&value)[kLaneParameters]) {
+  Posed<T> body;
+  const Camera<T> camera = camera_of(value, six);
+  const bool root = place.lane == 0;
+  const Vec3<T> theta = theta_of(place, value);
+  const Scales<T> scale = scales_of(place, value);
+  body.angle = axis_angle(theta);
+
+  const Vec3<T> bone = bone_of(place, memory);
+  PosedJoint<T> own = posed_root(camera.rotation(), camera.scale, bone);
+  if (!root) {
+    own = {rotation_matrix(theta, body.angle), (camera.scale * scale.parent) * bone};
+  }
+  if (!place.owns) own.position = {T(0), T(0), T(0)};
+  body.joint = down_the_tree(place, own);
+
+  if (root) memory.camera = camera;
+  if (place.owns) {
+    const T size = camera.scale * scale.own;
+    T rows[8], row[4];
+    image_rows(body.joint, size, camera.translation, rows);
+    for (int r = 0; r < 2; ++r) {
+      for (int c = 0; c < 4; ++c) row[c] = rows[4 * r + c];
+      store_vector(memory.rows[r][place.joint], row);
+    }
+    depth_row(body.joint, size, row);
+    store_vector(memory.rows[2][place.joint], row);
+    for (int c = 0; c < 3; ++c) row[c] = body.joint.turn.m[6 + c];
+    store_vector(memory.view[place.joint], row);
+  }
+  return body;
+}
+
+}  // namespace bodyreg
