@@ -193,8 +193,8 @@ def objective(case: Problem) -> Tensor:
 
     mean, inverse_spread, low, high = rig.pose_terms
     terms["prior"] = ((pose - mean) * inverse_spread).square().sum((1, 2))
-    terms["limit"] = (low - pose).clamp_min(0).square().sum((1, 2))
-    terms["limit"] = terms["limit"] + (pose - high).clamp_min(0).square().sum((1, 2))
+    outside = (low - pose).clamp_min(0).square() + (pose - high).clamp_min(0).square()
+    terms["limit"] = outside[:, 1:].sum((1, 2))  # the root's limits do not count
     terms["joint"] = pose.square().sum((1, 2))
     bent = torch.stack([-pose[:, 4, 0], -pose[:, 5, 0], pose[:, 18, 1], -pose[:, 19, 1]], 1)
     terms["exponential"] = bent.clamp_max(10).exp().sum(1)

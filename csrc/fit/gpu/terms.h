@@ -89,7 +89,7 @@ __device__ __forceinline__ Judged<T> judge(const Place& place, const FitProblem<
   }
   const ScaleAndPeers<T> peers = scale_and_peers(place, scale);
   if (place.owns) {
-    add_angle_values(theta, place.joint, memory.pose_terms, terms);
+    if (place.lane > 0) add_angle_values(theta, place.joint, memory.pose_terms, terms);
     add_scale_values(peers, T(0.5), p.scale_low, p.scale_high, terms);
     terms[kScaleSmoothness] = smoothness_value(scale.own, scale.parent);
   }
