@@ -42,8 +42,8 @@ if platform.machine() in ("x86_64", "AMD64"):
     ISA_FLAGS["avx2"] = "-mtune=generic -mavx2 -mfma".split()
     ISA_FLAGS["avx512"] = "-mtune=icelake-server -mprefer-vector-width=512 -mfma".split()
     ISA_FLAGS["avx512"] += "-mavx512f -mavx512dq -mavx512vl -mavx512bw".split()
-# Groups of few people, of which only the fit is compiled. For a lone one the compiler must make no
-# vectors itself: it would tear sums of products apart, and their bits would be others.
+# Only the fit has groups of few people. For a person alone, vectorisation is off: it would separate
+# products from their sums, and results would have other bits than in larger groups.
 GROUP_FLAGS = {}
 if "avx2" in ISA_FLAGS:
     GROUP_FLAGS["four"] = [*ISA_FLAGS["avx2"], "-DBODYREG_LANES=4"]

@@ -97,7 +97,7 @@ def bench_whole_mesh(row, measure_fit, device):
 @pytest.mark.parametrize("iterations", [300, 1500])
 @pytest.mark.parametrize("points", [120, 2000])
 def bench_points(points, iterations, measure_fit, device):
-    """The difference of two counts of iterations is iterations alone, without preparation."""
+    """Two numbers of iterations; the difference of their times is without preparation."""
     few = f"{points:,} points, preparation and 300 iterations"
     many = f"{points:,} points, 1,200 iterations"
     measure_fit(
@@ -144,7 +144,7 @@ def _iterations(problem: made.Problem) -> str:
 
 @pytest.mark.parametrize("row", [FIT, COMPOSED, *STARTS])
 def bench_accurate(row, measure_fit, device):
-    """The only rows on people with truth: what is saved must not be paid for in millimetres."""
+    """People with known truth: the table shows that time is not saved at the cost of accuracy."""
     pytest.importorskip("pycocotools", reason="pycocotools is not installed")
     observations, truth = made.made_people(64, SEED)
     arguments = made.problem(observations, RegistrationConfig(), device)

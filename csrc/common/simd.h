@@ -28,11 +28,11 @@ constexpr int kVectorBytes = 32;
 constexpr int kVectorBytes = 16;
 #endif
 
-// Numbers in the widest registers.
+// How many numbers the widest registers hold.
 template <typename T>
 constexpr int kWidest = kVectorBytes / int(sizeof(T));
 
-// Numbers in Lanes unless said otherwise: BODYREG_LANES, or as many as fit.
+// How many numbers Lanes have by default: BODYREG_LANES, or as many as the widest registers hold.
 #if defined(BODYREG_LANES)
 template <typename T>
 constexpr int kLanes = BODYREG_LANES;
@@ -46,7 +46,7 @@ struct VectorOf {
   typedef T type __attribute__((vector_size(N * sizeof(T))));
 };
 
-// A vector of one number. Those of the compiler lie in general registers.
+// A vector of one number. The compiler keeps its own ones in general registers, which is slow.
 template <typename T>
 struct VectorOf<T, 1> {
   struct type {
@@ -106,8 +106,8 @@ static inline Lanes<T, N>& operator+=(Lanes<T, N>& a, const Lanes<T, N>& b) {
   return a;
 }
 
-// What conditions are found of and choices made between. A lone number stays in its register, which
-// has more lanes: a branch would let the compiler fuse other operations than for vectors.
+// The operands of comparisons and choices. A single number stays in its register and is a lane of a
+// vector there: with a branch the compiler would fuse other operations than it does for vectors.
 template <typename T, int N>
 static inline typename VectorOf<T, N>::type comparable(const Lanes<T, N>& a) {
   return a.v;
@@ -175,7 +175,7 @@ static inline Lanes<T, N> map(const F& f, const Lanes<T, N>& a) {
 template <typename T, int N>
 static inline Lanes<T, N> sqrt(const Lanes<T, N>& a) {
 #if defined(__AVX__)
-  // Not found by a compiler that must make no vectors of its own.
+  // Where the build forbids vectorisation, the loop below takes one root at a time.
   if constexpr (N == 4 && sizeof(T) == 4) {
     return Lanes<T, N>(_mm_sqrt_ps(a.v));
   } else if constexpr (N == 4 && sizeof(T) == 8) {

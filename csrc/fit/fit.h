@@ -131,8 +131,8 @@ BODYREG_CPU_FUNCTION(fit_cpu, FitParams)
 BODYREG_CPU_FUNCTION(fit_gradient_cpu, FitGradientParams)
 
 #ifdef __x86_64__
-// fit_cpu in groups of four people and of one, for instruction sets from AVX2 on. A lone person has
-// Adam only.
+// fit_cpu in groups of four people and of one, for machines with AVX2. The group of one has only
+// Adam.
 BODYREG_CPU_DECLARATION(four, fit_cpu, FitParams)
 BODYREG_CPU_DECLARATION(one, fit_cpu, FitParams)
 #endif

@@ -34,7 +34,8 @@ class Solver {
  public:
   using V = Lanes<T>;
   static constexpr int W = V::width;
-  // Of single numbers the compiler would fuse other operations than of vectors.
+  // For single numbers the compiler fuses other operations of Levenberg–Marquardt than for vectors,
+  // so a person alone would get other bits.
   static constexpr bool kHasLm = W > 1;
 
   Solver(const FitParams<T>& p, int64_t begin, int64_t end)

@@ -9,8 +9,8 @@
 namespace bodyreg {
 namespace {
 
-// The last people of a range would leave many lanes of the widest vectors empty: narrower groups
-// take less time, for the same bits.
+// The last people of a range would leave many lanes of the widest vectors empty. Narrower groups
+// take less time and give the same bits.
 template <typename T>
 void fit_range(const FitParams<T>& p, int64_t begin, int64_t end) {
 #ifdef __x86_64__

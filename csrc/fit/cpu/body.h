@@ -53,7 +53,7 @@ struct PosedGroup {
     mirror = handedness(q);
     scale = x[kCameraScaleAt];
     const V translation[2] = {x[kTranslationAt], x[kTranslationAt + 1]};
-    T local[9][kFitJoints];  // of a lone person: the joints' rotations, by numbers
+    T local[9][kFitJoints];  // the joints' own rotations, for a person alone
     if constexpr (V::width == 1) turn_joints(reinterpret_cast<const T*>(x), local);
     for (int k = 0; k < kFitJoints; ++k) {
       const int parent = p.parent[k];
@@ -75,7 +75,7 @@ struct PosedGroup {
     }
   }
 
-  // A lone person's joints as lanes: their angles, and what they turn by.
+  // The joints' own rotations and what they are made of, for a person alone: joints are the lanes.
   void turn_joints(const T* x, T (&local)[9][kFitJoints]) {
     constexpr int N = 8;
     using Joints = Lanes<T, N>;

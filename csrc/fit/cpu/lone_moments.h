@@ -1,6 +1,7 @@
-// The moments of a group of one. Lanes are then the eight numbers of M's rows x and y, so a joint
-// pair takes 8 multiply-adds instead of 64: y_l += M_k Q by the rows of Q, y_k += M_l Qᵀ by its
-// columns. Every number of Y is summed in the order of GroupMoments::times, and has its bits.
+// The moments of a group of one person. The lanes are the eight numbers of M_k, rows x and y, so a
+// joint pair takes 8 multiply-adds instead of 64: Y_l += M_k Q row by row of Q, Y_k += M_l Qᵀ
+// column by column. Every number of Y is summed in the order of GroupMoments::times, so it has the
+// same bits.
 #pragma once
 
 #include "points.h"

@@ -16,7 +16,7 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-// Points are as many as fit, whatever the size of the group.
+// Points fill the widest registers, whatever the size of the group.
 template <typename T>
 using PointLanes = Lanes<T, kWidest<T>>;
 
