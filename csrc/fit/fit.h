@@ -4,13 +4,15 @@
 // The objective is that of bodyreg/registration, term by term. The ops are in fit_op.cpp (checks),
 // fit_cpu.cpp and fit.cu (people, candidates, phases). Below them, in reading order:
 //
-//   joint_math.h      one joint at a time: posing, wrenches, the terms, a step of Adam
+//   parameters.h      where the 108 numbers of a person lie
+//   term_math.h       the list of terms; values, slope, curvature and change of each
+//   joint_math.h      one joint at a time: posing, moments, wrenches, a step of Adam
 //   rotation_math.h   axis-angle vectors as rotations, and back
 //   lm_math.h         one joint pair at a time: levers, the normal matrix, small dense systems
 //   lm_tree.h         which blocks the normal matrix has
 //
 //   cpu/ and gpu/     the same steps for a group of people and for one person, by the same names
-//   body.h            the bodies, posed by their parameters (CPU)
+//   body.h            the bodies, posed by their parameters
 //   tree.h            the skeleton in the lanes of a warp (GPU)
 //   points.h          rig points of the evidence (CPU; on a GPU in evidence.h)
 //   moments.h         any number of points as one quadratic form of the joints
@@ -18,7 +20,8 @@
 //   depths.h          keypoints: depths, and on a CPU their exact terms
 //   point_terms.h     one person's points: residuals, normals, terms (CPU; on a GPU in evidence.h)
 //   evidence.h        refreshes, and the exact values of the evidence's terms
-//   objective.h       the gradient by the parameters; on a GPU the posed body and the judge too
+//   terms.h           the terms over all joints: pulls, values, curvature, change
+//   objective.h       the gradient by the parameters
 //   person.h          what a warp works with; a person's evidence found, results stored (GPU)
 //   adam.h            a phase of Adam
 //   lm_normal.h       the normal matrix
@@ -34,9 +37,10 @@
 //   path          a candidate's way through a phase
 //   phase         some iterations of one solver, after which only the best candidates go on
 //   settings row  the weights of one iteration; the judge's row has those of the final loss
-//   refresh       replaces the terms that are no squares by squares that touch them where the body
-//   is pull          Y, the gradient by the rows that place a segment on the picture wrench a force
-//   and a torque judge         finds the exact value of every term
+//   refresh       makes squares of the terms that are none; they touch them where the body is
+//   pull          Y, the gradient by the rows that place a segment on the picture
+//   wrench        a force and a torque
+//   judge         finds the exact value of every term
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The terms of the objective: which there are, and the algebra of each, for numbers, for lanes of
-// people and for a GPU's lanes. CONTRIBUTING.md says how to add one.
+// people and for a GPU's lanes.
 //
 // Of the terms that read one thing (an angle, a segment's scale, the camera) stand side by side
 //
