@@ -110,8 +110,8 @@ def make_rig(draw: Draw, keypoints: int, vertices: int = 40) -> Rig:
         mark_anchors[j] = 0
         mark_anchors[j, 0] = torch.cat([joints[(5 * j) % 24], torch.ones(1).double()])
     inverse_spread = draw.uniform(0.5, 4, 24, 3)
-    inverse_spread[0] = 0
     middle, half = 0.3 * draw.normal(24, 3), draw.uniform(0.1, 0.6, 24, 3)
+    inverse_spread[0] = middle[0] = 0  # the root's pose is zero and costs nothing
     return Rig(
         joints, SMPL_PARENTS, ids, anchors, unit(draw.normal(vertices, 3)).float().double(),
         marks, mark_anchors,
