@@ -242,9 +242,11 @@ def unreadable(path: Path, kind: str, error: Exception) -> UserError:
     """What to tell a user whose file raised one of `UNREADABLE`."""
     if isinstance(error, OSError) and error.errno in ADVICE:
         return refused(path, error, "read")
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    # A LookupError of a reader says only which byte or key it did not know.
+    lines = [] if isinstance(error, LookupError) else str(error).splitlines()
+    reason = f" ({lines[0]})" if lines else ""
     return UserError(
-        f"{path}: not a readable {kind} file ({reason}); it may be truncated or of another kind"
+        f"{path}: not a readable {kind} file{reason}; it may be truncated or of another kind"
     )
 
 

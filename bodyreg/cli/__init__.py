@@ -98,16 +98,10 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise UserError(f"unknown command '{name}'; choose one of: {', '.join(COMMANDS)}")
 
-    import tyro
+    from bodyreg.cli.parsing import parse
 
     command = importlib.import_module(f"bodyreg.cli.{name}")
-    options = tyro.cli(
-        command.Options,
-        prog=f"bodyreg {name}",
-        description=COMMANDS[name],
-        args=arguments[1:],
-        console_outputs=ranks.rank() == 0,
-    )
+    options = parse(command.Options, name, COMMANDS[name], arguments[1:])
     command.run(options, shlex.join(["bodyreg", *arguments]))
     return 0
 

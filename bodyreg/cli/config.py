@@ -18,7 +18,7 @@ def make_config(
     solver: str,
     starts: int | None,
     iterations: int | None,
-    settings: Sequence[str],
+    settings: Sequence[str] | None,
 ) -> RegistrationConfig:
     """A preset with some fields changed.
 
@@ -28,7 +28,7 @@ def make_config(
         starts: The field `starts`; None keeps the preset's value.
         iterations: The fields `iterations` and `warm_iterations`, or with lm `lm_iterations`; None
             keeps the preset's values.
-        settings: Further fields, each as NAME=VALUE.
+        settings: Further fields, each as NAME=VALUE; None if the option is not given.
 
     Raises:
         UserError: a field is unknown, or a value does not fit.
@@ -42,8 +42,10 @@ def make_config(
     if iterations is not None:
         names = ("lm_iterations",) if solver == "lm" else ("iterations", "warm_iterations")
         changes |= dict.fromkeys(names, iterations)
+    if settings is not None and not settings:
+        raise UserError("--set: give NAME=VALUE; bodyreg info --preset accurate lists the names")
     known = [field.name for field in fields(config)]
-    for setting in settings:
+    for setting in settings or ():
         name, equals, text = setting.partition("=")
         name = name.replace("-", "_")
         if not equals or name not in known:

@@ -69,7 +69,7 @@ class Options:
         ),
     ] = None
     iterations: OfPreset = None
-    set: Settings = ()
+    set: Settings = None
     without_depth: Switch = False
     points: int = 120
     device: Device = "auto"

@@ -15,7 +15,7 @@ OfPreset = Annotated[
     int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: the preset's)")
 ]
 Settings = Annotated[
-    tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")
+    tuple[str, ...] | None, tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")
 ]
 Switch = tyro.conf.FlagCreatePairsOff[bool]
 Device = Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")]

@@ -7,7 +7,7 @@ import platform
 import re
 from dataclasses import dataclass, fields
 from importlib import metadata
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -31,7 +31,7 @@ class Options:
     body: OptionalFile = None
     uv: OptionalFile = None
     preset: Annotated[
-        Literal["accurate", "paper"] | None,
+        str | None,
         tyro.conf.arg(metavar="accurate|paper", help_behavior_hint=""),
     ] = None
 

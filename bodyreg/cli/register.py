@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bodyreg.runs.job import Request
     from bodyreg.runs.registration import Outcome
 
+MESHES = ("obj", "ply", "glb")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -48,12 +50,12 @@ class Options:
     solver: Literal["adam", "lm"] = "adam"
     starts: OfPreset = None
     iterations: OfPreset = None
-    set: Settings = ()
+    set: Settings = None
     initial: OptionalFile = None
     device: Device = "auto"
     meshes: Annotated[
-        Literal["obj", "ply", "glb"] | None,
-        tyro.conf.arg(metavar="obj|ply|glb", help_behavior_hint=""),
+        str | None,
+        tyro.conf.arg(metavar="|".join(MESHES), help_behavior_hint=""),
     ] = None
     overlays: int = 0
     quiet: Switch = False
@@ -74,6 +76,8 @@ def _request(options: Options) -> Request:
     source, body = source_of(options.people), body_files(options)
     if options.overlays < 0:
         raise UserError("--overlays must be the number of fits to draw")
+    if options.meshes not in (None, *MESHES):
+        raise UserError(f"--meshes {options.meshes}: choose one of {', '.join(MESHES)}")
     config = make_config(
         options.preset, options.solver, options.starts, options.iterations, options.set
     )

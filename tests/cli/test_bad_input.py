@@ -275,6 +275,8 @@ def test_initial_fits_of_other_people(refused, tmp_path, observations_file, body
         (("--observations", "PEOPLE", "--starts", "0"), "starts"),
         (("--observations", "PEOPLE", "--set", "dense_wieght=2"), "did you mean dense_weight"),
         (("--observations", "PEOPLE", "--set", "dense_weight"), "NAME=VALUE"),
+        (("--observations", "PEOPLE", "--set"), "--set: give NAME=VALUE"),
+        (("--observations", "PEOPLE", "--meshes", "stl"), "--meshes stl: choose one of obj, ply"),
         (("--observations", "PEOPLE", "--set", "dense_weight=much"), "a number"),
         (("--observations", "PEOPLE", "--set", "dense_weight=-1"), "dense_weight"),
         (("--observations", "PEOPLE", "--set", "six_numbers=2"), "true or false"),
