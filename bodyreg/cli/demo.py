@@ -47,7 +47,7 @@ class Options:
         seed: Seed of the people and of the noise. The same seed makes the same files.
         preset: Losses, weights and schedule: accurate, or the paper's.
         solver: Gradient steps (adam), or fewer but costlier steps that use curvature (lm).
-        starts: Number of cold starts per person, at yaws around the circle.
+        starts: Number of directions that a person's fit starts from; the best result is kept.
         iterations: Iterations of a fit; with lm, its Levenberg-Marquardt steps.
         set: Other fields of the configuration. `bodyreg info --preset accurate` lists them.
         without_depth: Register without the depths of keypoints.

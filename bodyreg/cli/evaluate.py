@@ -35,7 +35,7 @@ class Options:
     """Options of `bodyreg evaluate`.
 
     Attributes:
-        fits: Fits to evaluate: fits.npz, or the folder of a run.
+        fits: The --out folder of `bodyreg register` or `bodyreg demo`, or a file of fits (.npz).
         truth: Compare with this truth file (truth.npz). People are matched by id.
         human36m: Compare with the 3-D joints of the Human3.6M file that people were registered
             from: VideoPose3D's 2-D poses or SPIN's data (.npz).
@@ -52,7 +52,7 @@ class Options:
             row per person).
     """
 
-    fits: Annotated[Path, tyro.conf.arg(metavar="FILE|FOLDER")]
+    fits: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|FILE")]
     truth: OptionalFile = None
     human36m: OptionalFile = None
     positions_3d: OptionalFile = None

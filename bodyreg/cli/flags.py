@@ -9,7 +9,6 @@ import tyro
 
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
-OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="FILE|FOLDER", help_behavior_hint="")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 OfPreset = Annotated[
     int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: the preset's)")
@@ -17,5 +16,5 @@ OfPreset = Annotated[
 Settings = Annotated[
     tuple[str, ...] | None, tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")
 ]
-Switch = tyro.conf.FlagCreatePairsOff[bool]
+Switch = Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(help_behavior_hint="")]
 Device = Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import platform
 import re
+import shutil
+import textwrap
 from dataclasses import dataclass, fields
 from importlib import metadata
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +18,9 @@ from bodyreg.cli.flags import OptionalFile
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
+
+# Columns before the explanations of a configuration's fields, and of a line in a narrow terminal.
+INDENT, LEAST_WIDTH = 34, 72
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,12 @@ def _preset(name: str) -> str:
     lines = []
     for field in fields(config):
         value = f"{field.name}={getattr(config, field.name)}"
-        lines.append(f"{value:<36}{_explained(RegistrationConfig, field.name)}")
+        lines += textwrap.wrap(
+            _explained(RegistrationConfig, field.name),
+            max(LEAST_WIDTH, shutil.get_terminal_size((100, 0)).columns),
+            initial_indent=f"{value:<{INDENT}}",
+            subsequent_indent=" " * INDENT,
+        )
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
@@ -20,19 +20,18 @@ if TYPE_CHECKING:
 MESHES = ("obj", "ply", "glb")
 
 
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(Sources):
     """Options of `bodyreg register`.
 
     Attributes:
         out: Output folder. If a command was killed, the same command finishes its work.
-        people: The people to register: give exactly one of the files or folders.
         body: Body to fit: SMPL's .npz or .pkl, or the project's .npz. The default is the built-in
             body.
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
         preset: Losses, weights and schedule: accurate, or the paper's.
         solver: Gradient steps (adam), or fewer but costlier steps that use curvature (lm).
-        starts: Number of cold starts per person, at yaws around the circle.
+        starts: Number of directions that a person's fit starts from; the best result is kept.
         iterations: Iterations of a fit; with lm, its Levenberg-Marquardt steps.
         set: Other fields of the configuration. `bodyreg info --preset accurate` lists them.
         initial: Fits to start from (fits.npz); people are matched by id.
@@ -43,7 +42,6 @@ class Options:
     """
 
     out: Folder
-    people: tyro.conf.OmitArgPrefixes[Sources] = field(default_factory=Sources)
     body: OptionalFile = None
     uv: OptionalFile = None
     preset: Literal["accurate", "paper"] = "accurate"
@@ -73,7 +71,7 @@ def run(options: Options, command: str) -> None:
 
 
 def _request(options: Options) -> Request:
-    source, body = source_of(options.people), body_files(options)
+    source, body = source_of(options), body_files(options)
     if options.overlays < 0:
         raise UserError("--overlays must be the number of fits to draw")
     if options.meshes not in (None, *MESHES):

@@ -24,7 +24,13 @@ def _paths(form: Format) -> tuple[str, Any, Any]:
 
 def _switches(form: Format) -> list[tuple[str, Any, Any]]:
     return [
-        (name, Annotated[Switch, tyro.conf.arg(help=f"With {form.option}: {what}.")], False)
+        (
+            name,
+            Annotated[
+                Switch, tyro.conf.arg(help=f"With {form.option}: {what}.", help_behavior_hint="")
+            ],
+            False,
+        )
         for name, what in form.switches.items()
     ]
 
@@ -41,7 +47,7 @@ Sources = make_dataclass(
         *(switch for form in FORMATS.values() for switch in _switches(form)),
         ("images", Annotated[OptionalFolder, tyro.conf.arg(help=IMAGES)], field(default=None)),
     ],
-    namespace={"__doc__": "People to register: give one file or folder."},
+    namespace={"__doc__": "The people to register, and their pictures."},
     frozen=True,
 )
 
