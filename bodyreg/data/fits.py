@@ -193,6 +193,10 @@ class FitsById:
         """(N,) int64, the ids of all people, sorted."""
         return self._sorted
 
+    def frames(self) -> np.ndarray:
+        """(N, 3) float32, the crops of all people, in the order of `ids`."""
+        return self._file.frames()[self._order]
+
     def of(self, ids: np.ndarray) -> Fits:
         """One block of the file: from the first to the last of the people with these ids.
 

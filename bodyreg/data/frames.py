@@ -48,6 +48,15 @@ def corners(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return frame[..., :2] - frame[..., 2:], frame[..., :2] + frame[..., 2:]
 
 
+def overlap(crops: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N,) intersection over union of crops (N, 3) and others (N, 3) of the same pictures."""
+    (low, high), (other_low, other_high) = corners(crops), corners(others)
+    common = np.minimum(high, other_high) - np.maximum(low, other_low)
+    common = common.clip(min=0).prod(axis=-1)
+    areas = (high - low).prod(axis=-1) + (other_high - other_low).prod(axis=-1)
+    return common / (areas - common)
+
+
 def reframed(
     scale: np.ndarray, translation: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,9 @@ A letter in a shape stands for a size that the file chooses; equal letters mean 
 
 
 class PeopleFile:
-    """The open file. Its headers are checked at once; `id` (N,) names the people.
+    """The open file. Its headers are checked at once.
+
+    `id` (N,) names the people, and `frame` (N, 3) is where they are in their pictures.
 
     Args:
         path: The file.
@@ -90,6 +92,10 @@ class PeopleFile:
     def ids(self) -> np.ndarray:
         """(N,) int64, the ids of all people."""
         return self._reader.read("id").astype(np.int64)
+
+    def frames(self) -> np.ndarray:
+        """(N, 3) float32, the crops of all people: centre_x, centre_y, half_side, pixels."""
+        return self._reader.read("frame").astype(np.float32)
 
     def rows(self, start: int, stop: int) -> dict[str, np.ndarray]:
         """The arrays of the people from `start` up to `stop`, by name.

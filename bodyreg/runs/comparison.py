@@ -28,7 +28,7 @@ def with_truth(
     """Compare all fitted people with a truth file, in the order of that file.
 
     Raises:
-        UserError: it lacks a fitted person, or is of another body.
+        UserError: it lacks a fitted person, or is of another body or of other pictures.
     """
     from bodyreg.data.truth import TruthFile
     from bodyreg.metrics import METRICS, Evaluator, Table
@@ -44,6 +44,7 @@ def with_truth(
         ids = truth.ids()
         _require_unique(ids, path)
         require_people(fits.ids(), set(ids.tolist()))
+        _require_same_pictures(fits, ids, truth.frames(), path)
         evaluator = Evaluator(body, geodesics)
 
         def compare(start: int, rows: np.ndarray) -> Table:
@@ -60,7 +61,7 @@ def with_poses(
     """Compare the fitted people whose joints are in a Human3.6M file, in the order of that file.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or the people are in other pictures.
     """
     from bodyreg.data.formats import read_human36m
     from bodyreg.data.human36m import action_family
@@ -75,6 +76,7 @@ def with_poses(
             f"{path}: knows no 3-D joints of these people; VideoPose3D's are in a file of their "
             "own, --positions-3d"
         )
+    _require_same_pictures(fits, ids[known], poses.observations.frame[known], path)
     camera = positions_3d is None or cameras is not None
     metrics = {n: m for n, m in POSE_METRICS.items() if camera or n in TURNED}
     families = {name: action_family(name) for name in np.unique(poses.action).tolist()}
@@ -100,7 +102,7 @@ def with_annotations(
     """Compare the fitted people whose dense points are in a DensePose-COCO file, in its order.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or the people are in other pictures.
     """
     from bodyreg.data import read_densepose_coco
     from bodyreg.data.coco import load_coco
@@ -112,6 +114,7 @@ def with_annotations(
     known = np.isin(observations.id, fits.ids())
     if not known.any():
         raise UserError(f"{path}: has no annotation of these people; give the file of their ids")
+    _require_same_pictures(fits, observations.id[known], observations.frame[known], path)
     annotations = load_coco(path).anns
     evaluator = AnnotationEvaluator(body, geodesics)
 
@@ -141,6 +144,14 @@ def _in_order(fits: FitsById, ids: np.ndarray) -> Fits:
     found = fits.of(ids)
     place = {person: row for row, person in enumerate(found.id.tolist())}
     return found.select([place[person] for person in ids.tolist()])
+
+
+def _require_same_pictures(fits: FitsById, ids: np.ndarray, frames: np.ndarray, path: Path) -> None:
+    """Refuse a file whose people are elsewhere in their pictures than the fits of their ids."""
+    from bodyreg.metrics.evaluate import require_same_pictures
+
+    _, ours, theirs = np.intersect1d(fits.ids(), ids, return_indices=True)
+    require_same_pictures(fits.frames()[ours], frames[theirs], path)
 
 
 def _require_unique(ids: np.ndarray, path: Path) -> None:

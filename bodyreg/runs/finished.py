@@ -143,10 +143,10 @@ class FinishedRun:
             path: A truth file; the run's own, if it has one, if left out.
 
         Raises:
-            UserError: the file is missing or damaged, or lacks a person.
+            UserError: the file is missing or damaged, lacks a person, or is of other pictures.
         """
         from bodyreg.data import Truth
-        from bodyreg.metrics.evaluate import require_people
+        from bodyreg.metrics.evaluate import require_people, require_same_pictures
 
         path = path or _found(self.folder, self.record.truth, "truth")
         if path is None:
@@ -155,7 +155,9 @@ class FinishedRun:
         place = {number: row for row, number in enumerate(truth.id.tolist())}
         ids = self.fits.ids()
         require_people(ids, place)
-        return truth.select([place[number] for number in ids.tolist()])
+        truth = truth.select([place[number] for number in ids.tolist()])
+        require_same_pictures(self.fits.frames(), truth.frame, path)
+        return truth
 
     def grounds(self, observations: Observations, side: int) -> tuple[list[np.ndarray], bool]:
         """The backgrounds of these people in their frames, and whether these are their pictures.

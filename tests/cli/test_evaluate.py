@@ -177,10 +177,11 @@ def human36m(fits, tmp_path) -> list:
         for n in range(40)
     ]
     np.savez(
-        tmp_path / "spin.npz", imgname=np.array(names), center=np.full((40, 2), 500.0),
-        scale=np.ones(40), S=places,
+        tmp_path / "spin.npz", imgname=np.array(names), center=np.tile([100.0, 80.0], (40, 1)),
+        scale=np.full(40, 0.9), S=places,
     )  # fmt: skip
-    pictured = np.tile(np.arange(17.0)[:, None], (40, 1, 2))
+    line = np.linspace([40.0, 20.0], [160.0, 140.0], 17)
+    pictured = np.tile(line, (40, 1, 1))
     np.savez(tmp_path / "2d.npz", positions_2d={"S9": {"Photo 1": [pictured]}}, metadata={})
     world = np.zeros((40, 17, 3))
     world[20:27] = joints[..., [2, 0, 1]]
@@ -274,6 +275,11 @@ def test_points_and_keypoints_of_a_densepose_file(bodyreg, fits, tmp_path):
     # The box's frame is 144 pixels wide.
     distance = float(rows[1].split(",")[2])
     assert distance == pytest.approx(5 * 256 / 144, rel=1e-3)
+    moved = [
+        {**annotation, "id": number, "bbox": [140, 20, 50, 120]} for number in fits.id.tolist()
+    ]
+    (tmp_path / "people.json").write_text(json.dumps({**content, "annotations": moved}))
+    assert "7 of 7 people are at other places of" in bodyreg("evaluate", *files).refusal
     content["annotations"] = content["annotations"][1:2]
     (tmp_path / "people.json").write_text(json.dumps(content))
     result = bodyreg("evaluate", *files)
@@ -314,6 +320,23 @@ def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, tr
     truth.save(path)
     refused("fits.npz: holds no fits", *out)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("reference", ["files", "human36m"])
+def test_a_reference_of_other_pictures(bodyreg, tmp_path, request, reference):
+    """The ids are the same, but most of the people are elsewhere in their pictures."""
+    arguments = request.getfixturevalue(reference)
+    if reference == "human36m":
+        arguments.append(tmp_path / "spin.npz")
+    fits = Fits.load(tmp_path / "fits.npz")
+    fits.frame[1:, 0] += 100  # the crops are 180 pixels wide
+    fits.save(tmp_path / "fits.npz")
+    result = bodyreg(*arguments)
+    assert result.out == ""
+    assert "people are at other places of their pictures than their fits" in result.refusal
+    fits.frame[4:, 0] -= 100  # some may be: the crop of a person that the picture cuts
+    fits.save(tmp_path / "fits.npz")
+    assert bodyreg(*arguments).status == 0
 
 
 def body_folder(folder):

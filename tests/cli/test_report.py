@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from bodyreg.data import Fits, Observations
+from bodyreg.data import Fits, Observations, Truth
 from bodyreg.errors import UserError
 from bodyreg.runs.finished import FinishedRun
 
@@ -154,9 +154,14 @@ def test_flags_that_cannot_be(bodyreg, run, flags, words):
     assert words in bodyreg("report", run, *flags).refusal
 
 
-def test_a_truth_of_others(bodyreg, run, demo):
-    truth = demo / "densepose-coco" / "truth.npz"
-    assert "holds no person 10" in bodyreg("report", run, "--truth", truth).refusal
+def test_a_truth_of_others(bodyreg, run, demo, tmp_path):
+    path = demo / "densepose-coco" / "truth.npz"
+    assert "holds no person 10" in bodyreg("report", run, "--truth", path).refusal
+    truth = Truth.load(path)
+    truth.frame[:, 0] += 1000
+    truth.save(tmp_path / "truth.npz")
+    line = bodyreg("report", demo, "--truth", tmp_path / "truth.npz").refusal
+    assert "truth.npz: 7 of 7 people are at other places of their pictures" in line
 
 
 def test_fits_of_others(run):

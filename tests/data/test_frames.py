@@ -9,6 +9,7 @@ from bodyreg.data.frames import (
     frames_of_boxes,
     image_from_frame,
     lengths_in_frame,
+    overlap,
     pixel_sizes,
     reframed,
 )
@@ -79,3 +80,11 @@ def test_a_camera_in_another_crop_shows_the_same_picture():
         )
     ]
     np.testing.assert_allclose(pictures[0], pictures[1], atol=1e-9)
+
+
+def test_the_overlap_of_crops():
+    """Half, a quarter and nothing of a crop of 20 pixels, and a crop inside another."""
+    crop = np.tile(np.float32([50, 50, 10]), (5, 1))
+    others = np.float32([[50, 50, 10], [60, 50, 10], [60, 60, 10], [90, 50, 10], [50, 50, 5]])
+    np.testing.assert_allclose(overlap(crop, others), [1, 1 / 3, 1 / 7, 0, 1 / 4], rtol=1e-6)
+    np.testing.assert_array_equal(overlap(crop, others), overlap(others, crop))
