@@ -25,7 +25,8 @@ class Options(Sources):
     """Options of `bodyreg register`.
 
     Attributes:
-        out: Output folder. If a command was killed, the same command finishes its work.
+        out: Output folder, one for each run. If a command was killed, the same command finishes
+            its work.
         body: Body to fit: SMPL's .npz or .pkl, or the project's .npz. The default is the built-in
             body.
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
@@ -101,6 +102,8 @@ def _report(request: Request, outcome: Outcome) -> str:
     from bodyreg.runs.progress import speed
 
     lines, summary = [], outcome.summary
+    if summary is None:
+        return f"{request.out}: the same run is finished here; to do it again, remove this folder"
     if summary.skipped:
         lines.append(f"skipped {summary.skipped.total():,}{reasons(summary.skipped)}")
     if outcome.earlier:

@@ -177,6 +177,15 @@ def read_record(folder: Path) -> tuple[Record, RegistrationConfig]:
     return from_plain(Record, values, str(path), folder), config
 
 
+def made_of(folder: Path) -> Any:
+    """What the fits of a finished run depend on, by its untrusted record; None if it does not say.
+
+    Raises:
+        UserError: there is no record, or it is damaged, or another version wrote it.
+    """
+    return _content(folder).get("made_of")
+
+
 def _content(folder: Path) -> dict[str, Any]:
     """What the run.json of a folder holds; only its format is checked.
 

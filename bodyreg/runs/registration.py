@@ -8,14 +8,16 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bodyreg.files import provenance
+from bodyreg.errors import UserError
+from bodyreg.files import is_there, provenance
 from bodyreg.runs import ranks
 from bodyreg.runs.drawings import draw, write_meshes
 from bodyreg.runs.fitted_shards import FittedShards, pipeline
 from bodyreg.runs.job import Job, Reading, Request, no_people
 from bodyreg.runs.lock import working_in
 from bodyreg.runs.progress import Clock, progress_bar
-from bodyreg.runs.record import FittedBody, Record, machine_facts, write_record
+from bodyreg.runs.record import NAME, FittedBody, Record, machine_facts, made_of, write_record
+from bodyreg.runs.shards import difference
 from bodyreg.runs.summary import Summary
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class Outcome(NamedTuple):
     """What a registration came to.
 
     Attributes:
-        summary: Of all people.
+        summary: Of all people; None if the folder held this run, finished, and nothing was done.
         people: The number of people who were fitted now.
         earlier: The number of people who were fitted by earlier starts of the same run.
         seconds: The time of the fits, reading and writing included.
@@ -38,7 +40,7 @@ class Outcome(NamedTuple):
         processes: The number of processes that shared the work.
     """
 
-    summary: Summary
+    summary: Summary | None
     people: int
     earlier: int
     seconds: float
@@ -57,7 +59,8 @@ def register_people(request: Request, command: str, *, quiet: bool = False) -> O
     """Register the people of a file; write fits.npz, run.json, and pictures and meshes if wanted.
 
     The work is done in shards, by as many processes as torchrun has started. A run that was killed
-    goes on where it was. The folder is locked meanwhile.
+    goes on where it was. A finished run is not done again, unless overlays are wanted of it. The
+    folder is locked meanwhile.
 
     Args:
         request: What is to be done.
@@ -68,8 +71,8 @@ def register_people(request: Request, command: str, *, quiet: bool = False) -> O
         What it came to; None in every process but the first.
 
     Raises:
-        UserError: something is missing or damaged, cannot be done or cannot be written, or another
-            run works in the folder. Nothing is left half-written.
+        UserError: something is missing or damaged, cannot be done or cannot be written, another
+            run works in the folder, or the folder holds another one. Nothing is left half-written.
     """
     clock = Clock()
     with ranks.joined() as processes, contextlib.ExitStack() as lock:
@@ -77,8 +80,15 @@ def register_people(request: Request, command: str, *, quiet: bool = False) -> O
             if processes.rank == 0:
                 lock.enter_context(working_in(request.out))
             job = Job.open(request)
+            finished = False
             if processes.rank == 0:
+                finished = _is_finished(job)
                 job.shards.take_up()
+        if processes.from_first(finished and not request.overlays):
+            if processes.rank == 0:
+                job.shards.remove()  # a process that is killed at the very end leaves them
+            outcome = Outcome(None, 0, len(job.people), 0.0, job.device, processes.count)
+            return outcome if processes.rank == 0 else None
         missing = processes.from_first(job.shards.missing)
         earlier = job.shards.summary.people
         clock.lap("preparing")
@@ -90,6 +100,25 @@ def register_people(request: Request, command: str, *, quiet: bool = False) -> O
         summary = _finish(job, command, clock, earlier, processes.count)
     people, seconds = summary.people - earlier, clock.laps["registering"]
     return Outcome(summary, people, earlier, seconds, job.device, processes.count)
+
+
+def _is_finished(job: Job) -> bool:
+    """Whether the folder holds this run, finished.
+
+    Raises:
+        UserError: it holds another run.
+    """
+    folder, theirs = job.request.out, None
+    if not is_there(folder / NAME):
+        return False
+    with contextlib.suppress(UserError):
+        theirs = made_of(folder)
+    if theirs != job.shards.depends_on:
+        raise UserError(
+            f"{folder}: holds another run ({difference(job.shards.depends_on, theirs)}); remove "
+            "it, or choose another --out"
+        )
+    return is_there(folder / "fits.npz")
 
 
 def _fit(job: Job, processes: Ranks, shards: Sequence[int], quiet: bool) -> None:
@@ -170,6 +199,7 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
         record,
         request.config,
         within=shards.folder,
+        made_of=shards.depends_on,
         processes=processes,
         shards=len(shards),
         mirrored=summary.mirrored,

@@ -31,6 +31,7 @@ class Shards:
 
     Attributes:
         folder: The folder of the shards.
+        depends_on: What the shards depend on, as plain values for JSON.
         run: 64 hexadecimal digits that name the run; writers store them in each shard as `RUN`.
 
     Args:
@@ -42,7 +43,7 @@ class Shards:
     def __init__(self, folder: Path, depends_on: Mapping[str, Any]) -> None:
         self.folder = folder
         text = json.dumps(depends_on, sort_keys=True)
-        self._depends_on, self.run = json.loads(text), hashlib.sha256(text.encode()).hexdigest()
+        self.depends_on, self.run = json.loads(text), hashlib.sha256(text.encode()).hexdigest()
 
     def take_up(self) -> None:
         """Accept the shards that an earlier start of this run has finished.
@@ -59,10 +60,10 @@ class Shards:
             theirs = {}
         # A name that begins with a dot is a file that a killed process has not finished.
         begun = any(not path.name.startswith(".") for path in entries(self.folder))
-        if begun and theirs != self._depends_on:
+        if begun and theirs != self.depends_on:
             raise UserError(
                 f"{self.folder}: holds the unfinished shards of another run "
-                f"({difference(self._depends_on, theirs)}); finish that run with its own command, "
+                f"({difference(self.depends_on, theirs)}); finish that run with its own command, "
                 "remove the folder, or choose another --out"
             )
 
@@ -70,7 +71,7 @@ class Shards:
         """Label the folder, before its first shard is written."""
         if not is_there(self._label):
             with atomic_path(self._label) as temporary:
-                temporary.write_text(json.dumps(self._depends_on, indent=2), encoding="utf-8")
+                temporary.write_text(json.dumps(self.depends_on, indent=2), encoding="utf-8")
 
     def is_finished(self, path: Path) -> bool:
         """Whether a shard is there. A damaged shard counts as missing, so it is made again.

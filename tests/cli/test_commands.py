@@ -74,15 +74,45 @@ def test_a_mesh_is_the_body_in_metres(bodyreg, tmp_path, observations_file, body
     assert normals[kind] in path.read_bytes()
 
 
-def test_the_same_command_writes_the_same_fits(bodyreg, tmp_path, observations_file, body_file):
-    contents = []
-    for _ in range(2):
-        bodyreg(
-            "register", "--observations", observations_file, "--body", body_file,
-            "--iterations", 20, "--out", tmp_path / "out",
-        )  # fmt: skip
-        contents.append((tmp_path / "out" / "fits.npz").read_bytes())
-    assert contents[0] == contents[1]
+def test_a_finished_run_is_not_done_again(bodyreg, tmp_path, observations_file, body_file):
+    """For overlays it is, and writes the same fits."""
+    run = ("register", "--observations", observations_file, "--body", body_file)
+    run, out = (*run, "--iterations", 20, "--out", tmp_path / "out"), tmp_path / "out"
+    assert "3 people in" in bodyreg(*run).out
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    (out / "shards").mkdir()  # a process that was killed at the very end
+    result = bodyreg(*run)
+    assert (result.status, result.error) == (0, "")
+    line = f"{out}: the same run is finished here; to do it again, remove this folder\n"
+    assert result.out == line
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    pose = Fits.load(out / "fits.npz").pose
+    assert bodyreg(*run, "--overlays", 1).status == 0
+    np.testing.assert_array_equal(Fits.load(out / "fits.npz").pose, pose)
+    assert (out / "overlays.png").exists()
+    out.rename(tmp_path / "first")
+    bodyreg(*run)
+    assert (out / "fits.npz").read_bytes() == before[out / "fits.npz"]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("--iterations", 21), "holds another run (other configuration); remove it, or choose"),
+        (("--meshes", "ply"), "holds another run (other meshes)"),
+        (("--observations", "others.npz"), "holds another run (other people)"),
+    ],
+)
+def test_another_run_is_kept(bodyreg, tmp_path, observations_file, body_file, change, expected):
+    made_observations(2).save(tmp_path / "others.npz")
+    change = tuple(tmp_path / word if word == "others.npz" else word for word in change)
+    run = ("register", "--observations", observations_file, "--body", body_file, "--iterations", 20)
+    bodyreg(*run, "--out", tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert expected in bodyreg(*run, "--out", tmp_path / "out", *change).refusal
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    (tmp_path / "out" / "run.json").write_text("{}")
+    assert "holds another run (unknown)" in bodyreg(*run, "--out", tmp_path / "out").refusal
 
 
 def test_people_without_evidence_are_skipped_and_counted(bodyreg, tmp_path, body_file):
