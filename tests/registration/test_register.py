@@ -242,8 +242,9 @@ def test_a_single_point_and_no_people(body, people, quick):
 
 
 def test_a_person_without_evidence_is_refused(body, people, quick):
-    observations = without_points(people.observations)
-    observations.keypoint_weight[2] = 0
+    weight = people.observations.keypoint_weight.copy()
+    weight[2] = 0
+    observations = replace(without_points(people.observations), keypoint_weight=weight)
     with pytest.raises(UserError, match="person 102 has no point"):
         register(body, observations, quick)
 
