@@ -16,7 +16,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
@@ -25,45 +25,71 @@ FIT = "bodyreg.ops.fit"
 CEILINGS = ("bytes_per_s", "flops_per_s", "launch_s")
 
 ADAM = "adam, 300 iterations, {} people, 120 points [cpu]"
+BY_HAND = "plain torch, gradient by hand, torch.compile"
+
+
+class Highlight(NamedTuple):
+    """A line of the README's table.
+
+    Attributes:
+        label: What it measures, for newcomers.
+        group: The group of the measurement.
+        row: Its row there.
+        plain: The row of its peer in plain torch.
+        fastest: The row of its fastest peer.
+    """
+
+    label: str
+    group: str
+    row: str
+    plain: str | None = None
+    fastest: str | None = None
+
+
 HIGHLIGHTS = (
-    # The line of the README's table; group and row of a measurement; its peer in plain torch.
-    ("64 people, 300 steps of Adam, `ops.fit`", ADAM.format(64), FIT, "plain torch"),
-    ("10 people, 300 steps of Adam, `ops.fit`", ADAM.format(10), FIT, "plain torch"),
-    (
+    Highlight(
+        "64 people, 300 steps of Adam, `ops.fit`", ADAM.format(64), FIT, "plain torch", BY_HAND
+    ),
+    Highlight(
+        "10 people, 300 steps of Adam, `ops.fit`", ADAM.format(10), FIT, "plain torch", BY_HAND
+    ),
+    Highlight(
         "10 people, the same, `register` from pixels to fits",
         ADAM.format(10),
         "bodyreg.register, from pixels to fits",
         "plain torch",
+        BY_HAND,
     ),
-    (
+    Highlight(
         "1 person, the same, one thread",
         "1 person, preset paper, one thread [cpu]",
         "bodyreg.register",
-        None,
     ),
-    (
+    Highlight(
         "64 people, preset `accurate`, `ops.fit`",
         "preset accurate: 4 starts, 200 iterations, the best 2 another 200; 64 people [cpu]",
         FIT,
         "plain torch",
+        "plain torch, torch.compile",
     ),
-    (
+    Highlight(
         "39,210 people, `bodyreg register` from file to file",
         "bodyreg register, file to file [cpu]",
         "39,210 of made people, 120 points, accurate",
-        None,
     ),
-    (
+    Highlight(
         "64 bodies of 6,999 vertices, skinned, with gradients",
         "lbs forward + backward, 64 people, 6,999 vertices [cpu]",
         "bodyreg",
         PEER,
+        "one dense matrix product, eager",
     ),
-    (
+    Highlight(
         "64 pictures of 256 × 256, rasterised",
         "raster, 64 pictures of 256 x 256, 13,994 faces [cpu]",
         "bodyreg",
         PEER,
+        "Mesa's llvmpipe, faces alone",
     ),
 )
 
@@ -238,23 +264,32 @@ def highlights(content: dict[str, Any]) -> str:
         SystemExit: a row of HIGHLIGHTS was not measured.
     """
     lines = [
-        f"Measured on {content['machine']}, {content['datetime'][:10]}, float32.",
+        f"Measured on one machine ({content['machine']}), {content['datetime'][:10]}, float32.",
         "",
-        "| | time | people/s | against plain torch |",
-        "|---|---:|---:|---:|",
+        "| | time | people/s | against plain torch | against the fastest peer |",
+        "|---|---:|---:|---:|---:|",
     ]
-    for label, group, name, peer in HIGHLIGHTS:
-        try:
-            row = _named(content["rows"], group, name)
-            ratio = _times(_ratio(row, _named(content["rows"], group, peer))) if peer else ""
-        except StopIteration:
-            sys.exit(
-                f"{content['machine']}: HIGHLIGHTS needs the rows '{name}' and '{peer}' of "
-                f"'{group}': measure them, or change HIGHLIGHTS"
-            )
+    for highlight in HIGHLIGHTS:
+        found = {name: _measured(content, highlight, name) for name in highlight[2:] if name}
+        row = found[highlight.row]
         people = _many(row["people"] / row["median_s"]) if row["people"] else ""
-        lines.append(f"| {label} | {_time(row['median_s'])} | {people} | {ratio} |")
+        ratios = [
+            _times(_ratio(row, found[peer])) if peer else ""
+            for peer in (highlight.plain, highlight.fastest)
+        ]
+        cells = [highlight.label, _time(row["median_s"]), people, *ratios]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _measured(content: dict[str, Any], highlight: Highlight, name: str) -> dict[str, Any]:
+    try:
+        return _named(content["rows"], highlight.group, name)
+    except StopIteration:
+        sys.exit(
+            f"{content['machine']}: HIGHLIGHTS needs the row '{name}' of '{highlight.group}': "
+            "measure it, or change HIGHLIGHTS"
+        )
 
 
 def put_between_markers(path: Path, text: str) -> None:
