@@ -2,7 +2,7 @@
 
     bodyreg demo --out runs/demo                      # makes a small file and its pictures
     python examples/densepose_to_overlays.py --annotations runs/demo/densepose-coco/densepose.json \
-        --images runs/demo/densepose-coco/images --out overlays.jpg
+        --images runs/demo/densepose-coco/images --out runs/overlays.jpg
 
 For DensePose's own files give SMPL's model and DensePose's charts as well: --body, --uv.
 """
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--body", help="SMPL's .pkl or .npz; the built-in body if left out")
     parser.add_argument("--uv", help="DensePose's UV_Processed.mat, for SMPL")
     parser.add_argument("--people", type=int, default=16, help="how many to draw")
-    parser.add_argument("--out", default="overlays.jpg")
+    parser.add_argument("--out", default="runs/overlays.jpg")
     options = parser.parse_args()
 
     body = bodyreg.Body.default()
@@ -42,8 +42,10 @@ def main() -> None:
         np.vstack([crop, overlay(crop, vertices, body.faces)])
         for crop, vertices in zip(crops, fits.vertices(body), strict=True)
     ]
-    rows = [np.hstack(tiles[i : i + 4]) for i in range(0, len(tiles) - len(tiles) % 4, 4)]
-    write_picture(options.out, np.vstack(rows or [np.hstack(tiles)]))
+    tiles = [np.pad(tile, ((0, 12), (0, 12), (0, 0)), constant_values=255) for tile in tiles]
+    tiles += -len(tiles) % 4 * [np.full_like(tiles[0], 255)]  # whole rows of four
+    rows = [np.hstack(tiles[start : start + 4]) for start in range(0, len(tiles), 4)]
+    write_picture(options.out, np.vstack(rows))
     print(f"wrote {options.out}")
 
 

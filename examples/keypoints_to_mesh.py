@@ -1,9 +1,10 @@
 """Keypoints to a mesh: fit the body to the joints of one person, and write a file for 3-D viewers.
 
-python examples/keypoints_to_mesh.py --out person.glb
+python examples/keypoints_to_mesh.py --out runs/person.glb
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import trimesh
@@ -34,7 +35,7 @@ KEYPOINTS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fit the body to keypoints, and write a mesh.")
-    parser.add_argument("--out", default="person.glb", help="a .glb, .obj, .ply or .stl file")
+    parser.add_argument("--out", default="runs/person.glb", help="a .glb, .obj, .ply or .stl file")
     out = parser.parse_args().out
 
     body = bodyreg.Body.default()
@@ -49,6 +50,7 @@ def main() -> None:
     print(f"mean distance to the keypoints: {np.linalg.norm(fitted - xy, axis=2).mean():.1f} px")
 
     vertices = fits.vertices(body)[0] / fits.scale[0]  # metres; x right, y up, z to the viewer
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
     trimesh.Trimesh(vertices, body.faces, process=False).export(out)
     print(f"wrote {out}: {len(vertices):,} vertices, {np.ptp(vertices[:, 1]):.2f} m tall")
 
