@@ -120,4 +120,6 @@ def _report(request: Request, outcome: Outcome) -> str:
         )
     if summary.mirrored:
         lines.append(f"mirrored fits (rotation of determinant -1): {summary.mirrored:,}")
+    if request.overlays and request.source.images is None:
+        lines.append("overlays.png shows no pictures: to see them, give their folder as --images")
     return "\n".join([*lines, f"results: {request.out}"])

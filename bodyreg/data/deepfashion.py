@@ -124,7 +124,10 @@ def read_pose_pairs(folder: str | os.PathLike) -> PosePairs:
     for read, pictures in ((read_deepfashion, "Img"), (read_market1501, "Images")):
         if is_folder(Path(folder) / pictures):
             return read(folder)
-    raise UserError(f"{folder}: neither DeepFashion's folder (Img) nor Market-1501's (Images)")
+    raise UserError(
+        f"{folder}: holds neither Img (DeepFashion) nor Images (Market-1501); name the folder that "
+        "holds them beside Label"
+    )
 
 
 def _read(folder: Path, pictures: str, files: tuple[str, str]) -> PosePairs:

@@ -51,12 +51,12 @@ def register(
 ) -> Fits:
     """Fit the body to every person.
 
-    A person's fit depends only on that person's observations, the body and the configuration. On
-    the CPU it has the same bits alone or among any people, in any order, for any chunk size and
-    any number of threads. No random number is drawn.
+    A person's fit depends only on this person's observations, the body and the configuration. On
+    the CPU it has the same bits with any other people, order, chunk size and number of threads. It
+    uses no random numbers.
 
-    What depends on the body and the configuration alone is kept for the next call, so calls for a
-    few people at a time, with the same body, are fast.
+    The function keeps what depends only on the body and the configuration. The next call with the
+    same body is then fast, also for few people.
 
     Args:
         body: The body; its rig has the 24 joints in T-pose.
@@ -65,17 +65,16 @@ def register(
         initial: Earlier fits to start from, one for every person, matched by id.
         device: Where to compute.
         dtype: torch.float32 or torch.float64.
-        engine: `fit` runs one kernel for the whole fit. `ops` and `reference` compose the same
-            objective of single operations, which autograd differentiates and Adam follows: `ops`
-            of compiled kernels, `reference` of plain torch. If left out: `fit`, or `ops` with
-            `extra_loss`.
+        engine: `fit` runs the whole fit in one kernel. `ops` and `reference` compute the same
+            objective step by step, with autograd and Adam: `ops` with compiled kernels, `reference`
+            with plain torch. The default is `fit`, or `ops` if there is an `extra_loss`.
         extra_loss: A term of your own, which is added to the objective without a weight. It is a
-            function of the parameters and the evidence of B paths, and returns (B,) losses that
-            autograd can differentiate. A path is one start of one person. Parameters are
-            `bodyreg.body.Parameters`; their rotation is the raw matrix, which `ops.gram_schmidt`
-            makes orthonormal. Evidence is `Padded`; its `person` holds positions in
-            `observations`. The fits' terms have the values under "extra". A person's fit is
-            independent of other people only if the person's extra loss is.
+            function `extra_loss(parameters, evidence)` that returns (B,) losses, which autograd can
+            differentiate. B counts paths: a path is one start of one person. `parameters` is a
+            `bodyreg.body.Parameters`; its rotation is the raw matrix, and `ops.gram_schmidt` makes
+            it orthonormal. `evidence` is a `Padded`; its `person` (B,) gives each path's position
+            in `observations`. The values are in the fits' terms, as "extra". If the extra loss of
+            a person depends on other people, the fit does too.
         progress: Show a progress bar with people per second.
 
     Returns:

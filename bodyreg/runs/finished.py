@@ -192,7 +192,8 @@ def _found(folder: Path, path: Path | None, what: str) -> Path | None:
     for place in (path, folder / path.name):
         if is_there(place):
             return place
+    elsewhere = ", or name their folder with --images" if what == "pictures" else ""
     raise UserError(
-        f"{path}: the run has read its {what} here, and the file is gone; put it back, or put it "
-        f"into {folder}"
+        f"{path}: the run has read its {what} here, but nothing is there now; put it back, or put "
+        f"it into {folder}{elsewhere}"
     )

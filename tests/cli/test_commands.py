@@ -249,6 +249,9 @@ def test_fits_are_drawn_over_pictures(bodyreg, demo, tmp_path):
     assert bodyreg(*arguments).status == 0
     page = cv2.imread(str(tmp_path / "out" / "overlays.png"))
     assert (page == (0, 200, 0)).all(-1).mean() > 0.1
+    without = [word for word in arguments if word not in ("--images", images)]
+    result = bodyreg(*without[:-1], tmp_path / "without")
+    assert "overlays.png shows no pictures: to see them, give their folder" in result.out
 
 
 @pytest.mark.parametrize("arguments", [(), ("--preset", "paper")])

@@ -125,7 +125,7 @@ def no_fits(run, observations_file):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (moved, "the run has read its people here, and the file is gone; put it back"),
+        (moved, "the run has read its people here, but nothing is there now; put it back"),
         (changed, "has changed since the run"),
         (no_record, "no run.json here"),
         (damaged_record, "run.json: not readable JSON"),
@@ -152,6 +152,17 @@ def test_what_is_missing_is_said_in_a_line(bodyreg, run, observations_file, spoi
 )
 def test_flags_that_cannot_be(bodyreg, run, flags, words):
     assert words in bodyreg("report", run, *flags).refusal
+
+
+def test_pictures_that_have_moved(bodyreg, demo, tmp_path):
+    shutil.copytree(demo, tmp_path / "demo")
+    images = tmp_path / "demo" / "densepose-coco" / "images"
+    images.rename(tmp_path / "elsewhere")
+    line = bodyreg("report", tmp_path / "demo").refusal
+    assert f"{images}: the run has read its pictures here" in line
+    assert "or name their folder with --images" in line
+    moved = ("report", tmp_path / "demo", "--images", tmp_path / "elsewhere")
+    assert bodyreg(*moved).status == 0
 
 
 def test_a_truth_of_others(bodyreg, run, demo, tmp_path):

@@ -110,7 +110,7 @@ def test_files_of_a_picture_and_a_pair(tmp_path):
 
 
 def test_which_of_the_two_it_is(tmp_path):
-    with pytest.raises(UserError, match=r"neither DeepFashion's folder \(Img\) nor Market-1501's"):
+    with pytest.raises(UserError, match=r"holds neither Img \(DeepFashion\) nor Images"):
         read_pose_pairs(tmp_path)
     market = make(tmp_path, pictures="Images")
     assert read_pose_pairs(market).picture(0) == market / "Images" / "img" / f"{NAMES[0]}.jpg"
