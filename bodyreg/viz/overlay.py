@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Blue, green, red.
 PAPER = (250, 248, 246)
 INK = (70, 60, 55)
-FAINT = (150, 140, 132)
+FAINT = (110, 100, 92)
 POINT = (110, 90, 20)
 KEYPOINT = (60, 90, 235)
 
@@ -26,7 +26,7 @@ KEYPOINT = (60, 90, 235)
 LARGEST = 0.95
 GAP = 14
 GUTTER = 4
-LINE = 20
+LINE = 38
 # Text and dots are drawn this many times finer, then averaged.
 FINE = 2
 
@@ -146,11 +146,11 @@ def sheet(
     for tile, (top, left) in zip(tiles, places, strict=True):
         page[top : top + height, left : left + width] = tile
     fine = cv2.resize(page, None, fx=FINE, fy=FINE, interpolation=cv2.INTER_NEAREST)
-    _text(fine, title, GAP, 2 * LINE - 8, 0.62, INK)
+    _text(fine, title, GAP, 2 * LINE - 16, 1.15, INK)
     for (left_text, right_text), (top, left) in zip(captions, places, strict=True):
-        baseline = top + height + LINE - 5
-        _text(fine, left_text, left + 1, baseline, 0.42, INK)
-        _text(fine, right_text, left + width - 1, baseline, 0.42, FAINT, right=True)
+        baseline = top + height + LINE - 10
+        _text(fine, left_text, left + 1, baseline, 0.85, INK)
+        _text(fine, right_text, left + width - 1, baseline, 0.85, FAINT, right=True)
     return cv2.resize(fine, page.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
