@@ -8,39 +8,40 @@
 //   term_math.h       the list of terms; values, slope, curvature and change of each
 //   joint_math.h      one joint at a time: posing, moments, wrenches, a step of Adam
 //   rotation_math.h   axis-angle vectors as rotations, and back
-//   lm_math.h         one joint pair at a time: levers, the normal matrix, small dense systems
+//   lm_math.h         two joints at a time: levers, the normal matrix, small dense systems
 //   lm_tree.h         which blocks the normal matrix has
 //
-//   cpu/ and gpu/     the same steps for a group of people and for one person, by the same names
+//   cpu/ and gpu/     the same steps under the same names: a group of people, one person
 //   body.h            the bodies, posed by their parameters
 //   tree.h            the skeleton in the lanes of a warp (GPU)
 //   points.h          rig points of the evidence (CPU; on a GPU in evidence.h)
 //   moments.h         any number of points as one quadratic form of the joints
-//   lone_moments.h    the same of a group of one (CPU)
-//   depths.h          keypoints: depths, and on a CPU their exact terms
+//   lone_moments.h    the same for a group of one person (CPU)
+//   depths.h          the depths of keypoints; on a CPU also the exact terms of keypoints
 //   point_terms.h     one person's points: residuals, normals, terms (CPU; on a GPU in evidence.h)
 //   evidence.h        refreshes, and the exact values of the evidence's terms
 //   terms.h           the terms over all joints: pulls, values, curvature, change
 //   objective.h       the gradient by the parameters
-//   person.h          what a warp works with; a person's evidence found, results stored (GPU)
+//   person.h          what a warp works with; finds a person's evidence, stores results (GPU)
 //   adam.h            a phase of Adam
 //   lm_normal.h       the normal matrix
 //   lm_solve.h        the normal equations, solved from the leaves to the root
 //   lm.h              a phase of Levenberg–Marquardt
 //
 // Words:
+//
 //   influence     a pair (joint, anchor) of a rig point
-//   joint pair    two joints that a point hangs on, and their block of the moments
-//   group         people of one pass on a CPU, one in each lane of a vector
-//   lane          a number of a vector (CPU): one person; a thread of a warp (GPU): one joint
-//   candidate     one of a person's starts, and what has become of it
-//   path          a candidate's way through a phase
-//   phase         some iterations of one solver, after which only the best candidates go on
-//   settings row  the weights of one iteration; the judge's row has those of the final loss
-//   refresh       makes squares of the terms that are none; they touch them where the body is
-//   pull          Y, the gradient by the rows that place a segment on the picture
+//   joint pair    two joints that influence the same rig point; also their block of the moments
+//   lane          one number of a vector (CPU, a person); one thread of a warp (GPU, a joint)
+//   group         the people that a CPU fits in one pass, one in each lane
+//   phase         a run of iterations of one solver; the best candidates enter the next phase
+//   candidate     one start of a person, and the parameters that it has reached
+//   path          the iterations of one candidate in one phase
+//   settings row  the weights of the terms in one iteration; the last row: of the final loss
+//   refresh       replaces terms that are not squares by squares or tangents at the current body
+//   pull          Y_k, the gradient of the loss by the image and depth rows of segment k
 //   wrench        a force and a torque
-//   judge         finds the exact value of every term
+//   judge         computes the exact value of every term, under the last settings row
 #pragma once
 
 #include <cstdint>
