@@ -39,7 +39,7 @@ static inline Rows<T> for_both_rows(const Quad<T>& h) {
   return __builtin_shufflevector(h, h, 0, 1, 2, 3, 0, 1, 2, 3);
 }
 
-// Four zeros? By their bits, without a branch: which slots are padding cannot be guessed.
+// Whether all four are zero. By their bits, without a branch, which would be predicted wrong often.
 template <typename T>
 static inline bool is_empty(const T* anchor) {
   uint64_t words[4 * sizeof(T) / 8];

@@ -1,4 +1,5 @@
-// Memory whose size a call decides, aligned for vectors and not cleared. For *_cpu.cpp files.
+// Memory of a size that each call decides, aligned for vectors and not cleared. For *_cpu.cpp
+// files.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// One source, several instruction sets: setup.py compiles every *_cpu.cpp once per instruction set
-// with -DBODYREG_ISA=<name>, and what such a file defines lives in the namespace of that name. The
-// best one the machine has is chosen at run time.
+// One source, several instruction sets: setup.py compiles every *_cpu.cpp once per instruction set,
+// with -DBODYREG_ISA=<name>, into the namespace of that name. The best one that the machine has is
+// chosen at run time.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,4 @@
-// The check that joint ids lie in [0, J), where reading them costs nothing but the reading: on a
-// CPU.
+// The check that joint ids lie in [0, J), on a CPU, where it costs one pass over them.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +28,7 @@ inline void check_joint_ids(Cpu, const Arguments& arguments, const Tensor& joint
   arguments.fail("joint_ids", "ids in [0, " + std::to_string(joints) + ")", std::to_string(*wrong));
 }
 
-// A kernel would have to wait for the device to report one: it writes NaN instead.
+// To report a wrong id, an op would have to wait for the device: its kernel writes NaN instead.
 inline void check_joint_ids(Cuda, const Arguments&, const Tensor&, int64_t) {}
 
 }  // namespace bodyreg

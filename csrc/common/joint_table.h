@@ -1,5 +1,5 @@
-// Sums per joint of outer products g hᵀ over a person's rig points, whose joints come in any order:
-// without atomics and in a fixed order. For .cu files.
+// Sums per joint of outer products g hᵀ over a person's rig points, in a fixed order and without
+// atomics, though the points' joints come in any order. For .cu files.
 //
 // A quad of four lanes owns a table of (J, R, 4) sums in shared memory and the points q, q + quads,
 // …; lane c of a quad owns column c of it. So a cell is touched by one lane only, no barrier is
@@ -23,8 +23,8 @@ BODYREG_HD int joint_table_pitch(int joints, int rows) {
   return (joints * rows * 4 + 31) / 32 * 32 + 4;
 }
 
-// Warps of a block whose tables fit the budget beside `others` elements; at most two, since each
-// quad's table must be cleared and summed for every person.
+// The number of warps of a block: as many as have room for their tables beside `others` elements,
+// and at most two, since each quad's table must be cleared and summed for every person.
 template <typename T>
 int joint_table_warps(int joints, int rows, int others) {
   const std::size_t per_warp = sizeof(T) * kQuadsPerWarp * joint_table_pitch(joints, rows);

@@ -1,5 +1,5 @@
-// Large results on a CPU, in large pages: a system that hands memory out by 4 KB takes longer to do
-// so than an op to fill it.
+// Large results on a CPU, in large pages: in pages of 4 KB the system takes longer to hand out the
+// memory than an op takes to fill it.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace bodyreg {
 
-// Asks for large pages inside [start, start + bytes), before anything is written there. A hint:
-// what the system does with it changes no result.
+// Asks for large pages inside [start, start + bytes), before anything is written there. A hint: if
+// the system ignores it, results are the same.
 inline void ask_for_large_pages(void* start, int64_t bytes) {
 #if defined(__linux__)
   constexpr uintptr_t kLarge = uintptr_t{1} << 21;

@@ -59,8 +59,8 @@ struct VectorOf<T, 1> {
   };
 };
 
-// One number for each of `width` people (or points): arithmetic acts on all of them alike, so a
-// lane never learns of its neighbours, and the maths written for one scalar serves them all.
+// One number for each of `width` people (or points). Arithmetic acts on each lane separately, so no
+// lane depends on its neighbours, and maths written for one scalar serves all of them.
 template <typename T, int N = kLanes<T>>
 struct Lanes {
   static constexpr int width = N;
@@ -205,7 +205,8 @@ static inline unsigned sign_bits(const Lanes<int32_t, kWidest<int32_t>>& a) {
 #endif
 }
 
-// Not std::fill: what a standard header leaves out of line is one copy for all instruction sets.
+// Not std::fill: a function of a standard header that is not inlined is one copy for all
+// instruction sets.
 template <typename T>
 static inline void set_zero(T* p, int64_t count) {
   __builtin_memset(p, 0, count * sizeof(T));

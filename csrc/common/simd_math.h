@@ -18,7 +18,7 @@ struct FloatLayout {
   using BitLanes = typename VectorOf<Bits, N>::type;
   static constexpr int mantissa = std::numeric_limits<T>::digits - 1;
   static constexpr Bits bias = std::numeric_limits<T>::max_exponent - 1;
-  // 1.5 · 2^mantissa: adding it rounds to a whole number, whose bits are then the lowest ones.
+  // 1.5 · 2^mantissa: adding it rounds to a whole number, and leaves that in the lowest bits.
   static constexpr T round = T(3) * T(Bits(1) << (mantissa - 1));
 };
 

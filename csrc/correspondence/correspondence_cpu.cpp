@@ -62,13 +62,13 @@ struct Person {
 };
 
 // Sums Y_j over the pairs that are not padding. They are listed first and summed later, because a
-// branch per pair would be guessed wrong about once a point.
+// branch per pair would be predicted wrong about once a point.
 template <typename T>
 class PairsInUse {
  public:
   PairsInUse(const Person<T>& person, Rows<T>* y) : person_(person), y_(y) {}
 
-  // The pairs of point i, whose gradient is e.
+  // The pairs of point i, which has the gradient e.
   void add(int64_t i, const Xy<T>& e) {
     if (points_ == kPointsAtOnce) sum();
     gradient_[points_] = Rows<T>{e.x, e.x, e.x, e.x, e.y, e.y, e.y, e.y};

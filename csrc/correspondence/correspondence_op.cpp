@@ -15,8 +15,9 @@ int64_t grain(const CorrespondenceParams<T>& p) {
   return std::max<int64_t>(1, 1024 / std::max<int64_t>(1, p.points * p.influences));
 }
 
-// Calls f(begin, end) on ranges of people whose joint ids fit, and returns whether all did. The ids
-// are each person's own and as many as a call reads, so they are checked where they are read next.
+// Calls f(begin, end) on ranges of people, and returns whether all joint ids are in range; f is not
+// called for a range with a wrong one. The ids are checked just before f reads them, while they are
+// in the cache.
 template <typename T, typename F>
 bool for_people(const CorrespondenceParams<T>& p, const F& f) {
   const int64_t ids = p.points * p.influences;
@@ -31,7 +32,7 @@ bool for_people(const CorrespondenceParams<T>& p, const F& f) {
   return fit;
 }
 
-// Each returns whether the joint ids fit; on a device nobody asks.
+// Each returns whether the joint ids are in range; on a device that is not checked.
 template <typename T>
 bool run(Cpu, const CorrespondenceParams<T>& p, const Tensor&) {
   return for_people(p, [&](int64_t b, int64_t e) { correspondence_forward_cpu(p, b, e); });

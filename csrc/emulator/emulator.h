@@ -4,13 +4,14 @@
 // Blocks run one after another. Inside a block each CUDA thread has a stack of its own and runs
 // until it ends or reaches a meeting point (barrier, shuffle, ballot), where it waits for the
 // threads it meets. Two engines implement this, chosen by linking one of them:
-//   fibers.cpp   one fiber per CUDA thread on one OS thread. The seed decides which thread runs
-//   next
-//                and which warp goes ahead, so that a forgotten barrier shows as a wrong result.
-//                Knows exactly who waits where, and says so when a barrier is divergent.
-//   threads.cpp  one OS thread per CUDA thread, for ThreadSanitizer: barriers order memory,
-//   shuffles
-//                and ballots do not (as in CUDA), so that a race is named with its two lines.
+//
+//   fibers.cpp   one fiber per CUDA thread, on one OS thread
+//   threads.cpp  one OS thread per CUDA thread, for ThreadSanitizer
+//
+// With fibers, the seed decides which thread runs next and which warp goes ahead, so a forgotten
+// barrier shows as a wrong result. At a divergent barrier the error says where threads wait. With
+// threads, barriers order memory, and shuffles and ballots do not (as in CUDA), so the sanitizer
+// names both lines of a race.
 //
 // Dynamic shared memory is born as bytes 0xFF: NaN as float and double, -1 as an integer. It is
 // allocated at its exact size, so that AddressSanitizer sees an overrun. Static __shared__ memory
@@ -139,7 +140,7 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, SIMT_CALLER) {
   return simt::shuffle(mask, value, source, {"__shfl_xor_sync", file, line});
 }
 
-// As in CUDA, a lane whose source would lie before or past the warp gets its own value back.
+// As in CUDA, a lane keeps its own value if its source would lie before or past the warp.
 template <typename T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, SIMT_CALLER) {
   const unsigned lane = simt::thread_index() & 31u;
@@ -166,7 +167,7 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, SIMT_CALLER) {
 
 #undef SIMT_CALLER
 
-// Integer atomics: no order of threads changes what the largest or smallest value is.
+// Integer atomics: the largest or smallest value is the same in every order of the threads.
 template <typename T>
 T atomicMax(T* address, T value) {
   T old = __atomic_load_n(address, __ATOMIC_RELAXED);

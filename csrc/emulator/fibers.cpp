@@ -1,11 +1,11 @@
 // The first engine: one fiber per CUDA thread, all on the launching OS thread.
 //
 // A step picks a warp and runs some of its ready threads, up to their next meeting point, or
-// releases a meeting of its own whose members have all arrived. The seed decides which warp, which
-// threads, and how long a warp that has begun goes on before others get their turn: anything from
-// lockstep to one warp at a time can happen on a GPU. When no warp can go on, the whole block must
-// have met at a barrier; if not, the barrier is divergent and the launch throws, saying who waits
-// where.
+// releases a meeting of the warp once all members have arrived. The seed decides which warp, which
+// threads, and how long a warp goes on before others get their turn: anything from lockstep to one
+// warp at a time can happen on a GPU. When no warp can go on, the whole block must have met at a
+// barrier; if not, the barrier is divergent, and the launch throws an error that says where two
+// threads wait.
 #include <algorithm>
 #include <deque>
 #include <exception>
@@ -45,7 +45,7 @@ struct Engine {
   int running = -1;
   int threads = 0;
   int favourite = 0;         // the warp that went on last
-  std::size_t patience = 0;  // in 100 steps, how many it may go on for before another is picked
+  std::size_t patience = 0;  // of 100 steps, how many it may take before another warp is picked
 
   std::size_t pick(std::size_t count) { return static_cast<std::size_t>(random() % count); }
 };
@@ -55,7 +55,7 @@ std::mutex one_launch_at_a_time;
 
 Fiber& running() { return engine.fibers[static_cast<std::size_t>(engine.running)]; }
 
-// Runs a kernel as this fiber's thread, again and again: once for each time it is made ready.
+// Runs a kernel as this fiber's thread: once each time the fiber is made ready.
 void fiber_main() {
   Fiber& fiber = running();
   fiber.stack.arrived();
@@ -82,9 +82,9 @@ bool same(const simt::Place& a, const simt::Place& b) {
 
 std::string describe(int index) {
   const Fiber& fiber = engine.fibers[static_cast<std::size_t>(index)];
-  const std::string who = "thread " + std::to_string(index);
-  if (fiber.state == State::ended) return who + " has ended";
-  return who + " waits in " + fiber.place.what + " at " + fiber.place.file + ":" +
+  const std::string thread = "thread " + std::to_string(index);
+  if (fiber.state == State::ended) return thread + " has ended";
+  return thread + " waits in " + fiber.place.what + " at " + fiber.place.file + ":" +
          std::to_string(fiber.place.line);
 }
 

@@ -4,8 +4,8 @@
 //
 // A meeting is a barrier of the C library, one per warp and one per block, so that a warp's meeting
 // orders nothing between warps. Shuffles and ballots are hidden from the sanitizer: in CUDA they
-// exchange values and do not order memory. Who is missing at a divergent barrier is the fibers'
-// business; here nobody goes on, and the alarm ends the program.
+// exchange values and do not order memory. At a divergent barrier all threads wait, and the alarm
+// ends the program; the first engine says which thread is missing.
 //
 // Compile this file without -fsanitize=thread and link it with: the sanitizer then knows the
 // barriers and does not suspect the meetings themselves.

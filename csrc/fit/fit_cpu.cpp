@@ -1,5 +1,5 @@
 // Fits on a CPU: a group of people as lanes, their candidates one after the other, every iteration
-// of a phase before the next candidate. A lane never learns of its neighbours, so a person's bits
+// of a phase before the next candidate. No lane depends on its neighbours, so a person's bits
 // depend neither on the group nor on the width.
 #include <optional>
 
@@ -21,7 +21,7 @@ int64_t most_points(const FitProblem<T>& p, int64_t begin, int64_t end) {
   return most;
 }
 
-// Whether something holds for some of the settings rows.
+// Whether a condition holds for at least one settings row.
 bool some_row(const double* rows, int64_t count, bool (*holds)(const double* row)) {
   for (int64_t i = 0; i < count; ++i) {
     if (holds(rows + i * kFitSettings)) return true;
@@ -34,8 +34,8 @@ class Solver {
  public:
   using V = Lanes<T>;
   static constexpr int W = V::width;
-  // For single numbers the compiler fuses other operations of Levenberg–Marquardt than for vectors,
-  // so a person alone would get other bits.
+  // In Levenberg–Marquardt the compiler fuses other operations for single numbers than for vectors,
+  // so a lone person would get other bits.
   static constexpr bool kHasLm = W > 1;
 
   Solver(const FitParams<T>& p, int64_t begin, int64_t end)
@@ -82,8 +82,8 @@ class Solver {
  private:
   static T* numbers(ParameterLanes<T>& x) { return reinterpret_cast<T*>(x); }
 
-  // Orders every person's candidates by their exact loss, best first, ties in the order they were
-  // in, and returns how many go on.
+  // Orders every person's candidates by their exact loss, best first; equal ones keep their order.
+  // Returns how many go on.
   int keep(int candidates, int most) {
     if (candidates == 1) return 1;
     const int kept = candidates < most ? candidates : most;
@@ -109,7 +109,7 @@ class Solver {
     return kept;
   }
 
-  // What is not a number is worse than any number.
+  // NaN is worse than any number.
   static bool precedes(T a, int i, T b, int j) {
     const bool a_is_nan = !(a == a), b_is_nan = !(b == b);
     if (a_is_nan || b_is_nan) return a_is_nan == b_is_nan ? i < j : b_is_nan;

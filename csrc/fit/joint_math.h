@@ -7,8 +7,10 @@
 //   C_0 = Q                P_0 = s Q J_0
 //   C_k = C_q Rot(θ_k)     P_k = P_q + s S_q C_q (J_k − J_q)
 //
-// C_k turns segment k (it has no scale), P_k is where joint k is, but for the translation t. A rig
-// point (k, h) has the image x = Σ_k [s S_k C_k | P_k] h'_k + t with h'_k = (h_xyz − h_w J_k, h_w).
+// C_k turns segment k and has no scale; P_k is the place of joint k without the translation t. A
+// rig point (k, h) has the image
+//
+//   x = Σ_k [s S_k C_k | P_k] h'_k + t        h'_k = (h_xyz − h_w J_k, h_w)
 //
 // Moments. The squared distances of any number of points are one quadratic form of the rows x and y
 // of [s S_k C_k | P_k + t], M_k (2 × 4) for short: with x_i = Σ_k M_k h'_ik and weights c_i,
@@ -19,13 +21,12 @@
 // Q is symmetric, the same for both rows, and sparse: two joints meet where a point hangs on both.
 // So an iteration costs the same for any number of points.
 //
-// Backward. Let Y_k = ∂L / ∂[s S_k C_k | P_k], rows x, y and z, [A | b] by columns. What pulls at
-// segment k is a wrench: a force and a torque, here about joint k itself,
+// Backward. Let Y_k = ∂L / ∂[s S_k C_k | P_k], rows x, y and z, [A | b] by columns. It acts on
+// segment k as a wrench, a force and a torque about joint k,
 //
 //   F_k = b of Y_k         τ_k = s S_k Σ_c C_k,c × A_c
 //
-// Summed over the subtree of k and moved to joint k, ΣF_k and Στ_k are all that the parameters
-// feel:
+// The gradient needs only their sums over the subtree of k, moved to joint k, ΣF_k and Στ_k:
 //
 //   ∂L/∂θ_k = det Q · J_left(θ_k)ᵀ C_qᵀ Στ_k
 //   ∂L/∂S_k = s g_k,   g_k = ⟨A of Y_k, C_k⟩ + Σ_children j ΣF_j · C_k (J_j − J_k)
@@ -33,11 +34,14 @@
 //   ∂L/∂t   = ΣF_0, x and y
 //   ∂L/∂raw = the adjoint of Gram–Schmidt on ½ [Στ_0 + P_0 × ΣF_0]ₓ Q
 //
-// About the joint, because Adam tells a gradient of zero from one that rounding left: a wrist that
-// only a keypoint on the wrist pulls at must not begin to turn.
-// The last because for a rotation dQ = [ω]ₓ Q only the torque counts, and ⟨½ [τ]ₓ Q, [ω]ₓ Q⟩ = τ·ω.
-// Terms of a normal's z, which reads the third row of C_k, are torques too: g · d(third row of
-// C_k).
+// Torques are about the joint because Adam makes large steps of tiny gradients: where only a
+// keypoint on the wrist itself pulls at the hand, the wrist's gradient must be zero, without
+// rounding.
+//
+// ∂L/∂raw: a rotation changes by dQ = [ω]ₓ Q, so only the torque counts, and
+// ⟨½ [τ]ₓ Q, [ω]ₓ Q⟩ = τ·ω.
+//
+// A normal's z reads the third row of C_k, so the terms of it are torques too: g · d(third row).
 #pragma once
 
 #include "../common/geometry.h"
@@ -89,7 +93,7 @@ BODYREG_HD void depth_row(const PosedJoint<T>& joint, const T& size, T (&row)[4]
 
 // ---- The tree, backward
 
-// What pulls at a segment, and how far that stretches it.
+// A force and a torque on a segment.
 template <typename T>
 struct Wrench {
   Vec3<T> force;
@@ -103,7 +107,7 @@ BODYREG_HD Wrench<T>& operator+=(Wrench<T>& a, const Wrench<T>& b) {
   return a;
 }
 
-// The same wrench about a point from which its own is at `lever`.
+// The same wrench about another point; lever: from that point to the wrench's own.
 template <typename T>
 BODYREG_HD Wrench<T> moved(const Wrench<T>& wrench, const Vec3<T>& lever) {
   return {wrench.force, wrench.torque + cross(lever, wrench.force)};
@@ -156,7 +160,8 @@ BODYREG_HD T handedness(const Mat3<T>& rotation) {
   return select(determinant(rotation) < T(0), T(-1), T(1));
 }
 
-// ∂L/∂raw from the torque about the origin. e: what Gram–Schmidt found, rotation: what it made.
+// ∂L/∂raw from the torque about the origin. e, rotation: the intermediate values and the result of
+// Gram–Schmidt.
 template <typename T>
 BODYREG_HD Mat3<T> rotation_gradient(const Orthonormal<T>& e, const Mat3<T>& raw, bool six,
                                      const Mat3<T>& rotation, const Vec3<T>& torque) {
@@ -179,7 +184,7 @@ struct AdamStep {
   S step, inverse_unbias;
 };
 
-// β1ⁱ and β2ⁱ as the iterations i of a phase go by; both begin at 1.
+// β1ⁱ and β2ⁱ after i iterations of a phase; both begin at 1.
 struct AdamDecay {
   double first, second;
 };

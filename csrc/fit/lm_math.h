@@ -1,23 +1,23 @@
-// The algebra of a Levenberg–Marquardt step, one pair of joints at a time; for numbers and for
-// lanes of people.
+// The algebra of a Levenberg–Marquardt step, two joints at a time; for numbers and for lanes of
+// people.
 //
-// Unknowns are what a joint can do: θ_a and S_a, four of them. The root, whose pose is frozen,
-// turns the camera by ω instead (raw ← exp([ω]ₓ) raw) and has t and σ = ds / s besides: seven.
+// A joint has four unknowns, θ_a and S_a. The root's pose is frozen: its unknowns turn the camera
+// by ω instead (raw ← exp([ω]ₓ) raw), and it also has t and σ = ds / s. With S_0 these are seven.
 //
 // Levers. A point hangs on joints k by influences (h_k, w_k), relative to the joint. With
 // bone_j = s C_a (J_j − J_a) for a child j of a, let
 //
 //   w_a = Σ w_k over the subtree of a             how much of the point hangs on joint a
-//   u_a = s C_a h_a + Σ_children j w_j bone_j     what a change of S_a stretches
+//   u_a = s C_a h_a + Σ_children j w_j bone_j     how the point moves with S_a
 //   v_a = S_a u_a + Σ_children j v_j              the arm from joint a to its share of the point
 //
 // Then the point's image moves by φ × v_a when joint a turns by φ, by u_a dS_a, and by
-// ω × X + w_0 (t_x, t_y, 0) + σ X, X = v_0 + w_0 P_0, with the camera. Sums over the points of
-// products of two joints' levers are therefore all that the normal matrix JᵀJ needs of them.
+// ω × X + w_0 (t_x, t_y, 0) + σ X, X = v_0 + w_0 P_0, with the camera. So the normal matrix JᵀJ
+// needs nothing of the points but sums of products of two joints' levers.
 //
-// Which joints a and b? Those with b above a in the tree, or b = a. Where they are on different
-// branches the block is left out: few points hang on both, and the matrix keeps the tree's pattern,
-// for which elimination from the leaves makes no fill (lm_solve.h).
+// The matrix has a block for joints a and b where b = a or b is above a in the tree. The block of
+// two joints on different branches is left out: few points hang on both, and without it the matrix
+// has the tree's pattern, for which elimination from the leaves makes no fill (lm_solve.h).
 #pragma once
 
 #include "joint_math.h"
@@ -27,18 +27,18 @@ namespace bodyreg {
 constexpr int kJointUnknowns = 4;  // θ_a, S_a
 constexpr int kRootUnknowns = 7;   // ω, S_0, t, σ
 
-// λ at the start, its bounds, and its factor after a step that was rejected; after one that was
-// accepted it is divided by that.
+// λ at the start, its bounds, and its factor: a step that is rejected multiplies λ by it, one that
+// is accepted divides λ by it.
 constexpr double kFirstDamping = 1e-2;
 constexpr double kLeastDamping = 1e-6;
 constexpr double kMostDamping = 1e6;
 constexpr double kDampingFactor = 4;
 
-// Added to the diagonal before it is multiplied by λ, for unknowns that nothing pulls at.
+// Added to the diagonal before it is multiplied by λ, for unknowns that no term reads.
 constexpr double kLeastCurvature = 1e-4;
 
-// Gram–Schmidt takes the length of the raw rotation's columns out again, but exp(−det raw) reads
-// it: at this length the term is below 1e-27, and steps, which only turn, need not look at it.
+// Gram–Schmidt removes the length of the raw rotation's columns, but exp(−det raw) reads it. At
+// this length the term is below 1e-27, and steps only turn, so they can ignore the term.
 constexpr double kRawLength = 4;
 
 // λ after a step.
@@ -59,7 +59,7 @@ BODYREG_HD T damp(const T& damping, T& diagonal) {
 
 // ---- The camera: raw rotation, t and s, which the root's unknowns ω, t and σ move
 
-// The raw rotation at kRawLength; a reflection, which turning cannot undo, keeps what it has.
+// Gives the raw rotation kRawLength. A reflection keeps its length: no turn can undo it.
 template <typename T>
 BODYREG_HD Mat3<T> stretched_rotation(const Mat3<T>& raw, bool six) {
   const Mat3<T> rotation = rotation_of(orthonormalize(raw, six));
@@ -71,8 +71,7 @@ BODYREG_HD Mat3<T> stretched_rotation(const Mat3<T>& raw, bool six) {
   return out;
 }
 
-// The gradient by ω of what has the gradient by_raw: d raw = [ω]ₓ raw, so Σ_columns raw_c ×
-// by_raw_c.
+// From the gradient by raw to the gradient by ω: d raw = [ω]ₓ raw, so Σ_columns raw_c × by_raw_c.
 template <typename T>
 BODYREG_HD Vec3<T> turn_slope(const Mat3<T>& raw, const Mat3<T>& by_raw) {
   Vec3<T> sum = cross(column(raw, 0), column(by_raw, 0));
@@ -127,7 +126,7 @@ BODYREG_HD void move_to_origin(const Vec3<T>& root, T (&row)[kLevers]) {
   row[2] += root.z * row[kHung];
 }
 
-// The columns, of joint 0, are seen from the origin.
+// Moves the columns, joint 0's, to the origin.
 template <typename T>
 BODYREG_HD void columns_to_origin(const Vec3<T>& root, LeverMoments<T>& m) {
   for (auto& row : m.arm) move_to_origin(root, row);
@@ -135,7 +134,7 @@ BODYREG_HD void columns_to_origin(const Vec3<T>& root, LeverMoments<T>& m) {
   for (auto& row : m.stretch) move_to_origin(root, row);
 }
 
-// The rows are.
+// Moves the rows, joint 0's, to the origin.
 template <typename T>
 BODYREG_HD void rows_to_origin(const Vec3<T>& root, LeverMoments<T>& m) {
   for (int c = 0; c < kLevers; ++c) {
@@ -311,8 +310,8 @@ BODYREG_HD void solve_upper(const T* l, const T* inverse, T* x) {
   }
 }
 
-// x ← K⁻¹ x for the leading `count` unknowns of a positive matrix, of which the lower half is read
-// and overwritten.
+// x ← K⁻¹ x for the leading `count` unknowns of a positive matrix K. Reads and overwrites the lower
+// half of K.
 template <int N, typename T>
 BODYREG_HD void solve_dense(int count, T (&k)[N][N], T (&x)[N]) {
   for (int j = 0; j < count; ++j) {

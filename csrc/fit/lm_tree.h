@@ -1,5 +1,5 @@
-// Which blocks the normal matrix has: a joint's with itself and with every joint above it. And
-// which joints are a pair of left and right.
+// The blocks of the normal matrix: each joint with itself and with every joint above it. And the
+// pairs of a left and a right joint.
 #pragma once
 
 #include "../common/simt.h"
@@ -10,7 +10,7 @@ namespace bodyreg {
 constexpr int kMostSides = kFitJoints / 2;
 constexpr int kMostBlocks = kFitJoints * (kFitJoints + 1) / 2;
 
-// Worked out once, by the host; sent to a kernel by value.
+// Made once, by the host; sent to a kernel by value.
 struct Tree {
   Tree(const int8_t (&parent)[kFitJoints], const int8_t (&mirror)[kFitJoints]) {
     for (int a = 0; a < kFitJoints; ++a) {
@@ -39,7 +39,7 @@ struct Tree {
   uint32_t way_up[kFitJoints];           // the same joints as bits
   uint32_t children[kFitJoints];         // as bits
   int16_t first[kFitJoints];             // a's blocks are first[a] … first[a] + depth[a]
-  int8_t joint[kMostBlocks];             // whose block it is
+  int8_t joint[kMostBlocks];             // the joint that has this block
   int8_t left[kMostSides], right[kMostSides];
 };
 

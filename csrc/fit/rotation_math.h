@@ -5,8 +5,8 @@
 //   J_left = I + ½ a² [θ]ₓ + ¼ (e + a f) [θ]ₓ²
 //
 // where J_left makes a rotation of a change of θ: R(θ + δ) ≈ exp([J_left δ]ₓ) R(θ). (Its factors
-// are (1 − cos|θ|) / |θ|² and (|θ| − sin|θ|) / |θ|³.) e and f are smooth: no root is taken, nothing
-// is divided, and θ = 0 is a point like any other.
+// are (1 − cos|θ|) / |θ|² and (|θ| − sin|θ|) / |θ|³.) e and f are smooth, without roots or
+// divisions, so θ = 0 needs no special case.
 #pragma once
 
 #include <type_traits>
@@ -54,8 +54,8 @@ BODYREG_HD Versines<T> versines_within_reach(const T& u) {
   }
 }
 
-// The same for large u: by their definition, from what whole turns leave of φ, which is within
-// reach. (No sin, no cos: vectors have none, and on a GPU they take a stack for large angles.)
+// The same for large u: by their definition, from φ less its whole turns, which is within reach.
+// (Without sin and cos: vectors have none, and on a GPU they take a stack for large angles.)
 template <typename T>
 BODYREG_HD Versines<T> versines_beyond_reach(const T& u) {
   const T phi = sqrt(u);
@@ -65,8 +65,8 @@ BODYREG_HD Versines<T> versines_beyond_reach(const T& u) {
   return {(T(1) - left * (T(1) - left * left * s.e) / phi) / u, left * left * s.f / u};
 }
 
-// What a joint's vector is turned into: R = I + sine [θ]ₓ + versine [θ]ₓ² and
-// J_left = I + versine [θ]ₓ + excess [θ]ₓ².
+// The coefficients of R = I + sine [θ]ₓ + versine [θ]ₓ²
+// and J_left = I + versine [θ]ₓ + excess [θ]ₓ².
 template <typename T>
 struct AxisAngle {
   T sine, versine, excess;

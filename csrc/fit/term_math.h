@@ -105,7 +105,7 @@ BODYREG_HD T angle_excess(const T& angle, int at, const S* table) {
   return excess(angle, T(table[kLowAt + at]), T(table[kHighAt + at]));
 }
 
-// The axis about which joint k extends beyond straight, or −1, and in which direction.
+// The axis about which joint k extends beyond straight, and the direction; −1 if it has none.
 BODYREG_HD int hyper_extension_axis(int k) {
   return k == 4 || k == 5 ? 0 : k == 18 || k == 19 ? 1 : -1;
 }
@@ -155,7 +155,7 @@ BODYREG_HD T angle_slope(const T& angle, int at, const S* weights, const S* tabl
   return T(2) * half;
 }
 
-// ∂/∂θ_k, all three, because the exponential is the same whichever axis it is about.
+// ∂/∂θ_k of all three angles, because they share one exponential.
 template <typename T, typename S>
 BODYREG_HD Vec3<T> pose_slope(const Vec3<T>& theta, int k, const S* weights, const S* table) {
   Vec3<T> slope = {angle_slope(theta.x, 3 * k, weights, table),
@@ -332,8 +332,8 @@ BODYREG_HD void add_raw_slope(const Mat3<T>& raw, const S* weights, Mat3<T>& slo
   slope += factor * from_columns(cross(b, c), cross(c, a), cross(a, b));
 }
 
-// By a turn of the camera, of which h's first rows and columns are. Levenberg–Marquardt does
-// without det (kRawLength), here and in the change.
+// By a turn of the camera, the first rows and columns of h. Levenberg–Marquardt leaves det out
+// (kRawLength), here and in the change.
 template <typename T, typename S, int N>
 BODYREG_HD void add_camera_curvature(const Mat3<T>& rotation, const S* weights, T (&h)[N][N]) {
   if (weights[kUpright] == S(0)) return;
@@ -389,8 +389,8 @@ template <typename T>
 BODYREG_HD T softplus_slope(const T& x, const T& value) {
   return exp(x - value);
 }
-// What visibility loses as the point's n_z grows, x = sharpness n_z and value = f(n_z); a refresh
-// takes its tangent.
+// Minus the slope of visibility by the point's n_z, with x = sharpness n_z and value = f(n_z); a
+// refresh takes the tangent.
 template <typename T, typename S>
 BODYREG_HD T visibility_gain(const T& x, const T& value, const T& own_weight, const S* weights,
                              S sharpness) {

@@ -11,7 +11,8 @@ constexpr int kMostWarps = 4;  // people per block
 constexpr int kPosePitch = 13;
 constexpr int kHandedPitch = 17;
 
-// What the kernels need of the tree besides the parents. Children hang on a list in falling order.
+// What the kernels need of the tree besides the parents. A joint's children are a linked list, the
+// last one first.
 struct Levels {
   int count;
   int8_t level[kMaxJoints];
@@ -107,7 +108,7 @@ __device__ void store(T* handed, const Handed<T>& h) {
   handed[15] = h.parent_scale;
 }
 
-// Gradients of one joint, whose children have handed theirs in.
+// Gradients of one joint, after its children have handed theirs in.
 template <typename T>
 __device__ void joint_backward(const KinematicsBackwardParams<T>& p, const Levels& levels,
                                int64_t b, int k, const T* pose, T* handed) {

@@ -1,4 +1,4 @@
-// Forward kinematics of a body whose segments have scales: parameters, CPU functions, launchers.
+// Forward kinematics of a body with segment scales: parameters, CPU functions, launchers.
 #pragma once
 
 #include <cstdint>

@@ -10,8 +10,8 @@
 
 namespace bodyreg {
 
-// Rig points are shared by all people (joint_ids (P, K)) or each person's own ((B, P, K)); the
-// anchors follow in the same way, each on its own. A stride of 0 means shared.
+// Joint ids are shared by all people (P, K) or each person's own (B, P, K). So are the anchors,
+// whatever the joint ids are. A stride of 0 means shared.
 template <typename T>
 struct LbsParams {
   int64_t people;            // B
@@ -59,15 +59,15 @@ struct LbsBackwardAnchorsParams {
   int64_t anchors_stride;    // 0 or 4 P K
 };
 
-// The CPU splits people × points into blocks whose size is fixed, so that sums over points are
-// taken in the same order for any batch and any number of threads.
+// The CPU splits people × points into blocks of a fixed size, so that the order of sums over points
+// depends neither on the batch nor on the number of threads.
 constexpr int64_t kLbsPeoplePerBlock = 16;
 constexpr int64_t kLbsPointsPerBlock = 1024;
 
 inline int64_t lbs_people_blocks(int64_t people) {
   return (people + kLbsPeoplePerBlock - 1) / kLbsPeoplePerBlock;
 }
-// At least one, so that the sums of no points are written too.
+// At least one, so that without points the sums are written too.
 inline int64_t lbs_point_blocks(int64_t points) {
   return points == 0 ? 1 : (points + kLbsPointsPerBlock - 1) / kLbsPointsPerBlock;
 }

@@ -13,12 +13,12 @@
 namespace bodyreg {
 namespace {
 
-constexpr int64_t kMostEntries = int64_t{1} << 30;  // of lists that count in 32 bits
+constexpr int64_t kMostEntries = int64_t{1} << 30;  // of a list, which counts in 32 bits
 constexpr int kListThreads = 256;
 constexpr int kGatherThreads = 128;
 constexpr int kGatherPeople = 4;  // people who share a warp's reads of a joint's list
 constexpr int kAnchorThreads = 128;
-constexpr int kStagedPeople = 8;  // people whose transforms lie in shared memory at a time
+constexpr int kStagedPeople = 8;  // people with their transforms in shared memory at a time
 
 // A block owns a joint, a warp a contiguous run of the entries (point, k); the lists come out in
 // rising order. Moves 4 P K bytes in per joint (twice, mostly from the L2) and each entry out once.

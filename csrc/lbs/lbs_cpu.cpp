@@ -194,7 +194,7 @@ void lbs_backward_transforms_sum_cpu(const LbsBackwardTransformsParams<T>& p, in
                                      int64_t end) {
   const int64_t J = p.joints, elements = J * 12 * kGroup, parts = lbs_point_blocks(p.points);
   for (int64_t group = begin; group < end; ++group) {
-    T* sums = p.partial + group * parts * elements;  // of the first part, which takes the rest in
+    T* sums = p.partial + group * parts * elements;  // of the first part; the rest is added to it
     for (int64_t part = 1; part < parts; ++part) {
       for (int64_t c = 0; c < elements; ++c) sums[c] += sums[part * elements + c];
     }

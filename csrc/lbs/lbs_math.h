@@ -5,7 +5,7 @@
 
 namespace bodyreg {
 
-// An influence whose anchor is all zero adds nothing and is skipped: it is padding.
+// An influence with an anchor of zeros is padding: it adds nothing and is skipped.
 template <typename T>
 BODYREG_HD bool is_padding(const T* anchor) {
   return anchor[0] == T(0) && anchor[1] == T(0) && anchor[2] == T(0) && anchor[3] == T(0);

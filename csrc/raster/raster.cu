@@ -1,5 +1,6 @@
-// Which face is seen at every pixel: every face asks for its pixels by the largest key, then every
-// pixel asks what it shows. Keys are integers, so no order of threads changes a bit.
+// Which face is seen at every pixel. First every face offers its key to its pixels, and each pixel
+// keeps the largest; then every pixel reads the face of its key. Keys are integers, so every order
+// of the threads gives the same bits.
 #include "../common/launch.h"
 #include "../common/reduce.h"
 #include "raster.h"
@@ -35,7 +36,7 @@ __device__ __forceinline__ int within(int64_t pixel, int size) {
   return static_cast<int>(max(int64_t{0}, min(pixel, int64_t{size})));
 }
 
-// Faces with a vertex that is not there or not finite have no pixels.
+// A face has no pixels if one of its vertices does not exist or is not finite.
 template <typename T>
 __device__ Face<T> load_face(const RasterParams<T>& p, int64_t picture, int64_t index) {
   Face<T> face;
@@ -101,9 +102,9 @@ __device__ __forceinline__ uint64_t in_order(double x) {
   return bits ^ (bits >> 63 != 0 ? ~uint64_t{0} : uint64_t{1} << 63);
 }
 
-// A face asks for a pixel. Nearer ones have larger keys, and of equally near ones those of lower
-// number. A float and a number fit one key; in float64 nearness fills it, and once all have asked,
-// the nearest ask again, by number.
+// Offers a face's key to a pixel. Nearer faces have larger keys; of two equally near faces the one
+// of lower number has the larger key. A float and a face's number fit one key. In float64 nearness
+// fills the key: once all faces have made their offer, the nearest offer their numbers.
 template <typename T, bool kAgain>
 __device__ void ask(const RasterParams<T>& p, int64_t pixel, int64_t face, T near) {
   if (!is_finite(near)) return;
@@ -118,7 +119,8 @@ __device__ void ask(const RasterParams<T>& p, int64_t pixel, int64_t face, T nea
   }
 }
 
-// Which pixels of a face's bounds one thread looks at: by itself all, of a warp 8 x 4 at a time.
+// The pixels of a face's bounds that one thread looks at: all of them if it draws alone, one of
+// every 8 x 4 if its warp draws.
 struct Share {
   int column, row, columns, rows;
 };

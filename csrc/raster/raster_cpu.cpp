@@ -1,9 +1,9 @@
-// Most faces of a body are a few pixels large or none: what to do with each is found for many at
-// once, and small ones are drawn a lane each, together with others as large. The rest is drawn row
-// by row. The way a face goes changes no bit of its pixels, and no order the face that is seen.
+// Most faces of a body cover a few pixels or none. How to draw a face is decided for many faces at
+// a time. Small faces of equal size are drawn together, a lane each; the others are drawn row by
+// row. Neither the way of drawing nor the order of the faces changes a bit.
 //
-// A multiply-add would give other bits than the product and sum that an instruction set without it
-// has, and the face that wins a pixel would depend on the machine.
+// Products and sums stay apart: a fused multiply-add has other bits, so the face that wins a pixel
+// would depend on the machine.
 #if defined(__clang__)
 #pragma clang fp contract(off)
 #else
@@ -30,12 +30,12 @@ constexpr int64_t kFar = int64_t{1} << 30;  // beyond every picture, and 32 bits
 
 using Ints = Lanes<int32_t>;
 
-// One number per lane of Ints, whatever its size.
+// One number per lane of Ints; the numbers may be of another size.
 template <typename T>
 using Reals = typename VectorOf<T, kWidth>::type;
 
-// A vertex. Positions are cut off at kFar, which changes no bounds within a picture; a face that
-// has some there is large and reads its positions anew.
+// A vertex. Positions are cut off at kFar, which changes no bounds within a picture; a face with
+// such a vertex is large, and reads its exact positions anew.
 template <typename T>
 struct Vertex {
   int32_t x, y;
@@ -128,7 +128,7 @@ void draw_batch(const Batch<T>& batch, int columns, int rows, const Band<T>& ban
   }
 }
 
-// Any face, row by row: what its three edges leave of a row is found by division, so a pixel
+// Any face, row by row: a division by each edge's step gives the part of a row inside, so a pixel
 // outside costs nothing. I: int64_t, or Wide where its products need more.
 template <typename I, typename T>
 void draw_face(const int64_t (&x64)[3], const int64_t (&y64)[3], const T (&near)[3], int32_t face,
@@ -205,7 +205,7 @@ class Drawing {
     Chunk chunk;
     load(begin, count, chunk);
     look_at(count, chunk);
-    int list[kChunk], listed = 0;  // without a branch: what is drawn cannot be guessed
+    int list[kChunk], listed = 0;  // without a branch, which would be predicted wrong too often
     for (int f = 0; f < count; ++f) {
       list[listed] = f;
       listed += chunk.way[f] != kNot;
@@ -242,7 +242,7 @@ class Drawing {
     }
   }
 
-  // A loop without branches, for the compiler to make vectors of.
+  // No branches, so that the compiler makes vectors of the loop.
   void look_at(int count, Chunk& chunk) const {
     const int width = band_.width, above = band_.top, below = band_.bottom;  // chunk aliases band_
     const bool cull = p_.cull;
@@ -256,7 +256,7 @@ class Drawing {
                          (bottom <= above) | (top >= below);
       const bool inside = (left >= 0) & (right <= width) & (top >= above) & (bottom <= below);
       const bool small = inside & (columns <= kSmall) & (rows <= kSmall);
-      // Unsigned numbers wrap around for large faces, which do not ask for it.
+      // Unsigned numbers wrap around for large faces, which do not use the result.
       const auto product = [&](int a, int b) {
         return (uint32_t(x[a]) - uint32_t(x[0])) * (uint32_t(y[b]) - uint32_t(y[0]));
       };
@@ -308,7 +308,7 @@ class Drawing {
     batch.count = 0;
   }
 
-  // Perspective: what was linear in the picture becomes what it is in space.
+  // Perspective: from numbers linear in the picture to those in space.
   void leave_the_picture() {
     for (int64_t i = int64_t{band_.top} * band_.width; i < int64_t{band_.bottom} * band_.width;
          ++i) {

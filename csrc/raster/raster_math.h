@@ -19,7 +19,7 @@ constexpr int kHalfPixel = kSubpixels / 2;
 constexpr int kMostPixels = 1 << 20;             // of a side of a picture
 constexpr int64_t kFarthest = int64_t{1} << 61;  // positions beyond are moved there
 constexpr int64_t kNarrow = int64_t{1} << 29;    // up to here 64 bits hold every edge function
-__extension__ typedef __int128 Wide;             // and these beyond
+__extension__ typedef __int128 Wide;             // for positions beyond kNarrow
 
 // a b, rounded: never fused with an addition, so that a pixel has the same bits for every
 // instruction set and device. (g++ is told in raster_cpu.cpp.)
@@ -43,8 +43,8 @@ BODYREG_HD int64_t to_fixed(T pixels) {
   return static_cast<int64_t>(rint(minimum(maximum(steps, -limit), limit)));
 }
 
-// What is linear in the picture and larger nearer to the viewer: depth, or in perspective -1/z, and
-// 0 for a point at which no camera looks.
+// A number that is linear in the picture and larger nearer to the viewer: depth, or in perspective
+// -1/z, and 0 for a point that is not in front of the camera.
 template <typename T>
 BODYREG_HD T nearness(T z, bool perspective) {
   if (!perspective) return z;
@@ -61,8 +61,8 @@ BODYREG_HD I most_of(const I (&a)[3]) {
   return maximum(maximum(a[0], a[1]), a[2]);
 }
 
-// The first column or row whose centre lies at or after a position, and the one behind the last
-// whose centre lies at or before it.
+// The first column or row with its centre at or after a position, and the one behind the last that
+// has its centre at or before it.
 template <typename I>
 BODYREG_HD I first_centre(const I& fixed) {
   return (fixed + (kSubpixels - 1 - kHalfPixel)) >> kSubpixelBits;
@@ -76,8 +76,9 @@ BODYREG_HD I centre(const I& pixel) {
   return pixel * kSubpixels + kHalfPixel;
 }
 
-// An edge of a face, turned so that its function is positive inside. The edge covers what is at
-// least `least`: a centre on it belongs to the face whose left or top edge it is.
+// An edge of a face, turned so that its function is positive inside. A pixel is covered where the
+// function is at least `least`: a centre on the edge belongs to the face to the right of it or
+// below it.
 template <typename I>
 struct Edge {
   I x, y, dx, dy, least;
@@ -107,8 +108,8 @@ BODYREG_HD void make_edges(const I (&x)[3], const I (&y)[3], const I& area, Edge
   }
 }
 
-// The nearness of a face whose vertices have `corner`, at barycentrics 1 and 2. Where all are
-// equally near, exactly that.
+// The nearness of a face at barycentrics 1 and 2, from that of its vertices, `corner`. Where all
+// three are equal, exactly that number.
 template <typename T>
 BODYREG_HD T nearness_at(const T (&corner)[3], const T& barycentric1, const T& barycentric2) {
   return corner[0] + product(barycentric1, corner[1] - corner[0]) +

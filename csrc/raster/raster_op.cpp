@@ -32,7 +32,7 @@ void run(Cuda, RasterParams<T> p, const Tensor& on) {
   Cuda::launch(on, [&](cudaStream_t stream) { raster_cuda(p, stream); });
 }
 
-// A kernel would have to wait for the device to report what is wrong: it leaves such faces out.
+// To report a wrong face, an op would have to wait for the device: its kernel skips such faces.
 template <typename T>
 void check_values(Cuda, const Arguments&, const RasterParams<T>&) {}
 

@@ -1,5 +1,5 @@
 // exp, log and log1p of lanes against libm in long double: prints the largest error of each in
-// units in the last place, and fails where a special value is another than libm's.
+// units in the last place, and fails where a special value differs from libm's.
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -21,7 +21,7 @@ double units(T ours, long double exact) {
       static_cast<double>((ours - exact) / (std::nextafter(size, T(INFINITY)) - size)));
 }
 
-// The largest error of ours, which takes lanes, against exact, at x(0), …, x(count − 1).
+// The largest error of `ours`, a function of lanes, against `exact`, at x(0), …, x(count − 1).
 template <typename T, typename X, typename Ours, typename Exact>
 double worst(long count, X x, Ours ours, Exact exact) {
   constexpr int W = Lanes<T>::width;

@@ -145,7 +145,8 @@ void drive_fit(const FitProblem<T>& problem, bool robust, int candidates) {
   p.phase_count = 4;
   p.phases[0] = {kAdam, 2, 2};
   p.phases[1] = {kAdam, 2, 2};
-  // A solved system differs by its condition times the rounding: in float32 that shows nothing.
+  // A solved system differs by its condition times the rounding: in float32 a comparison would show
+  // nothing.
   constexpr bool solves = sizeof(T) == 8;
   p.phases[2] = {solves ? kLevenbergMarquardt : kAdam, 2, 2};
   p.phases[3] = {kAdam, 1, 1};

@@ -34,13 +34,13 @@ inline std::vector<std::int32_t> indices(std::int64_t count, int below) {
   return values;
 }
 
-// For results: born as NaN, so that what a kernel forgets to write shows.
+// For results: NaN at first, so that a number that a kernel forgets to write shows.
 template <typename T>
 std::vector<T> unwritten(std::int64_t count) {
   return std::vector<T>(static_cast<std::size_t>(count), std::numeric_limits<T>::quiet_NaN());
 }
 
-// Both sum the same terms, each in an order of its own: a few ulps of the largest number apart.
+// Both sum the same terms, each in its own order: they differ by a few ulps of the largest number.
 template <typename T>
 void compare(const char* what, const std::vector<T>& kernel, const std::vector<T>& cpu,
              T roundings = 500) {

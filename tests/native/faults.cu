@@ -1,4 +1,5 @@
-// Kernels with one planted fault each, and the sound kernel beside it: what the emulator must see.
+// Kernels with one planted fault each, and the same kernel without it: the emulator must find the
+// fault.
 // Usage: faults <name> [seed]. Prints what the kernel computed, or fails as the engine decides.
 #include <cstdio>
 #include <cstdlib>
@@ -25,7 +26,7 @@ __global__ void sum(float* out) {
   out[threadIdx.x] = values[0];
 }
 
-// Reads the left neighbour's number; run in order, the forgotten barrier does not show.
+// Reads the left neighbour's number. If threads run in order, the missing barrier does not show.
 __global__ void missing_barrier(float* out) {
   SIMT_SHARED(float, shared);
   shared[threadIdx.x] = 1.0f;

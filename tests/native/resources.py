@@ -27,7 +27,7 @@ _REGISTERS = re.compile(r"Used (\d+) registers")
 
 @dataclass(frozen=True)
 class Resources:
-    """Per thread: registers; bytes of local memory, and of it what spilled registers move."""
+    """Per thread: registers, bytes of local memory, and the bytes that spilled registers move."""
 
     registers: int
     stack: int

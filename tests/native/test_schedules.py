@@ -1,7 +1,7 @@
 """Rung 3: the order in which a kernel's threads and blocks run changes no bit of its results.
 
-Reference: the kernel itself under another seed of the emulator. That its results are right is shown
-in tests/ops, whose tests run over the emulator too.
+Reference: the kernel itself under another seed of the emulator. The tests in tests/ops show that
+its results are right; they run over the emulator too.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class Adam {
   }
 
  private:
-  // All parameters take the same kind of step, so for a person alone they are the lanes. The root's
-  // pose has no gradient.
+  // All parameters take the same kind of step, so for a lone person the parameters are the lanes.
+  // The root's pose has no gradient.
   void step_all(const AdamStep<T>& step, T* x) {
     constexpr int N = V::width == 1 ? 4 : V::width;
     T* const mean = reinterpret_cast<T*>(mean_);

@@ -36,7 +36,7 @@ struct PosedGroup {
   using V = Lanes<T>;
 
   Mat3<V> raw;
-  Orthonormal<V> camera;  // what Gram–Schmidt found of raw
+  Orthonormal<V> camera;  // Gram–Schmidt's intermediate values of raw
   V mirror;               // det Q: 1, or −1 where raw reflects
   V scale;                // s
   AxisAngle<V> angle[kFitJoints];
@@ -75,7 +75,7 @@ struct PosedGroup {
     }
   }
 
-  // The joints' own rotations and what they are made of, for a person alone: joints are the lanes.
+  // The joints' own rotations and their coefficients, for a person alone: joints are the lanes.
   void turn_joints(const T* x, T (&local)[9][kFitJoints]) {
     constexpr int N = 8;
     using Joints = Lanes<T, N>;

@@ -1,6 +1,6 @@
-// The keypoints of a group of people as lanes. They are few and the same points of the body for
-// everybody, so they are posed directly where their exact places are wanted: for their terms, and
-// for depths in every iteration. On the picture an iteration has them in its moments.
+// The keypoints of a group of people as lanes. They are few, and the same points of the body for
+// all people, so they are posed directly: for their exact terms, and in every iteration for their
+// depths. Their places on the picture are in the moments.
 #pragma once
 
 #include "body.h"
@@ -38,8 +38,8 @@ class GroupKeypoints {
   const InfluenceList<T>& influences() const { return influences_; }
   // w_j of the depth, 0 where there is none
   const V& depth_weight(int j) const { return depth_weight_[j]; }
-  uint32_t joints() const { return joints_; }    // that keypoints hang on
-  uint32_t turning() const { return turning_; }  // whose turning moves one
+  uint32_t joints() const { return joints_; }    // joints that keypoints hang on
+  uint32_t turning() const { return turning_; }  // joints that move a keypoint as they turn
 
   // Σ_j w_j |x_j − x̂_j|²
   V image_term(const PosedGroup<T>& body) const {
@@ -91,7 +91,7 @@ class GroupKeypoints {
  private:
   static T* numbers(Buffer<V>& lanes) { return reinterpret_cast<T*>(lanes.data()); }
 
-  // What stands where a weight is zero may be anything.
+  // Where the weight is zero, the value may be anything, NaN too.
   static V present(const V& weight, const V& value) {
     return select(weight == V(T(0)), V(T(0)), value);
   }

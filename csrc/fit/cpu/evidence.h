@@ -1,5 +1,5 @@
-// The evidence of a group of people: loaded once, refreshed where terms are no squares, and the
-// exact value of every term.
+// The evidence of a group of people: loads it once, refreshes the terms that are not squares, and
+// computes the exact value of every term.
 #pragma once
 
 #include "point_terms.h"
@@ -38,8 +38,8 @@ class GroupEvidence {
     normals_.joints = 0;
   }
 
-  // Weights, active points and tangents anew, from the body as it is. Where the dense term is plain
-  // squares and no normal counts, the body makes no difference.
+  // Takes weights, active points and tangents anew at the current body. The body makes no
+  // difference where the dense term is plain squares and no term reads normals.
   void refresh(const Setting<T>& setting, const PosedGroup<T>& body) {
     spread(body);
     normals_.joints = 0;
@@ -66,7 +66,7 @@ class GroupEvidence {
     }
   }
 
-  // The terms' exact values times their weights; what has no weight is zero. Returns their sum.
+  // The terms' exact values times their weights; a term of weight 0 is 0. Returns their sum.
   V judge(const Setting<T>& setting, const ParameterLanes<T>& x, const PosedGroup<T>& body,
           V (&terms)[kFitTerms]) {
     for (V& term : terms) term = T(0);

@@ -1,8 +1,8 @@
 // Levenberg–Marquardt (Levenberg 1944, Marquardt 1963) for a group of people as lanes: all take
 // every step together, and each lane accepts or rejects its own.
 //
-// The terms that are no squares are refreshed before every step; a robust square's weights make a
-// parabola that touches it from above, so what lowers the one lowers the other.
+// The terms that are not squares are refreshed before every step. The square that replaces a robust
+// term touches it from above, so a step that lowers the square also lowers the term.
 #pragma once
 
 #include "evidence.h"
@@ -54,7 +54,7 @@ class LevenbergMarquardt {
   }
 
  private:
-  // Where people are. Nothing but lanes.
+  // The bodies at one point of the search. Holds nothing but lanes.
   struct State {
     ParameterLanes<T> x;
     PosedGroup<T> body;
@@ -98,7 +98,7 @@ class LevenbergMarquardt {
     for (int i = 0; i < kParameters - kRotationAt; ++i) to[kRotationAt + i] = camera[i];
   }
 
-  // The gradient by what joints can do.
+  // The gradient by the unknowns of all joints.
   void find_tangent(const State& from) {
     for (int a = 1; a < kFitJoints; ++a) {
       for (int i = 0; i < 3; ++i) step_.joint[a][i] = gradient_[kPoseAt + 3 * a + i];
@@ -117,8 +117,8 @@ class LevenbergMarquardt {
     for (int i = 0; i < kRootUnknowns; ++i) step_.root[i] = root[i];
   }
 
-  // By how much the refreshed objective changes. A quadratic form changes by ½ ⟨ΔM, Y + Y'⟩: no two
-  // large numbers are subtracted, so small changes are known to be what they are.
+  // The change of the refreshed objective. A quadratic form changes by ½ ⟨ΔM, Y + Y'⟩: no two large
+  // numbers are subtracted, so small changes keep their digits.
   V change(const Setting<T>& setting, const GroupEvidence<T>& evidence, const State& from,
            const State& to) const {
     V twice = T(0);
@@ -151,7 +151,7 @@ class LevenbergMarquardt {
     return V(T(0.5)) * twice + parameter_change(p_, setting, from.x, from.body, to.x, to.body);
   }
 
-  // Lanes that are better there go there. Nearly always all do, or none.
+  // Moves the lanes that are better there. Nearly always all are, or none.
   static void move(const LaneMask<T>& better, State*& here, State*& there) {
     if (!any(!better)) {
       State* const old = here;

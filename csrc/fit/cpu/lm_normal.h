@@ -1,6 +1,6 @@
-// The normal matrix of a group of people, JᵀJ of all squares that the objective is made of, by sums
-// over the tree: from the moments of the points to those of their levers, joint by joint from the
-// leaves. The algebra is in lm_math.h.
+// The normal matrix of a group of people, JᵀJ of all squares of the refreshed objective. Sums over
+// the tree, joint by joint from the leaves, make the moments of the levers from those of the
+// points. The algebra is in lm_math.h.
 #pragma once
 
 #include "../lm_math.h"
@@ -9,7 +9,7 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-// JᵀJ for pairs of a joint and one above it, and the negative right side.
+// JᵀJ for each joint and those above it, and the negative right side.
 template <typename T>
 struct NormalMatrix {
   using V = Lanes<T>;
@@ -117,8 +117,9 @@ class NormalAssembly {
     }
   }
 
-  // Row a, before its children: own shares against whole subtrees. A share of joint l enters the
-  // columns of the joint where the ways up meet; from there it is lifted to all joints above.
+  // Row a without its children: the share of joint a itself against whole subtrees. The share of
+  // joint l enters the columns of the first joint above both; from there it is lifted to all joints
+  // above.
   void sum_own(int a, const ParameterLanes<T>& x, const PosedGroup<T>& body) {
     const int depth = tree_.depth[a];
     for (int i = 0; i <= depth; ++i) {
@@ -160,8 +161,8 @@ class NormalAssembly {
     }
   }
 
-  // The lever moments of joint a and the joint i steps above it: a's own and its children's. What
-  // its parent needs of them is kept.
+  // The lever moments of joint a and the joint i steps above it: a's own and its children's. Keeps
+  // what the parent needs of them.
   LeverMoments<V> sum_subtree(int a, int i, const ParameterLanes<T>& x) {
     LeverMoments<V> m;
     KeptRows& kept = kept_[tree_.first[a] + i];
@@ -234,13 +235,13 @@ class NormalAssembly {
   // Every depth z_j − z_pelvis is a square of its own, 2 w g gᵀ with g its gradient. Its point
   // hangs on few joints, so g has few numbers.
   struct DepthGradient {
-    uint32_t joints;  // that have one
+    uint32_t joints;  // those with a gradient, as bits
     V curvature;
-    V by_joint[kFitJoints][kJointUnknowns];  // of the root nothing
+    V by_joint[kFitJoints][kJointUnknowns];  // the root's is in by_root
     V by_root[kRootUnknowns];
   };
 
-  // Row a; columns says which of g the block's columns are.
+  // Row a; columns(g): the part of g for the block's columns.
   template <typename F, int N>
   void add_depths(int a, const F& columns, V (&h)[4][N]) const {
     for (int j = 0; j < depth_count_; ++j) {
@@ -281,7 +282,7 @@ class NormalAssembly {
 
   void find_depth(int j, const ParameterLanes<T>& x, const PosedGroup<T>& body, DepthGradient& g) {
     const InfluenceList<T>& influences = keypoints_.influences();
-    Vec3<V> stretch[kFitJoints], arm[kFitJoints];  // levers, of the pelvis with a minus
+    Vec3<V> stretch[kFitJoints], arm[kFitJoints];  // levers of the keypoint less the pelvis's
     V hung[kFitJoints];
     for (uint32_t left = g.joints; left != 0; left &= left - 1) {
       const int k = __builtin_ctz(left);
@@ -320,7 +321,7 @@ class NormalAssembly {
   Vec3<V> bone_[kFitJoints], step_[kFitJoints];  // to joint k from its parent
   Mat3<V> spread_[kFitJoints];                   // s C_k
   Mat3<V> to_angles_[kFitJoints];
-  uint32_t partners_[kFitJoints];  // bit l: points hang on both
+  uint32_t partners_[kFitJoints];  // bit l: some point hangs on this joint and on l
   int16_t place_[kFitJoints][kFitJoints];
   Buffer<V[4][4]> shares_;
   bool has_normals_ = false;

@@ -1,6 +1,5 @@
-// The damped normal equations of a group of people, solved from the leaves to the root: a joint's
-// elimination touches the joints above it and nothing else, so the blocks that are there are
-// enough.
+// The damped normal equations of a group of people, solved from the leaves to the root. Eliminating
+// a joint changes only blocks of the joints above it, so the tree's blocks are enough.
 //
 // One term does not follow the tree: symmetry couples the scales of left and right. With
 // U = the columns e_S(left) − e_S(right) it adds 2 w U Uᵀ, and as H = L Lᵀ (Woodbury)
@@ -15,7 +14,7 @@ namespace bodyreg::BODYREG_ISA {
 // A vector by unknowns.
 template <typename T>
 struct TangentLanes {
-  Lanes<T> joint[kFitJoints][kJointUnknowns];  // by θ_a, S_a; of the root nothing
+  Lanes<T> joint[kFitJoints][kJointUnknowns];  // by θ_a, S_a; not of the root
   Lanes<T> root[kRootUnknowns];
 };
 
@@ -105,7 +104,7 @@ class TreeSolver {
     }
   }
 
-  // x ← L⁻¹ x, where x is not zero for the joints `some` only, and all those above them.
+  // x ← L⁻¹ x for an x that is zero except at the joints `some`, and at those above them.
   void lower(uint32_t some, NormalMatrix<T>& h, TangentLanes<T>& x) {
     for (int a = kFitJoints - 1; a > 0; --a) {
       if (!(some >> a & 1)) continue;
@@ -153,7 +152,7 @@ class TreeSolver {
   // x ← (I − Z (I / 2w + Zᵀ Z)⁻¹ Zᵀ) x
   void couple_sides(T symmetry, NormalMatrix<T>& h, TangentLanes<T>& x) {
     const int sides = tree_.sides;
-    uint32_t touched[kMostSides];  // joints whose part of z is not zero
+    uint32_t touched[kMostSides];  // the joints where z is not zero
     V k[kMostSides][kMostSides], share[kMostSides];
     for (int p = 0; p < sides; ++p) {
       const int left = tree_.left[p], right = tree_.right[p];

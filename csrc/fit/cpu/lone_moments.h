@@ -13,10 +13,10 @@ class LoneMoments {
  public:
   explicit LoneMoments(int pairs) : rows_(8 * pairs) {}
 
-  // Begins anew; add() follows for the joint pairs k ≤ l in the order of times().
+  // Removes all joint pairs. Then add() takes the pairs k ≤ l, in the order of times().
   void clear() { end_ = rows_.data(); }
 
-  // q: Q_kl, row-major; of a joint with itself, the upper triangle counts.
+  // q: Q_kl, row-major; of a joint with itself (own) only the upper triangle is read.
   void add(const T* q, bool own) {
     for (int a = 0; a < 4; ++a) {
       for (int b = 0; b < 4; ++b) {
@@ -31,7 +31,7 @@ class LoneMoments {
   // Y_k = Σ_l M_l Q_lk + r_k for the joints in use; columns: bit l of k, the pair (k, l) is in use.
   void times(const uint32_t* columns, const T (*m)[8], const T (*r)[8], T (*y)[8]) const {
     const Rows<T>* q = rows_.data();
-    uint32_t begun = 0;  // joints whose y holds something already
+    uint32_t begun = 0;  // joints that y holds a sum of already
     for (int k = 0; k < kFitJoints; ++k) {
       uint32_t left = columns[k];
       if (left == 0) continue;

@@ -1,6 +1,6 @@
 // The moments of the points (joint_math.h) of a group of people. They are summed person by person,
-// in the order of the points, and then laid out as lanes. Where one of a group of people has a
-// block and another has not, the other's is zero, which adds nothing to anything, not a bit.
+// in the order of the points, and then laid out as lanes. If some people of a group lack a block
+// that others have, theirs is zero, which changes no bit of their sums.
 #pragma once
 
 #include "lone_moments.h"
@@ -15,7 +15,7 @@ static inline int block_at(int k, int l) { return k * (2 * kFitJoints - k - 1) /
 template <typename T>
 using Block = typename VectorOf<T, 16>::type;  // 4 × 4, row-major
 
-// The four numbers four times over. By doubling, because from 4 to 16 at once goes through memory.
+// The four numbers four times over. By doubling: one step from 4 to 16 would go through memory.
 template <typename T>
 static inline Block<T> repeated(const Quad<T>& a) {
   const auto twice = __builtin_shufflevector(a, a, 0, 1, 2, 3, 0, 1, 2, 3);
@@ -38,7 +38,7 @@ struct PersonMoments {
 
   void clear() { set_zero(reinterpret_cast<char*>(this), sizeof(*this)); }
 
-  // A point of weight 2 c, whose influences are begin … end.
+  // A point of weight 2 c with the influences begin … end.
   void add(const InfluenceList<T>& influences, int32_t begin, int32_t end, T twice, T x, T y) {
     for (int32_t a = begin; a < end; ++a) {
       const int k = influences.joint[a];
@@ -66,7 +66,7 @@ class GroupMoments {
       : lone_(W == 1 ? kJointPairs : 0),
         stream_(10 * kFitJoints + 16 * (kJointPairs - kFitJoints)) {}
 
-  // Bit k: something pulls at joint k.
+  // Bit k: some evidence hangs on joint k.
   uint32_t joints() const { return joints_; }
 
   void gather(const PersonMoments<T>* person, int people) {
@@ -115,7 +115,7 @@ class GroupMoments {
       return lone_.times(columns_, numbers(m), numbers(r_), numbers(y));
     }
     const V* q = stream_.data();
-    uint32_t begun = 0;  // joints whose y holds something already
+    uint32_t begun = 0;  // joints that y holds a sum of already
     for (int k = 0; k < kFitJoints; ++k) {
       if (columns_[k] == 0) continue;
       V mk[8], yk[8];

@@ -5,15 +5,14 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-// What an iteration works with; it is too large for registers, and small enough for the first
-// cache.
+// The work arrays of an iteration: too large for registers, small enough for the first cache.
 template <typename T>
 struct GradientScratch {
   Wrench<Lanes<T>> sum[kFitJoints];
   Lanes<T> stretch[kFitJoints];  // g_k
 };
 
-// The gradient at `x`, by which `body` is posed. The root's pose has none.
+// The gradient at `x`; `body` is posed by `x`. The root's pose has no gradient.
 template <typename T>
 static inline void objective_gradient(const FitProblem<T>& p, const Setting<T>& setting,
                                       const ParameterLanes<T>& x, const PosedGroup<T>& body,

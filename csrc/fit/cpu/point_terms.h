@@ -1,14 +1,14 @@
 // One person's points under given parameters: residuals and normals, what a refresh makes of them,
-// and their terms' exact values. Numbers of single points are taken as lanes; sums run in the order
-// of the points, so they do not depend on the lanes' width. What is summed is stored first: of a
-// loop of a += b * c the compiler makes fused operations here and separate ones there.
+// and their terms' exact values. Points are lanes; sums run in the order of the points, so they do
+// not depend on the lanes' width. Products are stored before they are summed: in a loop of sums of
+// products the compiler fuses some operations and not others.
 //
 // A refresh turns terms that are not squares into squares that touch them at the current
 // parameters:
 //   dense        Σ w ρ(q): weights w ρ'(q) of plain squares
 //   facing       Σ w relu(m − n_z)²: the points that cost something now, as Σ w (m − c·n)²
 //   visibility   its tangent, a vector by c
-// with c the third row of the segment's C_k. Their gradients are exact where they were made.
+// with c the third row of the segment's C_k. The gradients are exact at the refresh.
 #pragma once
 
 #include "body.h"
@@ -77,7 +77,7 @@ class Surface {
   Buffer<Quad<T>> normals_;  // (24, padded) area · (normal, 0)
 };
 
-// Numbers per point, for the person at hand.
+// Numbers per point, of the current person.
 template <typename T>
 struct PointScratch {
   explicit PointScratch(int64_t most)
@@ -268,7 +268,7 @@ class Person {
     return geman_mcclure(load_points(scratch_.squared.data() + i), V(inverse_width2));
   }
 
-  // The value of `width` points, weighted; whatever stands where the weight is zero is nothing.
+  // The value of `width` points, weighted; 0 where the weight is zero, whatever the value is.
   void store_weighted(T* out, int64_t i, const V& value) const {
     const V w = load_points(scratch_.weight.data() + i);
     store_lanes(out + i, select(w == V(T(0)), w, w * value));

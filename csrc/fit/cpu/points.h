@@ -12,7 +12,7 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-// Some points' influences, one point after the other: point i owns first[i] … first[i + 1].
+// The influences of points, one point after the other: point i owns first[i] … first[i + 1].
 template <typename T>
 struct InfluenceList {
   const int32_t* first;
@@ -129,7 +129,7 @@ class GroupPoints {
     return 3 * p.vertex_influences < kFitJoints ? 3 * p.vertex_influences : kFitJoints;
   }
 
-  // Vertices lie anywhere in tables that no first cache holds.
+  // Vertices lie anywhere in tables that are larger than the first cache.
   static constexpr int64_t kAhead = 8;
   void prefetch(const int32_t* corners) const {
     for (int c = 0; c < 3; ++c) {

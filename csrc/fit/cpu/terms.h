@@ -1,5 +1,5 @@
-// The terms over all joints of a group of people: what the gradient, the judge and
-// Levenberg–Marquardt ask of them. The algebra of each is in term_math.h.
+// The terms over all joints of a group of people: for the gradient, the exact values, and the
+// normal matrix and changes of Levenberg–Marquardt. The algebra of each is in term_math.h.
 #pragma once
 
 #include "depths.h"
@@ -22,7 +22,7 @@ struct GroupNormals {
   }
 };
 
-// What the evidence pulls at, Y_k for the joints in use.
+// Y_k for the joints in use.
 template <typename T>
 struct Pull {
   Lanes<T> image[kFitJoints][8];  // rows x and y
@@ -42,7 +42,7 @@ static inline void find_pull(const FitProblem<T>& p, const Setting<T>& setting,
   if (has_depths(p, setting)) keypoints.pull_depths(setting, body, y.depth);
 }
 
-// Adds what pulls at segment k, about joint k, to its subtree's wrench, and ⟨A of Y_k, C_k⟩ to
+// Adds the wrench on segment k, about joint k, to that of its subtree, and ⟨A of Y_k, C_k⟩ to
 // stretch.
 template <typename T>
 static inline void add_own_wrench(const FitProblem<T>& p, const Setting<T>& setting, int k,
@@ -80,7 +80,7 @@ static inline ScaleAndPeers<Lanes<T>> scale_and_peers(const FitProblem<T>& p,
   return {x[kScalesAt + k], mean, x[kScalesAt + p.mirror[k]]};
 }
 
-// The terms that read no evidence, from here to the end: their values, without weights, …
+// The values of the terms that read no evidence, without weights.
 template <typename T>
 static inline void add_parameter_values(const FitProblem<T>& p, const ParameterLanes<T>& x,
                                         const PosedGroup<T>& body, Lanes<T> (&terms)[kFitTerms]) {
@@ -95,7 +95,7 @@ static inline void add_parameter_values(const FitProblem<T>& p, const ParameterL
   add_camera_values(body.rotation(), body.raw, terms);
 }
 
-// … their share of the normal matrix (NormalMatrix), but for scale symmetry, …
+// The share of these terms in the normal matrix (NormalMatrix), without scale symmetry.
 template <typename T, typename Matrix>
 static inline void add_parameter_curvature(const FitProblem<T>& p, const Setting<T>& setting,
                                            const ParameterLanes<T>& x, const PosedGroup<T>& body,
@@ -120,7 +120,7 @@ static inline void add_parameter_curvature(const FitProblem<T>& p, const Setting
   add_camera_curvature(body.rotation(), weights, h.top);
 }
 
-// … and their exact change, weighted.
+// The exact change of these terms, weighted.
 template <typename T>
 static inline Lanes<T> parameter_change(const FitProblem<T>& p, const Setting<T>& setting,
                                         const ParameterLanes<T>& from,

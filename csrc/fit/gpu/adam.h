@@ -6,7 +6,7 @@
 
 namespace bodyreg {
 
-// The row that holds the settings of iteration i of a phase, or after the last, of the judge.
+// The settings row of iteration i of a phase; after the last iteration, the last row of all.
 template <typename T>
 __device__ __forceinline__ const double* settings_row(const FitParams<T>& p, int64_t first_row,
                                                       int iterations, int i) {
@@ -20,8 +20,8 @@ __device__ __forceinline__ AdamStep<T> step_at(const double* row, int i) {
   return next_step<T>(decay, row[kLearningRateAt]);
 }
 
-// One path through a phase: iterations of Adam, then the exact terms under the final row. built:
-// whether there are moments that need no refresh. By a whole warp.
+// One path through a phase: iterations of Adam, then the exact terms under the last settings row.
+// built: whether the moments exist already and need no refresh. By a whole warp.
 template <typename T>
 __device__ __forceinline__ Judged<T> follow_adam(const FitParams<T>& p, const Workspace<T>& work,
                                                  const Person<T>& person, int64_t first_row,
@@ -37,7 +37,7 @@ __device__ __forceinline__ Judged<T> follow_adam(const FitParams<T>& p, const Wo
   int next_refresh = 0;
   for (int i = 0;; ++i) {
     const bool judges = i == iterations;
-    __syncwarp();  // the iteration before has read what is written now
+    __syncwarp();  // the previous iteration has read what is written now
     if (place.lane < kFitSettings) memory.setting[place.lane] = static_cast<T>(next);
     next = settings_row(p, first_row, iterations, i + 1)[column];
     if (i % 32 == 0) {

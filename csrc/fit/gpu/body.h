@@ -17,7 +17,7 @@ __device__ __forceinline__ int parameter_at(const Place& place, int i) {
   return camera < kCameraLanes ? kRotationAt + kLaneParameters * camera + i : -1;
 }
 
-// What a lane knows of the posed body; the rest is in memory, or follows from its parameters.
+// What a lane holds of the posed body; the rest is in memory, or follows from its parameters.
 template <typename T>
 struct Posed {
   AxisAngle<T> angle;
@@ -46,7 +46,7 @@ __device__ __forceinline__ Scales<T> scales_of(const Place& place,
   return {own, place.lane == 0 ? own : parent};
 }
 
-// The camera's four, three times, from the lanes that hold them.
+// The twelve numbers of the camera, from the three lanes that hold them.
 template <typename T>
 __device__ __forceinline__ Camera<T> camera_of(const T (&value)[kLaneParameters], bool six) {
   T all[kLaneParameters * kCameraLanes];
@@ -70,8 +70,8 @@ __device__ __forceinline__ Vec3<T> bone_of(const Place& place, const SharedMemor
   return place.lane == 0 ? joint : joint - parent;
 }
 
-// Poses the body: camera, rows of M and views into memory, where all lanes find them after the next
-// __syncwarp. By a whole warp.
+// Poses the body: writes camera, rows of M and views into memory, where all lanes can read them
+// after the next __syncwarp. By a whole warp.
 template <typename T>
 __device__ __forceinline__ Posed<T> pose_body(const Place& place, bool six, SharedMemory<T>& memory,
                                               const T (&value)[kLaneParameters]) {

@@ -1,6 +1,6 @@
-// Depths of keypoints relative to the pelvis: few, and of rig points that are the same for all
-// people, so that a warp keeps their influences in shared memory and measures them itself, a lane
-// per keypoint. For .cu files.
+// Depths of keypoints relative to the pelvis. Keypoints are few, and the same rig points for all
+// people, so a warp keeps their influences in shared memory and computes the depths directly, a
+// lane per keypoint. For .cu files.
 #pragma once
 
 #include "moments.h"
@@ -33,8 +33,8 @@ struct DepthTable {
   }
 };
 
-// Fills in what is the same for all people; by a whole warp. memory.joints is there. Returns
-// whether all ids of joints fit.
+// Fills in what is the same for all people; by a whole warp. Reads memory.joints. Returns whether
+// all joint ids are in range.
 template <typename T>
 __device__ __forceinline__ bool fill_depth_table(const FitProblem<T>& p,
                                                  const SharedMemory<T>& memory,
@@ -66,7 +66,8 @@ __device__ __forceinline__ bool fill_depth_table(const FitProblem<T>& p,
   return __ballot_sync(kFullWarp, fit) == kFullWarp;
 }
 
-// Copies what is person b's; returns whether he has any depth. Readable after the next __syncwarp.
+// Copies the depths and weights of person b; returns whether there is any depth. Readable after the
+// next __syncwarp.
 template <typename T>
 __device__ __forceinline__ bool load_depths(const FitProblem<T>& p, int64_t b,
                                             const DepthTable<T>& table) {
@@ -79,8 +80,8 @@ __device__ __forceinline__ bool load_depths(const FitProblem<T>& p, int64_t b,
   return __ballot_sync(kFullWarp, some) != 0;
 }
 
-// Calls each(row, weight, z − z_pelvis − what was seen) for the keypoints with a depth, in their
-// lanes; by a whole warp.
+// Calls each(row, weight, z − z_pelvis − ẑ) for the keypoints with a depth, in their lanes; by a
+// whole warp.
 template <typename T, typename Each>
 __device__ __forceinline__ void for_depths(const SharedMemory<T>& memory,
                                            const DepthTable<T>& table, const Each& each) {

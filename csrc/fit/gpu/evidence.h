@@ -1,8 +1,8 @@
 // The points and keypoints of a person, streamed by a warp: eight pieces of evidence at a time, a
-// quad of four lanes each, lane c of a quad with column c of the influences. A pass contracts them
-// anew from global memory, since nothing of their number is kept; it moves three ids and six
-// numbers a point (float: 36 bytes) and three vertices of the body's tables, which all people share
-// (60 n bytes, and 36 for normals). For .cu files.
+// quad of four lanes each, lane c of a quad with column c of the influences. No memory grows with
+// the number of points, so every pass contracts them anew from global memory; it moves three ids
+// and six numbers a point (float: 36 bytes) and three vertices of the body's tables, which all
+// people share (60 n bytes, and 36 for normals). For .cu files.
 #pragma once
 
 #include "../../correspondence/correspondence_math.h"
@@ -36,9 +36,9 @@ struct Evidence {
   __device__ int64_t count(const FitProblem<T>& p) const { return points + p.keypoints; }
 };
 
-// Contracts piece `i` of the person (the points first, then the keypoints), if there is one: h' of
-// its joints into the quad's table, where each lane touches its own column only. fit: turns false
-// if an id of a vertex or a joint does not fit.
+// Contracts piece `i` of the person (the points first, then the keypoints), if there is one: writes
+// h' of its joints into the quad's table, where each lane touches its own column only. fit: turns
+// false if an id of a vertex or a joint is out of range.
 template <typename T>
 __device__ __forceinline__ Item<T> contract(const FitProblem<T>& p, const Evidence<T>& evidence,
                                             int64_t i, SharedMemory<T>& memory, bool& fit) {
@@ -93,8 +93,8 @@ __device__ __forceinline__ Item<T> contract(const FitProblem<T>& p, const Eviden
   return item;
 }
 
-// The neighbours of joint `lane`: bit l says that it shares a piece of evidence with joint l.
-// Whether all ids fit: `fit`. By a whole warp.
+// The neighbours of joint `lane`: bit l says that it shares a piece of evidence with joint l. fit:
+// whether all ids are in range. By a whole warp.
 template <typename T>
 __device__ __forceinline__ unsigned neighbours(const FitProblem<T>& p, const Evidence<T>& evidence,
                                                SharedMemory<T>& memory, bool& fit) {
@@ -123,7 +123,7 @@ __device__ __forceinline__ T rest_normal(const FitProblem<T>& p, const Item<T>& 
   return n / maximum(sqrt(quad_sum(n * n)), T(1e-12));
 }
 
-// The joint that moves a point most, the first of equals; for a quad whose table is complete.
+// The joint that moves a point most, the first of equals. The quad's table is complete.
 template <typename T>
 __device__ __forceinline__ int segment_of(const SharedMemory<T>& memory, const Item<T>& item) {
   const T* const table = memory.scratch + threadIdx.x % 32 / 4 * (kFitJoints * 4);
@@ -138,14 +138,14 @@ __device__ __forceinline__ int segment_of(const SharedMemory<T>& memory, const I
   return segment;
 }
 
-// What one pass leaves behind besides the moments: unweighted sums, each lane its share.
+// What one pass returns besides the moments: unweighted sums, each lane its share.
 template <typename T>
 struct EvidenceTerms {
   T dense, keypoint, facing, visibility;
 };
 
-// Adds 2c h' h'ᵀ and −2c x̂ h'ᵀ of one piece of evidence, which every lane has been told of; for
-// whole warps. An item is a row of a block, the work of a lane.
+// Adds 2c h' h'ᵀ and −2c x̂ h'ᵀ of one piece of evidence, the same in all lanes; for whole warps.
+// The work of a lane is a row of a block.
 template <typename T>
 __device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Moments<T>& moments,
                                             int n, unsigned joints, T twice, T x, T y) {
@@ -172,9 +172,10 @@ __device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Momen
   }
 }
 
-// Adds one point's share to its segment's normals: 0 … 5 the upper half of 2 w_facing Σ w n nᵀ over
-// the points that face away, 6 … 8 what is linear in the third row of C_k, 9 the sum of weights.
-// For whole warps; n: the component that the lane of the point's quad holds.
+// Adds one point's share to its segment's normals. Numbers 0 … 5 are the upper half of
+// 2 w_facing Σ w n nᵀ over the points that face away, 6 … 8 the part that is linear in the third
+// row of C_k, 9 the sum of weights. For whole warps; n: the component in the lane of the point's
+// quad.
 template <typename T>
 __device__ __forceinline__ void add_normal(SharedMemory<T>& memory, int quad, int segment, T weight,
                                            T quadratic, T linear, T n) {
@@ -187,8 +188,8 @@ __device__ __forceinline__ void add_normal(SharedMemory<T>& memory, int quad, in
   if (lane < 10) memory.normals[segment][lane] += share;
 }
 
-// Where a segment's surface is seen, for the joint that is this lane's number: adds to the linear
-// part and returns log Σ area f(n_z), times the weight of the segment's points.
+// The seen surface of segment k, k the lane's number: adds its slope to the linear part, and
+// returns log Σ area f(n_z) times the weight of the segment's points.
 template <typename T>
 __device__ __forceinline__ T see_surface(const FitProblem<T>& p, SharedMemory<T>& memory,
                                          T weight) {
@@ -212,8 +213,8 @@ __device__ __forceinline__ T see_surface(const FitProblem<T>& p, SharedMemory<T>
   return segment_weight * log(seen);
 }
 
-// One pass over the evidence at the current parameters, whose rows of M and views are in memory.
-// With `refresh` the moments and the normals are made anew under the weights of memory.setting.
+// One pass over the evidence at the current parameters; their rows of M and views are in memory.
+// With `refresh`, makes the moments and the normals anew under the weights of memory.setting.
 // Returns the lane's share of the unweighted terms. By a whole warp.
 template <typename T>
 __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p,
@@ -291,8 +292,8 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
   return terms;
 }
 
-// Moments that need no refresh are made under the very first weights, whichever launch makes them;
-// by a whole warp.
+// Moments that need no refresh are made under the weights of the first row of the whole fit, in
+// every launch; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void take_first_weights(const FitParams<T>& p, SharedMemory<T>& memory) {
   const int lane = threadIdx.x % 32;

@@ -59,7 +59,7 @@ __device__ __forceinline__ T change(const Place& place, const FitProblem<T>& p,
   return lane_sum(place.owns ? sum : T(0));
 }
 
-// The gradient by what joints can do, in normal.memory->vector; by a whole warp.
+// The gradient by the unknowns of all joints, into normal.memory->vector; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void find_tangent(const Place& place, const Camera<T>& camera,
                                              const T (&gradient)[kLaneParameters],
@@ -93,7 +93,7 @@ __device__ __forceinline__ void move(const Place& place, const Camera<T>& camera
   own_camera(place, all, moved);
 }
 
-// Gives the raw rotation kRawLength, unless it reflects.
+// Gives the raw rotation kRawLength, unless it is a reflection.
 template <typename T>
 __device__ __forceinline__ void stretch_rotation(const Place& place, bool six,
                                                  T (&value)[kLaneParameters]) {
@@ -105,8 +105,8 @@ __device__ __forceinline__ void stretch_rotation(const Place& place, bool six,
   own_camera(place, all, value);
 }
 
-// One path through a phase, then the exact terms under the final row. built: whether there are
-// moments that need no refresh. By a whole warp.
+// One path through a phase, then the exact terms under the last settings row. built: whether the
+// moments exist already and need no refresh. By a whole warp.
 template <typename T>
 __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Workspace<T>& work,
                                                const Person<T>& person, const Normal<T>& normal,
@@ -114,7 +114,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
                                                bool& built, T (&value)[kLaneParameters]) {
   const Place& place = work.place;
   SharedMemory<T>& memory = work.memory;
-  // What a step begins with stays in memory: in registers it would leave no room.
+  // The start of a step stays in memory: there are not enough registers for it.
   Start<T>& here = normal.memory->start[place.lane];
   here.damping = T(kFirstDamping);
   if (iterations > 0 && p.settings[first_row * kFitSettings + kDet] != 0) {

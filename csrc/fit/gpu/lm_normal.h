@@ -1,6 +1,6 @@
-// The normal matrix of one person in a warp (lm_math.h has the algebra), in shared memory. The
-// levers are summed level by level from the leaves, a lane per joint and row; then a lane makes a
-// block of them, in their place. For .cu files.
+// The normal matrix of one person in a warp, in shared memory (lm_math.h has the algebra). A lane
+// per joint and row sums the levers, level by level from the leaves; then a lane per block turns
+// the levers into the block, in place. For .cu files.
 #pragma once
 
 #include <cstring>
@@ -11,7 +11,7 @@
 
 namespace bodyreg {
 
-// What is copied into shared memory, as a kernel's argument.
+// The kernel's argument, which is copied into shared memory.
 struct TreeWords {
   uint32_t words[sizeof(Tree) / 4];
 };
@@ -27,13 +27,14 @@ inline TreeWords words_of(const Tree& tree) {
 constexpr int kRootAt = kJointUnknowns * kFitJoints;
 constexpr int kUnknowns = kRootAt + kRootUnknowns;
 
-// A place of 42 numbers for every block. First lever moments, rows of six: v_x, v_y, v_z, w, u_x,
-// u_y, u_z of joint a, columns those of the joint above. Then the block, 4 × 4 or 4 × 7.
+// A place of 42 numbers for every block. First it holds lever moments: seven rows, v_x, v_y, v_z,
+// w, u_x, u_y, u_z of joint a, by the six columns of the joint above. Then it holds the block,
+// 4 × 4 or 4 × 7.
 constexpr int kHungRow = 3 * kLevers;
 constexpr int kStretchRow = 4 * kLevers;
 constexpr int kBlockNumbers = 7 * kLevers;
 
-// What pulls at a lane's segment, and what it pulls: ΔM · (Y + Y') is twice the change of a
+// The rows of a lane's segment and the gradient by them: ΔM · (Y + Y') is twice the change of a
 // quadratic form.
 template <typename T>
 struct Pulled {
@@ -42,7 +43,7 @@ struct Pulled {
   Vec3<T> view, slope;
 };
 
-// Where a lane is when a step begins.
+// A lane's part of the body when a step begins.
 template <typename T>
 struct Start {
   T value[kLaneParameters];
@@ -76,7 +77,7 @@ struct alignas(16) StepMemory {
   Start<T> start[32];  // by lane
 };
 
-// What all lanes know of it.
+// What all lanes hold of it.
 template <typename T>
 struct Normal {
   StepMemory<T>* memory;
@@ -91,7 +92,7 @@ struct Normal {
   }
 };
 
-// Where the body is, by joint, for lanes that ask for any joint; by a whole warp.
+// Writes the posed body into memory, by joint, for lanes that read other joints; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void spread_body(const Place& place, const SharedMemory<T>& memory,
                                             const Posed<T>& body, const T (&value)[kLaneParameters],
@@ -249,7 +250,7 @@ __device__ __forceinline__ void make_block(const Normal<T>& normal, int a, int i
 }
 
 // The gradient of depth z_j − z_pelvis into memory.depth; `row` is j's in the table. Returns the
-// joints that have one, as bits. By a whole warp.
+// joints with a gradient, as bits. By a whole warp.
 template <typename T>
 __device__ __forceinline__ unsigned depth_levers(const Place& place, SharedMemory<T>& memory,
                                                  const DepthTable<T>& table, const Posed<T>& body,
@@ -260,9 +261,9 @@ __device__ __forceinline__ unsigned depth_levers(const Place& place, SharedMemor
   const int last = place.owns ? table.first()[k + 1] : 0;
   for (int n = place.owns ? table.first()[k] : 0; n < last; ++n) {
     const int e = table.by_joint()[n];
-    const int whose = e / table.influences;
-    if (whose != row && whose != 0) continue;
-    const T sign = whose == 0 ? T(-1) : T(1);
+    const int of_row = e / table.influences;
+    if (of_row != row && of_row != 0) continue;
+    const T sign = of_row == 0 ? T(-1) : T(1);
     h = h + sign * load_vec3(table.anchor(e));
     hung += sign * table.anchor(e)[3];
   }
@@ -299,8 +300,8 @@ __device__ __forceinline__ unsigned depth_levers(const Place& place, SharedMemor
   return joints;
 }
 
-// Adds 2 w g gᵀ of every depth; by a whole warp. All it works on is in memory, so it stands apart:
-// registers are short.
+// Adds 2 w g gᵀ of every depth; by a whole warp. Not inlined, to save registers: all its data is in
+// memory.
 template <typename T>
 __device__ __noinline__ void add_depths(Place place, SharedMemory<T>& memory, DepthTable<T> table,
                                         const Posed<T>& body, Normal<T> normal) {
@@ -332,7 +333,7 @@ __device__ __noinline__ void add_depths(Place place, SharedMemory<T>& memory, De
   }
 }
 
-// The matrix where the body is; by a whole warp.
+// The matrix at the current body; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void assemble(const Place& place, const FitProblem<T>& p,
                                          SharedMemory<T>& memory, const Person<T>& person,

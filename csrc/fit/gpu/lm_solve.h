@@ -28,8 +28,8 @@ __device__ __forceinline__ void damp(const Normal<T>& normal, T damping) {
   __syncwarp();
 }
 
-// The root's seven: L Lᵀ in place, by a whole warp. Loops are kept as loops here, for unrolled they
-// would take all registers there are.
+// The root's seven: L Lᵀ in place, by a whole warp. The loops are not unrolled: that would take too
+// many registers.
 template <typename T>
 __device__ __forceinline__ void factor_top(StepMemory<T>& at) {
   const int i = threadIdx.x % 32;
@@ -126,7 +126,7 @@ __device__ __forceinline__ void eliminate(const Normal<T>& normal, int a) {
   __syncwarp();
 }
 
-// x ← L⁻¹ x for an x that is zero but for the joints `some` and those above; by one lane.
+// x ← L⁻¹ x for an x that is zero except at the joints `some` and at those above; by one lane.
 template <typename T>
 __device__ __forceinline__ void lower_alone(const Normal<T>& normal, unsigned some, T* x) {
   const StepMemory<T>& at = *normal.memory;
@@ -219,8 +219,8 @@ __device__ __forceinline__ void substitute_back(const Normal<T>& normal) {
   }
 }
 
-// vector ← (H + λ D + 2 w U Uᵀ)⁻¹ vector; overwrites the matrix. By a whole warp. Everything it
-// works on is in memory, so it stands apart: registers are short.
+// vector ← (H + λ D + 2 w U Uᵀ)⁻¹ vector; overwrites the matrix. By a whole warp. Not inlined, to
+// save registers: all its data is in memory.
 template <typename T>
 __device__ __noinline__ void solve(Normal<T> normal, T damping, T symmetry) {
   StepMemory<T>& at = *normal.memory;

@@ -1,8 +1,8 @@
-// The moments of a person's points (joint_math.h) in the shared memory of a warp. Of Q are kept its
-// 24 diagonal blocks and, as a list in the order of (k, l), those blocks with k < l that some point
-// of the person has. A joint pair of the list is the work of one lane, 32 pairs a round; it gives
-// Q_kl M_l to joint k and M_k Q_kl to joint l, through a mailbox in shared memory, from which the
-// lane of a joint collects in the order of the list. For .cu files.
+// The moments of a person's points (joint_math.h) in the shared memory of a warp. The warp keeps
+// the 24 diagonal blocks of Q and a list, in the order of (k, l), of the blocks k < l that some
+// point of the person has. One lane multiplies one joint pair of the list, 32 pairs a round. It
+// sends Q_kl M_l to joint k and M_k Q_kl to joint l, through a mailbox in shared memory; the lane
+// of a joint adds its mail in the order of the list. For .cu files.
 #pragma once
 
 #include "../../common/access.h"
@@ -70,8 +70,8 @@ struct Moments {
   }
 };
 
-// Lists the joint pairs. neighbours: bit l of lane k says that joints k and l share a point. Called
-// by a whole warp; returns how many there are. The lists are there after the next __syncwarp.
+// Lists the joint pairs and returns their number. neighbours: bit l of lane k says that joints k
+// and l share a point. By a whole warp; the lists can be read after the next __syncwarp.
 template <typename T>
 __device__ __forceinline__ int count_pairs(SharedMemory<T>& memory, unsigned neighbours,
                                            int& first) {
@@ -126,7 +126,7 @@ __device__ __forceinline__ void clear_moments(SharedMemory<T>& memory, const Mom
   for (int i = threadIdx.x % 32; i < blocks; i += 32) moments.blocks[i] = T(0);
 }
 
-// y += (left half) v Qᵀ … of one pair: both products of its block with the image row of the other.
+// Both products of one pair, into the mailbox: its block by the image rows of l and of k.
 template <typename T>
 __device__ __forceinline__ void multiply_pair(const SharedMemory<T>& memory,
                                               const Moments<T>& moments, int pair, T* mailbox) {
@@ -149,8 +149,8 @@ __device__ __forceinline__ void multiply_pair(const SharedMemory<T>& memory,
   }
 }
 
-// Y of the lane's joint; by a whole warp, whose rows of M are in memory. Lanes without a joint
-// help, and get nothing of use.
+// Y of the lane's joint; by a whole warp, with the rows of M in memory. Lanes without a joint help
+// to multiply; their y has no meaning.
 template <typename T>
 __device__ __forceinline__ void image_gradient(const Place& place, SharedMemory<T>& memory,
                                                const Moments<T>& moments, T (&y)[8]) {

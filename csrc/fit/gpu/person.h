@@ -1,4 +1,4 @@
-// A person in a warp: what a warp works with, how it finds a person's evidence, and how parameters
+// A person in a warp: the warp's workspace, the search for a person's evidence, and how parameters
 // and results move between its lanes and global memory. For .cu files.
 #pragma once
 
@@ -12,14 +12,14 @@ struct Share {
   int most;
 };
 
-// What a warp has for all its people.
+// What a warp keeps for all its people.
 template <typename T>
 struct Workspace {
   Place place;
   SharedMemory<T>& memory;
   T* blocks;
   DepthTable<T> depths;
-  bool fit;  // whether all ids of the keypoints' joints fit
+  bool fit;  // whether all joint ids of the keypoints are in range
 };
 
 // A multiple of 16 bytes.
@@ -55,7 +55,7 @@ __device__ __forceinline__ Opened open_person(const FitProblem<T>& p, const Work
   const int64_t begin = p.point_start[b], end = p.point_start[b + 1];
   bool fit = work.fit && begin >= 0 && begin <= end && end <= p.points;
   person.evidence = {begin, fit ? end - begin : 0, b};
-  __syncwarp();  // the person before has been read to the end
+  __syncwarp();  // all lanes have read the previous person
   const unsigned together = neighbours(p, person.evidence, work.memory, fit);
   int first_pair;
   const int pairs = count_pairs(work.memory, together, first_pair);

@@ -1,5 +1,6 @@
-// The terms over all joints of one person in a warp: what the gradient, the judge and
-// Levenberg–Marquardt ask of them. The algebra of each is in term_math.h. For .cu files.
+// The terms over all joints of one person in a warp: for the gradient, the exact values, and the
+// normal matrix and changes of Levenberg–Marquardt. The algebra of each is in term_math.h. For .cu
+// files.
 #pragma once
 
 #include "../lm_math.h"
@@ -55,7 +56,7 @@ __device__ __forceinline__ Wrench<T> own_wrench(const Place& place, SharedMemory
   return {{T(0), T(0), T(0)}, {T(0), T(0), T(0)}};
 }
 
-// What the terms of the lane's scale read; by a whole warp.
+// The scales that the lane's scale terms read; by a whole warp.
 template <typename T>
 __device__ __forceinline__ ScaleAndPeers<T> scale_and_peers(const Place& place,
                                                             const Scales<T>& scale) {
@@ -106,7 +107,7 @@ __device__ __forceinline__ Judged<T> judge(const Place& place, const FitProblem<
   return judged;
 }
 
-// The share of the terms that read no evidence in the normal matrix (Normal), but for scale
+// The share, in the normal matrix (Normal), of the terms that read no evidence, without scale
 // symmetry; a lane per joint, by a whole warp.
 template <typename T, typename Matrix>
 __device__ __forceinline__ void add_parameter_curvature(const Place& place, const FitProblem<T>& p,

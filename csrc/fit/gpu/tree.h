@@ -1,11 +1,11 @@
 // The skeleton in the lanes of a warp. Lanes 0 … 23 own a joint each, in depth-first order: a
-// subtree is a run of lanes. Lanes 24 … 31 own none; lane 31 stands for what is above the root,
+// subtree is a run of lanes. Lanes 24 … 31 own none; lane 31 stands for the frame above the root,
 // which does not move. For .cu files.
 //
 // Down the tree a joint's transform is a product over its ancestors, taken by pointer jumping:
 // after step i a lane holds the product over its 2^(i+1) nearest, itself included, so that SMPL's
-// nine levels take four steps. Up the tree a sum over a run of lanes is put together from sums over
-// runs of 1, 2, 4, 8, 16 lanes. Either order is fixed by the tree alone.
+// nine levels take four steps. Up the tree, sums over runs of 1, 2, 4, 8, 16 lanes are combined
+// into the sum over any run of lanes. Both orders depend on the tree alone.
 #pragma once
 
 #include "../../common/reduce.h"
@@ -16,7 +16,7 @@ namespace bodyreg {
 
 constexpr int kNoLane = 31;  // above the root
 
-// What the host works out once for all people.
+// What the host computes once for all people.
 struct LaneTree {
   int steps;             // of pointer jumping
   int8_t joint[32];      // of a lane; 0 where there is none
@@ -105,8 +105,8 @@ __device__ __forceinline__ PosedJoint<T> down_the_tree(const Place& place, Posed
   return joint;
 }
 
-// The sum over the joints below a lane's, itself left out; 0 where there is none. Lanes without a
-// joint bring zeros.
+// The sum over the joints below a lane's joint, without that joint; 0 if there are none. Lanes
+// without a joint bring zeros.
 template <typename T>
 __device__ __forceinline__ Wrench<T> below_in_tree(const Place& place, const Wrench<T>& own) {
   T run[6] = {own.force.x,  own.force.y,  own.force.z,
