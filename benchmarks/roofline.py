@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bodyreg.body import AXIS_ANGLE, JOINT_NAMES
 from bodyreg.ops.fit import Evidence, Plan, Rig
-from bodyreg.registration.schedule import TERMS
+from bodyreg.registration.losses import TERMS
 
 JOINTS, PARAMETERS = len(JOINT_NAMES), AXIS_ANGLE.count
 SAMPLE = 256

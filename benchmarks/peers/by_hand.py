@@ -9,7 +9,7 @@ from benchmarks.peers.grid import Seen, Skeleton
 from benchmarks.peers.objective import columns_of, per_person, points_of, posed
 from bodyreg.body import AXIS_ANGLE
 from bodyreg.registration import losses
-from bodyreg.registration.schedule import TERMS
+from bodyreg.registration.losses import TERMS
 
 HAND_MADE = (
     "dense", "keypoint", "depth", "joint", "exponential", "scale_smoothness", "scale_level", "det",

@@ -13,7 +13,7 @@ from bodyreg.body import AXIS_ANGLE
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.ops.fit import Plan
 from bodyreg.registration import losses
-from bodyreg.registration.schedule import TERMS
+from bodyreg.registration.losses import TERMS
 
 WIDTH = len(TERMS)
 """Column of the robust function's width in a row of settings."""

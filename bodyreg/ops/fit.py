@@ -10,9 +10,6 @@ from torch import Tensor
 
 from bodyreg.ops import _library
 
-TERMS = 16
-"""Terms of the objective; a settings row holds their weights, the dense width and the step size."""
-
 
 class Rig(NamedTuple):
     """A body, as the fit reads it.
@@ -78,10 +75,10 @@ class Plan(NamedTuple):
     """What to minimise, and how.
 
     Attributes:
-        settings: (I + 1, 18) float64, a row per iteration of all phases and a last row for the
-            final loss. A row has the weights of the 16 terms in the order of
-            `registration.schedule.TERMS` (0 leaves a term out), the width of the dense term's
-            robust function, and Adam's step size.
+        settings: (I + 1, T + 2) float64, a row per iteration of all phases and a last row for the
+            final loss. A row has the weights of the T terms in the order of
+            `registration.losses.TERMS` (0 leaves a term out), the width of the dense term's robust
+            function, and Adam's step size.
         phases: three numbers each: solver (0 Adam, 1 Levenberg-Marquardt), iterations, and how many
             candidates go on; the last phase keeps 1. At most 8 phases.
         facing_margin: z of a unit normal under which facing begins to cost.
@@ -132,7 +129,7 @@ def fit(start: Tensor, rig: Rig, evidence: Evidence, plan: Plan) -> tuple[Tensor
     Returns:
         parameters: (B, 108) of each person's best candidate.
         loss: (B,) under the last settings row; the exact objective.
-        terms: (B, 16) its terms, weighted; the loss is their sum.
+        terms: (B, T) its terms, weighted; the loss is their sum.
 
     Not differentiable, and of no use under torch.vmap: people are a batch already.
 
@@ -161,7 +158,7 @@ def fit_gradient(
     Returns:
         loss: (B,).
         gradient: (B, 108); 0 for the root's pose.
-        terms: (B, 16) the loss's terms, weighted.
+        terms: (B, T) the loss's terms, weighted.
 
     Not differentiable, and of no use under torch.vmap: people are a batch already.
 
@@ -195,12 +192,16 @@ def _numbers(plan: Plan) -> tuple:
 
 @_library.registration
 def _register(namespace: str) -> None:
+    def terms_of(arguments: tuple) -> int:
+        settings = arguments[20]
+        return settings.shape[1] - 2
+
     def fake(start: Tensor, *args):
         people, parameters = start.shape[0], start.shape[-1]
         return (
             start.new_empty(people, parameters),
             start.new_empty(people),
-            start.new_empty(people, TERMS),
+            start.new_empty(people, terms_of(args)),
         )
 
     def fake_gradient(parameters: Tensor, *args):
@@ -208,7 +209,7 @@ def _register(namespace: str) -> None:
         return (
             parameters.new_empty(people),
             torch.empty_like(parameters),
-            parameters.new_empty(people, TERMS),
+            parameters.new_empty(people, terms_of(args)),
         )
 
     _library.register_solver_op(f"{namespace}::fit", fake=fake)

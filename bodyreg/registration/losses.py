@@ -16,6 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+TERMS = (
+    "dense", "keypoint", "depth", "facing", "visibility", "prior", "limit", "joint", "exponential",
+    "scale_smoothness", "scale_deviation", "scale_symmetry", "scale_level", "scale_limit",
+    "upright", "det",
+)  # fmt: skip
+"""Every term of the objective; `<term>_weight` is its weight in the configuration.
+A row of `Plan.settings` and `csrc/fit/term_math.h` have them in this order."""
+
 POINT_GRAIN = 32
 """Dense points per person are padded to a multiple of this. A sum depends on the padded length, so
 the length must follow from the person alone."""

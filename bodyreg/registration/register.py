@@ -22,6 +22,7 @@ from bodyreg.registration import schedule, solver
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.floor import visibility_floor
+from bodyreg.registration.losses import TERMS
 from bodyreg.registration.objective import ExtraLoss
 from bodyreg.registration.padding import Padded, padded_counts
 from bodyreg.registration.starts import cold_starts, warm_starts
@@ -180,7 +181,7 @@ def as_fits(
         floor = weights["visibility"] * visibility_floor(
             body, observations, evidence.point_weight.cpu().numpy(), config.visibility_sharpness
         )
-        values[schedule.TERMS.index("visibility")] -= floor
+        values[TERMS.index("visibility")] -= floor
         losses = losses - floor
     return Fits(
         id=observations.id.copy(),
@@ -193,7 +194,7 @@ def as_fits(
         loss=losses.astype(np.float32),
         terms={
             name: values
-            for name, values in zip((*schedule.TERMS, "extra"), values, strict=False)
+            for name, values in zip((*TERMS, "extra"), values, strict=False)
             if name in weights or name == "extra"
         },
     )

@@ -14,13 +14,7 @@ import torch
 
 from bodyreg.ops.fit import Plan
 from bodyreg.registration.config import RegistrationConfig
-
-TERMS = (
-    "dense", "keypoint", "depth", "facing", "visibility", "prior", "limit", "joint", "exponential",
-    "scale_smoothness", "scale_deviation", "scale_symmetry", "scale_level", "scale_limit",
-    "upright", "det",
-)  # fmt: skip
-"""Every term of the objective; `<term>_weight` is its weight in the configuration."""
+from bodyreg.registration.losses import TERMS
 
 ADAM, LM = 0, 1
 """Solvers of a phase."""
@@ -41,7 +35,7 @@ class Setting:
     learning_rate: float = field(default=0.0, compare=False)
 
     def row(self) -> list[float]:
-        """The 18 numbers: weights in the order of `TERMS`, width, learning rate."""
+        """Weights in the order of `TERMS`, width, learning rate."""
         return [*(self.weights.get(t, 0.0) for t in TERMS), self.dense_width, self.learning_rate]
 
     @classmethod

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from bodyreg.ops.fit import Evidence, Plan, Rig
+from bodyreg.registration.losses import TERMS
 from bodyreg.registration.objective import ExtraLoss, Objective
 from bodyreg.registration.padding import pad
-from bodyreg.registration.schedule import ADAM, TERMS, Setting, phases
+from bodyreg.registration.schedule import ADAM, Setting, phases
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
 
@@ -40,8 +41,8 @@ def fit(
         extra_loss: A term added to the objective as it is.
 
     Returns:
-        (B,108) parameters of the best candidate; (B,) losses; (B,16) weighted terms in the order
-        of `TERMS`, or (B,17) with the extra one last.
+        (B,108) parameters of the best candidate; (B,) losses; (B,T) weighted terms in the order of
+        `TERMS`, with the extra one last.
     """
     padded = pad(rig, evidence)
     candidates, flat = start.shape[1], start.flatten(0, 1)

@@ -1,12 +1,12 @@
 // Fits on a GPU: a warp fits a person, all starts and all iterations of a solver in one launch, and
 // nothing but registers and shared memory is touched between two refreshes (save one settings row
-// an iteration, 144 bytes, the same for all people). What a lane owns is said in gpu/body.h,
-// what the warp keeps in gpu/moments.h, Levenberg–Marquardt's share in gpu/lm_normal.h. A block is
-// one warp, so that no barrier is wider than a warp.
+// an iteration, the same for all people). gpu/body.h says what a lane owns, gpu/moments.h what the
+// warp keeps, gpu/lm_normal.h what Levenberg–Marquardt adds. A block is one warp, so that no
+// barrier is wider than a warp.
 //
 // Shared memory is what limits the number of warps on a multiprocessor, and most people need little
 // of it: those with few joint pairs are fitted by a first launch, the others by a second one
-// with room for all of them. Either launch leaves alone who is not its own.
+// with room for all of them. Each launch skips the people of the other.
 #include "../common/launch.h"
 #include "gpu/adam.h"
 #include "gpu/lm.h"
@@ -133,8 +133,8 @@ __device__ __forceinline__ void fit_people(const FitParams<T>& p, const FitPaths
 
 // A block is a warp and owns a person at a time; a thread owns a joint or four numbers of the
 // camera, at a refresh a column of a point's influences, in the product a joint pair. Moves, per
-// person, 108 numbers in per start and 125 out, and its evidence once to find its joint pairs and
-// once per refresh and judgement (gpu/evidence.h).
+// person, 108 numbers in per start and its results out, and its evidence once to find its joint
+// pairs and once per refresh and judgement (gpu/evidence.h).
 template <typename T>
 __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
     fit_kernel(const FitParams<T> p, const FitPaths<T> paths, const LaneTree tree,
@@ -162,8 +162,8 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T> / 2)
   fit_people(p, paths, work, share, phases, LmPath<T>{p, work, normal});
 }
 
-// The same, for one gradient of the exact objective. Moves, per person, 108 numbers in and 125 out,
-// and its evidence twice.
+// The same, for one gradient of the exact objective. Moves, per person, 108 numbers in, its results
+// out, and its evidence twice.
 template <typename T>
 __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
     fit_gradient_kernel(const FitGradientParams<T> p, const LaneTree tree, const Share share) {

@@ -6,9 +6,8 @@
 //   values     without their weights
 //   slope      weighted; the squares w r² among them are summed as halves w r
 //   curvature  weighted: what Levenberg–Marquardt takes for the second derivative; halves likewise
-//   change     weighted: the value at `to` minus that at `from`, found without subtracting two
-//   large
-//              numbers
+//   change     weighted: the value at `to` minus that at `from`, without the difference of two
+//              large numbers
 //
 // The evidence's squares have curvature and change from the moments (joint_math.h, lm_math.h). What
 // goes through the joints is in cpu/terms.h and gpu/terms.h. `weights` is a settings row; a term of
@@ -22,7 +21,7 @@
 
 namespace bodyreg {
 
-// In the order of bodyreg.registration's TERMS, and of the columns of a settings row.
+// In the order of TERMS in bodyreg/registration/losses.py, and of the columns of a settings row.
 enum FitTerm : int {
   kDense,
   kKeypoint,

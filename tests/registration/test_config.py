@@ -9,10 +9,10 @@ import pytest
 
 from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
+from bodyreg.registration.losses import TERMS
 from bodyreg.registration.schedule import (
     ADAM,
     LM,
-    TERMS,
     Setting,
     annealed,
     cold,

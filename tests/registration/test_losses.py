@@ -16,9 +16,10 @@ from bodyreg.body import AXIS_ANGLE, MIRROR_JOINTS, PARENTS, Parameters, mirror_
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.registration import RegistrationConfig, losses
 from bodyreg.registration.evidence import SURFACE_SAMPLES
+from bodyreg.registration.losses import TERMS
 from bodyreg.registration.objective import Objective
 from bodyreg.registration.prior import JOINTS, pose_prior
-from bodyreg.registration.schedule import TERMS, Setting
+from bodyreg.registration.schedule import Setting
 from bodyreg.registration.starts import cold_starts
 
 from .conftest import composed

@@ -49,7 +49,6 @@ struct Start {
   T value[kLaneParameters];
   Posed<T> body;
   Pulled<T> pulled;
-  T lean;  // Q_21
   T damping;
 };
 
