@@ -12,9 +12,10 @@ same registration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -111,7 +112,7 @@ def _define(
     namespace, op = name.split("::")
     raw = getattr(getattr(torch.ops, namespace), op)
     members = {
-        "forward": lambda *arguments: raw(*arguments),
+        "forward": lambda *arguments: raw(*_nested(arguments)),
         "setup_context": setup_context,
         "backward": backward,
         "jvp": jvp,
@@ -125,7 +126,7 @@ def _define(
     def call(*arguments: Any) -> Any:
         if torch.compiler.is_compiling() or not _is_transformed():
             return raw(*arguments)
-        return function.apply(*map(_autocast, arguments))
+        return function.apply(*map(_autocast, _flat(arguments)))
 
     setattr(ops_of(namespace), op, call)
 
@@ -133,6 +134,27 @@ def _define(
 def _is_transformed() -> bool:
     """Whether a transform of `torch.func` or forward mode is on."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+class _Count(int):
+    """How many of the arguments that follow are a list."""
+
+
+def _flat(arguments: Iterable[Any]) -> Iterator[Any]:
+    """Arguments with their lists of tensors laid open: a transform does not see inside a list."""
+    for argument in arguments:
+        if isinstance(argument, list) and any(isinstance(x, torch.Tensor) for x in argument):
+            yield _Count(len(argument))
+            yield from argument
+        else:
+            yield argument
+
+
+def _nested(arguments: Iterable[Any]) -> Iterator[Any]:
+    """The arguments that `_flat` was given."""
+    rest = iter(arguments)
+    for argument in rest:
+        yield list(islice(rest, argument)) if isinstance(argument, _Count) else argument
 
 
 def _autocast(argument: Any) -> Any:

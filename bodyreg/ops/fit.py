@@ -10,6 +10,9 @@ from torch import Tensor
 
 from bodyreg.ops import _library
 
+BESIDE_TERMS = 2
+"""Numbers of a settings row beside the terms' weights: the dense width and the step size."""
+
 
 class Rig(NamedTuple):
     """A body, as the fit reads it.
@@ -139,9 +142,8 @@ def fit(start: Tensor, rig: Rig, evidence: Evidence, plan: Plan) -> tuple[Tensor
             order. On a CUDA device such a person's results are NaN.
     """
     return _library.active.fit(
-        start, *_problem(rig, evidence), plan.settings, list(plan.phases), *_numbers(plan),
-        plan.refresh,
-    )  # fmt: skip
+        start, *_problem(rig, evidence, plan), list(plan.phases), plan.refresh
+    )
 
 
 def fit_gradient(
@@ -165,51 +167,42 @@ def fit_gradient(
     Raises:
         RuntimeError: as for `fit`.
     """
-    return _library.active.fit_gradient(
-        parameters, *_problem(rig, evidence), plan.settings, *_numbers(plan)
-    )
+    return _library.active.fit_gradient(parameters, *_problem(rig, evidence, plan))
 
 
-def _problem(rig: Rig, evidence: Evidence) -> tuple:
-    """Rig and evidence in the order of the op."""
-    seen = evidence
+def _problem(rig: Rig, evidence: Evidence, plan: Plan) -> tuple:
+    """What both ops read beside their first argument, as lists in the order that they unpack."""
     return (
-        rig.joints, list(rig.parents), rig.vertex_ids, rig.vertex_anchors, rig.vertex_normals,
-        seen.point_start, seen.point_vertex, seen.point_barycentric, seen.point_xy,
-        seen.point_weight,
-        rig.keypoint_ids, rig.keypoint_anchors,
-        seen.keypoint_xy, seen.keypoint_weight, seen.keypoint_depth, seen.depth_weight,
-        rig.pose_terms, list(rig.mirror), rig.surface_normals, rig.surface_area,
-    )  # fmt: skip
-
-
-def _numbers(plan: Plan) -> tuple:
-    return (
-        plan.facing_margin, plan.visibility_sharpness, plan.scale_low, plan.scale_high,
+        [
+            rig.joints, rig.vertex_ids, rig.vertex_anchors, rig.vertex_normals,
+            rig.keypoint_ids, rig.keypoint_anchors,
+            rig.pose_terms, rig.surface_normals, rig.surface_area,
+        ],
+        list(rig.parents),
+        list(rig.mirror),
+        list(evidence),
+        plan.settings,
+        [plan.facing_margin, plan.visibility_sharpness, plan.scale_low, plan.scale_high],
         plan.six_numbers,
     )  # fmt: skip
 
 
 @_library.registration
 def _register(namespace: str) -> None:
-    def terms_of(arguments: tuple) -> int:
-        settings = arguments[20]
-        return settings.shape[1] - 2
-
-    def fake(start: Tensor, *args):
+    def fake(start: Tensor, rig, parents, mirror, evidence, settings: Tensor, *args):
         people, parameters = start.shape[0], start.shape[-1]
         return (
             start.new_empty(people, parameters),
             start.new_empty(people),
-            start.new_empty(people, terms_of(args)),
+            start.new_empty(people, settings.shape[1] - BESIDE_TERMS),
         )
 
-    def fake_gradient(parameters: Tensor, *args):
+    def fake_gradient(parameters: Tensor, rig, parents, mirror, evidence, settings: Tensor, *args):
         people = parameters.shape[0]
         return (
             parameters.new_empty(people),
             torch.empty_like(parameters),
-            parameters.new_empty(people, terms_of(args)),
+            parameters.new_empty(people, settings.shape[1] - BESIDE_TERMS),
         )
 
     _library.register_solver_op(f"{namespace}::fit", fake=fake)

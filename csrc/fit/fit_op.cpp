@@ -55,33 +55,48 @@ void run(Cuda, const FitGradientParams<T>& p, const Tensor& on) {
   Cuda::launch(on, [&](cudaStream_t stream) { fit_gradient_cuda(p, stream); });
 }
 
-// The tensors and numbers that both ops have, but for the first argument.
+// What both ops read beside their first argument. The lists of tensors and numbers are those of
+// Rig, Evidence and Plan in bodyreg/ops/fit.py, in the same order.
 struct Inputs {
   const Tensor& joints;
-  const std::vector<int64_t>& parents;
   const Tensor& vertex_ids;
   const Tensor& vertex_anchors;
   const Tensor& vertex_normals;
+  const Tensor& keypoint_ids;
+  const Tensor& keypoint_anchors;
+  const Tensor& pose_terms;
+  const Tensor& surface_normals;
+  const Tensor& surface_area;
+  const std::vector<int64_t>& parents;
+  const std::vector<int64_t>& mirror;
   const Tensor& point_start;
   const Tensor& point_vertex;
   const Tensor& point_barycentric;
   const Tensor& point_xy;
   const Tensor& point_weight;
-  const Tensor& keypoint_ids;
-  const Tensor& keypoint_anchors;
   const Tensor& keypoint_xy;
   const Tensor& keypoint_weight;
   const Tensor& keypoint_depth;
   const Tensor& depth_weight;
-  const Tensor& pose_terms;
-  const std::vector<int64_t>& mirror;
-  const Tensor& surface_normals;
-  const Tensor& surface_area;
   double facing_margin;
   double visibility_sharpness;
   double scale_low;
   double scale_high;
   bool six_numbers;
+
+  static Inputs unpack(const Arguments& arguments, const std::vector<Tensor>& rig,
+                       const std::vector<int64_t>& parents, const std::vector<int64_t>& mirror,
+                       const std::vector<Tensor>& evidence, const std::vector<double>& numbers,
+                       bool six_numbers) {
+    expect(arguments, "rig", rig.size(), 9, "tensors");
+    expect(arguments, "evidence", evidence.size(), 9, "tensors");
+    expect(arguments, "numbers", numbers.size(), 4, "numbers");
+    return {rig[0],      rig[1],      rig[2],      rig[3],      rig[4],
+            rig[5],      rig[6],      rig[7],      rig[8],      parents,
+            mirror,      evidence[0], evidence[1], evidence[2], evidence[3],
+            evidence[4], evidence[5], evidence[6], evidence[7], evidence[8],
+            numbers[0],  numbers[1],  numbers[2],  numbers[3],  six_numbers};
+  }
 
   void check(const Arguments& arguments, int64_t people) const {
     constexpr int64_t J = kFitJoints;
@@ -155,13 +170,16 @@ struct Inputs {
   }
 
  private:
-  void check_tree(const Arguments& arguments) const {
-    for (const auto& [name, list] :
-         {std::pair("parents", &parents), std::pair("mirror", &mirror)}) {
-      if (list->size() != kFitJoints) {
-        arguments.fail(name, "24 joints", std::to_string(list->size()));
-      }
+  static void expect(const Arguments& arguments, const char* name, std::size_t got,
+                     std::size_t count, const char* what) {
+    if (got != count) {
+      arguments.fail(name, std::to_string(count) + " " + what, std::to_string(got));
     }
+  }
+
+  void check_tree(const Arguments& arguments) const {
+    expect(arguments, "parents", parents.size(), kFitJoints, "joints");
+    expect(arguments, "mirror", mirror.size(), kFitJoints, "joints");
     for (int64_t k = 0; k < kFitJoints; ++k) {
       const bool valid = k == 0 ? parents[0] == -1 : parents[k] >= 0 && parents[k] < k;
       if (!valid) {
@@ -233,31 +251,13 @@ void set_phases(const Arguments& arguments, const std::vector<int64_t>& phases, 
 }
 
 template <typename Device>
-std::tuple<Tensor, Tensor, Tensor> fit(
-    const Tensor& start, const Tensor& joints, std::vector<int64_t> parents,
-    const Tensor& vertex_ids, const Tensor& vertex_anchors, const Tensor& vertex_normals,
-    const Tensor& point_start, const Tensor& point_vertex, const Tensor& point_barycentric,
-    const Tensor& point_xy, const Tensor& point_weight, const Tensor& keypoint_ids,
-    const Tensor& keypoint_anchors, const Tensor& keypoint_xy, const Tensor& keypoint_weight,
-    const Tensor& keypoint_depth, const Tensor& depth_weight, const Tensor& pose_terms,
-    std::vector<int64_t> mirror, const Tensor& surface_normals, const Tensor& surface_area,
-    const Tensor& settings, std::vector<int64_t> phases, double facing_margin,
-    double visibility_sharpness, double scale_low, double scale_high, bool six_numbers,
-    int64_t refresh) {
+std::tuple<Tensor, Tensor, Tensor> fit(const Tensor& start, std::vector<Tensor> rig,
+                                       std::vector<int64_t> parents, std::vector<int64_t> mirror,
+                                       std::vector<Tensor> evidence, const Tensor& settings,
+                                       std::vector<double> numbers, bool six_numbers,
+                                       std::vector<int64_t> phases, int64_t refresh) {
   const Arguments arguments("fit", start, "start");
-  const Inputs in{joints,          parents,
-                  vertex_ids,      vertex_anchors,
-                  vertex_normals,  point_start,
-                  point_vertex,    point_barycentric,
-                  point_xy,        point_weight,
-                  keypoint_ids,    keypoint_anchors,
-                  keypoint_xy,     keypoint_weight,
-                  keypoint_depth,  depth_weight,
-                  pose_terms,      mirror,
-                  surface_normals, surface_area,
-                  facing_margin,   visibility_sharpness,
-                  scale_low,       scale_high,
-                  six_numbers};
+  const Inputs in = Inputs::unpack(arguments, rig, parents, mirror, evidence, numbers, six_numbers);
   arguments.real("start", start, {kAny, kAny, kParameters});
   const int64_t people = start.size(0);
   if (start.size(1) < 1 || start.size(1) > 1024) {
@@ -288,30 +288,14 @@ std::tuple<Tensor, Tensor, Tensor> fit(
 }
 
 template <typename Device>
-std::tuple<Tensor, Tensor, Tensor> fit_gradient(
-    const Tensor& parameters, const Tensor& joints, std::vector<int64_t> parents,
-    const Tensor& vertex_ids, const Tensor& vertex_anchors, const Tensor& vertex_normals,
-    const Tensor& point_start, const Tensor& point_vertex, const Tensor& point_barycentric,
-    const Tensor& point_xy, const Tensor& point_weight, const Tensor& keypoint_ids,
-    const Tensor& keypoint_anchors, const Tensor& keypoint_xy, const Tensor& keypoint_weight,
-    const Tensor& keypoint_depth, const Tensor& depth_weight, const Tensor& pose_terms,
-    std::vector<int64_t> mirror, const Tensor& surface_normals, const Tensor& surface_area,
-    const Tensor& settings, double facing_margin, double visibility_sharpness, double scale_low,
-    double scale_high, bool six_numbers) {
+std::tuple<Tensor, Tensor, Tensor> fit_gradient(const Tensor& parameters, std::vector<Tensor> rig,
+                                                std::vector<int64_t> parents,
+                                                std::vector<int64_t> mirror,
+                                                std::vector<Tensor> evidence,
+                                                const Tensor& settings, std::vector<double> numbers,
+                                                bool six_numbers) {
   const Arguments arguments("fit_gradient", parameters, "parameters");
-  const Inputs in{joints,          parents,
-                  vertex_ids,      vertex_anchors,
-                  vertex_normals,  point_start,
-                  point_vertex,    point_barycentric,
-                  point_xy,        point_weight,
-                  keypoint_ids,    keypoint_anchors,
-                  keypoint_xy,     keypoint_weight,
-                  keypoint_depth,  depth_weight,
-                  pose_terms,      mirror,
-                  surface_normals, surface_area,
-                  facing_margin,   visibility_sharpness,
-                  scale_low,       scale_high,
-                  six_numbers};
+  const Inputs in = Inputs::unpack(arguments, rig, parents, mirror, evidence, numbers, six_numbers);
   arguments.real("parameters", parameters, {kAny, kParameters});
   const int64_t people = parameters.size(0);
   in.check(arguments, people);
@@ -331,24 +315,15 @@ std::tuple<Tensor, Tensor, Tensor> fit_gradient(
   return {loss, gradient, terms};
 }
 
-constexpr const char* kProblemSchema =
-    "Tensor joints, int[] parents, Tensor vertex_ids, Tensor vertex_anchors,"
-    " Tensor vertex_normals, Tensor point_start, Tensor point_vertex, Tensor point_barycentric,"
-    " Tensor point_xy, Tensor point_weight, Tensor keypoint_ids, Tensor keypoint_anchors,"
-    " Tensor keypoint_xy, Tensor keypoint_weight, Tensor keypoint_depth, Tensor depth_weight,"
-    " Tensor pose_terms, int[] mirror, Tensor surface_normals, Tensor surface_area,"
-    " Tensor settings, ";
-constexpr const char* kFloatsSchema =
-    "float facing_margin, float visibility_sharpness, float scale_low, float scale_high,"
-    " bool six_numbers";
-
 void fit_schemas(torch::stable::detail::StableLibrary& library) {
-  library.def((std::string("fit(Tensor start, ") + kProblemSchema + "int[] phases, " +
-               kFloatsSchema + ", int refresh) -> (Tensor parameters, Tensor loss, Tensor terms)")
-                  .c_str());
-  library.def((std::string("fit_gradient(Tensor parameters, ") + kProblemSchema + kFloatsSchema +
-               ") -> (Tensor loss, Tensor gradient, Tensor terms)")
-                  .c_str());
+  library.def(
+      "fit(Tensor start, Tensor[] rig, int[] parents, int[] mirror, Tensor[] evidence,"
+      " Tensor settings, float[] numbers, bool six_numbers, int[] phases, int refresh)"
+      " -> (Tensor parameters, Tensor loss, Tensor terms)");
+  library.def(
+      "fit_gradient(Tensor parameters, Tensor[] rig, int[] parents, int[] mirror,"
+      " Tensor[] evidence, Tensor settings, float[] numbers, bool six_numbers)"
+      " -> (Tensor loss, Tensor gradient, Tensor terms)");
 }
 
 template <typename Device>

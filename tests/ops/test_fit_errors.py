@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.body import AXIS_ANGLE
-from bodyreg.ops.fit import Evidence, Rig
+from bodyreg.ops.fit import Evidence, Rig, _problem
 from tests.ops.backends import CUDA, EMULATED
 from tests.ops.fit_cases import Problem, every_term, plan, problem
 
@@ -187,3 +187,17 @@ def test_there_is_no_derivative():
     _, loss, _ = ops.fit(start, *case[1:])
     with pytest.raises(RuntimeError, match=r"bodyreg\.fit: it is not differentiable"):
         loss.sum().backward()
+
+
+@pytest.mark.parametrize(("place", "name"), [(1, "rig"), (4, "evidence"), (6, "numbers")])
+def test_lists_of_another_length(built_backend, place, name):
+    _, rig, evidence, rules = good().to(torch.float64, built_backend.device)
+    arguments = [good().parameters[:, None], *_problem(rig, evidence, rules), list(rules.phases), 1]
+    arguments[0] = arguments[0].to(torch.float64).to(built_backend.device).contiguous()
+    length = len(arguments[place])
+    for wrong in (arguments[place][:-1], [*arguments[place], arguments[place][0]]):
+        given = [*arguments[:place], wrong, *arguments[place + 1 :]]
+        with pytest.raises(
+            RuntimeError, match=rf"bodyreg\.fit: {name}: expected {length} .*, got {len(wrong)}$"
+        ):
+            built_backend.library.fit(*given)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bodyreg import ops
-from bodyreg.ops.fit import Evidence, Rig, _numbers, _problem
+from bodyreg.ops.fit import Evidence, Rig, _problem
 from tests.ops.fit_cases import Problem, every_term, plan, problem
 
 pytestmark = pytest.mark.rung6
@@ -22,11 +22,14 @@ def small(dtype: torch.dtype, device: str) -> Problem:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_opcheck(built_backend, dtype):
     case = small(dtype, built_backend.device)
-    of_people = _problem(case.rig, case.evidence)
-    rules, start = case.plan, case.parameters[:, None].contiguous()
-    arguments = (start, *of_people, rules.settings, list(rules.phases), *_numbers(rules), 1)
+    _, rig, evidence, rules = case
+    start, last = (
+        case.parameters[:, None].contiguous(),
+        rules._replace(settings=rules.settings[:1].contiguous()),
+    )
+    arguments = (start, *_problem(rig, evidence, rules), list(rules.phases), 1)
     torch.library.opcheck(built_backend.library.fit.default, arguments)
-    arguments = (case.parameters, *of_people, rules.settings[:1].contiguous(), *_numbers(rules))
+    arguments = (case.parameters, *_problem(rig, evidence, last))
     torch.library.opcheck(built_backend.library.fit_gradient.default, arguments)
 
 

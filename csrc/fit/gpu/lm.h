@@ -51,13 +51,11 @@ __device__ __forceinline__ Pulled<T> find_pull(const Place& place, SharedMemory<
 template <typename T>
 __device__ __forceinline__ T change(const Place& place, const FitProblem<T>& p,
                                     const SharedMemory<T>& memory, const Start<T>& start,
-                                    const Pulled<T>& to, const T (&moved)[kLaneParameters],
-                                    const Posed<T>& body) {
+                                    const Pulled<T>& to, const T (&moved)[kLaneParameters]) {
   const Pulled<T>& from = start.pulled;
   T twice = dot(to.view - from.view, to.slope + from.slope);
   for (int i = 0; i < 12; ++i) twice += (to.rows[i] - from.rows[i]) * (to.pull[i] + from.pull[i]);
-  const T sum =
-      T(0.5) * twice + parameter_change(place, p, memory, start.value, start.body, moved, body);
+  const T sum = T(0.5) * twice + parameter_change(place, p, memory, start.lean, start.value, moved);
   return lane_sum(place.owns ? sum : T(0));
 }
 
@@ -145,6 +143,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
       built = true;
     }
     here.pulled = find_pull(place, memory, person, here.body);
+    here.lean = lean(memory.camera.rotation());
     __syncwarp();
     T numbers[kLaneParameters] = {};
     gradient_of(place, p.problem, memory, person, here.body, here.value, numbers);
@@ -157,7 +156,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
     const Posed<T> there = pose_body(place, p.problem.six_numbers, memory, numbers);
     __syncwarp();
     const Pulled<T> pulled = find_pull(place, memory, person, there);
-    const bool better = change(place, p.problem, memory, here, pulled, numbers, there) < T(0);
+    const bool better = change(place, p.problem, memory, here, pulled, numbers) < T(0);
     here.damping = next_damping(better, here.damping);
     if (better) copy(numbers, here.value);
   }

@@ -49,6 +49,7 @@ struct Start {
   T value[kLaneParameters];
   Posed<T> body;
   Pulled<T> pulled;
+  T lean;  // Q_21
   T damping;
 };
 

@@ -135,21 +135,20 @@ __device__ __forceinline__ void add_parameter_curvature(const Place& place, cons
   above[normal.tree().depth[k] == 1 ? 3 * kRootUnknowns + 3 : 15] -= smooth;
 }
 
-// Their exact change, weighted: the lane's share. By a whole warp.
+// Their exact change, weighted: the lane's share. from_lean: of the body at `from`; the camera in
+// memory is that at `to`. By a whole warp.
 template <typename T>
 __device__ __forceinline__ T parameter_change(const Place& place, const FitProblem<T>& p,
-                                              const SharedMemory<T>& memory,
+                                              const SharedMemory<T>& memory, T from_lean,
                                               const T (&from)[kLaneParameters],
-                                              const Posed<T>& from_body,
-                                              const T (&to)[kLaneParameters],
-                                              const Posed<T>& to_body) {
+                                              const T (&to)[kLaneParameters]) {
   const T* const setting = memory.setting;
   const Scales<T> scale = scales_of(place, from), new_scale = scales_of(place, to);
   T sum = scale_change(scale_and_peers(place, scale), scale_and_peers(place, new_scale), setting,
                        p.scale_low, p.scale_high) +
           smoothness_change(scale.own, scale.parent, new_scale.own, new_scale.parent, setting);
   if (place.lane == 0) {
-    sum += camera_change(lean(from_body.joint.turn), lean(to_body.joint.turn), setting);
+    sum += camera_change(from_lean, lean(memory.camera.rotation()), setting);
   } else {
     for (int axis = 0; axis < 3; ++axis) {
       sum += angle_change(from[axis], to[axis], 3 * place.joint + axis, setting, memory.pose_terms);
