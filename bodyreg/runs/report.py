@@ -289,9 +289,14 @@ def _captions(observations: Observations) -> list[str]:
 
 
 def _curve_note(finished: FinishedRun, people: int) -> str:
-    starts = "the initial fit" if finished.warm else f"{finished.config.starts} starts"
+    config = finished.config
+    starts = "the initial fit" if finished.warm else f"{config.starts} starts"
+    jump = ""
+    if not finished.warm and config.starts > 1 and config.solver == "adam":
+        jump = " The loss jumps where the best starts go on: their first steps are large again."
     return (
-        f"The {people} people shown were fitted again on the CPU, from {starts}, with plans that "
-        "end earlier: what the fit would have returned there, under the weights it ends with. "
-        "Thin: people; band: eight of ten of them."
+        f"What the loss of the {people} people shown would be if their fits had ended after fewer "
+        f"iterations. For this they were fitted again on the CPU, from {starts}, with shorter "
+        f"plans. All losses have the weights of the end.{jump} Thin lines: people. Band: eight of "
+        "ten."
     )

@@ -134,9 +134,9 @@ function drawCurves() {
   const layout = plain({
     showlegend: true,
     legend: { x: 1, xanchor: "right", y: 1 },
-    margin: { l: 58, r: 14, t: 10, b: 46 },
+    margin: { l: 72, r: 14, t: 10, b: 46 },
     xaxis: { title: { text: "iteration" }, rangemode: "tozero" },
-    yaxis: { type: "log", title: { text: "loss under the final weights" }, exponentformat: "power", dtick: 1 },
+    yaxis: { type: "log", title: { text: "loss, weights of the end" }, exponentformat: "power", dtick: 1 },
   });
   const node = find("curves");
   return Plotly.react(node, traces, layout, CONFIG).then(() => openOnClick(node));

@@ -33,10 +33,9 @@ function start() {
   const exact = (m) => element("option", { value: m.key }, `${m.title}${m.unit ? ", " + m.unit : ""}`);
   find("sort").replaceChildren(...data.measures.map(exact), element("option", { value: "id" }, "id"));
   find("sort").value = gallery.by;
-  find("shown").textContent =
-    data.people.length < data.total
-      ? `${data.people.length} of ${data.total.toLocaleString("en")} people: one third are the worst, one third the best, and the others are evenly between them, by ${measures[data.order].title}: ${measures[data.order].what}.`
-      : `All people, by ${measures[data.order].title}: ${measures[data.order].what}.`;
+  const by = `${measures[data.order].title} (${measures[data.order].what})`;
+  const some = `${data.people.length} of ${data.total.toLocaleString("en")} people, by ${by}: the worst ones, the best ones, and some evenly between them.`;
+  find("shown").textContent = `${data.people.length < data.total ? some : `All people, by ${by}.`} Click on a person for the body in 3-D.`;
   find("curve-note").textContent = data.curveNote;
   find("facts").replaceChildren(
     ...data.facts.lines.flatMap(([key, value]) => [
