@@ -49,7 +49,7 @@ struct Start {
   T value[kLaneParameters];
   Posed<T> body;
   Pulled<T> pulled;
-  T lean;  // Q_21
+  Posture<T> posture;
   T damping;
 };
 

@@ -135,20 +135,32 @@ __device__ __forceinline__ void add_parameter_curvature(const Place& place, cons
   above[normal.tree().depth[k] == 1 ? 3 * kRootUnknowns + 3 : 15] -= smooth;
 }
 
-// Their exact change, weighted: the lane's share. from_lean: of the body at `from`; the camera in
-// memory is that at `to`. By a whole warp.
+// What their change reads of a posed body, beside its parameters.
+template <typename T>
+struct Posture {
+  T lean;
+};
+
+template <typename T>
+__device__ __forceinline__ Posture<T> posture_of(const SharedMemory<T>& memory) {
+  return {lean(memory.camera.rotation())};
+}
+
+// Their exact change, weighted: the lane's share. By a whole warp.
 template <typename T>
 __device__ __forceinline__ T parameter_change(const Place& place, const FitProblem<T>& p,
-                                              const SharedMemory<T>& memory, T from_lean,
+                                              const SharedMemory<T>& memory,
                                               const T (&from)[kLaneParameters],
-                                              const T (&to)[kLaneParameters]) {
+                                              const Posture<T>& from_posture,
+                                              const T (&to)[kLaneParameters],
+                                              const Posture<T>& to_posture) {
   const T* const setting = memory.setting;
   const Scales<T> scale = scales_of(place, from), new_scale = scales_of(place, to);
   T sum = scale_change(scale_and_peers(place, scale), scale_and_peers(place, new_scale), setting,
                        p.scale_low, p.scale_high) +
           smoothness_change(scale.own, scale.parent, new_scale.own, new_scale.parent, setting);
   if (place.lane == 0) {
-    sum += camera_change(from_lean, lean(memory.camera.rotation()), setting);
+    sum += camera_change(from_posture.lean, to_posture.lean, setting);
   } else {
     for (int axis = 0; axis < 3; ++axis) {
       sum += angle_change(from[axis], to[axis], 3 * place.joint + axis, setting, memory.pose_terms);
