@@ -168,7 +168,7 @@ def problem(
 
 
 def objective(case: Problem) -> Tensor:
-    """(B, 16) unweighted terms, differentiable by the parameters."""
+    """(B, T) unweighted terms, differentiable by the parameters."""
     (_, rig, seen, rules), p = case, AXIS_ANGLE.split(case.parameters)
     pose, scale = torch.cat([torch.zeros_like(p.pose[:, :1]), p.pose[:, 1:]], 1), p.segment_scale
     camera = orthonormal(p.rotation, rules.six_numbers)
@@ -213,7 +213,7 @@ def objective(case: Problem) -> Tensor:
 def of_points(vertices: Tensor, view: Tensor, case: Problem) -> dict[str, Tensor]:
     """Dense, facing and visibility, person by person."""
     _, rig, seen, rules = case
-    width = rules.settings[0, 16].item()
+    width = rules.settings[0, len(TERMS)].item()
     starts, sums = seen.point_start.tolist(), []
     for b in range(len(vertices)):
         own = slice(starts[b], starts[b + 1])
@@ -280,10 +280,10 @@ def softplus(x: Tensor) -> Tensor:
 def with_gradient(case: Problem) -> tuple[Tensor, Tensor, Tensor]:
     """What `fit_gradient` returns, by autograd."""
     x = case.parameters.clone().requires_grad_()
-    weights = case.plan.settings[0, :16].to(x)
+    weights = case.plan.settings[0, : len(TERMS)].to(x)
     wanted = weights.nonzero()[:, 0]  # the others may be infinite
     some = objective(case._replace(parameters=x))[:, wanted] * weights[wanted]
     loss = some.sum(1)
     (gradient,) = torch.autograd.grad(loss.sum(), x)
-    terms = x.new_zeros(len(x), 16).index_copy(1, wanted, some.detach())
+    terms = x.new_zeros(len(x), len(TERMS)).index_copy(1, wanted, some.detach())
     return loss.detach(), gradient, terms

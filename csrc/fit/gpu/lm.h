@@ -56,7 +56,7 @@ __device__ __forceinline__ T change(const Place& place, const FitProblem<T>& p,
   T twice = dot(to.view - from.view, to.slope + from.slope);
   for (int i = 0; i < 12; ++i) twice += (to.rows[i] - from.rows[i]) * (to.pull[i] + from.pull[i]);
   const T sum = T(0.5) * twice + parameter_change(place, p, memory, start.value, start.posture,
-                                                  moved, posture_of(memory));
+                                                  moved, posture_of(place, memory));
   return lane_sum(place.owns ? sum : T(0));
 }
 
@@ -144,7 +144,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
       built = true;
     }
     here.pulled = find_pull(place, memory, person, here.body);
-    here.posture = posture_of(memory);
+    here.posture = posture_of(place, memory);
     __syncwarp();
     T numbers[kLaneParameters] = {};
     gradient_of(place, p.problem, memory, person, here.body, here.value, numbers);

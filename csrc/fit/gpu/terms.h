@@ -135,15 +135,16 @@ __device__ __forceinline__ void add_parameter_curvature(const Place& place, cons
   above[normal.tree().depth[k] == 1 ? 3 * kRootUnknowns + 3 : 15] -= smooth;
 }
 
-// What their change reads of a posed body, beside its parameters.
+// What their change reads of a posed body, beside its parameters: the lane's share.
 template <typename T>
 struct Posture {
   T lean;
 };
 
 template <typename T>
-__device__ __forceinline__ Posture<T> posture_of(const SharedMemory<T>& memory) {
-  return {lean(memory.camera.rotation())};
+__device__ __forceinline__ Posture<T> posture_of(const Place& place,
+                                                 const SharedMemory<T>& memory) {
+  return {place.lane == 0 ? lean(memory.camera.rotation()) : T(0)};
 }
 
 // Their exact change, weighted: the lane's share. By a whole warp.
