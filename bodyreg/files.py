@@ -223,6 +223,7 @@ def fingerprint(*paths: str | os.PathLike) -> str:
     if len(paths) > 1:
         return hashlib.sha256("".join(map(fingerprint, paths)).encode()).hexdigest()
     (path,) = paths
+    require_file(path, "input")
     digest = hashlib.sha256()
     try:
         if zipfile.is_zipfile(path):

@@ -293,6 +293,8 @@ def _by_plain_key(content: dict) -> dict:
 
 
 def _plain_key(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return tuple(map(_plain_key, key))
     return _plain_scalar(key) if isinstance(key, ScalarRecord) else _text(key)
 
 

@@ -226,6 +226,13 @@ def test_a_folder_where_a_file_should_be(tmp_path, read):
 
 
 @every_reader
+def test_a_pipe_where_a_file_should_be(tmp_path, read):
+    """It would wait for a writer that never comes."""
+    os.mkfifo(tmp_path / "a.npz")
+    assert "is a device or a pipe, not a file; name a" in refusal(read, tmp_path / "a.npz")
+
+
+@every_reader
 def test_a_file_where_a_folder_should_be(tmp_path, read):
     (tmp_path / "file").write_text("")
     said = refusal(read, tmp_path / "file" / "a.npz")

@@ -221,16 +221,17 @@ def test_texts_and_numbers_of_numpy(tmp_path, protocol):
     """As keys and as values, where a file was made of what np.unique and the like return."""
     path, text, number = tmp_path / "a.pkl", np.str_("caf\xe9 \U0001f600"), np.int64(-7)
     content = {
-        text: [text, np.str_("")], number: number, np.bytes_(b"b"): np.bytes_(b"c"), (1, 2): b"d",
+        text: [text, np.str_("")], number: number, np.bytes_(b"b"): np.bytes_(b"c"),
+        (1, (text, b"t")): b"d",
         "array": np.array(["a", "bc"]), np.float32(0.5): {np.str_("inner"): np.bool_(True)},
         "bytes": np.array([b"a", b"caf\xc3\xa9"]), "big": np.array(["a", "bc"], ">U2"),
     }  # fmt: skip
     path.write_bytes(pickle.dumps(content, protocol))
     found = load_objects(path, kind="pose")
-    assert list(found) == [str(text), -7, "b", (1, 2), "array", 0.5, "bytes", "big"]
+    assert list(found) == [str(text), -7, "b", (1, (str(text), "t")), "array", 0.5, "bytes", "big"]
     assert found[str(text)] == [str(text), ""] and found[-7] == -7
     assert {type(key) for key in found} == {str, int, tuple, float}
-    assert (found["b"], found[1, 2], found[0.5]) == ("c", "d", {"inner": True})
+    assert (found["b"], found[1, (str(text), "t")], found[0.5]) == ("c", "d", {"inner": True})
     np.testing.assert_array_equal(found["array"], ["a", "bc"])
     np.testing.assert_array_equal(found["big"], ["a", "bc"])
     np.testing.assert_array_equal(found["bytes"], [b"a", b"caf\xc3\xa9"])

@@ -21,6 +21,7 @@ from bodyreg.data.coco import KeypointOrders, load_coco
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.json_files import flag, keypoint_rows, numbers
 from bodyreg.data.masks import check_run_lengths, decode_run_lengths
+from bodyreg.data.observation_checks import FEWEST
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
@@ -36,6 +37,7 @@ PARTS = 24
 # dp_x and dp_y count from the box's top left corner, as if the box were 256 x 256 (detectron2).
 # DensePose's notebooks and its evaluator divide by 255: a difference of 0.4 % of the box.
 BOX_UNITS: Literal[256] = 256
+UNITS = f"they must count {BOX_UNITS}ths of its sides"
 # dp_masks are pictures of the box stretched to this square.
 MASK_SIDE = 256
 
@@ -295,12 +297,18 @@ def dense_points(
     """
     x = numbers(annotation, "dp_x", where)
     y, part, u, v = (numbers(annotation, f"dp_{k}", where, len(x)) for k in ("y", "I", "U", "V"))
+    xy = np.stack([x, y], axis=1)
+    if len(xy) >= FEWEST and xy.min() >= 0 and xy.min() < xy.max() <= 1:
+        raise UserError(f"{where}: dp_x and dp_y are shares of the box; {UNITS}")
+    outside = ((xy < -BOX_UNITS) | (xy > 2 * BOX_UNITS)).any(axis=1)
+    if 2 * outside.sum() > len(xy):
+        raise UserError(f"{where}: most dp_x and dp_y are far outside of the box; {UNITS}")
     if not ((part >= 1) & (part <= PARTS) & (part % 1 == 0)).all():
         raise UserError(f"{where}: dp_I is out of range; parts are 1 to {PARTS}")
     uv = np.stack([u, v], axis=1)
     if not ((uv >= -1e-3) & (uv <= 1 + 1e-3)).all():
         raise UserError(f"{where}: dp_U or dp_V is out of range; chart coordinates are 0 to 1")
-    return np.stack([x, y], axis=1), part.astype(np.int64), uv.clip(0, 1)
+    return xy, part.astype(np.int64), uv.clip(0, 1)
 
 
 def mask_codes(annotation: dict[str, Any], where: str) -> list[dict[str, Any] | None]:

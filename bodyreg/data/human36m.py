@@ -206,6 +206,9 @@ def _tree(content: dict[str, Any], name: str, path: Path) -> dict[str, dict[str,
     tree = content.get(name)
     if not isinstance(tree, dict) or not all(isinstance(t, dict) for t in tree.values()):
         raise UserError(f"{path}: expected '{name}' of subjects and their actions")
+    for key in (*tree, *(action for actions in tree.values() for action in actions)):
+        if not isinstance(key, str | int):
+            raise UserError(f"{path}: '{name}' has a subject or an action whose name is no text")
     return tree
 
 

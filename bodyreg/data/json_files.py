@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bodyreg.errors import UserError
-from bodyreg.files import reading
+from bodyreg.files import reading, require_file
 
 
 def load_json(path: str | os.PathLike) -> Any:
@@ -18,6 +18,7 @@ def load_json(path: str | os.PathLike) -> Any:
     Raises:
         UserError: it is missing or not JSON.
     """
+    require_file(path, "JSON")  # a pipe would wait for its writer, and a device may never end
     with reading(path), open(path, "rb") as stream:
         data = stream.read()
     try:

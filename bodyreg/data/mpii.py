@@ -255,7 +255,8 @@ def _read_array(path: Path) -> tuple[Observations, Counter[str]]:
     shapes = ((2 * len(H36M_17),), (len(H36M_17), 2))
     if array.ndim < 2 or array.shape[1:] not in shapes:
         raise UserError(f"{path}: shape {array.shape}; expected (N, 34): 17 joints x (x, y)")
-    xy = np.asarray(array, np.float32).reshape(-1, len(H36M_17), 2)
+    with np.errstate(over="ignore"):  # infinity is refused below
+        xy = np.asarray(array, np.float32).reshape(-1, len(H36M_17), 2)
     bad = ~np.isfinite(xy).all(axis=(1, 2))
     if bad.any():
         raise UserError(f"{path}: row {bad.argmax()} is not finite; remove it or fill it in")

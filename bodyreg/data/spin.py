@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from bodyreg.data.frames import NOT_SPREAD_OUT, PIXELS_PER_SCALE, in_one_place
-from bodyreg.data.human36m import BROKEN, LEFT_OUT, UP_AND_NEAR, Poses3D
+from bodyreg.data.human36m import BROKEN, FARTHEST, LEFT_OUT, UP_AND_NEAR, Poses3D
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, SPIN_24, Skeleton
 from bodyreg.errors import UserError
@@ -58,8 +58,11 @@ def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D
     observations.check(source=str(path))
     joints = np.full((len(kept), len(H36M_17), 3), np.nan, np.float32)
     if "S" in arrays:
-        places = arrays["S"][:, list(H36M_17_OF_SPIN)].astype(np.float32)
-        joints = np.where(places[..., 3:] > 0, places[..., :3] * UP_AND_NEAR, np.nan)
+        places = arrays["S"][:, list(H36M_17_OF_SPIN)]
+        places = np.where(places[..., 3:] > 0, places[..., :3], np.nan)
+        if (np.abs(places) >= FARTHEST).any():
+            raise UserError(f"{path}: S: positions are too large; they must be metres")
+        joints = places.astype(np.float32) * UP_AND_NEAR
     subject, action, camera = (
         np.array([fact[i] for fact in facts], np.str_)[kept] for i in range(3)
     )
@@ -98,7 +101,8 @@ def _keypoints(arrays: dict[str, np.ndarray]) -> tuple[Skeleton, np.ndarray]:
     skeleton = layouts[known[0]] if known else SPIN_24
     people = len(arrays["imgname"])
     found = arrays[known[0]] if known else np.zeros((people, len(skeleton), 3))
-    found = found[:, list(skeleton.on_body)].astype(np.float32)
+    with np.errstate(over="ignore"):  # infinity is refused by `Observations.check`
+        found = found[:, list(skeleton.on_body)].astype(np.float32)
     found[~(found[..., 2] > 0)] = 0  # absent, also where a confidence is negative or NaN
     return skeleton, found
 

@@ -54,7 +54,8 @@ def coco(**changes) -> dict:
         "category_id": 1,
         "bbox": [10.0, 10, 100, 200],
         "keypoints": [0] * 51,
-        **{f"dp_{key}": [0.5, 0.6, 0.7, 0.8] for key in "xyUV"},
+        **{f"dp_{key}": [90.5, 120.6, 150.7, 180.8] for key in "xy"},
+        **{f"dp_{key}": [0.5, 0.6, 0.7, 0.8] for key in "UV"},
         "dp_I": [2] * 4,
     }
     annotation.update(changes)

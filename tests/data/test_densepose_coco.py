@@ -221,6 +221,21 @@ def test_a_bad_annotation_is_refused_by_name(path, body, person):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("xy", "expected"),
+    [
+        ([0, 1], "are shares of the box; they must count 256ths of its sides"),
+        ([513, 2000], "most dp_x and dp_y are far outside of the box; they must count 256ths"),
+        ([-2000, -257], "most dp_x and dp_y are far outside of the box; they must count 256ths"),
+    ],
+)
+def test_dense_points_in_other_units_are_refused(path, body, xy, expected):
+    """Shares of the box, or pixels of the picture."""
+    x, y = np.random.default_rng(3).uniform(*xy, (2, POINTS))
+    with pytest.raises(UserError, match=rf"people\.json: annotation 7: .*{expected}"):
+        read_densepose_coco(coco_file(path, changed(dp_x=x.tolist(), dp_y=y.tolist())), body)
+
+
 def test_a_damaged_mask_is_refused_when_decoded():
     with pytest.raises(UserError, match=r"dp_masks\[0\] is damaged"):
         decode_part_masks({"dp_masks": [{"size": [256, 256], "counts": "0oooooooo0"}]})
@@ -252,7 +267,7 @@ def test_bad_files_are_refused(path, body, text):
 
 
 def test_missing_binary_and_plain_coco_files(path, body):
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="no such JSON file"):
         read_densepose_coco(path, body)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not readable JSON"):

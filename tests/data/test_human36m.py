@@ -223,6 +223,8 @@ def whole(value) -> dict:
     [
         ([1, 2], {}, "expected 'positions_2d' of subjects"),
         ({"S1": [1]}, {}, "expected 'positions_2d' of subjects"),
+        ({("S1", 1): {}}, {}, "whose name is no text"),
+        ({"S1": {None: poses_2d()}}, {}, "whose name is no text"),
         (whole({"a": 1}), {}, "S1, Eating: expected a list of cameras"),
         (whole([1, 2]), {}, "S1, Eating, camera 54138969: expected an array"),
         (whole([np.zeros((3, 17))]), {}, r"camera 54138969: expected an array.*\(3, 17\)"),
