@@ -207,17 +207,17 @@ def _number(value: float, metric: Metric) -> str:
 
 
 def _write(folder: Path, table: Table, facts: dict[str, Any]) -> None:
-    """evaluation.json and evaluation.csv."""
-    with atomic_path(folder / "evaluation.csv") as temporary:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+    """evaluation.json and evaluation.csv: both or none of them."""
+    csv_path, json_path = folder / "evaluation.csv", folder / "evaluation.json"
+    with atomic_path(csv_path) as csv_file, atomic_path(json_path) as json_file:
+        with csv_file.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
             rows = csv.writer(stream, lineterminator="\n")
             units = {name: metric.unit for name, metric in table.metrics.items()}
             rows.writerow([*table.people, *(f"{n} [{u}]" if u else n for n, u in units.items())])
             columns = [*table.people.values(), *table.errors.values()]
             rows.writerows(zip(*(_written(column) for column in columns), strict=True))
-    with atomic_path(folder / "evaluation.json") as temporary:
         content = json.dumps({**facts, **table.summary()}, indent=2)
-        temporary.write_text(content + "\n", encoding="utf-8")
+        json_file.write_text(content + "\n", encoding="utf-8")
 
 
 def _written(column: np.ndarray) -> list[Any]:

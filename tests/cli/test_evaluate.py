@@ -16,6 +16,7 @@ from bodyreg.metrics import METRICS, evaluate
 from bodyreg.metrics.pose import CANONICAL_BONE_SUM, bone_sum
 from bodyreg.metrics.poses import POSE_METRICS, h36m_joints
 from bodyreg.runs import comparison
+from tests.refusals import file_limit
 
 PEOPLE = 7
 OFF = np.float32([3 / 128, 4 / 128])
@@ -343,3 +344,14 @@ def body_folder(folder):
     """A folder that is not a run."""
     (folder / "empty").mkdir()
     return folder / "empty"
+
+
+def test_results_are_written_together_or_not_at_all(bodyreg, files, tmp_path):
+    """Where the disk has room for one file alone."""
+    assert bodyreg(*files, "--out", tmp_path / "whole").status == 0
+    sizes = [path.stat().st_size for path in sorted((tmp_path / "whole").iterdir())]
+    assert sizes[0] < sizes[1]  # the table of these few people is the smaller one
+    with file_limit(sum(sizes) // 2):
+        line = bodyreg(*files, "--out", tmp_path / "full").refusal
+    assert "evaluation.json: cannot be written (File too large); " in line
+    assert not (tmp_path / "full").exists()
