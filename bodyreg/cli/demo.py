@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from bodyreg.cli.config import make_config
-from bodyreg.cli.flags import Device, Folder, OfPreset, Settings, Switch
+from bodyreg.cli.flags import (
+    MOST_PEOPLE,
+    MOST_POINTS,
+    Device,
+    Folder,
+    OfPreset,
+    Settings,
+    Switch,
+    require,
+)
 from bodyreg.errors import UserError
 from bodyreg.files import is_there
 from bodyreg.runs.lock import working_in
@@ -78,8 +87,10 @@ class Options:
 
 def run(options: Options, command: str) -> None:
     """Make people, register them from their file, compare them with the truth, and draw."""
-    if options.people < 1 or options.seed < 0 or options.points < 0:
-        raise UserError("--people must be at least 1, --seed and --points at least 0")
+    require("--people", options.people, 1, MOST_PEOPLE)
+    if options.seed < 0:
+        raise UserError("--seed must be at least 0")
+    require("--points", options.points, 0, MOST_POINTS)
     with working_in(options.out):
         _demonstrate(options, command)
 

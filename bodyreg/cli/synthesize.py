@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from bodyreg.cli.flags import Folder, OptionalFolder, Switch
+from bodyreg.cli.flags import MOST_PEOPLE, MOST_POINTS, Folder, OptionalFolder, Switch, require
 from bodyreg.errors import UserError
 from bodyreg.files import is_there
 from bodyreg.runs.lock import working_in
@@ -21,6 +20,8 @@ Name = Literal["densepose-coco", "mpii", "human36m", "deepfashion", "market1501"
 
 # Sides of pictures, pixels.
 SMALLEST, LARGEST = 32, 4096
+# With more noise, many points lie so far from the person that readers refuse them.
+LARGEST_NOISE_PIXELS, LARGEST_NOISE_DEPTH = 64, 4
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,13 @@ def run(options: Options, command: str) -> None:
 def _check(options: Options) -> None:
     if not options.formats or len(set(options.formats)) < len(options.formats):
         raise UserError("--formats: name each format once")
-    if options.people < 1 or options.seed < 0 or options.points < 0:
-        raise UserError("--people must be at least 1, --seed and --points at least 0")
-    if not SMALLEST <= options.size <= LARGEST:
-        raise UserError(f"--size {options.size}: must be {SMALLEST} to {LARGEST} pixels")
-    if not (0 <= options.noise_pixels < math.inf and 0 <= options.noise_depth < math.inf):
-        raise UserError("--noise-pixels and --noise-depth must be numbers of at least 0")
+    require("--people", options.people, 1, MOST_PEOPLE)
+    if options.seed < 0:
+        raise UserError("--seed must be at least 0")
+    require("--size", options.size, SMALLEST, LARGEST)
+    require("--points", options.points, 0, MOST_POINTS)
+    require("--noise-pixels", options.noise_pixels, 0, LARGEST_NOISE_PIXELS)
+    require("--noise-depth", options.noise_depth, 0, LARGEST_NOISE_DEPTH)
     if options.workers is not None and options.workers < 1:
         raise UserError("--workers must be at least 1")
 

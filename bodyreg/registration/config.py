@@ -178,9 +178,9 @@ class RegistrationConfig:
             if "_weight" in field.name:
                 _require(self, field.name, lambda v: 0 <= v < math.inf, "a finite number >= 0")
         for name in ("starts", "carried", "chunk", "refresh"):
-            _require(self, name, lambda v: v >= 1, "at least 1")
+            _require(self, name, lambda v: 1 <= v <= MOST, f"1 to {MOST:,}")
         for name in ("iterations", "warm_iterations", "lm_adam_iterations", "lm_iterations"):
-            _require(self, name, lambda v: v >= 0, "at least 0")
+            _require(self, name, lambda v: 0 <= v <= MOST, f"0 to {MOST:,}")
         _require(self, "facing_margin", lambda v: -1 < v < 1, "a number in (-1, 1)")
         _require(self, "scale_low", lambda v: 0 < v < 1, "a number in (0, 1)")
         _require(self, "scale_high", lambda v: v > 1, "a number above 1")
@@ -203,6 +203,9 @@ class RegistrationConfig:
                 "between positive, finite numbers; set both or neither to 0 or inf"
             )
 
+
+MOST = 1_000_000
+"""No use of starts and iterations is larger; a damaged record may hold any number."""
 
 _ANNEALED = (
     ("depth_weight", "depth_weight_start"),

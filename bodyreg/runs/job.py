@@ -153,7 +153,7 @@ def evenly(people: int, count: int) -> np.ndarray:
     """The positions of `count` of the people, evenly chosen."""
     import numpy as np
 
-    return np.unique(np.linspace(0, people - 1, count).round().astype(int))
+    return np.unique(np.linspace(0, people - 1, min(count, people)).round().astype(int))
 
 
 def _grounds(request: Request, people: StoredPeople) -> list[np.ndarray] | None:

@@ -108,6 +108,8 @@ def _is_finished(job: Job) -> bool:
     Raises:
         UserError: it holds another run.
     """
+    from bodyreg.data.fits import FitsFile
+
     folder, theirs = job.request.out, None
     if not is_there(folder / NAME):
         return False
@@ -118,7 +120,9 @@ def _is_finished(job: Job) -> bool:
             f"{folder}: holds another run ({difference(job.shards.depends_on, theirs)}); remove "
             "it, or choose another --out"
         )
-    return is_there(folder / "fits.npz")
+    with contextlib.suppress(UserError):  # a damaged file is written again
+        return is_there(folder / "fits.npz") and len(FitsFile(folder / "fits.npz")) > 0
+    return False
 
 
 def _fit(job: Job, processes: Ranks, shards: Sequence[int], quiet: bool) -> None:

@@ -95,6 +95,19 @@ def test_a_finished_run_is_not_done_again(bodyreg, tmp_path, observations_file, 
     assert (out / "fits.npz").read_bytes() == before[out / "fits.npz"]
 
 
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_finished_run_whose_fits_are_cut_is_done_again(
+    bodyreg, tmp_path, observations_file, body_file, share
+):
+    run = ("register", "--observations", observations_file, "--body", body_file)
+    run, path = (*run, "--iterations", 2, "--out", tmp_path / "out"), tmp_path / "out/fits.npz"
+    assert bodyreg(*run).status == 0
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    assert "3 people in" in bodyreg(*run).out
+    assert path.read_bytes() == data
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

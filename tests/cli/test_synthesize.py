@@ -233,10 +233,14 @@ def test_backgrounds_of_the_users(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--people", 0), "--people"),
+        (("--people", 0), "--people 0: must be 1 to 1,000,000,000"),
+        (("--people", 10**20), "--people"),
         (("--seed", -1), "--seed"),
         (("--size", 9), "--size 9"),
-        (("--noise-pixels", "nan"), "--noise-pixels"),
+        (("--points", 10**7), "--points 10000000: must be 0 to 1,000,000"),
+        (("--noise-pixels", "nan"), "--noise-pixels nan: must be 0 to 64"),
+        (("--noise-pixels", "1e300"), "--noise-pixels"),
+        (("--noise-depth", "1e300"), "--noise-depth 1e+300: must be 0 to 4"),
         (("--workers", 0), "--workers"),
         (("--formats", "mpii", "mpii"), "--formats"),
         (("--backgrounds", "nowhere"), "nowhere"),

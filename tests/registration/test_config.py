@@ -65,6 +65,7 @@ def test_preset_takes_changes():
         {"decay_share": 1.5}, {"anneal_share": 0.0}, {"stiff": "hard"}, {"evidence": "median"},
         {"facing_margin": 1.0}, {"depth_weight_start": 0.0}, {"dense_width": math.inf},
         {"stiff_scale_weight": 0.0, "stiff": "anneal"}, {"solver": "newton"}, {"refresh": 0},
+        {"iterations": 10**30}, {"starts": 10**9}, {"refresh": 2**64}, {"chunk": 2**31},
         {"lm_iterations": -1}, {"lm_adam_iterations": -1},
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ import trimesh
 from bodyreg.body import Body
 from bodyreg.data import Fits
 from bodyreg.runs.drawings import write_meshes
+from bodyreg.runs.job import evenly
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.37, -6e-9, 0.0])
@@ -34,3 +35,9 @@ def test_a_mesh_does_not_depend_on_the_camera(tmp_path, scale):
         mesh = trimesh.load(tmp_path / "meshes" / f"{number}.ply", process=False)
         np.testing.assert_allclose(mesh.vertices, expected, atol=1e-6)
         assert 1 < np.ptp(mesh.vertices, axis=0).max() < 2.5
+
+
+def test_people_are_chosen_evenly():
+    assert evenly(9, 3).tolist() == [0, 4, 8]
+    assert evenly(1, 5).tolist() == [0]
+    assert evenly(7, 10**12).tolist() == list(range(7))  # and no memory is taken for 10^12
