@@ -52,7 +52,7 @@ class Options:
             row per person).
     """
 
-    fits: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER|FILE")]
+    fits: Annotated[Path, tyro.conf.arg(metavar="FOLDER|FILE")]
     truth: OptionalFile = None
     human36m: OptionalFile = None
     positions_3d: OptionalFile = None

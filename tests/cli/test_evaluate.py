@@ -68,7 +68,7 @@ def files(fits, truth, body_file, tmp_path) -> list:
     dataclasses.replace(fits, translation=fits.translation + OFF).save(tmp_path / "fits.npz")
     truth.save(tmp_path / "truth.npz")
     return [
-        "evaluate", tmp_path / "fits.npz", "--truth", tmp_path / "truth.npz",
+        "evaluate", "--fits", tmp_path / "fits.npz", "--truth", tmp_path / "truth.npz",
         "--body", body_file,
     ]  # fmt: skip
 
@@ -116,7 +116,7 @@ def test_it_writes_statistics_and_a_row_per_person(bodyreg, files, fits, truth, 
         np.testing.assert_allclose(column, expected[name], rtol=1e-5, err_msg=name)
 
     record = json.loads((tmp_path / "new" / "out" / "evaluation.json").read_text())
-    assert record["command"].startswith("bodyreg evaluate ")
+    assert record["command"].startswith("bodyreg evaluate --fits ")
     assert record["body"]["fingerprint"] == truth.body
     assert len(record["inputs"]) == 3
     assert record["all"]["pixel"]["mean"] == pytest.approx(5, rel=1e-4)
@@ -141,7 +141,7 @@ def test_people_are_matched_by_id_some_at_a_time(
 
 
 def test_a_run_is_named_by_its_folder_and_knows_its_body(bodyreg, files, tmp_path, truth):
-    files[1] = tmp_path
+    files[2] = tmp_path
     assert bodyreg(*files).out.startswith(f"7 people of {tmp_path / 'fits.npz'}")
     record = tmp_path / "run.json"
     record.write_text(json.dumps({"body": {"name": "one", "fingerprint": truth.body}}))
@@ -187,7 +187,7 @@ def human36m(fits, tmp_path) -> list:
     world = np.zeros((40, 17, 3))
     world[20:27] = joints[..., [2, 0, 1]]
     np.savez(tmp_path / "3d.npz", positions_3d={"S9": {"Photo 1": world}})
-    return ["evaluate", tmp_path / "fits.npz", "--human36m"]
+    return ["evaluate", "--fits", tmp_path / "fits.npz", "--human36m"]
 
 
 def test_joints_of_human36m_by_action_and_subject(bodyreg, human36m, tmp_path):
@@ -225,7 +225,7 @@ def test_made_people_have_the_same_errors_by_either_file(bodyreg, tmp_path):
     assert bodyreg("register", "--human36m", seen, "--iterations", 40, "--out", run).status == 0
     more = ("--positions-3d", data / "data_3d_h36m.npz", "--cameras", data / "cameras.json")
     results = [
-        bodyreg("evaluate", run, *reference, "--out", tmp_path / reference[0][2:])
+        bodyreg("evaluate", "--fits", run, *reference, "--out", tmp_path / reference[0][2:])
         for reference in (("--human36m", seen, *more), ("--truth", data / "truth.npz"))
     ]
     assert [(result.status, result.error) for result in results] == 2 * [(0, "")]
@@ -263,7 +263,7 @@ def test_points_and_keypoints_of_a_densepose_file(bodyreg, fits, tmp_path):
         "annotations": [{**annotation, "id": number} for number in (20, 500, 26)],
     }
     (tmp_path / "people.json").write_text(json.dumps(content))
-    files = (tmp_path / "fits.npz", "--densepose-coco", tmp_path / "people.json")
+    files = ("--fits", tmp_path / "fits.npz", "--densepose-coco", tmp_path / "people.json")
     result = bodyreg("evaluate", *files, "--out", tmp_path / "out")
     assert (result.status, result.error) == (0, "")
     assert result.out.startswith("2 people of ")
@@ -295,14 +295,14 @@ def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, tr
 
     out = ("--out", tmp_path / "out")
     refused("give one of --truth, --human36m and --dens", "--human36m", tmp_path / "any.npz")
-    refused("give one of --truth, --human36m and --dens", flags=files[:2])
+    refused("give one of --truth, --human36m and --dens", flags=files[:3])
     refused("belong to --human36m", "--cameras", tmp_path / "any.json")
-    human = [*files[:2], "--human36m", tmp_path / "any.npz"]
+    human = [*files[:3], "--human36m", tmp_path / "any.npz"]
     refused("--geodesics belongs to --truth and", "--geodesics", tmp_path / "any.npy", flags=human)
     refused("any.npz: no such Human3.6M file", flags=human)
     refused("was made from body", *out, flags=files[:-2])
-    refused("none.npz: no such fits file", flags=[*files[:1], tmp_path / "none.npz", *files[2:]])
-    refused("no such fits file", flags=[*files[:1], body_folder(tmp_path), *files[2:]])
+    refused("none.npz: no such fits file", flags=[*files[:2], tmp_path / "none.npz", *files[3:]])
+    refused("no such fits file", flags=[*files[:2], body_folder(tmp_path), *files[3:]])
     refused("none.npy: no such geodesics file", "--geodesics", tmp_path / "none.npy")
     refused("cannot be written", "--out", tmp_path / "fits.npz" / "folder")
 

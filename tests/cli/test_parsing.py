@@ -9,7 +9,7 @@ HELP = "; see bodyreg {} --help\n"
     ("arguments", "expected"),
     [
         ("register", "Missing from bodyreg register: --out FOLDER"),
-        ("evaluate", "Missing from bodyreg evaluate: FOLDER|FILE"),
+        ("evaluate", "Missing from bodyreg evaluate: --fits FOLDER|FILE"),
         ("report", "Missing from bodyreg report: FOLDER"),
         ("view --port 80", "Missing from bodyreg view: FOLDER"),
         ("info a b", "Unrecognized options: a, b"),

@@ -120,9 +120,9 @@ def finished(bodyreg, tmp_path, people) -> Path:
         "register PEOPLE --images LOCKED --overlays 1 --out OUT",
         "register PEOPLE --out LOCKED/out",
         "register PEOPLE --out LOCKED",
-        "evaluate LOCKED --truth LOCKED/truth.npz",
-        "evaluate RUN --truth LOCKED/truth.npz --body BODY",
-        "evaluate LOCKED/fits.npz --densepose-coco LOCKED/a.json",
+        "evaluate --fits LOCKED --truth LOCKED/truth.npz",
+        "evaluate --fits RUN --truth LOCKED/truth.npz --body BODY",
+        "evaluate --fits LOCKED/fits.npz --densepose-coco LOCKED/a.json",
         "report LOCKED",
         "report RUN --out LOCKED/r.html",
         "report RUN --images LOCKED",
@@ -236,7 +236,7 @@ def test_a_folder_where_a_file_should_be(bodyreg, tmp_path, people, body_file, f
         ("register", "--human36m", folder, "--out", tmp_path / "out"),
         ("register", *people, "--body", folder, "--out", tmp_path / "out"),
         ("register", *people, "--initial", folder, "--out", tmp_path / "out"),
-        ("evaluate", finished, "--truth", folder, "--body", body_file),
+        ("evaluate", "--fits", finished, "--truth", folder, "--body", body_file),
         ("report", finished, "--out", folder),
     ):
         line = bodyreg(*command).refusal

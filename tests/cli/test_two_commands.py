@@ -184,7 +184,7 @@ def test_both_at_once(folder, tmp_path):
         ("register", "--mpii", "poses.npy", "--out"),
         ("synthesize", "--people", 1, "--no-pictures", "--out"),
         ("demo", "--people", 1, "--out"),
-        ("evaluate", "fits.npz", "--truth", "truth.npz", "--out"),
+        ("evaluate", "--fits", "fits.npz", "--truth", "truth.npz", "--out"),
         ("report",),
     ],
 )
