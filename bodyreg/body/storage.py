@@ -30,6 +30,8 @@ UNSIGNED_ROOT = 2**32 - 1
 ROUNDING = 1e-6
 # Numbers whose sum differs from 1 by more than this are not weights.
 MAX_WEIGHT_ERROR = 0.01
+# Metres. No person is smaller or larger, and in centimetres every body is.
+SMALLEST, LARGEST = 0.2, 10.0
 
 
 def read_body(path: Path, uv: Path | None, regressor: Path | None) -> dict[str, Any]:
@@ -37,6 +39,7 @@ def read_body(path: Path, uv: Path | None, regressor: Path | None) -> dict[str, 
     arrays = _read_arrays(path)
     _check_format(arrays, path)
     vertices = _numbers(arrays, "v_template", path, (None, 3))
+    _require_metres(vertices, path)
     faces = _indices(arrays, "f", path, len(vertices), (None, 3))
     weight_joint_ids, weights = _weights(arrays, path, len(vertices))
     _check_tree(arrays, path)
@@ -164,9 +167,20 @@ def _numbers(
             f"{path}: '{key}' should be numbers of shape ({wanted}), got {array.dtype} of shape "
             f"{array.shape}; the file is damaged or of another kind"
         )
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinity
+        numbers = np.ascontiguousarray(array, np.float32)
+    if not np.isfinite(numbers).all():
         raise UserError(f"{path}: '{key}' holds NaN or infinity; the file is damaged")
-    return np.ascontiguousarray(array, np.float32)
+    return numbers
+
+
+def _require_metres(vertices: np.ndarray, path: Path) -> None:
+    size = float(np.ptp(vertices.astype(np.float64), axis=0).max())
+    if not SMALLEST <= size <= LARGEST:
+        raise UserError(
+            f"{path}: the body is {size:.3g} metres large, a person {SMALLEST:g} to {LARGEST:g}; "
+            "give 'v_template' in metres"
+        )
 
 
 def _indices(

@@ -169,7 +169,7 @@ class FitsFile(PeopleFile):
         }
         return Fits(
             id=ids,
-            **{name: array.astype(np.float32) for name, array in arrays.items()},
+            **arrays,
             terms=terms,
         )
 

@@ -15,6 +15,8 @@ from bodyreg.npz import as_texts
 # picture's sides, from 0 to 1 or from -1 to 1; a reader may have added half a pixel. One or two of
 # them may be a mistake.
 CORNER, FEWEST = 2, 3
+# Pixels. Scans have pictures of some 10^6, and float32 still tells their tens of pixels apart.
+LARGEST_FRAME = 1e8
 # A coordinate this many half sides from its frame is in the wrong unit, and its square would be
 # lost in float32.
 FARTHEST = 1e4
@@ -135,6 +137,7 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
     frame, point_xy, keypoint_xy = arrays["frame"], arrays["point_xy"], arrays["keypoint_xy"]
     present = (arrays["keypoint_weight"] > 0)[..., None]
     refuse("keypoint_xy", present & ~np.isfinite(keypoint_xy), "is not finite")
+    refuse("frame", np.abs(frame) > LARGEST_FRAME, "is larger than any picture; check the units")
     refuse("frame", frame[:, 2] <= 0, "has no area (half_side must be positive)")
     for name in ("point_weight", "keypoint_weight", "point_vertex"):
         refuse(name, arrays[name] < 0, "is negative")
@@ -222,7 +225,8 @@ def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
     farthest = _farthest(arrays)
     x, y, z = arrays["point_barycentric"].T
     return (
-        edge > 0  # which proves that frames are finite
+        float(np.abs(frame).max()) <= LARGEST_FRAME  # which proves that frames are finite
+        and edge > 0
         and bool(farthest.max() <= edge)
         and not _in_corner(arrays, farthest).any()
         and _within(arrays["point_xy"], -edge, edge)

@@ -18,6 +18,13 @@ Layout = Mapping[str, tuple[str, tuple[int | str, ...]]]
 A letter in a shape stands for a size that the file chooses; equal letters mean equal sizes."""
 
 
+LARGEST = 1e8
+"""Metres, pixels, radians and shares are below. Products of larger numbers would leave float32."""
+
+UNLIMITED = ("loss",)
+"""Arrays whose numbers may be larger: they are shown, and nothing is computed from them."""
+
+
 class PeopleFile:
     """The open file. Its headers are checked at once.
 
@@ -95,21 +102,30 @@ class PeopleFile:
 
     def frames(self) -> np.ndarray:
         """(N, 3) float32, the crops of all people: centre_x, centre_y, half_side, pixels."""
-        return self._reader.read("frame").astype(np.float32)
+        return self._numbers("frame", self._reader.read("frame"), self.ids())
 
     def rows(self, start: int, stop: int) -> dict[str, np.ndarray]:
-        """The arrays of the people from `start` up to `stop`, by name.
+        """The arrays of the people from `start` up to `stop`, by name; numbers are float32.
 
         Raises:
-            UserError: the file is damaged, or holds a number that is not finite.
+            UserError: the file is damaged, or holds a number that is not finite or too large.
         """
         arrays = {name: self._reader.rows(name, start, stop) for name in self._arrays}
-        for name, array in arrays.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
-                person = arrays["id"][bad.argmax()]
-                raise UserError(f"{self._path}: {name} of person {person} is not finite")
+        for name, (kinds, _) in self._arrays.items():
+            if "f" in kinds:
+                arrays[name] = self._numbers(name, arrays[name], arrays["id"])
         return arrays
+
+    def _numbers(self, name: str, array: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # infinity is refused
+            array = array.astype(np.float32, copy=False)
+        limit = np.float32(np.inf) if name in UNLIMITED else LARGEST
+        if -limit < array.min(initial=0) and array.max(initial=0) < limit:  # and no NaN
+            return array
+        finite, near = np.isfinite(array), np.abs(array) < limit
+        what = f"is not below {LARGEST:g}; check the units" if finite.all() else "is not finite"
+        bad = ~(near if finite.all() else finite).reshape(len(array), -1).all(axis=1)
+        raise UserError(f"{self._path}: {name} of person {ids[bad.argmax()]} {what}")
 
 
 def _written(shape: tuple[int | str, ...]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from bodyreg.data.frames import reframed
 from bodyreg.data.people_file import Layout, PeopleFile
+from bodyreg.errors import UserError
 from bodyreg.npz import save_npz
 
 FORMAT = "bodyreg-truth-2"
@@ -111,9 +112,16 @@ class TruthFile(PeopleFile):
         """The truth about the people from `start` up to `stop`.
 
         Raises:
-            UserError: the file is damaged, or holds a number that is not finite.
+            UserError: the file is damaged, a number is not finite or too large, or a camera's
+                scale is not positive.
         """
-        return Truth(**self.rows(start, stop), body=self.body)
+        truth = Truth(**self.rows(start, stop), body=self.body)
+        bad = ~(truth.scale > 0)  # lengths are divided by it
+        if bad.any():
+            raise UserError(
+                f"{self._path}: scale of person {truth.id[bad.argmax()]} is not positive"
+            )
+        return truth
 
 
 ARRAYS: Layout = {

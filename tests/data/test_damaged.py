@@ -264,6 +264,7 @@ def archives(folder: Path) -> dict[str, tuple[Path, Callable[[], Any]]]:
         name: np.zeros((4, *(sizes.get(n, n) for n in shape)), kinds[kind])
         for name, (kind, shape) in truth.ARRAYS.items()
     }
+    arrays["scale"] += 1
     save_npz(folder / "truth.npz", format=truth.FORMAT, body="a body", **arrays)
     np.savez(folder / "body.npz", **smpl_arrays())
     np.savez(folder / "spin.npz", **spin_arrays())

@@ -126,6 +126,7 @@ BAD = {
     "NaN point": ("point_xy", lambda a: put(a, (3, 1), np.nan)),
     "infinite frame": ("frame", lambda a: put(a, (0, 0), np.inf)),
     "overflow to infinity": ("frame", lambda a: put(a, (0, 0), 1e300)),
+    "a frame larger than any picture": ("frame", lambda a: put(a, (0, 2), 1e9)),
     "flat frame": ("frame", lambda a: put(a, (1, 2), 0.0)),
     "negative weight": ("point_weight", lambda a: put(a, 2, -1.0)),
     "negative vertex": ("point_vertex", lambda a: put(a, (0, 0), -1)),

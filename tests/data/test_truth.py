@@ -21,7 +21,8 @@ def truth() -> Truth:
     }
     kinds = {"i": np.int64, "f": np.float32, "b": bool, "U": "<U9"}
     arrays = {name: value.astype(kinds[ARRAYS[name][0][0]]) for name, value in arrays.items()}
-    return Truth(**arrays | {"id": np.arange(PEOPLE) + 3}, body="0123456789ab")
+    arrays |= {"id": np.arange(PEOPLE) + 3, "scale": np.abs(arrays["scale"])}
+    return Truth(**arrays, body="0123456789ab")
 
 
 def assert_same(one: Truth, other: Truth) -> None:
@@ -37,6 +38,19 @@ def test_people_are_read_as_they_were_written(truth, tmp_path):
         np.testing.assert_array_equal(file.ids(), truth.id)
         assert_same(file.read(1, 3), truth.select(np.array([1, 2])))
         assert len(file.read(2, 2)) == 0
+
+
+def test_numbers_become_float32(truth, tmp_path):
+    """Whatever wrote the file: people of float64 would not fit those of other files."""
+    wide = {
+        name: value.astype(np.float64)
+        for name, value in vars(truth).items()
+        if name in ARRAYS and "f" in ARRAYS[name][0]
+    }
+    dataclasses.replace(truth, **wide).save(tmp_path / "truth.npz")
+    read = Truth.load(tmp_path / "truth.npz")
+    assert_same(read, truth)
+    assert {getattr(read, name).dtype for name in wide} == {np.dtype(np.float32)}
 
 
 def test_other_frames_show_the_same_picture(truth):
@@ -60,6 +74,9 @@ def test_wrong_files_are_refused(truth, tmp_path):
         ("cut", truth.cut[:4], r"cut has shape \(4,\), expected \(N,\) of 5 people"),
         ("child", truth.cut, "child has dtype float32"),
         ("scale", np.float32([1, 1, np.nan, 1, 1]), "scale of person 5 is not finite"),
+        ("scale", np.float32([1, 0, 1, 1, -1]), "scale of person 4 is not positive"),
+        ("joints", np.full((5, 24, 3), 1e300), "joints of person 3 is not finite"),
+        ("vertices", truth.vertices * 1e10, "vertices of person 3 is not below 1e"),
     ):
         dataclasses.replace(truth, **{name: value}).save(path)
         with pytest.raises(UserError, match=message):
