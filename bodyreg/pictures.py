@@ -116,7 +116,12 @@ def _decoded(data: bytes) -> np.ndarray:
     width, height = _size(data)
     if not 0 < width * height <= MAX_PIXELS:
         raise ValueError(f"{width} x {height} pixels; the limit is {MAX_PIXELS:,}")
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    # OpenCV would print its own lines beside the one that the caller gets.
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if picture is None:
         raise ValueError("it may be damaged")
     return picture

@@ -240,3 +240,13 @@ def test_a_suffix_that_no_format_has(tmp_path):
     with pytest.raises(ValueError, match="suffix"):
         write_picture(tmp_path / "a.txt", random_picture(4, 4, 3))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
+def test_opencv_prints_nothing(tmp_path, capfd, suffix):
+    """What it says of damaged pictures would stand beside the one line of a command."""
+    data = encode_picture(random_picture(24, 32, 3), suffix)
+    (tmp_path / f"a{suffix}").write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match="no readable picture"):
+        read_picture(tmp_path / f"a{suffix}")
+    assert capfd.readouterr() == ("", "")
