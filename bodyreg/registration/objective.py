@@ -82,7 +82,14 @@ class Objective:
             terms["det"] = losses.det(p.rotation)
         terms |= self._of_evidence(p, pose, setting)
         if self.extra_loss is not None:
-            terms["extra"] = self.extra_loss(p._replace(pose=pose), self.evidence)
+            extra = self.extra_loss(p._replace(pose=pose), self.evidence)
+            if not isinstance(extra, Tensor) or extra.shape != pose.shape[:1]:
+                got = tuple(extra.shape) if isinstance(extra, Tensor) else type(extra).__name__
+                raise ValueError(
+                    f"extra_loss: expected a tensor of {len(pose)} losses, one for each path, got "
+                    f"{got}"
+                )
+            terms["extra"] = extra
         return terms
 
     def _of_pose(self, pose: Tensor, wanted: Set[str]) -> dict[str, Tensor]:

@@ -286,6 +286,20 @@ def test_a_loss_of_ones_own(body, people, quick):
         register(body, people.observations, config, extra_loss=pull, engine="fit")
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        lambda p, _: p.scale.sum(), lambda p, _: p.pose[:, 1], lambda p, _: p.scale[:, None],
+        lambda p, _: p.scale.detach().numpy(), lambda p, _: None, lambda p, _: 0.0,
+    ],
+)  # fmt: skip
+def test_a_loss_of_ones_own_has_one_number_for_each_path(body, people, quick, extra):
+    with pytest.raises(
+        ValueError, match=r"extra_loss: expected a tensor of \d losses, one for each"
+    ):
+        register(body, people.observations, replace(quick, starts=1), extra_loss=extra)
+
+
 def test_where_there_is_no_lm(body, people):
     config = RegistrationConfig(solver="lm")
     with pytest.raises(UserError, match="solver lm needs engine fit"):
