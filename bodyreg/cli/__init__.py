@@ -7,6 +7,7 @@ A command's module has `Options`, a dataclass that tyro turns into flags, and a 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import io
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     share a run, only the first one prints.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A character that its encoding lacks is shown as a code.
@@ -76,8 +78,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _refuse(error: Exception) -> int:
     if ranks.rank() == 0:
-        print(f"bodyreg: error: {' '.join(str(error).split())}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # a stderr that takes nothing; the status tells
+            print(f"bodyreg: error: {' '.join(str(error).split())}", file=sys.stderr)
     return 2
+
+
+def _open_closed_streams() -> None:
+    """Standard streams that a shell has closed (`>&-`) take everything and keep nothing.
+
+    Without this, the first file that is opened would have a stream's number, and get its text.
+    """
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(os.devnull, mode))
 
 
 def _leave_stdout() -> None:

@@ -40,6 +40,11 @@ def parse(
     Raises:
         UserError: an argument is unknown, missing, or not what it must be.
     """
+    for place, word in enumerate(arguments):
+        # "$FOLDER" of a shell that does not know it; as a path it would be the current folder.
+        if not word or (word.startswith("--") and word.endswith("=")):
+            option = word.rstrip("=") or (arguments[place - 1] if place else command)
+            raise UserError(f"{option}: an empty value; see bodyreg {command} --help")
     program, box = f"bodyreg {command}", io.StringIO()
     try:
         with contextlib.redirect_stderr(box), _numbers():

@@ -17,6 +17,7 @@ HELP = "; see bodyreg {} --help\n"
         ("report run --people", "Missing value for argument '--people'"),
         ("report run --people few", "--people: 'few' is not a whole number"),
         ("register --out a --starts 1.5", "--starts: '1.5' is not a whole number"),
+        ("synthesize --out=", "--out: an empty value; see bodyreg synthesize --help"),
         ("synthesize --out a --noise-pixels two", "--noise-pixels: 'two' is not a number"),
         ("demo --solver newton", "invalid choice 'newton' for argument '--solver'. Expected one"),
         ("synthesize --out a --formats coco", "invalid choice 'coco' for argument '--formats'"),
@@ -46,3 +47,10 @@ def test_help_explains_every_option(bodyreg, capsys):
     shown = capsys.readouterr()
     assert shown.err == ""
     assert "--noise-depth FLOAT" in shown.out
+
+
+def test_an_empty_path_is_not_the_current_folder(bodyreg, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in (("synthesize", "--people", 1, "--out", ""), ("report", "")):
+        assert "an empty value; see bodyreg" in bodyreg(*command).refusal
+    assert not list(tmp_path.iterdir())

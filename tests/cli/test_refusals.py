@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -243,3 +244,21 @@ def test_a_folder_where_a_file_should_be(bodyreg, tmp_path, people, body_file, f
         assert f"{folder}: " in line
         assert "is a folder" in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_shell_has_closed(tmp_path, people, closed):
+    """The same status, and the same files, as with open streams."""
+    words = [sys.executable, "-m", "bodyreg", "register", *map(str, people), "--out"]
+    for out, expected in ((tmp_path / "out", 0), (tmp_path / ("n" * 256), 2)):
+        line = f"{shlex.join([*words, str(out)])} {closed}"
+        assert subprocess.run(["sh", "-c", line], capture_output=True).returncode == expected
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"fits.npz", "run.json"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_standard_error_that_is_full():
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "bodyreg", "report", "nowhere"]
+        assert subprocess.run(words, stderr=full).returncode == 2
