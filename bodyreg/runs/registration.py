@@ -120,9 +120,11 @@ def _is_finished(job: Job) -> bool:
             f"{folder}: holds another run ({difference(job.shards.depends_on, theirs)}); remove "
             "it, or choose another --out"
         )
-    with contextlib.suppress(UserError):  # a damaged file is written again
-        return is_there(folder / "fits.npz") and len(FitsFile(folder / "fits.npz")) > 0
-    return False
+    if not is_there(folder / "fits.npz"):
+        return False
+    with contextlib.suppress(UserError), FitsFile(folder / "fits.npz") as fits:
+        return len(fits) > 0
+    return False  # a damaged file is written again
 
 
 def _fit(job: Job, processes: Ranks, shards: Sequence[int], quiet: bool) -> None:
