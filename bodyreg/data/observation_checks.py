@@ -220,12 +220,13 @@ def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
     if not len(arrays["id"]):
         return False
     frame, depth = arrays["frame"], arrays["keypoint_depth"]
+    largest = float(np.abs(frame).max())
     # A coordinate up to this many pixels from the origin is near enough to every frame.
-    edge = FARTHEST * float(frame[:, 2].min()) - float(np.abs(frame).max())
+    edge = FARTHEST * float(frame[:, 2].min()) - largest
     farthest = _farthest(arrays)
     x, y, z = arrays["point_barycentric"].T
     return (
-        float(np.abs(frame).max()) <= LARGEST_FRAME  # which proves that frames are finite
+        largest <= LARGEST_FRAME  # which proves that frames are finite
         and edge > 0
         and bool(farthest.max() <= edge)
         and not _in_corner(arrays, farthest).any()
