@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -64,12 +66,56 @@ class Performance:
     """T frames, ten a second. In world axes y is up, the person faces +z, and x is to its left.
 
     Attributes:
+        action: Name of the action.
         pose: (T, 24, 3) float32 axis-angle, the root's slots zero.
         turn: (T, 3, 3) float32, model axes to world axes.
     """
 
+    action: str
     pose: np.ndarray
     turn: np.ndarray
+
+
+class Motions(Protocol):
+    """Where people's motions come from."""
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A hash of the files that they come from; None without files."""
+        ...
+
+    @property
+    def words(self) -> list[str]:
+        """Options of `bodyreg synthesize` that choose them, without the paths' folders."""
+        ...
+
+    def perform(
+        self, person: Person, actions: Sequence[str], random: np.random.Generator, frames: int
+    ) -> Performance:
+        """Sample a short motion of a person.
+
+        Args:
+            person: The person.
+            actions: Names of actions to choose from, if the motions have actions.
+            random: Source of random numbers.
+            frames: T.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class MadeMotions:
+    """Motions of the families of `actions`."""
+
+    fingerprint: ClassVar[str | None] = None
+    words: ClassVar[list[str]] = []
+
+    def perform(
+        self, person: Person, actions: Sequence[str], random: np.random.Generator, frames: int
+    ) -> Performance:
+        """Sample one of the actions of `ACTIONS`, and a motion of it; see `Motions`."""
+        action = actions[0] if len(actions) == 1 else str(random.choice(actions))
+        return perform(person, action, random, frames)
 
 
 def perform(person: Person, action: str, random: np.random.Generator, frames: int) -> Performance:
@@ -87,7 +133,7 @@ def perform(person: Person, action: str, random: np.random.Generator, frames: in
     rows = _sample_rows(Retargeter(person), action, random, frames)
     rotations = to_rotations(rows)
     pose = to_axis_angle(rotations).astype(np.float32)
-    return Performance(pose, _turns(person, rows, rotations))
+    return Performance(action, pose, _turns(person, rows, rotations))
 
 
 def _sample_rows(
