@@ -50,7 +50,11 @@ def make_config(
         name = name.replace("-", "_")
         if not equals or name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else "; bodyreg info --preset lists them"
+            hint = (
+                f"; did you mean {near[0]}?"
+                if near
+                else "; bodyreg info --preset accurate lists them"
+            )
             raise UserError(f"--set {setting}: expected NAME=VALUE with a field's name{hint}")
         changes[name] = _parsed(setting, text, getattr(config, name))
     return replace(config, **changes)

@@ -109,7 +109,7 @@ def _demonstrate(options: Options, command: str) -> None:
     from bodyreg.registration import register
     from bodyreg.runs.device import choose_device
     from bodyreg.runs.finished import FinishedRun
-    from bodyreg.runs.progress import shows_progress, speed
+    from bodyreg.runs.progress import counted, shows_progress, speed
     from bodyreg.runs.record import BodyFiles, FittedBody, Record, machine_facts, write_record
     from bodyreg.runs.report import write_report
 
@@ -121,8 +121,8 @@ def _demonstrate(options: Options, command: str) -> None:
         observations = observations.with_depths(None)
     people = len(observations)
     print(
-        f"{people} people with {len(observations.point_xy) / people:.0f} dense points and up to "
-        f"{len(observations.keypoint_name)} keypoints each, "
+        f"{counted(people, 'people')} with {len(observations.point_xy) / people:.0f} dense points "
+        f"and up to {len(observations.keypoint_name)} keypoints each, "
         f"{'without' if options.without_depth else 'with'} depths",
         flush=True,
     )

@@ -77,6 +77,7 @@ def run(options: Options, command: str) -> None:
 def _evaluate(options: Options, command: str, reference: Path) -> None:
     from bodyreg.data import FitsById
     from bodyreg.metrics import Table
+    from bodyreg.runs.progress import counted
 
     body = body_files(options).open()
     path = options.fits / "fits.npz" if is_folder(options.fits) else options.fits
@@ -86,9 +87,11 @@ def _evaluate(options: Options, command: str, reference: Path) -> None:
     if not people:
         raise UserError(f"{path}: holds no fits")
     table = Table.concatenate(list(_compare(options, fits, body)))
-    title = f"{len(table):,} people of {path} against {reference}"
+    title = f"{counted(len(table), 'people')} of {path} against {reference}"
     if len(table) < people:
-        title += f"\n{people - len(table):,} fits are left out: the reference lacks these people"
+        title += (
+            f"\nfits left out because the reference lacks their people: {people - len(table):,}"
+        )
     print(_page(table, title))
     if options.out is None:
         return
@@ -107,14 +110,21 @@ def _reference(options: Options) -> Path:
     Raises:
         UserError: there is not exactly one such file, or other options do not fit it.
     """
-    given = [options.truth, options.human36m, options.densepose_coco]
-    if sum(path is not None for path in given) != 1:
+    references = {
+        "--truth": options.truth,
+        "--human36m": options.human36m,
+        "--densepose-coco": options.densepose_coco,
+    }
+    given = {option: path for option, path in references.items() if path is not None}
+    if not given:
         raise UserError("give one of --truth, --human36m and --densepose-coco")
+    if len(given) > 1:
+        raise UserError(f"give only one of {' and '.join(given)}")
     if options.human36m is None and (options.positions_3d or options.cameras):
         raise UserError("--positions-3d and --cameras belong to --human36m")
     if options.human36m is not None and options.geodesics:
         raise UserError("--geodesics belongs to --truth and --densepose-coco")
-    return next(path for path in given if path is not None)
+    return next(iter(given.values()))
 
 
 def _compare(options: Options, fits: FitsById, body: Body) -> Iterator[Table]:
@@ -161,7 +171,7 @@ def _overall(table: Table) -> str:
     titles = max(len(metric.title) for metric in metrics.values()) + 2
     width = max(len(metric.what) for metric in metrics.values()) + 2
     head = "".join(f"{name:>9}" for name in ("mean", "median", "9 of 10", "worst"))
-    note = "'9 of 10': nine of ten people have at most this error"
+    note = "'9 of 10': nine of ten people do at least as well"
     lines = [f"{note:<{titles + width + 4}}{head}"]
     for name, metric in metrics.items():
         line = f"{metric.title:<{titles}}{metric.what:<{width}}{metric.unit:>4}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from bodyreg.cli.body import body_files
 from bodyreg.cli.config import make_config
-from bodyreg.cli.flags import Device, Folder, OfPreset, OptionalFile, Settings, Switch
-from bodyreg.cli.sources import Sources, source_of
+from bodyreg.cli.flags import Device, OfPreset, OptionalFile, Settings, Switch
+from bodyreg.cli.sources import Sources, missing_source, source_of
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class Options(Sources):
         quiet: Print nothing but errors.
     """
 
-    out: Folder
+    out: Annotated[
+        Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(required)")
+    ] = None
     body: OptionalFile = None
     uv: OptionalFile = None
     preset: Literal["accurate", "paper"] = "accurate"
@@ -72,6 +75,12 @@ def run(options: Options, command: str) -> None:
 
 
 def _request(options: Options) -> Request:
+    missing = missing_source(options)
+    if options.out is None or missing:
+        missing = ["--out FOLDER"] * (options.out is None) + missing
+        raise UserError(
+            f"Missing from bodyreg register: {'; '.join(missing)}; see bodyreg register --help"
+        )
     source, body = source_of(options), body_files(options)
     if options.overlays < 0:
         raise UserError("--overlays must be the number of fits to draw")
@@ -99,7 +108,7 @@ def _request(options: Options) -> Request:
 def _report(request: Request, outcome: Outcome) -> str:
     """What a user wants to know at the end."""
     from bodyreg.runs.job import reasons
-    from bodyreg.runs.progress import speed
+    from bodyreg.runs.progress import counted, speed
 
     lines, summary = [], outcome.summary
     if summary is None:
@@ -107,11 +116,14 @@ def _report(request: Request, outcome: Outcome) -> str:
     if summary.skipped:
         lines.append(f"skipped {summary.skipped.total():,}{reasons(summary.skipped)}")
     if outcome.earlier:
-        lines.append(f"{outcome.earlier:,} people had been fitted before")
+        lines.append(f"fitted before: {counted(outcome.earlier, 'people')}")
     if outcome.people:
         warm = request.initial is not None
         rates = speed(outcome.people, outcome.seconds, request.config, outcome.device, warm=warm)
         lines.append(rates + (f", {outcome.processes} processes" * (outcome.processes > 1)))
+    if request.config.depth_weight:
+        used = f"{summary.with_depths:,} of {counted(summary.people, 'people')}"
+        lines.append(f"depths of keypoints: used for {used}")
     lines.append(f"mean loss: {summary.mean_loss:.4g}")
     for name, pixels in summary.median_pixels.items():
         lines.append(

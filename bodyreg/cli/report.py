@@ -39,6 +39,7 @@ def run(options: Options, command: str) -> None:
     if options.people < 1:
         raise UserError("--people must be at least 1")
     from bodyreg.runs.finished import FinishedRun
+    from bodyreg.runs.progress import counted
     from bodyreg.runs.report import write_report
 
     path = options.out or options.run / "report.html"
@@ -48,4 +49,7 @@ def run(options: Options, command: str) -> None:
     with working_in(options.run) if inside else contextlib.nullcontext():
         finished = FinishedRun.open(options.run, options.images)
         shown = write_report(finished, path, options.people, options.truth)
-    print(f"report of {len(finished):,} people, {shown} of them shown: {path}")
+    truth = options.truth or finished.record.truth
+    compared = "without truth" if truth is None else f"compared with {truth}"
+    people = counted(len(finished), "people")
+    print(f"report of {people}, {shown} shown, {compared}: {path}")

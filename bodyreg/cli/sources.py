@@ -17,6 +17,10 @@ def _field(name: str) -> str:
     return name.replace("-", "_")
 
 
+def _named(options: Any) -> list[Format]:
+    return [form for form in FORMATS.values() if getattr(options, _field(form.name)) is not None]
+
+
 def _paths(form: Format) -> tuple[str, Any, Any]:
     argument = tyro.conf.arg(metavar=form.reads, help=form.what, help_behavior_hint="")
     return _field(form.name), Annotated[Path | None, argument], field(default=None)
@@ -52,17 +56,23 @@ Sources = make_dataclass(
 )
 
 
+def missing_source(options: Any) -> list[str]:
+    """What is missing if options name no people; empty if they do."""
+    if _named(options):
+        return []
+    *first, last = (form.option for form in FORMATS.values())
+    return [f"one of {', '.join(first)} and {last}"]
+
+
 def source_of(options: Any) -> Source:
-    """The source that options name.
+    """The source that options name; there is one (`missing_source`).
 
     Raises:
-        UserError: not exactly one is named, or other options do not fit it.
+        UserError: several are named, or other options do not fit it.
     """
-    given = [form for form in FORMATS.values() if getattr(options, _field(form.name)) is not None]
-    if len(given) != 1:
-        *first, last = (form.option for form in FORMATS.values())
-        raise UserError(f"give one of {', '.join(first)} and {last}")
-    (form,) = given
+    form, *more = _named(options)
+    if more:
+        raise UserError(f"give only one of {' and '.join(f.option for f in (form, *more))}")
     for other in FORMATS.values():
         for name in other.switches:
             if getattr(options, name) and name not in form.switches:

@@ -42,8 +42,8 @@ class Options:
         pictures: Render pictures. Without pictures, only annotations and truth are written.
         backgrounds: A folder of pictures that are used as backgrounds, instead of made ones.
         points: Dense points per person.
-        noise_pixels: Standard deviation of points and keypoints from the truth, in pixels of a
-            256-pixel crop. What the formats store as truth is exact.
+        noise_pixels: Standard deviation of points and keypoints from the truth, in pixels of a crop
+            that is 256 pixels wide. What the formats store as truth is exact.
         noise_depth: Standard deviation of the keypoints' depths from the truth, in half sides of
             the crop.
         workers: Number of processes that share the work.

@@ -10,6 +10,7 @@ import numpy as np
 
 from bodyreg.errors import UserError
 from bodyreg.files import reading, require_file
+from bodyreg.npz import ZIP
 
 
 def load_json(path: str | os.PathLike) -> Any:
@@ -21,6 +22,8 @@ def load_json(path: str | os.PathLike) -> Any:
     require_file(path, "JSON")  # a pipe would wait for its writer, and a device may never end
     with reading(path), open(path, "rb") as stream:
         data = stream.read()
+    if data.startswith(ZIP):
+        raise UserError(f"{path}: is an .npz or another zip file; name a JSON file")
     try:
         return json.loads(data)
     except UnicodeDecodeError as error:

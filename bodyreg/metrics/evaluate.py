@@ -108,7 +108,7 @@ class Evaluator:
         """Every error of every person, as in `evaluate`."""
         require_made_from(self.body, truth.body)
         position = {person: row for row, person in enumerate(truth.id.tolist())}
-        require_people(fits.id, position)
+        require_people(fits.id, position, "the truth")
         truth = truth.select(np.array([position[person] for person in fits.id.tolist()], int))
         parts = [
             self._of(fits.select(some), truth.select(some))
@@ -184,11 +184,13 @@ def require_made_from(body: Body, fingerprint: str) -> None:
         )
 
 
-def require_people(ids: np.ndarray, known: Container[int]) -> None:
-    """Refuse fits of people that are not in the truth."""
+def require_people(ids: np.ndarray, known: Container[int], source: str | os.PathLike) -> None:
+    """Refuse fits of people that are not in the truth; `source` is its file, for messages."""
     for person in ids.tolist():
         if person not in known:
-            raise UserError(f"the truth holds no person {person}; it must be of the same people")
+            raise UserError(
+                f"{source}: holds no person {person}; give the truth of the fitted people"
+            )
 
 
 def require_same_pictures(frames: np.ndarray, known: np.ndarray, source: str | os.PathLike) -> None:

@@ -43,7 +43,7 @@ def with_truth(
             )
         ids = truth.ids()
         _require_unique(ids, path)
-        require_people(fits.ids(), set(ids.tolist()))
+        require_people(fits.ids(), set(ids.tolist()), path)
         _require_same_pictures(fits, ids, truth.frames(), path)
         evaluator = Evaluator(body, geodesics)
 

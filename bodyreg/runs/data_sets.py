@@ -16,7 +16,7 @@ from bodyreg.body import Body
 from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
 from bodyreg.files import entries, is_file, is_folder, is_there, provenance, reading
-from bodyreg.runs.progress import Clock, progress_bar
+from bodyreg.runs.progress import Clock, counted, progress_bar
 from bodyreg.runs.shards import Shards, difference, missing_shard
 from bodyreg.runs.workers import in_processes
 from bodyreg.synthetic.formats import FORMATS, Recipe
@@ -67,10 +67,11 @@ class Made(NamedTuple):
         lines = []
         if self.pictures:
             rate = f"{self.pictures / self.seconds:.3g} pictures/s"
-            lines.append(f"{self.pictures:,} pictures in {self.seconds:.1f} s: {rate}")
+            lines.append(f"{counted(self.pictures, 'pictures')} in {self.seconds:.1f} s: {rate}")
         for name, record in self.records.items():
-            people, pictures = record["people"], record["pictures"]
-            lines.append(f"{name}: {people:,} people in {pictures:,} pictures, {out / name}")
+            people = counted(record["people"], "people")
+            pictures = counted(record["pictures"], "pictures")
+            lines.append(f"{name}: {people} in {pictures}, {out / name}")
         return "\n".join(lines)
 
 

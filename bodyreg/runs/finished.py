@@ -154,7 +154,7 @@ class FinishedRun:
         truth = Truth.load(path)
         place = {number: row for row, number in enumerate(truth.id.tolist())}
         ids = self.fits.ids()
-        require_people(ids, place)
+        require_people(ids, place, path)
         truth = truth.select([place[number] for number in ids.tolist()])
         require_same_pictures(self.fits.frames(), truth.frame, path)
         return truth

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bodyreg.runs import ranks
 
@@ -44,6 +44,12 @@ def shows_progress(quiet: bool) -> bool:
     return sys.stderr.isatty() and not quiet and ranks.rank() == 0
 
 
+def counted(number: int, things: Literal["people", "pictures"]) -> str:
+    """A number of things, for reading: 1 person, 2 people."""
+    one = {"people": "person", "pictures": "picture"}
+    return f"{number:,} {one[things] if number == 1 else things}"
+
+
 def speed(
     people: int, seconds: float, config: RegistrationConfig, device: torch.device, *, warm: bool
 ) -> str:
@@ -54,6 +60,6 @@ def speed(
     starts = "warm" if warm else f"{config.starts} start{'s' * (config.starts > 1)} each"
     took = f"{seconds:.1f} s" if seconds >= 1 else f"{1e3 * seconds:.0f} ms"
     return (
-        f"{people:,} people in {took} on {device}, {starts}: "
+        f"{counted(people, 'people')} in {took} on {device}, {starts}: "
         f"{people / seconds:,.0f} people/s, {people * each / seconds:,.0f} person-iterations/s"
     )

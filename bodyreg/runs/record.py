@@ -193,6 +193,8 @@ def _content(folder: Path) -> dict[str, Any]:
         UserError: there is none, or it is damaged, or another version wrote it.
     """
     path = folder / NAME
+    if is_file(folder):
+        raise UserError(f"{folder}: is a file; give the run's folder")
     if not is_file(path):
         raise UserError(f"{folder}: no run.json here; name the --out folder of a finished run")
     content = load_json(path)

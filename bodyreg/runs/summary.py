@@ -67,6 +67,7 @@ class Summary:
     Attributes:
         people: The number of people who were fitted.
         skipped: The number of people who were not, by reason.
+        with_depths: The number of fitted people with depths of keypoints.
         mirrored: Fits whose rotation is a reflection.
         loss: Sum of the losses; NaN if the fits have none.
         terms: Name -> sum of the weighted term.
@@ -76,6 +77,7 @@ class Summary:
 
     people: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    with_depths: int = 0
     mirrored: int = 0
     loss: float = 0.0
     terms: Counter[str] = field(default_factory=Counter)
@@ -104,6 +106,7 @@ class Summary:
         return Summary(
             people=len(fits),
             skipped=skipped,
+            with_depths=_with_depths(observations),
             mirrored=int(fits.mirrored.sum()),
             loss=math.nan if fits.loss is None else float(fits.loss.sum(dtype=np.float64)),
             terms=Counter({n: float(t.sum(dtype=np.float64)) for n, t in fits.terms.items()}),
@@ -116,6 +119,7 @@ class Summary:
         return Summary(
             people=self.people + other.people,
             skipped=self.skipped + other.skipped,
+            with_depths=self.with_depths + other.with_depths,
             mirrored=self.mirrored + other.mirrored,
             loss=self.loss + other.loss,
             terms=_added(self.terms, other.terms),
@@ -157,6 +161,13 @@ class Summary:
         for name in ("skipped", "terms"):
             values[name] = Counter(values[name])
         return Summary(**values)
+
+
+def _with_depths(observations: Observations) -> int:
+    if observations.keypoint_depth is None:
+        return 0
+    known = np.isfinite(observations.keypoint_depth) & (observations.keypoint_weight > 0)
+    return int(known.any(axis=1).sum())
 
 
 def _added(left: Counter[str], right: Counter[str]) -> Counter[str]:

@@ -268,13 +268,15 @@ def test_initial_fits_of_other_people(refused, tmp_path, observations_file, body
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), "give one of --observations"),
-        (("--observations", "a", "--mpii", "b"), "give one of --observations"),
+        ((), "Missing from bodyreg register: one of --observations, --densepose-coco"),
+        (("--observations", "a", "--mpii", "b"), "give only one of --observations and --mpii"),
+        (("--densepose-coco", "PEOPLE"), "people.npz: is an .npz or another zip file; name a JSON"),
         (("--observations", "PEOPLE", "--whole-body"), "--whole-body"),
         (("--observations", "PEOPLE", "--overlays", "-1"), "--overlays"),
         (("--observations", "PEOPLE", "--uv", "uv.mat"), "--uv"),
         (("--observations", "PEOPLE", "--starts", "0"), "starts"),
         (("--observations", "PEOPLE", "--set", "dense_wieght=2"), "did you mean dense_weight"),
+        (("--observations", "PEOPLE", "--set", "foo=1"), "bodyreg info --preset accurate lists"),
         (("--observations", "PEOPLE", "--set", "dense_weight"), "NAME=VALUE"),
         (("--observations", "PEOPLE", "--set"), "--set: give NAME=VALUE"),
         (("--observations", "PEOPLE", "--meshes", "stl"), "--meshes stl: choose one of obj, ply"),

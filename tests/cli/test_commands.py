@@ -34,7 +34,8 @@ def test_register_writes_fits_record_meshes_and_overlays(
         "--set", "det_weight=0.2", "stiff=none",
     )  # fmt: skip
     assert (result.status, result.error) == (0, "")
-    assert "3 people" in result.out
+    assert "3 people in" in result.out
+    assert "depths of keypoints: used for 0 of 3 people\n" in result.out
     fits = Fits.load(out / "fits.npz")
     np.testing.assert_array_equal(fits.id, [10, 11, 12])
     mesh = trimesh.load(out / "meshes" / "11.ply", process=False)
@@ -226,6 +227,7 @@ def test_the_demo_file_registers_like_any_other(bodyreg, demo, tmp_path):
         "--iterations", 80, "--out", tmp_path / "out",
     )  # fmt: skip
     assert result.status == 0
+    assert "depths of keypoints: used for 7 of 7 people\n" in result.out
     ours, theirs = Fits.load(tmp_path / "out" / "fits.npz"), Fits.load(demo / "fits.npz")
     np.testing.assert_array_equal(ours.pose, theirs.pose)
 

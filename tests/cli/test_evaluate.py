@@ -80,6 +80,7 @@ def test_it_prints_all_and_every_group(bodyreg, files):
     assert blocks[0].startswith("7 people of ")
     rows = {line.split("  ")[0]: line.split() for line in blocks[1].splitlines()[1:]}
     assert list(rows) == [metric.title for metric in METRICS.values()]
+    assert "'9 of 10': nine of ten people do at least as well" in blocks[1]
     assert rows["vertices"][-4:] == ["5.00"] * 4
     assert rows["PA vertices"][-4:] == ["0.0"] * 4
     assert rows["mirrored"][-3:] == ["0", "of", "7"]
@@ -195,7 +196,7 @@ def test_joints_of_human36m_by_action_and_subject(bodyreg, human36m, tmp_path):
     assert (result.status, result.error) == (0, "")
     head, left_out = result.out.splitlines()[:2]
     assert head.startswith("6 people of ")
-    assert left_out == "1 fits are left out: the reference lacks these people"
+    assert left_out == "fits left out because the reference lacks their people: 1"
     record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert {name: group["people"] for name, group in record["by_subject"].items()} == {
         "S9": 3, "S11": 3,
@@ -267,7 +268,7 @@ def test_points_and_keypoints_of_a_densepose_file(bodyreg, fits, tmp_path):
     result = bodyreg("evaluate", *files, "--out", tmp_path / "out")
     assert (result.status, result.error) == (0, "")
     assert result.out.startswith("2 people of ")
-    assert "\n5 fits are left out" in result.out
+    assert "\nfits left out because the reference lacks their people: 5\n" in result.out
     rows = (tmp_path / "out" / "evaluation.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["id", "20", "26"]
     record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
@@ -294,7 +295,7 @@ def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, tr
         assert message in result.refusal
 
     out = ("--out", tmp_path / "out")
-    refused("give one of --truth, --human36m and --dens", "--human36m", tmp_path / "any.npz")
+    refused("give only one of --truth and --human36m", "--human36m", tmp_path / "any.npz")
     refused("give one of --truth, --human36m and --dens", flags=files[:3])
     refused("belong to --human36m", "--cameras", tmp_path / "any.json")
     human = [*files[:3], "--human36m", tmp_path / "any.npz"]
@@ -308,7 +309,7 @@ def test_what_cannot_be_compared_is_refused_in_one_line(bodyreg, files, fits, tr
 
     path = tmp_path / "truth.npz"
     truth.select(np.arange(1, PEOPLE)).save(path)
-    refused("the truth holds no person 20", *out)
+    refused("truth.npz: holds no person 20; give the truth of the fitted people", *out)
     truth.select(np.array([0, 1, 2, 3, 4, 5, 6, 6])).save(path)
     refused("truth.npz: names person 26 twice", *out)
     fewer = {name: getattr(truth, name)[:, :50] for name in ("vertices", "visible")}

@@ -8,7 +8,8 @@ HELP = "; see bodyreg {} --help\n"
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ("register", "Missing from bodyreg register: --out FOLDER"),
+        ("register", "Missing from bodyreg register: --out FOLDER; one of --observations, --dens"),
+        ("register --mpii a.mat", "Missing from bodyreg register: --out FOLDER; see"),
         ("evaluate", "Missing from bodyreg evaluate: --fits FOLDER|FILE"),
         ("report", "Missing from bodyreg report: FOLDER"),
         ("view --port 80", "Missing from bodyreg view: FOLDER"),

@@ -27,7 +27,7 @@ def run(bodyreg, tmp_path, observations_file, body_file):
 def test_a_report_of_plain_observations(bodyreg, run):
     result = bodyreg("report", run, "--people", 2)
     assert (result.status, result.error) == (0, "")
-    assert "3 people, 2 of them shown" in result.out
+    assert result.out == f"report of 3 people, 2 shown, without truth: {run / 'report.html'}\n"
     assert "<!doctype html>" in (run / "report.html").read_text(encoding="utf-8")
 
 
@@ -154,6 +154,11 @@ def test_flags_that_cannot_be(bodyreg, run, flags, words):
     assert words in bodyreg("report", run, *flags).refusal
 
 
+def test_a_file_in_place_of_the_folder(bodyreg, run):
+    line = bodyreg("report", run / "fits.npz").refusal
+    assert line.endswith("fits.npz: is a file; give the run's folder\n")
+
+
 def test_pictures_that_have_moved(bodyreg, demo, tmp_path):
     shutil.copytree(demo, tmp_path / "demo")
     images = tmp_path / "demo" / "densepose-coco" / "images"
@@ -171,6 +176,8 @@ def test_a_truth_of_others(bodyreg, run, demo, tmp_path):
     truth = Truth.load(path)
     truth.frame[:, 0] += 1000
     truth.save(tmp_path / "truth.npz")
+    result = bodyreg("report", demo, "--people", 1, "--out", tmp_path / "a.html", "--truth", path)
+    assert f"1 shown, compared with {path}: " in result.out
     line = bodyreg("report", demo, "--truth", tmp_path / "truth.npz").refusal
     assert "truth.npz: 7 of 7 people are at other places of their pictures" in line
 

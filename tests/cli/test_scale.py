@@ -163,7 +163,7 @@ def test_an_unfinished_run_is_finished(register, unfinished):
     (unfinished / "shards" / "00001.npz").write_bytes(b"damaged by a disk")
     result = register()
     assert result.status == 0
-    assert "4 people had been fitted before" in result.out
+    assert "fitted before: 4 people" in result.out
     assert sorted(path.name for path in unfinished.iterdir()) == ["fits.npz", "run.json"]
 
 

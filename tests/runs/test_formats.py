@@ -122,7 +122,10 @@ def test_options_and_checks_follow(row, folder, tmp_path, capsys):
     assert "With --comma-separated: the crop is half as wide." in page
     for arguments, words in (
         ((), "--deepfashion and --comma-separated"),
-        (("--comma-separated", folder, "--mpii", "a.mat"), "give one of --observations"),
+        (
+            ("--comma-separated", folder, "--mpii", "a.mat"),
+            "give only one of --mpii and --comma-separated",
+        ),
         (("--comma-separated", folder), "cannot be read without its pictures; give --images"),
         (("--mpii", "a.mat", "--close"), "--close belongs to --comma-separated"),
     ):

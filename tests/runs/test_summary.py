@@ -26,6 +26,7 @@ def test_histograms_add_up_and_ignore_what_is_not_finite():
 def test_summaries_survive_as_text():
     summary = Summary(
         people=3,
+        with_depths=2,
         skipped=Counter(blurred=2),
         mirrored=1,
         loss=0.1,
@@ -37,6 +38,7 @@ def test_summaries_survive_as_text():
     assert again == summary
     total = sum([again, Summary(), summary], Summary())
     assert (total.people, total.mirrored, total.skipped) == (6, 2, Counter(blurred=4))
+    assert total.with_depths == 4
     assert total.mean_loss == pytest.approx(0.2 / 6)
     assert set(total.mean_terms) == {"dense", "det"}
     assert np.isnan(sum([again, Summary(loss=np.nan)], Summary()).mean_loss)
