@@ -65,11 +65,13 @@ clean:                            ## remove builds and the virtual environment
 
 # PyTorch comes first and with its exact version: an open range would fetch the newest build and all of CUDA.
 $(VENV)/.torch:
+	@echo "downloading PyTorch ($(TORCH)), a few hundred MB"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install "$(TORCH)" setuptools wheel ninja pybind11 numpy
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.torch $(NATIVE)
+	@echo "compiling the kernels: the first time this takes minutes, and prints nothing until it is done"
 	$(PIP) install $(EDIT) ".[test]"
 	@touch $@
 
