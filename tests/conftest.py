@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.skips import pytest_addoption, pytest_sessionfinish
+from tests.skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary
 
 if TYPE_CHECKING:
     from bodyreg import Body
 
-__all__ = ["pytest_addoption", "pytest_sessionfinish"]
+__all__ = ["pytest_addoption", "pytest_sessionfinish", "pytest_terminal_summary"]
 
 # Before torch is imported: pytest's workers share the cores, and so do the processes they start.
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):

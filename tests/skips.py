@@ -1,12 +1,14 @@
-"""Which tests may be skipped where everything that can be installed is installed.
+"""Why tests are skipped, and which may be where everything that can be installed is installed.
 
-`pytest --forbid-skips` fails if a test was skipped for a reason that is not here. `.ci/run` uses
-it, so that a missing browser or library cannot leave tests out in silence.
+A run ends with a line for each reason: how many tests were skipped for it. With `--forbid-skips`,
+pytest fails if a test was skipped for a reason that is not here. `.ci/run` uses this, so that a
+missing browser or library cannot leave tests out in silence.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pytest
 
@@ -39,13 +41,24 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or not session.config.getoption("--forbid-skips"):
         return
-    reports = [r for r in reporter.stats.get("skipped", []) if not hasattr(r, "wasxfail")]
-    forbidden = [report for report in reports if not is_allowed(reason_of(report))]
+    forbidden = [report for report in skips(reporter) if not is_allowed(reason_of(report))]
     for report in forbidden:
         reporter.write_line("")
         reporter.write(f"FORBIDDEN SKIP {report.nodeid}: {reason_of(report)}", red=True)
     if forbidden:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for reason, count in Counter(map(reason_of, skips(terminalreporter))).most_common():
+        terminalreporter.write_line(f"skipped {count}: {reason}")
+
+
+def skips(
+    reporter: pytest.TerminalReporter,
+) -> list[pytest.TestReport | pytest.CollectReport]:
+    """The reports of skipped tests; a test that is expected to fail is none."""
+    return [r for r in reporter.stats.get("skipped", []) if not hasattr(r, "wasxfail")]
 
 
 def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:

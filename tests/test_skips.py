@@ -35,6 +35,17 @@ def test_without_the_option_it_is_a_skip(tmp_path):
     assert "FORBIDDEN" not in printed and "1 passed, 1 skipped" in printed
 
 
+@pytest.mark.parametrize("flags", [(), ("-n", "2")], ids=["one process", "two processes"])
+def test_every_reason_is_a_line(tmp_path, flags):
+    text = "@pytest.mark.parametrize('n', range(3))\ndef test_some(n):\n    "
+    text += "pytest.skip('no browser' if n else 'no net')\n\n\n"
+    text += "@pytest.mark.xfail\ndef test_one():\n    assert False"
+    status, printed = outcome(tmp_path, text, *flags)
+    assert status == 0
+    lines = [line for line in printed.splitlines() if line.startswith("skipped ")]
+    assert lines == ["skipped 2: no browser", "skipped 1: no net"]
+
+
 def test_a_missing_library_of_a_whole_file_is_a_failure(tmp_path):
     text = "pytest.importorskip('no_such_module_at_all', reason='no such module')"
     status, printed = outcome(tmp_path, text, "--forbid-skips")
