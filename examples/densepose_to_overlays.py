@@ -50,4 +50,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except bodyreg.UserError as error:  # a file or folder is missing or damaged
+        raise SystemExit(f"error: {error}") from None

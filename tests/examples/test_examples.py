@@ -58,6 +58,11 @@ def test_densepose_to_overlays(run, demo):
     assert drawn == [True] * 5 + [False] * 3, "a body on every picture, and nothing after the last"
 
 
+def test_a_wrong_path_is_one_line(run, tmp_path):
+    with pytest.raises(SystemExit, match=r"^error: none\.json: no such JSON file; check"):
+        run("densepose_to_overlays.py", "--annotations", "none.json", "--images", str(tmp_path))
+
+
 def test_own_loss(run):
     without, with_it = numbers(run("own_loss.py"))
     assert without > 15 and with_it < 8
