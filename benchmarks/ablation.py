@@ -1,6 +1,6 @@
 """Ablation: the value of each component of the registration, on people with known truth.
 
-    python benchmarks/ablation.py --out docs/ablation.md
+    python -m benchmarks.ablation --out docs/ablation.md
 
 The script makes people of a held-out seed, registers them with every variant below, and writes the
 tables. It runs in one process and takes two minutes for 512 people on two cores.
@@ -273,7 +273,7 @@ def main() -> None:
         "solvers": solvers(study),
         **without(study),
     }
-    command = f"python benchmarks/ablation.py --people {options.people} --seed {options.seed}"
+    command = f"python -m benchmarks.ablation --people {options.people} --seed {options.seed}"
     with atomic_path(options.out) as temporary:
         temporary.write_text(page(study, command, tables), encoding="utf-8")
 

@@ -54,14 +54,14 @@ HIGHLIGHTS = (
         "10 people, 300 steps of Adam, `ops.fit`", ADAM.format(10), FIT, "plain torch", BY_HAND
     ),
     Highlight(
-        "10 people, the same, `register` from pixels to fits",
+        "10 people, 300 steps of Adam, `register` from pixels to fits",
         ADAM.format(10),
         "bodyreg.register, from pixels to fits",
         "plain torch",
         BY_HAND,
     ),
     Highlight(
-        "1 person, the same, one thread",
+        "1 person, 300 steps of Adam, `register`, one thread",
         "1 person, preset paper, one thread [cpu]",
         "bodyreg.register",
     ),
