@@ -34,7 +34,7 @@ class Truth:
         vertices: (N, V, 3) float32 metres, camera axes: x right, y up, z toward the viewer.
         joints: (N, 24, 3) float32 likewise.
         visible: (N, V) bool, vertices that the picture shows.
-        action: (N,) str, the person's action, in Human3.6M's words.
+        action: (N,) str, the person's action, in Human3.6M's words, or the name of a motion file.
         subject: (N,) str, the person's name, if the data set shows people several times; or "".
         camera: (N,) str, the camera's name, if the data set names its cameras; or "".
         child: (N,) bool.

@@ -48,6 +48,17 @@ class WeakPerspective:
         """This camera; see `Perspective.weak`."""
         return self
 
+    def near(self, focal: float, centre: np.ndarray) -> Perspective:
+        """The pinhole camera that agrees with this one at the pelvis' depth.
+
+        Args:
+            focal: Focal length, pixels; the pelvis is at the distance focal / pixels_per_metre.
+            centre: (2,) the principal point in picture pixels.
+        """
+        right, down = (self.pelvis - centre) / self.pixels_per_metre
+        pelvis = np.array([right, -down, -focal / self.pixels_per_metre])
+        return Perspective(np.full(2, focal), np.asarray(centre, np.float64), pelvis)
+
 
 @dataclass(frozen=True, eq=False)
 class Perspective:

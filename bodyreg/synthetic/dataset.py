@@ -10,6 +10,7 @@ from tqdm import tqdm
 from bodyreg.body import Body
 from bodyreg.data.truth import Truth
 from bodyreg.synthetic.layout import lay_out
+from bodyreg.synthetic.motions.performance import Motions
 from bodyreg.synthetic.observe import Annotation, Noise, Sight, annotate, see
 from bodyreg.synthetic.scenes.crowd import Crowd
 from bodyreg.synthetic.scenes.scene import Scene, seeded
@@ -28,7 +29,14 @@ class Picture:
 
 
 def make_dataset(
-    body: Body, count: int, seed: int, noise: Noise | None = None, *, progress: bool = False
+    body: Body,
+    count: int,
+    seed: int,
+    noise: Noise | None = None,
+    *,
+    motions: Motions | None = None,
+    distance: tuple[float, float] | None = None,
+    progress: bool = False,
 ) -> tuple[list[Picture], Truth]:
     """Make people and their annotations in pictures. The same seed makes the same people.
 
@@ -37,13 +45,14 @@ def make_dataset(
         count: Number of people.
         seed: Seed of everything random.
         noise: Noise of the annotations.
+        motions, distance: As of `Crowd`.
         progress: Show a progress bar.
 
     Returns:
         The pictures, and the truth of all people in them, both in order of ids. Ids run from 1 to
         `count`; fully hidden people are left out.
     """
-    noise, crowd = noise or Noise(), Crowd(count, seed, SIZE)
+    noise, crowd = noise or Noise(), Crowd(count, seed, SIZE, motions, distance)
     pictures, rows = [], []
     with tqdm(total=count, desc="making people", unit="person", disable=not progress) as bar:
         for number in range(len(crowd)):

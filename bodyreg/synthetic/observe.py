@@ -20,6 +20,12 @@ from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PART, COARSE_PARTS
 from bodyreg.data.frames import frame_from_image, frames_of_boxes, lengths_in_frame, pixel_sizes
 from bodyreg.data.skeletons import COCO_17, MIXES, Skeleton
 from bodyreg.ops import raster
+from bodyreg.synthetic.faults import (
+    Faults,
+    exchanged_keypoints,
+    found_points,
+    missing_keypoints,
+)
 from bodyreg.synthetic.figure import KEYPOINT_NAMES, Figure, extent
 from bodyreg.synthetic.layout import OBJECT, Layout
 from bodyreg.synthetic.scenes.scene import Scene
@@ -44,11 +50,13 @@ class Noise:
         points: Dense points per person; fewer if the visible parts are too small for that many.
         pixels: Standard deviation of points and keypoints in pixels of a 256-pixel frame.
         depth: Standard deviation of keypoint depths in frame units, like a lifting network's.
+        faults: Errors of a detector, or None for those of an annotator, which are independent.
     """
 
     points: int = 120
     pixels: float = 2.0
     depth: float = 0.08
+    faults: Faults | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,21 +163,26 @@ def _mix(skeleton: Skeleton) -> np.ndarray:
 
 
 def mark(
-    layout: Layout, sight: Sight, joints: np.ndarray, sd: float, random: np.random.Generator
-) -> np.ndarray:
+    layout: Layout, sight: Sight, skeleton: Skeleton, noise: Noise, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Mark joints in a picture.
 
     Args:
         layout: What each pixel shows.
         sight: The person in the picture.
-        joints: (K, 3) metres in camera axes, the pelvis at 0.
-        sd: Standard deviation of the marks, pixels.
+        skeleton: Names the K joints.
+        noise: Noise of the marks.
         random: Source of the noise.
 
     Returns:
         (K, 3) float64: x and y in picture pixels with noise, and 2 = visible, 1 = hidden by the
-        person's own body, another person or an object, 0 = outside of the picture.
+        person's own body, another person or an object, 0 = outside of the picture or not found.
+        (K, 3) float32: the joints that were marked, metres in camera axes, the pelvis at 0. They
+        are those of the other side where a detector exchanges sides.
     """
+    joints, sd = joints_of(sight.figure, skeleton), sight.noise_sd(noise)
+    if noise.faults is not None:
+        joints = joints[exchanged_keypoints(skeleton.joints, noise.faults, random)]
     height, width = layout.owner.shape
     placed = sight.figure.project(joints)
     xy, depth = placed[:, :2], placed[:, 2]
@@ -180,7 +193,12 @@ def mark(
     # Pixels without the person's own body have depth -infinity, so the body hides nothing there.
     behind |= layout.surface[sight.place].depth[row, column] - depth > JOINT_DEPTH
     marks = np.where(inside, np.where(behind, HIDDEN, VISIBLE), ABSENT)
-    return np.column_stack([xy + random.normal(0, sd, xy.shape), marks])
+    xy = xy + random.normal(0, sd, xy.shape)
+    if noise.faults is not None:
+        pixel = float(pixel_sizes(sight.frame))
+        xy += random.normal(0, noise.faults.keypoint * pixel, xy.shape)
+        marks[missing_keypoints(skeleton.joints, noise.faults, random)] = ABSENT
+    return np.column_stack([xy, marks]), joints
 
 
 @dataclass(eq=False)
@@ -224,14 +242,24 @@ def annotate(
 
     row, column = _sample_pixels(parts, noise.points, random) + np.array([[y], [x]])
     face = surface.face[row, column]
-    corners = figure.project(figure.vertices[body.faces[face]])[..., :2]
+    placed = figure.project(figure.vertices[body.faces[face]])
+    corners = placed[..., :2]
     inside = np.column_stack([column, row]) + random.uniform(0, 1, (len(row), 2))
     # Keep a distance from edges: on the border of a chart, rounding would put a point outside.
     barycentric = barycentric_coordinates(corners, inside).clip(1e-2)
     barycentric /= barycentric.sum(1, keepdims=True)
     xy = np.einsum("pk,pkc->pc", barycentric, corners)
+    if figure.camera.perspective:
+        # The middle of an edge on the surface is not the middle of the edge in the picture.
+        barycentric /= placed[..., 2]
+        barycentric /= barycentric.sum(1, keepdims=True)
+    xy += random.normal(0, sd, xy.shape)
+    if noise.faults is not None:
+        found = found_points(body, face, barycentric, noise.faults, random)
+        xy = (xy + found.offset * float(pixel_sizes(sight.frame)))[found.kept]
+        face, barycentric = found.face[found.kept], found.barycentric[found.kept]
 
-    joints = joints_of(figure, COCO_17)
+    keypoints, joints = mark(layout, sight, COCO_17, noise, random)
     depths = joints[:, 2] * sight.scale
     return Annotation(
         id=sight.id,
@@ -239,12 +267,12 @@ def annotate(
         segmentation=run_lengths(sight.pixels[..., None])[0],
         area=int(np.count_nonzero(sight.pixels)),
         part_masks=_part_masks(parts),
-        point_xy=xy + random.normal(0, sd, xy.shape),
+        point_xy=xy,
         point_part=face_part[face],
         point_uv=np.einsum("pk,pkc->pc", barycentric, face_uv[face]).clip(0, 1),
         point_vertex=body.faces[face],
         point_barycentric=barycentric,
-        keypoints=mark(layout, sight, joints, sd, random),
+        keypoints=keypoints,
         depths=depths + random.normal(0, noise.depth, depths.shape),
     )
 

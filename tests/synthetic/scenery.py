@@ -63,5 +63,8 @@ def true_points(people: Observations, truth: Truth) -> np.ndarray:
     """(P, 2) true places of the dense points on the surface, frame units."""
     person = people.point_person
     corners = truth.vertices[person[:, None], people.point_vertex]
-    placed = np.einsum("pk,pkc->pc", people.point_barycentric, corners)
-    return truth.scale[person, None] * placed[:, :2] + truth.translation[person]
+    points = np.einsum("pk,pkc->pc", people.point_barycentric, corners)
+    return np.concatenate([
+        truth.select(np.array([row])).in_frame(points[None, people.points_of(row)])[0]
+        for row in range(len(people))
+    ])  # fmt: skip

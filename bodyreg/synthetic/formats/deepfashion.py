@@ -62,7 +62,15 @@ class DeepFashion:
     def scenes(self, recipe: Recipe) -> Catalogue:
         """Pictures of a catalogue."""
         return Catalogue(
-            self.name, recipe.people, recipe.seed, 256, 256, FASHION_VIEWS, POSING, plain=True
+            self.name,
+            recipe.people,
+            recipe.seed,
+            256,
+            256,
+            FASHION_VIEWS,
+            POSING,
+            True,
+            recipe.motions,
         )
 
     def identifier(self, shot: Shot, number: int) -> str:
@@ -144,7 +152,15 @@ class Market1501(DeepFashion):
     def scenes(self, recipe: Recipe) -> Catalogue:
         """Pictures of people in the street."""
         return Catalogue(
-            self.name, recipe.people, recipe.seed, 64, 128, STREET_VIEWS, PASSING, plain=False
+            self.name,
+            recipe.people,
+            recipe.seed,
+            64,
+            128,
+            STREET_VIEWS,
+            PASSING,
+            False,
+            recipe.motions,
         )
 
     def identifier(self, shot: Shot, number: int) -> str:
@@ -160,8 +176,8 @@ def _joints(shot: Shot, sight: Sight) -> tuple[list[list[float]], list[list[floa
     which OpenPose would not find.
     """
     joints = joints_of(sight.figure, COCO_18)
-    sd = sight.noise_sd(shot.recipe.noise)
-    marks = mark(shot.layout, sight, joints, sd, shot.random("joints of OpenPose"))
+    random = shot.random("joints of OpenPose")
+    marks, _ = mark(shot.layout, sight, COCO_18, shot.recipe.noise, random)
     missing = marks[:, 2] == ABSENT
     missing[list(HEAD)] |= marks[list(HEAD), 2] != VISIBLE
     body = sight.figure.project(joints)[:, :2]

@@ -118,7 +118,7 @@ class DensePoseCoco:
 
     def scenes(self, recipe: Recipe) -> Crowd:
         """Pictures of a crowd."""
-        return Crowd(recipe.people, recipe.seed, recipe.size)
+        return Crowd(recipe.people, recipe.seed, recipe.size, recipe.motions, recipe.distance)
 
     def picture(self, shot: Shot) -> str:
         """The picture's path: images/ and COCO's file name."""

@@ -14,6 +14,7 @@ import numpy as np
 from bodyreg.body import Body
 from bodyreg.files import atomic_path
 from bodyreg.synthetic.layout import Layout
+from bodyreg.synthetic.motions.performance import MadeMotions, Motions
 from bodyreg.synthetic.observe import Noise, Sight
 from bodyreg.synthetic.pieces import Piece, Pieces
 from bodyreg.synthetic.scenes.scene import Scene, Scenes, seeded
@@ -28,12 +29,16 @@ class Recipe:
         seed: Seed of everything random.
         size: Side of a crowd's pictures, pixels.
         noise: Noise of the annotations.
+        motions: Where the people's motions come from.
+        distance: Distances of a crowd's cameras, as of `Crowd`.
     """
 
     people: int
     seed: int
     size: int = 256
     noise: Noise = field(default_factory=Noise)
+    motions: Motions = field(default_factory=MadeMotions)
+    distance: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)

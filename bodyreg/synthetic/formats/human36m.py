@@ -44,7 +44,7 @@ class Human36M:
 
     def scenes(self, recipe: Recipe) -> Takes:
         """Pictures of a studio's takes."""
-        return Takes(recipe.people, recipe.seed)
+        return Takes(recipe.people, recipe.seed, recipe.motions)
 
     def picture(self, shot: Shot) -> str:
         """Path of the picture: images/, the subject, and SPIN's file name (frames from 1)."""
@@ -77,13 +77,8 @@ class Human36M:
         places = list(H36M_17_OF_SPIN)
         part[places] = np.column_stack([figure.project(joints)[:, :2], np.ones(len(joints))])
         space[places] = np.column_stack([joints * DOWN_AND_AWAY, np.ones(len(joints))])
-        found = mark(
-            shot.layout,
-            sight,
-            joints_of(figure, BODY_25),
-            sight.noise_sd(shot.recipe.noise),
-            shot.random("joints of OpenPose"),
-        )
+        random = shot.random("joints of OpenPose")
+        found, _ = mark(shot.layout, sight, BODY_25, shot.recipe.noise, random)
         found[:, 2] = CONFIDENCE[found[:, 2].astype(int)]
         found[found[:, 2] == 0] = 0
         traits = dict(zip(shot.body.shape_names, figure.person.shape, strict=True))

@@ -11,7 +11,7 @@ from bodyreg.data.skeletons import MPII_16
 from bodyreg.synthetic.figure import extent
 from bodyreg.synthetic.formats.densepose_coco import DensePoseCoco, compact, file_name
 from bodyreg.synthetic.formats.format import Destination, Shot
-from bodyreg.synthetic.observe import ABSENT, Sight, joints_of, mark
+from bodyreg.synthetic.observe import ABSENT, Sight, mark
 from bodyreg.synthetic.pieces import Piece, Pieces
 
 # MATLAB puts the centre of the first pixel at 1; picture pixels here put it at one half.
@@ -37,8 +37,7 @@ class Mpii(DensePoseCoco):
 
 
 def _person(shot: Shot, sight: Sight, random: np.random.Generator) -> dict[str, Any]:
-    joints = joints_of(sight.figure, MPII_16)
-    marks = mark(shot.layout, sight, joints, sight.noise_sd(shot.recipe.noise), random)
+    marks, _ = mark(shot.layout, sight, MPII_16, shot.recipe.noise, random)
     labelled = marks[:, 2] != ABSENT
     xy = np.where(labelled[:, None], marks[:, :2] + FROM_ONE, -1)
     # Centre and scale are those of the whole person, also outside of the picture.

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from bodyreg.body import Body
 from bodyreg.synthetic.cameras import WeakPerspective, sample_view
 from bodyreg.synthetic.figure import Figure, extent, make_figure
-from bodyreg.synthetic.motions.performance import perform
+from bodyreg.synthetic.motions.performance import MadeMotions, Motions
 from bodyreg.synthetic.people import sample_person
 from bodyreg.synthetic.scenes.scene import Scene, seeded
 
@@ -62,6 +62,7 @@ class Catalogue:
         views: Name -> view.
         actions: Names of the people's actions.
         plain: Whether backgrounds are plain backdrops.
+        motions: Where the people's motions come from.
     """
 
     def __init__(
@@ -74,10 +75,11 @@ class Catalogue:
         views: dict[str, View],
         actions: tuple[str, ...],
         plain: bool,
+        motions: Motions | None = None,
     ) -> None:
         self.name, self.seed, self.width, self.height = name, seed, width, height
         self.views, self.actions, self.plain = views, actions, plain
-        self._pictures = pictures
+        self.motions, self._pictures = motions or MadeMotions(), pictures
 
     def __len__(self) -> int:
         return self._pictures
@@ -100,11 +102,10 @@ class Catalogue:
         yaw = Rotation.from_euler("y", random.uniform(*self.views[name].yaw), degrees=True)
         view = sample_view(random, widest=0)
         for _ in range(TRIES):
-            action = str(random.choice(self.actions))
-            shown = perform(person, action, random, 1)
+            shown = self.motions.perform(person, self.actions, random, 1)
             rotation = view @ yaw.as_matrix() @ shown.turn[0]
             nowhere = WeakPerspective(1, np.zeros(2))
-            figure = make_figure(person, action, shown.pose[0], rotation, view[:, 1], nowhere)
+            figure = make_figure(person, shown.action, shown.pose[0], rotation, view[:, 1], nowhere)
             if _is_upright(figure):
                 break
         return Scene(

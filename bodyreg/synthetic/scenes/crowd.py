@@ -12,7 +12,7 @@ from bodyreg.body import Body
 from bodyreg.synthetic.cameras import WeakPerspective, sample_view
 from bodyreg.synthetic.figure import Figure, extent, make_figure
 from bodyreg.synthetic.motions.actions import ACTIONS
-from bodyreg.synthetic.motions.performance import perform
+from bodyreg.synthetic.motions.performance import MadeMotions, Motions
 from bodyreg.synthetic.people import sample_person
 from bodyreg.synthetic.places.occluders import Occluder, sample_occluders
 from bodyreg.synthetic.scenes.scene import Scene, seeded
@@ -32,6 +32,8 @@ EYE = (0.9, 1.8)
 FRONT_YAW = 60.0
 # Free space between whole people and the picture's border, over the picture's side.
 MARGIN = 0.02
+# Most steps that bring people who are seen from near back into the picture.
+APPROACHES = 5
 
 # An object that covers a larger share of a person's joints is left out.
 HIDDEN = 0.6
@@ -46,12 +48,23 @@ class Crowd:
         people: Number of people in all pictures together.
         seed: Seed of everything random.
         size: The pictures' side in pixels.
+        motions: Where the people's motions come from.
+        distance: Metres from the camera to the nearest person of a picture, the least and the
+            largest; None for distant cameras without perspective.
     """
 
     name = "crowd"
 
-    def __init__(self, people: int, seed: int, size: int) -> None:
+    def __init__(
+        self,
+        people: int,
+        seed: int,
+        size: int,
+        motions: Motions | None = None,
+        distance: tuple[float, float] | None = None,
+    ) -> None:
         self.people, self.seed, self.size = people, seed, size
+        self.motions, self.distance = motions or MadeMotions(), distance
         low, high = PEOPLE_PER_PICTURE
         sizes = seeded(self, "groups").integers(low, high + 1, people)
         stops = np.cumsum(sizes)
@@ -66,7 +79,9 @@ class Crowd:
         random = seeded(self, "places", number)
         view = sample_view(random, widest=0)
         numbers = range(self._start[number], self._start[number + 1])
-        figures = _place([self._figure(body, view, n) for n in numbers], self.size, random)
+        figures = _place(
+            [self._figure(body, view, n) for n in numbers], self.size, random, self.distance
+        )
         boxes = np.array([_box(figure) for figure in figures])
         objects = sample_occluders(random, self.size, self.size, boxes)
         return Scene(
@@ -82,16 +97,20 @@ class Crowd:
     def _figure(self, body: Body, view: np.ndarray, number: int) -> Figure:
         person = sample_person(body, self.seed, number)
         random = seeded(self, "people", number)
-        action = str(random.choice(ACTIONS))
-        shown = perform(person, action, random, 1)
+        shown = self.motions.perform(person, ACTIONS, random, 1)
         widest = FRONT_YAW if number % 2 else 180
         yaw = Rotation.from_euler("y", random.uniform(-widest, widest), degrees=True).as_matrix()
         nowhere = WeakPerspective(1, np.zeros(2))
         rotation = view @ yaw @ shown.turn[0]
-        return make_figure(person, action, shown.pose[0], rotation, view[:, 1], nowhere)
+        return make_figure(person, shown.action, shown.pose[0], rotation, view[:, 1], nowhere)
 
 
-def _place(figures: list[Figure], size: int, random: np.random.Generator) -> list[Figure]:
+def _place(
+    figures: list[Figure],
+    size: int,
+    random: np.random.Generator,
+    distance: tuple[float, float] | None,
+) -> list[Figure]:
     """Put people side by side on level ground; returns them far to near."""
     is_cut = random.random() < CUT_SHARE
     extents = np.array([extent(figure.vertices[:, :2]) for figure in figures])
@@ -128,7 +147,46 @@ def _place(figures: list[Figure], size: int, random: np.random.Generator) -> lis
         replace(figure, camera=WeakPerspective(float(s), p))
         for figure, s, p in zip(figures, scale, pelvis, strict=True)
     ]
-    return [placed[i] for i in np.argsort(scale, kind="stable")]
+    placed = [placed[i] for i in np.argsort(scale, kind="stable")]
+    if distance is None:
+        return placed
+    return _approached(placed, random.uniform(*distance), size, 0 if is_cut else margin)
+
+
+def _approached(figures: list[Figure], distance: float, size: int, margin: float) -> list[Figure]:
+    """The same people before a near camera, at the scales of their distant ones.
+
+    What is near looks larger, so people may leave the picture. With a margin, they are moved and
+    made smaller until they do not.
+
+    Args:
+        figures: People far to near, with distant cameras.
+        distance: From the camera to the nearest pelvis, metres.
+        size: The picture's side, pixels.
+        margin: Free space around each person, pixels; 0 leaves people where they are.
+    """
+    for _ in range(APPROACHES):
+        focal = distance * figures[-1].camera.weak().pixels_per_metre
+        near = [
+            replace(f, camera=f.camera.weak().near(focal, np.full(2, size / 2))) for f in figures
+        ]
+        extents = np.array([extent(figure.project(figure.vertices)[:, :2]) for figure in near])
+        low, high = extents[:, 0], extents[:, 1]
+        fits = (low >= 0).all() and (high <= size).all()
+        if not margin or fits:
+            break
+        zoom = min(1.0, float(((size - 2 * margin) / (high - low)).min()))
+        figures = []
+        for figure, lowest, highest in zip(near, low, high, strict=True):
+            weak = figure.camera.weak()
+            lowest, highest = (
+                weak.pelvis + zoom * (end - weak.pelvis) for end in (lowest, highest)
+            )
+            pelvis = weak.pelvis + np.maximum(margin - lowest, 0)
+            pelvis -= np.maximum(highest - (size - margin), 0)
+            camera = WeakPerspective(zoom * weak.pixels_per_metre, pelvis)
+            figures.append(replace(figure, camera=camera))
+    return near
 
 
 def _hides(occluder: Occluder, figure: Figure) -> bool:

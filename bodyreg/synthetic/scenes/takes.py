@@ -10,7 +10,7 @@ import torch
 
 from bodyreg.body import Body
 from bodyreg.synthetic.motions.actions import ACTIONS
-from bodyreg.synthetic.motions.performance import Performance, perform
+from bodyreg.synthetic.motions.performance import MadeMotions, Motions, Performance
 from bodyreg.synthetic.people import Person, sample_person
 from bodyreg.synthetic.scenes.scene import Scene, seeded
 from bodyreg.synthetic.scenes.studio import studio_cameras, studio_figures
@@ -42,12 +42,13 @@ class Takes:
     Args:
         people: Least number of pictures, one person in each.
         seed: Seed of everything random.
+        motions: Where the people's motions come from.
     """
 
     name = "studio"
 
-    def __init__(self, people: int, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, people: int, seed: int, motions: Motions | None = None) -> None:
+        self.seed, self.motions = seed, motions or MadeMotions()
         frames = -(-people // len(studio_cameras()))
         share = np.arange(len(TAKES) + 1) * frames // len(TAKES)
         self.frames = np.diff(share)
@@ -69,7 +70,7 @@ class Takes:
         view = studio_cameras()[camera]
         figures = studio_figures(
             person,
-            _action(take),
+            shown.action,
             shown.pose[frame],
             shown.turn[frame],
             place[frame],
@@ -99,7 +100,7 @@ def _take(
     """A take: the person, the performance, places (T, 2) in metres, headings (T,) in degrees."""
     person = _cast(body, takes.seed)[SUBJECTS.index(TAKES[take][0])]
     random = seeded(takes, "takes", take)
-    shown = perform(person, _action(take), random, int(takes.frames[take]))
+    shown = takes.motions.perform(person, (_action(take),), random, int(takes.frames[take]))
     steps = _steps(person, shown)
     turning = np.linalg.norm(steps, axis=1) / CIRCLE if _action(take).startswith("Walk") else 0
     heading = np.radians(random.normal(0, HEADING_SD)) + np.cumsum(turning * np.ones(len(steps)))
