@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from bodyreg.cli.flags import MOST_PEOPLE, MOST_POINTS, Folder, OptionalFolder, Switch, require
+from bodyreg.cli.flags import (
+    MOST_PEOPLE,
+    MOST_POINTS,
+    Folder,
+    OptionalFile,
+    OptionalFolder,
+    Switch,
+    require,
+)
 from bodyreg.errors import UserError
 from bodyreg.files import is_there
 from bodyreg.runs.lock import working_in
@@ -15,6 +23,7 @@ from bodyreg.runs.workers import foresee
 
 if TYPE_CHECKING:
     from bodyreg.runs.data_sets import Made
+    from bodyreg.synthetic.motions.performance import Motions
 
 Name = Literal["densepose-coco", "mpii", "human36m", "deepfashion", "market1501"]
 
@@ -22,6 +31,9 @@ Name = Literal["densepose-coco", "mpii", "human36m", "deepfashion", "market1501"
 SMALLEST, LARGEST = 32, 4096
 # With more noise, many points lie so far from the person that readers refuse them.
 LARGEST_NOISE_PIXELS, LARGEST_NOISE_DEPTH = 64, 4
+# Distances of cameras, metres. Nearer ones would have limbs behind them.
+NEAREST, FARTHEST = 1.5, 1e6
+UP_AXES = ("+x", "-x", "+y", "-y", "+z", "-z")
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,15 @@ class Options:
             that is 256 pixels wide. What the formats store as truth is exact.
         noise_depth: Standard deviation of the keypoints' depths from the truth, in half sides of
             the crop.
+        noise: annotators err by these numbers alone. A detector also shifts whole segments,
+            exchanges left and right limbs, misses limbs and misplaces points.
+        motions: A folder of BVH files, searched with its folders: people are made in these poses
+            instead of made ones.
+        motion_names: A JSON file for BVH files whose joints are not recognised: an object, joint of
+            the body -> its name in the files.
+        motion_up: The up axis of the BVH files, if it is not recognised: +x, -x, +y, -y, +z or -z.
+        distance: Least and largest distance from the camera to the nearest person of a crowd's
+            picture, metres. Without it, crowds are seen without perspective.
         workers: Number of processes that share the work.
         quiet: Print nothing but errors.
     """
@@ -60,6 +81,15 @@ class Options:
     points: int = 120
     noise_pixels: float = 2.0
     noise_depth: float = 0.08
+    noise: Literal["annotators", "detector"] = "annotators"
+    motions: OptionalFolder = None
+    motion_names: OptionalFile = None
+    motion_up: Annotated[
+        str | None, tyro.conf.arg(metavar="AXIS", help_behavior_hint="(default: recognised)")
+    ] = None
+    distance: Annotated[
+        tuple[float, float] | None, tyro.conf.arg(metavar="NEAR FAR", help_behavior_hint="")
+    ] = None
     workers: Annotated[
         int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one per core)")
     ] = None
@@ -88,20 +118,36 @@ def _check(options: Options) -> None:
     require("--points", options.points, 0, MOST_POINTS)
     require("--noise-pixels", options.noise_pixels, 0, LARGEST_NOISE_PIXELS)
     require("--noise-depth", options.noise_depth, 0, LARGEST_NOISE_DEPTH)
+    if options.distance is not None:
+        near, far = options.distance
+        require("--distance", near, NEAREST, FARTHEST)
+        require("--distance", far, near, FARTHEST)
+    if options.motions is None and (options.motion_names or options.motion_up):
+        raise UserError("--motion-names and --motion-up need --motions")
+    if options.motion_up not in (None, *UP_AXES):
+        raise UserError(f"--motion-up {options.motion_up}: must be one of {', '.join(UP_AXES)}")
     if options.workers is not None and options.workers < 1:
         raise UserError("--workers must be at least 1")
 
 
 def _make(options: Options) -> Made:
     from bodyreg.runs.data_sets import DataSets, make_data_sets
+    from bodyreg.synthetic.faults import Faults
     from bodyreg.synthetic.formats import Recipe
+    from bodyreg.synthetic.motions.performance import MadeMotions
     from bodyreg.synthetic.observe import Noise
 
-    noise = Noise(options.points, options.noise_pixels, options.noise_depth)
+    faults = Faults() if options.noise == "detector" else None
+    noise = Noise(options.points, options.noise_pixels, options.noise_depth, faults)
+    motions: Motions = MadeMotions()
+    if options.motions is not None:
+        from bodyreg.synthetic.motions.captured import find_motions
+
+        motions = find_motions(options.motions, options.motion_names, options.motion_up)
     wanted = DataSets(
         out=options.out,
         formats=options.formats,
-        recipe=Recipe(options.people, options.seed, options.size, noise),
+        recipe=Recipe(options.people, options.seed, options.size, noise, motions, options.distance),
         pictures=options.pictures,
         backgrounds=options.backgrounds,
         workers=options.workers,

@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,7 +113,7 @@ def _depends_on(wanted: DataSets, name: str, backgrounds: Sequence[Path]) -> dic
     for path in backgrounds:
         with reading(path):
             files.append((path.name, path.stat().st_size))
-    return {
+    found = {
         "version": installed_version(),
         "format": name,
         "people": recipe.people,
@@ -126,6 +126,13 @@ def _depends_on(wanted: DataSets, name: str, backgrounds: Sequence[Path]) -> dic
         "noise_depth": recipe.noise.depth,
         "body": Body.default().fingerprint,
     }
+    if recipe.motions.fingerprint is not None:
+        found["motions"] = recipe.motions.fingerprint
+    if recipe.noise.faults is not None:
+        found["faults"] = asdict(recipe.noise.faults)
+    if recipe.distance is not None:
+        found["distance"] = list(recipe.distance)
+    return found
 
 
 def _is_made(wanted: DataSets, name: str, depends_on: dict[str, Any]) -> bool:
@@ -216,6 +223,11 @@ def _command(wanted: DataSets, name: str) -> str:
     words += ["--people", recipe.people, "--seed", recipe.seed, "--size", recipe.size]
     words += ["--points", noise.points, "--noise-pixels", noise.pixels]
     words += ["--noise-depth", noise.depth]
+    if noise.faults is not None:
+        words += ["--noise", "detector"]
+    words += recipe.motions.words
+    if recipe.distance is not None:
+        words += ["--distance", *recipe.distance]
     if wanted.backgrounds is not None:
         words += ["--backgrounds", wanted.backgrounds.name]
     if not wanted.pictures:

@@ -131,6 +131,7 @@ def finished(bodyreg, tmp_path, people) -> Path:
         "info --body LOCKED/smpl.npz",
         "synthesize --people 1 --out LOCKED/s",
         "synthesize --people 1 --out OUT --backgrounds LOCKED",
+        "synthesize --people 1 --out OUT --motions LOCKED",
     ],
 )
 def test_a_folder_that_may_not_be_entered(bodyreg, tmp_path, people, body_file, finished, command):

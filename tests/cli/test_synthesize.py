@@ -12,7 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
+from bodyreg.body import JOINT_NAMES, Body
 from bodyreg.cli import main
 from bodyreg.cli import synthesize as synthesize_command
 from bodyreg.data import Truth
@@ -20,6 +22,7 @@ from bodyreg.errors import UserError
 from bodyreg.runs import data_sets
 from bodyreg.synthetic import generate
 from bodyreg.synthetic.formats import FORMATS, Recipe
+from tests.synthetic.bvh_files import MIXAMO, both_sides, write_bvh
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("--formats", "densepose-coco", "mpii", "human36m", "deepfashion", "--no-pictures")
@@ -212,6 +215,51 @@ def test_pictures_show_the_people(tmp_path):
     assert picture.std() > 10
 
 
+@pytest.fixture
+def motions(tmp_path):
+    """A folder with one BVH file, in a folder inside it."""
+    random = np.random.default_rng()
+    turns = Rotation.from_rotvec(random.normal(0, 0.2, (10 * 24, 3))).as_matrix()
+    knees = [JOINT_NAMES.index(f"{side}_knee") for side in ("left", "right")]
+    turns = turns.reshape(10, 24, 3, 3)
+    turns[:, knees] = Rotation.from_rotvec([0.5, 0, 0]).as_matrix()
+    (tmp_path / "bvh" / "some").mkdir(parents=True)
+    write_bvh(
+        tmp_path / "bvh" / "some" / "dance.bvh", Body.default().joints, turns, turns[:, 0],
+        names=both_sides(MIXAMO),
+    )  # fmt: skip
+    return tmp_path / "bvh"
+
+
+def test_people_in_captured_poses(motions, tmp_path):
+    """In every format, with any number of processes; the record tells them."""
+    options = ("--people", 6, "--noise", "detector", "--distance", 2, 5, "--motions", motions)
+    for name, here in (("a", True), ("b", False)):
+        made = synthesize(tmp_path / name, *LABELS, *options, "--workers", 2, here=here)
+        assert made == 0
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    for name in ("densepose-coco", "mpii", "human36m", "deepfashion"):
+        assert set(Truth.load(tmp_path / "a" / name / "truth.npz").action) == {"dance"}
+        record = json.loads((tmp_path / "a" / name / "run.json").read_text())
+        assert "--noise detector --motions bvh --distance 2.0 5.0" in record["command"]
+    before = digests(tmp_path / "a")
+    assert synthesize(tmp_path / "a", *LABELS, *options) == 0
+    file = motions / "some" / "dance.bvh"
+    file.write_text(file.read_text().replace("Frame Time: 0.1", "Frame Time: 0.11"))
+    assert synthesize(tmp_path / "a", *LABELS, *options) == 2
+    assert digests(tmp_path / "a") == before
+
+
+def test_a_damaged_motion_is_told_before_anything_is_made(motions, tmp_path, capsys):
+    file = motions / "some" / "dance.bvh"
+    file.write_text(file.read_text()[:-30])
+    assert synthesize(tmp_path / "out", "--motions", motions) == 2
+    error = capsys.readouterr().err
+    assert f"{file}, line " in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_backgrounds_of_the_users(tmp_path, capsys):
     folder = tmp_path / "backgrounds"
     folder.mkdir()
@@ -244,6 +292,11 @@ def test_backgrounds_of_the_users(tmp_path, capsys):
         (("--workers", 0), "--workers"),
         (("--formats", "mpii", "mpii"), "--formats"),
         (("--backgrounds", "nowhere"), "nowhere"),
+        (("--motions", "nowhere"), "--motions nowhere: no such folder; check the path"),
+        (("--motion-up", "+y"), "--motion-names and --motion-up need --motions"),
+        (("--motions", ".", "--motion-up", "y"), "--motion-up y: must be one of +x, -x, +y"),
+        (("--distance", 1, 5), "--distance 1.0: must be 1.5 to 1,000,000"),
+        (("--distance", 5, 2), "--distance 2.0: must be 5.0 to 1,000,000"),
     ],
 )
 def test_errors_are_one_line(tmp_path, capsys, options, words):

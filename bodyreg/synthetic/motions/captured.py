@@ -109,7 +109,7 @@ def find_motions(folder: Path, names: Path | None = None, up: str | None = None)
         raise UserError(f"--motions {folder}: no such folder; check the path")
     files: list[Path] = []
     with reading(folder):
-        for place, folders, held in os.walk(folder):
+        for place, folders, held in os.walk(folder, onerror=_raise):
             folders.sort()
             files += [Path(place, name) for name in sorted(held) if name.lower().endswith(SUFFIX)]
     if not 1 <= len(files) <= MOST_FILES:
@@ -126,6 +126,10 @@ def find_motions(folder: Path, names: Path | None = None, up: str | None = None)
     if unknown:
         raise UserError(f"{names}: no file of {folder} has a joint '{min(unknown)}'; correct it")
     return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def read_names(path: Path) -> dict[str, str]:
