@@ -1,6 +1,6 @@
 """The ops alone, inside a training loop: a small network learns poses from 2-D keypoints.
 
-    python examples/train_with_ops.py --steps 400
+    python examples/train_with_ops.py --steps 400    # beside other programs: OMP_NUM_THREADS=1
 
 The ops pose and project random bodies. The network gets the projected keypoints and returns a
 rotation for each joint. The ops pose that body too; the loss compares both bodies in 3-D, and its

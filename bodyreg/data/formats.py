@@ -200,7 +200,7 @@ FORMATS: dict[str, Format] = {
             switches={"whole_body": "only people whose whole body is in the picture"},
             masks=True,
             holds="COCO's JSON with dp_*",
-            gives="dense points, COCO-17 keypoints",
+            gives="dense points, COCO-17 keypoints and their depths",
             functions=("read_densepose_coco",),
         ),
         Format(
