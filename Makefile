@@ -65,7 +65,7 @@ clean:                            ## remove builds and the virtual environment
 
 # PyTorch comes first and with its exact version: an open range would fetch the newest build and all of CUDA.
 $(VENV)/.torch:
-	@echo "downloading PyTorch ($(TORCH)), a few hundred MB"
+	@echo "downloading PyTorch ($(TORCH))"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install "$(TORCH)" setuptools wheel ninja pybind11 numpy
 	@touch $@
