@@ -20,6 +20,8 @@ LARGEST_FRAME = 1e8
 # A coordinate this many half sides from its frame is in the wrong unit, and its square would be
 # lost in float32.
 FARTHEST = 1e4
+# No picture has so long a side, in pixels.
+LARGEST_SIDE = 1 << 24
 
 DTYPES: dict[str, Any] = {
     "id": np.int64,
@@ -32,6 +34,9 @@ DTYPES: dict[str, Any] = {
     "keypoint_xy": np.float32,
     "keypoint_weight": np.float32,
     "keypoint_depth": np.float32,
+    "focal": np.float32,
+    "principal_point": np.float32,
+    "picture_size": np.int32,
 }
 """Array -> the type of its numbers in memory."""
 
@@ -52,7 +57,21 @@ def expected_shapes(people: int, points: int, keypoints: int) -> dict[str, tuple
         "keypoint_weight": (people, keypoints),
         "keypoint_depth": (people, keypoints),
         "picture": (people,),
+        "focal": (people,),
+        "principal_point": (people, 2),
+        "picture_size": (people, 2),
     }
+
+
+def unknown(name: str, keypoints: tuple[int, int]) -> np.ndarray:
+    """An optional array of numbers in which nothing is known.
+
+    Args:
+        name: The array's name.
+        keypoints: The numbers of people, and of keypoints of each.
+    """
+    shape = expected_shapes(keypoints[0], 0, keypoints[1])[name]
+    return np.full(shape, np.nan if DTYPES[name] is np.float32 else 0, DTYPES[name])
 
 
 def converted(name: str, value: np.ndarray) -> np.ndarray:
@@ -146,6 +165,14 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
     refuse("point_barycentric", barycentric < -1e-3, "is negative")
     if arrays["keypoint_depth"] is not None:
         refuse("keypoint_depth", np.isinf(arrays["keypoint_depth"]), "is infinite (NaN = absent)")
+    if arrays["focal"] is not None:
+        refuse("focal", arrays["focal"] <= 0, "is not positive (NaN = not known)")
+    if arrays["principal_point"] is not None:
+        infinite = np.isinf(arrays["principal_point"])
+        refuse("principal_point", infinite, "is infinite (NaN = the picture's middle)")
+    if arrays["picture_size"] is not None:
+        refuse("picture_size", arrays["picture_size"] < 0, "is negative (0 = not known)")
+        refuse("picture_size", arrays["picture_size"] > LARGEST_SIDE, "is too large for a picture")
 
     far = f"is more than {FARTHEST:g} times its frame's half side away; check the units"
     with np.errstate(over="ignore"):  # infinitely far is too far
@@ -237,6 +264,16 @@ def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
         and _at_least(arrays["point_barycentric"], -1e-3)
         and _within(x + y + z, 1 - 9e-4, 1 + 9e-4)
         and (depth is None or not np.isinf(depth).any())
+        and _cameras_hold(arrays)
+    )
+
+
+def _cameras_hold(arrays: Mapping[str, Any]) -> bool:
+    focal, point, size = (arrays[n] for n in ("focal", "principal_point", "picture_size"))
+    return (
+        (focal is None or not (focal <= 0).any())
+        and (point is None or not np.isinf(point).any())
+        and (size is None or _within(size, 0, LARGEST_SIDE))
     )
 
 

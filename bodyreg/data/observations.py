@@ -19,6 +19,7 @@ from bodyreg.data.observation_checks import (
     expected_shapes,
     extents,
     texts,
+    unknown,
     wrong_starts,
 )
 from bodyreg.errors import UserError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = "bodyreg-observations-1"
 
-OPTIONAL = ("keypoint_depth", "body", "picture")
+OPTIONAL = ("keypoint_depth", "body", "picture", "focal", "principal_point", "picture_size")
 """Arrays that a file may lack."""
 
 # Starts of points that are checked in one step when a file is opened.
@@ -61,6 +62,12 @@ class Observations:
         body: fingerprint of the body that `point_vertex` refers to; "" = not recorded.
         picture: (N,) str, the file of each person's picture, relative to the data set's folder of
             pictures; "" = not known. Or None.
+        focal: (N,) float32, the focal length of each person's picture in pixels; NaN = not known,
+            inf = so long that there is no perspective. Or None.
+        principal_point: (N, 2) float32 pixels, where the camera's axis meets the picture; NaN =
+            the picture's middle. Or None.
+        picture_size: (N, 2) int32, width and height of each person's picture in pixels; 0 = not
+            known. Or None.
     """
 
     id: np.ndarray
@@ -76,6 +83,9 @@ class Observations:
     keypoint_depth: np.ndarray | None = None
     body: str = ""
     picture: np.ndarray | None = None
+    focal: np.ndarray | None = None
+    principal_point: np.ndarray | None = None
+    picture_size: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.keypoint_name = tuple(str(name) for name in self.keypoint_name)
@@ -103,6 +113,9 @@ class Observations:
         id: np.ndarray | None = None,
         frame: np.ndarray | None = None,
         picture: np.ndarray | None = None,
+        focal: np.ndarray | None = None,
+        principal_point: np.ndarray | None = None,
+        picture_size: np.ndarray | None = None,
     ) -> Observations:
         """People with keypoints and without dense points.
 
@@ -113,6 +126,7 @@ class Observations:
             id: (N,); 0, 1, 2 ... if left out.
             frame: (N, 3); if left out, the crops round the boxes of the present keypoints.
             picture: (N,) str.
+            focal, principal_point, picture_size: What is known of the camera; see the attributes.
         """
         people = len(xy)
         if frame is None:
@@ -129,6 +143,9 @@ class Observations:
             keypoint_xy=xy,
             keypoint_weight=weight,
             picture=picture,
+            focal=focal,
+            principal_point=principal_point,
+            picture_size=picture_size,
         )
 
     @property
@@ -216,7 +233,7 @@ class Observations:
     def concatenate(parts: Sequence[Observations]) -> Observations:
         """The people of several observations, one after the other; their keypoints are equal.
 
-        Depths and pictures that only some of them have are absent for the others' people.
+        What only some of them have (depths, pictures, cameras) is not known of the others' people.
         """
         values = {}
         for name in DTYPES:
@@ -227,7 +244,7 @@ class Observations:
             elif any(array is not None for array in arrays):
                 values[name] = np.concatenate(
                     [
-                        np.full(part.keypoint_weight.shape, np.nan) if array is None else array
+                        unknown(name, part.keypoint_weight.shape) if array is None else array
                         for part, array in zip(parts, arrays, strict=True)
                     ]
                 )

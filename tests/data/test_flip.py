@@ -90,6 +90,9 @@ def seen(body, posed) -> Observations:
         keypoint_weight=random.integers(0, 3, (PEOPLE, 17)),
         keypoint_depth=keypoints[..., 2],
         body=body.fingerprint,
+        focal=np.full(PEOPLE, np.inf),
+        principal_point=np.where(np.arange(PEOPLE)[:, None] % 2, np.nan, posed.frame[:, :2] + 9),
+        picture_size=np.column_stack([WIDTH.astype(int), np.full(PEOPLE, 480)]),
     )
 
 
@@ -185,6 +188,8 @@ def test_observations_twice_are_themselves(body, seen):
         rtol=1e-6,
     )
     np.testing.assert_array_equal(flipped.keypoint_depth[:, left], seen.keypoint_depth[:, right])
+    point = flip_points(seen.principal_point, WIDTH)
+    np.testing.assert_array_equal(flipped.principal_point, point)
     sides = np.array([name.startswith("left") for name in JOINT_NAMES])
     legs = sides[body.segment[seen.point_vertex]]
     mirrored_legs = sides[body.segment[flipped.point_vertex]]

@@ -10,8 +10,10 @@ from bodyreg.data.observations import FORMAT, Observations
 from bodyreg.errors import UserError
 from bodyreg.npz import save_npz
 
+CAMERA = ("focal", "principal_point", "picture_size")
 
-def make(people=5, seed=0, depth=True) -> Observations:
+
+def make(people=5, seed=0, depth=True, camera=True) -> Observations:
     random = np.random.default_rng(seed)
     start = np.cumsum([0, *random.integers(0, 6, people)])
     points = start[-1]
@@ -30,7 +32,21 @@ def make(people=5, seed=0, depth=True) -> Observations:
         keypoint_depth=random.normal(size=(people, 2)) if depth else None,
         body="squares",
         picture=np.array([f"{number}.jpg" for number in range(people)], dtype=np.str_),
+        **(cameras(people, random) if camera else {}),
     )
+
+
+def cameras(people: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Cameras of which something is known: every second focal length, every third picture."""
+    number = np.arange(people)
+    focal, size = random.uniform(300, 900, people), random.integers(100, 900, (people, 2))
+    point = random.uniform(0, 300, (people, 2))
+    focal[1::4] = np.inf
+    return {
+        "focal": np.where(number % 2, np.nan, focal),
+        "principal_point": np.where(number[:, None] % 2, np.nan, point),
+        "picture_size": np.where(number[:, None] % 3, 0, size),
+    }
 
 
 def arrays(observations: Observations) -> dict:
@@ -42,11 +58,20 @@ def assert_same(left: Observations, right: Observations) -> None:
         np.testing.assert_array_equal(value, getattr(right, name), err_msg=name)
 
 
-@pytest.mark.parametrize(("people", "depth"), [(5, True), (5, False), (1, True), (0, False)])
-def test_saved_and_loaded_is_the_same(tmp_path, people, depth):
-    observations = make(people, depth=depth)
+@pytest.mark.parametrize(
+    ("people", "depth", "camera"),
+    [(5, True, True), (5, False, True), (5, True, False), (1, True, True), (0, False, True)],
+)
+def test_saved_and_loaded_is_the_same(tmp_path, people, depth, camera):
+    observations = make(people, depth=depth, camera=camera)
     observations.save(tmp_path / "o.npz", command="a test")
     assert_same(observations, Observations.load(tmp_path / "o.npz"))
+
+
+def test_a_file_without_cameras_has_no_arrays_of_them(tmp_path):
+    make(camera=False).save(tmp_path / "o.npz")
+    with np.load(tmp_path / "o.npz") as content:
+        assert not set(CAMERA) & set(content.files)
 
 
 def test_select_is_people_one_by_one():
@@ -143,6 +168,13 @@ BAD = {
     "metres for pixels": ("point_xy", lambda a: a * 1e6),
     "text": ("id", lambda a: a.astype(str)),
     "fractions": ("point_vertex", lambda a: a + 0.5),
+    "focal length of 0": ("focal", lambda a: put(a, 0, 0.0)),
+    "negative focal length": ("focal", lambda a: put(a, 4, -900.0)),
+    "focal lengths of two axes": ("focal", lambda a: np.stack([a, a], axis=1)),
+    "infinite principal point": ("principal_point", lambda a: put(a, (2, 1), np.inf)),
+    "negative size": ("picture_size", lambda a: put(a, (1, 0), -640)),
+    "size too large": ("picture_size", lambda a: put(a, (1, 1), 2**25)),
+    "size in fractions": ("picture_size", lambda a: a + 0.5),
     "negative barycentric": ("point_barycentric", lambda a: a * 0 + np.array([2, -1, 0])),
 }
 
@@ -208,3 +240,24 @@ def test_pictures_are_texts():
     known, unknown = make(2), dataclasses.replace(make(3), picture=None)
     joined = Observations.concatenate([known, unknown])
     assert joined.picture.tolist() == ["0.jpg", "1.jpg", "", "", ""]
+
+
+def test_cameras_that_some_have_are_unknown_of_the_others():
+    known, other = make(2), make(3, camera=False)
+    joined = Observations.concatenate([other, known])
+    joined.check()
+    assert np.isnan(joined.focal[:3]).all() and np.isnan(joined.principal_point[:3]).all()
+    np.testing.assert_array_equal(joined.picture_size[:3], 0)
+    for name in CAMERA:
+        np.testing.assert_array_equal(getattr(joined, name)[3:], getattr(known, name))
+        assert getattr(Observations.concatenate([other, other]), name) is None
+
+
+def test_people_of_keypoints_take_their_camera():
+    known = make(3)
+    given = {name: getattr(known, name) for name in CAMERA}
+    people = Observations.of_keypoints(
+        known.keypoint_name, known.keypoint_xy, np.ones((3, 2)), **given
+    )
+    for name, value in given.items():
+        np.testing.assert_array_equal(getattr(people, name), value)
