@@ -1,4 +1,4 @@
-"""Weak-perspective projection, and Gram–Schmidt for its rotation."""
+"""Projection, weak or perspective, and Gram–Schmidt for its rotation."""
 
 from __future__ import annotations
 
@@ -12,28 +12,46 @@ from bodyreg.ops._library import folded, unfolded
 
 
 def projection(
-    points: Tensor, rotation: Tensor, scale: Tensor, translation: Tensor
+    points: Tensor,
+    rotation: Tensor,
+    scale: Tensor,
+    translation: Tensor,
+    perspective: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Projects points into the frame: xy = s (R v)_xy + t, depth = s (R v)_z.
+    """Projects points into the frame.
 
-    Source: "Learning Body Shape and Pose from Dense Correspondences", Eq. 2.
+        X = s (R v)_xy + t,    z = s (R v)_z            as weak perspective shows them
+        xy = X + m (X - c),    m = φ z / d,    d = max(1 - φ z, 0.1),    depth = z
+
+    The model's origin is at the distance f = 1 / φ from the camera, whatever its scale, and d is a
+    point's own distance as a share of f, so xy = c + (X - c) / d. Where a point is nearer than a
+    tenth of f, or behind the camera, d stays 0.1: m goes on in proportion to z, and no result is
+    infinite. With φ = 0 the projection is X, the weak perspective.
+
+    Source: weak perspective, "Learning Body Shape and Pose from Dense Correspondences", Eq. 2. The
+    other form is the pinhole camera in the coordinates of a frame, as in "CLIFF: Carrying Location
+    Information in Full Frames into Human Pose and Shape Estimation".
 
     Args:
         points: (B, P, 3), metres.
         rotation: (B, 3, 3) camera rotation R, taken as it is.
         scale: (B,) s, frame units per metre.
         translation: (B, 2) t, frame units.
+        perspective: (B, 3) φ, c_x, c_y: the inverse focal length, per frame unit, and the principal
+            point, frame units, which must be finite also where φ = 0. All weak if left out.
 
     Returns:
         xy: (B, P, 2) frame units, y up.
         depth: (B, P) frame units, toward the viewer.
 
-    Gradients reach all four arguments.
+    Gradients reach all five arguments.
 
     Raises:
         RuntimeError: an argument has the wrong dtype, device, layout or shape.
     """
-    return _library.active.projection(points, rotation, scale, translation)
+    if perspective is None:
+        perspective = points.new_zeros(*points.shape[:1], 3)
+    return _library.active.projection(points, rotation, scale, translation, perspective)
 
 
 def gram_schmidt(matrix: Tensor, six: bool = False) -> Tensor:
@@ -68,12 +86,12 @@ def gram_schmidt(matrix: Tensor, six: bool = False) -> Tensor:
 def _register_projection(namespace: str) -> None:
     ops = _library.ops_of(namespace)
 
-    def fake(points: Tensor, rotation: Tensor, scale: Tensor, translation: Tensor):
+    def fake(points: Tensor, *camera: Tensor):
         people, count = points.shape[:2]
         return points.new_empty(people, count, 2), points.new_empty(people, count)
 
     def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        ctx.save_for_backward(*inputs[:3])
+        ctx.save_for_backward(*inputs)
 
     def backward(ctx: Any, grad_xy: Tensor, grad_depth: Tensor):
         return ops.projection_backward(
@@ -85,18 +103,13 @@ def _register_projection(namespace: str) -> None:
         flat = [folded(size, dim, arg) for dim, arg in zip(in_dims, args, strict=True)]
         return unfolded(size, ops.projection(*flat)), (0, 0)
 
-    def fake_backward(grad_xy, grad_depth, points, rotation, scale):
-        return (
-            torch.empty_like(points),
-            torch.empty_like(rotation),
-            torch.empty_like(scale),
-            points.new_empty(points.shape[0], 2),
-        )
+    def fake_backward(grad_xy: Tensor, grad_depth: Tensor, *inputs: Tensor):
+        return tuple(torch.empty_like(x) for x in inputs)
 
     def vmap_backward(info: Any, in_dims: tuple, *args: Tensor):
         size = info.batch_size
         flat = [folded(size, dim, arg) for dim, arg in zip(in_dims, args, strict=True)]
-        return unfolded(size, ops.projection_backward(*flat)), (0, 0, 0, 0)
+        return unfolded(size, ops.projection_backward(*flat)), (0, 0, 0, 0, 0)
 
     _library.register_op(
         f"{namespace}::projection",

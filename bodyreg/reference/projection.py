@@ -7,13 +7,26 @@ from torch import Tensor
 
 GUARD = 1e-8
 
+NEAR = 0.1
+"""Points nearer to a perspective camera than this share of the person's distance, and points behind
+it, are shown as if the picture grew in proportion to depth from there on."""
+
 
 def projection(
-    points: Tensor, rotation: Tensor, scale: Tensor, translation: Tensor
+    points: Tensor,
+    rotation: Tensor,
+    scale: Tensor,
+    translation: Tensor,
+    perspective: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Projects points into the frame, see `bodyreg.ops.projection`."""
     seen = scale[:, None, None] * (points @ rotation.mT)
-    return seen[..., :2] + translation[:, None], seen[..., 2]
+    xy, z = seen[..., :2] + translation[:, None], seen[..., 2]
+    if perspective is None:
+        return xy, z
+    near = perspective[:, :1] * z
+    magnification = near / (1 - near).clamp_min(NEAR)
+    return xy + magnification[..., None] * (xy - perspective[:, None, 1:]), z
 
 
 def gram_schmidt(matrix: Tensor, six: bool = False) -> Tensor:

@@ -1,4 +1,4 @@
-// Weak-perspective projection.
+// Projection, weak or perspective.
 #include "../common/access.h"
 #include "../common/launch.h"
 #include "../common/reduce.h"
@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kThreads = 128;
 constexpr int64_t kRun = 1024;  // points that share one reading of the camera
+constexpr int kTotals = 14;     // numbers of a camera's gradient that are sums over its points
 
 // A block owns a run of 1024 points of one person, a thread every 128th of them.
 // Moves 12 bytes in and 12 out per point (float).
@@ -21,12 +22,10 @@ __global__ void __launch_bounds__(kThreads)
     const int64_t b = run / runs_per_person;
     const int64_t begin = run % runs_per_person * kRun;
     const int64_t end = min(begin + kRun, p.points);
-    const Mat3<T> rotation = load_mat3(p.rotation + 9 * b);
-    const T scale = p.scale[b];
-    const T translation[2] = {p.translation[2 * b], p.translation[2 * b + 1]};
+    const auto camera = load_camera<T>(p.camera, b);
     for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
       const int64_t at = b * p.points + i;
-      const Vec3<T> x = project(rotation, scale, translation, load_vec3(p.model + 3 * at));
+      const Vec3<T> x = project(camera, load_vec3(p.model + 3 * at));
       p.xy[2 * at] = x.x;
       p.xy[2 * at + 1] = x.y;
       p.depth[at] = x.z;
@@ -41,27 +40,27 @@ __global__ void __launch_bounds__(kThreads)
     projection_backward_kernel(const ProjectionBackwardParams<T> p) {
   SIMT_SHARED(T, scratch);
   for (int64_t b = blockIdx.x; b < p.people; b += gridDim.x) {
-    const Mat3<T> rotation = load_mat3(p.rotation + 9 * b);
-    const T scale = p.scale[b];
+    const auto camera = load_camera<T>(p.camera, b);
     CameraSums<T> sums = {};
     for (int64_t i = threadIdx.x; i < p.points; i += kThreads) {
       const int64_t at = b * p.points + i;
       const Vec3<T> g = {p.grad_xy[2 * at], p.grad_xy[2 * at + 1], p.grad_depth[at]};
-      store(p.grad_model + 3 * at, project_backward(rotation, scale, g));
-      sums.gv += outer(g, load_vec3(p.model + 3 * at));
-      sums.g = sums.g + g;
+      const Vec3<T> v = load_vec3(p.model + 3 * at);
+      store(p.grad_model + 3 * at, project_backward(camera, v, g, sums));
     }
-    T totals[11];
+    T totals[kTotals];
     for (int i = 0; i < 9; ++i) totals[i] = sums.gv.m[i];
     totals[9] = sums.g.x;
     totals[10] = sums.g.y;
+    store(totals + 11, sums.perspective);
     block_sum(totals, scratch);
     if (threadIdx.x == 0) {
       for (int i = 0; i < 9; ++i) sums.gv.m[i] = totals[i];
-      store(p.grad_rotation + 9 * b, rotation_grad(scale, sums));
-      p.grad_scale[b] = scale_grad(rotation, sums);
+      store(p.grad_rotation + 9 * b, rotation_grad(camera.scale, sums));
+      p.grad_scale[b] = scale_grad(camera.rotation, sums);
       p.grad_translation[2 * b] = totals[9];
       p.grad_translation[2 * b + 1] = totals[10];
+      store(p.grad_perspective + 3 * b, load_vec3(totals + 11));
     }
   }
 }
@@ -82,7 +81,7 @@ template <typename T>
 void projection_backward_cuda(const ProjectionBackwardParams<T>& p, cudaStream_t stream) {
   if (p.people == 0) return;
   SIMT_LAUNCH(projection_backward_kernel<T>, grid_for(p.people, 16), kThreads,
-              11 * kThreads / 32 * sizeof(T), stream, p);
+              kTotals * kThreads / 32 * sizeof(T), stream, p);
   check_cuda(cudaGetLastError(), "projection_backward");
 }
 

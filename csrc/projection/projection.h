@@ -1,4 +1,4 @@
-// Weak-perspective projection and Gram–Schmidt: parameters, CPU functions, launchers.
+// Projection and Gram–Schmidt: parameters, CPU functions, launchers.
 #pragma once
 
 #include <cstdint>
@@ -8,32 +8,39 @@
 
 namespace bodyreg {
 
-// xy = s (R v)_xy + t, depth = s (R v)_z
+// The camera of every person.
 template <typename T>
-struct ProjectionParams {
-  int64_t people;        // B
-  int64_t points;        // P
-  const T* model;        // (B, P, 3) points, metres
+struct CameraParams {
   const T* rotation;     // (B, 3, 3)
   const T* scale;        // (B,) frame units per metre
   const T* translation;  // (B, 2) frame units
-  T* xy;                 // (B, P, 2) out
-  T* depth;              // (B, P) out
+  const T* perspective;  // (B, 3) inverse focal length, principal point
+};
+
+// Points to frame coordinates and depths. projection_math.h has the formulas.
+template <typename T>
+struct ProjectionParams {
+  int64_t people;  // B
+  int64_t points;  // P
+  const T* model;  // (B, P, 3) points, metres
+  CameraParams<T> camera;
+  T* xy;     // (B, P, 2) out
+  T* depth;  // (B, P) out
 };
 
 template <typename T>
 struct ProjectionBackwardParams {
-  int64_t people;       // B
-  int64_t points;       // P
-  const T* model;       // (B, P, 3)
-  const T* rotation;    // (B, 3, 3)
-  const T* scale;       // (B,)
+  int64_t people;  // B
+  int64_t points;  // P
+  const T* model;  // (B, P, 3)
+  CameraParams<T> camera;
   const T* grad_xy;     // (B, P, 2)
   const T* grad_depth;  // (B, P)
   T* grad_model;        // (B, P, 3) out
   T* grad_rotation;     // (B, 3, 3) out
   T* grad_scale;        // (B,) out
   T* grad_translation;  // (B, 2) out
+  T* grad_perspective;  // (B, 3) out
 };
 
 template <typename T>

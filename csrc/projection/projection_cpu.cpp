@@ -30,13 +30,6 @@ void store_points(const Lanes<T>* in, int64_t points, T* out) {
 }
 
 template <typename T>
-Mat3<Lanes<T>> broadcast(const Mat3<T>& a) {
-  Mat3<Lanes<T>> b;
-  for (int i = 0; i < 9; ++i) b.m[i] = a.m[i];
-  return b;
-}
-
-template <typename T>
 Vec3<T> sum(const Vec3<Lanes<T>>& a) {
   return {sum(a.x), sum(a.y), sum(a.z)};
 }
@@ -54,14 +47,12 @@ template <typename T>
 void projection_forward_cpu(const ProjectionParams<T>& p, int64_t begin, int64_t end) {
   constexpr int64_t W = Lanes<T>::width;
   for (int64_t b = begin; b < end; ++b) {
-    const Mat3<Lanes<T>> rotation = broadcast(load_mat3(p.rotation + b * 9));
-    const Lanes<T> scale = p.scale[b];
-    const Lanes<T> translation[2] = {p.translation[2 * b], p.translation[2 * b + 1]};
+    const auto camera = load_camera<Lanes<T>>(p.camera, b);
     for (int64_t i = 0; i < p.points; i += W) {
       const int64_t at = b * p.points + i, count = std::min(W, p.points - i);
       Vec3<Lanes<T>> v;
       load_points<3>(p.model + at * 3, count, &v.x);
-      const Vec3<Lanes<T>> seen = project(rotation, scale, translation, v);
+      const Vec3<Lanes<T>> seen = project(camera, v);
       store_points<2>(&seen.x, count, p.xy + at * 2);
       store_points<1>(&seen.z, count, p.depth + at);
     }
@@ -72,9 +63,7 @@ template <typename T>
 void projection_backward_cpu(const ProjectionBackwardParams<T>& p, int64_t begin, int64_t end) {
   constexpr int64_t W = Lanes<T>::width;
   for (int64_t b = begin; b < end; ++b) {
-    const Mat3<T> rotation = load_mat3(p.rotation + b * 9);
-    const Mat3<Lanes<T>> rotation_lanes = broadcast(rotation);
-    const Lanes<T> scale = p.scale[b];
+    const auto camera = load_camera<Lanes<T>>(p.camera, b);
     CameraSums<Lanes<T>> sums = {};
     for (int64_t i = 0; i < p.points; i += W) {
       const int64_t at = b * p.points + i, count = std::min(W, p.points - i);
@@ -82,16 +71,15 @@ void projection_backward_cpu(const ProjectionBackwardParams<T>& p, int64_t begin
       load_points<3>(p.model + at * 3, count, &v.x);
       load_points<2>(p.grad_xy + at * 2, count, &g.x);
       load_points<1>(p.grad_depth + at, count, &g.z);
-      sums.gv += outer(g, v);
-      sums.g = sums.g + g;
-      const Vec3<Lanes<T>> grad = project_backward(rotation_lanes, scale, g);
+      const Vec3<Lanes<T>> grad = project_backward(camera, v, g, sums);
       store_points<3>(&grad.x, count, p.grad_model + at * 3);
     }
-    const CameraSums<T> total = {sum(sums.gv), sum(sums.g)};
-    store(p.grad_rotation + b * 9, rotation_grad(p.scale[b], total));
-    p.grad_scale[b] = scale_grad(rotation, total);
+    const CameraSums<T> total = {sum(sums.gv), sum(sums.g), sum(sums.perspective)};
+    store(p.grad_rotation + b * 9, rotation_grad(p.camera.scale[b], total));
+    p.grad_scale[b] = scale_grad(load_mat3(p.camera.rotation + b * 9), total);
     p.grad_translation[2 * b] = total.g.x;
     p.grad_translation[2 * b + 1] = total.g.y;
+    store(p.grad_perspective + b * 3, total.perspective);
   }
 }
 

@@ -8,22 +8,25 @@ void drive(std::int64_t people, std::int64_t points) {
   const auto model = driver::normal<T>(people * points * 3),
              rotation = driver::normal<T>(people * 9);
   const auto scale = driver::normal<T>(people), translation = driver::normal<T>(people * 2);
+  auto perspective = driver::normal<T>(people * 3);
+  for (std::int64_t b = 0; b < people; ++b) perspective[3 * b] = T(b % 3) / 4;  // some are weak
   const auto grad_xy = driver::normal<T>(people * points * 2);
   const auto grad_depth = driver::normal<T>(people * points);
-  const std::int64_t sizes[6] = {people * points * 2, people * points, people * points * 3,
-                                 people * 9,          people,          people * 2};
+  const std::int64_t sizes[7] = {people * points * 2, people * points, people * points * 3,
+                                 people * 9,          people,          people * 2,
+                                 people * 3};
 
-  std::vector<T> results[2][6];
+  std::vector<T> results[2][7];
   for (int on_cpu = 0; on_cpu < 2; ++on_cpu) {
     auto& r = results[on_cpu];
-    for (int i = 0; i < 6; ++i) r[i] = driver::unwritten<T>(sizes[i]);
-    const ProjectionParams<T> forward{people,          points,       model.data(),
-                                      rotation.data(), scale.data(), translation.data(),
-                                      r[0].data(),     r[1].data()};
+    for (int i = 0; i < 7; ++i) r[i] = driver::unwritten<T>(sizes[i]);
+    const CameraParams<T> camera{rotation.data(), scale.data(), translation.data(),
+                                 perspective.data()};
+    const ProjectionParams<T> forward{people, points,      model.data(),
+                                      camera, r[0].data(), r[1].data()};
     const ProjectionBackwardParams<T> backward{
-        people,       points,         model.data(),      rotation.data(),
-        scale.data(), grad_xy.data(), grad_depth.data(), r[2].data(),
-        r[3].data(),  r[4].data(),    r[5].data()};
+        people,      points,      model.data(), camera,      grad_xy.data(), grad_depth.data(),
+        r[2].data(), r[3].data(), r[4].data(),  r[5].data(), r[6].data()};
     if (on_cpu) {
       baseline::projection_forward_cpu(forward, 0, people);
       baseline::projection_backward_cpu(backward, 0, people);
@@ -32,9 +35,14 @@ void drive(std::int64_t people, std::int64_t points) {
       projection_backward_cuda(backward, nullptr);
     }
   }
-  const char* names[6] = {"xy",         "depth",           "grad_points", "grad_rotation",
-                          "grad_scale", "grad_translation"};
-  for (int i = 0; i < 6; ++i) driver::compare(names[i], results[0][i], results[1][i]);
+  const char* names[7] = {"xy",
+                          "depth",
+                          "grad_points",
+                          "grad_rotation",
+                          "grad_scale",
+                          "grad_translation",
+                          "grad_perspective"};
+  for (int i = 0; i < 7; ++i) driver::compare(names[i], results[0][i], results[1][i]);
 }
 
 // Well-conditioned matrices: near the identity, so that the two roundings stay close.

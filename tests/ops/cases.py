@@ -128,8 +128,11 @@ def projection_case(people: int, points: int, *, seed: int = 0):
         draw.rotations(people),
         draw.uniform(0.5, 1.5, people),
         draw.normal(people, 2),
+        # Every third person is seen in weak perspective; some points are behind the camera.
+        torch.cat([draw.uniform(0, 1, people, 1), draw.normal(people, 2)], 1),
     )
-    return Case("projection", arguments, (0, 1, 2, 3))
+    arguments[-1][::3, 0] = 0
+    return Case("projection", arguments, (0, 1, 2, 3, 4))
 
 
 def gram_schmidt_case(people: int, *, six: bool, seed: int = 0):

@@ -23,7 +23,7 @@ TENSORS = [
 NAMES = {
     "kinematics": ["rotations", "segment_scale", "joints"],
     "lbs": ["transforms", "joint_ids", "anchors"],
-    "projection": ["points", "rotation", "scale", "translation"],
+    "projection": ["points", "rotation", "scale", "translation", "perspective"],
     "gram_schmidt": ["matrix"],
     "correspondence": [
         *["transforms", "rotation", "scale", "translation"],

@@ -66,6 +66,68 @@ def test_six_ignores_the_third_column(backend):
     assert (gradient[:, :, 2] == 0).all()
 
 
+def test_without_a_focal_length_the_principal_point_is_not_seen(backend):
+    # Reference: the call without perspective, bit for bit.
+    case = cases.projection_case(5, 40).to(torch.float32, backend.device)
+    weak = case.arguments[4] * torch.tensor([0.0, 1, 1], device=backend.device)
+    weak = case.with_argument(4, weak).results(ops)
+    plain = cases.Case("projection", case.arguments[:4], (0, 1, 2, 3)).results(ops)
+    cases.assert_same_bits(weak[:6], plain)
+
+
+def test_points_at_and_behind_the_camera_are_shown_far_out(backend):
+    # Reference: the closed form, X + φ z / 0.1 (X - c), and its derivatives by z, φ and c.
+    def leaf(*values):
+        return torch.tensor(values, dtype=torch.float64, device=backend.device).requires_grad_()
+
+    focal, xy, centre = 4.0, (0.5, -1.0), (0.25, 0.5)
+    for z in (3.7, focal, 2 * focal, 1e6):
+        points, translation = leaf([[0.0, 0.0, z]]), leaf(xy)
+        perspective = leaf((1 / focal, *centre))
+        eye = torch.eye(3, dtype=torch.float64, device=backend.device)[None]
+        seen, depth = ops.projection(points, eye, leaf(1.0), translation, perspective)
+        m = 10 * z / focal
+        shift = [xy[i] - centre[i] for i in range(2)]
+        expected = torch.tensor([[[xy[i] + m * shift[i] for i in range(2)]]]).double()
+        torch.testing.assert_close(seen.cpu(), expected, rtol=1e-12, atol=0)
+        assert depth.item() == z
+        slopes = torch.autograd.grad(seen[..., 0].sum(), (points, translation, perspective))
+        for ours, right in zip(
+            slopes,
+            (
+                [[[1 + m, 0, 10 / focal * shift[0]]]],
+                [[1 + m, 0]],
+                [[10 * z * shift[0], -m, 0]],
+            ),
+            strict=True,
+        ):
+            right = torch.tensor(right, dtype=torch.float64)
+            torch.testing.assert_close(ours.cpu(), right, rtol=1e-12, atol=1e-12)
+
+
+def test_a_point_that_comes_near_the_camera_does_not_jump(backend):
+    # Reference: the two sides of a tenth of the distance.
+    z = torch.tensor([[3.6 - 1e-9], [3.6 + 1e-9]], dtype=torch.float64)
+    points = torch.nn.functional.pad(z[..., None], (2, 0)).to(backend.device)
+    eye = torch.eye(3, dtype=torch.float64).repeat(2, 1, 1).to(backend.device)
+    ones = torch.ones(2, dtype=torch.float64, device=backend.device)
+    perspective = torch.tensor([[0.25, 0, 0]] * 2, dtype=torch.float64, device=backend.device)
+    (near, nearer), _ = ops.projection(points, eye, ones, torch.stack([ones, ones], 1), perspective)
+    torch.testing.assert_close(near, nearer, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_a_camera_or_point_that_is_not_a_number_stays_in_its_person(backend, place):
+    # Reference: the results without it.
+    case = cases.projection_case(5, 40).to(torch.float32, backend.device)
+    clean = case.results(ops)
+    broken = case.arguments[place].clone()
+    broken[2] = math.nan
+    others = [0, 1, 3, 4]
+    for ours, expected in zip(case.with_argument(place, broken).results(ops), clean, strict=True):
+        assert torch.equal(ours[others], expected[others])
+
+
 def test_the_rest_pose(backend):
     # Reference: nothing moves, so transforms are the identity and positions the rest joints.
     rest = cases.Draw(5).normal(24, 3).float().to(backend.device)

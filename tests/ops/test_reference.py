@@ -80,15 +80,38 @@ def test_lbs_shared_forms_agree_with_copies():
         close(case.call(reference)[0], reference.lbs(transforms, ids, anchors).numpy())
 
 
-def test_projection_is_weak_perspective():
-    case = cases.projection_case(3, 5)
-    points, rotation, scale, translation = arrays(case)
+def test_projection_is_a_pinhole_camera():
+    # In metres: the camera is at the origin and looks along -z, the picture is at its focal length.
+    case = cases.projection_case(7, 50)
+    points, rotation, scale, translation, perspective = arrays(case)
     xy, depth = case.call(reference)
-    for b in range(3):
-        for i in range(5):
+    near = 0
+    for b in range(7):
+        for i in range(50):
             seen = scale[b] * rotation[b].dot(points[b, i])
-            close(xy[b, i], seen[:2] + translation[b])
             close(depth[b, i], seen[2])
+            weak = seen[:2] + translation[b]
+            inverse_focal, centre = perspective[b, 0], perspective[b, 1:]
+            if inverse_focal == 0:
+                close(xy[b, i], weak)
+                continue
+            focal = 1 / inverse_focal
+            pelvis = np.append((translation[b] - centre) / scale[b], -focal / scale[b])
+            place = pelvis + rotation[b].dot(points[b, i])
+            if -place[2] >= 0.1 * -pelvis[2]:
+                close(xy[b, i], centre + focal * place[:2] / -place[2])
+            else:
+                near += 1
+                close(xy[b, i], centre + (weak - centre) * (1 + seen[2] / (0.1 * focal)))
+    assert near > 5
+
+
+def test_projection_without_perspective_is_weak():
+    case = cases.projection_case(6, 5)
+    weak = case.with_argument(4, torch.cat([torch.zeros(6, 1), torch.randn(6, 2)], 1).double())
+    alone = cases.Case("projection", case.arguments[:4], ())
+    for ours, expected in zip(alone.call(reference), weak.call(reference), strict=True):
+        close(ours, expected.numpy())
 
 
 @pytest.mark.parametrize("six", [False, True])

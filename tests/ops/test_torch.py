@@ -49,8 +49,7 @@ def test_opcheck_of_the_backward_ops(built_backend: Backend):
             library.lbs_backward_anchors.default,
             on_device(grad, transforms, ids, anchors.dim() == 3),
         )
-    points, rotation, scale, _ = cases.projection_case(3, 5).arguments
-    arguments = (draw.normal(3, 5, 2), draw.normal(3, 5), points, rotation, scale)
+    arguments = (draw.normal(3, 5, 2), draw.normal(3, 5), *cases.projection_case(3, 5).arguments)
     torch.library.opcheck(library.projection_backward.default, on_device(*arguments))
     arguments = (draw.normal(3, 3, 3), draw.normal(3, 3, 3), True)
     torch.library.opcheck(library.gram_schmidt_backward.default, on_device(*arguments))
@@ -58,11 +57,12 @@ def test_opcheck_of_the_backward_ops(built_backend: Backend):
     torch.library.opcheck(library.correspondence_backward.default, on_device(*arguments))
 
 
-def body_loss(module, rotations, scale, rest, matrix, size, shift, points, match):
+def body_loss(module, rotations, scale, rest, matrix, size, shift, perspective, points, match):
     """A whole chain of ops, as a registration has it."""
     transforms, positions = module.kinematics(rotations, scale, rest, cases.SMPL_PARENTS)
     rotation = module.gram_schmidt(matrix)
-    xy, depth = module.projection(module.lbs(transforms, *points), rotation, size, shift)
+    placed = module.lbs(transforms, *points)
+    xy, depth = module.projection(placed, rotation, size, shift, perspective)
     dense = module.correspondence(transforms, rotation, size, shift, *match, 0.5)
     return dense.sum() + xy.square().sum() + depth.square().sum() + positions.square().sum()
 
@@ -70,10 +70,11 @@ def body_loss(module, rotations, scale, rest, matrix, size, shift, points, match
 def body_inputs(device: str):
     rotations, scale, rest, _ = cases.kinematics_case(4).arguments
     _, ids, anchors = cases.lbs_case(4, 9).arguments
-    *_, size, shift = cases.projection_case(4, 9).arguments
+    *_, size, shift, perspective = cases.projection_case(4, 9).arguments
     match = cases.correspondence_case(4, 11).arguments[4:8]
     matrix = cases.gram_schmidt_case(4, six=False).arguments[0]
-    tensors = Case("", (rotations, scale, rest, matrix, size, shift), ()).to(torch.float64, device)
+    leaves = (rotations, scale, rest, matrix, size, shift, perspective)
+    tensors = Case("", leaves, ()).to(torch.float64, device)
     points = Case("", (ids, anchors), ()).to(torch.float64, device).arguments
     match = Case("", match, ()).to(torch.float64, device).arguments
     return [t.clone().requires_grad_() for t in tensors.arguments], points, match
