@@ -40,7 +40,7 @@ def main() -> None:
     crops = picture_grounds(options.images, people, side=240)  # the pictures, cut to the frames
     tiles = [
         np.vstack([crop, overlay(crop, vertices, body.faces)])
-        for crop, vertices in zip(crops, fits.vertices(body), strict=True)
+        for crop, vertices in zip(crops, fits.seen(fits.vertices(body)), strict=True)
     ]
     tiles = [np.pad(tile, ((0, 12), (0, 12), (0, 0)), constant_values=255) for tile in tiles]
     tiles += -len(tiles) % 4 * [np.full_like(tiles[0], 255)]  # whole rows of four

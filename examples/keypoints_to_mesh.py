@@ -45,8 +45,8 @@ def main() -> None:
 
     fits = bodyreg.register(body, people)
 
-    seen = fits.keypoints(body, tuple(KEYPOINTS))[..., :2]
-    fitted = image_from_frame(seen, people.frame[:, None])
+    seen = fits.seen(fits.keypoints(body, tuple(KEYPOINTS)))
+    fitted = image_from_frame(seen[..., :2], people.frame[:, None])
     print(f"mean distance to the keypoints: {np.linalg.norm(fitted - xy, axis=2).mean():.1f} px")
 
     vertices = fits.vertices(body)[0] / fits.scale[0]  # metres; x right, y up, z to the viewer

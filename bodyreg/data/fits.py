@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from bodyreg.body import Body, Parameters, RigPoints
-from bodyreg.data.frames import reframed
-from bodyreg.data.people_file import Layout, PeopleFile
+from bodyreg.data.frames import perspective_in_frame, reframed, seen_in_perspective
+from bodyreg.data.people_file import CAMERA, Layout, PeopleFile
 from bodyreg.errors import UserError
 from bodyreg.npz import NpzReader, Rows, save_npz
 
@@ -25,7 +25,11 @@ TERM_PREFIX = "term_"
 
 @dataclass(eq=False)
 class Fits:
-    """The bodies of N people. A point v of the posed body appears at scale · (R v) + translation.
+    """The bodies of N people, and how each was seen.
+
+    A point v of the posed body is at scale · (R v) + translation, in frame units and in the axes of
+    the camera. These places have the body's true proportions: `points`, `vertices` ... Where the
+    camera is near, the picture shows them at other places: `seen`.
 
     Attributes:
         id: (N,) int64, as in the observations.
@@ -36,6 +40,10 @@ class Fits:
         scale: (N,) float32 frame units per metre.
         translation: (N, 2) float32 frame units.
         loss: (N,) float32, the objective at the end; None if no objective was minimised.
+        focal: (N,) float32, the focal length of the picture in pixels, known or assumed; NaN = seen
+            without perspective. None if this is so of all.
+        principal_point: (N, 2) float32, where the camera's axis meets the picture, pixels; NaN
+            where `focal` is. None if `focal` is.
         terms: name -> (N,) float32, the weighted terms; they add up to the loss. A term is 0 for
             a person without evidence for it.
     """
@@ -48,6 +56,8 @@ class Fits:
     scale: np.ndarray
     translation: np.ndarray
     loss: np.ndarray | None = None
+    focal: np.ndarray | None = None
+    principal_point: np.ndarray | None = None
     terms: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -73,7 +83,10 @@ class Fits:
 
     @staticmethod
     def concatenate(parts: Sequence[Fits]) -> Fits:
-        """Several sets of fits, one after the other; all or none have a loss, and equal terms."""
+        """Several sets of fits, one after the other.
+
+        All or none have a loss, all or none have cameras, and their terms are equal.
+        """
         if len(parts) == 1:
             return parts[0]
         return Fits(
@@ -89,6 +102,24 @@ class Fits:
         """
         scale, translation = reframed(self.scale, self.translation, self.frame, frame)
         return replace(self, frame=frame, scale=scale, translation=translation)
+
+    @property
+    def perspective(self) -> np.ndarray:
+        """(N, 3) float32, of `ops.projection`: inverse focal length and principal point."""
+        if self.focal is None:
+            return np.zeros((len(self), 3), np.float32)
+        return perspective_in_frame(self.focal, self.principal_point, None, self.frame)
+
+    def seen(self, points: np.ndarray) -> np.ndarray:
+        """Where the picture shows points (N, P, 3) of these bodies, such as their vertices.
+
+        Returns:
+            (N, P, 3) float32 frame units. Without perspective these are the points; with it, x and
+            y are those of the picture. z stays, and so tells what is in front.
+        """
+        if self.focal is None:
+            return points
+        return seen_in_perspective(points, self.perspective)
 
     def vertices(self, body: Body) -> np.ndarray:
         """(N, V, 3) float32 positions of all vertices, frame units; z points to the viewer."""
@@ -128,14 +159,14 @@ class Fits:
 
         Raises:
             UserError: the file is missing, damaged or of another format, or an array is missing,
-                has the wrong shape, or holds a number that is not finite. Only `loss` may be
-                missing.
+                has the wrong shape, or holds a number that is not finite. Only the loss and the
+                camera may be missing.
         """
         with FitsFile(path) as file:
             return file.read(0, len(file))
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        """The arrays of the file format, except a missing loss."""
+        """The arrays of the file format, except those that are missing."""
         arrays = {name: getattr(self, name) for name in ARRAYS}
         return {name: array for name, array in arrays.items() if array is not None}
 
@@ -219,8 +250,7 @@ def join_fits(
 
     Args:
         path: The file to write.
-        shards: Files that `Fits.save` wrote. All those with people have a loss, or none has one;
-            their terms are equal.
+        shards: Files that `Fits.save` wrote. Those with people have the same arrays.
         within: The folder of the temporary file, as in `files.atomic_path`.
         **facts: What made the file; stored as arrays too.
 
@@ -268,11 +298,11 @@ def _layout(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
 ARRAYS: Layout = {
     "id": ("iu", ()), "frame": ("iuf", (3,)), "pose": ("iuf", (24, 3)),
     "segment_scale": ("iuf", (24,)), "rotation": ("iuf", (3, 3)), "scale": ("iuf", ()),
-    "translation": ("iuf", (2,)), "loss": ("iuf", ()),
+    "translation": ("iuf", (2,)), "loss": ("iuf", ()), **CAMERA,
 }  # fmt: skip
 """The arrays of the file format."""
 
-OPTIONAL = ("loss",)
+OPTIONAL = ("loss", *CAMERA)
 """Those of them that may be missing."""
 
 assert set(ARRAYS) | {"terms"} == {f.name for f in fields(Fits)}

@@ -88,7 +88,7 @@ def flip_observations(
     if len(vertex):
         vertex = _mirror_vertices(body)[vertex]
     names, columns = _flipped_names(observations.keypoint_name)
-    depth, point = observations.keypoint_depth, observations.principal_point
+    depth = observations.keypoint_depth
     return replace(
         observations,
         frame=_flip_frames(observations.frame, width),
@@ -98,7 +98,7 @@ def flip_observations(
         keypoint_xy=flip_points(observations.keypoint_xy, width[:, None])[:, columns],
         keypoint_weight=observations.keypoint_weight[:, columns],
         keypoint_depth=None if depth is None else depth[:, columns],
-        principal_point=None if point is None else flip_points(point, width),
+        principal_point=_flip_principal_points(observations.principal_point, width),
     )
 
 
@@ -174,7 +174,14 @@ def flip_correspondence(correspondence: Correspondence, width: int) -> Correspon
 
 def _flipped_parameters(people: Fits | Truth, width: float | np.ndarray) -> dict[str, Any]:
     parameters = mirrored(Parameters.of(people)).arrays()
-    return {"frame": _flip_frames(people.frame, width), **parameters}
+    camera = {"principal_point": _flip_principal_points(people.principal_point, width)}
+    return {"frame": _flip_frames(people.frame, width), **parameters, **camera}
+
+
+def _flip_principal_points(
+    points: np.ndarray | None, width: float | np.ndarray
+) -> np.ndarray | None:
+    return None if points is None else flip_points(points, width)
 
 
 def _flip_frames(frame: np.ndarray, width: float | np.ndarray) -> np.ndarray:

@@ -76,6 +76,57 @@ def reframed(
     return scale * zoom, translation * zoom[:, None] + shift
 
 
+def perspective_in_frame(
+    focal: np.ndarray,
+    principal_point: np.ndarray | None,
+    picture_size: np.ndarray | None,
+    frame: np.ndarray,
+) -> np.ndarray:
+    """What the perspective of `ops.projection` is in the people's frames.
+
+    In frame units the pelvis is at the distance of the focal length, whatever the scale.
+
+    Args:
+        focal: (N,) pixels; NaN or inf = no perspective.
+        principal_point: (N, 2) pixels; NaN, or None = the picture's middle.
+        picture_size: (N, 2) pixels; 0, or None = not known. Then the picture's middle is taken to
+            be the frame's middle.
+        frame: (N, 3) the crops.
+
+    Returns:
+        (N, 3) float32: the inverse focal length, and x and y of the principal point, in frame
+        units; zeros for people without perspective.
+    """
+    point = np.array(frame[:, :2], np.float64)
+    if picture_size is not None:
+        point = np.where(picture_size > 0, picture_size / 2, point)
+    if principal_point is not None:
+        point = np.where(np.isnan(principal_point), point, principal_point)
+    found = np.column_stack([frame[:, 2] / focal, frame_from_image(point, frame)])
+    return np.where(found[:, :1] > 0, found, 0).astype(np.float32)
+
+
+def seen_in_perspective(points: np.ndarray, perspective: np.ndarray) -> np.ndarray:
+    """Points (N, P, 3) of weak perspective, frame units -> (N, P, 3) float32 as they are seen.
+
+    x and y become those of `ops.projection` with this perspective (N, 3); the depth stays.
+    """
+    import torch
+
+    from bodyreg import ops
+
+    people = len(points)
+    upright, size = torch.eye(3).repeat(people, 1, 1), torch.ones(people)
+    xy, depth = ops.projection(
+        torch.from_numpy(np.ascontiguousarray(points, np.float32)),
+        upright,
+        size,
+        torch.zeros(people, 2),
+        torch.from_numpy(perspective),
+    )
+    return np.concatenate([xy.numpy(), depth.numpy()[..., None]], axis=2)
+
+
 def frames_of_boxes(boxes: np.ndarray) -> np.ndarray:
     """Boxes (N, 4) as x, y, width, height in pixels -> square frames (N, 3) round their centres."""
     corner, size = boxes[:, :2], boxes[:, 2:]

@@ -17,6 +17,9 @@ Layout = Mapping[str, tuple[str, tuple[int | str, ...]]]
 """Name of an array -> the NumPy kinds that its elements may have, and its shape after the N people.
 A letter in a shape stands for a size that the file chooses; equal letters mean equal sizes."""
 
+CAMERA: Layout = {"focal": ("iuf", ()), "principal_point": ("iuf", (2,))}
+"""The arrays of perspective, which a file may lack; NaN = this person is seen without it."""
+
 
 LARGEST = 1e8
 """Metres, pixels, radians and shares are below. Products of larger numbers would leave float32."""
@@ -108,21 +111,26 @@ class PeopleFile:
         """The arrays of the people from `start` up to `stop`, by name; numbers are float32.
 
         Raises:
-            UserError: the file is damaged, or holds a number that is not finite or too large.
+            UserError: the file is damaged, or holds a number that is not finite or too large, or a
+                focal length that is not positive.
         """
         arrays = {name: self._reader.rows(name, start, stop) for name in self._arrays}
         for name, (kinds, _) in self._arrays.items():
             if "f" in kinds:
                 arrays[name] = self._numbers(name, arrays[name], arrays["id"])
+        if "focal" in arrays and (arrays["focal"] <= 0).any():
+            person = arrays["id"][(arrays["focal"] <= 0).argmax()]
+            raise UserError(f"{self._path}: focal of person {person} is not positive")
         return arrays
 
     def _numbers(self, name: str, array: np.ndarray, ids: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):  # infinity is refused
             array = array.astype(np.float32, copy=False)
         limit = np.float32(np.inf) if name in UNLIMITED else LARGEST
-        if -limit < array.min(initial=0) and array.max(initial=0) < limit:  # and no NaN
+        known = np.where(np.isnan(array), 0, array) if name in CAMERA else array
+        if -limit < known.min(initial=0) and known.max(initial=0) < limit:  # and no NaN
             return array
-        finite, near = np.isfinite(array), np.abs(array) < limit
+        finite, near = np.isfinite(known), np.abs(known) < limit
         what = f"is not below {LARGEST:g}; check the units" if finite.all() else "is not finite"
         bad = ~(near if finite.all() else finite).reshape(len(array), -1).all(axis=1)
         raise UserError(f"{self._path}: {name} of person {ids[bad.argmax()]} {what}")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from bodyreg.data.frames import reframed
-from bodyreg.data.people_file import Layout, PeopleFile
+from bodyreg.data.frames import perspective_in_frame, reframed, seen_in_perspective
+from bodyreg.data.people_file import CAMERA, Layout, PeopleFile
 from bodyreg.errors import UserError
 from bodyreg.npz import save_npz
 
@@ -17,10 +17,10 @@ FORMAT = "bodyreg-truth-2"
 
 @dataclass(eq=False)
 class Truth:
-    """N people. A point p (metres, camera axes) appears at scale p_xy + translation in its frame.
+    """N people. A point p (metres, camera axes) is at scale · p + translation, frame units.
 
-    scale and translation are those of a weak-perspective camera. If the picture has perspective,
-    the two cameras agree at the depth of the pelvis.
+    If the picture has perspective, it shows the pelvis at this place, and other points where
+    `in_frame` says.
 
     Attributes:
         id: (N,) int64, as in the observations.
@@ -41,6 +41,10 @@ class Truth:
         cut: (N,) float32, share of the body's silhouette that lies outside the picture.
         occluded: (N,) float32, covered share of the silhouette's part inside the picture.
         body: fingerprint of the body that the people were made from.
+        focal: (N,) float32, the focal length of the picture in pixels; NaN = no perspective. None
+            if this is so of all.
+        principal_point: (N, 2) float32, where the camera's axis meets the picture, pixels; NaN
+            where `focal` is. None if `focal` is.
     """
 
     id: np.ndarray
@@ -61,13 +65,28 @@ class Truth:
     cut: np.ndarray
     occluded: np.ndarray
     body: str
+    focal: np.ndarray | None = None
+    principal_point: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.id)
 
+    def placed(self, points: np.ndarray) -> np.ndarray:
+        """Points (N, P, 3), metres in camera axes -> (N, P, 3) frame units, in true proportions."""
+        placed = self.scale[:, None, None] * points
+        placed[..., :2] += self.translation[:, None]
+        return placed
+
+    def seen(self, points: np.ndarray) -> np.ndarray:
+        """Where the picture shows points (N, P, 3), which `placed` gives; as `Fits.seen`."""
+        if self.focal is None:
+            return points
+        perspective = perspective_in_frame(self.focal, self.principal_point, None, self.frame)
+        return seen_in_perspective(points, perspective)
+
     def in_frame(self, points: np.ndarray) -> np.ndarray:
-        """Points (N, P, 3), metres in camera axes -> xy (N, P, 2) in frame units."""
-        return self.scale[:, None, None] * points[..., :2] + self.translation[:, None]
+        """Points (N, P, 3), metres in camera axes -> xy (N, P, 2) in the picture, frame units."""
+        return self.seen(self.placed(points))[..., :2]
 
     def in_frames(self, frame: np.ndarray) -> Truth:
         """The same people in the same pictures, seen through other crops; as `Fits.in_frames`."""
@@ -83,6 +102,7 @@ class Truth:
     def save(self, path: str | os.PathLike, **facts: str) -> None:
         """Write a bodyreg-truth-2 file; `facts` say what made it, and are stored too."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: array for name, array in arrays.items() if array is not None}
         save_npz(path, format=FORMAT, **(arrays | facts))
 
     @classmethod
@@ -105,7 +125,7 @@ class TruthFile(PeopleFile):
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        super().__init__(path, "truth", FORMAT, ARRAYS, others=["body"])
+        super().__init__(path, "truth", FORMAT, ARRAYS, optional=OPTIONAL, others=["body"])
         self.body, self.vertex_count = str(self._reader.texts("body")), self.sizes["V"]
 
     def read(self, start: int, stop: int) -> Truth:
@@ -129,8 +149,11 @@ ARRAYS: Layout = {
     "shape": ("f", ("S",)), "rotation": ("f", (3, 3)), "scale": ("f", ()),
     "translation": ("f", (2,)), "vertices": ("f", ("V", 3)), "joints": ("f", (24, 3)),
     "visible": ("b", ("V",)), "action": ("U", ()), "subject": ("U", ()), "camera": ("U", ()),
-    "child": ("b", ()), "cut": ("f", ()), "occluded": ("f", ()),
+    "child": ("b", ()), "cut": ("f", ()), "occluded": ("f", ()), **CAMERA,
 }  # fmt: skip
 """The arrays of the file format, with V vertices and S shape directions."""
+
+OPTIONAL = tuple(CAMERA)
+"""Those of them that may be missing."""
 
 assert set(ARRAYS) | {"body"} == {field.name for field in fields(Truth)}

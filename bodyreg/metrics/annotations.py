@@ -67,7 +67,7 @@ class AnnotationEvaluator:
             annotation.
         """
         fits = fits.in_frames(observations.frame)
-        vertices = fits.vertices(self.body)
+        vertices = fits.seen(fits.vertices(self.body))
         errors = reprojection_error(fits, observations, self.body, SIDE)
         similarity = self._gps(vertices, observations)
         masked = mask.any(axis=(1, 2))
@@ -83,9 +83,9 @@ class AnnotationEvaluator:
         }
 
     def _pck(self, fits: Fits, observations: Observations, box: np.ndarray) -> np.ndarray:
-        points = fits.keypoints(self.body, observations.keypoint_name)[..., :2]
+        points = fits.seen(fits.keypoints(self.body, observations.keypoint_name))
         return pck(
-            image_from_frame(points, fits.frame[:, None]),
+            image_from_frame(points[..., :2], fits.frame[:, None]),
             observations.keypoint_xy,
             box[:, 2:].max(axis=1),
             BOX_SHARE,

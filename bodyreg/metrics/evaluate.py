@@ -82,8 +82,7 @@ def evaluate(
         frame, shares in per cent. NaN if there is nothing to compare: no visible vertex for
         `pixel`, no visible point for `gps` and `gpsm`. The reference length of `pckh` is the true
         length of the head in space, from neck to top, at the camera's scale, so a nod does not
-        shorten it. Places in the picture are those of a weak-perspective camera, which fits have:
-        for pictures by another camera, `pixel` includes the effect of perspective within a body.
+        shorten it. Places in the picture are perspective where the fit is, or the truth.
 
     Raises:
         UserError: the truth lacks a person, or was made from another mesh.
@@ -123,9 +122,10 @@ class Evaluator:
         points = self._with_head_top(joints, vertices)
         true_points = self._with_head_top(truth.joints, truth.vertices)
         common, true_common = points[:, self._common], true_points[:, self._common]
+        seen = fits.seen(vertices)
         return {
             "pixel": pixel_error(
-                vertices[..., :2], truth.in_frame(truth.vertices), truth.visible, SIDE
+                seen[..., :2], truth.in_frame(truth.vertices), truth.visible, SIDE
             ),
             "vertex": MILLIMETRES * vertex_error(vertices, truth.vertices),
             "mpjpe": MILLIMETRES * mpjpe(joints / truth.scale[:, None, None], truth.joints),
@@ -133,8 +133,8 @@ class Evaluator:
             "n_mpjpe": MILLIMETRES * n_mpjpe(joints, truth.joints),
             "pa_mpjpe": MILLIMETRES * pa_mpjpe(joints, truth.joints),
             "pa_mpjpe_14": MILLIMETRES * pa_mpjpe(common, true_common),
-            "pckh": PER_CENT * self._pckh(common, true_common, truth),
-            **self._surface(vertices, truth),
+            "pckh": PER_CENT * self._pckh(fits.seen(common), true_common, truth),
+            **self._surface(seen, truth),
             "reflected": fits.mirrored,
             "turned_away": turned_away(joints, truth.joints, self.body.joint_names),
         }
@@ -144,22 +144,22 @@ class Evaluator:
         point = np.tensordot(vertices[:, top.vertices], top.weights, (1, 0))
         return np.concatenate([joints, point[:, None]], axis=1)
 
-    def _pckh(self, common: np.ndarray, true_common: np.ndarray, truth: Truth) -> np.ndarray:
+    def _pckh(self, seen: np.ndarray, true_common: np.ndarray, truth: Truth) -> np.ndarray:
         neck, top = (true_common[:, LSP_14.joints.index(name)] for name in ("neck", "head_top"))
         head = truth.scale * np.linalg.norm(top - neck, axis=1)
-        present = np.ones(common.shape[:2], bool)
-        return pck(common[..., :2], truth.in_frame(true_common), head, HEAD_SHARE, present)
+        present = np.ones(seen.shape[:2], bool)
+        return pck(seen[..., :2], truth.in_frame(true_common), head, HEAD_SHARE, present)
 
-    def _surface(self, vertices: np.ndarray, truth: Truth) -> dict[str, np.ndarray]:
+    def _surface(self, seen: np.ndarray, truth: Truth) -> dict[str, np.ndarray]:
         """Compare what the fit shows at the pixels of the truth's points."""
-        xy = truth.in_frame(truth.vertices)
-        depth = truth.scale[:, None, None] * truth.vertices[..., 2:]
-        shown = silhouettes(vertices, self.body, SIDE)
-        true = silhouettes(np.concatenate([xy, depth], axis=2), self.body, SIDE)
-        places = xy[:, self._points]
+        true_seen = truth.seen(truth.placed(truth.vertices))
+        shown = silhouettes(seen, self.body, SIDE)
+        true = silhouettes(true_seen, self.body, SIDE)
+        places = true_seen[:, self._points, :2]
         # On the outline, even the truth may show the background or another limb.
-        seen = truth.visible[:, self._points] & (self._distance(true.at(places)) <= AT_ITS_PLACE)
-        similarity = gps(self._distance(shown.at(places)), seen, self._kappa)
+        at_its_place = self._distance(true.at(places)) <= AT_ITS_PLACE
+        visible = truth.visible[:, self._points] & at_its_place
+        similarity = gps(self._distance(shown.at(places)), visible, self._kappa)
         overlap = mask_iou(shown.mask, true.mask)
         return {
             "iou": PER_CENT * overlap,

@@ -34,52 +34,53 @@ def reprojection_error(
         `dense points` and `keypoints`, each (N,) pixels of such a frame; NaN for a person without
         them.
     """
-    pictured = pictured_segments(fits, body)
+    placed = placed_segments(fits, body)
     points = body.keypoints(observations.keypoint_name)
-    keypoints = ops.lbs(pictured, points.joint_ids, points.anchors).numpy()[..., :2]
+    keypoints = ops.lbs(placed, points.joint_ids, points.anchors).numpy()
     present = observations.keypoint_weight > 0
-    distance = _length(keypoints - observations.keypoints_in_frame())
+    distance = _length(fits.seen(keypoints)[..., :2] - observations.keypoints_in_frame())
     return {
-        "dense points": _mean(_dense(pictured, observations, body), observations) * side / 2,
+        "dense points": _mean(_dense(fits, placed, observations, body), observations) * side / 2,
         "keypoints": _ratio((distance * present).sum(1), present.sum(1)) * side / 2,
     }
 
 
-def pictured_segments(fits: Fits, body: Body) -> Tensor:
-    """(N, 24, 3, 4) segment transforms that include the camera: lbs then gives frame units."""
+def placed_segments(fits: Fits, body: Body) -> Tensor:
+    """(N, 24, 3, 4) segment transforms with which lbs gives the places of `Fits.points`."""
     p = Parameters.of(fits)
     transforms, _ = body.pose(p.pose, p.segment_scale)
     camera = p.scale[:, None, None] * p.rotation
-    pictured = torch.bmm(camera, transforms.transpose(1, 2).reshape(len(fits), 3, -1))
-    pictured = pictured.view(len(fits), 3, -1, 4).transpose(1, 2).contiguous()
+    placed = torch.bmm(camera, transforms.transpose(1, 2).reshape(len(fits), 3, -1))
+    placed = placed.view(len(fits), 3, -1, 4).transpose(1, 2).contiguous()
     # A point's weights, the fourth numbers of its anchors, sum to 1.
-    pictured[..., :2, 3] += p.translation[:, None]
-    return pictured
+    placed[..., :2, 3] += p.translation[:, None]
+    return placed
 
 
-def _dense(pictured: Tensor, observations: Observations, body: Body) -> np.ndarray:
+def _dense(fits: Fits, placed: Tensor, observations: Observations, body: Body) -> np.ndarray:
     """(P,) distances in frame units."""
     vertices, starts = body.vertex_points(), observations.point_start
     influences = vertices.joint_ids.shape[1]
-    placed = np.zeros((len(observations.point_xy), 2), np.float32)
-    for start in range(0, len(pictured) if len(placed) else 0, CHUNK):
+    seen = np.zeros((len(observations.point_xy), 2), np.float32)
+    for start in range(0, len(placed) if len(seen) else 0, CHUNK):
         some = slice(start, start + CHUNK)
         counts = observations.point_count[some]
         # Rows of equal length: rows of people with fewer points run into the next people's points.
         points = starts[:-1][some, None] + np.arange(counts.max())
-        np.minimum(points, len(placed) - 1, out=points)
+        np.minimum(points, len(seen) - 1, out=points)
         corners = torch.from_numpy(observations.point_vertex[points].reshape(-1))
         posed = ops.lbs(
-            pictured[some],
+            placed[some],
             vertices.joint_ids.index_select(0, corners).view(len(counts), -1, influences),
             vertices.anchors.index_select(0, corners).view(len(counts), -1, influences, 4),
         ).numpy()
         posed = posed.reshape(*points.shape, 3, 3)
         mix = observations.point_barycentric[points][..., None]
-        mixed = sum(mix[:, :, corner] * posed[:, :, corner, :2] for corner in range(3))
+        mixed = sum(mix[:, :, corner] * posed[:, :, corner] for corner in range(3))
         own = np.arange(points.shape[1]) < counts[:, None]
-        placed[starts[start] : starts[start + len(counts)]] = mixed[own]
-    return _length(placed - observations.points_in_frame())
+        shown = fits.select(some).seen(mixed)[..., :2]
+        seen[starts[start] : starts[start + len(counts)]] = shown[own]
+    return _length(seen - observations.points_in_frame())
 
 
 def _length(xy: np.ndarray) -> np.ndarray:

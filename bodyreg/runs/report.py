@@ -228,7 +228,10 @@ def _people(
     grounds, pictured = finished.grounds(observations, report.TILE)
     xy, keypoints = observations.points_in_frame(), observations.keypoints_in_frame()
     vertices = fits.vertices(body)
-    before = along[0].vertices(body) if finished.warm else [None] * len(fits)
+    seen = fits.seen(vertices)
+    before = [None] * len(fits)
+    if finished.warm:
+        before = along[0].seen(along[0].vertices(body))
     truths, captions = [None] * len(fits), _captions(observations)
     if truth is not None:
         known = truth.select(rows)
@@ -236,7 +239,7 @@ def _people(
     people = []
     for i, row in enumerate(rows.tolist()):
         own = observations.points_of(i)
-        seen = observations.keypoint_weight[i] > 0
+        present = observations.keypoint_weight[i] > 0
         people.append(
             {
                 "id": int(fits.id[i]),
@@ -252,11 +255,11 @@ def _people(
                 },
                 "keypoints": [
                     at.tolist() if there else None
-                    for at, there in zip(keypoints[i], seen, strict=True)
+                    for at, there in zip(keypoints[i], present, strict=True)
                 ],
                 "tiles": report.tiles(
-                    vertices[i], before[i], body.faces, grounds[i], pictured, xy[own],
-                    keypoints[i][seen],
+                    vertices[i], seen[i], before[i], body.faces, grounds[i], pictured, xy[own],
+                    keypoints[i][present],
                 ),
             }
         )  # fmt: skip

@@ -83,6 +83,10 @@ def truth_of(scene: Scene, sight: Sight) -> dict[str, np.ndarray]:
         "cut": sight.cut,
         "occluded": sight.occluded,
     }
+    if figure.camera.perspective:
+        # Its pixels are not quite square. One focal length for both axes displaced the vertices of
+        # forty people by 0.04 pixels in the mean, and by 0.2 at most.
+        floats |= {"focal": figure.camera.focal.mean(), "principal_point": figure.camera.centre}
     return {
         "id": np.int64(sight.id),
         **{name: np.asarray(value, np.float32) for name, value in floats.items()},

@@ -109,7 +109,9 @@ class Pieces:
         Returns:
             The number of people.
         """
-        arrays = {name: self.rows(name) for name in (*truth.ARRAYS, "picture")}
+        held = {name for facts in self._facts for name in facts}
+        names = [name for name in truth.ARRAYS if name in held or name not in truth.OPTIONAL]
+        arrays = {name: self.rows(name) for name in (*names, "picture")}
         people = arrays["id"].shape[0]
         if ids is not None:
             arrays["id"] = ids

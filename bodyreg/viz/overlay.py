@@ -38,7 +38,7 @@ def overlay(
 
     Args:
         ground: (S, S, 3) uint8.
-        vertices: (V, 3) frame units.
+        vertices: (V, 3) as `Fits.seen` gives them, frame units.
         faces: (F, 3).
         opacity: Of the body.
     """
@@ -77,13 +77,17 @@ def side_view(vertices: np.ndarray) -> np.ndarray:
 
 def fit_tile(
     vertices: np.ndarray,
+    seen: np.ndarray,
     faces: np.ndarray,
     ground: np.ndarray,
     points: np.ndarray,
     keypoints: np.ndarray,
 ) -> np.ndarray:
-    """(S, 2 S, 3): the fit and the evidence over the picture, and the same body from the side."""
-    front = draw_evidence(overlay(ground, vertices, faces), points, keypoints)
+    """(S, 2 S, 3): the fit and the evidence over the picture, and the same body from the side.
+
+    `vertices` (V, 3) are those of `Fits.vertices`, and `seen` where the picture shows them.
+    """
+    front = draw_evidence(overlay(ground, seen, faces), points, keypoints)
     side = overlay(plain_ground(len(ground)), side_view(vertices), faces, opacity=1.0)
     return np.concatenate([front, side], axis=1)
 
@@ -115,11 +119,13 @@ def fit_sheet(
     """
     points, keypoints = observations.points_in_frame(), observations.keypoints_in_frame()
     tiles = []
-    for person, vertices in enumerate(fits.vertices(body)):
+    vertices = fits.vertices(body)
+    seen = fits.seen(vertices)
+    for person in range(len(fits)):
         ground = plain_ground(side) if grounds is None else grounds[person]
         own = points[observations.points_of(person)]
         present = keypoints[person][observations.keypoint_weight[person] > 0]
-        tile = fit_tile(vertices, body.faces, ground, own, present)
+        tile = fit_tile(vertices[person], seen[person], body.faces, ground, own, present)
         gutter = np.full((side, GUTTER, 3), PAPER, np.uint8)
         tiles.append(tile if grounds is None else np.concatenate([ground, gutter, tile], axis=1))
     return sheet(tiles, captions, title, columns)

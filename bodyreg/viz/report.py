@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyreg.metrics.reprojection import pictured_segments
+from bodyreg.metrics.reprojection import placed_segments
 from bodyreg.pictures import encode_picture
 from bodyreg.viz.grounds import plain_ground
 from bodyreg.viz.overlay import draw_evidence, overlay, side_view
@@ -130,7 +130,7 @@ def poses_data(stops: list[Fits], body: Body) -> list[str]:
     """
     every = []
     for fits in stops:
-        transforms = pictured_segments(fits, body).numpy()
+        transforms = placed_segments(fits, body).numpy()
         pelvis = transforms[:, 0, 2, :3] @ body.joints[0] + transforms[:, 0, 2, 3]
         transforms[:, :, 2, 3] -= pelvis[:, None]
         every.append(transforms)
@@ -145,9 +145,8 @@ def truth_data(truth: Truth, frames: np.ndarray) -> list[dict[str, Any]]:
         frames: (N, 3) the crops in which they are shown.
     """
     truth = truth.in_frames(frames)
-    xy, scale = truth.in_frame(truth.vertices), truth.scale
-    z = (truth.vertices[..., 2] - truth.joints[:, :1, 2]) * scale[:, None]
-    places = np.concatenate([xy, z[..., None]], axis=2)
+    scale, places = truth.scale, truth.placed(truth.vertices)
+    places[..., 2] -= truth.joints[:, :1, 2] * scale[:, None]
     step = np.abs(places).max(axis=(1, 2)) / STEPS
     return [
         {"vertices": packed(np.rint(place / s), "<i2"), "step": float(s), "metre": float(metre)}
@@ -157,6 +156,7 @@ def truth_data(truth: Truth, frames: np.ndarray) -> list[dict[str, Any]]:
 
 def tiles(
     vertices: np.ndarray,
+    seen: np.ndarray,
     before: np.ndarray | None,
     faces: np.ndarray,
     ground: np.ndarray,
@@ -168,7 +168,8 @@ def tiles(
 
     Args:
         vertices: (V, 3) the fit, frame units.
-        before: (V, 3) the start of the fit, or None.
+        seen: (V, 3) where the picture shows them, as `Fits.seen` gives them.
+        before: (V, 3) likewise, of the start of the fit, or None.
         faces: (F, 3).
         ground: (S, S, 3) the ground behind the body.
         pictured: Whether the ground is the person's picture.
@@ -178,7 +179,7 @@ def tiles(
     found["evidence"] = draw_evidence(ground, points, keypoints)
     if before is not None:
         found["before"] = overlay(ground, before, faces)
-    found["fit"] = overlay(ground, vertices, faces)
+    found["fit"] = overlay(ground, seen, faces)
     found["side"] = overlay(plain_ground(len(ground)), side_view(vertices), faces, opacity=1.0)
     return {name: jpeg(picture) for name, picture in found.items()}
 

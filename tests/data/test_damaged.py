@@ -257,11 +257,12 @@ def archives(folder: Path) -> dict[str, tuple[Path, Callable[[], Any]]]:
     people.picture = np.array(["a.jpg", "b.jpg", "", "c.jpg"])
     people.save(folder / "observations.npz")
     rows = {name: (4, *shape) for name, (_, shape) in fits.ARRAYS.items()}
-    arrays = {name: np.zeros(shape, np.float32) for name, shape in rows.items()}
+    arrays = {name: np.ones(shape, np.float32) for name, shape in rows.items()}
     Fits(**arrays | {"id": np.arange(4)}).save(folder / "fits.npz")
-    sizes, kinds = {"V": 3, "S": 2}, {"iu": "i8", "f": "f4", "b": "?", "U": "U3"}
+    sizes = {"V": 3, "S": 2}
+    kinds = {"iu": "i8", "f": "f4", "iuf": "f4", "b": "?", "U": "U3"}
     arrays = {
-        name: np.zeros((4, *(sizes.get(n, n) for n in shape)), kinds[kind])
+        name: np.ones((4, *(sizes.get(n, n) for n in shape)), kinds[kind])
         for name, (kind, shape) in truth.ARRAYS.items()
     }
     arrays["scale"] += 1

@@ -51,14 +51,22 @@ def assert_equal(got: Fits, expected: Fits) -> None:
             assert one.keys() == other.keys()
             assert all(np.array_equal(one[name], other[name]) for name in one)
         else:
-            assert np.array_equal(one, other), field.name
+            np.testing.assert_array_equal(one, other, err_msg=field.name)
 
 
 def without_loss(fits: Fits) -> Fits:
     return replace(fits, loss=None, terms={})
 
 
-@pytest.mark.parametrize("made_by", [lambda fits: fits, without_loss])
+def with_camera(fits: Fits) -> Fits:
+    """In perspective, but for the second person."""
+    random = np.random.default_rng(len(fits))
+    focal, point = random.uniform(300, 900, len(fits)), random.uniform(0, 300, (len(fits), 2))
+    focal[1:2], point[1:2] = np.nan, np.nan
+    return replace(fits, focal=np.float32(focal), principal_point=np.float32(point))
+
+
+@pytest.mark.parametrize("made_by", [lambda fits: fits, without_loss, with_camera])
 def test_round_trip(tmp_path, made_by):
     fits = made_by(some_fits())
     fits.save(tmp_path / "fits.npz", command="a test")
@@ -79,12 +87,16 @@ def test_round_trip(tmp_path, made_by):
         ({"scale": np.array([1, 1, -2e8])}, r"scale of person 12 is not below 1e\+08; check the"),
         ({"rotation": np.full((3, 3, 3), 10**10)}, "rotation of person 10 is not below"),
         ({"loss": np.zeros((3, 1), np.float32)}, "loss has shape"),
+        ({"focal": np.float32([500, -1, 500])}, "focal of person 11 is not positive"),
+        ({"focal": np.float32([500, 500, np.inf])}, "focal of person 12 is not finite"),
+        ({"principal_point": np.full((3, 2), -np.inf)}, "principal_point of person 10 is not fin"),
+        ({"principal_point": np.zeros((3, 3))}, "principal_point has shape"),
         ({"scale": np.array(["a", "b", "c"])}, "scale has dtype"),
         ({"rotation": None}, "'rotation' is missing"),
     ],
 )
 def test_damaged_files_are_user_errors(tmp_path, damage, message):
-    fits = some_fits()
+    fits = with_camera(some_fits())
     fits.save(tmp_path / "fits.npz")
     arrays = load_npz(tmp_path / "fits.npz", kind="fits") | damage
     save_npz(tmp_path / "bad.npz", **{k: v for k, v in arrays.items() if v is not None})
@@ -147,13 +159,48 @@ def test_other_frames_show_the_same_picture(body):
     np.testing.assert_allclose(after, before, atol=1e-3)
 
 
+@pytest.mark.parametrize("change", [lambda fits, _: fits, lambda fits, f: fits.in_frames(f)])
+def test_bodies_keep_their_shape_and_pictures_show_perspective(body, change):
+    """Places in pixels follow the law of the pinhole, with the pelvis where scale has it."""
+    fits = with_camera(some_fits())
+    weak = replace(fits, focal=None, principal_point=None)
+    fits = change(fits, np.float32([[100, 50, 70], [10, 90, 30], [60, 60, 60]]))
+    joints, seen = fits.joints(body), fits.seen(fits.joints(body))
+    np.testing.assert_array_equal(fits.seen(joints)[1], joints[1])
+    np.testing.assert_array_equal(weak.seen(weak.vertices(body)), weak.vertices(body))
+    shape = joints[..., :3] / fits.scale[:, None, None]
+    expected = weak.joints(body) / weak.scale[:, None, None]
+    np.testing.assert_allclose(np.ptp(shape, axis=1), np.ptp(expected, axis=1), atol=1e-4)
+    for person in (0, 2):
+        size = fits.scale[person] * fits.frame[person, 2]  # pixels per metre at the pelvis
+        distance = fits.focal[person] / size
+        pixels = image_from_frame(joints[person, :, :2], fits.frame[person])
+        centre = fits.principal_point[person]
+        metres = (pixels - centre) / size
+        z = distance - joints[person, :, 2] / fits.scale[person]
+        pinhole = centre + fits.focal[person] * metres / z[:, None]
+        np.testing.assert_allclose(
+            image_from_frame(seen[person, :, :2], fits.frame[person]), pinhole, rtol=1e-4
+        )
+
+
+def test_the_mirror_image_is_seen_mirrored(body):
+    fits = with_camera(some_fits(4))
+    mirrored = flip_fits(fits, 640)
+    left, right = (
+        image_from_frame(f.seen(f.keypoints(body, names))[..., :2], f.frame[:, None])
+        for f, names in ((fits, ("left_knee",)), (mirrored, ("right_knee",)))
+    )
+    np.testing.assert_allclose(right, [640, 0] + left * [-1, 1], rtol=1e-4)
+
+
 def test_mirrored_counts_reflections():
     fits = some_fits()
     fits.rotation[1] *= -1
     assert fits.mirrored.tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("made_by", [lambda fits: fits, without_loss])
+@pytest.mark.parametrize("made_by", [lambda fits: fits, without_loss, with_camera])
 @pytest.mark.parametrize("cuts", [[5], [2, 2, 5], [0, 1, 5, 5]])
 def test_joined_files_have_the_bytes_of_one(tmp_path, cuts, made_by):
     fits, parts = made_by(some_fits(5)), []
@@ -166,7 +213,7 @@ def test_joined_files_have_the_bytes_of_one(tmp_path, cuts, made_by):
     assert (tmp_path / "joined.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
-@pytest.mark.parametrize("other", [without_loss, lambda fits: replace(fits, terms={})])
+@pytest.mark.parametrize("other", [without_loss, with_camera, lambda fits: replace(fits, terms={})])
 @pytest.mark.parametrize("order", [1, -1])
 def test_files_with_other_arrays_are_not_joined(tmp_path, other, order):
     shards = []

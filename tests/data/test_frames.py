@@ -10,8 +10,10 @@ from bodyreg.data.frames import (
     image_from_frame,
     lengths_in_frame,
     overlap,
+    perspective_in_frame,
     pixel_sizes,
     reframed,
+    seen_in_perspective,
 )
 
 
@@ -88,3 +90,49 @@ def test_the_overlap_of_crops():
     others = np.float32([[50, 50, 10], [60, 50, 10], [60, 60, 10], [90, 50, 10], [50, 50, 5]])
     np.testing.assert_allclose(overlap(crop, others), [1, 1 / 3, 1 / 7, 0, 1 / 4], rtol=1e-6)
     np.testing.assert_array_equal(overlap(crop, others), overlap(others, crop))
+
+
+def test_perspective_in_frames_by_hand():
+    frame = np.float32([[100, 50, 20], [100, 50, 20], [100, 50, 20], [100, 50, 20], [30, 40, 10]])
+    focal = np.float32([400, 400, np.nan, np.inf, 100])
+    point = np.float32([[120, 40], [np.nan, np.nan], [120, 40], [120, 40], [np.nan, np.nan]])
+    size = np.int32([[240, 80], [240, 80], [240, 80], [240, 80], [0, 0]])
+    expected = [[0.05, 1, 0.5], [0.05, 1, 0.5], [0, 0, 0], [0, 0, 0], [0.1, 0, 0]]
+    found = perspective_in_frame(focal, point, size, frame)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    # Without sizes, or without principal points, the middle of the frame.
+    np.testing.assert_allclose(
+        perspective_in_frame(focal, None, None, frame),
+        np.array(expected) * [1, 0, 0],
+        rtol=1e-6,
+    )
+
+
+def test_perspective_is_that_of_a_pinhole_camera():
+    """Points in metres before a camera, in pixels by the law of the pinhole."""
+    random = np.random.default_rng(5)
+    people, points = 6, random.normal(0, 0.5, (6, 20, 3))
+    focal, centre = random.uniform(400, 1500, people), random.uniform(200, 600, (people, 2))
+    pelvis = np.column_stack([random.normal(0, 1, (people, 2)), random.uniform(2.5, 9, people)])
+    # Axes of pictures: y down, z away.
+    seen = points * [1, -1, -1] + pelvis[:, None]
+    pixels = centre[:, None] + focal[:, None, None] * seen[..., :2] / seen[..., 2:]
+
+    size = focal / pelvis[:, 2]
+    frame = np.column_stack([centre + random.normal(0, 100, (people, 2)), 1.2 * size])
+    middle = centre + size[:, None] * pelvis[:, :2]
+    weak = np.concatenate(
+        [
+            frame_from_image(
+                middle[:, None] + size[:, None, None] * points[..., :2] * [1, -1], frame[:, None]
+            ),
+            lengths_in_frame(size[:, None] * points[..., 2], frame[:, None])[..., None],
+        ],
+        axis=2,
+    )
+    found = seen_in_perspective(weak, perspective_in_frame(focal, centre, None, frame))
+    np.testing.assert_allclose(image_from_frame(found[..., :2], frame[:, None]), pixels, atol=2e-3)
+    np.testing.assert_array_equal(found[..., 2], weak[..., 2].astype(np.float32))
+    alike = seen_in_perspective(weak, np.zeros((people, 3), np.float32))
+    np.testing.assert_array_equal(alike, weak.astype(np.float32))

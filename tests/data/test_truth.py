@@ -21,7 +21,8 @@ def truth() -> Truth:
     }
     kinds = {"i": np.int64, "f": np.float32, "b": bool, "U": "<U9"}
     arrays = {name: value.astype(kinds[ARRAYS[name][0][0]]) for name, value in arrays.items()}
-    arrays |= {"id": np.arange(PEOPLE) + 3, "scale": np.abs(arrays["scale"])}
+    focal = np.float32([900, np.nan, 500, 700, 1100])
+    arrays |= {"id": np.arange(PEOPLE) + 3, "scale": np.abs(arrays["scale"]), "focal": focal}
     return Truth(**arrays, body="0123456789ab")
 
 

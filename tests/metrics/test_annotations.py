@@ -21,9 +21,10 @@ def evaluator(body) -> AnnotationEvaluator:
     return AnnotationEvaluator(body)
 
 
-@pytest.fixture
-def fits() -> Fits:
+@pytest.fixture(params=["weak", "near"])
+def fits(request) -> Fits:
     random = np.random.default_rng(4)
+    near = request.param == "near"
     return Fits(
         id=np.arange(PEOPLE) + 1,
         frame=np.float32([[300, 200, 150], [100, 120, 96], [50, 60, 128]]),
@@ -33,21 +34,24 @@ def fits() -> Fits:
         scale=np.full(PEOPLE, 0.8, np.float32),
         translation=np.float32(random.normal(0, 0.05, (PEOPLE, 2))),
         loss=np.zeros(PEOPLE, np.float32),
+        focal=np.float32([500, 300, np.nan]) if near else None,
+        principal_point=np.float32([[320, 240], [60, 90], [0, 0]]) if near else None,
     )
 
 
 @pytest.fixture
 def observations(fits, body) -> Observations:
     """Points at vertices that are visible in their own pixels; the second person has no points."""
-    xy = fits.vertices(body)[..., :2]
-    shown = silhouettes(fits.vertices(body), body, 256).at(xy) == np.arange(xy.shape[1])
+    seen = fits.seen(fits.vertices(body))
+    xy = seen[..., :2]
+    shown = silhouettes(seen, body, 256).at(xy) == np.arange(xy.shape[1])
     random = np.random.default_rng(6)
     vertex = [
         random.choice(np.flatnonzero(own), n, False) for own, n in zip(shown, POINTS, strict=True)
     ]
     person = np.repeat(np.arange(PEOPLE), POINTS)
     together = np.concatenate(vertex)
-    keypoints = fits.keypoints(body, NAMES)[..., :2]
+    keypoints = fits.seen(fits.keypoints(body, NAMES))[..., :2]
     weight = np.ones((PEOPLE, len(NAMES)))
     weight[2] = 0
     return Observations(
@@ -74,7 +78,7 @@ def box(fits) -> np.ndarray:
 
 def masks_of(fits: Fits, body: Body, box: np.ndarray, side: int) -> np.ndarray:
     """By looking up the box's pixels in a fine picture of the frame."""
-    fine = silhouettes(fits.vertices(body), body, 1024).mask
+    fine = silhouettes(fits.seen(fits.vertices(body)), body, 1024).mask
     steps = (np.arange(side) + 0.5) / side
     found = []
     for frame, (x, y, width, height), picture in zip(fits.frame, box, fine, strict=True):
@@ -101,11 +105,20 @@ def test_what_was_marked_of_the_fit_is_there(evaluator, fits, observations, body
     assert errors["gpsm"][0] == pytest.approx(10 * np.sqrt(errors["iou"][0]))
 
 
+def shifted(fits: Fits, off: np.ndarray) -> Fits:
+    """The same people elsewhere in their pictures: frame units."""
+    moved = dataclasses.replace(fits, translation=fits.translation + off)
+    if fits.focal is None:
+        return moved
+    point = fits.principal_point + off * fits.frame[:, 2:] * np.float32([1, -1])
+    return dataclasses.replace(moved, principal_point=point)
+
+
 @pytest.mark.parametrize("pixels", [5, 12])
 def test_a_shift_shows_in_every_error(evaluator, fits, observations, body, box, pixels):
     """A twentieth of the box's longer side is 10.7 pixels of the frame's 256."""
     off = np.float32([0.6, -0.8]) * pixels / 128
-    moved = dataclasses.replace(fits, translation=fits.translation + off)
+    moved = shifted(fits, off)
     masks = masks_of(fits, body, box, 128)
     errors = evaluator(moved, observations, box, masks)
     np.testing.assert_allclose(errors["pixel"], [pixels, np.nan, pixels], rtol=1e-3)

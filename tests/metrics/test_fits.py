@@ -60,18 +60,39 @@ def truth_of(fits: Fits, body: Body) -> Truth:
             name: getattr(fits, name)
             for name in (
                 "id", "frame", "pose", "segment_scale", "rotation", "scale", "translation",
+                "focal", "principal_point",
             )
         },
     )  # fmt: skip
 
 
-def test_the_truth_has_no_error(fits, body):
+def near(fits: Fits) -> Fits:
+    """The same bodies before a camera that is near, but for the fourth person."""
+    focal = np.float32([300, 250, 400, np.nan, 300])
+    point = np.where(np.isnan(focal)[:, None], np.nan, np.float32([[150, 40]]))
+    return dataclasses.replace(fits, focal=focal, principal_point=np.float32(point))
+
+
+@pytest.mark.parametrize("camera", [lambda fits: fits, near])
+def test_the_truth_has_no_error(fits, body, camera):
+    fits = camera(fits)
     errors = evaluate(fits, truth_of(fits, body), body)
     assert tuple(errors) == tuple(METRICS)
     for name, metric in METRICS.items():
         # A point is compared with the vertex nearest to its pixel's centre.
         tolerance = 0.3 if name in ("gps", "gpsm") else 2e-3
         np.testing.assert_allclose(errors[name], metric.best, atol=tolerance, err_msg=name)
+
+
+def test_perspective_shows_in_pictures_and_not_in_space(fits, body):
+    weak, errors = truth_of(fits, body), evaluate(near(fits), truth_of(fits, body), body)
+    plain = evaluate(fits, weak, body)
+    moved = ~np.isnan(near(fits).focal)
+    for name in METRICS:
+        if name in ("pixel", "iou"):
+            assert (errors[name] != plain[name]).tolist() == moved.tolist(), name
+        some = ~moved if name in ("pixel", "pckh", "iou", "gps", "gpsm") else slice(None)
+        np.testing.assert_array_equal(errors[name][some], plain[name][some], err_msg=name)
 
 
 def test_invisible_people_have_joints_but_no_pixels(fits, body):
@@ -173,17 +194,22 @@ def test_the_truth_must_be_of_the_same_people_and_mesh(fits, body):
         evaluate(fits, truth, body)
 
 
-def test_reprojection_is_the_distance_to_the_evidence(fits, body):
+@pytest.mark.parametrize("camera", [lambda fits: fits, near])
+def test_reprojection_is_the_distance_to_the_evidence(fits, body, camera):
     """Evidence is 5 pixels off; points of no weight and people without evidence do not count."""
-    random = np.random.default_rng(1)
+    fits, random = camera(fits), np.random.default_rng(1)
     names = ("pelvis", "left_wrist", "nose")
     counts = np.array([3, 0, 4, 2, 6])
     person = np.repeat(np.arange(PEOPLE), counts)
     vertex = random.integers(0, len(body.vertices), (len(person), 3))
     barycentric = random.dirichlet(np.ones(3), len(person))
     corners = fits.vertices(body)[person[:, None], vertex]
-    points = np.einsum("pk,pkc->pc", barycentric, corners)[:, :2]
-    keypoints = fits.keypoints(body, names)[..., :2]
+    points = np.einsum("pk,pkc->pc", barycentric, corners)
+    own = [fits.select([number]) for number in person]
+    points = np.stack(
+        [fit.seen(at[None, None])[0, 0, :2] for fit, at in zip(own, points, strict=True)]
+    )
+    keypoints = fits.seen(fits.keypoints(body, names))[..., :2]
     off = np.array([3 * PIXEL, 4 * PIXEL])
 
     def pixels(xy):

@@ -143,7 +143,8 @@ def test_masks_land_on_their_box():
 
 
 def test_a_sheet_holds_its_tiles(ball):
-    tile = fit_tile(0.5 * ball[0], ball[1], plain_ground(60), np.zeros((1, 2)), np.zeros((1, 2)))
+    nowhere = np.zeros((1, 2))
+    tile = fit_tile(0.5 * ball[0], 0.5 * ball[0], ball[1], plain_ground(60), nowhere, nowhere)
     assert tile.shape == (60, 120, 3)
     page = sheet([tile] * 5, [("left", "right")] * 5, "title", columns=2)
     assert page.shape[1] > 2 * 120
