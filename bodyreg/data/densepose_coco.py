@@ -4,8 +4,10 @@ One annotation is one person; several people may be in one image. Chart coordina
 only for their own charts, so the file and the body must have the same charts. Files of this project
 name them in `info.charts`; a file without this name has DensePose's charts.
 
-Two keys are the project's own, and other readers ignore them: `info.charts`, and `keypoint_depths`
-of an annotation: one depth for each keypoint, in frame units relative to the pelvis, null = absent.
+Three keys are the project's own, and other readers ignore them: `info.charts`; `keypoint_depths`
+of an annotation: one depth for each keypoint, in frame units relative to the pelvis, null = absent;
+and `camera` of an image: an object with `focal_length`, in pixels or "inf" (no perspective), and
+`principal_point` [x, y]. Either may be missing.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bodyreg.data.cameras import Camera, arrays_of
 from bodyreg.data.coco import KeypointOrders, load_coco
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.json_files import flag, keypoint_rows, numbers
 from bodyreg.data.masks import check_run_lengths, decode_run_lengths
-from bodyreg.data.observation_checks import FEWEST
+from bodyreg.data.observation_checks import FEWEST, LARGEST_SIDE
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
@@ -124,8 +127,15 @@ def read_densepose_coco(
         if flag(annotation.get("iscrowd"), "iscrowd", where):
             skipped[CROWD] += 1
             continue
-        picture = coco.imgs.get(annotation["image_id"], {}).get("file_name") or ""
-        person = _person(annotation, where, str(picture), orders.of(annotation), box_units)
+        image = coco.imgs.get(annotation["image_id"], {})
+        person = _person(
+            annotation,
+            where,
+            str(image.get("file_name") or ""),
+            _camera(image, f"{path}: image {annotation['image_id']}"),
+            orders.of(annotation),
+            box_units,
+        )
         if whole_body and not _is_whole(person, annotation, coco, path):
             skipped[NOT_WHOLE] += 1
             continue
@@ -170,6 +180,7 @@ class _Person:
     keypoints: np.ndarray  # (17, 3) x, y, v
     depths: np.ndarray | None  # (17,)
     picture: str
+    camera: Camera
 
 
 def _has_charts(annotation: dict[str, Any]) -> bool:
@@ -195,7 +206,12 @@ def _charts_of(path: str | os.PathLike, coco: COCO, body: Body) -> Charts:
 
 
 def _person(
-    annotation: dict[str, Any], where: str, picture: str, order: Skeleton, box_units: int
+    annotation: dict[str, Any],
+    where: str,
+    picture: str,
+    camera: Camera,
+    order: Skeleton,
+    box_units: int,
 ) -> _Person:
     box = numbers(annotation, "bbox", where, 4)
     if not (box[2] > 0 and box[3] > 0):
@@ -227,7 +243,33 @@ def _person(
         keypoints=_in_our_order(rows, order, 0),
         depths=depths,
         picture=picture,
+        camera=camera,
     )
+
+
+def _camera(image: dict[str, Any], where: str) -> Camera:
+    """What the file says of the camera of a picture."""
+    size = image.get("width"), image.get("height")
+    if not all(isinstance(side, int) and 0 < side <= LARGEST_SIDE for side in size):
+        size = 0, 0  # some tools write null, or texts
+    camera = image.get("camera")
+    if camera is None:
+        return Camera(picture_size=size)
+    where = f"{where}: camera"
+    if not isinstance(camera, dict):
+        raise UserError(f"{where} is not an object")
+    focal, point = np.nan, (np.nan, np.nan)
+    if camera.get("focal_length") == "inf":
+        focal = np.inf
+    elif camera.get("focal_length") is not None:
+        length = {"focal_length": [camera["focal_length"]]}
+        focal = float(numbers(length, "focal_length", where, 1)[0])
+        if not focal > 0:
+            raise UserError(f"{where}: focal_length is not positive")
+    if camera.get("principal_point") is not None:
+        x, y = numbers(camera, "principal_point", where, 2).tolist()
+        point = x, y
+    return Camera(focal, point, size)
 
 
 def _in_our_order(rows: np.ndarray, order: Skeleton, absent: float) -> np.ndarray:
@@ -282,6 +324,7 @@ def _observations(people: list[_Person], body: Body, charts: Charts, source: str
         keypoint_depth=depths,
         body=body.fingerprint,
         picture=stack("picture").astype(np.str_) if any(p.picture for p in people) else None,
+        **arrays_of([person.camera for person in people]),
     )
     observations.check(body, source=source)
     return observations

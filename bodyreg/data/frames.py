@@ -13,6 +13,9 @@ import numpy as np
 # Dense Correspondences".
 SIDE_PER_BOX = 1.2
 
+SHORTEST_FOCAL = 1
+"""Pixels. A shorter focal length is in another unit."""
+
 PIXELS_PER_SCALE = 200
 """MPII's unit of a person's height. SPIN's and HMR's files give sides of crops in this unit."""
 

@@ -4,31 +4,45 @@ There are two files: 2-D poses ("positions_2d": subject -> action -> one array p
 poses ("positions_3d": subject -> action -> one array, metres in world axes). VideoPose3D has the
 cameras in its source. Here they are a JSON file of the same tables: subject -> list of cameras in
 the order of the 2-D arrays, each with `id`, `orientation` (quaternion w, x, y, z, camera to world)
-and `translation` (the camera's place in the world, millimetres). Other entries are ignored.
+and `translation` (the camera's place in the world, millimetres), and, if it is there, the lens:
+`focal_length` (one number, or two, of x and y), `center`, `res_w` and `res_h`, pixels. Other
+entries are ignored.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from bodyreg.data.cameras import Camera, arrays_of
 from bodyreg.data.frames import NOT_SPREAD_OUT, spread_out
-from bodyreg.data.json_files import load_json, numbers
+from bodyreg.data.json_files import integer, load_json, numbers
+from bodyreg.data.observation_checks import LARGEST_SIDE
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import COCO_17, H36M_17, H36M_17_OF_32, H36M_32, Skeleton
 from bodyreg.errors import UserError
 from bodyreg.pickles import load_npz_objects
 
-CAMERAS = ("54138969", "55011271", "58860488", "60457274")
+# The four cameras in the order of the files, as VideoPose3D's source has them. Pixels are not quite
+# square: a focal length is the mean of x and y.
+LENSES = {
+    "54138969": Camera(1144.42, (512.54, 515.45), (1000, 1002)),
+    "55011271": Camera(1148.63, (508.85, 508.06), (1000, 1000)),
+    "58860488": Camera(1148.97, (519.82, 501.40), (1000, 1000)),
+    "60457274": Camera(1145.14, (514.97, 501.88), (1000, 1002)),
+}
+CAMERAS = tuple(LENSES)
 
 # Its poses do not fit its pictures, so evaluations leave it out.
 BROKEN = ("S11", "Directions", "54138969")
+SUBJECT = re.compile(r"S\d+")
 # The 2-D and 3-D poses of a sequence may differ in length by so many frames.
 LENGTHS_DIFFER_BY = 5
 MILLIMETRES = 1000
@@ -132,10 +146,13 @@ def read_videopose3d(
             counts = " or ".join(map(str, layouts)) if skeleton is None else len(skeleton)
             raise UserError(f"{where}: {xy.shape[1]} joints, expected {counts}")
         joints = space.joints(subject, action, camera, len(xy), where)
+        lens = space.lens(subject, camera)
         skipped[NO_POSE_3D] += int((frames >= len(joints)).sum())
         frames = frames[frames < len(joints)]
         ids = first + frames
-        parts.append(_Sequence(subject, action, camera, ids, frames, xy[frames], joints[frames]))
+        parts.append(
+            _Sequence(subject, action, camera, lens, ids, frames, xy[frames], joints[frames])
+        )
     return _poses(parts, skeleton, str(path), skipped)
 
 
@@ -146,10 +163,19 @@ class _Sequence:
     subject: str
     action: str
     camera: str
+    lens: Camera
     ids: np.ndarray  # (T,)
     frames: np.ndarray  # (T,)
     xy: np.ndarray  # (T, joints, 2 or more)
     joints: np.ndarray  # (T, 17, 3)
+
+
+class _StudioCamera(NamedTuple):
+    """A camera of the file of cameras: its rotation to world axes, place in metres, and lens."""
+
+    rotation: np.ndarray = np.eye(3)
+    place: np.ndarray = np.zeros(3)
+    lens: Camera = Camera()
 
 
 class _Space:
@@ -168,7 +194,14 @@ class _Space:
     def camera_names(self, subject: str) -> Sequence[str]:
         """The cameras' names in the order of a subject's 2-D arrays."""
         known = (self.cameras or {}).get(subject)
-        return CAMERAS if known is None else list(known)
+        return list(CAMERAS if known is None else known)
+
+    def lens(self, subject: str, camera: str) -> Camera:
+        """What is known of a camera; other data sets in this form have other cameras."""
+        lens = (self.cameras or {}).get(subject, {}).get(camera, _StudioCamera()).lens
+        if lens == Camera() and SUBJECT.fullmatch(subject):
+            return LENSES.get(camera, lens)
+        return lens
 
     def joints(self, subject: str, action: str, camera: str, length: int, where: str) -> np.ndarray:
         """(T, 17, 3) joints of a sequence of about `length` frames; NaN if there is no file."""
@@ -198,8 +231,8 @@ class _Space:
             return world
         if camera not in self.cameras.get(subject, {}):
             raise UserError(f"{where}: the file of cameras has no such camera of {subject}")
-        rotation, place = self.cameras[subject][camera]
-        return ((world - place) @ rotation * UP_AND_NEAR).astype(np.float32)
+        found = self.cameras[subject][camera]
+        return ((world - found.place) @ found.rotation * UP_AND_NEAR).astype(np.float32)
 
 
 def _tree(content: dict[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
@@ -276,12 +309,12 @@ def _sequences(
                 yield str(subject), str(action), camera, xy
 
 
-def _cameras(path: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Subject -> camera -> rotation (3, 3), camera axes to world axes, and place in metres."""
+def _cameras(path: Path) -> dict[str, dict[str, _StudioCamera]]:
+    """Subject -> name of a camera -> the camera."""
     content = load_json(path)
     if not isinstance(content, dict) or not all(isinstance(c, list) for c in content.values()):
         raise UserError(f"{path}: expected an object of subjects, each a list of cameras")
-    cameras: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+    cameras: dict[str, dict[str, _StudioCamera]] = {}
     for subject, rows in content.items():
         cameras[subject] = {}
         for number, row in enumerate(rows):
@@ -294,8 +327,29 @@ def _cameras(path: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
             place = numbers(row, "translation", where, 3) / MILLIMETRES
             if not (np.abs(place) < FARTHEST).all():
                 raise UserError(f"{where}: translation is out of range; it counts millimetres")
-            cameras[subject][str(row["id"])] = _rotation(quaternion), place
+            cameras[subject][str(row["id"])] = _StudioCamera(
+                _rotation(quaternion), place, _lens(row, where)
+            )
     return cameras
+
+
+def _lens(row: dict[str, Any], where: str) -> Camera:
+    """The lens of a row of the file of cameras, as far as it is there."""
+    lens = Camera()
+    if row.get("focal_length") is not None:
+        focal = numbers(row, "focal_length", where)
+        if len(focal) not in (1, 2) or not (focal > 0).all():
+            raise UserError(f"{where}: focal_length is not one or two positive numbers")
+        lens = lens._replace(focal=float(focal.mean()))
+    if row.get("center") is not None:
+        x, y = numbers(row, "center", where, 2).tolist()
+        lens = lens._replace(principal_point=(x, y))
+    if row.get("res_w") is not None and row.get("res_h") is not None:
+        width, height = (integer(row[name], name, where) for name in ("res_w", "res_h"))
+        if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE):
+            raise UserError(f"{where}: res_w or res_h is out of range; they count pixels")
+        lens = lens._replace(picture_size=(width, height))
+    return lens
 
 
 def _rotation(quaternion: np.ndarray) -> np.ndarray:
@@ -325,11 +379,13 @@ def _poses(
     present = np.isfinite(xy).all(2)
     kept = np.flatnonzero(spread_out(xy, present))
     skipped[NOT_SPREAD_OUT] += len(xy) - len(kept)
+    lenses = [part.lens for part in parts for _ in part.frames]
     observations = Observations.of_keypoints(
         [skeleton.joints[joint] for joint in columns],
         xy[kept],
         present[kept],
         id=join("ids").astype(np.int64)[kept],
+        **arrays_of([lenses[person] for person in kept]),
     )
     observations.check(source=source)
     poses = Poses3D(

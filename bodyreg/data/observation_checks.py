@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bodyreg.data.frames import frame_from_image
+from bodyreg.data.frames import SHORTEST_FOCAL, frame_from_image
 from bodyreg.errors import UserError
 from bodyreg.npz import as_texts
 
@@ -166,10 +166,8 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
     if arrays["keypoint_depth"] is not None:
         refuse("keypoint_depth", np.isinf(arrays["keypoint_depth"]), "is infinite (NaN = absent)")
     if arrays["focal"] is not None:
-        refuse("focal", arrays["focal"] <= 0, "is not positive (NaN = not known)")
-    if arrays["principal_point"] is not None:
-        infinite = np.isinf(arrays["principal_point"])
-        refuse("principal_point", infinite, "is infinite (NaN = the picture's middle)")
+        short = arrays["focal"] < SHORTEST_FOCAL
+        refuse("focal", short, "is not a focal length in pixels (NaN = not known)")
     if arrays["picture_size"] is not None:
         refuse("picture_size", arrays["picture_size"] < 0, "is negative (0 = not known)")
         refuse("picture_size", arrays["picture_size"] > LARGEST_SIDE, "is too large for a picture")
@@ -180,6 +178,9 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
         refuse("point_xy", offset > FARTHEST, far)
         offset = np.abs(frame_from_image(keypoint_xy, frame[:, None]))
         refuse("keypoint_xy", present & (offset > FARTHEST), far)
+        if arrays["principal_point"] is not None:
+            offset = np.abs(frame_from_image(arrays["principal_point"], frame))
+            refuse("principal_point", offset > FARTHEST, far)
 
     in_corner = _in_corner(arrays, _farthest(arrays))
     if in_corner.any():
@@ -264,15 +265,15 @@ def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
         and _at_least(arrays["point_barycentric"], -1e-3)
         and _within(x + y + z, 1 - 9e-4, 1 + 9e-4)
         and (depth is None or not np.isinf(depth).any())
-        and _cameras_hold(arrays)
+        and _cameras_hold(arrays, edge)
     )
 
 
-def _cameras_hold(arrays: Mapping[str, Any]) -> bool:
+def _cameras_hold(arrays: Mapping[str, Any], edge: float) -> bool:
     focal, point, size = (arrays[n] for n in ("focal", "principal_point", "picture_size"))
     return (
-        (focal is None or not (focal <= 0).any())
-        and (point is None or not np.isinf(point).any())
+        (focal is None or not (focal < SHORTEST_FOCAL).any())
+        and (point is None or not (np.abs(point) > edge).any())
         and (size is None or _within(size, 0, LARGEST_SIDE))
     )
 

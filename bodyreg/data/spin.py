@@ -2,7 +2,8 @@
 
 `imgname`, `center`, `scale` (side of the crop over 200 pixels), `part` and `openpose` (x, y,
 confidence) and `S` (x, y, z in metres, confidence; camera axes). The last three may be missing.
-Bodies (`pose`, `shape`, `has_smpl`) are not read.
+Bodies (`pose`, `shape`, `has_smpl`) are not read. The names of Human3.6M's pictures tell their
+cameras.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bodyreg.data.cameras import Camera, arrays_of
 from bodyreg.data.frames import NOT_SPREAD_OUT, PIXELS_PER_SCALE, in_one_place
-from bodyreg.data.human36m import BROKEN, FARTHEST, LEFT_OUT, UP_AND_NEAR, Poses3D
+from bodyreg.data.human36m import BROKEN, FARTHEST, LEFT_OUT, LENSES, UP_AND_NEAR, Poses3D
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, H36M_17, H36M_17_OF_SPIN, SPIN_24, Skeleton
 from bodyreg.errors import UserError
@@ -54,6 +56,7 @@ def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D
         id=np.flatnonzero(kept),
         frame=np.column_stack([arrays["center"], PIXELS_PER_SCALE / 2 * arrays["scale"]])[kept],
         picture=arrays["imgname"][kept],
+        **arrays_of([LENSES.get(facts[row][2], Camera()) for row in np.flatnonzero(kept)]),
     )
     observations.check(source=str(path))
     joints = np.full((len(kept), len(H36M_17), 3), np.nan, np.float32)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -326,3 +327,51 @@ def test_segmentations_of_any_kind_and_none(path, body):
     )
     np.testing.assert_array_equal(people.id, [1, 2, 3])
     assert skipped == {"a crowd (iscrowd)": 1}
+
+
+def with_image(path, **entries) -> str:
+    """A file of one person in a picture with these entries."""
+    content = json.loads(Path(coco_file(path, annotation())).read_text())
+    content["images"][0] |= entries
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("entries", "focal", "point", "size"),
+    [
+        ({}, None, None, [[640, 480]]),
+        ({"width": None}, None, None, None),
+        ({"height": "480"}, None, None, None),
+        ({"camera": {}}, None, None, [[640, 480]]),
+        ({"camera": {"focal_length": "inf"}}, [np.inf], None, [[640, 480]]),
+        (
+            {"camera": {"focal_length": 812.5, "principal_point": [300, 250.5]}},
+            [812.5],
+            [[300, 250.5]],
+            [[640, 480]],
+        ),
+    ],
+)
+def test_pictures_have_sizes_and_cameras(path, body, entries, focal, point, size):
+    people = read_densepose_coco(with_image(path, **entries), body)[0]
+    found = people.focal, people.principal_point, people.picture_size
+    for array, expected in zip(found, (focal, point, size), strict=True):
+        assert (array is None) == (expected is None)
+        np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize(
+    ("camera", "message"),
+    [
+        ([], "camera is not an object"),
+        ({"focal_length": -1}, "focal_length is not positive"),
+        ({"focal_length": "long"}, "focal_length is missing or not a list of numbers"),
+        ({"focal_length": 0.035}, "focal of person 7 is not a focal length in pixels"),
+        ({"principal_point": [1]}, "principal_point has 1 numbers, expected 2"),
+        ({"principal_point": [1, 1e12]}, "principal_point of person 7 is more than"),
+    ],
+)
+def test_bad_cameras_are_refused(path, body, camera, message):
+    with pytest.raises(UserError, match=message):
+        read_densepose_coco(with_image(path, camera=camera), body)

@@ -58,6 +58,12 @@ def write_cameras(path, *subjects) -> str:
     return str(path)
 
 
+def lens(**entries) -> dict:
+    """A file of one camera with these entries."""
+    place = {"orientation": [1, 0, 0, 0], "translation": [0, 0, 0]}
+    return {"S1": [{"id": "a", **place, **entries}]}
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "data_2d_h36m_gt.npz"
@@ -77,6 +83,29 @@ def test_people_come_by_subject_action_camera_and_frame(path):
         np.testing.assert_array_equal(seen.keypoint_xy[:, seen.keypoint_name.index(name)], expected)
     assert not {"neck", "mid_spine", "neck_nose"} & set(seen.keypoint_name)
     assert len(set(people.observations.id.tolist())) == len(people)
+
+
+def test_the_studios_lenses_are_known(path):
+    tree = {"S9": {"Eating": poses_2d(3)}, "skating": {"custom": poses_2d(4)}}
+    people = read_videopose3d(write_2d(path, tree))[0]
+    seen, studio = people.observations, people.subject == "S9"
+    number = np.array([CAMERAS.index(camera) for camera in people.camera])[studio]
+    focal = np.array([1144.415, 1148.634, 1148.970, 1145.143])[number]  # means of x and y
+    np.testing.assert_allclose(seen.focal[studio], focal, atol=0.01)
+    middle = np.array([[512.54, 515.45], [508.85, 508.06], [519.82, 501.40], [514.97, 501.88]])
+    np.testing.assert_allclose(seen.principal_point[studio], middle[number], atol=0.01)
+    height = np.array([1002, 1000, 1000, 1002])[number]
+    np.testing.assert_array_equal(seen.picture_size[studio, 1], height)
+    assert np.isnan(seen.focal[~studio]).all() and not seen.picture_size[~studio].any()
+
+
+def test_lenses_of_the_file_of_cameras(path, tmp_path):
+    tree = {"S1": {"Eating": poses_2d(3)}, "a": {"Eating": poses_2d(4)}}
+    cameras = write_cameras(tmp_path / "cameras.json", "S1", "a")
+    seen = read_videopose3d(write_2d(path, tree), cameras=cameras)[0].observations
+    np.testing.assert_allclose(seen.focal, 1144.4, rtol=1e-6)
+    np.testing.assert_allclose(seen.principal_point, [[512.5, 515.5]] * len(seen))
+    assert seen.picture_size is None  # res_h is missing
 
 
 def test_some_subjects_cameras_and_frames(path):
@@ -270,6 +299,12 @@ def test_bad_3d_poses_are_refused(path, tmp_path, world, expected):
         ({"S1": [{"id": "a", "orientation": [1, 0, 0]}]}, "S1, camera 0: orientation has 3"),
         ({"S1": [{"id": "a", "orientation": [0, 0, 0, 0]}]}, "not a unit quaternion"),
         ({"S1": [{"id": "a", "orientation": [1, 0, 0, 0]}]}, "translation is missing"),
+        (lens(focal_length=[1145, -3]), "focal_length is not one or two positive numbers"),
+        (lens(focal_length=[]), "focal_length is not one or two positive numbers"),
+        (lens(focal_length="1145"), "focal_length is missing or not a list of numbers"),
+        (lens(center=[512]), "center has 1 numbers, expected 2"),
+        (lens(res_w=1000, res_h=0), "res_w or res_h is out of range"),
+        (lens(res_w=1000, res_h="x"), "res_h is missing or not an integer"),
         ({"S5": []}, "no such camera of S1"),
     ],
 )

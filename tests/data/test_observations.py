@@ -171,6 +171,8 @@ BAD = {
     "focal length of 0": ("focal", lambda a: put(a, 0, 0.0)),
     "negative focal length": ("focal", lambda a: put(a, 4, -900.0)),
     "focal lengths of two axes": ("focal", lambda a: np.stack([a, a], axis=1)),
+    "focal length in metres": ("focal", lambda a: put(a, 2, 0.035)),
+    "principal point in another unit": ("principal_point", lambda a: put(a, (0, 0), 1e7)),
     "infinite principal point": ("principal_point", lambda a: put(a, (2, 1), np.inf)),
     "negative size": ("picture_size", lambda a: put(a, (1, 0), -640)),
     "size too large": ("picture_size", lambda a: put(a, (1, 1), 2**25)),

@@ -73,6 +73,10 @@ def test_pictures_of_human36m_name_subject_and_frame(path):
     assert people.camera.tolist() == ["54138969", "60457274", ""]
     np.testing.assert_array_equal(people.frame, [0, 10, -1])
     np.testing.assert_array_equal(people.observations.id, [0, 2, 3])
+    # So the studio's lenses are known: the mean of its cameras' focal lengths of x and y.
+    focal = people.observations.focal
+    np.testing.assert_allclose(focal, [1144.415, 1145.143, np.nan], atol=0.01)
+    assert people.observations.picture_size.tolist() == [[1000, 1002], [1000, 1002], [0, 0]]
 
 
 def test_openpose_stands_in_for_part(path):

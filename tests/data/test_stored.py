@@ -106,6 +106,7 @@ def test_people_far_from_the_origin_are_looked_at_one_by_one():
     points = people.point_person == 2
     people.point_xy[points] += 3e6
     people.keypoint_xy[2] += 3e6
+    people.principal_point[2] += 3e6
     people.check()
     people.point_xy[points] -= 3e6
     if points.any():

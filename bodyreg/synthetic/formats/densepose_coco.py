@@ -72,6 +72,8 @@ def image(picture: Picture) -> dict[str, Any]:
     return {
         "id": picture.id,
         "file_name": file_name(picture.id),
+        # Crowds are seen without perspective.
+        "camera": {"focal_length": "inf"},
         "width": picture.width,
         "height": picture.height,
     }
