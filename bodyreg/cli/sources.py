@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from bodyreg.cli.flags import OptionalFolder, Switch
+from bodyreg.data.focal import Focal
 from bodyreg.data.formats import FORMATS, Format, Source
 from bodyreg.errors import UserError
 
@@ -44,11 +45,25 @@ IMAGES = (
     "by `bodyreg report` and `bodyreg view`."
 )
 
+FOCAL = (
+    "Focal length of all pictures: pixels (1145), or millimetres as on 35-mm film (35mm), which "
+    "need the sizes of the pictures. Without it, the files' own, or an assumption "
+    "(`--set assumed_focal=...`)."
+)
+
 Sources = make_dataclass(
     "Sources",
     [
         *(_paths(form) for form in FORMATS.values()),
         *(switch for form in FORMATS.values() for switch in _switches(form)),
+        (
+            "focal",
+            Annotated[
+                str | None,
+                tyro.conf.arg(metavar="PIXELS|MM", help=FOCAL, help_behavior_hint=""),
+            ],
+            field(default=None),
+        ),
         ("images", Annotated[OptionalFolder, tyro.conf.arg(help=IMAGES)], field(default=None)),
     ],
     namespace={"__doc__": "The people to register, and their pictures."},
@@ -82,4 +97,5 @@ def source_of(options: Any) -> Source:
         path=getattr(options, _field(form.name)),
         images=options.images,
         switches=tuple(name for name in form.switches if getattr(options, name)),
+        focal=None if options.focal is None else Focal.of_text(options.focal),
     )

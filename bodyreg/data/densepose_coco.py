@@ -249,9 +249,11 @@ def _person(
 
 def _camera(image: dict[str, Any], where: str) -> Camera:
     """What the file says of the camera of a picture."""
-    size = image.get("width"), image.get("height")
-    if not all(isinstance(side, int) and 0 < side <= LARGEST_SIDE for side in size):
-        size = 0, 0  # some tools write null, or texts
+    width, height = image.get("width"), image.get("height")
+    size = 0, 0  # some tools write null, or texts
+    if isinstance(width, int) and isinstance(height, int):
+        if 0 < min(width, height) and max(width, height) <= LARGEST_SIDE:
+            size = width, height
     camera = image.get("camera")
     if camera is None:
         return Camera(picture_size=size)

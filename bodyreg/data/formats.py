@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from bodyreg.data.focal import Focal
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,12 +35,14 @@ class Source:
         path: The file or folder.
         images: The folder of the pictures that people are in.
         switches: The format's switches that are on.
+        focal: The focal length of all pictures; None if only the files know it.
     """
 
     format: str
     path: Path
     images: Path | None = None
     switches: tuple[str, ...] = ()
+    focal: Focal | None = field(default=None, metadata={"before": None})
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,11 @@ def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]
         UserError: as the reader of the format; or this version has no such format, the format has
             no such switch, or its pictures are needed and not given.
     """
-    from bodyreg.data.stored import ObservationsInMemory, open_observations
+    from bodyreg.data.stored import (
+        ObservationsInMemory,
+        ObservationsOfFocal,
+        open_observations,
+    )
     from bodyreg.files import fingerprint
 
     form = FORMATS.get(source.format)
@@ -100,10 +107,21 @@ def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]
         raise UserError(f"{source.path}: this version cannot read '{words}'; update bodyreg")
     if form.pictures == "needed" and source.images is None:
         raise UserError(f"{source.path}: cannot be read without its pictures; give --images")
+    people: StoredPeople
+    skipped: Counter[str] = Counter()
     if form.read is None:
-        return open_observations(source.path, body), Counter()
-    observations, skipped = with_evidence(*form.read(source, body))
-    return ObservationsInMemory(observations, fingerprint(*form.files(source.path))), skipped
+        people = open_observations(source.path, body)
+    else:
+        observations, skipped = with_evidence(*form.read(source, body))
+        people = ObservationsInMemory(observations, fingerprint(*form.files(source.path)))
+    if source.focal is None:
+        return people, skipped
+    if source.focal.unit == "mm" and len(people) and people.read(0, 1).picture_size is None:
+        raise UserError(
+            f"{source.path}: does not hold the sizes of its pictures, which a focal length in "
+            "millimetres needs; give it in pixels, as --focal 1145"
+        )
+    return ObservationsOfFocal(people, source.focal), skipped
 
 
 def with_evidence(

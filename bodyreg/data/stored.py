@@ -16,6 +16,7 @@ from bodyreg.files import entries, fingerprint, is_folder
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
+    from bodyreg.data.focal import Focal
 
 
 class ObservationsFolder:
@@ -121,7 +122,35 @@ class ObservationsInMemory:
         return self.observations.select(slice(start, stop))
 
 
-StoredPeople = ObservationsFile | ObservationsFolder | ObservationsInMemory
+class ObservationsOfFocal:
+    """People in pictures of which the focal length is told, with the interface of the files.
+
+    Args:
+        people: The people.
+        focal: The focal length.
+    """
+
+    def __init__(self, people: StoredPeople, focal: Focal) -> None:
+        self._people, self._focal = people, focal
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits: a hash of the files of the people."""
+        return self._people.fingerprint
+
+    def ids(self) -> np.ndarray:
+        """(N,) int64, the ids of all people."""
+        return self._people.ids()
+
+    def read(self, start: int, stop: int) -> Observations:
+        """The people from `start` up to `stop`."""
+        return self._focal.told_of(self._people.read(start, stop))
+
+
+StoredPeople = ObservationsFile | ObservationsFolder | ObservationsInMemory | ObservationsOfFocal
 """A source of people: it has a length, `fingerprint`, `ids` and `read`."""
 
 

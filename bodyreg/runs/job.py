@@ -105,6 +105,7 @@ class Job:
             "people": people.fingerprint,
             "format": source.format,
             "switches": list(source.switches),
+            "focal": to_plain(source.focal, request.out),
             "body": body.fingerprint,
             "initial_fits": initial_file and initial_file.fingerprint,
             "configuration": to_plain(request.config, request.out),

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bodyreg.data.cameras import Camera, Focal, arrays_of
+from bodyreg.data.cameras import Camera, arrays_of
+from bodyreg.data.focal import Focal
 from bodyreg.errors import UserError
 
 from .test_observations import make
@@ -29,18 +30,17 @@ def test_millimetres_are_of_35_mm_film():
     """Film is 36 mm x 24 mm: in a picture of its shape, 36 mm are as long as it is wide."""
     people = make(4)
     people.picture_size[:] = [[3000, 2000], [2000, 3000], [0, 0], [600, 800]]
-    told = Focal(36, "mm").told_of(people, "file")
+    told = Focal(36, "mm").told_of(people)
     np.testing.assert_allclose(
         told.focal, [3000, 3000, np.nan, 1000 * 36 / np.hypot(36, 24)], rtol=1e-6
     )
     np.testing.assert_array_equal(told.principal_point, people.principal_point)
-    np.testing.assert_array_equal(Focal(900, "px").told_of(people, "file").focal, [900] * 4)
+    np.testing.assert_array_equal(Focal(900, "px").told_of(people).focal, [900] * 4)
 
 
-def test_millimetres_need_sizes():
-    with pytest.raises(UserError, match=r"people.json: does not hold the sizes of pictures"):
-        Focal(35, "mm").told_of(make(3, camera=False), "people.json")
-    assert len(Focal(35, "mm").told_of(make(0), "people.json")) == 0
+def test_millimetres_tell_nothing_without_sizes():
+    told = Focal(35, "mm").told_of(make(3, camera=False))
+    np.testing.assert_array_equal(told.focal, np.full(3, np.nan))
 
 
 def test_what_is_known_of_some():

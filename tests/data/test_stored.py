@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from bodyreg.data import Observations, ObservationsInMemory, observations, open_observations
+from bodyreg.data.focal import Focal
+from bodyreg.data.stored import ObservationsOfFocal
 from bodyreg.errors import UserError
 
 from .test_observations import arrays, assert_same, make
@@ -53,6 +55,13 @@ def test_shards_without_depths_have_none_there(people, tmp_path):
     np.testing.assert_array_equal(found.keypoint_depth[:5], people.keypoint_depth[:5])
     assert np.isnan(found.keypoint_depth[5:]).all()
     assert_same(found.with_depths(None), people.with_depths(None))
+
+
+def test_a_focal_length_is_told_of_all(source, people):
+    told = ObservationsOfFocal(source, Focal(50, "mm"))
+    assert len(told) == PEOPLE and told.fingerprint == source.fingerprint
+    np.testing.assert_array_equal(told.ids(), people.id)
+    assert_same(told.read(3, 8), Focal(50, "mm").told_of(people).select(slice(3, 8)))
 
 
 def test_a_fingerprint_names_the_content(people, tmp_path):

@@ -13,6 +13,7 @@ import pytest
 import bodyreg.data
 from bodyreg.cli import main
 from bodyreg.data import Fits, Observations
+from bodyreg.data.focal import Focal
 from bodyreg.data.formats import FORMATS, Format, Source, open_people
 from bodyreg.errors import UserError
 from bodyreg.runs.finished import FinishedRun
@@ -111,6 +112,23 @@ def test_a_new_format_is_registered(row, folder, tmp_path, capsys):
     assert (Fits.load(tmp_path / "far" / "fits.npz").frame[:, 2] == 300).all()
     (folder / "c.csv").write_text((folder / "a.csv").read_text())
     assert "csv: has changed since the run" in call(capsys, "report", out)[1]
+
+
+def test_a_focal_length_of_all_pictures(row, folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ("register", "--comma-separated", folder, "--images", folder, "--iterations", 5)
+    assert call(capsys, *command, "--focal", "900", "--out", out)[0] == 0
+    record = json.loads((out / "run.json").read_text())
+    assert record["source"]["focal"] == {"length": 900, "unit": "px"}
+    finished = FinishedRun.open(out)
+    assert finished.source.focal == Focal(900, "px")
+    assert finished.people.read(0, 2).focal.tolist() == [900, 900]
+    for text, words in (("long", "'long' is no focal length"), ("0", "focal length 0px is too")):
+        status, error = call(capsys, *command, "--focal", text, "--out", tmp_path / "no")
+        assert status == 2 and words in error and error.count("\n") == 1
+    status, error = call(capsys, *command, "--focal", "35mm", "--out", tmp_path / "no")
+    assert status == 2 and "csv: does not hold the sizes of its pictures" in error
+    assert not (tmp_path / "no").exists()
 
 
 def test_options_and_checks_follow(row, folder, tmp_path, capsys):

@@ -1,0 +1,66 @@
+"""A focal length that is told of all pictures, by an option of a command."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from bodyreg.errors import UserError
+
+if TYPE_CHECKING:
+    from bodyreg.data.observations import Observations
+
+# NumPy is imported when it is used: options are made without it.
+
+FULL_FRAME = math.hypot(36, 24)
+"""The diagonal of 35-mm film, to which focal lengths in millimetres refer."""
+
+SHORTEST = 1
+"""Of either unit."""
+
+
+@dataclass(frozen=True)
+class Focal:
+    """A focal length.
+
+    Attributes:
+        length: In pixels, or in millimetres on 35-mm film, which cameras and EXIF name the "35-mm
+            equivalent".
+        unit: px or mm.
+    """
+
+    length: float
+    unit: Literal["px", "mm"]
+
+    def __post_init__(self) -> None:
+        if not SHORTEST <= self.length < math.inf:
+            raise UserError(f"focal length {self.length:g}{self.unit} is too short or too long")
+
+    @classmethod
+    def of_text(cls, text: str) -> Focal:
+        """Read "1145" or "1145px", pixels, or "35mm".
+
+        Raises:
+            UserError: the text is something else.
+        """
+        match = re.fullmatch(r"(\d+\.?\d*|\.\d+) ?(px|mm)?", text.strip())
+        if match is None:
+            raise UserError(f"'{text}' is no focal length; give pixels (1145) or 35mm")
+        return cls(float(match[1]), "mm" if match[2] == "mm" else "px")
+
+    def told_of(self, people: Observations) -> Observations:
+        """The same people, in pictures of this focal length.
+
+        In millimetres it is known only of pictures of known size.
+        """
+        import numpy as np
+
+        length = np.full(len(people), self.length)
+        if self.unit == "mm":
+            size = people.picture_size
+            size = np.zeros((len(people), 2)) if size is None else size
+            diagonal = np.hypot(*size.T.astype(np.float64))
+            length = np.where(size.all(axis=1), self.length / FULL_FRAME * diagonal, np.nan)
+        return replace(people, focal=length)
