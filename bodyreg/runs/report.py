@@ -247,6 +247,7 @@ def _people(
                 "numbers": {n: e[row].item() for n, e in errors.items()},
                 "losses": [stop.loss[i].item() for stop in along],
                 "poses": poses[i],
+                "perspective": fits.perspective[i].tolist(),
                 "truth": truths[i],
                 "points": {
                     "vertex": report.packed(observations.point_vertex[own], "<u4"),

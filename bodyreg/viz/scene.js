@@ -217,6 +217,13 @@ class Scene {
     return traces;
   }
 
+  // Where a camera that sees a point at xy has it at depth z.
+  onRay([x, y], z) {
+    const [near, ...centre] = this.person.perspective,
+      away = Math.max(1 - near * z, 0.1);
+    return [...[x, y].map((at, axis) => centre[axis] + (at - centre[axis]) * away), z];
+  }
+
   // Lines from a matched point of the fit to its observed place, at the same depth.
   evidence() {
     const { vertex, mix, xy } = this.points,
@@ -226,13 +233,13 @@ class Scene {
       const at = [0, 1, 2].map((axis) =>
         [0, 1, 2].reduce((sum, c) => sum + mix[3 * p + c] * this.places[axis][vertex[3 * p + c]], 0),
       );
-      found.push([xy[2 * p], xy[2 * p + 1], at[2]]);
+      found.push(this.onRay(xy.subarray(2 * p, 2 * p + 2), at[2]));
       links.push(at, found[p], null);
     }
     const keys = this.keypointPlaces()
       .map((at, k) => [at, this.person.keypoints[k]])
       .filter(([, seen]) => seen);
-    const seen = keys.map(([at, xy]) => [...xy, at[2]]);
+    const seen = keys.map(([at, xy]) => this.onRay(xy, at[2]));
     keys.forEach(([at], k) => links.push(at, seen[k], null));
     return [
       this.lines(links, cssColour("bad"), { line: { color: cssColour("bad"), width: 3 } }),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 # Red, green, blue.
 PLAIN = (140, 178, 226)
 BONE = (40, 48, 62)
-# A distant camera with a long lens: a body covers its picture as in the weak-perspective camera.
-DISTANCE, VIEW_ANGLE = 14.0, 0.19
-# The picture is behind the body (frame units), and larger in proportion to its distance.
+# Without perspective a distant camera with a long lens shows a body at its place in the picture.
+# The distance, and half the height that is in view, are frame units.
+DISTANCE, IN_VIEW = 14.0, 1.33
+# The picture is so far behind the body, and as much larger as a camera needs to see it round it.
 BACKDROP = -1.2
-PICTURE_SIDE = 2 * (DISTANCE - BACKDROP) / DISTANCE
 LOW, HIGH = 0.4, 2.0
 
 
@@ -33,6 +34,35 @@ class Shown(NamedTuple):
 
     fit: Fits
     picture: np.ndarray
+
+
+class _Eye(NamedTuple):
+    """The camera of a person, frame units: it stands before `x`, `y` at `distance`."""
+
+    x: float
+    y: float
+    distance: float
+
+    @staticmethod
+    def of(fit: Fits) -> _Eye:
+        """Where the fit has its camera; in frame units the distance is the focal length."""
+        near, x, y = fit.perspective[0].tolist()
+        return _Eye(x, y, 1 / near) if near > 0 else _Eye(0.0, 0.0, DISTANCE)
+
+    @property
+    def position(self) -> tuple[float, float, float]:
+        return self.x, self.y, self.distance
+
+    @property
+    def angle(self) -> float:
+        """Of the view, upward, radians."""
+        return 2 * math.atan(IN_VIEW / math.hypot(*self.position))
+
+    @property
+    def picture(self) -> tuple[float, tuple[float, float, float]]:
+        """Side and middle of the picture, which this camera sees where the frame is."""
+        zoom = (self.distance - BACKDROP) / self.distance
+        return 2 * zoom, (self.x * (1 - zoom), self.y * (1 - zoom), BACKDROP)
 
 
 class _Patch(NamedTuple):
@@ -72,12 +102,9 @@ class Viewer:
         self._server, self._body, self._load = server, body, load
         self._people = {name: place for place, name in enumerate(people)}
         self._lock, self._meshes = threading.RLock(), []
-        self._quiet = False
+        self._quiet, self._eye = False, None
         self._patches = _patches(body)
         server.scene.set_up_direction("+y")
-        server.initial_camera.position = (0.0, 0.0, DISTANCE)
-        server.initial_camera.look_at = (0.0, 0.0, 0.0)
-        server.initial_camera.fov = VIEW_ANGLE
         server.gui.configure_theme(show_logo=False, show_share_button=False)
         self._add_controls(list(self._people)[first])
         self.show()
@@ -95,20 +122,31 @@ class Viewer:
         """Show the chosen person's fit."""
         with self._lock:
             self._shown = self._load(self._people[self.person.value])
+            fit = self._shown.fit
+            self._stand(_Eye.of(fit))
+            side, middle = _Eye.of(fit).picture
             self._server.scene.add_image(
                 "/picture",
                 self._shown.picture,
-                PICTURE_SIDE,
-                PICTURE_SIDE,
+                side,
+                side,
                 format="jpeg",
-                position=(0.0, 0.0, BACKDROP),
+                position=middle,
                 wxyz=(0.0, 1.0, 0.0, 0.0),  # images look along their third axis, their second down
                 visible=self.picture.value,
             )
-            fit = self._shown.fit
             self.about.content = "no loss" if fit.loss is None else f"loss {fit.loss[0]:.4g}"
             self.reset()
             self._draw()
+
+    def _stand(self, eye: _Eye) -> None:
+        """Look from a camera, if the last person had another one."""
+        if eye == self._eye:
+            return
+        self._eye = eye
+        clients = self._server.get_clients().values()
+        for camera in (self._server.initial_camera, *(client.camera for client in clients)):
+            camera.position, camera.look_at, camera.fov = eye.position, (0.0, 0.0, 0.0), eye.angle
 
     def reset(self) -> None:
         """Set the sliders to the fitted scales."""

@@ -73,6 +73,37 @@ def as_fitted(run, row, **changes):
     return vertices - [0, 0, replace(fit, **changes).joints(run.body)[0, 0, 2]]
 
 
+def test_a_near_camera_sees_body_and_picture_in_one(run, viewer, monkeypatch):
+    """From where the viewer stands, a point and its place in the picture are on one line."""
+    load = viewer._load
+
+    def near(row):
+        shown = load(row)
+        frame = shown.fit.frame
+        return shown._replace(
+            fit=replace(shown.fit, focal=3 * frame[:, 2], principal_point=frame[:, :2] + [20, 10])
+        )
+
+    far = viewer._server.initial_camera.position
+    np.testing.assert_allclose(far, [0, 0, 14])
+    monkeypatch.setattr(viewer, "_load", near)
+    viewer.show()
+    fit = viewer._shown.fit
+    eye, side = viewer._server.initial_camera.position, fit.frame[0, 2]
+    np.testing.assert_allclose(eye, [20 / side, -10 / side, 3], rtol=1e-5)
+    picture = viewer._server.scene.get_handle_by_name("/picture")
+    unit = picture.render_width / 2
+    placed = fit.vertices(run.body)[0]
+    placed[:, 2] -= fit.joints(run.body)[0, 0, 2]
+    share = (eye[2] - picture.position[2]) / (eye[2] - placed[:, 2])
+    hit = eye[:2] + (placed[:, :2] - eye[:2]) * share[:, None]
+    seen = fit.seen(fit.vertices(run.body))[0, :, :2]
+    np.testing.assert_allclose((hit - picture.position[:2]) / unit, seen, atol=1e-4)
+    monkeypatch.setattr(viewer, "_load", load)
+    viewer.show()
+    np.testing.assert_allclose(viewer._server.initial_camera.position, [0, 0, 14])
+
+
 def test_the_page_is_served(served):
     server, _ = served
     with urllib.request.urlopen(f"http://127.0.0.1:{server.get_port()}") as answer:
