@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +22,12 @@ KINDS = "JPEG, PNG, BMP, WebP or TIFF"
 # A camera's largest pictures have 2 · 10^8 pixels. A damaged header claims any number.
 MAX_PIXELS = 2**28
 MAX_BYTES = 2**30
+# Most files have their size, and EXIF, in this beginning.
+ENOUGH = 2**17
+# EXIF's tags.
+ORIENTATION, MORE, FOCAL, WIDTH, HEIGHT = 0x0112, 0x8769, 0xA405, 0xA002, 0xA003
+# A picture whose sides have another ratio than those of the camera's is a part of it.
+SAME_RATIO = 0.01
 
 
 def read_picture(path: str | os.PathLike, *, kind: str = "picture") -> np.ndarray:
@@ -50,6 +58,40 @@ def read_picture(path: str | os.PathLike, *, kind: str = "picture") -> np.ndarra
     except (ValueError, struct.error, cv2.error, MemoryError) as error:
         reason = error if type(error) is ValueError else "it may be damaged"
         raise UserError(f"{path}: no readable {kind} ({reason}); expected {KINDS}") from error
+
+
+class Header(NamedTuple):
+    """What the beginning of a picture file says.
+
+    Attributes:
+        width, height: Pixels of the picture as `read_picture` turns it.
+        focal: The focal length in millimetres on 35-mm film, by EXIF; None if it is not known, or
+            if the picture is a part of the one that the camera took.
+    """
+
+    width: int
+    height: int
+    focal: int | None
+
+
+def read_header(path: str | os.PathLike) -> Header | None:
+    """Read the size of a picture file, and its focal length, without its pixels.
+
+    Returns:
+        None if there is no such file, or if it does not tell its size: a damaged file, or WebP.
+    """
+    if not is_file(path):
+        return None
+    with reading(path), open(path, "rb") as stream:
+        data = stream.read(ENOUGH)
+        try:
+            return _header(data)
+        except (ValueError, struct.error):
+            data += stream.read(MAX_BYTES - ENOUGH)
+    try:
+        return _header(data)
+    except (ValueError, struct.error):
+        return None
 
 
 def encode_picture(picture: np.ndarray, suffix: str, *, quality: int | None = None) -> bytes:
@@ -144,30 +186,72 @@ def _size(data: bytes) -> tuple[int, int]:
     raise ValueError("not a known format")
 
 
+def _header(data: bytes) -> Header:
+    if data.startswith(b"RIFF"):
+        raise ValueError("its size is not read from its header")
+    width, height = _size(data)
+    if not 0 < width * height <= MAX_PIXELS:
+        raise ValueError("not a size")
+    exif = _exif(data)
+    taken = exif.get(WIDTH, width) * height, exif.get(HEIGHT, height) * width
+    whole = abs(taken[0] - taken[1]) <= SAME_RATIO * max(taken)
+    if exif.get(ORIENTATION, 1) > 4:  # a quarter turn
+        width, height = height, width
+    return Header(width, height, (exif.get(FOCAL) or None) if whole else None)
+
+
+def _exif(data: bytes) -> dict[int, int]:
+    """EXIF's whole numbers in a JPEG file; what is damaged is left out."""
+    if not data.startswith(b"\xff\xd8"):
+        return {}
+    found: dict[int, int] = {}
+    try:
+        for marker, place in _jpeg_segments(data):
+            if marker == 0xE1 and data[place + 2 : place + 8] == b"Exif\0\0":
+                exif = data[place + 8 :]
+                order = "<" if exif.startswith(b"I") else ">"
+                found = _tiff_tags(exif, order, *struct.unpack_from(f"{order}I", exif, 4))
+                if MORE in found:
+                    found |= _tiff_tags(exif, order, found[MORE])
+                break
+    except (ValueError, struct.error):
+        pass
+    return found
+
+
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    place = 2
-    while True:
-        place = data.find(b"\xff", place)
-        if place < 0:
-            raise ValueError("a JPEG file without a size")
-        marker = data[place + 1 : place + 2]
-        if marker in b"\xff\0\xd8\x01" or b"\xd0" <= marker <= b"\xd7":  # those without a length
-            place += 1 if marker == b"\xff" else 2
-            continue
+    for marker, place in _jpeg_segments(data):
         # A frame's header is C0 to CF, except for tables (C4, CC) and an extension (C8).
-        if b"\xc0" <= marker <= b"\xcf" and marker not in b"\xc4\xc8\xcc":
-            height, width = struct.unpack_from(">HH", data, place + 5)
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, place + 3)
             return width, height
+    raise ValueError("a JPEG file without a size")
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Marker and place of every segment that has a length; it begins with the length."""
+    place = 2
+    while (place := data.find(b"\xff", place)) >= 0:
+        marker = data[place + 1] if place + 1 < len(data) else 0
+        if marker in (0, 1, 0xD8, 0xFF) or 0xD0 <= marker <= 0xD7:  # those without a length
+            place += 1 if marker == 0xFF else 2
+            continue
+        yield marker, place + 2
         place += 2 + struct.unpack_from(">H", data, place + 2)[0]
 
 
 def _tiff_size(data: bytes, order: str) -> tuple[int, int]:
-    (begin,) = struct.unpack_from(f"{order}I", data, 4)
+    tags = _tiff_tags(data, order, *struct.unpack_from(f"{order}I", data, 4))
+    if not {256, 257} <= tags.keys():
+        raise ValueError("a TIFF file without a size")
+    return tags[256], tags[257]
+
+
+def _tiff_tags(data: bytes, order: str, begin: int) -> dict[int, int]:
+    """Tag -> value, of the entries of a directory that are one whole number."""
     (count,) = struct.unpack_from(f"{order}H", data, begin)
-    sides = {}
+    tags = {}
     for place in range(begin + 2, begin + 2 + 12 * count, 12):
         tag, kind = struct.unpack_from(f"{order}HH", data, place)
-        (sides[tag],) = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, place + 8)
-    if not {256, 257} <= sides.keys():
-        raise ValueError("a TIFF file without a size")
-    return sides[256], sides[257]
+        (tags[tag],) = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, place + 8)
+    return tags

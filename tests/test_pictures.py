@@ -16,9 +16,11 @@ from bodyreg.errors import UserError
 from bodyreg.pictures import (
     MAX_PIXELS,
     SUFFIXES,
+    Header,
     encode_picture,
     picture_names,
     pictures_by_stem,
+    read_header,
     read_picture,
     write_picture,
 )
@@ -164,6 +166,63 @@ def test_pictures_are_turned_as_exif_says(tmp_path, orientation):
     np.testing.assert_allclose(
         read_picture(tmp_path / "a.jpg"), turned(stored, orientation), atol=6
     )
+
+
+def with_exif(path: Path, picture: np.ndarray, order: str, tags: dict, more: dict) -> Path:
+    """A JPEG file with EXIF: tag -> value of its first directory, and of the second."""
+
+    def directory(entries: dict) -> bytes:
+        rows = [struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in entries.items()]
+        return struct.pack(f"{order}H", len(rows)) + b"".join(rows) + bytes(4)
+
+    second = 8 + len(directory(tags | {0x8769: 0}))
+    entries = directory(tags | {0x8769: second})
+    exif = {">": b"MM\0*", "<": b"II*\0"}[order] + struct.pack(f"{order}I", 8)
+    exif = b"Exif\0\0" + exif + entries + directory(more)
+    data = encode_picture(picture, ".jpg")
+    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_headers_tell_sizes_and_focal_lengths(tmp_path, order):
+    picture, path = np.zeros((24, 36, 3), np.uint8), tmp_path / "a.jpg"
+
+    def header(tags: dict, more: dict) -> Header | None:
+        return read_header(with_exif(path, picture, order, tags, more))
+
+    assert header({}, {}) == Header(36, 24, None)
+    assert header({0x0112: 3}, {0xA405: 28}) == Header(36, 24, 28)
+    assert header({0x0112: 6}, {0xA405: 28}) == Header(24, 36, 28)  # a quarter turn
+    assert header({}, {0xA405: 0}) == Header(36, 24, None)  # which EXIF calls unknown
+    assert header({}, {0xA405: 28, 0xA002: 3600, 0xA003: 2400}) == Header(36, 24, 28)
+    cut = {0xA405: 28, 0xA002: 3600, 0xA003: 3600}  # the picture is a part of a square one
+    assert header({}, cut) == Header(36, 24, None)
+    assert read_picture(path).shape == (24, 36, 3)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_headers_of_every_format(tmp_path, suffix):
+    path = file_of(tmp_path, suffix, random_picture(24, 36, 3))
+    assert read_header(path) == (None if suffix == ".webp" else Header(36, 24, None))
+    data, random = path.read_bytes(), np.random.default_rng(2)
+    assert read_header(tmp_path / "nothing.jpg") is None
+    for _ in range(200):
+        damaged = bytearray(data[: random.integers(len(data) + 1)])
+        for place in random.integers(0, max(len(damaged), 1), 3):
+            damaged[place : place + 1] = random.bytes(1)
+        path.write_bytes(damaged)
+        found = read_header(path)
+        assert found is None or 0 < found.width * found.height <= MAX_PIXELS
+
+
+def test_a_size_far_from_the_beginning_is_found(tmp_path):
+    path = tmp_path / "a.jpg"
+    data = encode_picture(np.zeros((24, 36, 3), np.uint8), ".jpg")
+    comment = b"\xff\xfe" + struct.pack(">H", 60000) + bytes(59998)
+    path.write_bytes(data[:2] + 4 * comment + data[2:])
+    assert read_header(path) == Header(36, 24, None)
 
 
 @pytest.mark.parametrize("made", [png, jpeg, bmp, tiff])

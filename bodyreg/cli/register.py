@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -124,6 +125,7 @@ def _report(request: Request, outcome: Outcome) -> str:
     if request.config.depth_weight:
         used = f"{summary.with_depths:,} of {counted(summary.people, 'people')}"
         lines.append(f"depths of keypoints: used for {used}")
+    lines.append(f"cameras: {_cameras(summary.cameras)}")
     lines.append(f"mean loss: {summary.mean_loss:.4g}")
     for name, pixels in summary.median_pixels.items():
         lines.append(
@@ -135,3 +137,12 @@ def _report(request: Request, outcome: Outcome) -> str:
     if request.overlays and request.source.images is None:
         lines.append("overlays.png shows no pictures: to see them, give their folder as --images")
     return "\n".join([*lines, f"results: {request.out}"])
+
+
+def _cameras(counts: Mapping[str, int]) -> str:
+    words = {
+        "known": "focal length known",
+        "assumed": "focal length assumed from the picture's size",
+        "weak": "no perspective",
+    }
+    return ", ".join(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bodyreg.errors import UserError
 
@@ -19,6 +19,11 @@ FULL_FRAME = math.hypot(36, 24)
 
 SHORTEST = 1
 """Of either unit."""
+
+
+def pixels_of_film(millimetres: float, width: Any, height: Any) -> Any:
+    """A focal length on 35-mm film -> pixels, in pictures of these sizes; by their diagonals."""
+    return millimetres / FULL_FRAME * (width**2 + height**2) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,6 @@ class Focal:
         if self.unit == "mm":
             size = people.picture_size
             size = np.zeros((len(people), 2)) if size is None else size
-            diagonal = np.hypot(*size.T.astype(np.float64))
-            length = np.where(size.all(axis=1), self.length / FULL_FRAME * diagonal, np.nan)
+            pixels = pixels_of_film(self.length, *size.T.astype(np.float64))
+            length = np.where(size.all(axis=1), pixels, np.nan)
         return replace(people, focal=length)

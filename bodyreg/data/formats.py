@@ -96,6 +96,7 @@ def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]
     """
     from bodyreg.data.stored import (
         ObservationsInMemory,
+        ObservationsInPictures,
         ObservationsOfFocal,
         open_observations,
     )
@@ -114,12 +115,14 @@ def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]
     else:
         observations, skipped = with_evidence(*form.read(source, body))
         people = ObservationsInMemory(observations, fingerprint(*form.files(source.path)))
+    if source.images is not None:
+        people = ObservationsInPictures(people, source.images)
     if source.focal is None:
         return people, skipped
     if source.focal.unit == "mm" and len(people) and people.read(0, 1).picture_size is None:
         raise UserError(
             f"{source.path}: does not hold the sizes of its pictures, which a focal length in "
-            "millimetres needs; give it in pixels, as --focal 1145"
+            "millimetres needs; give the pictures (--images), or pixels (--focal 1145)"
         )
     return ObservationsOfFocal(people, source.focal), skipped
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bodyreg.data.cameras import Camera, arrays_of
+from bodyreg.data.focal import pixels_of_film
 from bodyreg.data.observations import Observations, ObservationsFile
 from bodyreg.errors import UserError
-from bodyreg.files import entries, fingerprint, is_folder
+from bodyreg.files import entries, fingerprint, is_folder, path_inside
+from bodyreg.pictures import read_header
+
+HEADERS = 1 << 16
+"""Pictures whose sizes are kept in memory: people of one picture follow each other."""
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -122,6 +130,68 @@ class ObservationsInMemory:
         return self.observations.select(slice(start, stop))
 
 
+class ObservationsInPictures:
+    """People whose pictures are at hand, with the interface of the files.
+
+    Sizes that the people's files do not tell, and focal lengths, are read from the pictures.
+
+    Args:
+        people: The people.
+        folder: The folder of their pictures.
+    """
+
+    def __init__(self, people: StoredPeople, folder: Path) -> None:
+        self._people, self._folder = people, folder
+        self._header = lru_cache(maxsize=HEADERS)(self._read_header)
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits: a hash of the files of the people, without their pictures."""
+        return self._people.fingerprint
+
+    def ids(self) -> np.ndarray:
+        """(N,) int64, the ids of all people."""
+        return self._people.ids()
+
+    def read(self, start: int, stop: int) -> Observations:
+        """The people from `start` up to `stop`. Of a missing picture nothing is known.
+
+        Raises:
+            UserError: as `read` of the people, or a picture's name leads out of the folder.
+        """
+        people = self._people.read(start, stop)
+        if people.picture is None:
+            return people
+        cameras = arrays_of([self._header(name) for name in people.picture.tolist()])
+        return replace(people, **_filled(people, cameras))
+
+    def _read_header(self, name: str) -> Camera:
+        if not name:
+            return Camera()
+        header = read_header(path_inside(self._folder, name, f"{self._folder}: a picture's name"))
+        if header is None:
+            return Camera()
+        size = header.width, header.height
+        if header.focal is None:
+            return Camera(picture_size=size)
+        return Camera(pixels_of_film(header.focal, *size), picture_size=size)
+
+
+def _filled(people: Observations, cameras: dict[str, np.ndarray | None]) -> dict[str, Any]:
+    """What the people's own arrays know, and where they do not, these."""
+    filled: dict[str, Any] = {}
+    for name in ("focal", "picture_size"):
+        own, other = getattr(people, name), cameras[name]
+        if own is None or other is None:
+            filled[name] = own if other is None else other
+        else:
+            filled[name] = np.where(np.isnan(own) if name == "focal" else own == 0, other, own)
+    return filled
+
+
 class ObservationsOfFocal:
     """People in pictures of which the focal length is told, with the interface of the files.
 
@@ -150,7 +220,13 @@ class ObservationsOfFocal:
         return self._focal.told_of(self._people.read(start, stop))
 
 
-StoredPeople = ObservationsFile | ObservationsFolder | ObservationsInMemory | ObservationsOfFocal
+StoredPeople = (
+    ObservationsFile
+    | ObservationsFolder
+    | ObservationsInMemory
+    | ObservationsInPictures
+    | ObservationsOfFocal
+)
 """A source of people: it has a length, `fingerprint`, `ids` and `read`."""
 
 

@@ -106,6 +106,7 @@ class Job:
             "format": source.format,
             "switches": list(source.switches),
             "focal": to_plain(source.focal, request.out),
+            "pictures": source.images is not None,
             "body": body.fingerprint,
             "initial_fits": initial_file and initial_file.fingerprint,
             "configuration": to_plain(request.config, request.out),

@@ -208,6 +208,7 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
         made_of=shards.depends_on,
         processes=processes,
         shards=len(shards),
+        cameras=dict(summary.cameras),
         mirrored=summary.mirrored,
         loss=summary.mean_loss,
         terms=summary.mean_terms,

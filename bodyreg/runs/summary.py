@@ -68,6 +68,8 @@ class Summary:
         people: The number of people who were fitted.
         skipped: The number of people who were not, by reason.
         with_depths: The number of fitted people with depths of keypoints.
+        cameras: The numbers of people by what is known of the camera: its focal length is `known`,
+            or `assumed`, or there is no perspective (`weak`).
         mirrored: Fits whose rotation is a reflection.
         loss: Sum of the losses; NaN if the fits have none.
         terms: Name -> sum of the weighted term.
@@ -78,6 +80,7 @@ class Summary:
     people: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     with_depths: int = 0
+    cameras: Counter[str] = field(default_factory=Counter)
     mirrored: int = 0
     loss: float = 0.0
     terms: Counter[str] = field(default_factory=Counter)
@@ -107,6 +110,7 @@ class Summary:
             people=len(fits),
             skipped=skipped,
             with_depths=_with_depths(observations),
+            cameras=_cameras(fits, observations),
             mirrored=int(fits.mirrored.sum()),
             loss=math.nan if fits.loss is None else float(fits.loss.sum(dtype=np.float64)),
             terms=Counter({n: float(t.sum(dtype=np.float64)) for n, t in fits.terms.items()}),
@@ -120,6 +124,7 @@ class Summary:
             people=self.people + other.people,
             skipped=self.skipped + other.skipped,
             with_depths=self.with_depths + other.with_depths,
+            cameras=self.cameras + other.cameras,
             mirrored=self.mirrored + other.mirrored,
             loss=self.loss + other.loss,
             terms=_added(self.terms, other.terms),
@@ -158,7 +163,7 @@ class Summary:
             name: Histogram(Counter({int(number): count for number, count in counts.items()}))
             for name, counts in values["distances"].items()
         }
-        for name in ("skipped", "terms"):
+        for name in ("skipped", "cameras", "terms"):
             values[name] = Counter(values[name])
         return Summary(**values)
 
@@ -168,6 +173,19 @@ def _with_depths(observations: Observations) -> int:
         return 0
     known = np.isfinite(observations.keypoint_depth) & (observations.keypoint_weight > 0)
     return int(known.any(axis=1).sum())
+
+
+def _cameras(fits: Fits, observations: Observations) -> Counter[str]:
+    """The numbers of people by what is known of their cameras."""
+    unknown = np.full(len(fits), np.nan)
+    used = np.isfinite(unknown if fits.focal is None else fits.focal)
+    known = np.isfinite(unknown if observations.focal is None else observations.focal)
+    counts = {
+        "known": int((used & known).sum()),
+        "assumed": int((used & ~known).sum()),
+        "weak": int((~used).sum()),
+    }
+    return +Counter(counts)
 
 
 def _added(left: Counter[str], right: Counter[str]) -> Counter[str]:

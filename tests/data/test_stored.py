@@ -7,8 +7,10 @@ import pytest
 
 from bodyreg.data import Observations, ObservationsInMemory, observations, open_observations
 from bodyreg.data.focal import Focal
-from bodyreg.data.stored import ObservationsOfFocal
+from bodyreg.data.stored import ObservationsInPictures, ObservationsOfFocal
 from bodyreg.errors import UserError
+from bodyreg.pictures import encode_picture
+from tests.test_pictures import with_exif
 
 from .test_observations import arrays, assert_same, make
 
@@ -55,6 +57,29 @@ def test_shards_without_depths_have_none_there(people, tmp_path):
     np.testing.assert_array_equal(found.keypoint_depth[:5], people.keypoint_depth[:5])
     assert np.isnan(found.keypoint_depth[5:]).all()
     assert_same(found.with_depths(None), people.with_depths(None))
+
+
+def test_pictures_tell_what_files_do_not(people, tmp_path):
+    """Sizes of the pictures that are there, and the focal length by EXIF of one."""
+    for name in ("1.jpg", "3.jpg"):
+        (tmp_path / name).write_bytes(encode_picture(np.zeros((24, 36, 3), np.uint8), ".jpg"))
+    with_exif(tmp_path / "5.jpg", np.zeros((24, 36, 3), np.uint8), ">", {}, {0xA405: 50})
+    people.picture[7] = ""
+    found = ObservationsInPictures(ObservationsInMemory(people, "print"), tmp_path).read(0, PEOPLE)
+    size, focal = people.picture_size.copy(), people.focal.copy()
+    assert not size[[1, 5, 7]].any() and size[3].all()  # a size that is known stays
+    size[[1, 5]] = [36, 24]
+    focal[5] = 50
+    np.testing.assert_array_equal(found.picture_size, size)
+    np.testing.assert_allclose(found.focal, focal, rtol=1e-6)
+    alone = ObservationsInPictures(
+        ObservationsInMemory(make(PEOPLE, camera=False), "print"), tmp_path
+    ).read(0, 2)
+    np.testing.assert_array_equal(alone.picture_size, [[0, 0], [36, 24]])
+    assert alone.focal is None
+    people.picture[2] = "../secret.jpg"
+    with pytest.raises(UserError, match="a picture's name"):
+        ObservationsInPictures(ObservationsInMemory(people, "print"), tmp_path).read(0, PEOPLE)
 
 
 def test_a_focal_length_is_told_of_all(source, people):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import bodyreg.data
+from bodyreg.body import Body
 from bodyreg.cli import main
 from bodyreg.data import Fits, Observations
 from bodyreg.data.focal import Focal
@@ -126,8 +127,14 @@ def test_a_focal_length_of_all_pictures(row, folder, tmp_path, capsys):
     for text, words in (("long", "'long' is no focal length"), ("0", "focal length 0px is too")):
         status, error = call(capsys, *command, "--focal", text, "--out", tmp_path / "no")
         assert status == 2 and words in error and error.count("\n") == 1
-    status, error = call(capsys, *command, "--focal", "35mm", "--out", tmp_path / "no")
-    assert status == 2 and "csv: does not hold the sizes of its pictures" in error
+    body, film = Body.default(), Focal(35, "mm")
+    people, _ = open_people(Source(ROW.name, folder, folder, focal=film), body)
+    expected = 35 / np.hypot(36, 24) * np.hypot(600, 600)
+    np.testing.assert_allclose(people.read(0, 2).focal, expected, rtol=1e-6)
+    joints = np.zeros((1, 34)) + np.arange(34)
+    np.save(tmp_path / "poses.npy", joints)
+    with pytest.raises(UserError, match=r"poses.npy: does not hold the sizes of its pictures"):
+        open_people(Source("mpii", tmp_path / "poses.npy", focal=film), body)
     assert not (tmp_path / "no").exists()
 
 

@@ -28,6 +28,7 @@ def test_summaries_survive_as_text():
         people=3,
         with_depths=2,
         skipped=Counter(blurred=2),
+        cameras=Counter(known=1, weak=2),
         mirrored=1,
         loss=0.1,
         terms=Counter(dense=0.1, det=0.0),
@@ -39,6 +40,7 @@ def test_summaries_survive_as_text():
     total = sum([again, Summary(), summary], Summary())
     assert (total.people, total.mirrored, total.skipped) == (6, 2, Counter(blurred=4))
     assert total.with_depths == 4
+    assert total.cameras == Counter(known=2, weak=4)
     assert total.mean_loss == pytest.approx(0.2 / 6)
     assert set(total.mean_terms) == {"dense", "det"}
     assert np.isnan(sum([again, Summary(loss=np.nan)], Summary()).mean_loss)
