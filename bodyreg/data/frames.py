@@ -13,9 +13,6 @@ import numpy as np
 # Dense Correspondences".
 SIDE_PER_BOX = 1.2
 
-SHORTEST_FOCAL = 1
-"""Pixels. A shorter focal length is in another unit."""
-
 PIXELS_PER_SCALE = 200
 """MPII's unit of a person's height. SPIN's and HMR's files give sides of crops in this unit."""
 
@@ -79,6 +76,28 @@ def reframed(
     return scale * zoom, translation * zoom[:, None] + shift
 
 
+def principal_points(
+    principal_point: np.ndarray | None, picture_size: np.ndarray | None, frame: np.ndarray
+) -> np.ndarray:
+    """Where the cameras' axes meet the pictures, pixels, also where it is not known.
+
+    Args:
+        principal_point: (N, 2) pixels; NaN, or None = the picture's middle.
+        picture_size: (N, 2) pixels; 0, or None = not known. Then the picture's middle is taken to
+            be the frame's middle.
+        frame: (N, 3) the crops.
+
+    Returns:
+        (N, 2) float64.
+    """
+    point = np.array(frame[:, :2], np.float64)
+    if picture_size is not None:
+        point = np.where(picture_size > 0, picture_size / 2, point)
+    if principal_point is not None:
+        point = np.where(np.isnan(principal_point), point, principal_point)
+    return point
+
+
 def perspective_in_frame(
     focal: np.ndarray,
     principal_point: np.ndarray | None,
@@ -91,20 +110,13 @@ def perspective_in_frame(
 
     Args:
         focal: (N,) pixels; NaN or inf = no perspective.
-        principal_point: (N, 2) pixels; NaN, or None = the picture's middle.
-        picture_size: (N, 2) pixels; 0, or None = not known. Then the picture's middle is taken to
-            be the frame's middle.
-        frame: (N, 3) the crops.
+        principal_point, picture_size, frame: As of `principal_points`.
 
     Returns:
         (N, 3) float32: the inverse focal length, and x and y of the principal point, in frame
         units; zeros for people without perspective.
     """
-    point = np.array(frame[:, :2], np.float64)
-    if picture_size is not None:
-        point = np.where(picture_size > 0, picture_size / 2, point)
-    if principal_point is not None:
-        point = np.where(np.isnan(principal_point), point, principal_point)
+    point = principal_points(principal_point, picture_size, frame)
     found = np.column_stack([frame[:, 2] / focal, frame_from_image(point, frame)])
     return np.where(found[:, :1] > 0, found, 0).astype(np.float32)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bodyreg.data.frames import SHORTEST_FOCAL, frame_from_image
+from bodyreg.data.frames import frame_from_image
 from bodyreg.errors import UserError
 from bodyreg.npz import as_texts
 
@@ -20,6 +20,8 @@ LARGEST_FRAME = 1e8
 # A coordinate this many half sides from its frame is in the wrong unit, and its square would be
 # lost in float32.
 FARTHEST = 1e4
+# A shorter focal length, in pixels, is in another unit.
+SHORTEST_FOCAL = 1
 # No picture has so long a side, in pixels.
 LARGEST_SIDE = 1 << 24
 

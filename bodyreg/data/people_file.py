@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from bodyreg.data.frames import SHORTEST_FOCAL
 from bodyreg.errors import UserError
 from bodyreg.npz import NpzReader
 
@@ -113,16 +112,15 @@ class PeopleFile:
 
         Raises:
             UserError: the file is damaged, or holds a number that is not finite or too large, or a
-                focal length that cannot be in pixels.
+                focal length that is not positive.
         """
         arrays = {name: self._reader.rows(name, start, stop) for name in self._arrays}
         for name, (kinds, _) in self._arrays.items():
             if "f" in kinds:
                 arrays[name] = self._numbers(name, arrays[name], arrays["id"])
-        short = arrays.get("focal", np.zeros(0)) < SHORTEST_FOCAL
-        if "focal" in arrays and short.any():
-            person = arrays["id"][short.argmax()]
-            raise UserError(f"{self._path}: focal of person {person} is not a focal length in pixels")
+        if "focal" in arrays and (arrays["focal"] <= 0).any():
+            person = arrays["id"][(arrays["focal"] <= 0).argmax()]
+            raise UserError(f"{self._path}: focal of person {person} is not positive")
         return arrays
 
     def _numbers(self, name: str, array: np.ndarray, ids: np.ndarray) -> np.ndarray:

@@ -87,7 +87,7 @@ def test_round_trip(tmp_path, made_by):
         ({"scale": np.array([1, 1, -2e8])}, r"scale of person 12 is not below 1e\+08; check the"),
         ({"rotation": np.full((3, 3, 3), 10**10)}, "rotation of person 10 is not below"),
         ({"loss": np.zeros((3, 1), np.float32)}, "loss has shape"),
-        ({"focal": np.float32([500, -1, 500])}, "focal of person 11 is not a focal length"),
+        ({"focal": np.float32([500, -1, 500])}, "focal of person 11 is not positive"),
         ({"focal": np.float32([500, 500, np.inf])}, "focal of person 12 is not finite"),
         ({"principal_point": np.full((3, 2), -np.inf)}, "principal_point of person 10 is not fin"),
         ({"principal_point": np.zeros((3, 3))}, "principal_point has shape"),

@@ -13,6 +13,7 @@ import pytest
 from bodyreg.body import Body
 from bodyreg.cli import main
 from bodyreg.data import Fits, Truth
+from bodyreg.data.frames import seen_in_perspective
 from bodyreg.viz.report import histogram, jpeg, packed, page, plain_json, poses_data, truth_data
 
 from .browser import chromium, console_errors, network_requests, picture
@@ -226,6 +227,21 @@ def test_the_fit_can_be_followed_and_the_truth_shown(opened):
         page.execute_async_script("setTimeout(arguments[0], 400)")
         before, begin = begin, picture(stage)
         assert (np.abs(begin - before).sum(-1) > 30).any(), choice
+
+
+def test_evidence_lies_on_the_rays_of_its_camera(opened):
+    """A point that is seen somewhere is found there again, at its depth."""
+    random = np.random.default_rng(3)
+    places = random.normal(0, 0.5, (1, 6, 3)).astype(np.float32)
+    person = {"perspective": [0.3, 0.5, -0.2]}
+    seen = seen_in_perspective(places, np.float32([person["perspective"]]))[0]
+    found = opened("demo").execute_script(
+        "const [person, seen] = arguments;"
+        "return seen.map(([x, y, z]) => Scene.prototype.onRay.call({ person }, [x, y], z))",
+        person,
+        seen.tolist(),
+    )
+    np.testing.assert_allclose(found, places[0], atol=1e-5)
 
 
 def test_people_change_places(opened):
