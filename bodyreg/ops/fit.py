@@ -61,6 +61,7 @@ class Evidence(NamedTuple):
         keypoint_weight: (B, K).
         keypoint_depth: (B, K) frame units, relative to the pelvis, towards the viewer.
         depth_weight: (B, K).
+        perspective: (B, 3) inverse focal length and principal point, see `projection`.
     """
 
     point_start: Tensor
@@ -72,6 +73,7 @@ class Evidence(NamedTuple):
     keypoint_weight: Tensor
     keypoint_depth: Tensor
     depth_weight: Tensor
+    perspective: Tensor
 
 
 class Plan(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from bodyreg.errors import UserError
@@ -29,6 +29,11 @@ class RegistrationConfig:
             person's own counts (the paper's means).
         dense_count: Number of dense points that together weigh `dense_weight` (`sum` only).
         keypoint_count: Number of keypoints that together weigh `keypoint_weight` (`sum` only).
+
+        camera: `perspective` uses the focal lengths of the pictures. `weak` ignores them: all rays
+            are parallel.
+        assumed_focal: Focal length of a picture of unknown focal length and known size, as a share
+            of the picture's diagonal; inf for parallel rays. Without its size, rays are parallel.
 
         dense_weight: Squared distance of dense points, per frame unit².
         dense_width: Width of its Geman-McClure function, frame units; inf for plain squares.
@@ -100,6 +105,11 @@ class RegistrationConfig:
     evidence: Literal["sum", "mean"] = "sum"
     dense_count: float = 120.0
     keypoint_count: float = 16.0
+
+    camera: Literal["perspective", "weak"] = field(
+        default="perspective", metadata={"before": "weak"}
+    )
+    assumed_focal: float = field(default=1.0, metadata={"before": math.inf})
 
     dense_weight: float = 1.5
     dense_width: float = 20 * PIXEL
@@ -174,9 +184,9 @@ class RegistrationConfig:
             _require(self, name, lambda v: v > 0 and not math.isnan(v), "a positive number")
         for name in _SHARES:
             _require(self, name, lambda v: 0 < v <= 1, "a number in (0, 1]")
-        for field in fields(self):
-            if "_weight" in field.name:
-                _require(self, field.name, lambda v: 0 <= v < math.inf, "a finite number >= 0")
+        for name in (f.name for f in fields(self)):
+            if "_weight" in name:
+                _require(self, name, lambda v: 0 <= v < math.inf, "a finite number >= 0")
         for name in ("starts", "carried", "chunk", "refresh"):
             _require(self, name, lambda v: 1 <= v <= MOST, f"1 to {MOST:,}")
         for name in ("iterations", "warm_iterations", "lm_adam_iterations", "lm_iterations"):
@@ -185,6 +195,7 @@ class RegistrationConfig:
         _require(self, "scale_low", lambda v: 0 < v < 1, "a number in (0, 1)")
         _require(self, "scale_high", lambda v: v > 1, "a number above 1")
         _require(self, "evidence", lambda v: v in ("sum", "mean"), "sum or mean")
+        _require(self, "camera", lambda v: v in ("perspective", "weak"), "perspective or weak")
         _require(self, "solver", lambda v: v in ("adam", "lm"), "adam or lm")
         _require(
             self, "stiff", lambda v: v in ("anneal", "constant", "none"), "anneal, constant or none"
@@ -219,7 +230,7 @@ _ANNEALED = (
 
 _POSITIVE = (
     "dense_count", "keypoint_count", "dense_width", "dense_width_start", "visibility_sharpness",
-    "learning_rate", "carried_learning_rate", "warm_learning_rate", "camera_scale",
+    "learning_rate", "carried_learning_rate", "warm_learning_rate", "camera_scale", "assumed_focal",
 )  # fmt: skip
 _SHARES = ("learning_rate_end", "decay_share", "anneal_share", "explore_share")
 
@@ -237,6 +248,7 @@ PRESETS = {
     # The paper's terms. The paper gives no weights; these reproduce its behaviour.
     "paper": RegistrationConfig(
         evidence="mean",
+        camera="weak",
         dense_weight=1.0,
         dense_width=math.inf,
         dense_width_start=math.inf,

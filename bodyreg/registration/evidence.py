@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bodyreg.body import Body
+from bodyreg.data.frames import perspective_in_frame
 from bodyreg.data.observations import Observations
 from bodyreg.ops.fit import Evidence, Rig
 from bodyreg.registration.config import RegistrationConfig
@@ -65,7 +66,7 @@ def gather(
 
     Args:
         observations: Checked observations of B people.
-        config: Says how sums are divided.
+        config: Says how sums are divided, and what the camera is.
     """
     real = NUMPY_DTYPES[dtype]
     start, count = observations.point_start, observations.point_count
@@ -102,6 +103,33 @@ def gather(
         keypoint_weight=tensor(keypoint_weight),
         keypoint_depth=tensor(depth),
         depth_weight=tensor(depth_weight),
+        perspective=tensor(_perspective(observations, config).astype(real, copy=False)),
+    )
+
+
+def focal_lengths(observations: Observations, config: RegistrationConfig) -> np.ndarray | None:
+    """(N,) float32 focal lengths in pixels, known or assumed; NaN = none, so rays are parallel.
+
+    None if this is so for all people.
+    """
+    focal, size = observations.focal, observations.picture_size
+    if config.camera == "weak" or (focal is None and size is None):
+        return None
+    if focal is None:
+        focal = np.full(len(observations), np.nan, np.float32)
+    if size is not None:
+        diagonal = np.where((size > 0).all(axis=1), np.hypot(*size.T.astype(np.float64)), np.nan)
+        focal = np.where(np.isnan(focal), config.assumed_focal * diagonal, focal)
+    return np.where(np.isfinite(focal), focal, np.nan).astype(np.float32)
+
+
+def _perspective(observations: Observations, config: RegistrationConfig) -> np.ndarray:
+    """(N, 3) float32 inverse focal lengths and principal points, frame units."""
+    focal = focal_lengths(observations, config)
+    if focal is None:
+        return np.zeros((len(observations), 3), np.float32)
+    return perspective_in_frame(
+        focal, observations.principal_point, observations.picture_size, observations.frame
     )
 
 

@@ -2,7 +2,7 @@
 
 Every function returns one value per person, without its weight. `B` counts people, `P` dense points
 and `K` keypoints; there are 24 joints. Sums run over small, fixed axes or over one person's points,
-so a person's value does not depend on the batch. The dense term is `ops.correspondence`.
+so a person's value does not depend on the batch.
 
 Equation numbers are those of Yoshiyasu & Gamez, "Learning Body Shape and Pose from Dense
 Correspondences" (2019); terms without a number are this package's. docs/ablation.md measures what
@@ -11,6 +11,7 @@ each term improves.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -33,6 +34,25 @@ MAX_EXPONENT = 10.0
 
 HYPER_EXTENSION = ((4, 0, -1.0), (5, 0, -1.0), (18, 1, 1.0), (19, 1, -1.0))
 """Joint, axis and sign such that sign · angle > 0 is hyper-extension: knees and elbows (Eq. 11)."""
+
+
+def dense(xy: Tensor, targets: Tensor, weights: Tensor, width: float) -> Tensor:
+    """Σ_i w_i ρ(|x_i - x̂_i|²) over dense points (Eq. 8), where `ops.correspondence` cannot be used.
+
+    That op has weak perspective only. ρ is its Geman-McClure function.
+
+    Args:
+        xy, targets: (B,P,2) frame units.
+        weights: (B,P).
+        width: of the function, frame units; inf for plain squares.
+
+    Returns:
+        (B,) frame units².
+    """
+    square = (xy - targets).square().sum(-1)
+    if math.isfinite(width):
+        square = square * width**2 / (width**2 + square)
+    return sum_points(square * weights)
 
 
 def keypoint(xy: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -65,7 +85,7 @@ def facing(normal_z: Tensor, weights: Tensor, margin: float) -> Tensor:
     """Σ_i w_i relu(margin - n_z,i)²: a matched point was seen, so it faces the viewer.
 
     Args:
-        normal_z: (B,P) z of the points' unit normals, towards the viewer.
+        normal_z: (B,P) z of the points' unit normals, along the rays toward the camera.
         weights: (B,P).
         margin: n_z from which on a point counts as facing.
     """
@@ -87,8 +107,8 @@ def visibility(
     `register` reports counts from there.
 
     Args:
-        normal_z, weights: (B,P).
-        surface_z: (B,24,M) z of the normals of a fixed sample of each segment's surface.
+        normal_z, weights: (B,P), as for `facing`.
+        surface_z: (B,24,M) the same z of the normals of a fixed sample of each segment's surface.
         surface_area: (24,M) area of each sample, summing to 1 over M.
         segment_weights: (B,24) sum of `weights` over the points of each segment.
         sharpness: per unit of n_z.

@@ -53,6 +53,7 @@ class Objective:
         self.evidence = evidence
         self.plan = plan
         self.extra_loss = extra_loss
+        self.weak = not evidence.perspective[:, 0].any()
 
         def index(values: Iterable[int]) -> Tensor:
             return torch.tensor(list(values), dtype=torch.int64, device=rig.joints.device)
@@ -134,14 +135,10 @@ class Objective:
             terms["upright"] = losses.upright(rotation)
         if seen.has_points and "dense" in wanted:
             # The paper's Eq. 8, Geman-McClure in place of the square where the width is finite.
-            terms["dense"] = engine.correspondence(
-                transforms, *camera,
-                seen.point_ids, seen.point_anchors, seen.point_xy, seen.point_weight,
-                setting.dense_width,
-            )  # fmt: skip
+            terms["dense"] = self._dense(transforms, camera, setting.dense_width)
         if seen.has_keypoints and not wanted.isdisjoint(("keypoint", "depth")):
             points = engine.lbs(transforms, rig.keypoint_ids, rig.keypoint_anchors)
-            xy, z = engine.projection(points, *camera)
+            xy, z = engine.projection(points, *camera, seen.perspective)
             if "keypoint" in wanted:
                 terms["keypoint"] = losses.keypoint(
                     xy[:, 1:], seen.keypoint_xy, seen.keypoint_weight
@@ -154,6 +151,19 @@ class Objective:
             terms |= self._of_normals(transforms, p.segment_scale, rotation, wanted)
         return terms
 
+    def _dense(
+        self, transforms: Tensor, camera: tuple[Tensor, Tensor, Tensor], width: float
+    ) -> Tensor:
+        engine, seen = self.engine, self.evidence
+        if self.weak:
+            return engine.correspondence(
+                transforms, *camera,
+                seen.point_ids, seen.point_anchors, seen.point_xy, seen.point_weight, width,
+            )  # fmt: skip
+        points = engine.lbs(transforms, seen.point_ids, seen.point_anchors)
+        xy, _ = engine.projection(points, *camera, seen.perspective)
+        return losses.dense(xy, seen.point_xy, seen.point_weight, width)
+
     def _of_normals(
         self, transforms: Tensor, scale: Tensor, rotation: Tensor, wanted: Set[str]
     ) -> dict[str, Tensor]:
@@ -161,11 +171,12 @@ class Objective:
         # A_k = S_k G_k, and G_k turns the normals of segment k.
         turns = transforms / scale[..., None, None]
         normals = self.engine.lbs(turns, seen.point_segment, seen.point_normal)
-        normal_z = (normals * rotation[:, None, 2]).sum(-1)
+        normal_z = (normals * self._toward_camera(seen.point_ray, rotation)).sum(-1)
         if "facing" in wanted:
             terms["facing"] = losses.facing(normal_z, seen.point_weight, plan.facing_margin)
         if "visibility" in wanted:
-            view = (rotation[:, 2, None, :, None] * turns[..., :3]).sum(2)
+            toward = self._toward_camera(seen.segment_ray, rotation)
+            view = (toward[..., None] * turns[..., :3]).sum(2)
             x, y, z = (view[..., i, None] * rig.surface_normals[..., i] for i in range(3))
             surface_z = x + y + z
             terms["visibility"] = losses.visibility(
@@ -173,3 +184,9 @@ class Objective:
                 plan.visibility_sharpness,
             )  # fmt: skip
         return terms
+
+    def _toward_camera(self, rays: Tensor, rotation: Tensor) -> Tensor:
+        """(B,N,3) rays in the camera's axes -> in the model's; (B,1,3) if all are parallel."""
+        if self.weak:
+            return rotation[:, None, 2]
+        return (rays[..., None] * rotation[:, None]).sum(2)

@@ -29,7 +29,10 @@ class Padded:
         point_normal (B,P,1,4), point_segment (B,P,1) int32: rest normal and the segment that turns
             it, as a rig point of no position (its fourth number is 0).
         segment_weight (B,24): sum of point weights over each segment.
+        point_ray (B,P,3), segment_ray (B,24,3): unit vectors toward the camera, in its axes: from
+            the middle of the points of each segment, and the same at each of these points.
         keypoint_xy (B,K,2), keypoint_weight (B,K); keypoint_depth (B,K), depth_weight (B,K).
+        perspective (B,3): inverse focal length and principal point; zeros for parallel rays.
     """
 
     person: Tensor
@@ -40,10 +43,13 @@ class Padded:
     point_normal: Tensor
     point_segment: Tensor
     segment_weight: Tensor
+    point_ray: Tensor
+    segment_ray: Tensor
     keypoint_xy: Tensor
     keypoint_weight: Tensor
     keypoint_depth: Tensor
     depth_weight: Tensor
+    perspective: Tensor
 
     def __len__(self) -> int:
         return len(self.point_xy)
@@ -88,11 +94,11 @@ def pad(rig: Rig, evidence: Evidence) -> Padded:
     segment = points.joint_ids.gather(1, strongest)
     weight = grid(evidence.point_weight, present)
     owner = np.repeat(np.arange(len(present)), np.diff(start))
+    place = 24 * owner + segment[:, 0].numpy()
     segment_weight = np.bincount(
-        24 * owner + segment[:, 0].numpy(),
-        evidence.point_weight.cpu().numpy(),
-        24 * len(present),
-    )
+        place, evidence.point_weight.cpu().numpy(), 24 * len(present)
+    ).reshape(-1, 24)
+    segment_ray = torch.from_numpy(rays(evidence, place, segment_weight)).to(weight)
     return Padded(
         person=torch.arange(len(present), device=device),
         point_ids=grid(points.joint_ids, present).to(device),
@@ -103,12 +109,42 @@ def pad(rig: Rig, evidence: Evidence) -> Padded:
             device
         ),
         point_segment=grid(segment, present).to(device),
-        segment_weight=torch.from_numpy(segment_weight).view(-1, 24).to(weight),
+        segment_weight=torch.from_numpy(segment_weight).to(weight),
+        point_ray=grid(segment_ray.flatten(0, 1)[torch.from_numpy(place).to(device)], present),
+        segment_ray=segment_ray,
         keypoint_xy=evidence.keypoint_xy,
         keypoint_weight=evidence.keypoint_weight,
         keypoint_depth=evidence.keypoint_depth,
         depth_weight=evidence.depth_weight,
+        perspective=evidence.perspective,
     )
+
+
+def rays(evidence: Evidence, place: np.ndarray, segment_weight: np.ndarray) -> np.ndarray:
+    """Directions toward the camera, from the middle of the points of each segment.
+
+    The camera is at (c, 1 / φ) in the frame, and a point that is seen at x̂ is on the line from
+    there through (x̂, 0). So its ray is along (φ (c - x̂), 1), whatever its depth. A segment has one
+    ray, because it changes little from point to point.
+
+    Args:
+        evidence: B people with P points.
+        place: (P,) of each point: its segment's place in the rows of (B,24).
+        segment_weight: (B,24) sum of the points' weights.
+
+    Returns:
+        (B,24,3) float64 unit vectors, in the camera's axes; 0, 0, 1 for parallel rays, and where
+        a segment has no point.
+    """
+    perspective = evidence.perspective.double().cpu().numpy()
+    weight, xy = evidence.point_weight.cpu().numpy(), evidence.point_xy.cpu().numpy()
+    weighted = np.where(weight > 0, weight * xy.T, 0)
+    sums = np.stack([np.bincount(place, w, segment_weight.size) for w in weighted], 1)
+    total = segment_weight[..., None]
+    away = (perspective[:, None, 1:] * total - sums.reshape(-1, 24, 2)) * perspective[:, None, :1]
+    away = np.divide(away, total, out=np.zeros_like(away), where=total > 0)
+    ray = np.concatenate([away, np.ones_like(total)], 2)
+    return ray / np.linalg.norm(ray, axis=2, keepdims=True)
 
 
 def grid(values: Tensor, present: np.ndarray) -> Tensor:

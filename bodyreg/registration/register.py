@@ -20,7 +20,7 @@ from bodyreg.errors import UserError
 from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration import schedule, solver
 from bodyreg.registration.config import RegistrationConfig
-from bodyreg.registration.evidence import gather, make_rig
+from bodyreg.registration.evidence import focal_lengths, gather, make_rig
 from bodyreg.registration.floor import visibility_floor
 from bodyreg.registration.losses import TERMS
 from bodyreg.registration.objective import ExtraLoss
@@ -98,9 +98,7 @@ def register(
     plan = schedule.cold(config) if initial is None else schedule.warm(config)
     plan = plan._replace(settings=plan.settings.to(device))
 
-    chunks: list[Any] = (_in_turn if engine == "fit" else _of_one_padded_count)(
-        observations, config.chunk
-    )
+    chunks: list[Any] = (_in_turn if engine == "fit" else _alike)(observations, config)
     results = []
     for people in _with_bar(chunks, len(observations)) if progress else chunks:
         some = observations.select(people)
@@ -200,20 +198,25 @@ def as_fits(
     )
 
 
-def _in_turn(observations: Observations, size: int) -> list[slice]:
+def _in_turn(observations: Observations, config: RegistrationConfig) -> list[slice]:
     """Chunks of people, in the order of the observations."""
+    size = config.chunk
     return [slice(begin, begin + size) for begin in range(0, len(observations), size)]
 
 
-def _of_one_padded_count(observations: Observations, size: int) -> list[np.ndarray]:
+def _alike(observations: Observations, config: RegistrationConfig) -> list[np.ndarray]:
     """Positions of people, in chunks of people with the same padded number of points.
 
-    So no person's points are padded because of another person, which would change bits.
+    In a chunk, all or none are seen in perspective. So no person's points are padded, and no op
+    is chosen, because of another person, which would change bits.
     """
-    padded, size = padded_counts(observations.point_start), min(size, COMPOSED_CHUNK)
+    kind, size = padded_counts(observations.point_start), min(config.chunk, COMPOSED_CHUNK)
+    focal = focal_lengths(observations, config)
+    if focal is not None:
+        kind = 2 * kind + np.isfinite(focal)
     chunks = []
-    for count in np.unique(padded):
-        people = np.flatnonzero(padded == count)
+    for one in np.unique(kind):
+        people = np.flatnonzero(kind == one)
         chunks += [people[begin : begin + size] for begin in range(0, len(people), size)]
     return chunks
 

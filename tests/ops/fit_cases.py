@@ -138,6 +138,7 @@ def make_evidence(draw: Draw, counts: tuple[int, ...], keypoints: int, vertices:
         present * draw.uniform(0.5, 1, people, keypoints),
         torch.where(deep > 0, draw.normal(people, keypoints), absent),
         deep * draw.uniform(0.5, 1, people, keypoints),
+        torch.zeros(people, 3, dtype=torch.float64),
     )  # fmt: skip
 
 

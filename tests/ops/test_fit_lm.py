@@ -89,10 +89,7 @@ class Problem:
             name: torch.cat([getattr(seen, name)[s] for s in owned])
             for name in ("point_vertex", "point_barycentric", "point_xy", "point_weight")
         }
-        others = {
-            name: getattr(seen, name)[people].contiguous()
-            for name in ("keypoint_xy", "keypoint_weight", "keypoint_depth", "depth_weight")
-        }
+        others = {name: getattr(seen, name)[people].contiguous() for name in Evidence._fields[5:]}
         start = torch.tensor([0, *counts]).cumsum(0)
         evidence = Evidence(point_start=start, **points, **others)
         return replace(self, evidence=evidence, start=self.start[people].contiguous())

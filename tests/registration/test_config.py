@@ -41,7 +41,7 @@ def test_paper_is_the_papers():
     assert (config.iterations, config.warm_iterations) == (300, 100)
     assert (config.learning_rate, config.learning_rate_end, config.camera_scale) == (0.1, 1, 0.9)
     assert (config.stiff, config.anneal_share, config.starts) == ("anneal", 0.6, 1)
-    assert not config.six_numbers
+    assert not config.six_numbers and config.camera == "weak"
 
 
 def test_accurate_is_the_default():
@@ -67,6 +67,7 @@ def test_preset_takes_changes():
         {"stiff_scale_weight": 0.0, "stiff": "anneal"}, {"solver": "newton"}, {"refresh": 0},
         {"iterations": 10**30}, {"starts": 10**9}, {"refresh": 2**64}, {"chunk": 2**31},
         {"lm_iterations": -1}, {"lm_adam_iterations": -1},
+        {"camera": "fisheye"}, {"assumed_focal": 0.0}, {"assumed_focal": math.nan},
     ],
 )  # fmt: skip
 def test_values_out_of_range_are_user_errors(change):
