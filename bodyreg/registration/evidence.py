@@ -107,17 +107,12 @@ def gather(
     )
 
 
-def focal_lengths(observations: Observations, config: RegistrationConfig) -> np.ndarray | None:
-    """(N,) float32 focal lengths in pixels, known or assumed; NaN = none, so rays are parallel.
-
-    None if this is so for all people.
-    """
+def focal_lengths(observations: Observations, config: RegistrationConfig) -> np.ndarray:
+    """(N,) float32 focal lengths in pixels, known or assumed; NaN = none, so rays are parallel."""
     focal, size = observations.focal, observations.picture_size
-    if config.camera == "weak" or (focal is None and size is None):
-        return None
-    if focal is None:
+    if config.camera == "weak" or focal is None:
         focal = np.full(len(observations), np.nan, np.float32)
-    if size is not None:
+    if config.camera == "perspective" and size is not None:
         diagonal = np.where((size > 0).all(axis=1), np.hypot(*size.T.astype(np.float64)), np.nan)
         focal = np.where(np.isnan(focal), config.assumed_focal * diagonal, focal)
     return np.where(np.isfinite(focal), focal, np.nan).astype(np.float32)
@@ -125,11 +120,11 @@ def focal_lengths(observations: Observations, config: RegistrationConfig) -> np.
 
 def _perspective(observations: Observations, config: RegistrationConfig) -> np.ndarray:
     """(N, 3) float32 inverse focal lengths and principal points, frame units."""
-    focal = focal_lengths(observations, config)
-    if focal is None:
-        return np.zeros((len(observations), 3), np.float32)
     return perspective_in_frame(
-        focal, observations.principal_point, observations.picture_size, observations.frame
+        focal_lengths(observations, config),
+        observations.principal_point,
+        observations.picture_size,
+        observations.frame,
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from bodyreg import ops
 from bodyreg.body import AXIS_ANGLE, Body, Parameters
 from bodyreg.data.fits import Fits
+from bodyreg.data.frames import principal_points
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.ops.fit import Evidence, Plan, Rig
@@ -79,7 +80,8 @@ def register(
         progress: Show a progress bar with people per second.
 
     Returns:
-        N fits, in the order of the observations.
+        N fits, in the order of the observations. With `camera="perspective"` they have the focal
+        lengths and principal points that they were fitted with.
 
     Raises:
         UserError: the observations do not fit the body; a person has no evidence; the initial fits
@@ -195,7 +197,23 @@ def as_fits(
             for name, values in zip((*TERMS, "extra"), values, strict=False)
             if name in weights or name == "extra"
         },
+        **_cameras(observations, config),
     )
+
+
+def _cameras(observations: Observations, config: RegistrationConfig) -> dict[str, np.ndarray]:
+    """The arrays of fits about their cameras.
+
+    Whether there are arrays depends on the configuration alone, so that shards of a run agree.
+    """
+    if config.camera == "weak":
+        return {}
+    focal = focal_lengths(observations, config)
+    point = principal_points(
+        observations.principal_point, observations.picture_size, observations.frame
+    )
+    point = np.where(np.isnan(focal)[:, None], np.nan, point)
+    return {"focal": focal, "principal_point": point.astype(np.float32)}
 
 
 def _in_turn(observations: Observations, config: RegistrationConfig) -> list[slice]:
@@ -211,9 +229,7 @@ def _alike(observations: Observations, config: RegistrationConfig) -> list[np.nd
     is chosen, because of another person, which would change bits.
     """
     kind, size = padded_counts(observations.point_start), min(config.chunk, COMPOSED_CHUNK)
-    focal = focal_lengths(observations, config)
-    if focal is not None:
-        kind = 2 * kind + np.isfinite(focal)
+    kind = 2 * kind + np.isfinite(focal_lengths(observations, config))
     chunks = []
     for one in np.unique(kind):
         people = np.flatnonzero(kind == one)

@@ -190,7 +190,32 @@ def test_focal_lengths_are_known_assumed_or_none(people):
     distant = replace(config, assumed_focal=math.inf)
     known_alone = focal_lengths(observations, distant)
     np.testing.assert_array_equal(known_alone, [500, 500, nan, nan, nan, nan])
-    assert focal_lengths(observations, replace(config, camera="weak")) is None
-    assert focal_lengths(people.observations, config) is None
+    assert np.isnan(focal_lengths(observations, replace(config, camera="weak"))).all()
+    assert np.isnan(focal_lengths(people.observations, config)).all()
     weak = gather(observations, replace(config, camera="weak"), CPU, F64).perspective
     assert weak.shape == (6, 3) and not weak.any()
+
+
+def test_fits_have_the_cameras_they_were_fitted_with(body, people):
+    """Known, assumed, of a distant camera, and unknown; the places they are seen at follow."""
+    nan = math.nan
+    observations = replace(
+        people.observations.select(slice(0, 4)),
+        focal=np.array([900, nan, math.inf, nan]),
+        principal_point=np.array([[250, 240], [nan, nan], [nan, nan], [nan, nan]]),
+        picture_size=np.array([[0, 0], [300, 400], [300, 400], [0, 0]]),
+    )
+    config = RegistrationConfig(iterations=3, starts=1, assumed_focal=2.0)
+    fits = register(body, observations, config, engine="ops")
+    np.testing.assert_array_equal(fits.focal, np.float32([900, 1000, nan, nan]))
+    expected = [[250, 240], [150, 200], [nan, nan], [nan, nan]]
+    np.testing.assert_array_equal(fits.principal_point, np.float32(expected))
+    used = gather(observations, config, CPU, torch.float32).perspective
+    np.testing.assert_array_equal(fits.perspective, used)
+    weak = register(body, observations, replace(config, camera="weak"), engine="ops")
+    assert weak.focal is None and weak.principal_point is None
+    # All shards of a run have the same arrays, whatever is known of their people.
+    none = replace(observations, focal=None, principal_point=None, picture_size=None)
+    unknown = register(body, none, config, engine="ops")
+    assert np.isnan(unknown.focal).all() and np.isnan(unknown.principal_point).all()
+    np.testing.assert_array_equal(unknown.pose, weak.pose)
