@@ -15,10 +15,12 @@ from bodyreg import Body, reference
 from bodyreg.body import AXIS_ANGLE
 from bodyreg.data.frames import perspective_in_frame
 from bodyreg.data.observations import Observations
+from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig, register
 from bodyreg.registration.evidence import focal_lengths, gather, make_rig
+from bodyreg.registration.losses import TERMS
 from bodyreg.registration.padding import pad
-from bodyreg.registration.schedule import TERMS, Setting
+from bodyreg.registration.schedule import Setting
 
 from .conftest import composed
 from .standing import Standing, shin_tilts, standing
@@ -67,7 +69,7 @@ def test_the_true_body_costs_nothing(distance):
     body = Body.default()
     person = Standing(body, distance, 0.7)
     observations = person.observations()
-    score = composed(reference, body, observations, RegistrationConfig())
+    score = composed(reference, body, observations, RegistrationConfig(camera="perspective"))
     setting = Setting({"dense": 1.0, "keypoint": 1.0}, math.inf)
     terms = score.terms(person.parameters(observations.frame[0]), setting)
     assert terms["dense"] < 1e-11 and terms["keypoint"] < 1e-11
@@ -79,7 +81,7 @@ def test_gradient_of_every_term_of_the_evidence(body, people, engine, term):
     """Reference: finite differences, in random directions through all parameters."""
     observations = near(people.observations.select(np.arange(2)))
     module = importlib.import_module(f"bodyreg.{engine}")
-    score = composed(module, body, observations, RegistrationConfig())
+    score = composed(module, body, observations, RegistrationConfig(camera="perspective"))
     flat = parameters(2, 3)
     direction = torch.randn(3, 2, AXIS_ANGLE.count, generator=generator(4), dtype=F64)
 
@@ -99,7 +101,7 @@ def test_engines_agree(body, people, width):
     results = []
     for engine in ("ops", "reference"):
         module = importlib.import_module(f"bodyreg.{engine}")
-        score = composed(module, body, observations, RegistrationConfig())
+        score = composed(module, body, observations, RegistrationConfig(camera="perspective"))
         terms = score.terms(flat, setting)
         total = sum(terms.values()).sum()
         results.append([*terms.values(), torch.autograd.grad(total, flat)[0]])
@@ -115,7 +117,7 @@ def test_a_long_focal_length_is_weak_perspective(body, people, engine):
     for focal in (1e6, 1e7, math.inf):
         observations = near(people.observations)
         observations.focal[:] = focal
-        score = composed(module, body, observations, RegistrationConfig())
+        score = composed(module, body, observations, RegistrationConfig(camera="perspective"))
         values[focal] = torch.stack([*score.terms(parameters(6, 7), setting).values()])
     long, longer = (values[focal] - values[math.inf] for focal in (1e6, 1e7))
     assert 0 < long.abs().max() < 1e-2
@@ -127,7 +129,7 @@ def test_rays_written_out(body, people):
     observations = near(people.observations, known=slice(0, 3))
     observations.point_weight[::5] = 0
     rig = make_rig(body, observations.keypoint_name, CPU, F64)
-    evidence = gather(observations, RegistrationConfig(), CPU, F64)
+    evidence = gather(observations, RegistrationConfig(camera="perspective"), CPU, F64)
     padded = pad(rig, evidence)
     for person in range(6):
         inverse_focal, *centre = evidence.perspective[person].tolist()
@@ -156,6 +158,7 @@ def test_rays_written_out(body, people):
 def test_cameras_of_others_change_no_bit(body, people, quick, engine):
     """With perspective and without, alone, together, and in another order."""
     observations = near(people.observations, known=slice(1, 4))
+    quick = replace(quick, camera="perspective")
     together = register(body, observations, quick, engine=engine)
     without = replace(observations, focal=None, principal_point=None, picture_size=None)
     weak = register(body, without, quick, engine=engine)
@@ -178,7 +181,7 @@ def test_focal_lengths_are_known_assumed_or_none(people):
         focal=np.array([500, 500, nan, nan, math.inf, nan]),
         picture_size=np.array([[0, 0], [300, 400], [300, 400], [0, 400], [300, 400], [0, 0]]),
     )
-    config = RegistrationConfig(assumed_focal=1.2)
+    config = RegistrationConfig(camera="perspective", assumed_focal=1.2)
     found = focal_lengths(observations, config)
     np.testing.assert_array_equal(found, [500, 500, 600, nan, nan, nan])
     expected = perspective_in_frame(
@@ -205,7 +208,7 @@ def test_fits_have_the_cameras_they_were_fitted_with(body, people):
         principal_point=np.array([[250, 240], [nan, nan], [nan, nan], [nan, nan]]),
         picture_size=np.array([[0, 0], [300, 400], [300, 400], [0, 0]]),
     )
-    config = RegistrationConfig(iterations=3, starts=1, assumed_focal=2.0)
+    config = RegistrationConfig(camera="perspective", iterations=3, starts=1, assumed_focal=2.0)
     fits = register(body, observations, config, engine="ops")
     np.testing.assert_array_equal(fits.focal, np.float32([900, 1000, nan, nan]))
     expected = [[250, 240], [150, 200], [nan, nan], [nan, nan]]
@@ -219,3 +222,11 @@ def test_fits_have_the_cameras_they_were_fitted_with(body, people):
     unknown = register(body, none, config, engine="ops")
     assert np.isnan(unknown.focal).all() and np.isnan(unknown.principal_point).all()
     np.testing.assert_array_equal(unknown.pose, weak.pose)
+
+
+def test_the_fused_engine_refuses_perspective(body, people, quick):
+    config = replace(quick, camera="perspective")
+    with pytest.raises(UserError, match="^engine fit has no perspective; use engine ops"):
+        register(body, people.observations, config, engine="fit")
+    with pytest.raises(UserError, match="^solver lm needs engine fit"):
+        register(body, people.observations, replace(config, solver="lm"))
