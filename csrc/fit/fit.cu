@@ -25,7 +25,7 @@ constexpr int kBlocksPerMultiprocessor = 256;
 template <typename T>
 constexpr int kWarpsAtOnce = sizeof(T) == 4 ? 10 : 8;
 
-// Whether moments depend on the parameters: the same for all people.
+// Whether the moments of all people depend on the parameters, not only of those in perspective.
 template <typename T>
 __device__ __forceinline__ bool needs_refreshes(const FitParams<T>& p) {
   bool some = false;
@@ -87,7 +87,7 @@ template <typename T, typename Run>
 __device__ __forceinline__ void fit_people(const FitParams<T>& p, const FitPaths<T>& paths,
                                            const Workspace<T>& work, const Share& share,
                                            const Phases& phases, const Run& run) {
-  const bool refreshes = needs_refreshes(p);
+  const bool all_refresh = needs_refreshes(p);
   const Place& place = work.place;
   for (int64_t b = blockIdx.x; b < p.problem.people; b += gridDim.x) {
     Person<T> person;
@@ -95,6 +95,7 @@ __device__ __forceinline__ void fit_people(const FitParams<T>& p, const FitPaths
     if (opened == Opened::broken) store_nan(place, b, p.parameters, p.loss, p.terms);
     if (opened != Opened::ready) continue;
     const int64_t C = p.candidates;
+    const bool refreshes = all_refresh || work.memory.in_perspective();
     bool built = false;
     int count = phases.count;
     int64_t row = phases.row;

@@ -6,6 +6,7 @@
 //
 //   parameters.h      where the 108 numbers of a person lie
 //   term_math.h       the list of terms; values, slope, curvature and change of each
+//   ray_math.h        points in perspective, and the rays along which segments are seen
 //   joint_math.h      one joint at a time: posing, moments, wrenches, a step of Adam
 //   rotation_math.h   axis-angle vectors as rotations, and back
 //   lm_math.h         two joints at a time: levers, the normal matrix, small dense systems
@@ -88,6 +89,7 @@ struct FitProblem {
   const T* keypoint_weight;     // (B, K) 0 = absent
   const T* keypoint_depth;      // (B, K) frame units, relative to the pelvis
   const T* depth_weight;        // (B, K) 0 = absent
+  const T* perspective;         // (B, 3) φ and c, see ray_math.h
   const T* pose_terms;          // (4, 24, 3) prior mean (root: 0), inverse spread, limits low, high
   int surface_samples;          // M
   const T* surface_normals;     // (24, M, 3) samples of each segment's rest surface

@@ -41,8 +41,8 @@ class Solver {
   Solver(const FitParams<T>& p, int64_t begin, int64_t end)
       : p_(p),
         evidence_(p.problem, most_points(p.problem, begin, end),
-                  some_row(p.settings, p.iterations + 1, reads_normals)),
-        refreshes_(some_row(p.settings, p.iterations, needs_refresh)),
+                  some_row(p.settings, p.iterations + 1, reads_normals),
+                  some_row(p.settings, p.iterations, needs_refresh)),
         adam_(p.problem),
         candidates_(p.candidates),
         kept_(p.candidates) {
@@ -58,7 +58,8 @@ class Solver {
       to_lanes(p_.start + (first * p_.candidates + c) * kParameters, p_.candidates * kParameters,
                people, kParameters, numbers(candidates_[c]), W);
     }
-    if (!refreshes_ && p_.iterations > 0) {
+    const bool refreshes = evidence_.refreshes();
+    if (!refreshes && p_.iterations > 0) {
       body_.pose(p_.problem, candidates_[0]);
       evidence_.refresh(Setting<T>(p_.settings), body_);
     }
@@ -68,9 +69,9 @@ class Solver {
       const FitPhase& phase = p_.phases[i];
       for (int c = 0; c < candidates; ++c) {
         if (phase.solver == kAdam) {
-          adam_.run(rows, phase.iterations, refreshes_ ? p_.refresh : 0, evidence_, candidates_[c]);
+          adam_.run(rows, phase.iterations, refreshes ? p_.refresh : 0, evidence_, candidates_[c]);
         } else if constexpr (kHasLm) {
-          lm_->run(rows, phase.iterations, refreshes_, evidence_, candidates_[c]);
+          lm_->run(rows, phase.iterations, refreshes, evidence_, candidates_[c]);
         }
       }
       rows += int64_t{phase.iterations} * kFitSettings;
@@ -130,7 +131,6 @@ class Solver {
 
   const FitParams<T>& p_;
   GroupEvidence<T> evidence_;
-  bool refreshes_;
   Adam<T> adam_;
   std::optional<LevenbergMarquardt<T>> lm_;
   Buffer<ParameterLanes<T>> candidates_, kept_;
@@ -161,7 +161,7 @@ void fit_gradient_cpu(const FitGradientParams<T>& p, int64_t begin, int64_t end)
   constexpr int W = V::width;
   const Setting<T> setting(p.settings);
   GroupEvidence<T> evidence(p.problem, most_points(p.problem, begin, end),
-                            reads_normals(p.settings));
+                            reads_normals(p.settings), true);
   PosedGroup<T> body;
   Pull<T> pull;
   GradientScratch<T> scratch;

@@ -78,6 +78,7 @@ struct Inputs {
   const Tensor& keypoint_weight;
   const Tensor& keypoint_depth;
   const Tensor& depth_weight;
+  const Tensor& perspective;
   double facing_margin;
   double visibility_sharpness;
   double scale_low;
@@ -89,13 +90,14 @@ struct Inputs {
                        const std::vector<Tensor>& evidence, const std::vector<double>& numbers,
                        bool six_numbers) {
     expect(arguments, "rig", rig.size(), 9, "tensors");
-    expect(arguments, "evidence", evidence.size(), 9, "tensors");
+    expect(arguments, "evidence", evidence.size(), 10, "tensors");
     expect(arguments, "numbers", numbers.size(), 4, "numbers");
     return {rig[0],      rig[1],      rig[2],      rig[3],      rig[4],
             rig[5],      rig[6],      rig[7],      rig[8],      parents,
             mirror,      evidence[0], evidence[1], evidence[2], evidence[3],
             evidence[4], evidence[5], evidence[6], evidence[7], evidence[8],
-            numbers[0],  numbers[1],  numbers[2],  numbers[3],  six_numbers};
+            evidence[9], numbers[0],  numbers[1],  numbers[2],  numbers[3],
+            six_numbers};
   }
 
   void check(const Arguments& arguments, int64_t people) const {
@@ -122,6 +124,7 @@ struct Inputs {
     arguments.real("keypoint_weight", keypoint_weight, {people, K});
     arguments.real("keypoint_depth", keypoint_depth, {people, K});
     arguments.real("depth_weight", depth_weight, {people, K});
+    arguments.real("perspective", perspective, {people, 3});
     arguments.real("pose_terms", pose_terms, {4, J, 3});
     arguments.real("surface_normals", surface_normals, {J, kAny, 3});
     arguments.real("surface_area", surface_area, {J, surface_normals.size(1)});
@@ -157,6 +160,7 @@ struct Inputs {
     p.keypoint_weight = keypoint_weight.const_data_ptr<T>();
     p.keypoint_depth = keypoint_depth.const_data_ptr<T>();
     p.depth_weight = depth_weight.const_data_ptr<T>();
+    p.perspective = perspective.const_data_ptr<T>();
     p.pose_terms = pose_terms.const_data_ptr<T>();
     p.surface_samples = static_cast<int>(surface_normals.size(1));
     p.surface_normals = surface_normals.const_data_ptr<T>();

@@ -41,7 +41,8 @@
 // ∂L/∂raw: a rotation changes by dQ = [ω]ₓ Q, so only the torque counts, and
 // ⟨½ [τ]ₓ Q, [ω]ₓ Q⟩ = τ·ω.
 //
-// A normal's z reads the third row of C_k, so the terms of it are torques too: g · d(third row).
+// A normal's z reads the view v = C_kᵀ d of segment k, with d the ray to the camera (0, 0, 1 in weak
+// perspective), so the terms of it are torques too: g · dv.
 #pragma once
 
 #include "../common/geometry.h"
@@ -137,11 +138,10 @@ BODYREG_HD Wrench<T> depth_wrench(const Mat3<T>& turn, const T& size, const T (&
   return {{T(0), T(0), z[3]}, {size * yz, -(size * xz), T(0)}};
 }
 
-// The torque of a gradient g by the third row of C_k.
+// The torque of a gradient g by the view C_kᵀ d.
 template <typename T>
-BODYREG_HD Vec3<T> normal_torque(const Mat3<T>& turn, const Vec3<T>& g) {
-  const T* const c = turn.m;
-  return {g.x * c[3] + g.y * c[4] + g.z * c[5], -(g.x * c[0] + g.y * c[1] + g.z * c[2]), T(0)};
+BODYREG_HD Vec3<T> normal_torque(const Mat3<T>& turn, const Vec3<T>& ray, const Vec3<T>& g) {
+  return cross(turn * g, ray);
 }
 
 // ∂L/∂θ_k. torque: of the subtree of k, about joint k; mirror: det Q, which is 1 or −1.

@@ -208,38 +208,43 @@ BODYREG_HD void root_square(const LeverMoments<T>& m, T (&h)[kRootUnknowns][kRoo
   h[6][6] = m.arm[0][0] + m.arm[1][1];
 }
 
-// A normal's z changes by φ_x n_y − φ_y n_x as its segment turns by φ: the second moments of
-// normals in the picture's axes.
+// A normal's z, d · n, changes by φ · (n × d) as its segment turns by φ: the second moments of n × d
+// in the picture's axes.
 template <typename T>
 struct NormalMoments {
-  T xx, xy, yy;
+  Vec3<T> x;  // xx, xy, xz
+  Vec3<T> y;  // yy, yz, zz
 };
 
 // form: rows of [N | b], N the second moments at rest.
 template <typename T>
-BODYREG_HD NormalMoments<T> normal_moments(const Mat3<T>& turn, const T (&form)[12]) {
+BODYREG_HD NormalMoments<T> normal_moments(const Mat3<T>& turn, const Vec3<T>& ray,
+                                           const T (&form)[12]) {
   const Mat3<T> n = {
       {form[0], form[1], form[2], form[4], form[5], form[6], form[8], form[9], form[10]}};
   const Vec3<T> x = {turn.m[0], turn.m[1], turn.m[2]};
   const Vec3<T> y = {turn.m[3], turn.m[4], turn.m[5]};
-  const Vec3<T> nx = n * x, ny = n * y;
-  return {dot(x, nx), dot(x, ny), dot(y, ny)};
+  const Vec3<T> z = {turn.m[6], turn.m[7], turn.m[8]};
+  const Vec3<T> by_x = ray.z * y - ray.y * z, by_y = ray.x * z - ray.z * x,
+                by_z = ray.y * x - ray.x * y;
+  const Vec3<T> nx = n * by_x, ny = n * by_y, nz = n * by_z;
+  return {{dot(by_x, nx), dot(by_y, nx), dot(by_z, nx)},
+          {dot(by_y, ny), dot(by_y, nz), dot(by_z, nz)}};
 }
 
 template <typename T>
 BODYREG_HD NormalMoments<T>& operator+=(NormalMoments<T>& a, const NormalMoments<T>& b) {
-  a.xx += b.xx;
-  a.xy += b.xy;
-  a.yy += b.yy;
+  a.x = a.x + b.x;
+  a.y = a.y + b.y;
   return a;
 }
 
 template <typename T, int R, int N>
 BODYREG_HD void add_normals(const NormalMoments<T>& m, T (&h)[R][N]) {
-  h[0][0] += m.yy;
-  h[0][1] = h[0][1] - m.xy;
-  h[1][0] = h[1][0] - m.xy;
-  h[1][1] += m.xx;
+  const T square[3][3] = {{m.x.x, m.x.y, m.x.z}, {m.x.y, m.y.x, m.y.y}, {m.x.z, m.y.y, m.y.z}};
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 3; ++j) h[i][j] += square[i][j];
+  }
 }
 
 // Joint a turns by φ = det Q · C_q J_left(θ_a) dθ_a when θ_a changes. The transposed matrix makes

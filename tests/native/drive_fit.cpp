@@ -11,7 +11,7 @@ struct Scene {
   std::vector<T> joints = driver::normal<T>(72), anchors, normals, barycentric, xy, weight;
   std::vector<std::int32_t> vertex_ids, point_vertex, keypoint_ids;
   std::vector<std::int64_t> point_start = {0};
-  std::vector<T> keypoint_anchors, keypoint_xy, keypoint_weight, depth, depth_weight;
+  std::vector<T> keypoint_anchors, keypoint_xy, keypoint_weight, depth, depth_weight, perspective;
   std::vector<T> pose_terms = driver::normal<T>(288), surface_normals, surface_area;
   FitProblem<T> problem{};
 
@@ -37,6 +37,11 @@ struct Scene {
     keypoint_weight = positive(people * keypoints);
     depth = driver::normal<T>(people * keypoints);
     depth_weight = positive(people * keypoints);
+    perspective = driver::normal<T>(people * 3);
+    for (int b = 0; b < people; ++b) {  // every third person in weak perspective
+      T& inverse_focal = perspective[static_cast<std::size_t>(3 * b)];
+      inverse_focal = b % 3 == 1 ? T(0) : std::abs(inverse_focal) / T(16);
+    }
     for (int i = 144; i < 216; ++i) pose_terms[i] = -std::abs(pose_terms[i]);
     for (int i = 216; i < 288; ++i) pose_terms[i] = std::abs(pose_terms[i]);
     std::fill_n(pose_terms.begin(), 3, T(0));  // the root's pose is zero and costs nothing
@@ -67,6 +72,7 @@ struct Scene {
     problem.keypoint_weight = keypoint_weight.data();
     problem.keypoint_depth = depth.data();
     problem.depth_weight = depth_weight.data();
+    problem.perspective = perspective.data();
     problem.pose_terms = pose_terms.data();
     problem.surface_samples = samples;
     problem.surface_normals = surface_normals.data();

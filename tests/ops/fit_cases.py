@@ -174,7 +174,8 @@ def objective(case: Problem) -> Tensor:
     pose, scale = torch.cat([torch.zeros_like(p.pose[:, :1]), p.pose[:, 1:]], 1), p.segment_scale
     camera = orthonormal(p.rotation, rules.six_numbers)
     turn, place = chain(pose, scale, rig)
-    view = (camera[:, None] @ turn)[:, :, 2]  # (B, 24, 3): z of a normal is its product with this
+    turned = camera[:, None] @ turn
+    view = (rays(case)[:, :, None] @ turned)[:, :, 0]  # (B, 24, 3): times a normal, its z
     linear = scale[..., None, None] * turn
     offset = place - (linear @ rig.joints[..., None])[..., 0]
     transforms = torch.cat([linear, offset[..., None]], -1)
@@ -187,7 +188,8 @@ def objective(case: Problem) -> Tensor:
 
     terms = of_points(image(rig.vertex_ids, rig.vertex_anchors), view, case)
     marks = image(rig.keypoint_ids, rig.keypoint_anchors)
-    error = (marks[:, 1:, :2] - seen.keypoint_xy.nan_to_num()).square().sum(-1)
+    shown = in_picture(marks[:, 1:], seen.perspective)
+    error = (shown - seen.keypoint_xy.nan_to_num()).square().sum(-1)
     terms["keypoint"] = (error * seen.keypoint_weight).sum(1)
     deep = marks[:, 1:, 2] - marks[:, :1, 2] - seen.keypoint_depth.nan_to_num()
     terms["depth"] = (deep.square() * seen.depth_weight).sum(1)
@@ -220,7 +222,8 @@ def of_points(vertices: Tensor, view: Tensor, case: Problem) -> dict[str, Tensor
         own = slice(starts[b], starts[b + 1])
         corner, mix = seen.point_vertex[own].long(), seen.point_barycentric[own]
         w = seen.point_weight[own]
-        at = (vertices[b][corner] * mix[..., None]).sum(1)[:, :2]
+        weak = (vertices[b][corner] * mix[..., None]).sum(1)
+        at = in_picture(weak[None], seen.perspective[b : b + 1])[0]
         q = (at - seen.point_xy[own]).square().sum(1)
         normal = unit((rig.vertex_normals[corner] * mix[..., None]).sum(1))
         z = (view[b][segments(rig, corner, mix)] * normal).sum(1)
@@ -239,6 +242,39 @@ def of_points(vertices: Tensor, view: Tensor, case: Problem) -> dict[str, Tensor
         )
     dense, facing, visibility = torch.stack(sums).unbind(1)
     return {"dense": dense, "facing": facing, "visibility": visibility}
+
+
+def in_picture(weak: Tensor, perspective: Tensor) -> Tensor:
+    """(B, P, 3) weak images and depths, (B, 3) -> (B, P, 2) where a camera at a distance sees them."""
+    inverse_focal, centre = perspective[:, None, :1], perspective[:, None, 1:]
+    away = inverse_focal * weak[..., 2:]
+    return weak[..., :2] + (weak[..., :2] - centre) * (away / (1 - away).clamp_min(0.1))
+
+
+def rays(case: Problem) -> Tensor:
+    """(B, 24, 3) unit vectors from the weighted mean of a segment's points to the camera."""
+    _, rig, seen, _ = case
+    starts, out = seen.point_start.tolist(), []
+    for b, (inverse_focal, *centre) in enumerate(seen.perspective.tolist()):
+        own = slice(starts[b], starts[b + 1])
+        segment = segments(rig, seen.point_vertex[own].long(), seen.point_barycentric[own])
+        for k in range(24):
+            w = torch.where(segment == k, seen.point_weight[own], 0)
+            used = w > 0
+            middle = (w[used, None] * seen.point_xy[own][used]).sum(0) / w.sum()
+            away = inverse_focal * (torch.tensor(centre).to(middle) - middle)
+            away = away if used.any() and inverse_focal else torch.zeros_like(away)
+            out.append(unit(torch.cat([away, torch.ones_like(away[:1])])))
+    return torch.stack(out).view(-1, 24, 3) if out else seen.perspective.new_zeros(0, 24, 3)
+
+
+def in_perspective(case: Problem, seed: int = 0) -> Problem:
+    """The same people, two of three in perspective, with the picture's middle anywhere."""
+    draw, people = Draw(seed + 50), len(case.parameters)
+    perspective = torch.cat([draw.uniform(0.01, 0.5, people, 1), 2 * draw.normal(people, 2)], 1)
+    perspective[::3] = 0
+    perspective = perspective.float().to(case.parameters)
+    return case._replace(evidence=case.evidence._replace(perspective=perspective))
 
 
 def segments(rig: Rig, corner: Tensor, mix: Tensor) -> Tensor:

@@ -99,27 +99,35 @@ class Step:
 
         def image(ids, anchors):
             points = reference.lbs(transforms, ids, anchors)
-            return reference.projection(points, rotation, p.scale, p.translation)
+            weak, z = reference.projection(points, rotation, p.scale, p.translation)
+            xy, _ = reference.projection(
+                points, rotation, p.scale, p.translation, seen.perspective
+            )
+            # A step takes the magnification for constant, and no curvature from the depth.
+            away = seen.perspective[:, :1] * z.detach()
+            return weak, z, xy.detach(), 1 + away / (1 - away).clamp_min(0.1)
 
         def of_xy(weight):
             return weight[..., None].expand(*weight.shape, 2)
 
         if "dense" in weights:
-            xy, _ = image(seen.point_ids, seen.point_anchors)
+            weak, _, xy, growth = image(seen.point_ids, seen.point_anchors)
             weight, width = weights["dense"] * seen.point_weight, self.setting.dense_width
             if math.isfinite(width):
                 square = (xy - seen.point_xy).square().sum(-1)
                 weight = weight * (width**2 / (width**2 + square)) ** 2
-            yield xy, of_xy(weight)
-        xy, z = image(rig.keypoint_ids, rig.keypoint_anchors)
+            yield weak, of_xy(weight * growth**2)
+        weak, z, _, growth = image(rig.keypoint_ids, rig.keypoint_anchors)
         if "keypoint" in weights:
-            yield xy[:, 1:], of_xy(weights["keypoint"] * seen.keypoint_weight)
+            weight = weights["keypoint"] * seen.keypoint_weight
+            yield weak[:, 1:], of_xy(weight * growth[:, 1:] ** 2)
         if "depth" in weights:
             yield z[:, 1:] - z[:, :1], weights["depth"] * seen.depth_weight
         if "facing" in weights:
             turns = transforms / p.segment_scale[..., None, None]
             normals = reference.lbs(turns, seen.point_segment, seen.point_normal)
-            normal_z = (normals * rotation[:, None, 2]).sum(-1)
+            toward = (seen.point_ray[..., None] * rotation[:, None]).sum(2)
+            normal_z = (normals * toward).sum(-1)
             away = normal_z < self.plan.facing_margin
             yield normal_z, weights["facing"] * seen.point_weight * away
         if "upright" in weights:

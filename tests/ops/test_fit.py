@@ -44,6 +44,20 @@ def test_the_gradient_of_all_terms(backend, seed, width, six):
     assert_gradient_is_exact(case.with_plan(settings=rows(every_term(width))), backend)
 
 
+@pytest.mark.parametrize("term", ["dense", "keypoint", "depth", "facing", "visibility"])
+def test_the_gradient_of_every_term_of_evidence_in_perspective(backend, term):
+    case = fit_cases.in_perspective(problem())
+    for width in (float("inf"), 0.3):
+        assert_gradient_is_exact(case.with_plan(settings=rows(row(width, **{term: 0.7}))), backend)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_gradient_of_all_terms_in_perspective(backend, seed):
+    case = fit_cases.in_perspective(problem(seed=seed), seed)
+    assert_gradient_is_exact(case, backend)
+    assert_gradient_is_exact(case.with_plan(settings=rows(every_term(float("inf")))), backend)
+
+
 def test_keypoints_alone(backend):
     assert_gradient_is_exact(problem((0, 0, 0)), backend)
 
@@ -129,6 +143,16 @@ def test_ten_steps_on_the_exact_objective(backend):
     torch.testing.assert_close(run(case)[0], expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("width", [float("inf"), 0.5])
+def test_ten_steps_in_perspective(backend, width):
+    settings = annealed(10, width, **SQUARES)
+    case = fit_cases.in_perspective(problem())
+    case = case.with_plan(settings=rows(*settings, every_term()), phases=(0, 10, 1), refresh=1)
+    case = case.to(torch.float64, backend.device)
+    expected = adam(case, case.parameters, case.plan.settings[:-1])
+    torch.testing.assert_close(run(case)[0], expected, rtol=0, atol=1e-9)
+
+
 def test_between_refreshes_weights_stay(backend):
     # Reference: squares, weighted by ρ' at the start.
     case = problem((33, 5), keypoints=0).to(torch.float64, backend.device)
@@ -152,6 +176,7 @@ def squared_residuals(case: Problem) -> Tensor:
         point_weight=torch.ones_like(seen.point_weight),
         keypoint_xy=seen.keypoint_xy[owner], keypoint_weight=seen.keypoint_weight[owner],
         keypoint_depth=seen.keypoint_depth[owner], depth_weight=seen.depth_weight[owner],
+        perspective=seen.perspective[owner],
     )  # fmt: skip
     each = case._replace(parameters=case.parameters[owner].contiguous(), evidence=alone)
     return ops.fit_gradient(*each.with_plan(settings=rows(row(dense=1.0))))[0]

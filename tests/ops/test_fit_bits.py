@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bodyreg import ops
 from tests.ops.cases import assert_same_bits
-from tests.ops.fit_cases import Problem, every_term, plan, problem, row
+from tests.ops.fit_cases import Problem, every_term, in_perspective, plan, problem, row
 from tests.ops.test_fit import candidates
 
 COUNTS = (12, 0, 33, 7, 100, 1, 64, 5, 31, 32, 3, 0, 2, 20, 8, 13, 50, 6, 40)
@@ -30,7 +30,7 @@ def fits(case: Problem) -> list[Tensor]:
 
 def case_of(rows: list[list[float]], dtype: torch.dtype, device: str = "cpu") -> Problem:
     rules = plan(*rows, phases=(0, 4, 2, 0, 2, 1), refresh=3)
-    return problem(COUNTS, seed=4)._replace(plan=rules).to(dtype, device)
+    return in_perspective(problem(COUNTS, seed=4))._replace(plan=rules).to(dtype, device)
 
 
 def assert_same_fits(ours: list[Tensor], expected: list[Tensor]) -> None:
@@ -51,6 +51,23 @@ def test_a_person_does_not_depend_on_the_batch(backend, form, dtype):
     for people in ([0], [18], [5, 4, 3], list(range(18, -1, -1)), list(range(9))):
         own = fits_from(case.select(people), start[people].contiguous())
         assert_same_fits(own, [x[people] for x in together])
+
+
+@pytest.mark.parametrize("lm", [False, True])
+@pytest.mark.parametrize("form", PLANS)
+def test_neighbours_in_perspective_change_no_bit(backend, form, lm):
+    """Weights change from row to row: people who need no refresh keep those of the first."""
+    rows = [[x * (1 + i / 10) for x in r] for i, r in enumerate(PLANS[form])]
+    case = case_of(rows, torch.float32, backend.device)
+    if lm:
+        case = case.with_plan(phases=(0, 2, 2, 1, 4, 1))
+    start = candidates(case, 3)
+    weak = case.evidence.perspective[:, 0] == 0
+    seen = case.evidence._replace(perspective=torch.zeros_like(case.evidence.perspective))
+    expected = fits_from(case._replace(evidence=seen), start)
+    ours = fits_from(case, start)
+    assert_same_bits([x[weak] for x in ours], [x[weak] for x in expected])
+    assert all((x != y).any() for x, y in zip(ours, expected, strict=True))
 
 
 @pytest.mark.parametrize("form", PLANS)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "body.h"
+#include "../ray_math.h"
 #include "points.h"
 
 namespace bodyreg::BODYREG_ISA {
@@ -33,9 +34,13 @@ class GroupKeypoints {
     to_lanes(p_.keypoint_weight + first * K, K, people, K, numbers(weight_), W);
     to_lanes(p_.keypoint_depth + first * K, K, people, K, numbers(depth_), W);
     to_lanes(p_.depth_weight + first * K, K, people, K, numbers(depth_weight_), W);
+    to_lanes(p_.perspective + 3 * first, 3, people, 3, reinterpret_cast<T*>(perspective_), W);
+    in_perspective_ = false;
+    for (int l = 0; l < people; ++l) in_perspective_ |= perspective_[0].v[l] != T(0);
   }
 
   const InfluenceList<T>& influences() const { return influences_; }
+  bool in_perspective() const { return in_perspective_; }  // some person is
   // w_j of the depth, 0 where there is none
   const V& depth_weight(int j) const { return depth_weight_[j]; }
   uint32_t joints() const { return joints_; }    // joints that keypoints hang on
@@ -53,6 +58,13 @@ class GroupKeypoints {
           x += V(h[c]) * m[c];
           y += V(h[c]) * m[4 + c];
         }
+      }
+      if (in_perspective_) {
+        const Perspective<V> camera = {perspective_[0], {perspective_[1], perspective_[2]}};
+        const Vec3<V> image = {x + xy_[2 * j], y + xy_[2 * j + 1], z(body, j + 1)};
+        const SeenPoint<V> seen = seen_point(camera, image, xy_[2 * j], xy_[2 * j + 1]);
+        x = select(camera.inverse_focal == V(T(0)), x, seen.error[0]);
+        y = select(camera.inverse_focal == V(T(0)), y, seen.error[1]);
       }
       sum += present(weight_[j], weight_[j] * (x * x + y * y));
     }
@@ -127,6 +139,8 @@ class GroupKeypoints {
   const FitProblem<T>& p_;
   InfluenceList<T> influences_;
   Buffer<V> xy_, weight_, depth_, depth_weight_;  // (K, 2) and (K,)
+  V perspective_[3];
+  bool in_perspective_ = false;  // some person
   uint32_t joints_ = 0, turning_ = 0;
 };
 

@@ -13,9 +13,12 @@ class GroupEvidence {
   using V = Lanes<T>;
   static constexpr int W = V::width;
 
-  // most: points of the largest group.
-  GroupEvidence(const FitProblem<T>& p, int64_t most, bool with_normals)
+  // most: points of the largest group; refreshes: whether the terms of all people need refreshes,
+  // not only of those that are seen in perspective.
+  GroupEvidence(const FitProblem<T>& p, int64_t most, bool with_normals, bool refreshes)
       : p_(p),
+        with_normals_(with_normals),
+        all_refresh_(refreshes),
         keypoint_influences_(p),
         keypoints_(p, keypoint_influences_.influences()),
         points_(p, most, with_normals),
@@ -24,7 +27,11 @@ class GroupEvidence {
         person_moments_(W),
         person_normals_(W),
         rows_(W * kRows),
-        turns_(W * kTurns) {}
+        turns_(W * kTurns),
+        sizes_(W * kFitJoints),
+        rays_(W * kFitJoints) {
+    set_zero(reinterpret_cast<T*>(rays_.data()), 3 * W * kFitJoints);
+  }
 
   const GroupMoments<T>& moments() const { return moments_; }
   const GroupNormals<T>& normals() const { return normals_; }
@@ -36,27 +43,37 @@ class GroupEvidence {
     points_.contract(p_.point_start[first], p_.point_start[first + people]);
     keypoints_.load(first, people);
     normals_.joints = 0;
+    fresh_ = true;
+    if (with_normals_) find_rays();
   }
 
+  // Whether the terms of some person depend on the body at the last refresh.
+  bool refreshes() const { return all_refresh_ || keypoints_.in_perspective(); }
+
   // Takes weights, active points and tangents anew at the current body. The body makes no
-  // difference where the dense term is plain squares and no term reads normals.
+  // difference to a person that needs no refresh; such a person keeps the weights of the first.
   void refresh(const Setting<T>& setting, const PosedGroup<T>& body) {
     spread(body);
     normals_.joints = 0;
+    const bool all = all_refresh_ || fresh_;
+    fresh_ = false;
     for (int l = 0; l < people_; ++l) {
+      if (!all && p_.perspective[3 * (first_ + l)] == T(0)) continue;
       Person<T> person = person_of(l);
       PersonMoments<T>& moments = person_moments_[l];
       moments.clear();
       if (setting[kDense] != T(0)) {
         person.add_dense(setting[kDense], inverse_width2(setting.value), moments);
       }
-      if (setting[kKeypoint] != T(0)) add_keypoints(setting[kKeypoint], first_ + l, moments);
+      if (setting[kKeypoint] != T(0)) {
+        person.add_keypoints(setting[kKeypoint], keypoint_influences_.influences(), moments);
+      }
       if (reads_normals(setting.value)) {
         person.find_normals();
         normals_.joints |= person.add_normals(setting, person_normals_[l]);
       }
     }
-    moments_.gather(person_moments_.data(), people_);
+    moments_.gather(person_moments_.data(), people_, keypoints_.in_perspective());
     for (uint32_t left = normals_.joints; left != 0; left &= left - 1) {
       const int k = __builtin_ctz(left);
       V rows[16];  // whole tiles transpose fastest
@@ -91,22 +108,35 @@ class GroupEvidence {
     static_assert(sizeof(PosedJoint<V>) == 12 * sizeof(V));
     from_lanes(reinterpret_cast<const T*>(body.rows), W, people_, kRows, rows_.data(), kRows);
     from_lanes(reinterpret_cast<const T*>(body.joint), W, people_, kTurns, turns_.data(), kTurns);
+    if (!keypoints_.in_perspective()) return;
+    from_lanes(reinterpret_cast<const T*>(body.size), W, people_, kFitJoints, sizes_.data(),
+               kFitJoints);
   }
 
   Person<T> person_of(int l) {
     return Person<T>(p_, points_, surface_, scratch_, first_ + l, rows_.data() + l * kRows,
-                     turns_.data() + l * kTurns);
+                     turns_.data() + l * kTurns, sizes_.data() + l * kFitJoints,
+                     rays_.data() + l * kFitJoints);
   }
 
-  void add_keypoints(T weight, int64_t b, PersonMoments<T>& moments) const {
-    const InfluenceList<T> influences = keypoint_influences_.influences();
-    for (int j = 0; j < p_.keypoints; ++j) {
-      const T twice = T(2) * weight * p_.keypoint_weight[b * p_.keypoints + j];
-      if (twice == T(0)) continue;
-      const T* const target = p_.keypoint_xy + 2 * (b * p_.keypoints + j);
-      moments.add(influences, influences.first[j + 1], influences.first[j + 2], twice, target[0],
-                  target[1]);
+  void find_rays() {
+    for (int l = 0; l < people_; ++l) {
+      const int64_t b = first_ + l, begin = p_.point_start[b];
+      const Perspective<T> camera = perspective_of(p_.perspective + 3 * b);
+      Vec3<T> sums[kFitJoints] = {};  // Σ w x̂, and Σ w in z
+      for (int64_t i = begin; camera.inverse_focal != T(0) && i < p_.point_start[b + 1]; ++i) {
+        const T w = p_.point_weight[i];
+        if (!(w > T(0))) continue;
+        Vec3<T>& sum = sums[points_.segments(begin)[i - begin]];
+        sum = sum + Vec3<T>{w * p_.point_xy[2 * i], w * p_.point_xy[2 * i + 1], w};
+      }
+      for (int k = 0; k < kFitJoints; ++k) {
+        rays_[l * kFitJoints + k] = segment_ray(camera, sums[k].z, sums[k].x, sums[k].y);
+      }
     }
+    static_assert(sizeof(normals_.ray) == 3 * kFitJoints * sizeof(V));
+    to_lanes(reinterpret_cast<const T*>(rays_.data()), 3 * kFitJoints, people_, 3 * kFitJoints,
+             reinterpret_cast<T*>(normals_.ray), W);
   }
 
   void find_point_terms(const Setting<T>& setting, const PosedGroup<T>& body,
@@ -124,6 +154,8 @@ class GroupEvidence {
   }
 
   const FitProblem<T>& p_;
+  bool with_normals_, all_refresh_;
+  bool fresh_ = true;  // no refresh since the group was loaded
   Keypoints<T> keypoint_influences_;
   GroupKeypoints<T> keypoints_;
   GroupPoints<T> points_;
@@ -133,7 +165,8 @@ class GroupEvidence {
   int people_ = 0;
   Buffer<PersonMoments<T>> person_moments_;
   Buffer<PersonNormals<T>> person_normals_;
-  Buffer<T> rows_, turns_;  // per person
+  Buffer<T> rows_, turns_, sizes_;  // per person
+  Buffer<Vec3<T>> rays_;
   GroupMoments<T> moments_;
   GroupNormals<T> normals_;
 };

@@ -130,25 +130,36 @@ class LevenbergMarquardt {
       }
     }
     if (has_depths(p_, setting)) {
-      for (uint32_t left = evidence.keypoints().joints(); left != 0; left &= left - 1) {
-        const int k = __builtin_ctz(left);
-        V before[4], after[4];
-        depth_row(from.body.joint[k], from.body.size[k], before);
-        depth_row(to.body.joint[k], to.body.size[k], after);
-        for (int i = 0; i < 4; ++i) {
-          twice += (after[i] - before[i]) * (to.pull.depth[k][i] + from.pull.depth[k][i]);
-        }
-      }
+      add_depth_change(from, to, evidence.keypoints().joints(), [&](int k, int i) {
+        return to.pull.depth[k][i] + from.pull.depth[k][i];
+      }, twice);
+    }
+    if (evidence.moments().pulls_depth()) {
+      add_depth_change(from, to, evidence.moments().joints(), [&](int k, int i) {
+        return V(T(2)) * evidence.moments().depth_pull(k)[i];
+      }, twice);
     }
     const GroupNormals<T>& normals = evidence.normals();
     for (uint32_t left = normals.joints; left != 0; left &= left - 1) {
       const int k = __builtin_ctz(left);
-      const Mat3<V>& before = from.body.joint[k].turn;
-      const Mat3<V>& after = to.body.joint[k].turn;
-      twice += dot(vec3(after.m + 6) - vec3(before.m + 6),
-                   normals.gradient(k, after) + normals.gradient(k, before));
+      const Vec3<V> before = normals.view(k, from.body.joint[k].turn);
+      const Vec3<V> after = normals.view(k, to.body.joint[k].turn);
+      twice += dot(after - before, normals.gradient(k, after) + normals.gradient(k, before));
     }
     return V(T(0.5)) * twice + parameter_change(p_, setting, from.x, from.body, to.x, to.body);
+  }
+
+  // Of the rows z of some joints; pulls(k, i): the sum of those before and after.
+  template <typename F>
+  static void add_depth_change(const State& from, const State& to, uint32_t joints, const F& pulls,
+                               V& twice) {
+    for (uint32_t left = joints; left != 0; left &= left - 1) {
+      const int k = __builtin_ctz(left);
+      V before[4], after[4];
+      depth_row(from.body.joint[k], from.body.size[k], before);
+      depth_row(to.body.joint[k], to.body.size[k], after);
+      for (int i = 0; i < 4; ++i) twice += (after[i] - before[i]) * pulls(k, i);
+    }
   }
 
   // Moves the lanes that are better there. Nearly always all are, or none.

@@ -108,10 +108,11 @@ class NormalAssembly {
   void turn_normals(const PosedGroup<T>& body, const GroupNormals<T>& normals) {
     has_normals_ = normals.joints != 0;
     if (!has_normals_) return;
-    for (NormalMoments<V>& n : normals_) n = {V(T(0)), V(T(0)), V(T(0))};
+    const Vec3<V> zero = {V(T(0)), V(T(0)), V(T(0))};
+    for (NormalMoments<V>& n : normals_) n = {zero, zero};
     for (int k = kFitJoints - 1; k >= 0; --k) {
       if (normals.joints >> k & 1) {
-        normals_[k] += normal_moments(body.joint[k].turn, normals.form[k]);
+        normals_[k] += normal_moments(body.joint[k].turn, normals.ray[k], normals.form[k]);
       }
       if (k > 0) normals_[p_.parent[k]] += normals_[k];
     }

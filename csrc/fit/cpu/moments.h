@@ -34,6 +34,7 @@ template <typename T>
 struct PersonMoments {
   Block<T> q[kJointPairs];       // Q_kl for k ≤ l
   Quad<T> r[kFitJoints][2];      // r_k
+  Quad<T> depth[kFitJoints];     // the constant pull on row z, see ray_math.h
   uint32_t columns[kFitJoints];  // bit l: the block (k, l) is in use
 
   void clear() { set_zero(reinterpret_cast<char*>(this), sizeof(*this)); }
@@ -53,6 +54,13 @@ struct PersonMoments {
       }
     }
   }
+
+  // The influences begin … end of a point whose depth has this slope.
+  void add_pull(const InfluenceList<T>& influences, int32_t begin, int32_t end, T slope) {
+    for (int32_t e = begin; e < end; ++e) {
+      depth[influences.joint[e]] += slope * influences.anchor[e];
+    }
+  }
 };
 
 // The moments of a group of people as lanes.
@@ -69,8 +77,15 @@ class GroupMoments {
   // Bit k: some evidence hangs on joint k.
   uint32_t joints() const { return joints_; }
 
-  void gather(const PersonMoments<T>* person, int people) {
+  // Whether there is a constant pull on the rows z, and that of joint k.
+  bool pulls_depth() const { return pulls_depth_; }
+  const V (&depth_pull(int k) const)[4] { return depth_[k]; }
+
+  // pulls_depth: whether some person is seen in perspective.
+  void gather(const PersonMoments<T>* person, int people, bool pulls_depth) {
     joints_ = 0;
+    pulls_depth_ = pulls_depth;
+    if (pulls_depth) gather_rows(person->depth, people, 4 * kFitJoints, depth_[0]);
     lone_.clear();
     gather_rows(person->r, people, 8 * kFitJoints, r_[0]);
     V* out = stream_.data();
@@ -190,7 +205,9 @@ class GroupMoments {
 
   uint32_t joints_ = 0;
   uint32_t columns_[kFitJoints];
+  bool pulls_depth_ = false;
   V r_[kFitJoints][8];
+  V depth_[kFitJoints][4];
   LoneMoments<T> lone_;
   Buffer<V> stream_;
 };

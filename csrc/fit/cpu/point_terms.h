@@ -8,9 +8,11 @@
 //   dense        Σ w ρ(q): weights w ρ'(q) of plain squares
 //   facing       Σ w relu(m − n_z)²: the points that cost something now, as Σ w (m − c·n)²
 //   visibility   its tangent, a vector by c
-// with c the third row of the segment's C_k. The gradients are exact at the refresh.
+// with c the view of the segment, C_kᵀ d. Of a person that is seen in perspective, points and
+// keypoints become squares as ray_math.h says. The gradients are exact at the refresh.
 #pragma once
 
+#include "../ray_math.h"
 #include "body.h"
 #include "moments.h"
 
@@ -84,6 +86,7 @@ struct PointScratch {
       : weight(padded(most)),
         squared(padded(most)),
         normal_z(padded(most)),
+        seen(padded(most)),
         first(padded(most)),
         second(padded(most)) {}
   static int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
@@ -91,6 +94,7 @@ struct PointScratch {
   Buffer<T> weight;
   Buffer<T> squared;   // |x − x̂|²
   Buffer<T> normal_z;  // c·n
+  Buffer<SeenPoint<T>> seen;  // in perspective
   Buffer<T> first, second;
 };
 
@@ -106,10 +110,14 @@ class Person {
   using V = PointLanes<T>;
   static constexpr int W = V::width;
 
-  // rows: (24, 8) M_k, turns: (24, 12) C_k and P_k, of person b.
+  // rows: (24, 8) M_k, turns: (24, 12) C_k and P_k, sizes: (24,) s S_k, rays: (24, 3), of person b.
   Person(const FitProblem<T>& p, const GroupPoints<T>& points, const Surface<T>& surface,
-         PointScratch<T>& scratch, int64_t b, const T* rows, const T* turns)
+         PointScratch<T>& scratch, int64_t b, const T* rows, const T* turns, const T* sizes,
+         const Vec3<T>* rays)
       : p_(p),
+        b_(b),
+        camera_(perspective_of(p.perspective + 3 * b)),
+        in_perspective_(camera_.inverse_focal != T(0)),
         begin_(p.point_start[b]),
         count_(p.point_start[b + 1] - begin_),
         points_(points),
@@ -117,7 +125,12 @@ class Person {
         scratch_(scratch) {
     for (int k = 0; k < kFitJoints; ++k) {
       rows_[k] = load_rows(rows + 8 * k);
-      view_[k] = Quad<T>{turns[12 * k + 6], turns[12 * k + 7], turns[12 * k + 8], T(0)};
+      const T* const c = turns + 12 * k;
+      view_[k] = Quad<T>{c[6], c[7], c[8], T(0)};
+      if (!in_perspective_) continue;
+      depth_[k] = Quad<T>{sizes[k] * c[6], sizes[k] * c[7], sizes[k] * c[8], c[11]};
+      const Vec3<T> view = transposed_times(load_mat3(c), rays[k]);
+      view_[k] = Quad<T>{view.x, view.y, view.z, T(0)};
     }
     for (int64_t i = 0; i < count_; ++i) scratch_.weight[i] = p.point_weight[begin_ + i];
     clear_padding(scratch_.weight);
@@ -126,6 +139,14 @@ class Person {
   // |x_i − x̂_i|² of all points.
   void find_residuals() {
     const InfluenceList<T> influences = points_.influences(begin_);
+    if (in_perspective_) {
+      for (int64_t i = 0; i < count_; ++i) {
+        const SeenPoint<T> seen = see(influences, i, p_.point_xy + 2 * (begin_ + i));
+        scratch_.seen[i] = seen;
+        scratch_.squared[i] = seen.error[0] * seen.error[0] + seen.error[1] * seen.error[1];
+      }
+      return clear_padding(scratch_.squared);
+    }
     for (int64_t i = 0; i < count_; ++i) {
       Rows<T> sum = {};
       for (int32_t e = influences.first[i]; e < influences.first[i + 1]; ++e) {
@@ -154,7 +175,7 @@ class Person {
   void add_dense(T weight, T inverse_width2, PersonMoments<T>& moments) {
     T* const twice = scratch_.first.data();
     const bool robust = inverse_width2 != T(0);
-    if (robust) find_residuals();
+    if (robust || in_perspective_) find_residuals();
     for (int64_t i = 0; i < count_; i += W) {
       const V plain = V(T(2) * weight) * load_points(scratch_.weight.data() + i);
       const V slope = robust ? robust_at(i, inverse_width2).slope : V(T(1));
@@ -163,8 +184,28 @@ class Person {
     const InfluenceList<T> influences = points_.influences(begin_);
     for (int64_t i = 0; i < count_; ++i) {
       if (twice[i] == T(0)) continue;
+      if (in_perspective_) {
+        add_seen(influences, i, twice[i], scratch_.seen[i], moments);
+        continue;
+      }
       const T* const target = p_.point_xy + 2 * (begin_ + i);
       moments.add(influences, influences.first[i], influences.first[i + 1], twice[i], target[0],
+                  target[1]);
+    }
+  }
+
+  // Adds the keypoints; influences: the pelvis's first.
+  void add_keypoints(T weight, const InfluenceList<T>& influences,
+                     PersonMoments<T>& moments) const {
+    for (int j = 0; j < p_.keypoints; ++j) {
+      const T twice = T(2) * weight * p_.keypoint_weight[b_ * p_.keypoints + j];
+      if (twice == T(0)) continue;
+      const T* const target = p_.keypoint_xy + 2 * (b_ * p_.keypoints + j);
+      if (in_perspective_) {
+        add_seen(influences, j + 1, twice, see(influences, j + 1, target), moments);
+        continue;
+      }
+      moments.add(influences, influences.first[j + 1], influences.first[j + 2], twice, target[0],
                   target[1]);
     }
   }
@@ -263,6 +304,28 @@ class Person {
   }
 
  private:
+  // Point i of the list, which the picture has at `target`, in perspective.
+  SeenPoint<T> see(const InfluenceList<T>& influences, int64_t i, const T* target) const {
+    Rows<T> sum = {};
+    Quad<T> deep = {};
+    for (int32_t e = influences.first[i]; e < influences.first[i + 1]; ++e) {
+      const int k = influences.joint[e];
+      sum += rows_[k] * for_both_rows<T>(influences.anchor[e]);
+      deep += depth_[k] * influences.anchor[e];
+    }
+    const Vec3<T> image = {(sum[0] + sum[1]) + (sum[2] + sum[3]),
+                           (sum[4] + sum[5]) + (sum[6] + sum[7]),
+                           (deep[0] + deep[1]) + (deep[2] + deep[3])};
+    return seen_point(camera_, image, target[0], target[1]);
+  }
+
+  static void add_seen(const InfluenceList<T>& influences, int64_t i, T twice,
+                       const SeenPoint<T>& seen, PersonMoments<T>& moments) {
+    const int32_t begin = influences.first[i], end = influences.first[i + 1];
+    moments.add(influences, begin, end, twice * seen.share, seen.target[0], seen.target[1]);
+    moments.add_pull(influences, begin, end, twice * seen.pull);
+  }
+
   // ρ and ρ' of `width` points.
   Robust<V> robust_at(int64_t i, T inverse_width2) const {
     return geman_mcclure(load_points(scratch_.squared.data() + i), V(inverse_width2));
@@ -285,12 +348,16 @@ class Person {
   }
 
   const FitProblem<T>& p_;
+  int64_t b_;
+  Perspective<T> camera_;
+  bool in_perspective_;
   int64_t begin_, count_;
   const GroupPoints<T>& points_;
   const Surface<T>& surface_;
   PointScratch<T>& scratch_;
   Rows<T> rows_[kFitJoints];
-  Quad<T> view_[kFitJoints];  // third rows of C_k
+  Quad<T> depth_[kFitJoints];  // rows z of [s S_k C_k | P_k], in perspective
+  Quad<T> view_[kFitJoints];   // C_kᵀ d
 };
 
 }  // namespace bodyreg::BODYREG_ISA

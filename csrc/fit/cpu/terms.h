@@ -7,18 +7,22 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-// Terms of the normals' z, as just refreshed: the gradient by the third row c of C_k is N c + b.
+// Terms of the normals' z, as just refreshed: the gradient by the view v = C_kᵀ d is N v + b.
 template <typename T>
 struct GroupNormals {
   uint32_t joints = 0;            // bit k: there are such terms on segment k
   Lanes<T> form[kFitJoints][12];  // rows of [N | b]
+  Vec3<Lanes<T>> ray[kFitJoints];  // d
 
-  Vec3<Lanes<T>> gradient(int k, const Mat3<Lanes<T>>& turn) const {
-    const Lanes<T>* const c = turn.m + 6;
+  Vec3<Lanes<T>> view(int k, const Mat3<Lanes<T>>& turn) const {
+    return transposed_times(turn, ray[k]);
+  }
+
+  Vec3<Lanes<T>> gradient(int k, const Vec3<Lanes<T>>& v) const {
     const Lanes<T>* const n = form[k];
-    return {n[0] * c[0] + n[1] * c[1] + n[2] * c[2] + n[3],
-            n[4] * c[0] + n[5] * c[1] + n[6] * c[2] + n[7],
-            n[8] * c[0] + n[9] * c[1] + n[10] * c[2] + n[11]};
+    return {n[0] * v.x + n[1] * v.y + n[2] * v.z + n[3],
+            n[4] * v.x + n[5] * v.y + n[6] * v.z + n[7],
+            n[8] * v.x + n[9] * v.y + n[10] * v.z + n[11]};
   }
 };
 
@@ -53,6 +57,9 @@ static inline void add_own_wrench(const FitProblem<T>& p, const Setting<T>& sett
   const Mat3<Lanes<T>>& turn = body.joint[k].turn;
   if (moments.joints() >> k & 1) {
     sum += image_wrench(turn, body.size[k], pull.image[k], stretch);
+    if (moments.pulls_depth()) {
+      sum += depth_wrench(turn, body.size[k], moments.depth_pull(k), stretch);
+    }
   }
   if (has_depths(p, setting) && (keypoints.joints() >> k & 1)) {
     if (keypoints.turning() >> k & 1) {
@@ -62,7 +69,8 @@ static inline void add_own_wrench(const FitProblem<T>& p, const Setting<T>& sett
     }
   }
   if (normals.joints >> k & 1) {
-    sum.torque = sum.torque + normal_torque(turn, normals.gradient(k, turn));
+    const Vec3<Lanes<T>> slope = normals.gradient(k, normals.view(k, turn));
+    sum.torque = sum.torque + normal_torque(turn, normals.ray[k], slope);
   }
 }
 

@@ -101,7 +101,7 @@ __device__ __forceinline__ Posed<T> pose_body(const Place& place, bool six, Shar
     }
     depth_row(body.joint, size, row);
     store_vector(memory.rows[2][place.joint], row);
-    for (int c = 0; c < 3; ++c) row[c] = body.joint.turn.m[6 + c];
+    store(row, transposed_times(body.joint.turn, load_vec3(memory.ray[place.joint])));
     store_vector(memory.view[place.joint], row);
   }
   return body;

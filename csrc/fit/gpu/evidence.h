@@ -144,11 +144,44 @@ struct EvidenceTerms {
   T dense, keypoint, facing, visibility;
 };
 
-// Adds 2c h' h'ᵀ and −2c x̂ h'ᵀ of one piece of evidence, the same in all lanes; for whole warps.
-// The work of a lane is a row of a block.
+// The rays of a person's segments, d; by a whole warp. Other lanes can read them after the next
+// __syncwarp.
+template <typename T>
+__device__ __forceinline__ void find_rays(const FitProblem<T>& p, const Evidence<T>& evidence,
+                                          SharedMemory<T>& memory) {
+  const int lane = threadIdx.x % 32;
+  clear(memory.ray);  // holds Σ w x̂ and Σ w first
+  const int64_t points = memory.in_perspective() ? evidence.points : 0;
+  bool fit = true;
+#pragma unroll 1
+  for (int64_t first = 0; first < points; first += kItems) {
+    __syncwarp();
+    const Item<T> item = contract(p, evidence, first + lane / 4, memory, fit);
+    __syncwarp();
+    const int segment = segment_of(memory, item);
+    const T weight = item.point && item.weight > T(0) ? item.weight : T(0);
+#pragma unroll 1
+    for (int n = 0; n < kItems; ++n) {
+      const int k = __shfl_sync(kFullWarp, segment, 4 * n);
+      const T w = __shfl_sync(kFullWarp, weight, 4 * n);
+      const T x = __shfl_sync(kFullWarp, item.x, 4 * n), y = __shfl_sync(kFullWarp, item.y, 4 * n);
+      if (w == T(0) || lane > 2) continue;
+      memory.ray[k][lane] += w * (lane == 0 ? x : lane == 1 ? y : T(1));
+    }
+  }
+  __syncwarp();
+  if (lane >= kFitJoints) return;
+  T* const sum = memory.ray[lane];
+  store(sum, segment_ray(memory.perspective, sum[2], sum[0], sum[1]));
+}
+
+// Adds 2c h' h'ᵀ and −2c x̂ h'ᵀ of one piece of evidence, the same in all lanes; in perspective also
+// its constant pull on the rows z, of this slope. For whole warps. The work of a lane is a row of a
+// block.
 template <typename T>
 __device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Moments<T>& moments,
-                                            int n, unsigned joints, T twice, T x, T y) {
+                                            int n, unsigned joints, T twice, T x, T y,
+                                            T slope) {
   const int lane = threadIdx.x % 32;
   const int count = __popc(joints);
   const T* const table = memory.scratch + n * (kFitJoints * 4);
@@ -170,11 +203,15 @@ __device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Momen
     const T seen = e / 4 % 2 == 0 ? x : y;
     memory.constant[e / 4 % 2][k][e % 4] -= twice * seen * table[4 * k + e % 4];
   }
+  for (int e = lane; e < 4 * count && memory.in_perspective(); e += 32) {
+    const int k = memory.listed[n][e / 4];
+    memory.constant[2][k][e % 4] += slope * table[4 * k + e % 4];
+  }
 }
 
 // Adds one point's share to its segment's normals. Numbers 0 … 5 are the upper half of
-// 2 w_facing Σ w n nᵀ over the points that face away, 6 … 8 the part that is linear in the third
-// row of C_k, 9 the sum of weights. For whole warps; n: the component in the lane of the point's
+// 2 w_facing Σ w n nᵀ over the points that face away, 6 … 8 the part that is linear in the
+// segment's view, 9 the sum of weights. For whole warps; n: the component in the lane of the point's
 // quad.
 template <typename T>
 __device__ __forceinline__ void add_normal(SharedMemory<T>& memory, int quad, int segment, T weight,
@@ -233,32 +270,45 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
   clear(memory.normals);
   for (int64_t first = 0; first < evidence.count(p); first += kItems) {
     __syncwarp();
-    const Item<T> item = contract(p, evidence, first + quad, memory, fit);
-    T x = T(0), y = T(0);
+    Item<T> item = contract(p, evidence, first + quad, memory, fit);
+    T x = T(0), y = T(0), z = T(0);
     int rank = 0;
     for (unsigned rest = item.joints; rest != 0; rest &= rest - 1, ++rank) {
       const int k = __ffs(static_cast<int>(rest)) - 1;
       const T h = memory.scratch[(quad * kFitJoints + k) * 4 + column];
       x += memory.rows[0][k][column] * h;
       y += memory.rows[1][k][column] * h;
+      if (memory.in_perspective()) z += memory.rows[2][k][column] * h;
       if (first_column) memory.listed[quad][rank] = static_cast<uint8_t>(k);
     }
-    x = quad_sum(x) - item.x;
-    y = quad_sum(y) - item.y;
+    x = quad_sum(x);
+    y = quad_sum(y);
+    T share = T(1), pull = T(0);
+    if (memory.in_perspective()) {
+      const SeenPoint<T> seen =
+          seen_point(memory.perspective, Vec3<T>{x, y, quad_sum(z)}, item.x, item.y);
+      x = seen.error[0], y = seen.error[1];
+      item.x = seen.target[0], item.y = seen.target[1];
+      share = seen.share, pull = seen.pull;
+    } else {
+      x -= item.x, y -= item.y;
+    }
     const bool there = item.weight != T(0);
     const Robust<T> robust = geman_mcclure(x * x + y * y, item.point ? dense_width2 : T(0));
     if (there && first_column) {
       (item.point ? terms.dense : terms.keypoint) += item.weight * robust.value;
     }
-    const T twice =
+    T twice =
         there ? T(2) * setting[item.point ? kDense : kKeypoint] * item.weight * robust.slope : T(0);
+    const T slope = twice * pull;
+    twice *= share;
     __syncwarp();
     if (refresh) {
 #pragma unroll 1
       for (int n = 0; n < kItems; ++n) {
         add_moments(memory, moments, n, __shfl_sync(kFullWarp, item.joints, 4 * n),
                     __shfl_sync(kFullWarp, twice, 4 * n), __shfl_sync(kFullWarp, item.x, 4 * n),
-                    __shfl_sync(kFullWarp, item.y, 4 * n));
+                    __shfl_sync(kFullWarp, item.y, 4 * n), __shfl_sync(kFullWarp, slope, 4 * n));
         __syncwarp();
       }
     }
@@ -266,9 +316,9 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
     const bool turned = there && item.point;
     const T n = rest_normal(p, item, turned);
     const int segment = segment_of(memory, item);
-    const T z = quad_sum(column < 3 ? memory.view[segment][column] * n : T(0));
-    const T lack = facing_lack(z, p.facing_margin);
-    const T sharp = p.visibility_sharpness * z;
+    const T normal_z = quad_sum(column < 3 ? memory.view[segment][column] * n : T(0));
+    const T lack = facing_lack(normal_z, p.facing_margin);
+    const T sharp = p.visibility_sharpness * normal_z;
     const T value = softplus(sharp);
     if (turned && first_column) {
       terms.facing += item.weight * lack * lack;

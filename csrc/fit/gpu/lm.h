@@ -27,13 +27,11 @@ __device__ __forceinline__ void own_camera(const Place& place, const T (&all)[12
 
 template <typename T>
 __device__ __forceinline__ Pulled<T> find_pull(const Place& place, SharedMemory<T>& memory,
-                                               const Person<T>& person, const Posed<T>& body) {
+                                               const Person<T>& person) {
   Pulled<T> at;
-  T image[8], depth[4] = {};
+  T image[8], depth[4];
   image_gradient(place, memory, person.moments, image);
-  if (person.has_depths && memory.setting[kDepth] != T(0)) {
-    depth_gradient(place, memory, person.depths, depth);
-  }
+  depth_pull(place, memory, person, depth);
   for (int r = 0; r < 3; ++r) {
     T row[4];
     load_vector(row, memory.rows[r][place.joint]);
@@ -42,7 +40,7 @@ __device__ __forceinline__ Pulled<T> find_pull(const Place& place, SharedMemory<
       at.pull[4 * r + c] = r < 2 ? image[(4 * r + c) % 8] : depth[c];
     }
   }
-  at.view = third_row(body.joint.turn);
+  at.view = load_vec3(memory.view[place.joint]);
   at.slope = normal_slope(memory, place.joint, at.view);
   return at;
 }
@@ -143,7 +141,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
       }
       built = true;
     }
-    here.pulled = find_pull(place, memory, person, here.body);
+    here.pulled = find_pull(place, memory, person);
     here.posture = posture_of(place, memory);
     __syncwarp();
     T numbers[kLaneParameters] = {};
@@ -156,7 +154,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
     __syncwarp();
     const Posed<T> there = pose_body(place, p.problem.six_numbers, memory, numbers);
     __syncwarp();
-    const Pulled<T> pulled = find_pull(place, memory, person, there);
+    const Pulled<T> pulled = find_pull(place, memory, person);
     const bool better = change(place, p.problem, memory, here, pulled, numbers) < T(0);
     here.damping = next_damping(better, here.damping);
     if (better) copy(numbers, here.value);

@@ -64,7 +64,7 @@ struct alignas(16) StepMemory {
   T bone[kFitJoints][3];
   T step[kFitJoints][3];  // S_parent bone
   T to_angles[kFitJoints][9];
-  T normals[kFitJoints][3];  // second moments of the subtree's normals: xx, xy, yy
+  T normals[kFitJoints][6];  // NormalMoments of the subtree
   // By unknown.
   T floor[kUnknowns];    // of the pivots
   T inverse[kUnknowns];  // 1 / L_ii
@@ -102,15 +102,14 @@ __device__ __forceinline__ void spread_body(const Place& place, const SharedMemo
   const Mat3<T> parent_turn = shuffle(body.joint.turn, place.parent());
   const Vec3<T> bone = size * (parent_turn * bone_of(place, memory));
   const T mirror = handedness(memory.camera.rotation());
-  NormalMoments<T> normals = {T(0), T(0), T(0)};
+  const Vec3<T> zero = {T(0), T(0), T(0)};
+  NormalMoments<T> normals = {zero, zero};
   if (has_normals && place.owns) {
     const T* const n = memory.normals[place.joint];
     const T form[12] = {n[0], n[1], n[2], T(0), n[1], n[3], n[4], T(0), n[2], n[4], n[5], T(0)};
-    normals = normal_moments(body.joint.turn, form);
+    normals = normal_moments(body.joint.turn, load_vec3(memory.ray[place.joint]), form);
   }
-  const Vec3<T> own = {normals.xx, normals.xy, normals.yy};
-  const Vec3<T> zero = {T(0), T(0), T(0)};
-  const Vec3<T> below = below_in_tree(place, Wrench<T>{own, zero}).force;
+  const Wrench<T> below = below_in_tree(place, Wrench<T>{normals.x, normals.y});
   if (!place.owns) return;
   const int k = place.joint;
   store(out.turn[k], body.joint.turn);
@@ -119,7 +118,8 @@ __device__ __forceinline__ void spread_body(const Place& place, const SharedMemo
   store(out.bone[k], bone);
   store(out.step[k], scale.parent * bone);
   store(out.to_angles[k], by_angles(theta_of(place, value), body.angle, parent_turn, mirror));
-  store(out.normals[k], own + below);
+  store(out.normals[k], normals.x + below.force);
+  store(out.normals[k] + 3, normals.y + below.torque);
 }
 
 // Column j of row r of [s C_a, 1] Q_al [s C_l, 1]ᵀ, j = 0 … 3.
@@ -212,6 +212,12 @@ __device__ __forceinline__ void store_block(const T (&h)[R][N], T* out) {
   }
 }
 
+// The second moments of the normals of the subtree of joint a.
+template <typename T>
+__device__ __forceinline__ NormalMoments<T> normals_of(const StepMemory<T>& at, int a) {
+  return {load_vec3(at.normals[a]), load_vec3(at.normals[a] + 3)};
+}
+
 // Turns the levers of joint a and the joint i steps above it into their block; by one lane.
 template <typename T>
 __device__ __forceinline__ void make_block(const Normal<T>& normal, int a, int i,
@@ -224,11 +230,10 @@ __device__ __forceinline__ void make_block(const Normal<T>& normal, int a, int i
     m.hung[c] = place[kHungRow + c];
     for (int r = 0; r < 2; ++r) m.stretch[r][c] = place[kStretchRow + r * kLevers + c];
   }
-  const NormalMoments<T> seen = {at.normals[a][0], at.normals[a][1], at.normals[a][2]};
   if (i < normal.tree().depth[a]) {
     T h[4][4];
     joint_block(m, h);
-    if (has_normals) add_normals(seen, h);
+    if (has_normals) add_normals(normals_of(at, a), h);
     rows_by_angles(load_mat3(at.to_angles[a]), h);
     columns_by_angles(load_mat3(at.to_angles[normal.tree().above[a][i]]), h);
     store_block(h, place);
@@ -240,12 +245,12 @@ __device__ __forceinline__ void make_block(const Normal<T>& normal, int a, int i
   if (a > 0) {
     T h[4][kRootUnknowns];
     root_block(m, h);
-    if (has_normals) add_normals(seen, h);
+    if (has_normals) add_normals(normals_of(at, a), h);
     rows_by_angles(load_mat3(at.to_angles[a]), h);
     store_block(h, place);
   } else {
     root_square(m, at.top);
-    if (has_normals) add_normals(seen, at.top);
+    if (has_normals) add_normals(normals_of(at, a), at.top);
   }
 }
 

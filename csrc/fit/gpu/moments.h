@@ -7,6 +7,7 @@
 
 #include "../../common/access.h"
 #include "../../common/reduce.h"
+#include "../ray_math.h"
 #include "tree.h"
 
 namespace bodyreg {
@@ -36,9 +37,9 @@ template <typename T>
 struct alignas(16) SharedMemory {
   // Read by 16 bytes, so they come first: each is a multiple of that.
   T rows[3][kFitJoints][4];      // of M: image x and y, depth
-  T constant[2][kFitJoints][4];  // r
+  T constant[3][kFitJoints][4];  // r, and the constant pull on row z
   T diagonal[4][kFitJoints][4];  // Q_kk, row by row
-  T view[kFitJoints][4];         // third row of C_k
+  T view[kFitJoints][4];         // C_kᵀ d
   T scratch[kItems * kFitJoints *
             4];                 // the mailbox, or influences of points, or what joints hand up
   T mean[32][kLaneParameters];  // Adam's, each lane its own
@@ -48,6 +49,8 @@ struct alignas(16) SharedMemory {
   T pose_terms[4 * kFitJoints * 3];  // of FitProblem
   T joints[kFitJoints * 3];          // of FitProblem
   T setting[kFitSettings];           // of this iteration
+  T ray[kFitJoints][3];              // d
+  Perspective<T> perspective;
   AdamStep<T> steps[32];             // of 32 iterations
   Camera<T> camera;
   uint32_t later[kFitJoints];                    // bit l: pair (k, l) is in the list, k < l
@@ -57,6 +60,8 @@ struct alignas(16) SharedMemory {
   uint16_t mail[2 * kMostPairs];       // 64 round + 32 (for the later joint of the pair) + lane
   uint8_t listed[kItems][kFitJoints];  // the joints of a point
   uint8_t size[32];                    // LaneTree::size
+
+  __device__ bool in_perspective() const { return perspective.inverse_focal != T(0); }
 };
 
 // The joint pairs of a person, once they are listed.

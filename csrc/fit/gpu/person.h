@@ -64,6 +64,9 @@ __device__ __forceinline__ Opened open_person(const FitProblem<T>& p, const Work
   person.moments = {work.blocks, pairs};
   person.depths = work.depths;
   person.has_depths = load_depths(p, b, work.depths);
+  if (work.place.lane == 0) work.memory.perspective = perspective_of(p.perspective + 3 * b);
+  __syncwarp();
+  find_rays(p, person.evidence, work.memory);
   __syncwarp();
   list_pairs(work.memory, together, first_pair);
   return Opened::ready;

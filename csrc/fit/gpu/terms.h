@@ -19,18 +19,26 @@ struct Person {
   bool has_depths;
 };
 
-template <typename T>
-__device__ __forceinline__ Vec3<T> third_row(const Mat3<T>& turn) {
-  return {turn.m[6], turn.m[7], turn.m[8]};
-}
-
-// The gradient by the third row c of C_k, as just refreshed.
+// The gradient by the view v of a segment, as just refreshed.
 template <typename T>
 __device__ __forceinline__ Vec3<T> normal_slope(const SharedMemory<T>& memory, int joint,
-                                                const Vec3<T>& c) {
+                                                const Vec3<T>& v) {
   const T* const n = memory.normals[joint];
-  return {n[0] * c.x + n[1] * c.y + n[2] * c.z + n[6], n[1] * c.x + n[3] * c.y + n[4] * c.z + n[7],
-          n[2] * c.x + n[4] * c.y + n[5] * c.z + n[8]};
+  return {n[0] * v.x + n[1] * v.y + n[2] * v.z + n[6], n[1] * v.x + n[3] * v.y + n[4] * v.z + n[7],
+          n[2] * v.x + n[4] * v.y + n[5] * v.z + n[8]};
+}
+
+// The row z of Y of the lane's joint, from depths and from points in perspective; false if there are
+// none. By a whole warp.
+template <typename T>
+__device__ __forceinline__ bool depth_pull(const Place& place, SharedMemory<T>& memory,
+                                           const Person<T>& person, T (&z)[4]) {
+  for (int c = 0; c < 4; ++c) z[c] = T(0);
+  const bool depths = person.has_depths && memory.setting[kDepth] != T(0);
+  if (depths) depth_gradient(place, memory, person.depths, z);
+  if (!memory.in_perspective()) return depths;
+  for (int c = 0; c < 4; ++c) z[c] += memory.constant[2][place.joint][c];
+  return true;
 }
 
 // The wrench at the lane's segment, about its joint, from points, keypoints, depths and normals;
@@ -39,18 +47,16 @@ template <typename T>
 __device__ __forceinline__ Wrench<T> own_wrench(const Place& place, SharedMemory<T>& memory,
                                                 const Person<T>& person, const Posed<T>& body,
                                                 T size, T& stretch) {
-  const T* const setting = memory.setting;
-  T y[8];
+  T y[8], z[4];
   image_gradient(place, memory, person.moments, y);
   stretch = T(0);
   Wrench<T> wrench = image_wrench(body.joint.turn, size, y, stretch);
-  if (person.has_depths && setting[kDepth] != T(0)) {
-    T z[4];
-    depth_gradient(place, memory, person.depths, z);
+  if (depth_pull(place, memory, person, z)) {
     wrench += depth_wrench(body.joint.turn, size, z, stretch);
   }
-  const Vec3<T> slope = normal_slope(memory, place.joint, third_row(body.joint.turn));
-  wrench.torque = wrench.torque + normal_torque(body.joint.turn, slope);
+  const Vec3<T> slope = normal_slope(memory, place.joint, load_vec3(memory.view[place.joint]));
+  wrench.torque = wrench.torque +
+                  normal_torque(body.joint.turn, load_vec3(memory.ray[place.joint]), slope);
   if (place.owns) return wrench;
   stretch = T(0);
   return {{T(0), T(0), T(0)}, {T(0), T(0), T(0)}};
