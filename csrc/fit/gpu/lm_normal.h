@@ -218,10 +218,10 @@ __device__ __forceinline__ NormalMoments<T> normals_of(const StepMemory<T>& at, 
   return {load_vec3(at.normals[a]), load_vec3(at.normals[a] + 3)};
 }
 
-// Turns the levers of joint a and the joint i steps above it into their block; by one lane.
+// Turns the levers of joint a and the joint i steps above it into their block; by one lane. Not
+// inlined, to save registers.
 template <typename T>
-__device__ __forceinline__ void make_block(const Normal<T>& normal, int a, int i,
-                                           bool has_normals) {
+__device__ __noinline__ void make_block(Normal<T> normal, int a, int i, bool has_normals) {
   StepMemory<T>& at = *normal.memory;
   T* const place = normal.block(a, i);
   LeverMoments<T> m;
