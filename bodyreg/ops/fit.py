@@ -61,8 +61,7 @@ class Evidence(NamedTuple):
         keypoint_weight: (B, K).
         keypoint_depth: (B, K) frame units, relative to the pelvis, towards the viewer.
         depth_weight: (B, K).
-        perspective: (B, 3) inverse focal length and principal point, see `projection`; only the
-            composed solver reads it.
+        perspective: (B, 3) inverse focal length and principal point, see `projection`.
     """
 
     point_start: Tensor
@@ -183,7 +182,7 @@ def _problem(rig: Rig, evidence: Evidence, plan: Plan) -> tuple:
         ],
         list(rig.parents),
         list(rig.mirror),
-        list(evidence[:-1]),
+        list(evidence),
         plan.settings,
         [plan.facing_margin, plan.visibility_sharpness, plan.scale_low, plan.scale_high],
         plan.six_numbers,

@@ -30,8 +30,8 @@ class RegistrationConfig:
         dense_count: Number of dense points that together weigh `dense_weight` (`sum` only).
         keypoint_count: Number of keypoints that together weigh `keypoint_weight` (`sum` only).
 
-        camera: `weak`: all rays are parallel. `perspective` uses the focal lengths of the pictures;
-            the engine `ops` fits it, hundreds of times slower than `fit`, which does not yet.
+        camera: `perspective` uses the focal lengths of the pictures. `weak` ignores them: all rays
+            are parallel.
         assumed_focal: Focal length of a picture of unknown focal length and known size, as a share
             of the picture's diagonal; inf for parallel rays. Without its size, rays are parallel.
 

@@ -69,7 +69,7 @@ def register(
         dtype: torch.float32 or torch.float64.
         engine: `fit` runs the whole fit in one kernel. `ops` and `reference` compute the same
             objective step by step, with autograd and Adam: `ops` with compiled kernels, `reference`
-            with plain torch. The default is `fit`, or `ops` with an `extra_loss` or perspective.
+            with plain torch. The default is `fit`, or `ops` if there is an `extra_loss`.
         extra_loss: A term of your own, which is added to the objective without a weight. It is a
             function `extra_loss(parameters, evidence)` that returns (B,) losses, which autograd can
             differentiate. B counts paths: a path is one start of one person. `parameters` is a
@@ -85,12 +85,11 @@ def register(
 
     Raises:
         UserError: the observations do not fit the body; a person has no evidence; the initial fits
-            lack a person; a fit is not finite; solver `lm` is used with an engine other than
-            `fit`, or `camera="perspective"` with the engine `fit`.
+            lack a person; a fit is not finite; or solver `lm` is used with an engine other than
+            `fit`.
     """
     config = config or RegistrationConfig.preset("accurate")
-    fused = extra_loss is None and config.camera == "weak"
-    engine = engine or ("fit" if fused else "ops")
+    engine = engine or ("fit" if extra_loss is None else "ops")
     device = torch.device(device)
     _check_engine(engine, config, extra_loss)
     observations.check(body)
@@ -124,11 +123,7 @@ def _check_engine(engine: str, config: RegistrationConfig, extra_loss: ExtraLoss
     if engine == "fit" and extra_loss is not None:
         raise ValueError("extra_loss: engine 'fit' cannot take it; use 'ops' or 'reference'")
     if engine != "fit" and config.solver == "lm":
-        raise UserError(
-            "solver lm needs engine fit, which takes no extra loss and no perspective; use adam"
-        )
-    if engine == "fit" and config.camera == "perspective":
-        raise UserError("engine fit has no perspective; use engine ops, or camera=weak")
+        raise UserError("solver lm needs engine fit, which takes no extra loss; use solver adam")
 
 
 def _fused(start: Tensor, rig: Rig, evidence: Evidence, plan: Plan) -> tuple[Tensor, ...]:

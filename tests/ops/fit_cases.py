@@ -245,7 +245,7 @@ def of_points(vertices: Tensor, view: Tensor, case: Problem) -> dict[str, Tensor
 
 
 def in_picture(weak: Tensor, perspective: Tensor) -> Tensor:
-    """(B, P, 3) weak images and depths, (B, 3) -> (B, P, 2) where a camera at a distance sees them."""
+    """(B, P, 3) weak images and depths, (B, 3) -> (B, P, 2) where a near camera sees them."""
     inverse_focal, centre = perspective[:, None, :1], perspective[:, None, 1:]
     away = inverse_focal * weak[..., 2:]
     return weak[..., :2] + (weak[..., :2] - centre) * (away / (1 - away).clamp_min(0.1))

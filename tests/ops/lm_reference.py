@@ -100,9 +100,7 @@ class Step:
         def image(ids, anchors):
             points = reference.lbs(transforms, ids, anchors)
             weak, z = reference.projection(points, rotation, p.scale, p.translation)
-            xy, _ = reference.projection(
-                points, rotation, p.scale, p.translation, seen.perspective
-            )
+            xy, _ = reference.projection(points, rotation, p.scale, p.translation, seen.perspective)
             # A step takes the magnification for constant, and no curvature from the depth.
             away = seen.perspective[:, :1] * z.detach()
             return weak, z, xy.detach(), 1 + away / (1 - away).clamp_min(0.1)

@@ -15,7 +15,6 @@ from bodyreg import Body, reference
 from bodyreg.body import AXIS_ANGLE
 from bodyreg.data.frames import perspective_in_frame
 from bodyreg.data.observations import Observations
-from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig, register
 from bodyreg.registration.evidence import focal_lengths, gather, make_rig
 from bodyreg.registration.losses import TERMS
@@ -222,11 +221,3 @@ def test_fits_have_the_cameras_they_were_fitted_with(body, people):
     unknown = register(body, none, config, engine="ops")
     assert np.isnan(unknown.focal).all() and np.isnan(unknown.principal_point).all()
     np.testing.assert_array_equal(unknown.pose, weak.pose)
-
-
-def test_the_fused_engine_refuses_perspective(body, people, quick):
-    config = replace(quick, camera="perspective")
-    with pytest.raises(UserError, match="^engine fit has no perspective; use engine ops"):
-        register(body, people.observations, config, engine="fit")
-    with pytest.raises(UserError, match="^solver lm needs engine fit"):
-        register(body, people.observations, replace(config, solver="lm"))

@@ -152,7 +152,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
     solve(normal, here.damping, memory.setting[kScaleSymmetry]);
     move(place, memory.camera, normal.memory->vector, here.value, numbers);
     __syncwarp();
-    const Posed<T> there = pose_body(place, p.problem.six_numbers, memory, numbers);
+    pose_body(place, p.problem.six_numbers, memory, numbers);
     __syncwarp();
     const Pulled<T> pulled = find_pull(place, memory, person);
     const bool better = change(place, p.problem, memory, here, pulled, numbers) < T(0);
