@@ -92,12 +92,11 @@ struct Inputs {
     expect(arguments, "rig", rig.size(), 9, "tensors");
     expect(arguments, "evidence", evidence.size(), 10, "tensors");
     expect(arguments, "numbers", numbers.size(), 4, "numbers");
-    return {rig[0],      rig[1],      rig[2],      rig[3],      rig[4],
-            rig[5],      rig[6],      rig[7],      rig[8],      parents,
-            mirror,      evidence[0], evidence[1], evidence[2], evidence[3],
-            evidence[4], evidence[5], evidence[6], evidence[7], evidence[8],
-            evidence[9], numbers[0],  numbers[1],  numbers[2],  numbers[3],
-            six_numbers};
+    return {rig[0],      rig[1],      rig[2],      rig[3],      rig[4],      rig[5],
+            rig[6],      rig[7],      rig[8],      parents,     mirror,      evidence[0],
+            evidence[1], evidence[2], evidence[3], evidence[4], evidence[5], evidence[6],
+            evidence[7], evidence[8], evidence[9], numbers[0],  numbers[1],  numbers[2],
+            numbers[3],  six_numbers};
   }
 
   void check(const Arguments& arguments, int64_t people) const {

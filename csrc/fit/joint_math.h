@@ -41,8 +41,8 @@
 // ∂L/∂raw: a rotation changes by dQ = [ω]ₓ Q, so only the torque counts, and
 // ⟨½ [τ]ₓ Q, [ω]ₓ Q⟩ = τ·ω.
 //
-// A normal's z reads the view v = C_kᵀ d of segment k, with d the ray to the camera (0, 0, 1 in weak
-// perspective), so the terms of it are torques too: g · dv.
+// A normal's z reads the view v = C_kᵀ d of segment k, with d the ray to the camera (0, 0, 1 in
+// weak perspective), so the terms of it are torques too: g · dv.
 #pragma once
 
 #include "../common/geometry.h"

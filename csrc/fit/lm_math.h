@@ -208,8 +208,8 @@ BODYREG_HD void root_square(const LeverMoments<T>& m, T (&h)[kRootUnknowns][kRoo
   h[6][6] = m.arm[0][0] + m.arm[1][1];
 }
 
-// A normal's z, d · n, changes by φ · (n × d) as its segment turns by φ: the second moments of n × d
-// in the picture's axes.
+// A normal's z, d · n, changes by φ · (n × d) as its segment turns by φ: the second moments of n ×
+// d in the picture's axes.
 template <typename T>
 struct NormalMoments {
   Vec3<T> x;  // xx, xy, xz

@@ -3,8 +3,8 @@
 // depths. Their places on the picture are in the moments.
 #pragma once
 
-#include "body.h"
 #include "../ray_math.h"
+#include "body.h"
 #include "points.h"
 
 namespace bodyreg::BODYREG_ISA {

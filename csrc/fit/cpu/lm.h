@@ -130,14 +130,14 @@ class LevenbergMarquardt {
       }
     }
     if (has_depths(p_, setting)) {
-      add_depth_change(from, to, evidence.keypoints().joints(), [&](int k, int i) {
-        return to.pull.depth[k][i] + from.pull.depth[k][i];
-      }, twice);
+      add_depth_change(
+          from, to, evidence.keypoints().joints(),
+          [&](int k, int i) { return to.pull.depth[k][i] + from.pull.depth[k][i]; }, twice);
     }
     if (evidence.moments().pulls_depth()) {
-      add_depth_change(from, to, evidence.moments().joints(), [&](int k, int i) {
-        return V(T(2)) * evidence.moments().depth_pull(k)[i];
-      }, twice);
+      add_depth_change(
+          from, to, evidence.moments().joints(),
+          [&](int k, int i) { return V(T(2)) * evidence.moments().depth_pull(k)[i]; }, twice);
     }
     const GroupNormals<T>& normals = evidence.normals();
     for (uint32_t left = normals.joints; left != 0; left &= left - 1) {

@@ -92,8 +92,8 @@ struct PointScratch {
   static int64_t padded(int64_t count) { return (count + 15) / 16 * 16; }
 
   Buffer<T> weight;
-  Buffer<T> squared;   // |x − x̂|²
-  Buffer<T> normal_z;  // c·n
+  Buffer<T> squared;          // |x − x̂|²
+  Buffer<T> normal_z;         // c·n
   Buffer<SeenPoint<T>> seen;  // in perspective
   Buffer<T> first, second;
 };

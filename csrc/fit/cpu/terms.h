@@ -10,8 +10,8 @@ namespace bodyreg::BODYREG_ISA {
 // Terms of the normals' z, as just refreshed: the gradient by the view v = C_kᵀ d is N v + b.
 template <typename T>
 struct GroupNormals {
-  uint32_t joints = 0;            // bit k: there are such terms on segment k
-  Lanes<T> form[kFitJoints][12];  // rows of [N | b]
+  uint32_t joints = 0;             // bit k: there are such terms on segment k
+  Lanes<T> form[kFitJoints][12];   // rows of [N | b]
   Vec3<Lanes<T>> ray[kFitJoints];  // d
 
   Vec3<Lanes<T>> view(int k, const Mat3<Lanes<T>>& turn) const {

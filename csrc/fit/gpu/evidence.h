@@ -180,8 +180,7 @@ __device__ __forceinline__ void find_rays(const FitProblem<T>& p, const Evidence
 // block.
 template <typename T>
 __device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Moments<T>& moments,
-                                            int n, unsigned joints, T twice, T x, T y,
-                                            T slope) {
+                                            int n, unsigned joints, T twice, T x, T y, T slope) {
   const int lane = threadIdx.x % 32;
   const int count = __popc(joints);
   const T* const table = memory.scratch + n * (kFitJoints * 4);
@@ -211,11 +210,11 @@ __device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Momen
 
 // Adds one point's share to its segment's normals. Numbers 0 … 5 are the upper half of
 // 2 w_facing Σ w n nᵀ over the points that face away, 6 … 8 the part that is linear in the
-// segment's view, 9 the sum of weights. For whole warps; n: the component in the lane of the point's
-// quad.
+// segment's view, 9 the sum of weights. For whole warps; n: the component in the lane of the
+// point's quad. Not inlined, to save registers.
 template <typename T>
-__device__ __forceinline__ void add_normal(SharedMemory<T>& memory, int quad, int segment, T weight,
-                                           T quadratic, T linear, T n) {
+__device__ __noinline__ void add_normal(SharedMemory<T>& memory, int quad, int segment, T weight,
+                                        T quadratic, T linear, T n) {
   const int lane = threadIdx.x % 32;
   const int i = lane < 3 ? 0 : lane < 5 ? 1 : lane < 6 ? 2 : lane - 6;
   const int j = lane < 3 ? lane : lane < 5 ? lane - 2 : 2;

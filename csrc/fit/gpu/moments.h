@@ -51,7 +51,7 @@ struct alignas(16) SharedMemory {
   T setting[kFitSettings];           // of this iteration
   T ray[kFitJoints][3];              // d
   Perspective<T> perspective;
-  AdamStep<T> steps[32];             // of 32 iterations
+  AdamStep<T> steps[32];  // of 32 iterations
   Camera<T> camera;
   uint32_t later[kFitJoints];                    // bit l: pair (k, l) is in the list, k < l
   uint16_t first_pair[kFitJoints];               // the place of the first of them
