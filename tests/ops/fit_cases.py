@@ -268,12 +268,17 @@ def rays(case: Problem) -> Tensor:
     return torch.stack(out).view(-1, 24, 3) if out else seen.perspective.new_zeros(0, 24, 3)
 
 
-def in_perspective(case: Problem, seed: int = 0) -> Problem:
-    """The same people, two of three in perspective, with the picture's middle anywhere."""
-    draw, people = Draw(seed + 50), len(case.parameters)
+def perspectives(people: int, seed: int = 0) -> Tensor:
+    """(B, 3) numbers that float32 can hold: two of three are near, the middle is anywhere."""
+    draw = Draw(seed + 50)
     perspective = torch.cat([draw.uniform(0.01, 0.5, people, 1), 2 * draw.normal(people, 2)], 1)
     perspective[::3] = 0
-    perspective = perspective.float().to(case.parameters)
+    return perspective.float().double()
+
+
+def in_perspective(case: Problem, seed: int = 0) -> Problem:
+    """The same people, two of three in perspective."""
+    perspective = perspectives(len(case.parameters), seed).to(case.parameters)
     return case._replace(evidence=case.evidence._replace(perspective=perspective))
 
 

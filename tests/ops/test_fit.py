@@ -278,21 +278,26 @@ def test_what_nothing_pulls_at_stays(backend):
 def test_a_person_that_is_not_finite_changes_no_other(backend):
     settings = rows(*[every_term()] * 5)
     case = problem().with_plan(settings=settings, phases=(0, 4, 1), refresh=2)
-    case = case.to(torch.float32, backend.device)
+    case = fit_cases.in_perspective(case).to(torch.float32, backend.device)
     expected = run(case)
     xy, weight = case.evidence.point_xy.clone(), case.evidence.point_weight.clone()
     first, last = case.evidence.point_start[3:5].tolist()
     mix = case.evidence.point_barycentric.clone()
     xy[:33], weight[:33] = torch.nan, 1
     mix[first:last], weight[first:last] = torch.tensor([torch.nan, 0, torch.inf]).to(mix), 1
-    seen = case.evidence._replace(point_xy=xy, point_weight=weight, point_barycentric=mix)
+    perspective = case.evidence.perspective.clone()
+    perspective[8, 0] = torch.nan
+    seen = case.evidence._replace(
+        point_xy=xy, point_weight=weight, point_barycentric=mix, perspective=perspective
+    )
     spoilt = case._replace(evidence=seen)
     parameters = case.parameters.clone()
     parameters[5] = torch.inf
-    others = [b for b in range(len(parameters)) if b not in (0, 3, 5)]
+    ill = [0, 3, 5, 8]
+    others = [b for b in range(len(parameters)) if b not in ill]
     for ours, theirs in zip(run(spoilt._replace(parameters=parameters)), expected, strict=True):
         assert torch.equal(ours[others], theirs[others])
-        assert not ours[[0, 3, 5]].reshape(3, -1).isfinite().all(1).any()
+        assert not ours[ill].reshape(len(ill), -1).isfinite().all(1).any()
 
 
 def test_the_roots_pose_is_not_read(backend):

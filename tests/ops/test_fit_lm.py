@@ -23,6 +23,7 @@ from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 from bodyreg.synthetic.observe import Noise
 from tests.ops import lm_reference
 from tests.ops.backends import CPU
+from tests.ops.fit_cases import perspectives
 
 ADAM, LM = 0, 1
 PRESETS = ("paper", "accurate")
@@ -113,6 +114,9 @@ def make_problem(
     cpu = torch.device("cpu")
     rig = make_rig(Body.default(), observations.keypoint_name, cpu, dtype)
     evidence = gather(observations, config, cpu, dtype)
+    if config.camera == "perspective":  # these people were made for a distant one
+        near = perspectives(len(observations)).to(dtype)
+        evidence = evidence._replace(perspective=near)
     start = cold_starts(len(observations), config, cpu, dtype)
     return Problem(rig, evidence, config, start.view(len(observations), config.starts, -1))
 
@@ -138,6 +142,9 @@ ALL_TERMS = dict.fromkeys(
         ("accurate", ALL_TERMS, False),
         ("accurate", ALL_TERMS, True),
         ("accurate", {"six_numbers": True}, False),  # six numbers cannot reflect
+        ("paper", {"camera": "perspective"}, False),
+        ("accurate", {"camera": "perspective"}, True),
+        ("accurate", ALL_TERMS | {"camera": "perspective"}, False),
         ("accurate", {"scale_symmetry_weight": 0.0}, False),
         ("accurate", {"scale_symmetry_weight": 0.0}, True),
     ],

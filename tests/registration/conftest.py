@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -130,6 +130,19 @@ def make_people(body: Body, count: int, seed: int, *, points=(70, 100), noise=0.
         body=body.fingerprint,
     )  # fmt: skip
     return People(observations, pose, scale, rotation, vertices)
+
+
+def near(observations: Observations, *, known: slice = slice(None)) -> Observations:
+    """The same people in pictures of one size; the camera of those in the slice is known."""
+    random, people = np.random.default_rng(8), len(observations)
+    focal = np.full(people, np.nan)
+    focal[known] = random.uniform(300, 900, people)[known]
+    return replace(
+        observations,
+        focal=focal,
+        principal_point=random.uniform(50, 350, (people, 2)),
+        picture_size=np.zeros((people, 2), np.int32),
+    )
 
 
 def composed(
