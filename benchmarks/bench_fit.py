@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -157,6 +158,21 @@ def bench_accurate(row, measure_fit, device):
         [arguments],
         rounds=15 if row == FIT else 5,
         result=("vertices, mm", f"{score:.2f}"),
+    )
+
+
+@pytest.mark.parametrize("camera", ["weak", "perspective"])
+def bench_camera(camera, measure_fit, device):
+    """Focal lengths of four times half a frame; a weak camera ignores them."""
+    people = made.people(256)
+    near = replace(people, focal=4 * people.frame[:, 2])
+    measure_fit(
+        "preset accurate by camera, 256 people, 120 points",
+        camera,
+        ["weak"],
+        ops.fit,
+        [made.problem(near, RegistrationConfig(camera=camera), device)],
+        rounds=15,
     )
 
 
