@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +21,25 @@ SIZE = 256
 
 @dataclass(eq=False)
 class Picture:
-    """A picture of width x height pixels, and the people in it."""
+    """A picture of width x height pixels, and the people in it.
+
+    Attributes:
+        focal: The camera's focal length, pixels; inf for a distant camera. Its principal point is
+            the picture's middle.
+    """
 
     id: int
     width: int
     height: int
+    focal: float
     annotations: list[Annotation]
+
+    @classmethod
+    def of(cls, scene: Scene, annotations: list[Annotation]) -> Picture:
+        """The picture of a scene of a crowd."""
+        camera = scene.figures[0].camera
+        focal = float(camera.focal.mean()) if camera.perspective else math.inf
+        return cls(scene.number + 1, scene.width, scene.height, focal, annotations)
 
 
 def make_dataset(
@@ -61,7 +75,7 @@ def make_dataset(
             sights = see(scene, layout)
             random = seeded(crowd, "annotations", number)
             annotations = [annotate(body, layout, sight, noise, random) for sight in sights]
-            pictures.append(Picture(number + 1, scene.width, scene.height, annotations))
+            pictures.append(Picture.of(scene, annotations))
             rows += [truth_of(scene, sight) for sight in sights]
             bar.update(len(scene.figures))
     return pictures, Truth(**stack(rows), body=body.fingerprint)

@@ -228,6 +228,17 @@ def test_codes_of_parts_are_those_of_pycocotools(shape):
             assert code == expected | {"counts": expected["counts"].decode()}
 
 
+def test_the_file_knows_its_cameras(body, exact, tmp_path):
+    """Reference: the truth of near ones; the others have no perspective."""
+    pictures, truth = make_dataset(body, 8, SEED, EXACT, distance=(2, 4))
+    write_densepose_coco(tmp_path / "near.json", pictures, body.charts.name)
+    near, _ = read_densepose_coco(tmp_path / "near.json", body)
+    assert np.array_equal(near.id, truth.id)
+    np.testing.assert_allclose(near.focal, truth.focal, rtol=1e-6)
+    np.testing.assert_allclose(near.picture_size / 2, truth.principal_point)
+    assert np.isinf(exact[-1].focal).all()
+
+
 def test_the_file_is_plain_coco_to_others(exact, capsys):
     _, truth, path, _ = exact
     coco = COCO(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from typing import Any
 
@@ -72,8 +73,7 @@ def image(picture: Picture) -> dict[str, Any]:
     return {
         "id": picture.id,
         "file_name": file_name(picture.id),
-        # Crowds are seen without perspective.
-        "camera": {"focal_length": "inf"},
+        "camera": {"focal_length": picture.focal if math.isfinite(picture.focal) else "inf"},
         "width": picture.width,
         "height": picture.height,
     }
@@ -134,7 +134,7 @@ class DensePoseCoco:
         """The entries of a picture and of its people."""
         random, noise = shot.random("dense annotations"), shot.recipe.noise
         people = [annotate(shot.body, shot.layout, s, noise, random) for s in shot.sights]
-        picture = Picture(shot.scene.number + 1, shot.scene.width, shot.scene.height, people)
+        picture = Picture.of(shot.scene, people)
         entries = [annotation(person, picture.id) for person in people]
         return {
             "coco.images": [compact(image(picture)).encode()],
