@@ -114,9 +114,79 @@ def test_the_same_seed_writes_the_same_bytes(body, tmp_path):
     assert not np.array_equal(other.pose, truth.pose)
 
 
-def test_what_is_read_back_is_the_truth_to_rounding(exact):
+@pytest.fixture(scope="module")
+def near(body, tmp_path_factory):
+    """As `exact`, with near cameras."""
+    pictures, truth = make_dataset(body, PEOPLE, SEED, EXACT, distance=(2.0, 5.0))
+    path = tmp_path_factory.mktemp("near") / "people.json"
+    write_densepose_coco(path, pictures, body.charts.name)
+    return pictures, truth, path, read_densepose_coco(path, body)[0]
+
+
+def test_near_cameras_are_as_near_as_told(near):
+    pictures, truth, _, _ = near
+    distance = truth.focal / (truth.scale * truth.frame[:, 2])
+    nearest = [
+        min(distance[truth.id == a.id][0] for a in picture.annotations)
+        for picture in pictures
+        if picture.annotations
+    ]
+    assert min(nearest) > 2 - 1e-4
+    # The nearest person of a picture may be hidden.
+    assert np.percentile(nearest, 80) < 5
+    assert np.ptp(nearest) > 1.5
+
+
+def test_near_people_are_the_same_and_seen_along_rays(body, exact, near):
+    """Visible vertices lie on faces that face the camera along their own ray."""
+    _, far, _, _ = exact
+    _, truth, _, _ = near
+    place = {person: row for row, person in enumerate(far.id.tolist())}
+    for row in range(0, len(truth), 5):
+        if (person := int(truth.id[row])) in place:
+            np.testing.assert_array_equal(truth.vertices[row], far.vertices[place[person]])
+        vertices = truth.vertices[row].astype(np.float64)
+        pixels = truth.scale[row] * truth.frame[row, 2]
+        pelvis = image_of_pelvis(truth, row)
+        depth = truth.focal[row] / pixels
+        offset = (pelvis - truth.principal_point[row]) / pixels
+        camera = np.array([-offset[0], offset[1], depth])
+        corners = vertices[body.faces]
+        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        front = (normal * (camera - corners.mean(1))).sum(1) > 0
+        shown = np.zeros(len(vertices), bool)
+        shown[body.faces[front]] = True
+        assert not (truth.visible[row] & ~shown).any()
+
+
+def image_of_pelvis(truth, row):
+    """(2,) picture pixels."""
+    return truth.frame[row, :2] + truth.frame[row, 2] * truth.translation[row] * [1, -1]
+
+
+def test_near_people_stay_in_the_picture_as_often(exact, near):
+    cut = [(each[1].cut > 0.01).mean() for each in (exact, near)]
+    assert abs(cut[1] - cut[0]) < 0.15
+
+
+def test_near_keypoints_are_where_similar_triangles_say(near):
+    _, truth, _, people = near
+    joints = [JOINT_NAMES.index(name) for name in KEYPOINTS[5:]]
+    for row in range(len(truth)):
+        pixels = truth.scale[row] * truth.frame[row, 2]
+        depth = truth.focal[row] / pixels
+        offset = (image_of_pelvis(truth, row) - truth.principal_point[row]) / pixels
+        points = truth.joints[row, joints].astype(np.float64)
+        points[:, :2] = (points[:, :2] + offset * [1, -1]) / (depth - points[:, 2:])
+        xy = truth.principal_point[row] + truth.focal[row] * points[:, :2] * [1, -1]
+        there = people.keypoint_weight[row, 5:] > 0
+        np.testing.assert_allclose(xy[there], people.keypoint_xy[row, 5:][there], atol=5e-3)
+
+
+@pytest.mark.parametrize("cameras", ["exact", "near"])
+def test_what_is_read_back_is_the_truth_to_rounding(request, cameras):
     """Without noise, every point of the file lies where the true surface puts it."""
-    _, truth, _, people = exact
+    _, truth, _, people = request.getfixturevalue(cameras)
     np.testing.assert_array_equal(people.id, truth.id)
     np.testing.assert_array_equal(people.frame, truth.frame)
     observed = frame_from_image(people.point_xy, people.frame[people.point_person])
@@ -228,14 +298,12 @@ def test_codes_of_parts_are_those_of_pycocotools(shape):
             assert code == expected | {"counts": expected["counts"].decode()}
 
 
-def test_the_file_knows_its_cameras(body, exact, tmp_path):
+def test_the_file_knows_its_cameras(exact, near):
     """Reference: the truth of near ones; the others have no perspective."""
-    pictures, truth = make_dataset(body, 8, SEED, EXACT, distance=(2, 4))
-    write_densepose_coco(tmp_path / "near.json", pictures, body.charts.name)
-    near, _ = read_densepose_coco(tmp_path / "near.json", body)
-    assert np.array_equal(near.id, truth.id)
-    np.testing.assert_allclose(near.focal, truth.focal, rtol=1e-6)
-    np.testing.assert_allclose(near.picture_size / 2, truth.principal_point)
+    _, truth, _, people = near
+    np.testing.assert_array_equal(people.id, truth.id)
+    np.testing.assert_allclose(people.focal, truth.focal, rtol=1e-6)
+    np.testing.assert_allclose(people.picture_size / 2, truth.principal_point)
     assert np.isinf(exact[-1].focal).all()
 
 
