@@ -2,8 +2,9 @@
 
 from bodyreg.body.body import Body
 from bodyreg.body.charts import Charts
+from bodyreg.body.conventions import CONVENTIONS
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS, mirror_pose
-from bodyreg.body.landmarks import LANDMARK_NAMES, Landmark
+from bodyreg.body.landmarks import LANDMARK_NAMES, Landmark, Place
 from bodyreg.body.parameters import AXIS_ANGLE, QUATERNION, Layout, Parameters
 from bodyreg.body.rig import RigPoints
 from bodyreg.body.rotations import (
@@ -14,6 +15,7 @@ from bodyreg.body.rotations import (
 
 __all__ = [
     "AXIS_ANGLE",
+    "CONVENTIONS",
     "JOINT_NAMES",
     "LANDMARK_NAMES",
     "MIRROR_JOINTS",
@@ -24,6 +26,7 @@ __all__ = [
     "Landmark",
     "Layout",
     "Parameters",
+    "Place",
     "RigPoints",
     "axis_angle_to_quaternion",
     "mirror_pose",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from bodyreg.body.charts import Charts
+from bodyreg.body.conventions import CONVENTIONS, LANDMARKS
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS
-from bodyreg.body.landmarks import Landmark
+from bodyreg.body.landmarks import Landmark, bases, placed
 from bodyreg.body.rig import RigPoints
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.body.storage import FORMAT, read_body
@@ -42,7 +43,7 @@ class Body:
         joint_names: Names of the joints.
         charts: The surface's 24 charts, or None.
         mirror_vertices: (V,) int64 the vertex on the other side of the body, or None.
-        landmarks: Name -> mix of vertices.
+        landmarks: Name -> landmark. They go before those of `CONVENTIONS`, which every body has.
         shape_names: Names of the shape directions; see `with_shape`.
         shape_directions: (S, V, 3) float32 metres per unit of coefficient, or None.
         shape_joint_directions: (S, 24, 3) float32, the joints' share of it, or None.
@@ -231,17 +232,39 @@ class Body:
             )
         return self.vertex_points().mix(vertex, barycentric)
 
+    def with_landmarks(self, landmarks: Mapping[str, Landmark]) -> Body:
+        """The body with these landmarks; they replace those of the same names.
+
+        Raises:
+            UserError: one has the name of a joint, or is beside a point that the body lacks.
+        """
+        for name, landmark in landmarks.items():
+            if name in self.joint_names:
+                raise UserError(
+                    f"landmark '{name}': joints of the rig cannot be moved; give it the name of a "
+                    f"convention's joint (coco/{name}) or another one"
+                )
+            missing = bases(landmark).difference(self._bases)
+            if missing:
+                raise UserError(
+                    f"landmark '{name}': body '{self.name}' has no '{min(missing)}' that a "
+                    f"landmark can be beside; it has {', '.join(self._bases)}"
+                )
+        return replace(self, landmarks={**self.landmarks, **landmarks})
+
     def check_keypoints(self, names: Sequence[str]) -> None:
         """Refuse a name that is neither a joint nor a landmark of this body.
 
         Raises:
             UserError: naming the first such name, and the known ones.
         """
+        known = self._named_points[0]
         for name in names:
-            if name not in self.joint_names and name not in self.landmarks:
-                known = ", ".join((*self.joint_names, *self.landmarks))
+            if name not in known:
+                own = ", ".join((*self.joint_names, *self.landmarks))
                 raise UserError(
-                    f"body '{self.name}' has no joint or landmark '{name}'; it has {known}"
+                    f"body '{self.name}' has no joint or landmark '{name}'; it has {own}, and the "
+                    f"joints of {', '.join(CONVENTIONS)} (coco/left_hip)"
                 )
 
     def keypoints(self, names: Sequence[str]) -> RigPoints:
@@ -258,29 +281,42 @@ class Body:
             points.joint_ids[:, :slots].contiguous(), points.anchors[:, :slots].contiguous()
         )
 
+    @property
+    def _bases(self) -> list[str]:
+        """The points that landmarks may be beside: joints, and landmarks on the mesh."""
+        return [*self.joint_names, *(n for n, point in self.landmarks.items() if not point.places)]
+
     @cached_property
     @torch.inference_mode(False)
     def _named_points(self) -> tuple[dict[str, int], RigPoints]:
         """Name -> number of its rig point, and all rig points. Of equal names, the joint counts."""
         joints = torch.from_numpy(np.pad(self.joints, ((0, 0), (0, 1)), constant_values=1))
         ids = torch.arange(len(joints), dtype=torch.int32, device="cpu")
-        # All landmarks in one array: the shorter mixes are padded with shares of 0.
-        longest = max((len(p.vertices) for p in self.landmarks.values()), default=0)
-        index = np.zeros((len(self.landmarks), longest), np.int64)
-        shares = np.zeros((len(self.landmarks), longest), np.float32)
-        for row, landmark in enumerate(self.landmarks.values()):
+        names = self._bases
+        surface = [self.landmarks[name] for name in names[len(joints) :]]
+        # All in one array: the shorter mixes are padded with shares of 0.
+        longest = max((len(p.vertices) for p in surface), default=0)
+        index = np.zeros((len(surface), longest), np.int64)
+        shares = np.zeros((len(surface), longest), np.float32)
+        for row, landmark in enumerate(surface):
             index[row, : len(landmark.vertices)] = landmark.vertices
             shares[row, : len(landmark.vertices)] = landmark.weights
         points = [
             RigPoints(ids[:, None], joints[:, None]),
             self._vertex_points.mix(index, shares),
         ]
-        slots = max(p.joint_ids.shape[1] for p in points)
-        points = [p.pad_to(slots) for p in points]
-        names = (*self.joint_names, *self.landmarks)
-        return {name: i for i, name in reversed(list(enumerate(names)))}, RigPoints(
-            torch.cat([p.joint_ids for p in points]), torch.cat([p.anchors for p in points])
-        )
+        base = {name: i for i, name in reversed(list(enumerate(names)))}
+        points = [RigPoints.stack(points)]
+        beside = {
+            name: landmark
+            for name, landmark in (LANDMARKS | self.landmarks).items()
+            if landmark.places and bases(landmark) <= base.keys()
+        }
+        found = {name: points[0].select([row]) for name, row in base.items()}
+        stature = float(np.ptp(self.vertices[:, 1]))
+        points.append(placed(list(beside.values()), self.joints, found, stature))
+        numbers = {name: len(names) + i for i, name in enumerate(beside)} | base
+        return numbers, RigPoints.stack(points)
 
     def pose(self, pose: Tensor, segment_scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Joint transforms of poses. A segment's scale moves its children and does not scale them.

@@ -17,10 +17,11 @@ PARENTS: tuple[int, ...] = (
 
 
 def mirror_name(name: str) -> str:
-    """The name on the other side: left_knee -> right_knee, pelvis -> pelvis."""
+    """The name on the other side: left_knee -> right_knee, coco/left_hip -> coco/right_hip."""
+    convention, slash, joint = name.rpartition("/")
     for side, other in (("left_", "right_"), ("right_", "left_")):
-        if name.startswith(side):
-            return other + name.removeprefix(side)
+        if joint.startswith(side):
+            return convention + slash + other + joint.removeprefix(side)
     return name
 
 

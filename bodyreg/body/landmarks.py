@@ -1,10 +1,20 @@
-"""Landmarks: named surface points that data sets annotate, as mixes of vertices."""
+"""Landmarks: named points of the body that data sets annotate.
+
+A landmark is a mix of vertices, or of places beside other points. It becomes a rig point: at rest
+it lies where the mix lies, and it moves with the segments of its vertices or places.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+import torch
+
+from bodyreg.body.joints import JOINT_NAMES, mirror_name
+from bodyreg.body.rig import RigPoints
 
 LANDMARK_NAMES: tuple[str, ...] = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top",
@@ -18,23 +28,60 @@ SMPL_LANDMARK_VERTICES = {
     "left_heel": 3387, "right_heel": 6787, "left_toe": 3216, "right_toe": 6617,
 }  # fmt: skip
 
+STATURE = 1.7
+"""Metres: the stature of the body on which offsets are given."""
+
+
+class Place(NamedTuple):
+    """A place beside a point of the body.
+
+    Attributes:
+        point: A joint, or a landmark that is a mix of vertices.
+        offset: From that point, metres in the axes of the rest pose, on a body 1.7 m tall. On
+            another body it grows with the stature.
+        moves_with: The joint whose segment the place belongs to; "" = it moves as the point does.
+        share: The place's share of the landmark.
+    """
+
+    point: str
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    moves_with: str = ""
+    share: float = 1.0
+
 
 @dataclass(frozen=True, eq=False)
 class Landmark:
-    """A point of the body as a mix of vertices.
+    """A point of the body: a mix of vertices, or else of places.
 
     Attributes:
         vertices: (n,) int64.
         weights: (n,) float32, summing to 1.
+        places: Places beside other points, whose shares sum to 1.
     """
 
-    vertices: np.ndarray
-    weights: np.ndarray
+    vertices: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    weights: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    places: tuple[Place, ...] = ()
 
 
 def vertex_landmark(vertex: int) -> Landmark:
     """The landmark that is one vertex."""
     return Landmark(np.array([vertex], np.int64), np.ones(1, np.float32))
+
+
+def mean(*landmarks: Landmark) -> Landmark:
+    """The mean of landmarks that are made of places."""
+    places = [place for landmark in landmarks for place in landmark.places]
+    count = len(landmarks)
+    return Landmark(places=tuple(p._replace(share=p.share / count) for p in places))
+
+
+def mirrored(landmark: Landmark) -> Landmark:
+    """A landmark that is made of places, on the other side of the body."""
+    places = []
+    for point, (x, y, z), moves_with, share in landmark.places:
+        places.append(Place(mirror_name(point), (-x, y, z), mirror_name(moves_with), share))
+    return Landmark(places=tuple(places))
 
 
 def smpl_landmarks(vertices: np.ndarray) -> dict[str, Landmark]:
@@ -47,3 +94,51 @@ def smpl_landmarks(vertices: np.ndarray) -> dict[str, Landmark]:
     if len(vertices) == SMPL_VERTEX_COUNT:
         landmarks |= {n: vertex_landmark(v) for n, v in SMPL_LANDMARK_VERTICES.items()}
     return {name: landmarks[name] for name in LANDMARK_NAMES if name in landmarks}
+
+
+def bases(landmark: Landmark) -> set[str]:
+    """The points beside which a landmark's places are."""
+    return {place.point for place in landmark.places}
+
+
+def placed(
+    landmarks: Sequence[Landmark],
+    joints: np.ndarray,
+    points: Mapping[str, RigPoints],
+    stature: float,
+) -> RigPoints:
+    """Landmarks that are made of places alone, as rig points.
+
+    Args:
+        landmarks: P landmarks.
+        joints: (24, 3) float32 the body's joints at rest.
+        points: Name -> one rig point, for the points beside which the places are.
+        stature: The body's stature, metres.
+
+    Returns:
+        P points, joints in rising order.
+    """
+    size = stature / STATURE
+    dense = np.zeros((len(landmarks), len(joints), 4))
+    for row, landmark in zip(dense, landmarks, strict=True):
+        for place in landmark.places:
+            _add(row, place, points[place.point], size)
+    used = dense.any(2)
+    row, joint = np.nonzero(used)
+    slot = (np.cumsum(used, 1) - 1)[row, joint]
+    shape = len(landmarks), max(1, int(used.sum(1).max(initial=0)))
+    joint_ids, anchors = np.zeros(shape, np.int32), np.zeros((*shape, 4), joints.dtype)
+    joint_ids[row, slot], anchors[row, slot] = joint, dense[row, joint]
+    return RigPoints(torch.from_numpy(joint_ids), torch.from_numpy(anchors))
+
+
+def _add(row: np.ndarray, place: Place, point: RigPoints, size: float) -> None:
+    """Add a place to the anchors (24, 4) of a landmark."""
+    ids = point.joint_ids.numpy()[0]
+    anchors = point.anchors.numpy()[0].astype(np.float64)
+    offset = size * np.array(place.offset)
+    if place.moves_with:
+        ids = np.array([JOINT_NAMES.index(place.moves_with)])
+        anchors = np.array([[*anchors[:, :3].sum(0), 1.0]])
+    anchors[:, :3] += anchors[:, 3:] * offset
+    np.add.at(row, ids, place.share * anchors)

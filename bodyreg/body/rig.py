@@ -7,6 +7,7 @@ a vertex, a matched surface point and a landmark have the same cost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,6 +53,15 @@ class RigPoints:
             self.joint_ids[index],
             self.anchors[index],
             None if self.normals is None else self.normals[index],
+        )
+
+    @staticmethod
+    def stack(points: Sequence[RigPoints]) -> RigPoints:
+        """Points without normals, one after the other; K is the largest of theirs."""
+        slots = max(p.joint_ids.shape[1] for p in points)
+        padded = [p.pad_to(slots) for p in points]
+        return RigPoints(
+            torch.cat([p.joint_ids for p in padded]), torch.cat([p.anchors for p in padded])
         )
 
     def pad_to(self, slots: int) -> RigPoints:

@@ -96,4 +96,4 @@ def _order(names: Any, where: str) -> Skeleton:
         return COCO_17
     if len(set(joints)) < len(joints):
         raise UserError(f"{where}: keypoints names a keypoint twice")
-    return Skeleton("of the file", joints)
+    return Skeleton("of the file", "", joints)

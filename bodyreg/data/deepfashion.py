@@ -78,12 +78,12 @@ class PosePairs:
         Returns:
             The observations, and how many people were skipped by reason.
         """
-        columns = list(COCO_18.on_body)
+        columns = list(COCO_18.evidence)
         joints = self.joints[:, columns]
         present = ~np.isnan(joints).any(2)
         kept = np.flatnonzero(spread_out(joints, present))
         observations = Observations.of_keypoints(
-            [COCO_18.joints[column] for column in columns],
+            COCO_18.evidence_keypoints,
             joints[kept],
             present[kept],
             id=kept,

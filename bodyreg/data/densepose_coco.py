@@ -320,7 +320,7 @@ def _observations(people: list[_Person], body: Body, charts: Charts, source: str
         point_vertex=vertex,
         point_barycentric=barycentric,
         point_weight=np.ones(len(part)),
-        keypoint_name=KEYPOINTS,
+        keypoint_name=COCO_17.keypoints,
         keypoint_xy=keypoints[..., :2],
         keypoint_weight=keypoints[..., 2] > 0,
         keypoint_depth=depths,

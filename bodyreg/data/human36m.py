@@ -362,8 +362,7 @@ def _poses(
     parts: list[_Sequence], skeleton: Skeleton | None, source: str, skipped: Counter[str]
 ) -> tuple[Poses3D, Counter[str]]:
     skeleton = skeleton or H36M_17
-    # Human3.6M's neck is lower than the body's, at the height of the shoulders.
-    columns = [joint for joint in skeleton.on_body if skeleton.joints[joint] != "neck"]
+    columns = list(skeleton.evidence)
 
     def join(name: str, *shape: int) -> np.ndarray:
         arrays = [np.zeros((0, *shape), np.float32), *(getattr(part, name) for part in parts)]
@@ -381,7 +380,7 @@ def _poses(
     skipped[NOT_SPREAD_OUT] += len(xy) - len(kept)
     lenses = [part.lens for part in parts for _ in part.frames]
     observations = Observations.of_keypoints(
-        [skeleton.joints[joint] for joint in columns],
+        skeleton.evidence_keypoints,
         xy[kept],
         present[kept],
         id=join("ids").astype(np.int64)[kept],

@@ -43,9 +43,10 @@ FROM_ONE = 0.5
 LOWER_BY = 15
 LARGER_BY = 1.25
 
-# Slot -> joint or landmark of the body. The order of the array is Human3.6M's, but slot 7 is the
-# middle of the shoulders, 8 the upper neck and 9 the middle of 8 and 10; the body lacks these.
-SLOTS = {slot: H36M_17.joints[slot] for slot in H36M_17.on_body if slot not in (7, 8, 9)}
+# Slot -> joint of MPII. The order of the array is Human3.6M's, except for the thorax and the upper
+# neck; slot 9, the middle of the upper neck and the head's top, is no evidence of its own.
+SLOTS = dict(enumerate(H36M_17.joints)) | {7: "thorax", 8: "upper_neck"}
+del SLOTS[9]
 
 # What may stand before the first bracket: a byte order mark, zeros of UTF-16 and UTF-32, space.
 BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
@@ -208,10 +209,10 @@ def _observations(
     skipped: Counter[str] = Counter()
     kept, frames = [], []
     for person in people:
-        if np.isnan(person.joints[list(MPII_16.on_body)]).any(1).all():
+        if np.isnan(person.joints).any(1).all():
             skipped[NO_JOINTS] += 1
             continue
-        joints = person.joints[list(MPII_16.on_body)][None]
+        joints = person.joints[None]
         if in_one_place(joints, np.isfinite(joints).all(2)):
             skipped[NOT_SPREAD_OUT] += 1
             continue
@@ -222,9 +223,9 @@ def _observations(
         kept.append(person)
         frames.append(frame)
     xy = np.array([person.joints for person in kept]).reshape(-1, len(MPII_16), 2)
-    xy = xy[:, list(MPII_16.on_body)] - FROM_ONE
+    xy -= FROM_ONE
     observations = Observations.of_keypoints(
-        [MPII_16.joints[joint] for joint in MPII_16.on_body],
+        MPII_16.keypoints,
         xy,
         ~np.any(np.isnan(xy), axis=2),
         id=np.array([person.id for person in kept], np.int64),
@@ -264,7 +265,7 @@ def _read_array(path: Path) -> tuple[Observations, Counter[str]]:
     present = np.ones(keypoints.shape[:2], bool)
     kept = np.flatnonzero(spread_out(keypoints, present))
     observations = Observations.of_keypoints(
-        tuple(SLOTS.values()),
+        [f"{MPII_16.convention}/{joint}" for joint in SLOTS.values()],
         keypoints[kept],
         present[kept],
         id=kept,

@@ -73,14 +73,14 @@ def read_openpose(
             pictures.append(picture)
 
     skeleton = skeleton or BODY_25
-    joints = list(skeleton.on_body)
+    joints = list(skeleton.evidence)
     nothing = np.zeros((len(skeleton), 3))
     keypoints = np.array([nothing if rows is None else rows for rows in found])
     keypoints = keypoints.reshape(-1, len(skeleton), 3)[:, joints]
     kept = np.flatnonzero(spread_out(keypoints[..., :2], keypoints[..., 2] > 0))
     skipped = Counter({NOT_SPREAD_OUT: len(keypoints) - len(kept)})
     observations = Observations.of_keypoints(
-        [skeleton.joints[joint] for joint in joints],
+        skeleton.evidence_keypoints,
         keypoints[kept, :, :2],
         keypoints[kept, :, 2],
         id=kept,

@@ -1,8 +1,6 @@
-"""Skeletons: the joints of the data sets, their order, and their places on the body.
+"""Skeletons: the joints of the data sets, and their order.
 
-A data set's joint that is also a joint or landmark of the body has the body's name. Other joints
-have names of their own, and `MIXES` approximates them by points of the body. The approximations are
-good enough to write annotations of made people, and too rough to fit a body to measured joints.
+What a data set means by a joint is in `bodyreg.body.conventions`.
 """
 
 from __future__ import annotations
@@ -10,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from bodyreg.body.joints import JOINT_NAMES, mirror_name
-from bodyreg.body.landmarks import LANDMARK_NAMES
+from bodyreg.body.conventions import CONVENTIONS
+from bodyreg.body.joints import JOINT_NAMES, PARENTS, mirror_name
 
 
 @dataclass(frozen=True)
@@ -20,12 +18,13 @@ class Skeleton:
 
     Attributes:
         name: The data set's name for it.
-        joints: Different names: the body's, or else names of their own. Those of the two sides
-            begin with left_ and right_.
+        convention: What the joints mean, a key of `CONVENTIONS`; "" = the body's own joints.
+        joints: Different names. Those of the two sides begin with left_ and right_.
         parents: Parent of each joint, -1 for the root; empty if the format has no tree.
     """
 
     name: str
+    convention: str
     joints: tuple[str, ...]
     parents: tuple[int, ...] = ()
 
@@ -38,37 +37,30 @@ class Skeleton:
         return tuple(self.joints.index(mirror_name(name)) for name in self.joints)
 
     @cached_property
-    def on_body(self) -> tuple[int, ...]:
-        """The joints that are joints or landmarks of the body."""
-        known = {*JOINT_NAMES, *LANDMARK_NAMES}
-        return tuple(i for i, name in enumerate(self.joints) if name in known)
+    def keypoints(self) -> tuple[str, ...]:
+        """The joints as names of keypoints: "left_hip" of COCO is "coco/left_hip"."""
+        return tuple(
+            f"{self.convention}/{name}" if self.convention else name for name in self.joints
+        )
+
+    @cached_property
+    def evidence(self) -> tuple[int, ...]:
+        """The joints that a body is fitted to: all but those that always lie at an earlier one."""
+        landmarks = CONVENTIONS.get(self.convention, {})
+        places = [landmarks.get(name, name) for name in self.joints]
+        return tuple(i for i, place in enumerate(places) if place not in places[:i])
+
+    @cached_property
+    def evidence_keypoints(self) -> tuple[str, ...]:
+        """The keypoints of `evidence`."""
+        return tuple(self.keypoints[joint] for joint in self.evidence)
 
 
-MIXES: dict[str, tuple[str, ...]] = {
-    "shoulder_centre": ("left_shoulder", "right_shoulder"),
-    "upper_neck": ("head",),
-    "mid_spine": ("pelvis", "neck"),
-    "neck_nose": ("head", "nose"),
-    "lsp_neck": ("neck",),
-    "h36m_head": ("head_top",),
-    "left_small_toe": ("left_toe",),
-    "right_small_toe": ("right_toe",),
-    "spine_root": ("pelvis",),
-    "left_shoulder_root": ("neck",),
-    "right_shoulder_root": ("neck",),
-    "left_thumb": ("left_wrist", "left_hand"),
-    "right_thumb": ("right_wrist", "right_hand"),
-    "left_thumb_tip": ("left_hand",),
-    "right_thumb_tip": ("right_hand",),
-    "left_wrist_end": ("left_wrist",),
-    "right_wrist_end": ("right_wrist",),
-    "left_hand_tip": ("left_hand",),
-    "right_hand_tip": ("right_hand",),
-}
-"""A joint that the body does not have -> points of the body whose mean is near it."""
+SMPL_24 = Skeleton("SMPL-24", "", JOINT_NAMES, PARENTS)
 
 COCO_17 = Skeleton(
     "COCO-17",
+    "coco",
     (
         "nose", "left_eye", "right_eye", "left_ear", "right_ear",
         "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
@@ -76,11 +68,11 @@ COCO_17 = Skeleton(
     ),
 )  # fmt: skip
 
-# OpenPose's neck is the middle of the shoulders: its training data define it so.
 COCO_18 = Skeleton(
     "COCO-18",
+    "openpose",
     (
-        "nose", "shoulder_centre", "right_shoulder", "right_elbow", "right_wrist",
+        "nose", "neck", "right_shoulder", "right_elbow", "right_wrist",
         "left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle",
         "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
     ),
@@ -88,8 +80,9 @@ COCO_18 = Skeleton(
 
 BODY_25 = Skeleton(
     "BODY_25",
+    "openpose",
     (
-        "nose", "shoulder_centre", "right_shoulder", "right_elbow", "right_wrist",
+        "nose", "neck", "right_shoulder", "right_elbow", "right_wrist",
         "left_shoulder", "left_elbow", "left_wrist", "pelvis", "right_hip", "right_knee",
         "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear",
         "left_ear", "left_toe", "left_small_toe", "left_heel", "right_toe", "right_small_toe",
@@ -97,13 +90,12 @@ BODY_25 = Skeleton(
     ),
 )  # fmt: skip
 
-# MPII's thorax lies within a pixel of the middle of the shoulders; the upper neck is where the
-# skull begins.
 MPII_16 = Skeleton(
     "MPII-16",
+    "mpii",
     (
         "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis",
-        "shoulder_centre", "upper_neck", "head_top", "right_wrist", "right_elbow", "right_shoulder",
+        "thorax", "upper_neck", "head_top", "right_wrist", "right_elbow", "right_shoulder",
         "left_shoulder", "left_elbow", "left_wrist",
     ),
     (1, 2, 6, 6, 3, 4, -1, 6, 7, 8, 11, 12, 7, 7, 13, 14),
@@ -112,6 +104,7 @@ MPII_16 = Skeleton(
 # Joints that most data sets have, over which meshes are usually compared.
 LSP_14 = Skeleton(
     "LSP-14",
+    "lsp",
     (
         "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle",
         "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
@@ -119,9 +112,9 @@ LSP_14 = Skeleton(
     ),
 )  # fmt: skip
 
-# Human3.6M's "thorax" is the base of the neck, its "foot" the ankle, its "toe base" the ball.
 H36M_32 = Skeleton(
     "H36M-32",
+    "h36m",
     (
         "pelvis", "right_hip", "right_knee", "right_ankle", "right_foot", "right_toe",
         "left_hip", "left_knee", "left_ankle", "left_foot", "left_toe",
@@ -142,6 +135,7 @@ H36M_17_OF_32: tuple[int, ...] = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 1
 
 H36M_17 = Skeleton(
     "H36M-17",
+    "h36m",
     tuple(H36M_32.joints[joint] for joint in H36M_17_OF_32),
     (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
 )
@@ -150,10 +144,11 @@ H36M_17 = Skeleton(
 # and COCO add. The joint in the neck's place depends on the person's data set.
 SPIN_24 = Skeleton(
     "SPIN-24",
+    "spin",
     (
         "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle",
         "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
-        "lsp_neck", "head_top", "pelvis", "shoulder_centre", "mid_spine", "neck_nose", "h36m_head",
+        "lsp_neck", "head_top", "pelvis", "thorax", "mid_spine", "neck_nose", "h36m_head",
         "nose", "left_eye", "right_eye", "left_ear", "right_ear",
     ),
 )  # fmt: skip
@@ -161,7 +156,25 @@ SPIN_24 = Skeleton(
 H36M_17_OF_SPIN: tuple[int, ...] = (14, 2, 1, 0, 3, 4, 5, 16, 12, 17, 18, 9, 10, 11, 8, 7, 6)
 """The places of H36M-17's joints in SPIN-24, for people of Human3.6M."""
 
+# https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker lists the order.
+BLAZEPOSE_33 = Skeleton(
+    "BlazePose-33",
+    "blazepose",
+    (
+        "nose", "left_eye_inner", "left_eye", "left_eye_outer",
+        "right_eye_inner", "right_eye", "right_eye_outer", "left_ear", "right_ear",
+        "left_mouth", "right_mouth", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
+        "left_wrist", "right_wrist", "left_pinky", "right_pinky", "left_index", "right_index",
+        "left_thumb", "right_thumb", "left_hip", "right_hip", "left_knee", "right_knee",
+        "left_ankle", "right_ankle", "left_heel", "right_heel",
+        "left_foot_index", "right_foot_index",
+    ),
+)  # fmt: skip
+
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
-    for skeleton in (COCO_17, COCO_18, BODY_25, MPII_16, LSP_14, SPIN_24, H36M_17, H36M_32)
-}
+    for skeleton in (
+        SMPL_24, COCO_17, COCO_18, BODY_25, MPII_16, LSP_14, SPIN_24, H36M_17, H36M_32,
+        BLAZEPOSE_33,
+    )
+}  # fmt: skip

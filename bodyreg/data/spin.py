@@ -30,7 +30,8 @@ def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D
     """Read people in the layout of SPIN and HMR; ids are the rows.
 
     Keypoints are those of `part`, or of `openpose` if `part` has none, with their confidences as
-    weights. People without keypoints are kept for their 3-D joints.
+    weights. If all pictures are Human3.6M's, so are the joints of `part`. People without keypoints
+    are kept for their 3-D joints.
 
     Args:
         path: The .npz file.
@@ -44,13 +45,13 @@ def read_spin(path: str | os.PathLike, *, broken: bool = False) -> tuple[Poses3D
     """
     path = Path(path)
     arrays = _arrays(path)
-    skeleton, found = _keypoints(arrays)
     facts = [_facts(name) for name in arrays["imgname"].tolist()]
+    names, found = _keypoints(arrays, of_human36m=all(subject for subject, *_ in facts))
     left_out = np.array([not broken and fact[:3] == BROKEN for fact in facts], bool)
     one_place = in_one_place(found[..., :2], found[..., 2] > 0) & ~left_out
     kept = ~(left_out | one_place)
     observations = Observations.of_keypoints(
-        [skeleton.joints[joint] for joint in skeleton.on_body],
+        names,
         found[kept, :, :2],
         found[kept, :, 2],
         id=np.flatnonzero(kept),
@@ -97,17 +98,21 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _keypoints(arrays: dict[str, np.ndarray]) -> tuple[Skeleton, np.ndarray]:
-    """The skeleton, and x, y, confidence (N, K, 3) of its joints that the body has."""
-    layouts = {"part": SPIN_24, "openpose": BODY_25}
+def _keypoints(
+    arrays: dict[str, np.ndarray], of_human36m: bool
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of K keypoints, and their x, y, confidence (N, K, 3)."""
+    layouts: dict[str, tuple[Skeleton, tuple[int, ...]]] = {
+        "part": (H36M_17, H36M_17_OF_SPIN) if of_human36m else (SPIN_24, SPIN_24.evidence),
+        "openpose": (BODY_25, BODY_25.evidence),
+    }
     known = [n for n in layouts if n in arrays and (arrays[n][..., 2] > 0).any()]
-    skeleton = layouts[known[0]] if known else SPIN_24
-    people = len(arrays["imgname"])
-    found = arrays[known[0]] if known else np.zeros((people, len(skeleton), 3))
+    skeleton, columns = layouts[known[0] if known else "part"]
+    found = arrays[known[0]] if known else np.zeros((len(arrays["imgname"]), len(SPIN_24), 3))
     with np.errstate(over="ignore"):  # infinity is refused by `Observations.check`
-        found = found[:, list(skeleton.on_body)].astype(np.float32)
+        found = found[:, list(columns)].astype(np.float32)
     found[~(found[..., 2] > 0)] = 0  # absent, also where a confidence is negative or NaN
-    return skeleton, found
+    return skeleton.evidence_keypoints, found
 
 
 def _facts(picture: str) -> tuple[str, str, str, int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bodyreg.data.skeletons import H36M_17, LSP_14, MIXES
+from bodyreg.data.skeletons import H36M_17, LSP_14
 from bodyreg.metrics.pose import CANONICAL_BONE_SUM, bone_mpjpe, n_mpjpe, pa_mpjpe
 from bodyreg.metrics.table import Metric
 
@@ -36,9 +36,8 @@ def evaluate_poses(
 ) -> dict[str, np.ndarray]:
     """Every error of every person.
 
-    The body's joints are compared directly; joints that it lacks are means of its nearest points
-    (`bodyreg.data.skeletons.MIXES`). A data set's hip or neck lies a few centimetres away from the
-    body's, an error that no fit can remove.
+    The fitted body has Human3.6M's joints as landmarks ("h36m/left_hip"). They lie up to a few
+    centimetres away from the data set's, an error that no fit can remove.
 
     Args:
         fits: N fits of `body`.
@@ -51,7 +50,8 @@ def evaluate_poses(
         Name -> (N,) millimetres, for the names in `POSE_METRICS`; NaN for a person with an unknown
         joint.
     """
-    ours, names = MILLIMETRES * h36m_joints(fits, body), H36M_17.joints
+    ours = MILLIMETRES * fits.keypoints(body, H36M_17.keypoints).astype(np.float64)
+    names = H36M_17.joints
     true = MILLIMETRES * np.asarray(joints, np.float64)
     common = [names.index(name) for name in LSP_14.joints]
     errors = {
@@ -67,12 +67,3 @@ def evaluate_poses(
             found[name] = np.full(len(fits), np.nan)
             found[name][known] = error(ours[known], true[known])
     return found
-
-
-def h36m_joints(fits: Fits, body: Body) -> np.ndarray:
-    """(N, 17, 3) the body's nearest points to H36M-17's joints, frame units."""
-    parts = [MIXES.get(name, (name,)) for name in H36M_17.joints]
-    names = sorted({name for part in parts for name in part})
-    points = fits.keypoints(body, names).astype(np.float64)
-    mixes = [points[:, [names.index(name) for name in part]].mean(axis=1) for part in parts]
-    return np.stack(mixes, axis=1)

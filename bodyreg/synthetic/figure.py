@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
 from bodyreg import ops
-from bodyreg.body import JOINT_NAMES, LANDMARK_NAMES, Body
+from bodyreg.body import RigPoints
 from bodyreg.synthetic.cameras import Camera
 from bodyreg.synthetic.people import Person
-
-KEYPOINT_NAMES: tuple[str, ...] = (*JOINT_NAMES, *LANDMARK_NAMES)
-"""Names of `Figure.keypoints`: every joint, then every landmark."""
-
-_NUMBER = {name: number for number, name in enumerate(KEYPOINT_NAMES)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +30,7 @@ class Figure:
         camera: Holds the pelvis' position and projects to pixels.
         vertices: (V, 3).
         joints: (24, 3).
-        keypoints: (K, 3), for `KEYPOINT_NAMES`.
+        transforms: (24, 3, 4), from the person's rest pose to these points.
     """
 
     person: Person
@@ -47,15 +41,15 @@ class Figure:
     camera: Camera
     vertices: np.ndarray
     joints: np.ndarray
-    keypoints: np.ndarray
+    transforms: np.ndarray
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Project points (..., 3) to picture pixels and depth (..., 3) float64."""
         return self.camera.project(points)
 
-    def named(self, names: tuple[str, ...]) -> np.ndarray:
-        """(n, 3) keypoints by their names."""
-        return self.keypoints[[_NUMBER[name] for name in names]]
+    def keypoints(self, names: tuple[str, ...]) -> np.ndarray:
+        """(K, 3) the person's joints and landmarks of these names."""
+        return _placed(self.transforms, self.person.body.keypoints(names))
 
     @property
     def ground(self) -> float:
@@ -103,10 +97,9 @@ def make_figure(
     moved = torch.cat([transforms[..., :3], (transforms[..., 3] - joints[:, :1])[..., None]], -1)
     transforms = (turn @ moved).contiguous()
     points = body.vertex_points(normals=False)
-    vertices = ops.lbs(transforms, points.joint_ids, points.anchors)[0].numpy()
+    transforms = transforms[0].numpy()
+    vertices = _placed(transforms, points)
     joints = ((joints - joints[:, :1]) @ turn.T)[0].numpy()
-    corners, shares = _landmarks(person.template)
-    landmarks = np.einsum("lnc,ln->lc", vertices[corners], shares)
     return Figure(
         person=person,
         action=action,
@@ -116,17 +109,11 @@ def make_figure(
         camera=camera,
         vertices=vertices,
         joints=joints,
-        keypoints=np.concatenate([joints, landmarks]),
+        transforms=transforms,
     )
 
 
-@lru_cache(maxsize=4)
-def _landmarks(template: Body) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks as weighted means of vertices: indices (L, n) and weights (L, n) float32."""
-    mixes = [template.landmarks[name] for name in LANDMARK_NAMES]
-    corners = np.zeros((len(mixes), max(len(mix.vertices) for mix in mixes)), np.int64)
-    shares = np.zeros(corners.shape, np.float32)
-    for row, mix in enumerate(mixes):
-        corners[row, : len(mix.vertices)] = mix.vertices
-        shares[row, : len(mix.weights)] = mix.weights
-    return corners, shares
+def _placed(transforms: np.ndarray, points: RigPoints) -> np.ndarray:
+    """(P, 3) rig points moved by transforms (24, 3, 4)."""
+    moved = torch.from_numpy(np.ascontiguousarray(transforms))[None]
+    return ops.lbs(moved, points.joint_ids, points.anchors)[0].numpy()

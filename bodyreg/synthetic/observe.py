@@ -18,7 +18,7 @@ from bodyreg.body import Body
 from bodyreg.body.surface import barycentric_coordinates, visible_vertices
 from bodyreg.data.densepose_coco import BOX_UNITS, COARSE_PART, COARSE_PARTS
 from bodyreg.data.frames import frame_from_image, frames_of_boxes, lengths_in_frame, pixel_sizes
-from bodyreg.data.skeletons import COCO_17, MIXES, Skeleton
+from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.ops import raster
 from bodyreg.synthetic.faults import (
     Faults,
@@ -26,7 +26,7 @@ from bodyreg.synthetic.faults import (
     found_points,
     missing_keypoints,
 )
-from bodyreg.synthetic.figure import KEYPOINT_NAMES, Figure, extent
+from bodyreg.synthetic.figure import Figure, extent
 from bodyreg.synthetic.layout import OBJECT, Layout
 from bodyreg.synthetic.scenes.scene import Scene
 
@@ -148,18 +148,7 @@ def _share_outside(figure: Figure, shape: tuple[int, int]) -> float:
 
 def joints_of(figure: Figure, skeleton: Skeleton) -> np.ndarray:
     """(K, 3) joints of a person in a data set's skeleton: metres in camera axes, pelvis at 0."""
-    return _mix(skeleton) @ figure.keypoints
-
-
-@lru_cache(maxsize=16)
-def _mix(skeleton: Skeleton) -> np.ndarray:
-    """(K, n) float32 weights that map `KEYPOINT_NAMES` to a data set's joints."""
-    shares = np.zeros((len(skeleton), len(KEYPOINT_NAMES)), np.float32)
-    for row, name in enumerate(skeleton.joints):
-        parts = MIXES.get(name, (name,))
-        for part in parts:
-            shares[row, KEYPOINT_NAMES.index(part)] += 1 / len(parts)
-    return shares
+    return figure.keypoints(skeleton.keypoints)
 
 
 def mark(

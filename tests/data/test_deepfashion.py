@@ -93,12 +93,12 @@ def test_keypoints_for_registration(tmp_path):
     assert skipped == {NOT_SPREAD_OUT: 1}
     np.testing.assert_array_equal(seen.id, [0, 1])
     assert seen.picture.tolist() == [f"{name}.jpg" for name in NAMES[:2]]
-    knee = seen.keypoint_name.index("left_knee")
+    knee = COCO_18.joints.index("left_knee")
     np.testing.assert_array_equal(
         seen.keypoint_xy[:, knee], people.joints[:2, COCO_18.joints.index("left_knee")]
     )
-    assert seen.keypoint_weight[0, seen.keypoint_name.index("right_ear")] == 0
-    assert seen.keypoint_weight[0, seen.keypoint_name.index("left_ear")] == 0
+    assert seen.keypoint_weight[0, COCO_18.joints.index("right_ear")] == 0
+    assert seen.keypoint_weight[0, COCO_18.joints.index("left_ear")] == 0
 
 
 def test_files_of_a_picture_and_a_pair(tmp_path):

@@ -10,11 +10,11 @@ from pycocotools import mask
 
 from bodyreg.data.densepose_coco import (
     COARSE_PART,
-    KEYPOINTS,
     decode_part_masks,
     load_coco,
     read_densepose_coco,
 )
+from bodyreg.data.skeletons import COCO_17
 from bodyreg.errors import UserError
 
 from .conftest import square_body
@@ -73,7 +73,7 @@ def test_points_become_body_points_and_pixels(path, body):
     np.testing.assert_allclose(uv, np.column_stack([person["dp_U"], person["dp_V"]]), atol=1e-6)
     np.testing.assert_array_equal(people.point_vertex // 4 + 1, np.array([person["dp_I"]] * 3).T)
     np.testing.assert_array_equal(people.frame, [[114, 200, 192]])
-    assert people.keypoint_name == KEYPOINTS
+    assert people.keypoint_name == COCO_17.keypoints
     assert people.keypoint_depth is None
     assert people.body == "squares"
 

@@ -70,7 +70,7 @@ def mpii_mat(folder: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
         test_mpii, "point", lambda joint, x, y, seen: point(joint, *at.get(joint, (x, y)), seen)
     )
     people = read_mpii(mat_file(folder / "a.mat"))[0]
-    return people.keypoint_xy[0, people.keypoint_name.index("right_ankle")]
+    return people.keypoint_xy[0, people.keypoint_name.index("mpii/right_ankle")]
 
 
 def mpii_array(folder: Path) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from bodyreg.body import JOINT_NAMES, Body
+from bodyreg.body import Body
 from bodyreg.cli import main
 from bodyreg.data import (
     Observations,
@@ -23,6 +23,8 @@ from bodyreg.data.flip import flip_observations, flip_truth
 from bodyreg.data.formats import read_human36m
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import H36M_17
+
+from ..true_keypoints import true_keypoints, true_pixels
 
 PEOPLE = 6
 # Files round to a thousandth of a pixel, dense points to a thousandth of 1/256 of their box.
@@ -54,17 +56,12 @@ def truth_of(folder, people: Observations) -> Truth:
     return truth.select(np.array([place[number] for number in people.id.tolist()]))
 
 
-def assert_joints_are_true(people: Observations, truth: Truth) -> None:
-    """The keypoints that are joints of the body lie where the truth has them."""
-    names = [name for name in people.keypoint_name if name in JOINT_NAMES]
-    columns = [people.keypoint_name.index(name) for name in names]
-    joints = truth.joints[:, [JOINT_NAMES.index(name) for name in names]]
-    expected = image_from_frame(truth.in_frame(joints), truth.frame[:, None])
-    there = people.keypoint_weight[:, columns] > 0
+def assert_keypoints_are_true(people: Observations, truth: Truth) -> None:
+    """The keypoints lie where the truth has them."""
+    expected = true_pixels(truth, people.keypoint_name)
+    there = people.keypoint_weight > 0
     assert there.sum() > 5 * len(people)
-    np.testing.assert_allclose(
-        people.keypoint_xy[:, columns][there], expected[there], atol=ROUNDING
-    )
+    np.testing.assert_allclose(people.keypoint_xy[there], expected[there], atol=ROUNDING)
 
 
 def assert_points_are_true(people: Observations, truth: Truth) -> None:
@@ -83,7 +80,7 @@ def test_densepose_coco(made, body):
     people, skipped = read_densepose_coco(folder / "densepose.json", body)
     assert not skipped
     truth = truth_of(folder, people)
-    assert_joints_are_true(people, truth)
+    assert_keypoints_are_true(people, truth)
     assert_points_are_true(people, truth)
     np.testing.assert_array_equal(people.frame, truth.frame)
     coco = COCO(folder / "densepose.json")
@@ -96,14 +93,14 @@ def test_flipped_people_have_the_flipped_truth(made, body):
     people, _ = read_densepose_coco(folder / "densepose.json", body)
     truth = flip_truth(truth_of(folder, people), body, 256)
     flipped = flip_observations(people, body, 256)
-    assert_joints_are_true(flipped, truth)
+    assert_keypoints_are_true(flipped, truth)
     assert_points_are_true(flipped, truth)
 
 
 def test_mpii(made):
     people, skipped = read_mpii(made / "mpii" / "annot.json")
     assert sum(skipped.values()) + len(people) == len(Truth.load(made / "mpii" / "truth.npz"))
-    assert_joints_are_true(people, truth_of(made / "mpii", people))
+    assert_keypoints_are_true(people, truth_of(made / "mpii", people))
     inside = np.abs(people.keypoint_xy - people.frame[:, None, :2]) <= people.frame[:, None, 2:]
     assert inside[people.keypoint_weight > 0].mean() > 0.95
 
@@ -121,17 +118,17 @@ def test_videopose3d(made, poses):
     truth = truth_of(made / "human36m", poses.observations)
     for name in ("subject", "camera"):
         np.testing.assert_array_equal(getattr(poses, name), getattr(truth, name))
-    names = [name for name in H36M_17.joints if name in JOINT_NAMES]
-    found = poses.joints[:, [H36M_17.joints.index(name) for name in names]] - poses.joints[:, :1]
-    expected = truth.joints[:, [JOINT_NAMES.index(name) for name in names]]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    expected = true_keypoints(truth, H36M_17.keypoints)
+    np.testing.assert_allclose(
+        poses.joints - poses.joints[:, :1], expected - expected[:, :1], atol=1e-5
+    )
 
 
 def test_videopose3d_joints_are_seen_where_the_keypoints_are(made, poses):
     """Through the cameras' focal lengths and centres, which the reader does not need."""
     cameras = json.loads((made / "human36m" / "cameras.json").read_text())
     seen = poses.observations
-    columns = [H36M_17.joints.index(name) for name in seen.keypoint_name]
+    columns = [H36M_17.keypoints.index(name) for name in seen.keypoint_name]
     for number in range(len(poses)):
         row = {camera["id"]: camera for camera in cameras[poses.subject[number]]}
         camera = row[poses.camera[number]]
@@ -177,7 +174,7 @@ def test_pose_pairs(made, name, read):
     assert read_pose_pairs(made / name).pictures == people.pictures
     seen, _ = people.observations()
     truth = truth_of(made / name, seen)
-    assert_joints_are_true(seen, truth)
+    assert_keypoints_are_true(seen, truth)
     assert all(people.parts(number).is_file() for number in range(len(people)))
     subject = dict(zip(truth.id.tolist(), truth.subject.tolist(), strict=True))
     pairs = np.concatenate(list(people.pairs.values()))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from bodyreg.body import JOINT_NAMES, LANDMARK_NAMES
+from bodyreg.body import CONVENTIONS, JOINT_NAMES, Body
 from bodyreg.data.skeletons import (
+    BLAZEPOSE_33,
     BODY_25,
     COCO_17,
     COCO_18,
@@ -12,7 +13,6 @@ from bodyreg.data.skeletons import (
     H36M_17_OF_32,
     H36M_17_OF_SPIN,
     H36M_32,
-    MIXES,
     MPII_16,
     SKELETONS,
     SPIN_24,
@@ -20,17 +20,33 @@ from bodyreg.data.skeletons import (
 
 SIZES = {
     "COCO-17": 17, "COCO-18": 18, "BODY_25": 25, "MPII-16": 16, "LSP-14": 14, "H36M-17": 17,
-    "H36M-32": 32, "SPIN-24": 24,
+    "H36M-32": 32, "SPIN-24": 24, "SMPL-24": 24, "BlazePose-33": 33,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
-def test_every_joint_is_a_point_of_the_body_or_a_mix_of_some(skeleton):
-    on_body = {*JOINT_NAMES, *LANDMARK_NAMES}
+def test_every_joint_is_a_point_of_the_body(skeleton):
     assert len(set(skeleton.joints)) == len(skeleton) == SIZES[skeleton.name]
-    for number, name in enumerate(skeleton.joints):
-        assert (name in on_body) == (number in skeleton.on_body) == (name not in MIXES)
-        assert name in on_body or set(MIXES[name]) <= on_body
+    assert len(Body.default().keypoints(skeleton.keypoints)) == len(skeleton)
+    known = CONVENTIONS[skeleton.convention] if skeleton.convention else JOINT_NAMES
+    assert set(skeleton.joints) <= set(known)
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
+def test_evidence_has_every_place_once(skeleton):
+    body = Body.default()
+    places = body.keypoints(skeleton.keypoints).anchors.sum(1).numpy()
+    once = body.keypoints(skeleton.evidence_keypoints).anchors.sum(1).numpy()
+    np.testing.assert_array_equal(once, places[list(skeleton.evidence)])
+    assert len(np.unique(once, axis=0)) == len(once) == len(np.unique(places, axis=0))
+
+
+def test_joints_of_human36m_that_lie_at_others_are_no_evidence():
+    left_out = set(range(32)) - set(H36M_32.evidence)
+    assert {H36M_32.joints[joint] for joint in left_out} == {
+        "spine_root", "left_shoulder_root", "right_shoulder_root",
+        "left_thumb", "left_wrist_end", "right_thumb", "right_wrist_end",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
@@ -59,7 +75,7 @@ def test_orders_of_one_family_agree():
     extra = {"pelvis", *BODY_25.joints[19:]}
     assert tuple(name for name in BODY_25.joints if name not in extra) == COCO_18.joints
     assert BODY_25.joints[8] == "pelvis"
-    assert set(COCO_18.joints) - set(COCO_17.joints) == {"shoulder_centre"}
+    assert set(COCO_18.joints) - set(COCO_17.joints) == {"neck"}
     names = tuple(H36M_32.joints[joint] for joint in H36M_17_OF_32)
     assert names == H36M_17.joints
 
@@ -83,3 +99,10 @@ def test_spin_holds_the_joints_of_human36m():
     others = {8: "lsp_neck", 10: "h36m_head"}
     assert names == [others.get(number, name) for number, name in enumerate(H36M_17.joints)]
     assert [H36M_17_OF_SPIN.index(joint) for joint in range(6)] == [3, 2, 1, 4, 5, 6]
+
+
+def test_blazepose_extends_coco():
+    """Google's page numbers them: 11 left shoulder, 16 right wrist, 23 left hip, 32 right foot."""
+    assert set(COCO_17.joints) < set(BLAZEPOSE_33.joints)
+    numbers = {11: "left_shoulder", 16: "right_wrist", 23: "left_hip", 32: "right_foot_index"}
+    assert {number: BLAZEPOSE_33.joints[number] for number in numbers} == numbers

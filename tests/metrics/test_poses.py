@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from bodyreg.data import Fits
 from bodyreg.data.skeletons import H36M_17, LSP_14
 from bodyreg.metrics.pose import BONES, CANONICAL_BONE_SUM
-from bodyreg.metrics.poses import POSE_METRICS, evaluate_poses, h36m_joints
+from bodyreg.metrics.poses import POSE_METRICS, evaluate_poses
 
 PEOPLE = 4
 
@@ -39,19 +39,8 @@ def canonical(joints: np.ndarray) -> np.ndarray:
     return np.array(sized)
 
 
-def test_joints_are_the_body_s_own_where_it_has_them(fits, body):
-    found = dict(zip(H36M_17.joints, np.moveaxis(h36m_joints(fits, body), 1, 0), strict=True))
-    own = dict(zip(body.joint_names, np.moveaxis(fits.joints(body), 1, 0), strict=True))
-    same = set(found) & set(own)
-    assert len(same) == 14
-    for name in same:
-        np.testing.assert_allclose(found[name], own[name], atol=1e-6, err_msg=name)
-    middle = (own["pelvis"] + own["neck"]) / 2
-    np.testing.assert_allclose(found["mid_spine"], middle, atol=1e-6)
-
-
 def test_the_same_body_has_no_error_at_any_size(fits, body):
-    true = canonical(h36m_joints(fits, body))
+    true = canonical(fits.keypoints(body, H36M_17.keypoints))
     errors = evaluate_poses(fits, true + 5, body)
     assert tuple(errors) == tuple(POSE_METRICS)
     for name, values in errors.items():
@@ -64,7 +53,7 @@ def test_the_same_body_has_no_error_at_any_size(fits, body):
 
 
 def test_a_turn_counts_where_cameras_are_known(fits, body):
-    true = canonical(h36m_joints(fits, body))
+    true = canonical(fits.keypoints(body, H36M_17.keypoints))
     turn = Rotation.from_euler("y", 90, degrees=True).as_matrix()
     turned = dataclasses.replace(fits, rotation=(turn @ fits.rotation).astype(np.float32))
     errors = evaluate_poses(turned, true, body)
@@ -76,7 +65,7 @@ def test_a_turn_counts_where_cameras_are_known(fits, body):
 
 
 def test_the_fourteen_leave_out_what_only_human36m_has(fits, body):
-    true = canonical(h36m_joints(fits, body))
+    true = canonical(fits.keypoints(body, H36M_17.keypoints))
     others = [H36M_17.joints.index(name) for name in {*H36M_17.joints} - {*LSP_14.joints}]
     assert len(others) == 3
     true[:, others] += 0.2
@@ -86,7 +75,7 @@ def test_the_fourteen_leave_out_what_only_human36m_has(fits, body):
 
 
 def test_people_without_a_joint_have_no_number(fits, body):
-    true = canonical(h36m_joints(fits, body))
+    true = canonical(fits.keypoints(body, H36M_17.keypoints))
     true[1, 9] = np.nan
     true[3] = np.nan
     for name, values in evaluate_poses(fits, true, body).items():

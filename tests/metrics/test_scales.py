@@ -18,7 +18,7 @@ from bodyreg.metrics.pose import (
     pa_mpjpe,
 )
 
-NAMES = tuple({"shoulder_centre": "torso", "upper_neck": "neck"}.get(n, n) for n in MPII_16.joints)
+NAMES = tuple({"thorax": "torso", "upper_neck": "neck"}.get(n, n) for n in MPII_16.joints)
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 from pycocotools import mask
 from pycocotools.coco import COCO
 
-from bodyreg.body.joints import JOINT_NAMES
 from bodyreg.data import Truth, read_densepose_coco
-from bodyreg.data.densepose_coco import COARSE_PART, KEYPOINTS, decode_part_masks
+from bodyreg.data.densepose_coco import COARSE_PART, decode_part_masks
 from bodyreg.data.frames import frame_from_image
+from bodyreg.data.skeletons import COCO_17
 from bodyreg.metrics.pose import facing
 from bodyreg.synthetic.dataset import make_dataset
 from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
@@ -28,6 +28,7 @@ from bodyreg.synthetic.observe import (
 from bodyreg.synthetic.scenes.crowd import Crowd
 from bodyreg.synthetic.scenes.scene import Scene
 
+from ..true_keypoints import true_keypoints
 from .scenery import true_points
 
 SEED = 4
@@ -171,16 +172,15 @@ def test_near_people_stay_in_the_picture_as_often(exact, near):
 
 def test_near_keypoints_are_where_similar_triangles_say(near):
     _, truth, _, people = near
-    joints = [JOINT_NAMES.index(name) for name in KEYPOINTS[5:]]
-    for row in range(len(truth)):
+    places = true_keypoints(truth, COCO_17.keypoints).astype(np.float64)
+    for row, points in enumerate(places):
         pixels = truth.scale[row] * truth.frame[row, 2]
         depth = truth.focal[row] / pixels
         offset = (image_of_pelvis(truth, row) - truth.principal_point[row]) / pixels
-        points = truth.joints[row, joints].astype(np.float64)
         points[:, :2] = (points[:, :2] + offset * [1, -1]) / (depth - points[:, 2:])
         xy = truth.principal_point[row] + truth.focal[row] * points[:, :2] * [1, -1]
-        there = people.keypoint_weight[row, 5:] > 0
-        np.testing.assert_allclose(xy[there], people.keypoint_xy[row, 5:][there], atol=5e-3)
+        there = people.keypoint_weight[row] > 0
+        np.testing.assert_allclose(xy[there], people.keypoint_xy[row][there], atol=5e-3)
 
 
 @pytest.mark.parametrize("cameras", ["exact", "near"])
@@ -191,15 +191,15 @@ def test_what_is_read_back_is_the_truth_to_rounding(request, cameras):
     np.testing.assert_array_equal(people.frame, truth.frame)
     observed = frame_from_image(people.point_xy, people.frame[people.point_person])
     assert np.linalg.norm(true_points(people, truth) - observed, axis=1).max() * 128 < 0.01
-    assert people.keypoint_name == KEYPOINTS
-    joints = [JOINT_NAMES.index(name) for name in KEYPOINTS[5:]]
-    there = people.keypoint_weight[:, 5:] > 0
+    assert people.keypoint_name == COCO_17.keypoints
+    there = people.keypoint_weight > 0
     assert 0.7 < there.mean() < 1
-    shown = frame_from_image(people.keypoint_xy, people.frame[:, None])[:, 5:]
-    expected = truth.in_frame(truth.joints[:, joints])
+    shown = frame_from_image(people.keypoint_xy, people.frame[:, None])
+    places = true_keypoints(truth, COCO_17.keypoints)
+    expected = truth.in_frame(places)
     np.testing.assert_allclose(shown[there], expected[there], atol=1e-4)
-    depth = truth.scale[:, None] * (truth.joints[:, joints, 2] - truth.joints[:, :1, 2])
-    read = people.keypoint_depth[:, 5:]
+    depth = truth.scale[:, None] * (places[..., 2] - truth.joints[:, :1, 2])
+    read = people.keypoint_depth
     np.testing.assert_allclose(read[there], depth[there], atol=2e-5)
     assert np.isnan(read[~there]).all()
 

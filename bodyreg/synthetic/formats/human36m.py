@@ -76,7 +76,8 @@ class Human36M:
         part, space = np.zeros((len(SPIN_24), 3)), np.zeros((len(SPIN_24), 4))
         places = list(H36M_17_OF_SPIN)
         part[places] = np.column_stack([figure.project(joints)[:, :2], np.ones(len(joints))])
-        space[places] = np.column_stack([joints * DOWN_AND_AWAY, np.ones(len(joints))])
+        centred = (joints - joints[0]) * DOWN_AND_AWAY
+        space[places] = np.column_stack([centred, np.ones(len(joints))])
         random = shot.random("joints of OpenPose")
         found, _ = mark(shot.layout, sight, BODY_25, shot.recipe.noise, random)
         found[:, 2] = CONFIDENCE[found[:, 2].astype(int)]

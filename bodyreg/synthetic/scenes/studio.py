@@ -134,13 +134,12 @@ def studio_figures(
 
 def _turned(figure: Figure, rotation: np.ndarray, camera: Perspective) -> Figure:
     rotation = rotation.astype(np.float32)
-    keypoints = figure.keypoints @ rotation.T
     return replace(
         figure,
         rotation=rotation @ figure.rotation,
         up=rotation @ figure.up,
         camera=camera,
         vertices=figure.vertices @ rotation.T,
-        joints=keypoints[: len(figure.joints)],
-        keypoints=keypoints,
+        joints=figure.joints @ rotation.T,
+        transforms=rotation @ figure.transforms,
     )
