@@ -12,8 +12,8 @@ import trimesh
 import bodyreg
 from bodyreg.data.frames import image_from_frame
 
-# Pixels of the picture, x right and y down. Any joints and landmarks of the body may be given:
-# print(body.joint_names, list(body.landmarks)).
+# Pixels of the picture, x right and y down. The names say whose joints they are: COCO's, as most
+# detectors find them. bodyreg.body.CONVENTIONS has more, and names without "coco/" are the rig's.
 KEYPOINTS = {
     "nose": (152, 60),
     "left_eye": (158, 56),
@@ -41,11 +41,12 @@ def main() -> None:
     body = bodyreg.Body.default()
     xy = np.array([list(KEYPOINTS.values())], np.float32)  # (people, keypoints, 2)
     weight = np.ones(xy.shape[:2], np.float32)  # 0 = this keypoint is absent
-    people = bodyreg.Observations.of_keypoints(tuple(KEYPOINTS), xy, weight)
+    names = [f"coco/{name}" for name in KEYPOINTS]
+    people = bodyreg.Observations.of_keypoints(names, xy, weight)
 
     fits = bodyreg.register(body, people)
 
-    seen = fits.seen(fits.keypoints(body, tuple(KEYPOINTS)))
+    seen = fits.seen(fits.keypoints(body, names))
     fitted = image_from_frame(seen[..., :2], people.frame[:, None])
     print(f"mean distance to the keypoints: {np.linalg.norm(fitted - xy, axis=2).mean():.1f} px")
 

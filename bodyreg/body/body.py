@@ -124,6 +124,11 @@ class Body:
             arrays["landmark_count"] = np.array([len(item.vertices) for item in landmarks])
             arrays["landmark_vertices"] = np.concatenate([item.vertices for item in landmarks])
             arrays["landmark_weights"] = np.concatenate([item.weights for item in landmarks])
+        places = [(name, *p) for name, item in self.landmarks.items() for p in item.places]
+        if places:
+            names = ("landmark", "point", "offset", "moves_with", "share")
+            for name, column in zip(names, zip(*places, strict=True), strict=True):
+                arrays[f"place_{name}"] = np.array(column)
         if self.shape_directions is not None:
             arrays["shape_names"] = np.array(self.shape_names)
             arrays["shape_directions"] = self.shape_directions
@@ -244,6 +249,11 @@ class Body:
                     f"landmark '{name}': joints of the rig cannot be moved; give it the name of a "
                     f"convention's joint (coco/{name}) or another one"
                 )
+            for place in landmark.places:
+                if place.moves_with and place.moves_with not in self.joint_names:
+                    raise UserError(
+                        f"landmark '{name}': moves_with '{place.moves_with}' is no joint of the rig"
+                    )
             missing = bases(landmark).difference(self._bases)
             if missing:
                 raise UserError(
@@ -282,6 +292,21 @@ class Body:
         )
 
     @property
+    def stature(self) -> float:
+        """Metres from the soles to the head's top."""
+        return float(np.ptp(self.vertices[:, 1]))
+
+    @property
+    def named_landmarks(self) -> dict[str, Landmark]:
+        """Name -> landmark: the body's own, and those of `CONVENTIONS` that it has points for."""
+        known = set(self._bases)
+        return {
+            name: landmark
+            for name, landmark in (LANDMARKS | self.landmarks).items()
+            if bases(landmark) <= known
+        }
+
+    @property
     def _bases(self) -> list[str]:
         """The points that landmarks may be beside: joints, and landmarks on the mesh."""
         return [*self.joint_names, *(n for n, point in self.landmarks.items() if not point.places)]
@@ -307,14 +332,9 @@ class Body:
         ]
         base = {name: i for i, name in reversed(list(enumerate(names)))}
         points = [RigPoints.stack(points)]
-        beside = {
-            name: landmark
-            for name, landmark in (LANDMARKS | self.landmarks).items()
-            if landmark.places and bases(landmark) <= base.keys()
-        }
+        beside = {name: item for name, item in self.named_landmarks.items() if item.places}
         found = {name: points[0].select([row]) for name, row in base.items()}
-        stature = float(np.ptp(self.vertices[:, 1]))
-        points.append(placed(list(beside.values()), self.joints, found, stature))
+        points.append(placed(list(beside.values()), self.joints, found, self.stature))
         numbers = {name: len(names) + i for i, name in enumerate(beside)} | base
         return numbers, RigPoints.stack(points)
 

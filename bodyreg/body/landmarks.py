@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from bodyreg.body.joints import JOINT_NAMES, mirror_name
 from bodyreg.body.rig import RigPoints
@@ -84,6 +83,17 @@ def mirrored(landmark: Landmark) -> Landmark:
     return Landmark(places=tuple(places))
 
 
+def moved(landmark: Landmark, offset: np.ndarray | Sequence[float]) -> Landmark:
+    """A landmark that is made of places, farther by this offset (3,), on a body 1.7 m tall."""
+    dx, dy, dz = map(float, offset)
+    return Landmark(
+        places=tuple(
+            p._replace(offset=(p.offset[0] + dx, p.offset[1] + dy, p.offset[2] + dz))
+            for p in landmark.places
+        )
+    )
+
+
 def smpl_landmarks(vertices: np.ndarray) -> dict[str, Landmark]:
     """Landmarks of a mesh: those of SMPL if it has SMPL's vertices, else only the head's top.
 
@@ -123,22 +133,16 @@ def placed(
     for row, landmark in zip(dense, landmarks, strict=True):
         for place in landmark.places:
             _add(row, place, points[place.point], size)
-    used = dense.any(2)
-    row, joint = np.nonzero(used)
-    slot = (np.cumsum(used, 1) - 1)[row, joint]
-    shape = len(landmarks), max(1, int(used.sum(1).max(initial=0)))
-    joint_ids, anchors = np.zeros(shape, np.int32), np.zeros((*shape, 4), joints.dtype)
-    joint_ids[row, slot], anchors[row, slot] = joint, dense[row, joint]
-    return RigPoints(torch.from_numpy(joint_ids), torch.from_numpy(anchors))
+    return RigPoints.of_dense(dense, joints.dtype)
 
 
 def _add(row: np.ndarray, place: Place, point: RigPoints, size: float) -> None:
     """Add a place to the anchors (24, 4) of a landmark."""
-    ids = point.joint_ids.numpy()[0]
+    ids = point.joint_ids.numpy()[0].tolist()
     anchors = point.anchors.numpy()[0].astype(np.float64)
     offset = size * np.array(place.offset)
     if place.moves_with:
-        ids = np.array([JOINT_NAMES.index(place.moves_with)])
+        ids = [JOINT_NAMES.index(place.moves_with)]
         anchors = np.array([[*anchors[:, :3].sum(0), 1.0]])
     anchors[:, :3] += anchors[:, 3:] * offset
     np.add.at(row, ids, place.share * anchors)

@@ -56,6 +56,22 @@ class RigPoints:
         )
 
     @staticmethod
+    def of_dense(dense: np.ndarray, dtype: np.dtype) -> RigPoints:
+        """Points whose anchors (P, joints, 4) are given for every joint; most of them are zero.
+
+        Returns:
+            P points in this floating-point type, joints in rising order; K is as small as possible,
+            and at least 1.
+        """
+        used = np.logical_or.reduce(np.moveaxis(dense != 0, 2, 0))
+        row, joint = np.nonzero(used)
+        slot = (np.cumsum(used, 1) - 1)[row, joint]
+        shape = len(dense), max(1, int(used.sum(1).max(initial=0)))
+        joint_ids, packed = np.zeros(shape, np.int32), np.zeros((*shape, 4), dtype)
+        joint_ids[row, slot], packed[row, slot] = joint, dense[row, joint]
+        return RigPoints(torch.from_numpy(joint_ids), torch.from_numpy(packed))
+
+    @staticmethod
     def stack(points: Sequence[RigPoints]) -> RigPoints:
         """Points without normals, one after the other; K is the largest of theirs."""
         slots = max(p.joint_ids.shape[1] for p in points)
@@ -113,15 +129,10 @@ class RigPoints:
         for corner, share in zip(index.T, shares.T, strict=True):
             for k in range(ids.shape[1]):
                 dense[point, ids[corner, k]] += share[:, None] * anchors[corner, k]
-        used = np.logical_or.reduce(np.moveaxis(dense != 0, 2, 0))
-        row, joint = np.nonzero(used)
-        slot = (np.cumsum(used, 1) - 1)[row, joint]
-        shape = len(index), max(1, int(used.sum(1).max(initial=0)))
-        joint_ids, packed = np.zeros(shape, np.int32), np.zeros((*shape, 4), anchors.dtype)
-        joint_ids[row, slot], packed[row, slot] = joint, dense[row, joint]
+        points = RigPoints.of_dense(dense, anchors.dtype)
         normals = None
         if self.normals is not None:
             mixed = (self.normals.numpy()[index] * shares[..., None].astype(np.float64)).sum(1)
             mixed /= np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
             normals = torch.from_numpy(mixed).to(self.normals.dtype)
-        return RigPoints(torch.from_numpy(joint_ids), torch.from_numpy(packed), normals)
+        return replace(points, normals=normals)

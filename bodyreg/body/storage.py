@@ -10,7 +10,7 @@ import numpy as np
 
 from bodyreg.body.charts import Charts
 from bodyreg.body.joints import JOINT_NAMES, PARENTS
-from bodyreg.body.landmarks import Landmark, smpl_landmarks
+from bodyreg.body.landmarks import Landmark, Place, smpl_landmarks
 from bodyreg.body.uv import load_uv
 from bodyreg.errors import UserError
 from bodyreg.files import first_bytes
@@ -22,6 +22,7 @@ SMPL_KEYS = ("v_template", "f", "weights", "kintree_table", "vert_sym_idxs")
 OWN_KEYS = (
     "format", "name", "mirror_vertices", "chart_name", "chart_uv", "chart_vertex", "chart_faces",
     "chart_part", "landmark_names", "landmark_count", "landmark_vertices", "landmark_weights",
+    "place_landmark", "place_point", "place_offset", "place_moves_with", "place_share",
     "shape_names", "shape_directions", "shape_joint_directions",
 )  # fmt: skip
 # The root's parent in kintree_table: -1 as an unsigned 32-bit number.
@@ -269,10 +270,25 @@ def _landmarks(
     ends = np.cumsum(_indices(arrays, "landmark_count", path, 2**31, (len(names),)))
     ids = _indices(arrays, "landmark_vertices", path, len(vertices), (int(ends[-1]),))
     weights = _numbers(arrays, "landmark_weights", path, (int(ends[-1]),))
+    places = _places(arrays, path) if "place_landmark" in arrays else {}
     return {
-        name: Landmark(ids[start:end], weights[start:end])
+        name: Landmark(ids[start:end], weights[start:end], tuple(places.get(name, ())))
         for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)
     }
+
+
+def _places(arrays: dict[str, np.ndarray], path: Path) -> dict[str, list[Place]]:
+    """Name of a landmark -> its places."""
+    names, points, moves_with = (
+        _texts(arrays, f"place_{key}", path).reshape(-1).tolist()
+        for key in ("landmark", "point", "moves_with")
+    )
+    offsets = _numbers(arrays, "place_offset", path, (len(names), 3)).tolist()
+    shares = _numbers(arrays, "place_share", path, (len(names),)).tolist()
+    places: dict[str, list[Place]] = {}
+    for name, *place in zip(names, points, map(tuple, offsets), moves_with, shares, strict=True):
+        places.setdefault(name, []).append(Place(*place))
+    return places
 
 
 def _shapes(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> dict[str, Any]:

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class HasBody(Protocol):
-    """Options with --body and --uv."""
+    """Options with --body, --uv and --landmarks."""
 
     body: Path | None
     uv: Path | None
+    landmarks: Path | None
 
 
 def body_files(options: HasBody) -> BodyFiles:
@@ -28,4 +29,4 @@ def body_files(options: HasBody) -> BodyFiles:
 
     if options.uv is not None and options.body is None:
         raise UserError("--uv belongs to SMPL; give it with --body")
-    return BodyFiles(options.body, options.uv)
+    return BodyFiles(options.body, options.uv, options.landmarks)

@@ -46,6 +46,7 @@ class Options:
         body: The fitted body: SMPL's .npz or .pkl, or the project's .npz. The default is the
             built-in body.
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        landmarks: The landmarks (.json) that people were registered with.
         geodesics: Distances along the body's surface in metres, vertices by vertices (.npy), for
             GPS. By default they are computed.
         out: Output folder for evaluation.json (statistics of all groups) and evaluation.csv (one
@@ -60,6 +61,7 @@ class Options:
     densepose_coco: OptionalFile = None
     body: OptionalFile = None
     uv: OptionalFile = None
+    landmarks: OptionalFile = None
     geodesics: OptionalFile = None
     out: OptionalFolder = None
 
@@ -95,7 +97,10 @@ def _evaluate(options: Options, command: str, reference: Path) -> None:
     print(_page(table, title))
     if options.out is None:
         return
-    more = (options.positions_3d, options.cameras, options.body, options.uv, options.geodesics)
+    more = (
+        options.positions_3d, options.cameras, options.body, options.uv, options.landmarks,
+        options.geodesics,
+    )  # fmt: skip
     facts = {
         **provenance(command),
         "body": {"name": body.name, "fingerprint": body.fingerprint},

@@ -30,11 +30,13 @@ class Options:
     Attributes:
         body: Describe this body instead of the built-in one.
         uv: DensePose's UV_Processed.mat for it.
+        landmarks: Your own landmarks (.json) for it.
         preset: List every field of this configuration instead, for `--set NAME=VALUE`.
     """
 
     body: OptionalFile = None
     uv: OptionalFile = None
+    landmarks: OptionalFile = None
     preset: Annotated[
         str | None,
         tyro.conf.arg(metavar="accurate|paper", help_behavior_hint=""),

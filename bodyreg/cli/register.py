@@ -32,6 +32,8 @@ class Options(Sources):
         body: Body to fit: SMPL's .npz or .pkl, or the project's .npz. The default is the built-in
             body.
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        landmarks: Your own landmarks (.json), which replace or join those of the data sets'
+            conventions.
         preset: Losses, weights and schedule: accurate, or the paper's.
         solver: Gradient steps (adam), or fewer but costlier steps that use curvature (lm).
         starts: Number of directions that a person's fit starts from; the best result is kept.
@@ -49,6 +51,7 @@ class Options(Sources):
     ] = None
     body: OptionalFile = None
     uv: OptionalFile = None
+    landmarks: OptionalFile = None
     preset: Literal["accurate", "paper"] = "accurate"
     solver: Literal["adam", "lm"] = "adam"
     starts: OfPreset = None

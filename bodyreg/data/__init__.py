@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bodyreg.data.densepose_coco import read_densepose_coco
     from bodyreg.data.fits import Fits, FitsById
     from bodyreg.data.human36m import Poses3D, read_videopose3d
+    from bodyreg.data.landmarks import read_landmarks, write_landmarks
     from bodyreg.data.mpii import read_mpii
     from bodyreg.data.observations import Observations
     from bodyreg.data.openpose import read_openpose
@@ -32,12 +33,14 @@ _HOMES = {
     "open_observations": "bodyreg.data.stored",
     "read_deepfashion": "bodyreg.data.deepfashion",
     "read_densepose_coco": "bodyreg.data.densepose_coco",
+    "read_landmarks": "bodyreg.data.landmarks",
     "read_market1501": "bodyreg.data.deepfashion",
     "read_mpii": "bodyreg.data.mpii",
     "read_openpose": "bodyreg.data.openpose",
     "read_pose_pairs": "bodyreg.data.deepfashion",
     "read_spin": "bodyreg.data.spin",
     "read_videopose3d": "bodyreg.data.human36m",
+    "write_landmarks": "bodyreg.data.landmarks",
 }
 
 __all__ = [
@@ -51,12 +54,14 @@ __all__ = [
     "open_observations",
     "read_deepfashion",
     "read_densepose_coco",
+    "read_landmarks",
     "read_market1501",
     "read_mpii",
     "read_openpose",
     "read_pose_pairs",
     "read_spin",
     "read_videopose3d",
+    "write_landmarks",
 ]
 
 if not TYPE_CHECKING:  # a type checker would let every name pass

@@ -1,8 +1,9 @@
 """Registration: fitting the body to what pictures show of people."""
 
+from bodyreg.registration.calibration import Calibration, calibrate
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.objective import ExtraLoss
 from bodyreg.registration.padding import Padded
 from bodyreg.registration.register import register
 
-__all__ = ["ExtraLoss", "Padded", "RegistrationConfig", "register"]
+__all__ = ["Calibration", "ExtraLoss", "Padded", "RegistrationConfig", "calibrate", "register"]

@@ -65,11 +65,16 @@ class FinishedRun:
         if images is not None and not is_folder(images):
             raise UserError(f"{images}: no such folder; check --images")
         files = record.body.files
-        body = BodyFiles(
-            _found(folder, files.path, "body"), _found(folder, files.uv, "charts of the body")
-        ).open()
+        files = BodyFiles(
+            _found(folder, files.path, "body"),
+            _found(folder, files.uv, "charts of the body"),
+            _found(folder, files.landmarks, "landmarks"),
+        )
+        body = files.open()
         if body.fingerprint != record.body.fingerprint:
             raise UserError(f"{files.path}: is not the body of this run; register again")
+        if files.landmarks_fingerprint != record.body.landmarks_fingerprint:
+            raise UserError(f"{files.landmarks}: has changed since the run; register again")
         source = replace(
             record.source,
             path=_found(folder, record.source.path, "people"),

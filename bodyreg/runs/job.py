@@ -108,6 +108,7 @@ class Job:
             "focal": to_plain(source.focal, request.out),
             "pictures": source.images is not None,
             "body": body.fingerprint,
+            "landmarks": request.body.landmarks_fingerprint,
             "initial_fits": initial_file and initial_file.fingerprint,
             "configuration": to_plain(request.config, request.out),
             "device": device.type,

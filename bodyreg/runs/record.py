@@ -15,15 +15,15 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bodyreg.data.formats import Source
 from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, is_file
-from bodyreg.runs.plain import from_plain, to_plain
+from bodyreg.files import atomic_path, fingerprint, is_file
+from bodyreg.runs.plain import BEFORE, from_plain, to_plain
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -40,20 +40,31 @@ class BodyFiles:
     Attributes:
         path: SMPL's file or the project's.
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        landmarks: Landmarks that replace or join the body's.
     """
 
     path: Path | None = None
     uv: Path | None = None
+    landmarks: Path | None = field(default=None, metadata={BEFORE: None})
 
     def open(self) -> Body:
         """The body.
 
         Raises:
-            UserError: as `Body.load`.
+            UserError: as `Body.load` and `read_landmarks`.
         """
         from bodyreg.body import Body
+        from bodyreg.data import read_landmarks
 
-        return Body.default() if self.path is None else Body.load(self.path, uv=self.uv)
+        body = Body.default() if self.path is None else Body.load(self.path, uv=self.uv)
+        if self.landmarks is None:
+            return body
+        return body.with_landmarks(read_landmarks(self.landmarks, body))
+
+    @property
+    def landmarks_fingerprint(self) -> str | None:
+        """64 hexadecimal digits: a hash of the file of landmarks."""
+        return self.landmarks and fingerprint(self.landmarks)
 
 
 @dataclass(frozen=True)
@@ -77,11 +88,13 @@ class FittedBody:
         name: The body's name.
         fingerprint: 12 hexadecimal digits, as `Body.fingerprint`.
         files: Where it was read from.
+        landmarks_fingerprint: As `BodyFiles.landmarks_fingerprint`.
     """
 
     name: str
     fingerprint: str
     files: BodyFiles
+    landmarks_fingerprint: str | None = field(default=None, metadata={BEFORE: None})
 
 
 @dataclass(frozen=True)

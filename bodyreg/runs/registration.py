@@ -191,7 +191,12 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
         source=request.source,
         people_fingerprint=job.people.fingerprint,
         depths=True,
-        body=FittedBody(job.body.name, job.body.fingerprint, request.body),
+        body=FittedBody(
+            job.body.name,
+            job.body.fingerprint,
+            request.body,
+            request.body.landmarks_fingerprint,
+        ),
         initial_fits=job.initial_file,
         truth=None,
         preset=request.preset,
