@@ -173,7 +173,8 @@ void fit_gradient_cpu(const FitGradientParams<T>& p, int64_t begin, int64_t end)
     evidence.load(first, people);
     body.pose(p.problem, x);
     evidence.refresh(setting, body);
-    find_pull(p.problem, setting, body, evidence.moments(), evidence.keypoints(), pull);
+    find_pull(p.problem, setting, body, evidence.moments(), evidence.shear(), evidence.keypoints(),
+              pull);
     objective_gradient(p.problem, setting, x, body, evidence.moments(), evidence.keypoints(),
                        evidence.normals(), pull, scratch, gradient);
     const V loss = evidence.judge(setting, x, body, terms);

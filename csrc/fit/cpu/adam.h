@@ -24,7 +24,8 @@ class Adam {
       const Setting<T> setting(rows);
       body_.pose(p_, x);
       if (every > 0 && i % every == 0) evidence.refresh(setting, body_);
-      find_pull(p_, setting, body_, evidence.moments(), evidence.keypoints(), pull_);
+      find_pull(p_, setting, body_, evidence.moments(), evidence.shear(), evidence.keypoints(),
+                pull_);
       objective_gradient(p_, setting, x, body_, evidence.moments(), evidence.keypoints(),
                          evidence.normals(), pull_, scratch_, gradient_);
       const AdamStep<T> step = next_step<T>(decay, rows[kLearningRateAt]);

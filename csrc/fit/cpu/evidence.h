@@ -29,12 +29,11 @@ class GroupEvidence {
         rows_(W * kRows),
         turns_(W * kTurns),
         sizes_(W * kFitJoints),
-        rays_(W * kFitJoints) {
-    set_zero(reinterpret_cast<T*>(rays_.data()), 3 * W * kFitJoints);
-  }
+        shears_(W * kFitJoints) {}
 
   const GroupMoments<T>& moments() const { return moments_; }
   const GroupNormals<T>& normals() const { return normals_; }
+  const Shear<V> (&shear() const)[kFitJoints] { return shear_; }
   const GroupKeypoints<T>& keypoints() const { return keypoints_; }
 
   void load(int64_t first, int people) {
@@ -44,7 +43,7 @@ class GroupEvidence {
     keypoints_.load(first, people);
     normals_.joints = 0;
     fresh_ = true;
-    if (with_normals_) find_rays();
+    find_rays();
   }
 
   // Whether the terms of some person depend on the body at the last refresh.
@@ -116,27 +115,51 @@ class GroupEvidence {
   Person<T> person_of(int l) {
     return Person<T>(p_, points_, surface_, scratch_, first_ + l, rows_.data() + l * kRows,
                      turns_.data() + l * kTurns, sizes_.data() + l * kFitJoints,
-                     rays_.data() + l * kFitJoints);
+                     shears_.data() + l * kFitJoints);
   }
 
+  // A segment's ray leads through the middle of its points; without points, of its keypoints.
   void find_rays() {
     for (int l = 0; l < people_; ++l) {
-      const int64_t b = first_ + l, begin = p_.point_start[b];
-      const Perspective<T> camera = perspective_of(p_.perspective + 3 * b);
-      Vec3<T> sums[kFitJoints] = {};  // Σ w x̂, and Σ w in z
-      for (int64_t i = begin; camera.inverse_focal != T(0) && i < p_.point_start[b + 1]; ++i) {
-        const T w = p_.point_weight[i];
-        if (!(w > T(0))) continue;
-        Vec3<T>& sum = sums[points_.segments(begin)[i - begin]];
-        sum = sum + Vec3<T>{w * p_.point_xy[2 * i], w * p_.point_xy[2 * i + 1], w};
+      const Perspective<T> camera = perspective_of(p_.perspective + 3 * (first_ + l));
+      Vec3<T> points[kFitJoints] = {}, keypoints[kFitJoints] = {};  // Σ w x̂, and Σ w in z
+      if (camera.inverse_focal != T(0)) {
+        sum_points(first_ + l, points);
+        sum_keypoints(first_ + l, keypoints);
       }
       for (int k = 0; k < kFitJoints; ++k) {
-        rays_[l * kFitJoints + k] = segment_ray(camera, sums[k].z, sums[k].x, sums[k].y);
+        const Vec3<T>& sum = points[k].z > T(0) ? points[k] : keypoints[k];
+        shears_[l * kFitJoints + k] = segment_shear(camera, sum.z, sum.x, sum.y);
       }
     }
-    static_assert(sizeof(normals_.ray) == 3 * kFitJoints * sizeof(V));
-    to_lanes(reinterpret_cast<const T*>(rays_.data()), 3 * kFitJoints, people_, 3 * kFitJoints,
-             reinterpret_cast<T*>(normals_.ray), W);
+    static_assert(sizeof(shear_) == 2 * kFitJoints * sizeof(V));
+    to_lanes(reinterpret_cast<const T*>(shears_.data()), 2 * kFitJoints, people_, 2 * kFitJoints,
+             reinterpret_cast<T*>(shear_), W);
+    for (int k = 0; k < kFitJoints; ++k) normals_.ray[k] = ray_of(shear_[k]);
+  }
+
+  void sum_points(int64_t b, Vec3<T> (&sums)[kFitJoints]) const {
+    const int64_t begin = p_.point_start[b], end = p_.point_start[b + 1];
+    const InfluenceList<T> influences = points_.influences(begin);
+    for (int64_t i = begin; i < end; ++i) {
+      add_seen_at(influences, i - begin, p_.point_weight[i], p_.point_xy + 2 * i, sums);
+    }
+  }
+
+  void sum_keypoints(int64_t b, Vec3<T> (&sums)[kFitJoints]) const {
+    for (int64_t j = 0; j < p_.keypoints; ++j) {
+      const int64_t at = b * p_.keypoints + j;
+      add_seen_at(keypoint_influences_.influences(), j + 1, p_.keypoint_weight[at],
+                  p_.keypoint_xy + 2 * at, sums);
+    }
+  }
+
+  // Adds point i of the list to the sums of its segment.
+  static void add_seen_at(const InfluenceList<T>& influences, int64_t i, T w, const T* xy,
+                          Vec3<T> (&sums)[kFitJoints]) {
+    if (!(w > T(0)) || influences.first[i] == influences.first[i + 1]) return;
+    Vec3<T>& sum = sums[segment_of(influences, i)];
+    sum = sum + Vec3<T>{w * xy[0], w * xy[1], w};
   }
 
   void find_point_terms(const Setting<T>& setting, const PosedGroup<T>& body,
@@ -166,7 +189,8 @@ class GroupEvidence {
   Buffer<PersonMoments<T>> person_moments_;
   Buffer<PersonNormals<T>> person_normals_;
   Buffer<T> rows_, turns_, sizes_;  // per person
-  Buffer<Vec3<T>> rays_;
+  Buffer<Shear<T>> shears_;         // u of every person's segments
+  Shear<V> shear_[kFitJoints];
   GroupMoments<T> moments_;
   GroupNormals<T> normals_;
 };

@@ -62,7 +62,8 @@ class LevenbergMarquardt {
   };
 
   void pull(const Setting<T>& setting, const GroupEvidence<T>& evidence, State& state) const {
-    find_pull(p_, setting, state.body, evidence.moments(), evidence.keypoints(), state.pull);
+    find_pull(p_, setting, state.body, evidence.moments(), evidence.shear(), evidence.keypoints(),
+              state.pull);
   }
 
   static void copy(const ParameterLanes<T>& from, ParameterLanes<T>& to) {
@@ -134,10 +135,10 @@ class LevenbergMarquardt {
           from, to, evidence.keypoints().joints(),
           [&](int k, int i) { return to.pull.depth[k][i] + from.pull.depth[k][i]; }, twice);
     }
-    if (evidence.moments().pulls_depth()) {
+    if (evidence.moments().in_perspective()) {
       add_depth_change(
           from, to, evidence.moments().joints(),
-          [&](int k, int i) { return V(T(2)) * evidence.moments().depth_pull(k)[i]; }, twice);
+          [&](int k, int i) { return to.pull.toward[k][i] + from.pull.toward[k][i]; }, twice);
     }
     const GroupNormals<T>& normals = evidence.normals();
     for (uint32_t left = normals.joints; left != 0; left &= left - 1) {

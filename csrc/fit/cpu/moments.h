@@ -3,6 +3,7 @@
 // that others have, theirs is zero, which changes no bit of their sums.
 #pragma once
 
+#include "../ray_math.h"
 #include "lone_moments.h"
 
 namespace bodyreg::BODYREG_ISA {
@@ -34,7 +35,7 @@ template <typename T>
 struct PersonMoments {
   Block<T> q[kJointPairs];       // Q_kl for k ≤ l
   Quad<T> r[kFitJoints][2];      // r_k
-  Quad<T> depth[kFitJoints];     // the constant pull on row z, see ray_math.h
+  Quad<T> depth[kFitJoints];     // the constant part of row z of Y, see ray_math.h
   uint32_t columns[kFitJoints];  // bit l: the block (k, l) is in use
 
   void clear() { set_zero(reinterpret_cast<char*>(this), sizeof(*this)); }
@@ -55,10 +56,13 @@ struct PersonMoments {
     }
   }
 
-  // The influences begin … end of a point whose depth has this slope.
-  void add_pull(const InfluenceList<T>& influences, int32_t begin, int32_t end, T slope) {
+  // What the squares lack of a point's slope by its depth. slope: all of it; x, y: the slope of the
+  // square by the place on the picture.
+  void add_pull(const InfluenceList<T>& influences, int32_t begin, int32_t end, T slope, T x, T y,
+                const Shear<T>* shear) {
     for (int32_t e = begin; e < end; ++e) {
-      depth[influences.joint[e]] += slope * influences.anchor[e];
+      const int k = influences.joint[e];
+      depth[k] += (slope - (x * shear[k].x + y * shear[k].y)) * influences.anchor[e];
     }
   }
 };
@@ -77,15 +81,14 @@ class GroupMoments {
   // Bit k: some evidence hangs on joint k.
   uint32_t joints() const { return joints_; }
 
-  // Whether there is a constant pull on the rows z, and that of joint k.
-  bool pulls_depth() const { return pulls_depth_; }
+  // Whether some person is seen in perspective. Then Y has rows z, with this constant part.
+  bool in_perspective() const { return in_perspective_; }
   const V (&depth_pull(int k) const)[4] { return depth_[k]; }
 
-  // pulls_depth: whether some person is seen in perspective.
-  void gather(const PersonMoments<T>* person, int people, bool pulls_depth) {
+  void gather(const PersonMoments<T>* person, int people, bool in_perspective) {
     joints_ = 0;
-    pulls_depth_ = pulls_depth;
-    if (pulls_depth) gather_rows(person->depth, people, 4 * kFitJoints, depth_[0]);
+    in_perspective_ = in_perspective;
+    if (in_perspective) gather_rows(person->depth, people, 4 * kFitJoints, depth_[0]);
     lone_.clear();
     gather_rows(person->r, people, 8 * kFitJoints, r_[0]);
     V* out = stream_.data();
@@ -124,7 +127,8 @@ class GroupMoments {
     }
   }
 
-  // Y_k = Σ_l M_l Q_lk + r_k for the joints in use; M, Y: (24, 8), rows x and y.
+  // Y_k = Σ_l M_l Q_lk + r_k for the joints in use; M (sheared in perspective), Y: (24, 8), rows x
+  // and y.
   void times(const V (&m)[kFitJoints][8], V (&y)[kFitJoints][8]) const {
     if constexpr (W == 1) {
       return lone_.times(columns_, numbers(m), numbers(r_), numbers(y));
@@ -205,7 +209,7 @@ class GroupMoments {
 
   uint32_t joints_ = 0;
   uint32_t columns_[kFitJoints];
-  bool pulls_depth_ = false;
+  bool in_perspective_ = false;
   V r_[kFitJoints][8];
   V depth_[kFitJoints][4];
   LoneMoments<T> lone_;

@@ -110,10 +110,11 @@ class Person {
   using V = PointLanes<T>;
   static constexpr int W = V::width;
 
-  // rows: (24, 8) M_k, turns: (24, 12) C_k and P_k, sizes: (24,) s S_k, rays: (24, 3), of person b.
+  // rows: (24, 8) M_k, turns: (24, 12) C_k and P_k, sizes: (24,) s S_k, shears: (24,) u_k, of
+  // person b.
   Person(const FitProblem<T>& p, const GroupPoints<T>& points, const Surface<T>& surface,
          PointScratch<T>& scratch, int64_t b, const T* rows, const T* turns, const T* sizes,
-         const Vec3<T>* rays)
+         const Shear<T>* shears)
       : p_(p),
         b_(b),
         camera_(perspective_of(p.perspective + 3 * b)),
@@ -122,14 +123,15 @@ class Person {
         count_(p.point_start[b + 1] - begin_),
         points_(points),
         surface_(surface),
-        scratch_(scratch) {
+        scratch_(scratch),
+        shears_(shears) {
     for (int k = 0; k < kFitJoints; ++k) {
       rows_[k] = load_rows(rows + 8 * k);
       const T* const c = turns + 12 * k;
       view_[k] = Quad<T>{c[6], c[7], c[8], T(0)};
       if (!in_perspective_) continue;
       depth_[k] = Quad<T>{sizes[k] * c[6], sizes[k] * c[7], sizes[k] * c[8], c[11]};
-      const Vec3<T> view = transposed_times(load_mat3(c), rays[k]);
+      const Vec3<T> view = transposed_times(load_mat3(c), ray_of(shears[k]));
       view_[k] = Quad<T>{view.x, view.y, view.z, T(0)};
     }
     for (int64_t i = 0; i < count_; ++i) scratch_.weight[i] = p.point_weight[begin_ + i];
@@ -307,23 +309,31 @@ class Person {
   // Point i of the list, which the picture has at `target`, in perspective.
   SeenPoint<T> see(const InfluenceList<T>& influences, int64_t i, const T* target) const {
     Rows<T> sum = {};
-    Quad<T> deep = {};
+    T deep = T(0), sheared[2] = {};  // z, and Σ_k u_k z of joint k
     for (int32_t e = influences.first[i]; e < influences.first[i + 1]; ++e) {
       const int k = influences.joint[e];
       sum += rows_[k] * for_both_rows<T>(influences.anchor[e]);
-      deep += depth_[k] * influences.anchor[e];
+      const Quad<T> products = depth_[k] * influences.anchor[e];
+      const T z = (products[0] + products[1]) + (products[2] + products[3]);
+      deep += z;
+      sheared[0] += shears_[k].x * z;
+      sheared[1] += shears_[k].y * z;
     }
     const Vec3<T> image = {(sum[0] + sum[1]) + (sum[2] + sum[3]),
-                           (sum[4] + sum[5]) + (sum[6] + sum[7]),
-                           (deep[0] + deep[1]) + (deep[2] + deep[3])};
-    return seen_point(camera_, image, target[0], target[1]);
+                           (sum[4] + sum[5]) + (sum[6] + sum[7]), deep};
+    SeenPoint<T> seen = seen_point(camera_, image, target[0], target[1]);
+    seen.target[0] += sheared[0];
+    seen.target[1] += sheared[1];
+    return seen;
   }
 
-  static void add_seen(const InfluenceList<T>& influences, int64_t i, T twice,
-                       const SeenPoint<T>& seen, PersonMoments<T>& moments) {
+  void add_seen(const InfluenceList<T>& influences, int64_t i, T twice, const SeenPoint<T>& seen,
+                PersonMoments<T>& moments) const {
     const int32_t begin = influences.first[i], end = influences.first[i + 1];
-    moments.add(influences, begin, end, twice * seen.share, seen.target[0], seen.target[1]);
-    moments.add_pull(influences, begin, end, twice * seen.pull);
+    const T square = twice * seen.growth;
+    moments.add(influences, begin, end, square * seen.growth, seen.target[0], seen.target[1]);
+    moments.add_pull(influences, begin, end, twice * seen.pull, square * seen.error[0],
+                     square * seen.error[1], shears_);
   }
 
   // ρ and ρ' of `width` points.
@@ -355,6 +365,7 @@ class Person {
   const GroupPoints<T>& points_;
   const Surface<T>& surface_;
   PointScratch<T>& scratch_;
+  const Shear<T>* shears_;
   Rows<T> rows_[kFitJoints];
   Quad<T> depth_[kFitJoints];  // rows z of [s S_k C_k | P_k], in perspective
   Quad<T> view_[kFitJoints];   // C_kᵀ d

@@ -20,6 +20,16 @@ struct InfluenceList {
   const Quad<T>* anchor;
 };
 
+// The joint that moves point i most: the largest h_w, the first of equals. It has influences.
+template <typename T>
+static inline int segment_of(const InfluenceList<T>& influences, int64_t i) {
+  int32_t strongest = influences.first[i];
+  for (int32_t e = influences.first[i] + 1; e < influences.first[i + 1]; ++e) {
+    if (influences.anchor[e][3] > influences.anchor[strongest][3]) strongest = e;
+  }
+  return influences.joint[strongest];
+}
+
 // Sums of a point's influences per joint, which write() clears for the next point.
 template <typename T>
 class Contraction {
@@ -147,11 +157,10 @@ class GroupPoints {
     }
     const T length = std::sqrt(sum[0] * sum[0] + sum[1] * sum[1] + sum[2] * sum[2]);
     normal_[i] = sum / maximum(length, T(1e-12));
-    int32_t strongest = first_[i];
-    for (int32_t e = first_[i] + 1; e < first_[i] + influences; ++e) {
-      if (anchor_[e][3] > anchor_[strongest][3]) strongest = e;
-    }
-    segment_[i] = influences > 0 ? joint_[strongest] : 0;
+    segment_[i] =
+        influences > 0
+            ? segment_of(InfluenceList<T>{first_.data(), joint_.data(), anchor_.data()}, i)
+            : 0;
   }
 
   const FitProblem<T>& p_;

@@ -12,7 +12,7 @@ template <typename T>
 struct GroupNormals {
   uint32_t joints = 0;             // bit k: there are such terms on segment k
   Lanes<T> form[kFitJoints][12];   // rows of [N | b]
-  Vec3<Lanes<T>> ray[kFitJoints];  // d
+  Vec3<Lanes<T>> ray[kFitJoints];  // d of ray_math.h
 
   Vec3<Lanes<T>> view(int k, const Mat3<Lanes<T>>& turn) const {
     return transposed_times(turn, ray[k]);
@@ -29,8 +29,9 @@ struct GroupNormals {
 // Y_k for the joints in use.
 template <typename T>
 struct Pull {
-  Lanes<T> image[kFitJoints][8];  // rows x and y
-  Lanes<T> depth[kFitJoints][4];  // row z
+  Lanes<T> image[kFitJoints][8];   // rows x and y
+  Lanes<T> toward[kFitJoints][4];  // row z, of the picture in perspective
+  Lanes<T> depth[kFitJoints][4];   // row z, of the depths of keypoints
 };
 
 template <typename T>
@@ -38,11 +39,38 @@ static inline bool has_depths(const FitProblem<T>& p, const Setting<T>& setting)
   return setting[kDepth] != T(0) && p.keypoints > 0;
 }
 
+// The pull of the picture on rows that are sheared along the rays of the segments, u_k.
+template <typename T>
+static inline void find_sheared_pull(const PosedGroup<T>& body, const GroupMoments<T>& moments,
+                                     const Shear<Lanes<T>> (&shear)[kFitJoints], Pull<T>& y) {
+  using V = Lanes<T>;
+  V rows[kFitJoints][8];
+  for (uint32_t left = moments.joints(); left != 0; left &= left - 1) {
+    const int k = __builtin_ctz(left);
+    V z[4];
+    depth_row(body.joint[k], body.size[k], z);
+    shear_rows(body.rows[k], z, shear[k], rows[k]);
+  }
+  moments.times(rows, y.image);
+  for (uint32_t left = moments.joints(); left != 0; left &= left - 1) {
+    const int k = __builtin_ctz(left);
+    for (int c = 0; c < 4; ++c) {
+      y.toward[k][c] =
+          shear[k].x * y.image[k][c] + shear[k].y * y.image[k][4 + c] + moments.depth_pull(k)[c];
+    }
+  }
+}
+
 template <typename T>
 static inline void find_pull(const FitProblem<T>& p, const Setting<T>& setting,
                              const PosedGroup<T>& body, const GroupMoments<T>& moments,
+                             const Shear<Lanes<T>> (&shear)[kFitJoints],
                              const GroupKeypoints<T>& keypoints, Pull<T>& y) {
-  moments.times(body.rows, y.image);
+  if (moments.in_perspective()) {
+    find_sheared_pull(body, moments, shear, y);
+  } else {
+    moments.times(body.rows, y.image);
+  }
   if (has_depths(p, setting)) keypoints.pull_depths(setting, body, y.depth);
 }
 
@@ -57,8 +85,8 @@ static inline void add_own_wrench(const FitProblem<T>& p, const Setting<T>& sett
   const Mat3<Lanes<T>>& turn = body.joint[k].turn;
   if (moments.joints() >> k & 1) {
     sum += image_wrench(turn, body.size[k], pull.image[k], stretch);
-    if (moments.pulls_depth()) {
-      sum += depth_wrench(turn, body.size[k], moments.depth_pull(k), stretch);
+    if (moments.in_perspective()) {
+      sum += depth_wrench(turn, body.size[k], pull.toward[k], stretch);
     }
   }
   if (has_depths(p, setting) && (keypoints.joints() >> k & 1)) {

@@ -93,14 +93,15 @@ __device__ __forceinline__ Posed<T> pose_body(const Place& place, bool six, Shar
   if (root) memory.camera = camera;
   if (place.owns) {
     const T size = camera.scale * scale.own;
-    T rows[8], row[4];
+    T rows[8], row[4], deep[4];
     image_rows(body.joint, size, camera.translation, rows);
+    depth_row(body.joint, size, deep);
+    if (memory.in_perspective()) shear_rows(rows, deep, memory.shear[place.joint], rows);
     for (int r = 0; r < 2; ++r) {
       for (int c = 0; c < 4; ++c) row[c] = rows[4 * r + c];
       store_vector(memory.rows[r][place.joint], row);
     }
-    depth_row(body.joint, size, row);
-    store_vector(memory.rows[2][place.joint], row);
+    store_vector(memory.rows[2][place.joint], deep);
     store(row, transposed_times(body.joint.turn, load_vec3(memory.ray[place.joint])));
     store_vector(memory.view[place.joint], row);
   }

@@ -144,43 +144,55 @@ struct EvidenceTerms {
   T dense, keypoint, facing, visibility;
 };
 
-// The rays of a person's segments, d; by a whole warp. Other lanes can read them after the next
-// __syncwarp.
+// The shears and rays of a person's segments, through the middle of its points or, without points,
+// of its keypoints; by a whole warp. Other lanes can read them after the next __syncwarp.
 template <typename T>
 __device__ __forceinline__ void find_rays(const FitProblem<T>& p, const Evidence<T>& evidence,
                                           SharedMemory<T>& memory) {
   const int lane = threadIdx.x % 32;
-  clear(memory.ray);  // holds Σ w x̂ and Σ w first
-  const int64_t points = memory.in_perspective() ? evidence.points : 0;
+  // Σ w x̂ and Σ w: 0 … 2 of points, 3 … 5 of keypoints
+  clear(memory.normals);
+  const int64_t count = memory.in_perspective() ? evidence.count(p) : 0;
   bool fit = true;
 #pragma unroll 1
-  for (int64_t first = 0; first < points; first += kItems) {
+  for (int64_t first = 0; first < count; first += kItems) {
     __syncwarp();
     const Item<T> item = contract(p, evidence, first + lane / 4, memory, fit);
     __syncwarp();
     const int segment = segment_of(memory, item);
-    const T weight = item.point && item.weight > T(0) ? item.weight : T(0);
+    const T weight = item.joints != 0 && item.weight > T(0) ? item.weight : T(0);
 #pragma unroll 1
     for (int n = 0; n < kItems; ++n) {
       const int k = __shfl_sync(kFullWarp, segment, 4 * n);
       const T w = __shfl_sync(kFullWarp, weight, 4 * n);
       const T x = __shfl_sync(kFullWarp, item.x, 4 * n), y = __shfl_sync(kFullWarp, item.y, 4 * n);
-      if (w == T(0) || lane > 2) continue;
-      memory.ray[k][lane] += w * (lane == 0 ? x : lane == 1 ? y : T(1));
+      const int at = first + n < evidence.points ? lane : lane - 3;
+      if (w == T(0) || at < 0 || at > 2) continue;
+      memory.normals[k][lane] += w * (at == 0 ? x : at == 1 ? y : T(1));
     }
   }
   __syncwarp();
   if (lane >= kFitJoints) return;
-  T* const sum = memory.ray[lane];
-  store(sum, segment_ray(memory.perspective, sum[2], sum[0], sum[1]));
+  const T* const sums = memory.normals[lane];
+  const T* const sum = sums[2] > T(0) ? sums : sums + 3;
+  const Shear<T> u = segment_shear(memory.perspective, sum[2], sum[0], sum[1]);
+  memory.shear[lane] = u;
+  store(memory.ray[lane], ray_of(u));
 }
 
+// What the squares lack of a point's slope by its depth, in perspective. depth: all of it; x, y:
+// the slope of the square by the place on the picture.
+template <typename T>
+struct Lack {
+  T depth, x, y;
+};
+
 // Adds 2c h' h'ᵀ and −2c x̂ h'ᵀ of one piece of evidence, the same in all lanes; in perspective also
-// its constant pull on the rows z, of this slope. For whole warps. The work of a lane is a row of a
-// block.
+// the constant part of the rows z. For whole warps. The work of a lane is a row of a block.
 template <typename T>
 __device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Moments<T>& moments,
-                                            int n, unsigned joints, T twice, T x, T y, T slope) {
+                                            int n, unsigned joints, T twice, T x, T y,
+                                            const Lack<T>& lack) {
   const int lane = threadIdx.x % 32;
   const int count = __popc(joints);
   const T* const table = memory.scratch + n * (kFitJoints * 4);
@@ -204,7 +216,9 @@ __device__ __forceinline__ void add_moments(SharedMemory<T>& memory, const Momen
   }
   for (int e = lane; e < 4 * count && memory.in_perspective(); e += 32) {
     const int k = memory.listed[n][e / 4];
-    memory.constant[2][k][e % 4] += slope * table[4 * k + e % 4];
+    const Shear<T> u = memory.shear[k];
+    memory.constant[2][k][e % 4] +=
+        (lack.depth - (lack.x * u.x + lack.y * u.y)) * table[4 * k + e % 4];
   }
 }
 
@@ -270,25 +284,32 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
   for (int64_t first = 0; first < evidence.count(p); first += kItems) {
     __syncwarp();
     Item<T> item = contract(p, evidence, first + quad, memory, fit);
-    T x = T(0), y = T(0), z = T(0);
+    T x = T(0), y = T(0), z = T(0), sheared_x = T(0), sheared_y = T(0);
     int rank = 0;
     for (unsigned rest = item.joints; rest != 0; rest &= rest - 1, ++rank) {
       const int k = __ffs(static_cast<int>(rest)) - 1;
       const T h = memory.scratch[(quad * kFitJoints + k) * 4 + column];
       x += memory.rows[0][k][column] * h;
       y += memory.rows[1][k][column] * h;
-      if (memory.in_perspective()) z += memory.rows[2][k][column] * h;
+      if (memory.in_perspective()) {
+        const T own = memory.rows[2][k][column] * h;
+        z += own;
+        sheared_x += memory.shear[k].x * own;
+        sheared_y += memory.shear[k].y * own;
+      }
       if (first_column) memory.listed[quad][rank] = static_cast<uint8_t>(k);
     }
     x = quad_sum(x);
     y = quad_sum(y);
-    T share = T(1), pull = T(0);
+    T growth = T(1), pull = T(0);
     if (memory.in_perspective()) {
-      const SeenPoint<T> seen =
-          seen_point(memory.perspective, Vec3<T>{x, y, quad_sum(z)}, item.x, item.y);
+      sheared_x = quad_sum(sheared_x);
+      sheared_y = quad_sum(sheared_y);
+      const SeenPoint<T> seen = seen_point(
+          memory.perspective, Vec3<T>{x - sheared_x, y - sheared_y, quad_sum(z)}, item.x, item.y);
       x = seen.error[0], y = seen.error[1];
-      item.x = seen.target[0], item.y = seen.target[1];
-      share = seen.share, pull = seen.pull;
+      item.x = seen.target[0] + sheared_x, item.y = seen.target[1] + sheared_y;
+      growth = seen.growth, pull = seen.pull;
     } else {
       x -= item.x, y -= item.y;
     }
@@ -299,15 +320,18 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
     }
     T twice =
         there ? T(2) * setting[item.point ? kDense : kKeypoint] * item.weight * robust.slope : T(0);
-    const T slope = twice * pull;
-    twice *= share;
+    const Lack<T> deep = {twice * pull, twice * growth * x, twice * growth * y};
+    twice *= growth * growth;
     __syncwarp();
     if (refresh) {
 #pragma unroll 1
       for (int n = 0; n < kItems; ++n) {
-        add_moments(memory, moments, n, __shfl_sync(kFullWarp, item.joints, 4 * n),
-                    __shfl_sync(kFullWarp, twice, 4 * n), __shfl_sync(kFullWarp, item.x, 4 * n),
-                    __shfl_sync(kFullWarp, item.y, 4 * n), __shfl_sync(kFullWarp, slope, 4 * n));
+        add_moments(
+            memory, moments, n, __shfl_sync(kFullWarp, item.joints, 4 * n),
+            __shfl_sync(kFullWarp, twice, 4 * n), __shfl_sync(kFullWarp, item.x, 4 * n),
+            __shfl_sync(kFullWarp, item.y, 4 * n),
+            Lack<T>{__shfl_sync(kFullWarp, deep.depth, 4 * n),
+                    __shfl_sync(kFullWarp, deep.x, 4 * n), __shfl_sync(kFullWarp, deep.y, 4 * n)});
         __syncwarp();
       }
     }

@@ -36,8 +36,8 @@ struct Camera {
 template <typename T>
 struct alignas(16) SharedMemory {
   // Read by 16 bytes, so they come first: each is a multiple of that.
-  T rows[3][kFitJoints][4];      // of M: image x and y, depth
-  T constant[3][kFitJoints][4];  // r, and the constant pull on row z
+  T rows[3][kFitJoints][4];      // of M: image x and y (sheared in perspective), depth
+  T constant[3][kFitJoints][4];  // r, and the constant part of row z of Y
   T diagonal[4][kFitJoints][4];  // Q_kk, row by row
   T view[kFitJoints][4];         // C_kᵀ d
   T scratch[kItems * kFitJoints *
@@ -49,7 +49,8 @@ struct alignas(16) SharedMemory {
   T pose_terms[4 * kFitJoints * 3];  // of FitProblem
   T joints[kFitJoints * 3];          // of FitProblem
   T setting[kFitSettings];           // of this iteration
-  T ray[kFitJoints][3];              // d
+  T ray[kFitJoints][3];              // d of ray_math.h
+  Shear<T> shear[kFitJoints];        // u
   Perspective<T> perspective;
   AdamStep<T> steps[32];  // of 32 iterations
   Camera<T> camera;

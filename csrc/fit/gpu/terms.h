@@ -28,8 +28,8 @@ __device__ __forceinline__ Vec3<T> normal_slope(const SharedMemory<T>& memory, i
           n[2] * v.x + n[4] * v.y + n[5] * v.z + n[8]};
 }
 
-// The row z of Y of the lane's joint, from depths and from points in perspective; false if there
-// are none. By a whole warp.
+// The row z of Y of the lane's joint, from depths and, in perspective, from what the sheared rows
+// lack; false if there are none. By a whole warp.
 template <typename T>
 __device__ __forceinline__ bool depth_pull(const Place& place, SharedMemory<T>& memory,
                                            const Person<T>& person, T (&z)[4]) {
@@ -52,6 +52,8 @@ __device__ __forceinline__ Wrench<T> own_wrench(const Place& place, SharedMemory
   stretch = T(0);
   Wrench<T> wrench = image_wrench(body.joint.turn, size, y, stretch);
   if (depth_pull(place, memory, person, z)) {
+    const Shear<T> u = memory.shear[place.joint];
+    for (int c = 0; c < 4; ++c) z[c] += u.x * y[c] + u.y * y[4 + c];
     wrench += depth_wrench(body.joint.turn, size, z, stretch);
   }
   const Vec3<T> slope = normal_slope(memory, place.joint, load_vec3(memory.view[place.joint]));
