@@ -58,6 +58,13 @@ BODYREG_HD bool needs_refresh(const double* row) {
   return reads_normals(row) || (row[kDense] != 0 && 1 / row[kDenseWidthAt] != 0);
 }
 
+// Whether an iteration of Adam begins with a refresh. Two more come first in perspective, where the
+// slope by the depth grows with the errors, which are large at the start and shrink fast.
+BODYREG_HD bool refreshes_at(int iteration, int every, bool in_perspective) {
+  const bool soon = iteration == every / 3 || iteration == every / 9;
+  return iteration % every == 0 || (in_perspective && soon);
+}
+
 // 1 / width² of the robust function; 0 where the dense term is plain squares.
 template <typename S>
 BODYREG_HD S inverse_width2(const S* row) {

@@ -23,7 +23,9 @@ class Adam {
     for (int i = 0; i < iterations; ++i, rows += kFitSettings) {
       const Setting<T> setting(rows);
       body_.pose(p_, x);
-      if (every > 0 && i % every == 0) evidence.refresh(setting, body_);
+      if (every > 0 && refreshes_at(i, every, true)) {
+        evidence.refresh(setting, body_, refreshes_at(i, every, false));
+      }
       find_pull(p_, setting, body_, evidence.moments(), evidence.shear(), evidence.keypoints(),
                 pull_);
       objective_gradient(p_, setting, x, body_, evidence.moments(), evidence.keypoints(),

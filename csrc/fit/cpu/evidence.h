@@ -43,21 +43,26 @@ class GroupEvidence {
     keypoints_.load(first, people);
     normals_.joints = 0;
     fresh_ = true;
+    for (uint32_t& joints : normal_joints_) joints = 0;
     find_rays();
   }
 
   // Whether the terms of some person depend on the body at the last refresh.
   bool refreshes() const { return all_refresh_ || keypoints_.in_perspective(); }
 
-  // Takes weights, active points and tangents anew at the current body. The body makes no
-  // difference to a person that needs no refresh; such a person keeps the weights of the first.
-  void refresh(const Setting<T>& setting, const PosedGroup<T>& body) {
+  // Takes weights, active points and tangents anew at the current body: of all people, or only of
+  // those that are seen in perspective. The body makes no difference to a person that needs no
+  // refresh; such a person keeps the weights of the first.
+  void refresh(const Setting<T>& setting, const PosedGroup<T>& body, bool of_all = true) {
     spread(body);
     normals_.joints = 0;
-    const bool all = all_refresh_ || fresh_;
+    const bool all = fresh_ || (all_refresh_ && of_all);
     fresh_ = false;
     for (int l = 0; l < people_; ++l) {
-      if (!all && p_.perspective[3 * (first_ + l)] == T(0)) continue;
+      if (!all && p_.perspective[3 * (first_ + l)] == T(0)) {
+        normals_.joints |= normal_joints_[l];
+        continue;
+      }
       Person<T> person = person_of(l);
       PersonMoments<T>& moments = person_moments_[l];
       moments.clear();
@@ -67,9 +72,11 @@ class GroupEvidence {
       if (setting[kKeypoint] != T(0)) {
         person.add_keypoints(setting[kKeypoint], keypoint_influences_.influences(), moments);
       }
+      normal_joints_[l] = 0;
       if (reads_normals(setting.value)) {
         person.find_normals();
-        normals_.joints |= person.add_normals(setting, person_normals_[l]);
+        normal_joints_[l] = person.add_normals(setting, person_normals_[l]);
+        normals_.joints |= normal_joints_[l];
       }
     }
     moments_.gather(person_moments_.data(), people_, keypoints_.in_perspective());
@@ -188,6 +195,7 @@ class GroupEvidence {
   int people_ = 0;
   Buffer<PersonMoments<T>> person_moments_;
   Buffer<PersonNormals<T>> person_normals_;
+  uint32_t normal_joints_[W];       // segments with normals, per person
   Buffer<T> rows_, turns_, sizes_;  // per person
   Buffer<Shear<T>> shears_;         // u of every person's segments
   Shear<V> shear_[kFitJoints];

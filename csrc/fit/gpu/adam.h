@@ -34,7 +34,6 @@ __device__ __forceinline__ Judged<T> follow_adam(const FitParams<T>& p, const Wo
   store_vector(memory.square[place.lane], zeros);
   const int column = min(place.lane, kFitSettings - 1);
   double next = settings_row(p, first_row, iterations, 0)[column];  // one iteration ahead
-  int next_refresh = 0;
   for (int i = 0;; ++i) {
     const bool judges = i == iterations;
     __syncwarp();  // the previous iteration has read what is written now
@@ -46,13 +45,13 @@ __device__ __forceinline__ Judged<T> follow_adam(const FitParams<T>& p, const Wo
     }
     const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
     __syncwarp();
-    const bool refresh = !judges && (refreshes ? i == next_refresh : !built);
+    const bool due = refreshes && refreshes_at(i, p.refresh, memory.in_perspective());
+    const bool refresh = !judges && (due || !built);
     if (refresh && !refreshes) take_first_weights(p, memory);
     if (judges || refresh) {
       const EvidenceTerms<T> seen =
           pass_evidence(p.problem, person.evidence, memory, person.moments, refresh);
       built = true;
-      next_refresh = i + p.refresh;
       if (judges) return judge(place, p.problem, memory, person, value, seen);
     }
     T gradient[kLaneParameters];
