@@ -92,7 +92,9 @@ class Plan(NamedTuple):
         scale_high: largest such scale.
         six_numbers: use the first two columns of the rotation only.
         refresh: iterations after which robust weights, active facing points and visibility's
-            tangent are taken anew. 1 is the objective itself; terms that are squares need none.
+            tangent are taken anew, and what perspective makes of points. 1 is the objective
+            itself; terms that are squares of parallel rays need none. In perspective, iterations
+            refresh // 9 and refresh // 3 of a phase refresh, too.
     """
 
     settings: Tensor

@@ -77,8 +77,9 @@ class RegistrationConfig:
 
         solver: `adam`, or `lm`: Levenberg-Marquardt, after some steps of Adam in a cold fit.
         refresh: Iterations of Adam after which the fused solver computes these anew from the
-            points: robust weights, the points that turn away, and the slope of the visibility
-            term. With 1 the gradient is exact. Terms without such parts are exact always.
+            points: robust weights, the points that turn away, the slope of the visibility term,
+            and places in perspective. With 1 the gradient is exact. Terms without such parts are
+            exact always.
         iterations: Adam steps of a cold fit along one path.
         learning_rate: Adam's step for every parameter (radians, ratios, frame units).
         learning_rate_end: Last learning rate as a share of the first; 1 keeps it constant.
