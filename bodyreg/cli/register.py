@@ -145,7 +145,7 @@ def _report(request: Request, outcome: Outcome) -> str:
 def _cameras(counts: Mapping[str, int]) -> str:
     words = {
         "known": "focal length known",
-        "assumed": "focal length assumed from the picture's size",
+        "assumed": "focal length found by the fits",
         "weak": "no perspective",
     }
     return ", ".join(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])

@@ -42,14 +42,14 @@ def _switches(form: Format) -> list[tuple[str, Any, Any]]:
 
 IMAGES = (
     "Folder of the pictures that people are in. Fits are drawn over them: by --overlays, and later "
-    "by `bodyreg report` and `bodyreg view`. With `--set camera=perspective`, their sizes and "
-    "focal lengths (EXIF) are used where the people's files do not tell them."
+    "by `bodyreg report` and `bodyreg view`. Their sizes and focal lengths (EXIF) are used where "
+    "the people's files do not tell them."
 )
 
 FOCAL = (
-    "Focal length of all pictures, for `--set camera=perspective`: pixels (1145), or millimetres "
-    "as on 35-mm film (35mm), which need the sizes of the pictures. If left out: what the files "
-    "or pictures tell, else an assumption (`assumed_focal`)."
+    "Focal length of all pictures: pixels (1145), or millimetres as on 35-mm film (35mm), which "
+    "need the sizes of the pictures. If left out: what the files or pictures tell; else it is "
+    "found, if the size of the picture is known."
 )
 
 Sources = make_dataclass(

@@ -34,6 +34,8 @@ class RegistrationConfig:
             are parallel.
         assumed_focal: Focal length of a picture of unknown focal length and known size, as a share
             of the picture's diagonal; inf for parallel rays. Without its size, rays are parallel.
+        find_focal: Whether a cold fit of such a picture goes on by warm fits with half this focal
+            length, with this one, and with parallel rays. That of the lowest loss stays.
 
         dense_weight: Squared distance of dense points, per frame unit².
         dense_width: Width of its Geman-McClure function, frame units; inf for plain squares.
@@ -107,8 +109,11 @@ class RegistrationConfig:
     dense_count: float = 120.0
     keypoint_count: float = 16.0
 
-    camera: Literal["perspective", "weak"] = field(default="weak", metadata={"before": "weak"})
-    assumed_focal: float = field(default=1.0, metadata={"before": math.inf})
+    camera: Literal["perspective", "weak"] = field(
+        default="perspective", metadata={"before": "weak"}
+    )
+    assumed_focal: float = field(default=2.0, metadata={"before": math.inf})
+    find_focal: bool = field(default=True, metadata={"before": False})
 
     dense_weight: float = 1.5
     dense_width: float = 20 * PIXEL
@@ -136,9 +141,9 @@ class RegistrationConfig:
     scale_low: float = 0.6
     scale_high: float = 1.7
 
-    upright_weight: float = 3e-3
+    upright_weight: float = 1e-3
     det_weight: float = 0.1
-    six_numbers: bool = False
+    six_numbers: bool = True
 
     stiff: Literal["anneal", "constant", "none"] = "none"
     stiff_scale_weight: float = 10.0
@@ -247,6 +252,8 @@ PRESETS = {
     # The paper's terms. The paper gives no weights; these reproduce its behaviour.
     "paper": RegistrationConfig(
         evidence="mean",
+        camera="weak",
+        find_focal=False,
         dense_weight=1.0,
         dense_width=math.inf,
         dense_width_start=math.inf,
@@ -267,6 +274,7 @@ PRESETS = {
         scale_level_weight=1e-2,
         scale_limit_weight=0.0,
         upright_weight=0.0,
+        six_numbers=False,
         det_weight=0.1,
         stiff="anneal",
         iterations=300,

@@ -12,6 +12,7 @@ from bodyreg.body import Body
 from bodyreg.data.frames import perspective_in_frame
 from bodyreg.data.observations import Observations
 from bodyreg.ops.fit import Evidence, Rig
+from bodyreg.registration.cameras import focal_lengths
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.prior import pose_prior
 
@@ -105,17 +106,6 @@ def gather(
         depth_weight=tensor(depth_weight),
         perspective=tensor(_perspective(observations, config).astype(real, copy=False)),
     )
-
-
-def focal_lengths(observations: Observations, config: RegistrationConfig) -> np.ndarray:
-    """(N,) float32 focal lengths in pixels, known or assumed; NaN = none, so rays are parallel."""
-    focal, size = observations.focal, observations.picture_size
-    if config.camera == "weak" or focal is None:
-        focal = np.full(len(observations), np.nan, np.float32)
-    if config.camera == "perspective" and size is not None:
-        diagonal = np.where((size > 0).all(axis=1), np.hypot(*size.T.astype(np.float64)), np.nan)
-        focal = np.where(np.isnan(focal), config.assumed_focal * diagonal, focal)
-    return np.where(np.isfinite(focal), focal, np.nan).astype(np.float32)
 
 
 def _perspective(observations: Observations, config: RegistrationConfig) -> np.ndarray:

@@ -19,9 +19,10 @@ from bodyreg.data.frames import principal_points
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.ops.fit import Evidence, Plan, Rig
-from bodyreg.registration import schedule, solver
+from bodyreg.registration import cameras, schedule, solver
+from bodyreg.registration.cameras import focal_lengths
 from bodyreg.registration.config import RegistrationConfig
-from bodyreg.registration.evidence import focal_lengths, gather, make_rig
+from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.floor import visibility_floor
 from bodyreg.registration.losses import TERMS
 from bodyreg.registration.objective import ExtraLoss
@@ -81,7 +82,8 @@ def register(
 
     Returns:
         N fits, in the order of the observations. With `camera="perspective"` they have the focal
-        lengths and principal points that they were fitted with.
+        lengths and principal points that they were fitted with; a warm fit has those of `initial`
+        where the picture's are unknown.
 
     Raises:
         UserError: the observations do not fit the body; a person has no evidence; the initial fits
@@ -94,8 +96,49 @@ def register(
     _check_engine(engine, config, extra_loss)
     observations.check(body)
     require_evidence(observations)
+    fit = functools.partial(_fit, body, config, device, dtype, engine, extra_loss)
     if initial is not None:
         initial = matched(initial, observations)
+        return fit(observations, initial, progress=progress)
+    fits = fit(observations, None, progress=progress)
+    unknown = cameras.unknown(observations, config)
+    if not len(unknown):
+        return fits
+    first = fits.select(unknown)
+    found = cameras.best(
+        [
+            fit(some, first, positions=unknown)
+            for some in cameras.tried(observations.select(unknown), config)
+        ]
+    )
+    order = np.arange(len(fits))
+    order[unknown] = len(fits) + np.arange(len(unknown))
+    return Fits.concatenate([fits, found]).select(order)
+
+
+def _fit(
+    body: Body,
+    config: RegistrationConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+    engine: str,
+    extra_loss: ExtraLoss | None,
+    observations: Observations,
+    initial: Fits | None,
+    *,
+    positions: np.ndarray | None = None,
+    progress: bool = False,
+) -> Fits:
+    """`register` for checked people with known or assumed cameras.
+
+    Args:
+        initial: One for every person, in their order.
+        positions: (N,) of the people, for `extra_loss`; from 0 if left out.
+    """
+    if initial is not None:
+        observations = cameras.as_fitted(observations, initial)
+    if positions is None:
+        positions = np.arange(len(observations))
     rig = make_rig(body, observations.keypoint_name, device, dtype)
     plan = schedule.cold(config) if initial is None else schedule.warm(config)
     plan = plan._replace(settings=plan.settings.to(device))
@@ -108,7 +151,7 @@ def register(
             start = cold_starts(len(some), config, device, dtype)
         else:
             start = warm_starts(initial.select(people), body, device, dtype)
-        solve = _fused if engine == "fit" else _composed(engine, people, extra_loss)
+        solve = _fused if engine == "fit" else _composed(engine, positions[people], extra_loss)
         evidence = gather(some, config, device, dtype)
         results.append(as_fits(body, some, config, evidence, *solve(start, rig, evidence, plan)))
     if not results:

@@ -124,7 +124,10 @@ def truncated(plan: Plan, iterations: int) -> Plan:
 
 
 def iterations_per_person(config: RegistrationConfig, *, warm_start: bool = False) -> int:
-    """Iterations of one person's fit: of all candidates and of both solvers together."""
+    """Iterations of one person's fit: of all candidates and of both solvers together.
+
+    Those that find an unknown focal length do not count.
+    """
     candidates, total = 1 if warm_start else config.starts, 0
     for _, iterations, kept in phases(warm(config) if warm_start else cold(config)):
         total += candidates * iterations

@@ -12,6 +12,7 @@ from bodyreg.body import Body
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.registration import schedule
+from bodyreg.registration.cameras import as_fitted
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.register import as_fits, matched, require_evidence
@@ -44,8 +45,9 @@ def trace(
 
     Each mark is a fit from the beginning with a shorter plan, so the result is exact: it is what
     `register` returns after so many iterations, the best of the starts by the final weights. At
-    the last of `stops` it has the same bits as `register`'s. All losses use the final weights, so
-    they can be compared between marks.
+    the last of `stops` it has the same bits as `register`'s, unless `register` finds a focal
+    length (`find_focal`): here it is the assumed one. All losses use the final weights, so they
+    can be compared between marks.
 
     Args:
         body: The body.
@@ -67,7 +69,9 @@ def trace(
         plan, start = schedule.cold(config), cold_starts(len(observations), config, device, dtype)
     else:
         plan = schedule.warm(config)
-        start = warm_starts(matched(initial, observations), body, device, dtype)
+        initial = matched(initial, observations)
+        observations = as_fitted(observations, initial)
+        start = warm_starts(initial, body, device, dtype)
     rig = make_rig(body, observations.keypoint_name, device, dtype)
     evidence = gather(observations, config, device, dtype)
     return [

@@ -216,13 +216,18 @@ def _people(
     finished: FinishedRun, rows: np.ndarray, errors: dict[str, np.ndarray], truth: Truth | None
 ) -> dict[str, Any]:
     """The shown people: numbers, pictures, the course of their fits, and their evidence."""
+    from bodyreg.registration.cameras import as_fitted
     from bodyreg.registration.trace import stops, trace
     from bodyreg.viz import report
 
     fits, observations = finished.read(rows)
     body, marks = finished.body, stops(finished.config, warm_start=finished.warm)
     along = trace(
-        body, observations, finished.config, marks, initial=finished.initial(observations.id)
+        body,
+        as_fitted(observations, fits),
+        finished.config,
+        marks,
+        initial=finished.initial(observations.id),
     )
     poses = report.poses_data(along, body)
     grounds, pictured = finished.grounds(observations, report.TILE)

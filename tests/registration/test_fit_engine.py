@@ -25,9 +25,10 @@ CPU = torch.device("cpu")
 
 EXACT = {
     "paper": RegistrationConfig.preset("paper", refresh=1),
-    "accurate": RegistrationConfig(starts=1, refresh=1),
+    "accurate": RegistrationConfig(starts=1, refresh=1, camera="weak", six_numbers=False),
 }
-"""Both presets with one start, without parts that are kept from one refresh to the next."""
+"""Both presets with one start, parallel rays and nine numbers of the rotation, without parts that
+are kept from one refresh to the next."""
 
 NEAR, SIX = {"camera": "perspective"}, {"six_numbers": True}
 

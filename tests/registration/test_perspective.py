@@ -15,7 +15,8 @@ from bodyreg import Body, reference
 from bodyreg.body import AXIS_ANGLE
 from bodyreg.data.frames import perspective_in_frame
 from bodyreg.registration import RegistrationConfig, register
-from bodyreg.registration.evidence import focal_lengths, gather, make_rig
+from bodyreg.registration.cameras import focal_lengths
+from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.losses import TERMS
 from bodyreg.registration.padding import pad
 from bodyreg.registration.schedule import Setting

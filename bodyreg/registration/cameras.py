@@ -1,0 +1,70 @@
+"""The cameras of pictures of unknown focal length: assumed, and found by the fit.
+
+A limb of a person near the camera is larger in the picture if it is nearer. So fits with a wrong
+focal length have higher losses, and the loss chooses among some focal lengths.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from bodyreg.data.fits import Fits
+from bodyreg.data.observations import Observations
+from bodyreg.registration.config import RegistrationConfig
+
+TRIED = (math.inf, 1.0, 0.5)
+"""Focal lengths that are tried, over the assumed one."""
+
+
+def focal_lengths(observations: Observations, config: RegistrationConfig) -> np.ndarray:
+    """(N,) float32 focal lengths in pixels, known or assumed; NaN = none, so rays are parallel."""
+    focal = observations.focal
+    if config.camera == "weak" or focal is None:
+        focal = np.full(len(observations), np.nan, np.float32)
+    if config.camera == "perspective":
+        focal = np.where(np.isnan(focal), _assumed(observations, config), focal)
+    return np.where(np.isfinite(focal), focal, np.nan).astype(np.float32)
+
+
+def unknown(observations: Observations, config: RegistrationConfig) -> np.ndarray:
+    """Positions of the people whose focal length is assumed, and is to be found."""
+    if not config.find_focal:
+        return np.zeros(0, np.int64)
+    assumed = np.isfinite(_assumed(observations, config))
+    if observations.focal is not None:
+        assumed &= np.isnan(observations.focal)
+    return np.flatnonzero(assumed)
+
+
+def tried(observations: Observations, config: RegistrationConfig) -> list[Observations]:
+    """The same people of unknown focal length, with every focal length that is tried."""
+    assumed = _assumed(observations, config)
+    return [replace(observations, focal=share * assumed) for share in TRIED]
+
+
+def best(fits: list[Fits]) -> Fits:
+    """Of fits of the same people, those of the lowest loss; of equals the first."""
+    chosen = np.argmin([one.loss for one in fits], axis=0)
+    return Fits.concatenate(fits).select(chosen * len(chosen) + np.arange(len(chosen)))
+
+
+def as_fitted(observations: Observations, fits: Fits) -> Observations:
+    """The same people; where the focal length is unknown, it is that of their fits."""
+    if fits.focal is None:
+        return observations
+    found = np.where(np.isnan(fits.focal), np.inf, fits.focal)
+    if observations.focal is not None:
+        found = np.where(np.isnan(observations.focal), found, observations.focal)
+    return replace(observations, focal=found)
+
+
+def _assumed(observations: Observations, config: RegistrationConfig) -> np.ndarray:
+    """(N,) focal lengths that the sizes of the pictures suggest; NaN without a size."""
+    size = observations.picture_size
+    if config.camera == "weak" or size is None:
+        return np.full(len(observations), np.nan)
+    diagonal = np.where((size > 0).all(axis=1), np.hypot(*size.T.astype(np.float64)), np.nan)
+    return config.assumed_focal * diagonal
