@@ -47,7 +47,8 @@ def tried(observations: Observations, config: RegistrationConfig) -> list[Observ
 
 def best(fits: list[Fits]) -> Fits:
     """Of fits of the same people, those of the lowest loss; of equals the first."""
-    chosen = np.argmin([one.loss for one in fits], axis=0)
+    losses = [one.loss for one in fits if one.loss is not None]
+    chosen = np.argmin(losses, axis=0)
     return Fits.concatenate(fits).select(chosen * len(chosen) + np.arange(len(chosen)))
 
 

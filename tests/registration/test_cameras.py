@@ -21,7 +21,7 @@ QUICK = RegistrationConfig(iterations=40, starts=2, warm_iterations=10)
 
 @pytest.fixture(scope="module")
 def upright():
-    """Exact pictures of the built-in body from 2.5 m, 8 m and far away; only their size is known."""
+    """Exact pictures of the built-in body from 2.5 m, 8 m and far away, of known size."""
     seen = standing(Body.default(), (2.5, 8, math.inf), (0.3, 1.2))
     return replace(seen, focal=None, principal_point=None)
 
