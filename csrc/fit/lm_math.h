@@ -13,7 +13,8 @@
 //
 // Then the point's image moves by φ × v_a when joint a turns by φ, by u_a dS_a, and by
 // ω × X + w_0 (t_x, t_y, 0) + σ X, X = v_0 + w_0 P_0, with the camera. So the normal matrix JᵀJ
-// needs nothing of the points but sums of products of two joints' levers.
+// needs nothing of the points but sums of products of two joints' levers. x and y count once; z
+// counts κ times in perspective (ray_math.h), and not at all without.
 //
 // The matrix has a block for joints a and b where b = a or b is above a in the tree. The block of
 // two joints on different branches is left out: few points hang on both, and without it the matrix
@@ -92,8 +93,9 @@ BODYREG_HD void step_camera(const Mat3<T>& raw, const T (&translation)[2], const
 
 // ---- Levers
 
-// A row of lever moments has six columns, the levers of one joint: v_x, v_y, v_z, w, u_x, u_y.
-constexpr int kLevers = 6;
+// A row of lever moments has seven columns, the levers of one joint: v_x, v_y, v_z, w, u_x, u_y,
+// u_z.
+constexpr int kLevers = 7;
 constexpr int kHung = 3;
 constexpr int kStretch = 4;
 
@@ -102,7 +104,7 @@ template <typename T>
 struct LeverMoments {
   T arm[3][kLevers];      // v_a
   T hung[kLevers];        // w_a
-  T stretch[2][kLevers];  // u_a, x and y
+  T stretch[3][kLevers];  // u_a
 };
 
 // A row's columns are joint j's; adds them as its parent sees them. step = S_parent bone.
@@ -116,6 +118,7 @@ BODYREG_HD void add_lifted(const T (&row)[kLevers], const Vec3<T>& step, const V
   out[kHung] += hung;
   out[kStretch] += bone.x * hung;
   out[kStretch + 1] += bone.y * hung;
+  out[kStretch + 2] += bone.z * hung;
 }
 
 // v of joint 0 becomes X.
@@ -162,7 +165,27 @@ BODYREG_HD void turn_columns(const LeverMoments<T>& m, T (&h)[4][N]) {
   h[3][2] = m.stretch[1][0] - m.stretch[0][1];
 }
 
-// The same by an unknown of b that moves points by the levers x and y.
+// Adds what the rows z share, φ_x v_y − φ_y v_x and u_z dS, times κ.
+template <typename T, int N>
+BODYREG_HD void add_depth_columns(const LeverMoments<T>& m, const T& depth, T (&h)[4][N]) {
+  h[0][0] += depth * m.arm[1][1];
+  h[0][1] = h[0][1] - depth * m.arm[1][0];
+  h[1][0] = h[1][0] - depth * m.arm[0][1];
+  h[1][1] += depth * m.arm[0][0];
+  h[3][0] += depth * m.stretch[2][1];
+  h[3][1] = h[3][1] - depth * m.stretch[2][0];
+}
+
+// The same by an unknown of b that moves points by the lever z.
+template <typename T, int N>
+BODYREG_HD void add_depth_column(const LeverMoments<T>& m, const T& depth, int z, int at,
+                                 T (&h)[4][N]) {
+  h[0][at] += depth * m.arm[1][z];
+  h[1][at] = h[1][at] - depth * m.arm[0][z];
+  h[3][at] += depth * m.stretch[2][z];
+}
+
+// JᵀJ by (φ_a, S_a) and an unknown of b that moves points by the levers x and y.
 template <typename T, int N>
 BODYREG_HD void shift_column(const LeverMoments<T>& m, int x, int y, int at, T (&h)[4][N]) {
   h[0][at] = -m.arm[2][y];
@@ -172,14 +195,16 @@ BODYREG_HD void shift_column(const LeverMoments<T>& m, int x, int y, int at, T (
 }
 
 template <typename T>
-BODYREG_HD void joint_block(const LeverMoments<T>& m, T (&h)[4][4]) {
+BODYREG_HD void joint_block(const LeverMoments<T>& m, const T& depth, T (&h)[4][4]) {
   turn_columns(m, h);
   shift_column(m, kStretch, kStretch + 1, 3, h);
+  add_depth_columns(m, depth, h);
+  add_depth_column(m, depth, kStretch + 2, 3, h);
 }
 
 // JᵀJ by (φ_a, S_a) and the root's seven; m's columns are about the origin.
 template <typename T>
-BODYREG_HD void root_block(const LeverMoments<T>& m, T (&h)[4][kRootUnknowns]) {
+BODYREG_HD void root_block(const LeverMoments<T>& m, const T& depth, T (&h)[4][kRootUnknowns]) {
   turn_columns(m, h);
   shift_column(m, kStretch, kStretch + 1, 3, h);
   h[0][4] = T(0);  // t_x and t_y move by w_0
@@ -191,13 +216,17 @@ BODYREG_HD void root_block(const LeverMoments<T>& m, T (&h)[4][kRootUnknowns]) {
   h[2][5] = m.arm[0][kHung];
   h[3][5] = m.stretch[1][kHung];
   shift_column(m, 0, 1, 6, h);
+  add_depth_columns(m, depth, h);
+  add_depth_column(m, depth, kStretch + 2, 3, h);
+  add_depth_column(m, depth, 2, 6, h);
 }
 
 // JᵀJ by the root's seven; m's rows and columns are about the origin.
 template <typename T>
-BODYREG_HD void root_square(const LeverMoments<T>& m, T (&h)[kRootUnknowns][kRootUnknowns]) {
+BODYREG_HD void root_square(const LeverMoments<T>& m, const T& depth,
+                            T (&h)[kRootUnknowns][kRootUnknowns]) {
   T top[4][kRootUnknowns];
-  root_block(m, top);
+  root_block(m, depth, top);
   for (int i = 0; i < 4; ++i) {
     for (int j = 0; j < kRootUnknowns; ++j) h[i][j] = h[j][i] = top[i][j];
   }
@@ -205,7 +234,7 @@ BODYREG_HD void root_square(const LeverMoments<T>& m, T (&h)[kRootUnknowns][kRoo
   h[4][5] = h[5][4] = T(0);
   h[4][6] = h[6][4] = m.hung[0];
   h[5][6] = h[6][5] = m.hung[1];
-  h[6][6] = m.arm[0][0] + m.arm[1][1];
+  h[6][6] = m.arm[0][0] + m.arm[1][1] + depth * m.arm[2][2];
 }
 
 // A normal's z, d · n, changes by φ · (n × d) as its segment turns by φ: the second moments of n ×

@@ -15,6 +15,9 @@
 // which has the right value, and the right slope by X. By the depth on joint k its slope is short
 // of 2 w e · (∂e/∂z − a u_k), which stays as it is until the next refresh.
 //
+// The normal matrix of Levenberg–Marquardt would need three times as many moments for this square.
+// It takes |X|² + κ z² for |X + u_k z|², with κ the largest |u_k|² of a person's segments.
+//
 // What a surface faces is the same ray, d_k = (−u_k, 1) / |…|, from data alone (rays() of
 // bodyreg/registration/padding.py). A normal's z is then d · C_k n.
 #pragma once
@@ -77,6 +80,12 @@ BODYREG_HD Shear<T> segment_shear(const Perspective<T>& camera, const T& total, 
   if (camera.inverse_focal == T(0) || !(total > T(0))) return {T(0), T(0)};
   return {camera.inverse_focal * (x / total - camera.principal_point[0]),
           camera.inverse_focal * (y / total - camera.principal_point[1])};
+}
+
+// |u|², of which a person's largest is κ.
+template <typename T>
+BODYREG_HD T square(const Shear<T>& u) {
+  return u.x * u.x + u.y * u.y;
 }
 
 // The sheared rows of M_k. z: row z of [s S_k C_k | P_k].

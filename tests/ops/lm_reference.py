@@ -101,24 +101,27 @@ class Step:
             points = reference.lbs(transforms, ids, anchors)
             weak, z = reference.projection(points, rotation, p.scale, p.translation)
             xy, _ = reference.projection(points, rotation, p.scale, p.translation, seen.perspective)
-            # A step takes the magnification for constant, and no curvature from the depth.
+            # A step takes the magnification for constant.
             away = seen.perspective[:, :1] * z.detach()
             return weak, z, xy.detach(), 1 + away / (1 - away).clamp_min(0.1)
 
         def of_xy(weight):
             return weight[..., None].expand(*weight.shape, 2)
 
+        depth_share = self._depth_share()
         if "dense" in weights:
-            weak, _, xy, growth = image(seen.point_ids, seen.point_anchors)
+            weak, z, xy, growth = image(seen.point_ids, seen.point_anchors)
             weight, width = weights["dense"] * seen.point_weight, self.setting.dense_width
             if math.isfinite(width):
                 square = (xy - seen.point_xy).square().sum(-1)
                 weight = weight * (width**2 / (width**2 + square)) ** 2
             yield weak, of_xy(weight * growth**2)
+            yield z, weight * growth**2 * depth_share
         weak, z, _, growth = image(rig.keypoint_ids, rig.keypoint_anchors)
         if "keypoint" in weights:
-            weight = weights["keypoint"] * seen.keypoint_weight
-            yield weak[:, 1:], of_xy(weight * growth[:, 1:] ** 2)
+            weight = weights["keypoint"] * seen.keypoint_weight * growth[:, 1:] ** 2
+            yield weak[:, 1:], of_xy(weight)
+            yield z[:, 1:], weight * depth_share
         if "depth" in weights:
             yield z[:, 1:] - z[:, :1], weights["depth"] * seen.depth_weight
         if "facing" in weights:
@@ -130,6 +133,28 @@ class Step:
             yield normal_z, weights["facing"] * seen.point_weight * away
         if "upright" in weights:
             yield rotation[:, 2, 1:2], torch.full_like(p.scale[:, None], weights["upright"])
+
+    def _depth_share(self) -> Tensor:
+        """(B,1) squared slope of the steepest ray to a segment: how much depth counts."""
+        rig, seen = self.rig, self.seen
+        strongest = rig.keypoint_anchors[1:, :, 3].argmax(1)[:, None]
+        of_keypoints = rig.keypoint_ids[1:].long().gather(1, strongest)[:, 0]
+        evidence = (
+            (seen.point_segment[..., 0].long(), seen.point_weight, seen.point_xy),
+            (of_keypoints.expand(len(seen), -1), seen.keypoint_weight, seen.keypoint_xy),
+        )
+        (middle, total), (of_marks, marked) = (self._middles(*kind) for kind in evidence)
+        middle = torch.where(total > 0, middle, of_marks)
+        shear = seen.perspective[:, None, :1] * (middle - seen.perspective[:, None, 1:])
+        present = (total > 0) | (marked > 0)
+        return torch.where(present, shear.square().sum(-1, keepdim=True), 0).amax(1)
+
+    @staticmethod
+    def _middles(segment: Tensor, weight: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted means (B,24,2) of what is seen of each segment, and sums of weights (B,24,1)."""
+        own = torch.nn.functional.one_hot(segment, len(JOINT_NAMES)).to(weight) * weight[..., None]
+        total = own.sum(1)[..., None]
+        return (own.mT @ xy.nan_to_num()) / total.clamp_min(1e-30), total
 
     def _related(self) -> Tensor:
         """(99,99) whether one unknown's joint is the other's or above it."""

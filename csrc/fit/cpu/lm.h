@@ -79,7 +79,8 @@ class LevenbergMarquardt {
 
   void take_step(const Setting<T>& setting, const V& damping, const GroupEvidence<T>& evidence,
                  const State& from, ParameterLanes<T>& to) {
-    assembly_.assemble(setting, from.x, from.body, evidence.moments(), evidence.normals(), matrix_);
+    assembly_.assemble(setting, from.x, from.body, evidence.moments(), evidence.shear(),
+                       evidence.normals(), matrix_);
     objective_gradient(p_, setting, from.x, from.body, evidence.moments(), evidence.keypoints(),
                        evidence.normals(), from.pull, scratch_, gradient_);
     find_tangent(from);

@@ -46,10 +46,14 @@ class NormalAssembly {
 
   // At x, by which `body` is posed.
   void assemble(const Setting<T>& setting, const ParameterLanes<T>& x, const PosedGroup<T>& body,
-                const GroupMoments<T>& moments, const GroupNormals<T>& normals,
-                NormalMatrix<T>& h) {
+                const GroupMoments<T>& moments, const Shear<V> (&shear)[kFitJoints],
+                const GroupNormals<T>& normals, NormalMatrix<T>& h) {
     pose_bones(x, body);
     find_shares(moments);
+    depth_share_ = T(0);
+    if (moments.in_perspective()) {
+      for (const Shear<V>& u : shear) depth_share_ = maximum(depth_share_, square(u));
+    }
     turn_normals(body, normals);
     find_depths(setting, x, body);
     for (int a = kFitJoints - 1; a >= 0; --a) {
@@ -153,10 +157,11 @@ class NormalAssembly {
       const V x = g[0], y = g[to_column], z = g[2 * to_column], hung = g[3 * to_column];
       V(&out)[kLevers] = own_[up][r];
       if (above) {
-        const V levers[kLevers] = {scale * x, scale * y, scale * z, hung, x, y};
+        const V levers[kLevers] = {scale * x, scale * y, scale * z, hung, x, y, z};
         for (int j = 0; j < kLevers; ++j) out[j] += levers[j];
       } else {  // u of joint c has only the bone toward l
-        const V levers[kLevers] = {scale * x, scale * y, scale * z, hung, V(T(0)), V(T(0))};
+        const V none = T(0);
+        const V levers[kLevers] = {scale * x, scale * y, scale * z, hung, none, none, none};
         add_lifted(levers, reach, bone, out);
       }
     }
@@ -180,7 +185,7 @@ class NormalAssembly {
         hung += child.hung[c];
       }
       arm = arm + scale * stretch;
-      m.stretch[0][c] = stretch.x, m.stretch[1][c] = stretch.y;
+      m.stretch[0][c] = stretch.x, m.stretch[1][c] = stretch.y, m.stretch[2][c] = stretch.z;
       m.arm[0][c] = arm.x, m.arm[1][c] = arm.y, m.arm[2][c] = arm.z;
       kept.arm[c] = arm;
       m.hung[c] = kept.hung[c] = hung;
@@ -191,7 +196,7 @@ class NormalAssembly {
   void write_joint_block(int a, int i, const ParameterLanes<T>& x, V (&out)[4][4]) {
     const int b = tree_.above[a][i];
     V h[4][4];
-    joint_block(sum_subtree(a, i, x), h);
+    joint_block(sum_subtree(a, i, x), depth_share_, h);
     if (has_normals_) add_normals(normals_[a], h);
     rows_by_angles(to_angles_[a], h);
     columns_by_angles(to_angles_[b], h);
@@ -204,7 +209,7 @@ class NormalAssembly {
     LeverMoments<V> m = sum_subtree(a, tree_.depth[a], x);
     columns_to_origin(body.joint[0].position, m);
     V h[4][kRootUnknowns];
-    root_block(m, h);
+    root_block(m, depth_share_, h);
     if (has_normals_) add_normals(normals_[a], h);
     rows_by_angles(to_angles_[a], h);
     add_depths(a, [](const DepthGradient& g) -> const V(&)[kRootUnknowns] { return g.by_root; }, h);
@@ -216,7 +221,7 @@ class NormalAssembly {
     LeverMoments<V> m = sum_subtree(0, 0, x);
     rows_to_origin(body.joint[0].position, m);
     columns_to_origin(body.joint[0].position, m);
-    root_square(m, out);
+    root_square(m, depth_share_, out);
     if (has_normals_) add_normals(normals_[0], out);
     for (int j = 0; j < depth_count_; ++j) {
       const DepthGradient& g = depths_[j];
@@ -325,6 +330,7 @@ class NormalAssembly {
   uint32_t partners_[kFitJoints];  // bit l: some point hangs on this joint and on l
   int16_t place_[kFitJoints][kFitJoints];
   Buffer<V[4][4]> shares_;
+  V depth_share_;  // κ of ray_math.h
   bool has_normals_ = false;
   NormalMoments<V> normals_[kFitJoints];  // of subtrees
   V own_[kFitJoints][4][kLevers];         // rows u_x, u_y, u_z, w of joint a, by steps up

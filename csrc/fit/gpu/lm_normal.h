@@ -27,9 +27,8 @@ inline TreeWords words_of(const Tree& tree) {
 constexpr int kRootAt = kJointUnknowns * kFitJoints;
 constexpr int kUnknowns = kRootAt + kRootUnknowns;
 
-// A place of 42 numbers for every block. First it holds lever moments: seven rows, v_x, v_y, v_z,
-// w, u_x, u_y, u_z of joint a, by the six columns of the joint above. Then it holds the block,
-// 4 × 4 or 4 × 7.
+// A place of 49 numbers for every block. First it holds lever moments: the seven rows of joint a by
+// the seven columns of the joint above. Then it holds the block, 4 × 4 or 4 × 7.
 constexpr int kHungRow = 3 * kLevers;
 constexpr int kStretchRow = 4 * kLevers;
 constexpr int kBlockNumbers = 7 * kLevers;
@@ -170,8 +169,8 @@ __device__ __forceinline__ void sum_row(const SharedMemory<T>& memory, const Mom
     const int c = tree.above[a][up];
     const T scale = at.scale[l];
     const bool above = l == c;
-    T levers[kLevers] = {scale * g[0], scale * g[1],        scale * g[2],
-                         g[3],         above ? g[0] : T(0), above ? g[1] : T(0)};
+    T levers[kLevers] = {scale * g[0], scale * g[1], scale * g[2], g[3]};
+    for (int j = 0; j < 3; ++j) levers[kStretch + j] = above ? g[j] : T(0);
     T(&out)[kLevers] = *reinterpret_cast<T(*)[kLevers]>(normal.block(a, up) + row);
     if (above) {
       for (int j = 0; j < kLevers; ++j) out[j] += levers[j];
@@ -221,18 +220,20 @@ __device__ __forceinline__ NormalMoments<T> normals_of(const StepMemory<T>& at, 
 // Turns the levers of joint a and the joint i steps above it into their block; by one lane. Not
 // inlined, to save registers.
 template <typename T>
-__device__ __noinline__ void make_block(Normal<T> normal, int a, int i, bool has_normals) {
+__device__ __noinline__ void make_block(Normal<T> normal, int a, int i, bool has_normals, T depth) {
   StepMemory<T>& at = *normal.memory;
   T* const place = normal.block(a, i);
   LeverMoments<T> m;
   for (int c = 0; c < kLevers; ++c) {
-    for (int r = 0; r < 3; ++r) m.arm[r][c] = place[r * kLevers + c];
+    for (int r = 0; r < 3; ++r) {
+      m.arm[r][c] = place[r * kLevers + c];
+      m.stretch[r][c] = place[kStretchRow + r * kLevers + c];
+    }
     m.hung[c] = place[kHungRow + c];
-    for (int r = 0; r < 2; ++r) m.stretch[r][c] = place[kStretchRow + r * kLevers + c];
   }
   if (i < normal.tree().depth[a]) {
     T h[4][4];
-    joint_block(m, h);
+    joint_block(m, depth, h);
     if (has_normals) add_normals(normals_of(at, a), h);
     rows_by_angles(load_mat3(at.to_angles[a]), h);
     columns_by_angles(load_mat3(at.to_angles[normal.tree().above[a][i]]), h);
@@ -244,12 +245,12 @@ __device__ __noinline__ void make_block(Normal<T> normal, int a, int i, bool has
   columns_to_origin(root, m);
   if (a > 0) {
     T h[4][kRootUnknowns];
-    root_block(m, h);
+    root_block(m, depth, h);
     if (has_normals) add_normals(normals_of(at, a), h);
     rows_by_angles(load_mat3(at.to_angles[a]), h);
     store_block(h, place);
   } else {
-    root_square(m, at.top);
+    root_square(m, depth, at.top);
     if (has_normals) add_normals(normals_of(at, a), at.top);
   }
 }
@@ -363,10 +364,12 @@ __device__ __forceinline__ void assemble(const Place& place, const FitProblem<T>
     }
     __syncwarp();
   }
+  T depth = T(0);
+  for (const Shear<T>& u : memory.shear) depth = maximum(depth, square(u));
 #pragma unroll 1
   for (int n = place.lane; n < tree.blocks; n += 32) {
     const int a = tree.joint[n];
-    make_block(normal, a, n - tree.first[a], has_normals);
+    make_block(normal, a, n - tree.first[a], has_normals, depth);
   }
   __syncwarp();
   if (person.has_depths && setting[kDepth] != T(0)) {
