@@ -185,8 +185,7 @@ ACCURATE_WITHOUT = {
         "scale_smoothness_weight": 0.0, "scale_level_weight": 0.0, "scale_symmetry_weight": 0.0,
     },
     "upright": {"upright_weight": 0.0},
-    "determinant": {"det_weight": 0.0},
-    "determinant, six numbers in its place": {"six_numbers": True},
+    "six numbers, nine and the determinant in their place": {"six_numbers": False},
     "falling learning rate": {"learning_rate_end": 1.0},
     "sums, means per person in their place": {"evidence": "mean"},
 }  # fmt: skip

@@ -10,7 +10,8 @@ Motion: Method of Measuring and Recording", 1965) as tabulated by Norkin & White
 Joint Motion", 5th ed., 2016); single spinal regions follow Kapandji ("The Physiology of the
 Joints"), the clavicle Levangie & Norkin ("Joint Structure and Function"). They are quoted beside
 each line. Means and spreads describe everyday poses (standing, walking, sitting, reaching). They
-are estimates, not measurements, and therefore wide.
+are estimates, not measurements, and therefore wide. The means of hips and knees are those of who
+stands: where the picture cannot tell a bent knee from a straight one, legs are straight.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ class PosePrior:
 JOINTS: dict[str, JointPrior] = {
     # Hip: flexion 120, extension 20-30, abduction 45, adduction 30, rotation 45 each way (AAOS).
     # Flexion with the knee bent reaches 135 (Kapandji), which sitting and squatting need.
-    "left_hip": JointPrior((-10, 5, 5), (25, 14, 11), (-135, -45, -30), (25, 50, 60)),
+    "left_hip": JointPrior((-2, 5, 5), (25, 14, 11), (-135, -45, -30), (25, 50, 60)),
     # Knee: flexion 135-150, extension 0-10 (AAOS); rotation only when bent, 10 either way of use.
-    "left_knee": JointPrior((15, 0, 0), (30, 7, 6), (-5, -20, -12), (150, 20, 12)),
+    "left_knee": JointPrior((3, 0, 0), (30, 7, 6), (-5, -20, -12), (150, 20, 12)),
     # Ankle: plantar flexion 50, dorsiflexion 20; with the subtalar joint inversion 35, eversion 15.
     "left_ankle": JointPrior((0, 3, 0), (14, 9, 8), (-30, -25, -25), (50, 25, 30)),
     # Toes: extension 70, flexion 45 at the first metatarsophalangeal joint (AAOS).
