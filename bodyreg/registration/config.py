@@ -151,14 +151,14 @@ class RegistrationConfig:
 
     solver: Literal["adam", "lm"] = "adam"
     refresh: int = 30
-    iterations: int = 400
-    learning_rate: float = 0.1
+    iterations: int = 320
+    learning_rate: float = 0.12
     learning_rate_end: float = 0.05
     decay_share: float = 0.4
     anneal_share: float = 0.6
     starts: int = 4
-    explore_share: float = 0.5
-    carried: int = 2
+    explore_share: float = 0.6
+    carried: int = 1
     carried_learning_rate: float = 0.05
     warm_iterations: int = 100
     warm_learning_rate: float = 0.03
@@ -278,6 +278,7 @@ PRESETS = {
         det_weight=0.1,
         stiff="anneal",
         iterations=300,
+        learning_rate=0.1,
         learning_rate_end=1.0,
         starts=1,
         warm_learning_rate=0.1,
