@@ -151,7 +151,7 @@ def bench_accurate(row, measure_fit, device):
     arguments = made.problem(observations, RegistrationConfig(), device)
     score = made.vertex_error(way(row)(*arguments)[0], observations, truth)
     measure_fit(
-        "preset accurate: 4 starts, 200 iterations, the best 2 another 200; 64 people",
+        "preset accurate: 4 starts, 192 iterations, the best another 128; 64 people",
         row,
         STARTS,
         way(row),

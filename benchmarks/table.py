@@ -67,7 +67,7 @@ HIGHLIGHTS = (
     ),
     Highlight(
         "64 people, preset `accurate`, `ops.fit`",
-        "preset accurate: 4 starts, 200 iterations, the best 2 another 200; 64 people [cpu]",
+        "preset accurate: 4 starts, 192 iterations, the best another 128; 64 people [cpu]",
         FIT,
         "plain torch",
         "plain torch, torch.compile",

@@ -113,8 +113,8 @@ def test_learning_rate_falls_along_a_cosine():
     """Full until 60 %, halfway between the ends at 80 %, 5 % at the end."""
     config = RegistrationConfig()
     rate = [setting.learning_rate for setting in annealed(config, 200, 0.6)]
-    assert [rate[i] for i in (0, 60, 120)] == [0.1] * 3
-    assert rate[160] == pytest.approx(0.1 * 0.525)
+    assert [rate[i] for i in (0, 60, 120)] == [0.12] * 3
+    assert rate[160] == pytest.approx(0.12 * 0.525)
     assert cosine_tail(200, 200, 0.4, 0.05) == pytest.approx(0.05)
     assert all(rate[i + 1] < rate[i] for i in range(120, 199))
     constant = annealed(RegistrationConfig.preset("paper"), 200, 0.6)
@@ -133,11 +133,11 @@ def test_a_setting_is_a_row():
 @pytest.mark.parametrize(
     ("changes", "phases"),
     [
-        ({"starts": 1}, [ADAM, 400, 1]),
-        ({}, [ADAM, 200, 2, ADAM, 200, 1]),
-        ({"starts": 2, "carried": 5, "explore_share": 0.25}, [ADAM, 100, 2, ADAM, 300, 1]),
+        ({"starts": 1}, [ADAM, 320, 1]),
+        ({}, [ADAM, 192, 1, ADAM, 128, 1]),
+        ({"starts": 2, "carried": 5, "explore_share": 0.25}, [ADAM, 80, 2, ADAM, 240, 1]),
         ({"solver": "lm", "starts": 1}, [ADAM, 60, 1, LM, 8, 1]),
-        ({"solver": "lm", "lm_adam_iterations": 20, "lm_iterations": 9}, [ADAM, 20, 2, LM, 9, 1]),
+        ({"solver": "lm", "lm_adam_iterations": 20, "lm_iterations": 9}, [ADAM, 20, 1, LM, 9, 1]),
     ],
 )
 def test_phases_of_a_cold_fit(changes, phases):
@@ -155,9 +155,9 @@ def test_phases_of_a_cold_fit(changes, phases):
 
 
 def test_iterations_per_person():
-    """4 starts of 200 and 2 of 200; 4 of 60 and 2 of 8; one that is warm."""
-    assert iterations_per_person(RegistrationConfig()) == 1200
-    assert iterations_per_person(RegistrationConfig(solver="lm")) == 256
+    """4 starts of 192 and one of 128; 4 of 60 and one of 8; one that is warm."""
+    assert iterations_per_person(RegistrationConfig()) == 896
+    assert iterations_per_person(RegistrationConfig(solver="lm")) == 248
     assert iterations_per_person(RegistrationConfig(), warm_start=True) == 100
     assert iterations_per_person(RegistrationConfig.preset("paper")) == 300
 
