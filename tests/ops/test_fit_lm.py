@@ -110,7 +110,7 @@ def make_problem(
 ) -> Problem:
     if preset == "paper":
         changes.setdefault("scale_level_weight", 1e-2)
-    config = RegistrationConfig.preset(preset, **{"starts": 1} | changes)
+    config = RegistrationConfig.preset(preset, **{"starts": 1, "camera": "weak"} | changes)
     cpu = torch.device("cpu")
     rig = make_rig(Body.default(), observations.keypoint_name, cpu, dtype)
     evidence = gather(observations, config, cpu, dtype)
@@ -173,20 +173,16 @@ def test_a_step_is_that_of_a_dense_solve(backend, demo, preset, changes, mirrore
 @pytest.mark.rung2
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
-    ("preset", "phases", "slack"),
-    [("paper", [(ADAM, 30), (LM, 6)], 1), ("accurate", [(ADAM, 160), (LM, 20)], 1.01)],
+    ("preset", "phases"),
+    [("paper", [(ADAM, 30), (LM, 6)]), ("accurate", [(ADAM, 160), (LM, 10)])],
     ids=PRESETS,
 )
-def test_few_steps_end_below_hundreds_of_adam(many, preset, phases, slack, dtype):
-    """From one start; with several, and at the defaults: tests/registration/test_fit_engine.py.
-
-    With `accurate` half the steps do: the mean is lower, and most people are as low, within 1 %.
-    """
+def test_few_steps_end_below_hundreds_of_adam(many, preset, phases, dtype):
+    """From one start; with several, and at the defaults: tests/registration/test_fit_engine.py."""
     problem = make_problem(many, preset, dtype)
     _, adam, _ = problem.fit(problem.plan((ADAM, problem.config.iterations)))
     _, ours, _ = problem.fit(problem.plan(*phases))
-    assert (ours <= slack * adam).double().mean() >= 0.95
-    assert ours.mean() <= adam.mean()
+    assert (ours <= adam).double().mean() >= 0.95
 
 
 @pytest.mark.rung2
