@@ -1,7 +1,7 @@
 """Errors on people as detectors see them in near pictures: for choosing terms, weights and priors.
 
-    python -m benchmarks.people FOLDER --motions BVH --save weak
-    python -m benchmarks.people FOLDER --set camera=perspective --against weak
+    python -m benchmarks.people FOLDER --motions BVH --set camera=weak --save weak
+    python -m benchmarks.people FOLDER --against weak
 
 The first command makes people and keeps them in FOLDER; later ones register the same people, so
 that comparisons are paired. The people are in captured poses (--motions) or made ones, some lie or

@@ -10,8 +10,8 @@ Motion: Method of Measuring and Recording", 1965) as tabulated by Norkin & White
 Joint Motion", 5th ed., 2016); single spinal regions follow Kapandji ("The Physiology of the
 Joints"), the clavicle Levangie & Norkin ("Joint Structure and Function"). They are quoted beside
 each line. Means and spreads describe everyday poses (standing, walking, sitting, reaching). They
-are estimates, not measurements, and therefore wide. The means of hips and knees are those of who
-stands: where the picture cannot tell a bent knee from a straight one, legs are straight.
+are estimates, not measurements, and therefore wide. The means of hips and knees are those of people
+who stand: where the picture cannot tell a bent knee from a straight one, legs are straight.
 """
 
 from __future__ import annotations
