@@ -130,7 +130,29 @@ class ObservationsInMemory:
         return self.observations.select(slice(start, stop))
 
 
-class ObservationsInPictures:
+class _MoreOfPeople:
+    """People of whom more is known than their files tell, with the interface of the files.
+
+    A subclass has `read`.
+    """
+
+    def __init__(self, people: StoredPeople) -> None:
+        self._people = people
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits: a hash of the files of the people, and of nothing else."""
+        return self._people.fingerprint
+
+    def ids(self) -> np.ndarray:
+        """(N,) int64, the ids of all people."""
+        return self._people.ids()
+
+
+class ObservationsInPictures(_MoreOfPeople):
     """People whose pictures are at hand, with the interface of the files.
 
     Sizes that the people's files do not tell, and focal lengths, are read from the pictures.
@@ -141,20 +163,9 @@ class ObservationsInPictures:
     """
 
     def __init__(self, people: StoredPeople, folder: Path) -> None:
-        self._people, self._folder = people, folder
+        super().__init__(people)
+        self._folder = folder
         self._header = lru_cache(maxsize=HEADERS)(self._read_header)
-
-    def __len__(self) -> int:
-        return len(self._people)
-
-    @property
-    def fingerprint(self) -> str:
-        """64 hexadecimal digits: a hash of the files of the people, without their pictures."""
-        return self._people.fingerprint
-
-    def ids(self) -> np.ndarray:
-        """(N,) int64, the ids of all people."""
-        return self._people.ids()
 
     def read(self, start: int, stop: int) -> Observations:
         """The people from `start` up to `stop`. Of a missing picture nothing is known.
@@ -192,7 +203,7 @@ def _filled(people: Observations, cameras: dict[str, np.ndarray | None]) -> dict
     return filled
 
 
-class ObservationsOfFocal:
+class ObservationsOfFocal(_MoreOfPeople):
     """People in pictures of which the focal length is told, with the interface of the files.
 
     Args:
@@ -201,19 +212,8 @@ class ObservationsOfFocal:
     """
 
     def __init__(self, people: StoredPeople, focal: Focal) -> None:
-        self._people, self._focal = people, focal
-
-    def __len__(self) -> int:
-        return len(self._people)
-
-    @property
-    def fingerprint(self) -> str:
-        """64 hexadecimal digits: a hash of the files of the people."""
-        return self._people.fingerprint
-
-    def ids(self) -> np.ndarray:
-        """(N,) int64, the ids of all people."""
-        return self._people.ids()
+        super().__init__(people)
+        self._focal = focal
 
     def read(self, start: int, stop: int) -> Observations:
         """The people from `start` up to `stop`."""
