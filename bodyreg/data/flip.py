@@ -88,7 +88,7 @@ def flip_observations(
     if len(vertex):
         vertex = _mirror_vertices(body)[vertex]
     names, columns = _flipped_names(observations.keypoint_name)
-    depth = observations.keypoint_depth
+    depth, spread = observations.keypoint_depth, observations.keypoint_depth_spread
     return replace(
         observations,
         frame=_flip_frames(observations.frame, width),
@@ -98,6 +98,7 @@ def flip_observations(
         keypoint_xy=flip_points(observations.keypoint_xy, width[:, None])[:, columns],
         keypoint_weight=observations.keypoint_weight[:, columns],
         keypoint_depth=None if depth is None else depth[:, columns],
+        keypoint_depth_spread=None if spread is None else spread[:, columns],
         principal_point=_flip_principal_points(observations.principal_point, width),
     )
 

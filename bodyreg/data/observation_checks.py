@@ -36,6 +36,7 @@ DTYPES: dict[str, Any] = {
     "keypoint_xy": np.float32,
     "keypoint_weight": np.float32,
     "keypoint_depth": np.float32,
+    "keypoint_depth_spread": np.float32,
     "focal": np.float32,
     "principal_point": np.float32,
     "picture_size": np.int32,
@@ -58,6 +59,7 @@ def expected_shapes(people: int, points: int, keypoints: int) -> dict[str, tuple
         "keypoint_xy": (people, keypoints, 2),
         "keypoint_weight": (people, keypoints),
         "keypoint_depth": (people, keypoints),
+        "keypoint_depth_spread": (people, keypoints),
         "picture": (people,),
         "focal": (people,),
         "principal_point": (people, 2),
@@ -167,6 +169,10 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
     refuse("point_barycentric", barycentric < -1e-3, "is negative")
     if arrays["keypoint_depth"] is not None:
         refuse("keypoint_depth", np.isinf(arrays["keypoint_depth"]), "is infinite (NaN = absent)")
+    if arrays["keypoint_depth_spread"] is not None:
+        spread = arrays["keypoint_depth_spread"]
+        refuse("keypoint_depth_spread", np.isinf(spread) | (spread <= 0),
+               "is no positive number (NaN = not known)")  # fmt: skip
     if arrays["focal"] is not None:
         short = arrays["focal"] < SHORTEST_FOCAL
         refuse("focal", short, "is not a focal length in pixels (NaN = not known)")
@@ -249,7 +255,7 @@ def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
     """
     if not len(arrays["id"]):
         return False
-    frame, depth = arrays["frame"], arrays["keypoint_depth"]
+    frame, depth, spread = (arrays[n] for n in ("frame", "keypoint_depth", "keypoint_depth_spread"))
     largest = float(np.abs(frame).max())
     # A coordinate up to this many pixels from the origin is near enough to every frame.
     edge = FARTHEST * float(frame[:, 2].min()) - largest
@@ -267,6 +273,7 @@ def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
         and _at_least(arrays["point_barycentric"], -1e-3)
         and _within(x + y + z, 1 - 9e-4, 1 + 9e-4)
         and (depth is None or not np.isinf(depth).any())
+        and (spread is None or not (np.isinf(spread) | (spread <= 0)).any())
         and _cameras_hold(arrays, edge)
     )
 

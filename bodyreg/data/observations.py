@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 FORMAT = "bodyreg-observations-1"
 
-OPTIONAL = ("keypoint_depth", "body", "picture", "focal", "principal_point", "picture_size")
+OPTIONAL = (
+    "keypoint_depth", "keypoint_depth_spread", "body", "picture", "focal", "principal_point",
+    "picture_size",
+)  # fmt: skip
 """Arrays that a file may lack."""
 
 # Starts of points that are checked in one step when a file is opened.
@@ -59,6 +62,8 @@ class Observations:
         keypoint_weight: (N, K) float32 >= 0, 0 = absent.
         keypoint_depth: (N, K) float32 frame units toward the viewer, relative to the pelvis; NaN =
             absent. Or None.
+        keypoint_depth_spread: (N, K) float32 > 0, standard deviations of the depths, frame units,
+            where a network has estimated them; NaN = not known. Or None.
         body: fingerprint of the body that `point_vertex` refers to; "" = not recorded.
         picture: (N,) str, the file of each person's picture, relative to the data set's folder of
             pictures; "" = not known. Or None.
@@ -81,6 +86,7 @@ class Observations:
     keypoint_xy: np.ndarray
     keypoint_weight: np.ndarray
     keypoint_depth: np.ndarray | None = None
+    keypoint_depth_spread: np.ndarray | None = None
     body: str = ""
     picture: np.ndarray | None = None
     focal: np.ndarray | None = None
@@ -225,9 +231,30 @@ class Observations:
         vars(other).update(vars(self) | values)
         return other
 
-    def with_depths(self, depths: np.ndarray | None) -> Observations:
-        """The same people with these depths (N, K) of their keypoints, or without depths."""
-        return replace(self, keypoint_depth=depths)
+    def with_depths(
+        self, depths: np.ndarray | None, spread: np.ndarray | None = None
+    ) -> Observations:
+        """The same people with these depths (N, K) of their keypoints, or without depths.
+
+        Args:
+            depths: As `keypoint_depth`.
+            spread: As `keypoint_depth_spread`.
+        """
+        return replace(self, keypoint_depth=depths, keypoint_depth_spread=spread)
+
+    def keypoints_alone(self) -> Observations:
+        """The same people without dense points and depths."""
+        people = len(self)
+        return replace(
+            self,
+            point_start=np.zeros(people + 1, np.int64),
+            point_xy=np.zeros((0, 2)),
+            point_vertex=np.zeros((0, 3), np.int32),
+            point_barycentric=np.zeros((0, 3)),
+            point_weight=np.zeros(0),
+            keypoint_depth=None,
+            keypoint_depth_spread=None,
+        )
 
     @staticmethod
     def concatenate(parts: Sequence[Observations]) -> Observations:

@@ -43,6 +43,10 @@ class RegistrationConfig:
         keypoint_weight: Squared distance of keypoints on the picture, per frame unit².
         depth_weight: Squared error of the keypoints' depth relative to the pelvis, per frame unit².
         depth_weight_start: The same at the start.
+        depth_spread: Spread of a depth that has these weights, frame units: a depth of another
+            known spread weighs (depth_spread / spread)² as much. It is less than the spreads of
+            depths that are lifted, because the errors of a person's depths go together. 0 reads no
+            spreads.
 
         facing_weight: Squared hinge on matched points that turn away from the viewer, unitless.
         facing_margin: z of a unit normal under which facing begins to cost, in (-1, 1).
@@ -121,6 +125,7 @@ class RegistrationConfig:
     keypoint_weight: float = 0.5
     depth_weight: float = 0.05
     depth_weight_start: float = 0.5
+    depth_spread: float = field(default=0.05, metadata={"before": 0.0})
 
     facing_weight: float = 0.03
     facing_margin: float = 0.3
@@ -195,6 +200,7 @@ class RegistrationConfig:
             _require(self, name, lambda v: 1 <= v <= MOST, f"1 to {MOST:,}")
         for name in ("iterations", "warm_iterations", "lm_adam_iterations", "lm_iterations"):
             _require(self, name, lambda v: 0 <= v <= MOST, f"0 to {MOST:,}")
+        _require(self, "depth_spread", lambda v: 0 <= v < math.inf, "a finite number >= 0")
         _require(self, "facing_margin", lambda v: -1 < v < 1, "a number in (-1, 1)")
         _require(self, "scale_low", lambda v: 0 < v < 1, "a number in (0, 1)")
         _require(self, "scale_high", lambda v: v > 1, "a number above 1")
@@ -260,6 +266,7 @@ PRESETS = {
         keypoint_weight=1.0,
         depth_weight=1.0,
         depth_weight_start=1.0,
+        depth_spread=0.0,
         facing_weight=0.0,
         visibility_weight=0.0,
         prior_weight=0.0,

@@ -90,6 +90,9 @@ def gather(
         has_depth = used & ~np.isnan(observations.keypoint_depth)
         depth = np.where(has_depth, observations.keypoint_depth, 0).astype(real, copy=False)
         depth_weight = np.where(has_depth, keypoint_weight, 0)
+        if observations.keypoint_depth_spread is not None and config.depth_spread > 0:
+            share = (config.depth_spread / observations.keypoint_depth_spread) ** 2
+            depth_weight *= np.where(np.isnan(share), 1, share).astype(real, copy=False)
 
     def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(device)

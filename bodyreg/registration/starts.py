@@ -13,6 +13,7 @@ from torch import Tensor
 from bodyreg.body import AXIS_ANGLE, Body, Parameters
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data.fits import Fits
+from bodyreg.data.observations import Observations
 from bodyreg.registration.config import RegistrationConfig
 
 WARM_LENGTH = 2.0
@@ -50,6 +51,64 @@ def _cold_start(starts: int, camera_scale: float, dtype: torch.dtype) -> np.ndar
         )
     )
     return flat.to(dtype)[None].numpy()
+
+
+def turned_as_lifted(
+    start: Tensor, observations: Observations, config: RegistrationConfig
+) -> Tensor:
+    """Cold starts (N, S, 108), turned to where the people's lifted depths say that trunks point.
+
+    Lifted depths are those of known spread, if the configuration reads spreads. The first start of
+    such a person has its hips and shoulders as they are lifted; the others stand at their yaws
+    about this one's spine.
+    """
+    if observations.keypoint_depth_spread is None or not config.depth_spread:
+        return start
+    turn, known = _trunks(observations)
+    if not known.any():
+        return start
+    place = AXIS_ANGLE.slices["rotation"]
+    before = start[..., place].reshape(*start.shape[:2], 3, 3)
+    turns = torch.from_numpy(turn[:, None]).to(start)
+    turned = start.clone()
+    turned[..., place] = (turns @ before).flatten(2)
+    return turned
+
+
+def _trunks(observations: Observations) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations (N, 3, 3) of trunks by their lifted hips and shoulders, and (N,) where known.
+
+    The identity where it is not known.
+    """
+    names = {
+        name.rpartition("/")[2]: place for place, name in enumerate(observations.keypoint_name)
+    }
+    turn, known = np.tile(np.eye(3), (len(observations), 1, 1)), np.zeros(len(observations), bool)
+    if not all(joint in names for joint in TRUNK):
+        return turn, known
+    columns = [names[joint] for joint in TRUNK]
+    depth, spread = observations.keypoint_depth, observations.keypoint_depth_spread
+    assert spread is not None
+    if depth is None:
+        return turn, known
+    places = np.concatenate(
+        [observations.keypoints_in_frame()[:, columns], depth[:, columns, None]], axis=2
+    ).astype(np.float64)
+    left_hip, right_hip, left_shoulder, right_shoulder = np.moveaxis(places, 1, 0)
+    left = left_hip - right_hip + left_shoulder - right_shoulder
+    up = left_shoulder + right_shoulder - left_hip - right_hip
+    front = np.cross(left, up)
+    size = np.linalg.norm(front, axis=1)
+    lifted = (observations.keypoint_weight[:, columns] > 0) & ~np.isnan(spread[:, columns])
+    known = np.logical_and(lifted.all(axis=1), size > 0)
+    front, up = front[known] / size[known, None], up[known]
+    up = up / np.linalg.norm(up, axis=1, keepdims=True)
+    turn[known] = np.stack([np.cross(up, front), up, front], axis=2)
+    return turn, known
+
+
+TRUNK = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
+"""Keypoints that tell where a trunk points, of any convention."""
 
 
 def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype) -> Tensor:

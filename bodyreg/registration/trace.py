@@ -16,7 +16,7 @@ from bodyreg.registration.cameras import as_fitted
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.register import as_fits, matched, require_evidence
-from bodyreg.registration.starts import cold_starts, warm_starts
+from bodyreg.registration.starts import cold_starts, turned_as_lifted, warm_starts
 
 STOPS = 24
 """Stops of a phase: half are evenly spaced, half are early, where the fit changes most."""
@@ -66,7 +66,9 @@ def trace(
     require_evidence(observations)
     device, dtype = torch.device("cpu"), torch.float32
     if initial is None:
-        plan, start = schedule.cold(config), cold_starts(len(observations), config, device, dtype)
+        plan = schedule.cold(config)
+        start = cold_starts(len(observations), config, device, dtype)
+        start = turned_as_lifted(start, observations, config)
     else:
         plan = schedule.warm(config)
         initial = matched(initial, observations)

@@ -30,6 +30,7 @@ def make(people=5, seed=0, depth=True, camera=True) -> Observations:
         keypoint_xy=random.uniform(0, 300, (people, 2, 2)),
         keypoint_weight=random.integers(0, 2, (people, 2)),
         keypoint_depth=random.normal(size=(people, 2)) if depth else None,
+        keypoint_depth_spread=random.uniform(0.1, 1, (people, 2)) if depth else None,
         body="squares",
         picture=np.array([f"{number}.jpg" for number in range(people)], dtype=np.str_),
         **(cameras(people, random) if camera else {}),
@@ -118,6 +119,7 @@ def test_depths_are_given_and_taken_away():
     np.testing.assert_array_equal(deep.keypoint_depth, depths.astype(np.float32))
     assert observations.keypoint_depth is None
     flat = deep.with_depths(None)
+    assert flat.keypoint_depth_spread is None and deep.keypoint_depth_spread is None
     assert flat.keypoint_depth is None and deep.keypoint_depth is not None
     assert_same(flat, observations)
 
@@ -164,6 +166,8 @@ BAD = {
     "NaN keypoint": ("keypoint_xy", lambda a: a * np.nan),
     "negative keypoint weight": ("keypoint_weight", lambda a: a - 2),
     "infinite depth": ("keypoint_depth", lambda a: a * np.inf),
+    "infinite spread": ("keypoint_depth_spread", lambda a: a * np.inf),
+    "no spread": ("keypoint_depth_spread", lambda a: a * 0),
     "wrong shape": ("keypoint_depth", lambda a: a[:, :1]),
     "metres for pixels": ("point_xy", lambda a: a * 1e6),
     "text": ("id", lambda a: a.astype(str)),

@@ -56,6 +56,7 @@ def test_shards_without_depths_have_none_there(people, tmp_path):
     found = open_observations(tmp_path).read(0, PEOPLE)
     np.testing.assert_array_equal(found.keypoint_depth[:5], people.keypoint_depth[:5])
     assert np.isnan(found.keypoint_depth[5:]).all()
+    assert np.isnan(found.keypoint_depth_spread[5:]).all()
     assert_same(found.with_depths(None), people.with_depths(None))
 
 

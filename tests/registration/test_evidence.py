@@ -93,3 +93,19 @@ def test_padding_keeps_every_point(body, people):
         assert padded.point_segment[person, :count, 0].tolist() == segment.tolist()
         sums = np.bincount(segment, o.point_weight[rows], 24) / 120
         np.testing.assert_allclose(padded.segment_weight[person], sums, rtol=1e-6)
+
+
+def test_a_depth_weighs_by_its_spread(people):
+    o = sparse(people.observations)
+    random = np.random.default_rng(4)
+    spread = random.uniform(0.01, 0.3, o.keypoint_depth.shape)
+    spread[:, ::3] = np.nan
+    lifted = o.with_depths(o.keypoint_depth, spread)
+    config = RegistrationConfig(depth_spread=0.07)
+    before, after = gather(o, config, CPU, F64), gather(lifted, config, CPU, F64)
+    share = np.where(np.isnan(spread), 1, (0.07 / spread) ** 2)
+    np.testing.assert_allclose(after.depth_weight, before.depth_weight.numpy() * share, rtol=1e-5)
+    assert torch.equal(after.keypoint_weight, before.keypoint_weight)
+    unread = gather(lifted, RegistrationConfig(depth_spread=0), CPU, F64)
+    assert torch.equal(unread.depth_weight, before.depth_weight)
+    assert RegistrationConfig.preset("paper").depth_spread == 0

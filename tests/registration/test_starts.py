@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
+from bodyreg import Observations, RegistrationConfig
 from bodyreg.body import AXIS_ANGLE
-from bodyreg.registration.starts import WARM_LENGTH, warm_starts
+from bodyreg.registration.starts import WARM_LENGTH, cold_starts, turned_as_lifted, warm_starts
 from tests.data.test_fits import some_fits
 
 
@@ -22,3 +24,42 @@ def test_a_turned_root_becomes_rotation(body):
     moved = replace(turned, **p._replace(rotation=p.rotation / WARM_LENGTH).arrays())
     assert (moved.pose[:, 0] == 0).all()
     np.testing.assert_allclose(moved.joints(body)[..., :2], turned.joints(body)[..., :2], atol=2e-6)
+
+
+def test_lifted_people_start_as_their_trunks_are_lifted(body):
+    """The T-pose from all sides: the first start is the rotation with which it was seen."""
+    random = np.random.default_rng(5)
+    rotation = Rotation.random(20, random_state=6).as_matrix()
+    names = ("left_hip", "right_hip", "left_shoulder", "right_shoulder", "left_wrist")
+    rest = body.joints[[body.joint_names.index(name) for name in names]] - body.joints[0]
+    places = np.einsum("nij,kj->nki", rotation, rest)
+    seen = Observations.of_keypoints(
+        names, 500 + 100 * places[..., :2] * [1, -1], np.ones(places.shape[:2])
+    )
+    depth = 100 * places[..., 2] / seen.frame[:, 2:]
+    spread = random.uniform(0.1, 0.2, depth.shape)
+    spread[0, 0] = np.nan
+    weight = seen.keypoint_weight.copy()
+    weight[1, 3] = 0
+    lifted = replace(seen.with_depths(depth, spread), keypoint_weight=weight)
+    config = RegistrationConfig(starts=3)
+    cold = cold_starts(20, config, torch.device("cpu"), torch.float64)
+    start = turned_as_lifted(cold, lifted, config)
+    before, after = (AXIS_ANGLE.split(one.reshape(60, -1)) for one in (cold, start))
+    expected = rotation.repeat(3, axis=0) @ before.rotation.numpy()
+    expected[:6] = before.rotation[:6]  # of the two people whose trunks are not known
+    np.testing.assert_allclose(after.rotation, expected, atol=1e-3)
+    for name, block in before._asdict().items():
+        assert name == "rotation" or torch.equal(block, getattr(after, name))
+    for others in (seen, seen.with_depths(depth), lifted.select(slice(0, 2))):
+        some = cold[: len(others)]
+        assert torch.equal(turned_as_lifted(some, others, config), some)
+    paper = RegistrationConfig.preset("paper")
+    assert torch.equal(turned_as_lifted(cold, lifted, paper), cold)
+
+
+def test_without_hips_or_shoulders_starts_stay(body):
+    seen = Observations.of_keypoints(("nose", "left_hip"), np.zeros((2, 2, 2)), np.ones((2, 2)))
+    lifted = seen.with_depths(np.zeros((2, 2)), np.ones((2, 2)))
+    cold = cold_starts(2, RegistrationConfig(), torch.device("cpu"), torch.float32)
+    assert torch.equal(turned_as_lifted(cold, lifted, RegistrationConfig()), cold)
