@@ -1,0 +1,254 @@
+"""What loops of training share: checkpoints, resuming, curves. The loops are where they belong.
+
+A checkpoint is one safetensors file: tensors, and JSON in its header. Nothing in it is unpickled.
+Everything random in a loop comes from one generator, whose state is in the checkpoint, so a run
+that was killed ends with the numbers of one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from bodyreg.errors import InstallationError, UserError
+from bodyreg.files import atomic_path, is_file, reading, require_file
+
+FACTS = "bodyreg"
+"""The entry of a header that has the facts."""
+
+
+def save_checkpoint(
+    path: str | os.PathLike, form: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> None:
+    """Write tensors and facts to a safetensors file, whole or not at all.
+
+    Args:
+        path: The file.
+        form: The kind of checkpoint, which `load_checkpoint` asks for.
+        tensors: By name.
+        facts: Plain values for JSON.
+    """
+    safetensors = _safetensors()
+    header = {FACTS: json.dumps({"format": form, **facts}, sort_keys=True)}
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(safetensors.save(plain, header))
+
+
+def load_checkpoint(path: str | os.PathLike, form: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and facts of a file of `save_checkpoint`.
+
+    Raises:
+        UserError: the file is missing, damaged, or of another kind, or a number is not finite.
+    """
+    safetensors = _safetensors()
+    require_file(path, "checkpoint")
+    with reading(path):
+        data = Path(path).read_bytes()
+    try:
+        tensors = safetensors.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        facts = json.loads(header["__metadata__"][FACTS])
+        found = facts.pop("format")
+    except Exception as error:  # safetensors has an error of its own; JSON may hold anything
+        raise UserError(f"{path}: not a checkpoint of bodyreg, or damaged") from error
+    if found != form:
+        raise UserError(f"{path}: is '{found}', expected '{form}'")
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise UserError(f"{path}: tensor '{name}' is not finite")
+    return tensors, facts
+
+
+def load_module(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    prefix: str,
+    path: object,
+    *,
+    assign: bool = False,
+) -> None:
+    """Give a module the tensors whose names begin with `prefix`.
+
+    Args:
+        module: The module.
+        tensors: By name.
+        prefix: Of the module's own names.
+        path: The file, for messages.
+        assign: Let the module own these tensors, instead of copying their numbers.
+
+    Raises:
+        UserError: they are not those of this module.
+    """
+    own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    expected = module.state_dict()
+    kinds = [{n: (t.shape, t.dtype) for n, t in some.items()} for some in (own, expected)]
+    if kinds[0] != kinds[1]:
+        raise UserError(f"{path}: its tensors are not those of this network")
+    module.load_state_dict(own, assign=assign)
+
+
+@dataclass
+class Progress:
+    """All that changes while a loop runs, and the file that keeps it.
+
+    Attributes:
+        path: The file; None keeps nothing.
+        made_of: What the loop's result depends on, plain values; another run's file is refused.
+        modules, adams: By name. Learning rates follow from the step.
+        random: The loop's only source of random numbers.
+        step: Steps that are done.
+    """
+
+    path: Path | None
+    made_of: Mapping[str, Any]
+    modules: Mapping[str, nn.Module]
+    adams: Mapping[str, torch.optim.Adam]
+    random: torch.Generator
+    step: int = 0
+
+    FORMAT = "bodyreg-progress-1"
+
+    def save(self) -> None:
+        """Keep the state of now."""
+        if self.path is None:
+            return
+        tensors = {"random": self.random.get_state()}
+        for name, module in self.modules.items():
+            tensors |= {f"module.{name}.{key}": t for key, t in module.state_dict().items()}
+        for name, adam in self.adams.items():
+            for number, state in adam.state_dict()["state"].items():
+                tensors |= {f"adam.{name}.{number}.{key}": t for key, t in state.items()}
+        facts = {"step": self.step, "made_of": dict(self.made_of)}
+        save_checkpoint(self.path, self.FORMAT, tensors, facts)
+
+    def resume(self) -> None:
+        """Go back to the state that the file keeps, if there is one.
+
+        Raises:
+            UserError: the file is damaged, or of a run that was made of something else.
+        """
+        if self.path is None or not is_file(self.path):
+            return
+        tensors, facts = load_checkpoint(self.path, self.FORMAT)
+        if facts.get("made_of") != json.loads(json.dumps(dict(self.made_of))):
+            raise UserError(
+                f"{self.path}: of a run with other data or options; give the same ones, or another "
+                "folder"
+            )
+        for name, module in self.modules.items():
+            load_module(module, tensors, f"module.{name}.", self.path)
+        try:
+            for name, adam in self.adams.items():
+                adam.load_state_dict(_adam_state(adam, tensors, f"adam.{name}."))
+            self.random.set_state(tensors["random"])
+            self.step = facts["step"]
+            if type(self.step) is not int or self.step < 0:
+                raise ValueError("step")
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise UserError(f"{self.path}: damaged; remove it to begin again") from error
+
+
+def _adam_state(
+    adam: torch.optim.Adam, tensors: Mapping[str, Tensor], prefix: str
+) -> dict[str, Any]:
+    """What `adam` can load, of the tensors whose names begin with `prefix`.
+
+    Raises:
+        ValueError: they are not those of its weights; Adam itself would notice it steps later.
+    """
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            number, key = name.removeprefix(prefix).split(".")
+            state.setdefault(int(number), {})[key] = tensor
+    weights = [weight for group in adam.param_groups for weight in group["params"]]
+    expected = [{"step": (), "exp_avg": w.shape, "exp_avg_sq": w.shape} for w in weights]
+    found = [{key: t.shape for key, t in state[number].items()} for number in sorted(state)]
+    if found not in ([], expected):
+        raise ValueError(f"{prefix} is not the state of this Adam")
+    return {"state": state, "param_groups": adam.state_dict()["param_groups"]}
+
+
+def generator(seed: int) -> torch.Generator:
+    """Random numbers of a seed."""
+    return torch.Generator().manual_seed(seed)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """A section in which modules are born with the weights of a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def set_learning_rate(rate: float, *optimizers: torch.optim.Optimizer) -> None:
+    """Give all parameters this learning rate."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+
+def cosine(progress: float, end: float = 0.0) -> float:
+    """From 1 to `end` along half a cosine, as progress goes from 0 to 1."""
+    return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@torch.no_grad()
+def follow(average: nn.Module, module: nn.Module, decay: float) -> None:
+    """Move the weights of a moving average toward those of a module."""
+    for mean, weight in zip(average.parameters(), module.parameters(), strict=True):
+        mean.lerp_(weight, 1 - decay)
+
+
+class Curves(Protocol):
+    """Where a loop writes its numbers."""
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        """Write a number of a step."""
+
+
+class _NoCurves:
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        pass
+
+
+NO_CURVES: Curves = _NoCurves()
+
+
+@contextlib.contextmanager
+def curves(folder: Path | None) -> Iterator[Curves]:
+    """TensorBoard's curves in this folder; None writes nothing.
+
+    Raises:
+        InstallationError: TensorBoard is not installed.
+    """
+    if folder is None:
+        yield NO_CURVES
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InstallationError("curves need TensorBoard: pip install tensorboard") from error
+    with SummaryWriter(str(folder)) as writer:
+        yield writer
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.torch
+    except ImportError as error:
+        raise InstallationError(
+            "checkpoints need safetensors: pip install 'bodyreg[train]'"
+        ) from error
+    return safetensors.torch

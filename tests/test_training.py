@@ -1,0 +1,148 @@
+"""What loops share: a loop that was killed ends with the bits of one that was not."""
+
+from __future__ import annotations
+
+import builtins
+import math
+import sys
+
+import pytest
+import torch
+
+from bodyreg import UserError
+from bodyreg.errors import InstallationError
+from bodyreg.training import (
+    Progress,
+    cosine,
+    curves,
+    follow,
+    generator,
+    load_checkpoint,
+    save_checkpoint,
+    seeded,
+    set_learning_rate,
+)
+
+
+class KilledError(Exception):
+    """Of a loop, at any place."""
+
+
+def loop(path, steps, *, killed_at=-1, every=3, made_of="one"):
+    """A small training; its weights, and the losses of the steps that it took."""
+    random = generator(1)
+    with seeded(1):
+        net, mean = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    adam = torch.optim.Adam(net.parameters())
+    progress = Progress(path, {"data": made_of}, {"net": net, "mean": mean}, {"adam": adam}, random)
+    progress.resume()
+    losses = []
+    while progress.step < steps:
+        if progress.step == killed_at:
+            raise KilledError
+        set_learning_rate(0.1 * cosine(progress.step / steps, 0.1), adam)
+        x = torch.randn(4, 3, generator=random)
+        loss = (net(x) - x[:, :2].flip(1)).square().mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        follow(mean, net, 0.9)
+        progress.step += 1
+        losses.append(loss.item())
+        if progress.step % every == 0:
+            progress.save()
+    progress.save()
+    return [*net.parameters(), *mean.parameters()], losses
+
+
+@pytest.mark.parametrize("killed_at", range(11))
+def test_a_killed_loop_ends_with_the_same_bits(tmp_path, killed_at):
+    whole, losses = loop(None, 11)
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(KilledError):
+        loop(path, 11, killed_at=killed_at)
+    resumed, rest = loop(path, 11)
+    assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
+    assert rest == losses[killed_at // 3 * 3 :]
+    again, none = loop(path, 11)
+    assert none == [] and all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
+
+
+def test_the_state_of_another_training_is_refused(tmp_path):
+    path = tmp_path / "state.safetensors"
+    loop(path, 3)
+    with pytest.raises(UserError, match="other data or options"):
+        loop(path, 3, made_of="two")
+
+
+@pytest.mark.parametrize("name", ["random", "adam.adam.0.exp_avg", "module.net.weight"])
+def test_a_state_without_a_tensor_is_refused(tmp_path, name):
+    path = tmp_path / "state.safetensors"
+    loop(path, 3)
+    tensors, facts = load_checkpoint(path, Progress.FORMAT)
+    less = {key: tensor for key, tensor in tensors.items() if key != name}
+    for wrong in (less, less | {name: torch.zeros(1)}, less | {name + "x": torch.zeros(1)}):
+        save_checkpoint(path, Progress.FORMAT, wrong, facts)
+        with pytest.raises(UserError, match=r"state\.safetensors: [^\n]+$"):
+            loop(path, 5)
+
+
+@pytest.mark.parametrize("step", [None, -1, "x", [], 1.5])
+def test_a_state_of_no_step_is_refused(tmp_path, step):
+    path = tmp_path / "state.safetensors"
+    loop(path, 3)
+    tensors, facts = load_checkpoint(path, Progress.FORMAT)
+    save_checkpoint(path, Progress.FORMAT, tensors, facts | {"step": step})
+    with pytest.raises(UserError, match="damaged"):
+        loop(path, 5)
+
+
+def test_checkpoints(tmp_path):
+    path = tmp_path / "deep" / "a.safetensors"
+    tensors = {"a": torch.arange(6.0).reshape(2, 3).T, "b": torch.tensor([True])}
+    save_checkpoint(path, "kind-1", tensors, {"x": [1, None, "é"]})
+    found, facts = load_checkpoint(path, "kind-1")
+    assert facts == {"x": [1, None, "é"]}
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+    assert [p.name for p in path.parent.iterdir()] == ["a.safetensors"]
+    with pytest.raises(UserError, match=r"a\.safetensors: is 'kind-1', expected 'kind-2'"):
+        load_checkpoint(path, "kind-2")
+    with pytest.raises(UserError, match="no such checkpoint file"):
+        load_checkpoint(tmp_path / "b", "kind-1")
+
+
+def test_nothing_is_unpickled(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("unpickled",))
+
+    torch.save(Bomb(), tmp_path / "bomb.safetensors")
+    with pytest.raises(UserError, match="not a checkpoint"):
+        load_checkpoint(tmp_path / "bomb.safetensors", "kind-1")
+
+
+def test_rates():
+    assert [cosine(0), cosine(1), cosine(0.5), cosine(1, 0.1)] == pytest.approx([1, 0, 0.5, 0.1])
+    assert cosine(0.25) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+
+
+def test_missing_libraries_are_named(tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest, **options):
+        if name.startswith(("safetensors", "torch.utils.tensorboard")):
+            raise ImportError(name)
+        return real(name, *rest, **options)
+
+    for name in [name for name in sys.modules if name.startswith("safetensors")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InstallationError, match=r"pip install 'bodyreg\[train\]'"):
+        save_checkpoint(tmp_path / "a", "kind-1", {}, {})
+    with pytest.raises(InstallationError, match="pip install tensorboard"), curves(tmp_path):
+        pass
+
+
+def test_curves_of_no_folder_are_written_nowhere():
+    with curves(None) as writer:
+        writer.add_scalar("loss", 1.0, 3)
