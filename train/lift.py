@@ -1,0 +1,159 @@
+"""Train a lifter, which gives keypoints their depths, on 2-D poses alone.
+
+    python -m train.lift --mpii poses.npy --out runs/lifter
+    python -m train.lift --observations people.npz --preset robust --out runs/cgan
+    python -m train.lift --poses poses.npy --skeleton COCO-17 --out runs/lifter
+    bodyreg lift --observations people.npz --lifter runs/lifter/lifter.safetensors --out lifted.npz
+
+If the command was killed, the same command continues, and ends with the same numbers. They depend
+on the number of threads, OMP_NUM_THREADS. It needs `pip install bodyreg[train]`.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from bodyreg import Body, Observations, UserError
+from bodyreg.cli.sources import Sources, missing_source, source_of
+from bodyreg.data.formats import open_people
+from bodyreg.data.skeletons import SKELETONS
+from bodyreg.errors import InstallationError
+from bodyreg.files import provenance
+from bodyreg.lifting import (
+    AdversarialConfig,
+    DistilledConfig,
+    Round,
+    train_adversarial,
+    train_distilled,
+)
+from bodyreg.lifting.joints import poses_of
+from bodyreg.npz import load_npy
+from bodyreg.training import curves
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Sources):
+    """Options of `python -m train.lift`.
+
+    Attributes:
+        out: Folder of lifter.safetensors, and of the training's state.
+        poses: 2-D poses (.npy): (N, J, 2) or (N, 2 J) pixels, y down; NaN = absent.
+        skeleton: The joints of --poses, by name: COCO-17, MPII-16, H36M-17 ...
+        preset: distilled: taught by fits of the same people. robust, paper: against a judge (cGAN).
+        seed: Of everything random.
+        set: Other fields of DistilledConfig or AdversarialConfig, as NAME=VALUE.
+        curves: Folder of TensorBoard's curves.
+    """
+
+    out: Path
+    poses: Path | None = None
+    skeleton: str = "COCO-17"
+    preset: Literal["distilled", "robust", "paper"] = "distilled"
+    seed: int = 0
+    set: tuple[str, ...] = ()
+    curves: Path | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train; returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = tyro.cli(Options, prog="train.lift", description=__doc__, args=arguments)
+    try:
+        train(options, shlex.join(["python", "-m", "train.lift", *arguments]))
+    except (UserError, InstallationError) as error:
+        print(f"train.lift: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def train(options: Options, command: str) -> None:
+    """Train a lifter, and write it."""
+    body, begin = Body.default(), time.process_time()
+    people = people_of(options, body)
+    state, path = options.out / "state.safetensors", options.out / "lifter.safetensors"
+    with curves(options.curves) as writer:
+        if options.preset == "distilled":
+            lifter = train_distilled(
+                body,
+                people,
+                changed(DistilledConfig(), options.set),
+                seed=options.seed,
+                state=state,
+                curves=writer,
+                report=tell_round,
+            )
+        else:
+            lifter = train_adversarial(
+                poses_of(people),
+                changed(AdversarialConfig.preset(options.preset), options.set),
+                seed=options.seed,
+                state=state,
+                curves=writer,
+                report=tell_losses,
+            )
+    lifter.save(path, **provenance(command, seed=options.seed), people=len(people))
+    seconds = time.process_time() - begin
+    print(f"{len(people):,} people, {seconds:.0f} CPU-seconds; lifter: {path}")
+
+
+def people_of(options: Options, body: Body) -> Observations:
+    """The people that the options name."""
+    if options.poses is None:
+        if missing := missing_source(options):
+            raise UserError(f"{missing[0]}, or --poses, must name the people to learn from")
+        stored, _ = open_people(source_of(options), body)
+        return stored.read(0, len(stored))
+    if options.skeleton not in SKELETONS:
+        raise UserError(f"--skeleton {options.skeleton}: choose one of {', '.join(SKELETONS)}")
+    names = SKELETONS[options.skeleton].keypoints
+    poses = load_npy(options.poses, kind="poses")
+    if poses.dtype.kind != "f" or poses.shape[1:] not in ((len(names), 2), (2 * len(names),)):
+        raise UserError(
+            f"{options.poses}: {poses.dtype} of shape {poses.shape}, expected (N, {len(names)}, 2) "
+            f"pixels of {options.skeleton}"
+        )
+    xy = poses.reshape(len(poses), len(names), 2)
+    people = Observations.of_keypoints(names, xy, ~_isnan(xy))
+    people.check(body, source=str(options.poses))
+    return people.select(people.has_evidence)
+
+
+def changed(config: Any, settings: Sequence[str]) -> Any:
+    """A configuration with fields changed by NAME=VALUE."""
+    kinds = {field.name: type(getattr(config, field.name)) for field in fields(config)}
+    changes = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in kinds:
+            raise UserError(f"--set {setting}: no field; choose one of {', '.join(kinds)}")
+        try:
+            changes[name] = text == "true" if kinds[name] is bool else kinds[name](text)
+        except ValueError:
+            raise UserError(f"--set {setting}: not a value of {name}") from None
+    return replace(config, **changes)
+
+
+def tell_round(done: Round) -> None:
+    """Print what a round has found."""
+    print(f"round {done.number}: mean loss of fits {done.loss:.5f}, moved by {done.moved:.3f} m")
+
+
+def tell_losses(step: int, numbers: dict[str, float]) -> None:
+    """Print the losses of a step."""
+    print(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in numbers.items()))
+
+
+def _isnan(xy: Any) -> Any:
+    return (xy != xy).any(axis=2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
