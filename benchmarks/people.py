@@ -26,12 +26,15 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.ablation import Evidence
 from bodyreg import Body, Observations, register
+from bodyreg.body.joints import JOINT_NAMES
 from bodyreg.cli.config import make_config
 from bodyreg.data import Fits, Truth, read_densepose_coco
 from bodyreg.errors import UserError
 from bodyreg.metrics.surface import vertex_error
 from bodyreg.metrics.table import CUT, OCCLUDED
 from bodyreg.npz import load_npz, save_npz
+from bodyreg.registration import learn_proportions
+from bodyreg.synthetic import people as made_people
 from bodyreg.synthetic.dataset import make_dataset
 from bodyreg.synthetic.faults import Faults
 from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
@@ -77,6 +80,7 @@ class Turned:
 def make(folder: Path, options: argparse.Namespace) -> None:
     """Make people and keep their annotations and truth."""
     motions = MadeMotions() if options.motions is None else find_motions(options.motions)
+    plant(options.planted)
     pictures, truth = make_dataset(
         Body.default(),
         options.count,
@@ -88,6 +92,17 @@ def make(folder: Path, options: argparse.Namespace) -> None:
     )
     truth.save(folder / "truth.npz")
     write_densepose_coco(folder / "people.json", pictures, Body.default().charts.name)
+
+
+def plant(planted: Sequence[str]) -> None:
+    """Give the people who are made from now on other usual segment scales."""
+    names = [name.removeprefix("left_").removeprefix("right_") for name in JOINT_NAMES]
+    usual, sample = np.ones(len(names)), made_people.sample_segment_scale
+    for name, value in (one.split("=") for one in planted):
+        if name not in names:
+            raise UserError(f"--planted {name}: choose among {', '.join(dict.fromkeys(names))}")
+        usual[np.equal(names, name)] = float(value)
+    made_people.sample_segment_scale = lambda *of: usual * sample(*of)
 
 
 def groups(truth: Truth) -> dict[str, np.ndarray]:
@@ -209,6 +224,10 @@ def main() -> None:
     made.add_argument("--count", type=int, default=150)
     made.add_argument("--seed", type=int, default=101)
     made.add_argument("--motions", type=Path, help="a folder of BVH files; else made motions")
+    made.add_argument(
+        "--planted", nargs="+", default=[], metavar="SEGMENT=SCALE",
+        help="usual scales of segments on both sides, such as knee=0.93",
+    )  # fmt: skip
     made.add_argument("--distance", type=float, nargs=2, default=(2.0, 5.0), help="inf inf: far")
     made.add_argument("--noise", choices=("detector", "annotators"), default="detector")
     parser.add_argument(
@@ -219,6 +238,7 @@ def main() -> None:
     )
     parser.add_argument("--preset", default="accurate")
     parser.add_argument("--set", nargs="+", metavar="NAME=VALUE", help="changes of the preset")
+    parser.add_argument("--learn-proportions", action="store_true", help="from each evidence")
     parser.add_argument("--engine", default="fit", help="of `register`")
     parser.add_argument("--evidence", nargs="+", choices=list(EVIDENCE), default=list(EVIDENCE))
     parser.add_argument("--save", metavar="NAME", help="keep these errors under a name")
@@ -233,7 +253,10 @@ def main() -> None:
         before = load_npz(options.folder / f"{options.against}.npz", kind="errors")
     for kind in options.evidence:
         seen, body = EVIDENCE[kind].of(observations), Body.default()
-        fits = register(body, seen, config, engine=options.engine)
+        fitted = body
+        if options.learn_proportions:
+            fitted = body.with_proportions(learn_proportions(body, seen, config).segment_scale)
+        fits = register(fitted, seen, config, engine=options.engine)
         errors |= {f"{kind} {name}": v for name, v in errors_of(body, fits, truth).items()}
     if options.save:
         save_npz(options.folder / f"{options.save}.npz", **errors)

@@ -18,6 +18,7 @@ from bodyreg.body.charts import Charts
 from bodyreg.body.conventions import CONVENTIONS, LANDMARKS
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS
 from bodyreg.body.landmarks import Landmark, bases, placed
+from bodyreg.body.proportions import check_proportions
 from bodyreg.body.rig import RigPoints
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.body.storage import FORMAT, read_body
@@ -47,6 +48,8 @@ class Body:
         shape_names: Names of the shape directions; see `with_shape`.
         shape_directions: (S, V, 3) float32 metres per unit of coefficient, or None.
         shape_joint_directions: (S, 24, 3) float32, the joints' share of it, or None.
+        proportions: (24,) float32 segment scales that the people to be fitted have in the mean, or
+            None for ones. A registration's priors pull to them; nothing else depends on them.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Body:
     shape_names: tuple[str, ...] = ()
     shape_directions: np.ndarray | None = None
     shape_joint_directions: np.ndarray | None = None
+    proportions: np.ndarray | None = None
 
     @staticmethod
     def default() -> Body:
@@ -133,6 +137,8 @@ class Body:
             arrays["shape_names"] = np.array(self.shape_names)
             arrays["shape_directions"] = self.shape_directions
             arrays["shape_joint_directions"] = self.shape_joint_directions
+        if self.proportions is not None:
+            arrays["proportions"] = self.proportions
         return arrays
 
     @cached_property
@@ -261,6 +267,16 @@ class Body:
                     f"landmark can be beside; it has {', '.join(self._bases)}"
                 )
         return replace(self, landmarks={**self.landmarks, **landmarks})
+
+    def with_proportions(self, segment_scale: np.ndarray | Sequence[float]) -> Body:
+        """The body for people of these usual segment scales (24,), whatever it had before.
+
+        Raises:
+            UserError: as `check_proportions`.
+        """
+        scale = np.array(segment_scale, np.float32)
+        check_proportions(scale)
+        return replace(self, proportions=scale)
 
     def check_keypoints(self, names: Sequence[str]) -> None:
         """Refuse a name that is neither a joint nor a landmark of this body.

@@ -11,6 +11,7 @@ import numpy as np
 from bodyreg.body.charts import Charts
 from bodyreg.body.joints import JOINT_NAMES, PARENTS
 from bodyreg.body.landmarks import Landmark, Place, smpl_landmarks
+from bodyreg.body.proportions import check_proportions
 from bodyreg.body.uv import load_uv
 from bodyreg.errors import UserError
 from bodyreg.files import first_bytes
@@ -23,7 +24,7 @@ OWN_KEYS = (
     "format", "name", "mirror_vertices", "chart_name", "chart_uv", "chart_vertex", "chart_faces",
     "chart_part", "landmark_names", "landmark_count", "landmark_vertices", "landmark_weights",
     "place_landmark", "place_point", "place_offset", "place_moves_with", "place_share",
-    "shape_names", "shape_directions", "shape_joint_directions",
+    "shape_names", "shape_directions", "shape_joint_directions", "proportions",
 )  # fmt: skip
 # The root's parent in kintree_table: -1 as an unsigned 32-bit number.
 UNSIGNED_ROOT = 2**32 - 1
@@ -60,6 +61,7 @@ def read_body(path: Path, uv: Path | None, regressor: Path | None) -> dict[str, 
         "mirror_vertices": _mirror(arrays, path, len(vertices)),
         "landmarks": landmarks,
         **_shapes(arrays, path, len(vertices)),
+        "proportions": _proportions(arrays, path),
     }
 
 
@@ -304,6 +306,17 @@ def _shapes(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> dic
             arrays, "shape_joint_directions", path, (len(names), len(PARENTS), 3)
         ),
     }
+
+
+def _proportions(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray | None:
+    if "proportions" not in arrays:
+        return None
+    scale = _numbers(arrays, "proportions", path, (len(PARENTS),))
+    try:
+        check_proportions(scale)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return scale
 
 
 def _sparse(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:

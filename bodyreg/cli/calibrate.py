@@ -16,15 +16,11 @@ from bodyreg.errors import UserError
 from bodyreg.files import provenance
 
 if TYPE_CHECKING:
-    from bodyreg.data import Observations
-    from bodyreg.data.stored import StoredPeople
     from bodyreg.registration.calibration import Calibration
 
 MILLIMETRES = 1000.0
 MOST_PEOPLE = 100_000
 """All of them are in memory."""
-AT_ONCE = 8192
-"""People read at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +72,12 @@ def run(options: Options, command: str) -> None:
     from bodyreg.data.formats import open_people
     from bodyreg.registration.calibration import calibrate
     from bodyreg.runs.device import choose_device
+    from bodyreg.runs.job import some_people
 
     device, _ = choose_device(options.device)
     body = files.open()
     stored, _ = open_people(source, body)
-    people = _chosen(stored, options.people)
+    people = some_people(stored, options.people)
     if not len(people):
         raise UserError(f"{source.path}: no people to fit")
 
@@ -94,22 +91,6 @@ def run(options: Options, command: str) -> None:
     if not options.quiet:
         print(_table(found))
         print(f"{len(people):,} people; landmarks: {options.out}")
-
-
-def _chosen(stored: StoredPeople, count: int) -> Observations:
-    """So many of the people, evenly chosen, of those with evidence."""
-    from bodyreg.data import Observations
-    from bodyreg.data.formats import with_evidence
-    from bodyreg.runs.job import evenly
-
-    chosen, parts = evenly(len(stored), count), []
-    for start in range(0, len(stored), AT_ONCE):
-        here = chosen[(chosen >= start) & (chosen < start + AT_ONCE)]
-        if len(here):
-            read = stored.read(start, min(start + AT_ONCE, len(stored)))
-            parts.append(read.select(here - start))
-    people, _ = with_evidence(Observations.concatenate(parts) if parts else stored.read(0, 0))
-    return people
 
 
 def _table(found: Calibration) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -34,6 +34,10 @@ class Options(Sources):
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
         landmarks: Your own landmarks (.json), which replace or join those of the data sets'
             conventions.
+        proportions: Usual proportions of the people (.json), which an earlier run has learned.
+        learn_proportions: Learn usual proportions of the people first. They are written to
+            proportions.json in the output folder. Helps where limbs are shorter or longer than the
+            body's in the mean of all people: those who stand then bend their knees less.
         preset: Losses, weights and schedule: accurate, or the paper's.
         solver: Gradient steps (adam), or fewer but costlier steps that use curvature (lm).
         starts: Number of directions that a person's fit starts from; the best result is kept.
@@ -52,6 +56,8 @@ class Options(Sources):
     body: OptionalFile = None
     uv: OptionalFile = None
     landmarks: OptionalFile = None
+    proportions: OptionalFile = None
+    learn_proportions: Switch = False
     preset: Literal["accurate", "paper"] = "accurate"
     solver: Literal["adam", "lm"] = "adam"
     starts: OfPreset = None
@@ -85,7 +91,10 @@ def _request(options: Options) -> Request:
         raise UserError(
             f"Missing from bodyreg register: {'; '.join(missing)}; see bodyreg register --help"
         )
-    source, body = source_of(options), body_files(options)
+    if options.proportions is not None and options.learn_proportions:
+        raise UserError("give one of --proportions and --learn-proportions")
+    source = source_of(options)
+    body = replace(body_files(options), proportions=options.proportions)
     if options.overlays < 0:
         raise UserError("--overlays must be the number of fits to draw")
     if options.meshes not in (None, *MESHES):
@@ -106,12 +115,13 @@ def _request(options: Options) -> Request:
         initial=options.initial,
         meshes=options.meshes,
         overlays=options.overlays,
+        learn_proportions=options.learn_proportions,
     )
 
 
 def _report(request: Request, outcome: Outcome) -> str:
     """What a user wants to know at the end."""
-    from bodyreg.runs.job import reasons
+    from bodyreg.runs.job import PROPORTIONS, reasons
     from bodyreg.runs.progress import counted, speed
 
     lines, summary = [], outcome.summary
@@ -125,6 +135,8 @@ def _report(request: Request, outcome: Outcome) -> str:
         warm = request.initial is not None
         rates = speed(outcome.people, outcome.seconds, request.config, outcome.device, warm=warm)
         lines.append(rates + (f", {outcome.processes} processes" * (outcome.processes > 1)))
+    if request.learn_proportions:
+        lines.append(f"proportions: {request.out / PROPORTIONS}")
     if request.config.depth_weight:
         used = f"{summary.with_depths:,} of {counted(summary.people, 'people')}"
         lines.append(f"depths of keypoints: used for {used}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bodyreg.data.mpii import read_mpii
     from bodyreg.data.observations import Observations
     from bodyreg.data.openpose import read_openpose
+    from bodyreg.data.proportions import read_proportions, write_proportions
     from bodyreg.data.spin import read_spin
     from bodyreg.data.stored import ObservationsInMemory, open_observations
     from bodyreg.data.truth import Truth
@@ -38,9 +39,11 @@ _HOMES = {
     "read_mpii": "bodyreg.data.mpii",
     "read_openpose": "bodyreg.data.openpose",
     "read_pose_pairs": "bodyreg.data.deepfashion",
+    "read_proportions": "bodyreg.data.proportions",
     "read_spin": "bodyreg.data.spin",
     "read_videopose3d": "bodyreg.data.human36m",
     "write_landmarks": "bodyreg.data.landmarks",
+    "write_proportions": "bodyreg.data.proportions",
 }
 
 __all__ = [
@@ -59,9 +62,11 @@ __all__ = [
     "read_mpii",
     "read_openpose",
     "read_pose_pairs",
+    "read_proportions",
     "read_spin",
     "read_videopose3d",
     "write_landmarks",
+    "write_proportions",
 ]
 
 if not TYPE_CHECKING:  # a type checker would let every name pass

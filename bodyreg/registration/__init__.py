@@ -4,6 +4,16 @@ from bodyreg.registration.calibration import Calibration, calibrate
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.objective import ExtraLoss
 from bodyreg.registration.padding import Padded
+from bodyreg.registration.proportions import LearnedProportions, learn_proportions
 from bodyreg.registration.register import register
 
-__all__ = ["Calibration", "ExtraLoss", "Padded", "RegistrationConfig", "calibrate", "register"]
+__all__ = [
+    "Calibration",
+    "ExtraLoss",
+    "LearnedProportions",
+    "Padded",
+    "RegistrationConfig",
+    "calibrate",
+    "learn_proportions",
+    "register",
+]

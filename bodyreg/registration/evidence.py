@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bodyreg.body import Body
+from bodyreg.body import Body, RigPoints
+from bodyreg.body.proportions import folded_anchors, folded_joints
 from bodyreg.data.frames import perspective_in_frame
 from bodyreg.data.observations import Observations
 from bodyreg.ops.fit import Evidence, Rig
@@ -40,14 +42,15 @@ def make_rig(
     def real(array: Tensor | np.ndarray) -> Tensor:
         return torch.as_tensor(array, dtype=dtype, device=device).contiguous()
 
+    joints, anchors_of = _folded(body)
     return Rig(
-        joints=real(body.joints),
+        joints=real(joints),
         parents=tuple(body.parents),
         vertex_ids=vertices.joint_ids.to(device),
-        vertex_anchors=real(_whole(vertices.anchors)),
+        vertex_anchors=real(anchors_of(vertices)),
         vertex_normals=real(body.vertex_normals),
         keypoint_ids=keypoints.joint_ids.to(device),
-        keypoint_anchors=real(_whole(keypoints.anchors)),
+        keypoint_anchors=real(anchors_of(keypoints)),
         pose_terms=real(np.stack([prior.mean, inverse_spread, prior.low, prior.high])),
         mirror=tuple(body.mirror_joints),
         surface_normals=real(normals),
@@ -121,6 +124,20 @@ def _perspective(observations: Observations, config: RegistrationConfig) -> np.n
         observations.picture_size,
         observations.frame,
     )
+
+
+def _folded(body: Body) -> tuple[Tensor, Callable[[RigPoints], Tensor]]:
+    """Rest joints in the body's usual proportions, and what gives the anchors of rig points."""
+    joints = torch.from_numpy(body.joints)
+    if body.proportions is None:
+        return joints, lambda points: _whole(points.anchors)
+    joints, usual = joints.double(), torch.from_numpy(body.proportions).double()
+    folded = folded_joints(joints, usual, body.parents)
+
+    def anchors(points: RigPoints) -> Tensor:
+        return folded_anchors(points.joint_ids, _whole(points.anchors), joints, folded, usual)
+
+    return folded, anchors
 
 
 def _whole(anchors: Tensor) -> Tensor:

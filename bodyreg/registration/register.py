@@ -143,6 +143,7 @@ def _fit(
     plan = schedule.cold(config) if initial is None else schedule.warm(config)
     plan = plan._replace(settings=plan.settings.to(device))
 
+    extra = extra_loss and _of_whole_scales(extra_loss, body)
     chunks: list[Any] = (_in_turn if engine == "fit" else _alike)(observations, config)
     results = []
     for people in _with_bar(chunks, len(observations)) if progress else chunks:
@@ -152,7 +153,7 @@ def _fit(
             start = turned_as_lifted(start, some, config)
         else:
             start = warm_starts(initial.select(people), body, device, dtype)
-        solve = _fused if engine == "fit" else _composed(engine, positions[people], extra_loss)
+        solve = _fused if engine == "fit" else _composed(engine, positions[people], extra)
         evidence = gather(some, config, device, dtype)
         results.append(as_fits(body, some, config, evidence, *solve(start, rig, evidence, plan)))
     if not results:
@@ -191,6 +192,19 @@ def _composed(engine: str, people: np.ndarray, extra_loss: ExtraLoss | None) -> 
     )
 
 
+def _of_whole_scales(extra_loss: ExtraLoss, body: Body) -> ExtraLoss:
+    """The loss with segment scales over the template's; solvers have them over the usual ones."""
+    if body.proportions is None:
+        return extra_loss
+    usual = torch.from_numpy(body.proportions)
+
+    def loss(parameters: Parameters, evidence: Padded) -> Tensor:
+        scale = parameters.segment_scale
+        return extra_loss(parameters._replace(segment_scale=scale * usual.to(scale)), evidence)
+
+    return loss
+
+
 def as_fits(
     body: Body,
     observations: Observations,
@@ -219,6 +233,8 @@ def as_fits(
     blocks = {name: found[:, place].astype(np.float32) for name, place in places.items()}
     pose = blocks["pose"].reshape(-1, *AXIS_ANGLE.pose)
     pose[:, 0] = 0
+    if body.proportions is not None:
+        blocks["segment_scale"] *= body.proportions
     weights = schedule.final_setting(config).weights
     values = np.ascontiguousarray(terms.cpu().numpy().T, np.float32)
     if "visibility" in weights:

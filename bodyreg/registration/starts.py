@@ -121,9 +121,13 @@ def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype
     shift = (fits.rotation @ pelvis - rotation @ pelvis)[:, :2] * fits.scale[:, None]
     length = np.where(fits.mirrored, 1, WARM_LENGTH)  # a reflection has to turn round, not to grow
     pose[:, 0] = 0
+    scale = fits.segment_scale
+    if body.proportions is not None:
+        scale = scale / body.proportions.astype(np.float64)
     start = replace(
         fits,
         pose=pose,
+        segment_scale=scale,
         rotation=length[:, None, None] * rotation,
         translation=fits.translation + shift,
     )

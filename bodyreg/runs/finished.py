@@ -69,12 +69,15 @@ class FinishedRun:
             _found(folder, files.path, "body"),
             _found(folder, files.uv, "charts of the body"),
             _found(folder, files.landmarks, "landmarks"),
+            _found(folder, files.proportions, "proportions"),
         )
         body = files.open()
         if body.fingerprint != record.body.fingerprint:
             raise UserError(f"{files.path}: is not the body of this run; register again")
         if files.landmarks_fingerprint != record.body.landmarks_fingerprint:
             raise UserError(f"{files.landmarks}: has changed since the run; register again")
+        if files.proportions_fingerprint != record.body.proportions_fingerprint:
+            raise UserError(f"{files.proportions}: has changed since the run; register again")
         source = replace(
             record.source,
             path=_found(folder, record.source.path, "people"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from bodyreg.data.stored import StoredPeople
     from bodyreg.registration import RegistrationConfig
 
+AT_ONCE = 8192
+"""People read at a time."""
+PROPORTIONS = "proportions.json"
+"""The file of learned proportions, in the folder of a run."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -40,6 +45,7 @@ class Request:
         initial: A file of fits to start from; people are matched by id.
         meshes: The kind of mesh to write for each person: obj, ply or glb.
         overlays: The number of fits to draw.
+        learn_proportions: Whether the people's usual proportions are learned first.
     """
 
     out: Path
@@ -51,6 +57,7 @@ class Request:
     initial: Path | None = None
     meshes: str | None = None
     overlays: int = 0
+    learn_proportions: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,7 @@ class Job:
             "pictures": source.images is not None,
             "body": body.fingerprint,
             "landmarks": request.body.landmarks_fingerprint,
+            "proportions": request.body.proportions_fingerprint,
             "initial_fits": initial_file and initial_file.fingerprint,
             "configuration": to_plain(request.config, request.out),
             "device": device.type,
@@ -124,6 +132,23 @@ class Job:
             initial_file=initial_file,
             grounds=_grounds(request, people),
             shards=FittedShards(request.out / "shards", len(people), depends_on),
+        )
+
+    def in_learned_proportions(self) -> Job:
+        """The same, with the proportions that `learning.learn` has left in its folder.
+
+        Raises:
+            UserError: their file is damaged.
+        """
+        files = replace(self.request.body, proportions=self.request.out / PROPORTIONS)
+        found = {"proportions": files.proportions_fingerprint}
+        return replace(
+            self,
+            request=replace(self.request, body=files),
+            body=files.open(),
+            shards=FittedShards(
+                self.shards.folder, len(self.people), self.shards.depends_on | found
+            ),
         )
 
     def read(self, shard: int) -> Reading:
@@ -157,6 +182,20 @@ def evenly(people: int, count: int) -> np.ndarray:
     import numpy as np
 
     return np.unique(np.linspace(0, people - 1, min(count, people)).round().astype(int))
+
+
+def some_people(stored: StoredPeople, count: int) -> Observations:
+    """So many of the people, evenly chosen, of those with evidence."""
+    from bodyreg.data import Observations
+
+    chosen, parts = evenly(len(stored), count), []
+    for start in range(0, len(stored), AT_ONCE):
+        here = chosen[(chosen >= start) & (chosen < start + AT_ONCE)]
+        if len(here):
+            read = stored.read(start, min(start + AT_ONCE, len(stored)))
+            parts.append(read.select(here - start))
+    people, _ = with_evidence(Observations.concatenate(parts) if parts else stored.read(0, 0))
+    return people
 
 
 def _grounds(request: Request, people: StoredPeople) -> list[np.ndarray] | None:

@@ -41,30 +41,39 @@ class BodyFiles:
         path: SMPL's file or the project's.
         uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
         landmarks: Landmarks that replace or join the body's.
+        proportions: Usual proportions of the people.
     """
 
     path: Path | None = None
     uv: Path | None = None
     landmarks: Path | None = field(default=None, metadata={BEFORE: None})
+    proportions: Path | None = field(default=None, metadata={BEFORE: None})
 
     def open(self) -> Body:
         """The body.
 
         Raises:
-            UserError: as `Body.load` and `read_landmarks`.
+            UserError: as `Body.load`, `read_landmarks` and `read_proportions`.
         """
         from bodyreg.body import Body
-        from bodyreg.data import read_landmarks
+        from bodyreg.data import read_landmarks, read_proportions
 
         body = Body.default() if self.path is None else Body.load(self.path, uv=self.uv)
-        if self.landmarks is None:
-            return body
-        return body.with_landmarks(read_landmarks(self.landmarks, body))
+        if self.landmarks is not None:
+            body = body.with_landmarks(read_landmarks(self.landmarks, body))
+        if self.proportions is not None:
+            body = body.with_proportions(read_proportions(self.proportions, body))
+        return body
 
     @property
     def landmarks_fingerprint(self) -> str | None:
         """64 hexadecimal digits: a hash of the file of landmarks."""
         return self.landmarks and fingerprint(self.landmarks)
+
+    @property
+    def proportions_fingerprint(self) -> str | None:
+        """64 hexadecimal digits: a hash of the file of proportions."""
+        return self.proportions and fingerprint(self.proportions)
 
 
 @dataclass(frozen=True)
@@ -88,13 +97,14 @@ class FittedBody:
         name: The body's name.
         fingerprint: 12 hexadecimal digits, as `Body.fingerprint`.
         files: Where it was read from.
-        landmarks_fingerprint: As `BodyFiles.landmarks_fingerprint`.
+        landmarks_fingerprint, proportions_fingerprint: As those of `BodyFiles`.
     """
 
     name: str
     fingerprint: str
     files: BodyFiles
     landmarks_fingerprint: str | None = field(default=None, metadata={BEFORE: None})
+    proportions_fingerprint: str | None = field(default=None, metadata={BEFORE: None})
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from bodyreg.runs import ranks
 from bodyreg.runs.drawings import draw, write_meshes
 from bodyreg.runs.fitted_shards import FittedShards, pipeline
 from bodyreg.runs.job import Job, Reading, Request, no_people
+from bodyreg.runs.learning import learn
 from bodyreg.runs.lock import working_in
 from bodyreg.runs.progress import Clock, progress_bar
 from bodyreg.runs.record import NAME, FittedBody, Record, machine_facts, made_of, write_record
@@ -80,6 +81,11 @@ def register_people(request: Request, command: str, *, quiet: bool = False) -> O
             if processes.rank == 0:
                 lock.enter_context(working_in(request.out))
             job = Job.open(request)
+            if request.learn_proportions and processes.rank == 0:
+                learn(job, command, quiet=quiet)
+        with processes.together():
+            if request.learn_proportions:
+                job = job.in_learned_proportions()
             finished = False
             if processes.rank == 0:
                 finished = _is_finished(job)
@@ -196,6 +202,7 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
             job.body.fingerprint,
             request.body,
             request.body.landmarks_fingerprint,
+            request.body.proportions_fingerprint,
         ),
         initial_fits=job.initial_file,
         truth=None,

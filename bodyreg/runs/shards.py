@@ -52,20 +52,26 @@ class Shards:
             UserError: the folder holds shards of another run.
         """
         _remove(self._leaving)
-        if not is_there(self.folder):
+        if not self.begun:
             return
         try:
             theirs = load_json(self._label)
         except UserError:
             theirs = {}
-        # A name that begins with a dot is a file that a killed process has not finished.
-        begun = any(not path.name.startswith(".") for path in entries(self.folder))
-        if begun and theirs != self.depends_on:
+        if theirs != self.depends_on:
             raise UserError(
                 f"{self.folder}: holds the unfinished shards of another run "
                 f"({difference(self.depends_on, theirs)}); finish that run with its own command, "
                 "remove the folder, or choose another --out"
             )
+
+    @property
+    def begun(self) -> bool:
+        """Whether the folder holds anything that is finished, of this run or of another one."""
+        if not is_there(self.folder):
+            return False
+        # A name that begins with a dot is a file that a killed process has not finished.
+        return any(not path.name.startswith(".") for path in entries(self.folder))
 
     def begin(self) -> None:
         """Label the folder, before its first shard is written."""

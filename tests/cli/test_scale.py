@@ -75,24 +75,26 @@ def command(folder: Path) -> list[str]:
     return ["register", *people, *OPTIONS, "--quiet"]
 
 
-def in_all_shards(runs: list[dict]) -> None:
+def in_all_shards(runs: list[dict], *learned: str) -> None:
     """All runs left the same bytes and the same record, and no temporary files."""
     for run in runs:
         assert run["fits"] == runs[0]["fits"]
-        assert run["left"] == ["fits.npz", "run.json"]
+        assert run["left"] == ["fits.npz", *learned, "run.json"]
         for record in (run["record"], runs[0]["record"]):
             record.pop("people_of_earlier_starts", None)
         assert run["record"] == runs[0]["record"]
 
 
-def test_killed_at_any_moment_of_writing(folder, tmp_path):
-    whole, *runs = forks("kill_at_moments", tmp_path, 21, *command(folder))
+@pytest.mark.parametrize("learned", [(), ("proportions.json",)])
+def test_killed_at_any_moment_of_writing(folder, tmp_path, learned):
+    options = ["--learn-proportions"] * len(learned)
+    whole, *runs = forks("kill_at_moments", tmp_path, 21, *command(folder), *options)
     assert whole["record"]["shards"] == 5
     assert len(runs) > 10
     assert all(run["statuses"][0] == -signal.SIGKILL for run in runs)
     assert sum(run["statuses"][1] == -signal.SIGKILL for run in runs) > len(runs) / 2
     assert all(run["statuses"][2] == 0 for run in runs)
-    in_all_shards([whole, *runs])
+    in_all_shards([whole, *runs], *learned)
 
 
 def test_killed_at_random(folder, tmp_path):
