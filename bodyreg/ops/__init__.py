@@ -12,7 +12,7 @@ defines it. `raster` finds the visible face of a mesh at every pixel; it has no 
 """
 
 from bodyreg.ops.correspondence import correspondence
-from bodyreg.ops.fit import Evidence, Plan, Rig, fit, fit_gradient
+from bodyreg.ops.fit import Evidence, Plan, Rig, fit, fit_gradient, fit_variance
 from bodyreg.ops.kinematics import kinematics
 from bodyreg.ops.lbs import lbs
 from bodyreg.ops.projection import gram_schmidt, projection
@@ -27,6 +27,7 @@ __all__ = [
     "correspondence",
     "fit",
     "fit_gradient",
+    "fit_variance",
     "gram_schmidt",
     "kinematics",
     "lbs",

@@ -10,6 +10,7 @@
 #include "../common/launch.h"
 #include "gpu/adam.h"
 #include "gpu/lm.h"
+#include "gpu/variance.h"
 
 namespace bodyreg {
 namespace {
@@ -153,13 +154,7 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T> / 2)
                   const TreeWords blocks, const Share share, const Phases phases) {
   SIMT_SHARED(unsigned char, shared);
   const Workspace<T> work = set_up(p.problem, tree, share.most, shared);
-  unsigned char* const steps = shared + shared_bytes(p.problem, share.most);
-  const Normal<T> normal = {reinterpret_cast<StepMemory<T>*>(steps),
-                            reinterpret_cast<T*>(steps + sizeof(StepMemory<T>))};
-  for (int i = work.place.lane; i < static_cast<int>(sizeof(Tree) / 4); i += 32) {
-    reinterpret_cast<uint32_t*>(&normal.memory->tree)[i] = blocks.words[i];
-  }
-  __syncwarp();
+  const Normal<T> normal = set_up_normal<T>(shared + shared_bytes(p.problem, share.most), blocks);
   fit_people(p, paths, work, share, phases, LmPath<T>{p, work, normal});
 }
 
@@ -188,6 +183,44 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
     store_judged(place, judge(place, p.problem, memory, person, value, seen), b, p.loss, p.terms);
     gradient_of(place, p.problem, memory, person, body, value, gradient);
     store_parameters(place, gradient, p.gradient + b * kParameters);
+  }
+}
+
+// The places of joints and their variances. A thread owns what it owns in a step of
+// Levenberg–Marquardt, then one coordinate of a joint at a time. Moves, per person, 108 numbers in,
+// its results out, and its evidence twice.
+template <typename T>
+__global__ void __launch_bounds__(32, kWarpsAtOnce<T> / 2)
+    fit_variance_kernel(const FitVarianceParams<T> p, const LaneTree tree, const TreeWords blocks,
+                        const Share share) {
+  SIMT_SHARED(unsigned char, shared);
+  const Workspace<T> work = set_up(p.problem, tree, share.most, shared);
+  const Normal<T> normal = set_up_normal<T>(shared + shared_bytes(p.problem, share.most), blocks);
+  const Place& place = work.place;
+  for (int64_t b = blockIdx.x; b < p.problem.people; b += gridDim.x) {
+    T* const places = p.place + b * 3 * kFitJoints;
+    T* const variances = p.variance + b * 3 * kFitJoints;
+    Person<T> person;
+    const Opened opened = open_person(p.problem, work, share, b, person);
+    if (opened == Opened::broken) {
+      for (int i = place.lane; i < 3 * kFitJoints; i += 32)
+        places[i] = variances[i] = quiet_nan<T>();
+    }
+    if (opened != Opened::ready) continue;
+    T value[kLaneParameters];
+    load_parameters(place, p.parameters + b * kParameters, value);
+    SharedMemory<T>& memory = work.memory;
+    if (place.lane < kFitSettings)
+      memory.setting[place.lane] = static_cast<T>(p.settings[place.lane]);
+    const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
+    __syncwarp();
+    pass_evidence(p.problem, person.evidence, memory, person.moments, true);
+    if (place.owns) {
+      const T* const t = memory.camera.translation;
+      store(places + 3 * place.joint, body.joint.position + Vec3<T>{t[0], t[1], T(0)});
+    }
+    assemble(place, p.problem, memory, person, body, value, T(0), normal);
+    find_variances(normal, memory.setting[kScaleSymmetry], variances);
   }
 }
 
@@ -258,9 +291,24 @@ void fit_gradient_cuda(const FitGradientParams<T>& p, cudaStream_t stream) {
                 });
 }
 
+template <typename T>
+void fit_variance_cuda(const FitVarianceParams<T>& p, cudaStream_t stream) {
+  if (p.problem.people == 0) return;
+  const LaneTree tree = lane_tree(p.problem.parent, p.problem.mirror);
+  const Tree blocks(p.problem.parent, p.problem.mirror);
+  const TreeWords words = words_of(blocks);
+  launch_shares(p.problem, fit_variance_kernel<T>, Normal<T>::bytes(blocks),
+                [&](const Share& share, unsigned grid, std::size_t bytes) {
+                  SIMT_LAUNCH(fit_variance_kernel<T>, grid, 32, bytes, stream, p, tree, words,
+                              share);
+                });
+}
+
 template void fit_cuda(const FitParams<float>&, const FitPaths<float>&, cudaStream_t);
 template void fit_cuda(const FitParams<double>&, const FitPaths<double>&, cudaStream_t);
 template void fit_gradient_cuda(const FitGradientParams<float>&, cudaStream_t);
 template void fit_gradient_cuda(const FitGradientParams<double>&, cudaStream_t);
+template void fit_variance_cuda(const FitVarianceParams<float>&, cudaStream_t);
+template void fit_variance_cuda(const FitVarianceParams<double>&, cudaStream_t);
 
 }  // namespace bodyreg

@@ -28,6 +28,7 @@
 //   lm_normal.h       the normal matrix
 //   lm_solve.h        the normal equations, solved from the leaves to the root
 //   lm.h              a phase of Levenberg–Marquardt
+//   variance.h        how well the joints' places are determined
 //
 // Words:
 //
@@ -133,9 +134,19 @@ struct FitGradientParams {
   T* terms;                // (B, kFitTerms) out: weighted
 };
 
+template <typename T>
+struct FitVarianceParams {
+  FitProblem<T> problem;
+  const T* parameters;     // (B, 108)
+  const double* settings;  // (1, kFitSettings)
+  T* place;                // (B, 24, 3) out
+  T* variance;             // (B, 24, 3) out
+};
+
 // Ranges are over people.
 BODYREG_CPU_FUNCTION(fit_cpu, FitParams)
 BODYREG_CPU_FUNCTION(fit_gradient_cpu, FitGradientParams)
+BODYREG_CPU_FUNCTION(fit_variance_cpu, FitVarianceParams)
 
 #ifdef __x86_64__
 // fit_cpu in groups of four people and of one, for machines with AVX2. The group of one has only
@@ -156,5 +167,7 @@ template <typename T>
 void fit_cuda(const FitParams<T>& p, const FitPaths<T>& paths, cudaStream_t stream);
 template <typename T>
 void fit_gradient_cuda(const FitGradientParams<T>& p, cudaStream_t stream);
+template <typename T>
+void fit_variance_cuda(const FitVarianceParams<T>& p, cudaStream_t stream);
 
 }  // namespace bodyreg

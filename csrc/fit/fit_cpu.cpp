@@ -5,6 +5,7 @@
 
 #include "cpu/adam.h"
 #include "cpu/lm.h"
+#include "cpu/variance.h"
 
 namespace bodyreg::BODYREG_ISA {
 namespace {
@@ -186,9 +187,38 @@ void fit_gradient_cpu(const FitGradientParams<T>& p, int64_t begin, int64_t end)
   });
 }
 
+template <typename T>
+void fit_variance_cpu(const FitVarianceParams<T>& p, int64_t begin, int64_t end) {
+  using V = Lanes<T>;
+  constexpr int W = V::width;
+  const Setting<T> setting(p.settings);
+  GroupEvidence<T> evidence(p.problem, most_points(p.problem, begin, end),
+                            reads_normals(p.settings), true);
+  JointVariances<T> variances(p.problem, evidence.keypoints());
+  PosedGroup<T> body;
+  ParameterLanes<T> x;
+  Vec3<V> place[kFitJoints];
+  V variance[kFitJoints][3];
+  for_groups<T>(begin, end, [&](int64_t first, int people) {
+    to_lanes(p.parameters + first * kParameters, kParameters, people, kParameters,
+             reinterpret_cast<T*>(x), W);
+    evidence.load(first, people);
+    body.pose(p.problem, x);
+    evidence.refresh(setting, body);
+    for (int k = 0; k < kFitJoints; ++k) place[k] = body.place(x, k);
+    variances.find(setting, evidence, x, body, variance);
+    from_lanes(reinterpret_cast<const T*>(place), W, people, 3 * kFitJoints,
+               p.place + first * 3 * kFitJoints, 3 * kFitJoints);
+    from_lanes(reinterpret_cast<const T*>(variance), W, people, 3 * kFitJoints,
+               p.variance + first * 3 * kFitJoints, 3 * kFitJoints);
+  });
+}
+
 template void fit_cpu(const FitParams<float>&, int64_t, int64_t);
 template void fit_cpu(const FitParams<double>&, int64_t, int64_t);
 template void fit_gradient_cpu(const FitGradientParams<float>&, int64_t, int64_t);
 template void fit_gradient_cpu(const FitGradientParams<double>&, int64_t, int64_t);
+template void fit_variance_cpu(const FitVarianceParams<float>&, int64_t, int64_t);
+template void fit_variance_cpu(const FitVarianceParams<double>&, int64_t, int64_t);
 
 }  // namespace bodyreg::BODYREG_ISA

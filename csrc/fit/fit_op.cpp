@@ -41,6 +41,10 @@ void run(Cpu, const FitGradientParams<T>& p, const Tensor&) {
   Cpu::parallel(p.problem.people, 16, [&](int64_t b, int64_t e) { fit_gradient_cpu(p, b, e); });
 }
 template <typename T>
+void run(Cpu, const FitVarianceParams<T>& p, const Tensor&) {
+  Cpu::parallel(p.problem.people, 16, [&](int64_t b, int64_t e) { fit_variance_cpu(p, b, e); });
+}
+template <typename T>
 void run(Cuda, const FitParams<T>& p, const Tensor& on) {
   const int64_t B = p.problem.people, C = p.candidates;
   Tensor parameters = empty_like(on, {B, C, kParameters});
@@ -55,7 +59,12 @@ void run(Cuda, const FitGradientParams<T>& p, const Tensor& on) {
   Cuda::launch(on, [&](cudaStream_t stream) { fit_gradient_cuda(p, stream); });
 }
 
-// What both ops read beside their first argument. The lists of tensors and numbers are those of
+template <typename T>
+void run(Cuda, const FitVarianceParams<T>& p, const Tensor& on) {
+  Cuda::launch(on, [&](cudaStream_t stream) { fit_variance_cuda(p, stream); });
+}
+
+// What the ops read beside their first argument. The lists of tensors and numbers are those of
 // Rig, Evidence and Plan in bodyreg/ops/fit.py, in the same order.
 struct Inputs {
   const Tensor& joints;
@@ -318,6 +327,31 @@ std::tuple<Tensor, Tensor, Tensor> fit_gradient(const Tensor& parameters, std::v
   return {loss, gradient, terms};
 }
 
+template <typename Device>
+std::tuple<Tensor, Tensor> fit_variance(const Tensor& parameters, std::vector<Tensor> rig,
+                                        std::vector<int64_t> parents, std::vector<int64_t> mirror,
+                                        std::vector<Tensor> evidence, const Tensor& settings,
+                                        std::vector<double> numbers, bool six_numbers) {
+  const Arguments arguments("fit_variance", parameters, "parameters");
+  const Inputs in = Inputs::unpack(arguments, rig, parents, mirror, evidence, numbers, six_numbers);
+  arguments.real("parameters", parameters, {kAny, kParameters});
+  const int64_t people = parameters.size(0);
+  in.check(arguments, people);
+  in.check_settings(arguments, settings, 1);
+  check_content(Device(), arguments, in);
+  Tensor place = empty_like(parameters, {people, kFitJoints, 3});
+  Tensor variance = empty_like(parameters, {people, kFitJoints, 3});
+  with_scalar(parameters, [&](auto zero) {
+    using T = decltype(zero);
+    run(Device(),
+        FitVarianceParams<T>{in.problem<T>(people), parameters.const_data_ptr<T>(),
+                             settings.const_data_ptr<double>(), place.mutable_data_ptr<T>(),
+                             variance.mutable_data_ptr<T>()},
+        parameters);
+  });
+  return {place, variance};
+}
+
 void fit_schemas(torch::stable::detail::StableLibrary& library) {
   library.def(
       "fit(Tensor start, Tensor[] rig, int[] parents, int[] mirror, Tensor[] evidence,"
@@ -327,12 +361,17 @@ void fit_schemas(torch::stable::detail::StableLibrary& library) {
       "fit_gradient(Tensor parameters, Tensor[] rig, int[] parents, int[] mirror,"
       " Tensor[] evidence, Tensor settings, float[] numbers, bool six_numbers)"
       " -> (Tensor loss, Tensor gradient, Tensor terms)");
+  library.def(
+      "fit_variance(Tensor parameters, Tensor[] rig, int[] parents, int[] mirror,"
+      " Tensor[] evidence, Tensor settings, float[] numbers, bool six_numbers)"
+      " -> (Tensor place, Tensor variance)");
 }
 
 template <typename Device>
 void fit_kernels(torch::stable::detail::StableLibrary& library) {
   library.impl("fit", TORCH_BOX(&fit<Device>));
   library.impl("fit_gradient", TORCH_BOX(&fit_gradient<Device>));
+  library.impl("fit_variance", TORCH_BOX(&fit_variance<Device>));
 }
 
 BODYREG_LIBRARY(fit)

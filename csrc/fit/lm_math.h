@@ -35,6 +35,9 @@ constexpr double kLeastDamping = 1e-6;
 constexpr double kMostDamping = 1e6;
 constexpr double kDampingFactor = 4;
 
+// λ of variances: pivots of the incomplete matrix stay positive.
+constexpr double kVarianceDamping = 1e-3;
+
 // Added to the diagonal before it is multiplied by λ, for unknowns that no term reads.
 constexpr double kLeastCurvature = 1e-4;
 
@@ -305,6 +308,16 @@ BODYREG_HD void columns_by_angles(const Mat3<T>& to_angles, T (&h)[4][4]) {
   }
 }
 
+// How x, y and z of an arm change as it turns by φ: rows of φ × v.
+template <typename T>
+BODYREG_HD void turn_slopes(const Vec3<T>& arm, T (&by_turn)[3][3]) {
+  const T none = T(0);
+  const T rows[3][3] = {{none, arm.z, -arm.y}, {-arm.z, none, arm.x}, {arm.y, -arm.x, none}};
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 3; ++j) by_turn[i][j] = rows[i][j];
+  }
+}
+
 // ---- Small dense systems
 
 // Cholesky of the lower half of h (N × N) in place, L Lᵀ; inverse: 1 / L_ii. A pivot below its
@@ -344,10 +357,10 @@ BODYREG_HD void solve_upper(const T* l, const T* inverse, T* x) {
   }
 }
 
-// x ← K⁻¹ x for the leading `count` unknowns of a positive matrix K. Reads and overwrites the lower
-// half of K.
+// For the leading `count` unknowns of a positive matrix K. Its lower half becomes L of K = L Lᵀ,
+// with 1 / L_jj on the diagonal.
 template <int N, typename T>
-BODYREG_HD void solve_dense(int count, T (&k)[N][N], T (&x)[N]) {
+BODYREG_HD void factor_dense(int count, T (&k)[N][N]) {
   for (int j = 0; j < count; ++j) {
     for (int i = 0; i < j; ++i) k[j][j] = k[j][j] - k[j][i] * k[j][i];
     k[j][j] = T(1) / sqrt(k[j][j]);
@@ -355,9 +368,21 @@ BODYREG_HD void solve_dense(int count, T (&k)[N][N], T (&x)[N]) {
       for (int m = 0; m < j; ++m) k[i][j] = k[i][j] - k[i][m] * k[j][m];
       k[i][j] = k[i][j] * k[j][j];
     }
+  }
+}
+
+// x ← L⁻¹ x
+template <int N, typename T>
+BODYREG_HD void lower_dense(int count, const T (&k)[N][N], T (&x)[N]) {
+  for (int j = 0; j < count; ++j) {
     for (int i = 0; i < j; ++i) x[j] = x[j] - k[j][i] * x[i];
     x[j] = x[j] * k[j][j];
   }
+}
+
+// x ← L⁻ᵀ x
+template <int N, typename T>
+BODYREG_HD void upper_dense(int count, const T (&k)[N][N], T (&x)[N]) {
   for (int j = count - 1; j >= 0; --j) {
     for (int i = j + 1; i < count; ++i) x[j] = x[j] - k[i][j] * x[i];
     x[j] = x[j] * k[j][j];

@@ -19,6 +19,7 @@ def main() -> None:
     rules = fit_cases.plan(*[fit_cases.every_term()] * 4, phases=(0, 2, 2, 0, 1, 1))
     for dtype in (torch.float32, torch.float64):
         fits(fit_cases.problem()._replace(plan=rules).to(dtype, "cuda"))
+        ops.fit_variance(*fit_cases.on_one_branch(fit_cases.problem()).to(dtype, "cuda"))
     for size in (2, 30):
         vertices, faces = (x.cuda() for x in raster_cases.soup(3, 300, 33, 31, size=size))
         for dtype in (torch.float32, torch.float64):

@@ -193,6 +193,26 @@ void drive_gradient(const FitProblem<T>& problem) {
   compare(kernel, cpu);
 }
 
+template <typename T>
+void drive_variance(const FitProblem<T>& problem) {
+  const std::vector<double> rows = settings(1, true);
+  const auto parameters = starts<T>(problem.people);
+  std::vector<T> found[2][2];  // by kernel and CPU: places and variances
+  for (int cpu : {0, 1}) {
+    for (auto& numbers : found[cpu])
+      numbers = driver::unwritten<T>(problem.people * 3 * kFitJoints);
+    const FitVarianceParams<T> p{problem, parameters.data(), rows.data(), found[cpu][0].data(),
+                                 found[cpu][1].data()};
+    if (cpu == 1) {
+      baseline::fit_variance_cpu(p, 0, problem.people);
+    } else {
+      fit_variance_cuda(p, nullptr);
+    }
+  }
+  driver::compare("places", found[0][0], found[1][0], T(500));
+  driver::compare("variances", found[0][1], found[1][1], T(1e6));
+}
+
 int main() {
   Scene<float> few({0, 1, 9}, 1, 5, 2);  // people with few pairs of joints
   drive_fit(few.problem, true, 3);
@@ -206,6 +226,9 @@ int main() {
   Scene<float> stiff({9, 1}, 1, 0, 1);  // points of one segment: no pair of joints
   std::fill(stiff.vertex_ids.begin(), stiff.vertex_ids.end(), 5);
   drive_fit(stiff.problem, true, 1);
+  Scene<double> steady({9, 0, 1, 4}, 1, 3, 1);  // nothing hangs on two branches
+  std::fill(steady.vertex_ids.begin(), steady.vertex_ids.end(), 5);
+  drive_variance(steady.problem);
   Scene<double> bare({2}, 2, 0, 0);  // no keypoint, and a pelvis without influences
   drive_gradient(bare.problem);
 }

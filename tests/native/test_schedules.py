@@ -86,6 +86,12 @@ def test_fits(counts, keypoints, dtype):
     assert_equal_under_every_seed(lambda: fits(case))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_variances(dtype):
+    case = fit_cases.on_one_branch(fit_cases.in_perspective(fit_cases.problem((33, 0, 2))))
+    assert_equal_under_every_seed(lambda: [*ops.fit_variance(*case.to(dtype))])
+
+
 def test_fits_of_people_with_every_pair_of_joints():
     """They need the second launch, with more shared memory than the default grants."""
     draw = fit_cases.Draw(3)

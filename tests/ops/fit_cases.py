@@ -282,6 +282,27 @@ def in_perspective(case: Problem, seed: int = 0) -> Problem:
     return case._replace(evidence=case.evidence._replace(perspective=perspective))
 
 
+def on_one_branch(case: Problem, seed: int = 0) -> Problem:
+    """The same people with all points on the way from the pelvis to a hand; keypoints are joints.
+
+    Without points between branches of the tree the normal matrix is complete, and so positive.
+    """
+    draw = Draw(seed)
+    way = [22]
+    while way[-1] > 0:
+        way.append(SMPL_PARENTS[way[-1]])
+    rig, count = case.rig, case.rig.vertex_ids.shape[1]
+    order = [torch.randperm(len(way), generator=draw.generator)[:count] for _ in rig.vertex_ids]
+    ids = torch.tensor(way, dtype=torch.int32)[torch.stack(order)].to(rig.vertex_ids)
+    marks, anchors = rig.keypoint_ids.clone(), torch.zeros_like(rig.keypoint_anchors)
+    marks[:, 0] = torch.randperm(24, generator=draw.generator)[: len(marks)]
+    anchors[:, 0, :3] = rig.joints[marks[:, 0].long()]
+    anchors[:, 0, 3] = 1
+    return case._replace(
+        rig=rig._replace(vertex_ids=ids, keypoint_ids=marks, keypoint_anchors=anchors)
+    )
+
+
 def segments(rig: Rig, corner: Tensor, mix: Tensor) -> Tensor:
     """(P,) the joint of the largest weight at each point, the lowest of equals."""
     each = rig.vertex_anchors[..., 3][corner] * mix[..., None]

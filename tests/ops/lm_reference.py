@@ -1,7 +1,8 @@
 """One Levenberg-Marquardt step as its textbook says: a Jacobian by autograd, a dense solve.
 
-Of the Jacobian's products those between joints on different branches of the tree are left out, as
-`bodyreg.ops.fit` does; everything else is independent of it.
+And the variances of joints by the same matrix. Of the Jacobian's products those between joints on
+different branches of the tree are left out, as `bodyreg.ops.fit` does; everything else is
+independent of it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ RAW_LENGTH = 4.0
 """Columns of the raw rotation have this length in a Levenberg-Marquardt phase."""
 
 DAMPING, LEAST_CURVATURE = 1e-2, 1e-4
+VARIANCE_DAMPING = 1e-3
 
 
 class Step:
@@ -69,17 +71,40 @@ class Step:
         there = self.moved(step)
         loss = Objective(reference, self.rig, self.seen, self.plan)(there, self.setting)
         (gradient,) = torch.autograd.grad(loss.sum(), step, retain_graph=True)
-        matrix = self._of_residuals(there, step) * self._related()
+        matrix = self._damped(there, step, DAMPING, self._depth_share())
+        return self.moved(-torch.linalg.solve(matrix, gradient)).detach()
+
+    def variances(self) -> tuple[Tensor, Tensor]:
+        """(B,24,3) the joints' places, and the variances of those less the pelvis's."""
+        step = torch.zeros(len(self.here), UNKNOWNS, dtype=self.here.dtype, requires_grad=True)
+        there = self.moved(step)
+        p = AXIS_ANGLE.split(there)
+        rotation = reference.gram_schmidt(p.rotation, self.plan.six_numbers)
+        turns = rotation_matrices(frozen_root(p.pose))
+        _, joints = reference.kinematics(turns, p.segment_scale, self.rig.joints, self.rig.parents)
+        xy, z = reference.projection(joints, rotation, p.scale, p.translation)
+        place = torch.cat([xy, z[..., None]], 2)
+        rows = (place - place[:, :1]).flatten(1).unbind(1)
+        slopes = [torch.autograd.grad(row.sum(), step, retain_graph=True)[0] for row in rows]
+        jacobian = torch.stack(slopes, 1)
+        parallel = torch.zeros_like(self._depth_share())
+        covariance = torch.linalg.inv(self._damped(there, step, VARIANCE_DAMPING, parallel))
+        variance = (jacobian @ covariance * jacobian).sum(2).view_as(place)
+        return place.detach(), variance.detach()
+
+    def _damped(self, there: Tensor, step: Tensor, damping: float, depth_share: Tensor) -> Tensor:
+        """The normal matrix (B,99,99), with a share of its diagonal added."""
+        matrix = self._of_residuals(there, step, depth_share) * self._related()
         matrix = matrix + torch.diag_embed(self._curvatures())
         self._add_smoothness(matrix)
         diagonal = matrix.diagonal(dim1=1, dim2=2) + LEAST_CURVATURE
-        damped = matrix + DAMPING * torch.diag_embed(diagonal)
+        damped = matrix + damping * torch.diag_embed(diagonal)
         self._add_symmetry(damped)
-        return self.moved(-torch.linalg.solve(damped, gradient)).detach()
+        return damped
 
-    def _of_residuals(self, there: Tensor, step: Tensor) -> Tensor:
+    def _of_residuals(self, there: Tensor, step: Tensor, depth_share: Tensor) -> Tensor:
         """Σ 2 w J Jᵀ of all squares that read evidence or the camera, (B,99,99)."""
-        values, weights = zip(*self._residuals(there), strict=True)
+        values, weights = zip(*self._residuals(there, depth_share), strict=True)
         values = torch.cat([v.flatten(1) for v in values], 1)
         weights = torch.cat([w.flatten(1) for w in weights], 1).detach()
         rows = [
@@ -89,7 +114,7 @@ class Step:
         jacobian = torch.stack(rows, 1)
         return 2 * (jacobian * weights[..., None]).mT @ jacobian
 
-    def _residuals(self, there: Tensor):
+    def _residuals(self, there: Tensor, depth_share: Tensor):
         rig, seen, weights = self.rig, self.seen, self.setting.weights
         p = AXIS_ANGLE.split(there)
         rotation = reference.gram_schmidt(p.rotation, self.plan.six_numbers)
@@ -108,7 +133,6 @@ class Step:
         def of_xy(weight):
             return weight[..., None].expand(*weight.shape, 2)
 
-        depth_share = self._depth_share()
         if "dense" in weights:
             weak, z, xy, growth = image(seen.point_ids, seen.point_anchors)
             weight, width = weights["dense"] * seen.point_weight, self.setting.dense_width

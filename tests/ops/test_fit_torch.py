@@ -10,7 +10,7 @@ import torch
 
 from bodyreg import ops
 from bodyreg.ops.fit import Evidence, Rig, _problem
-from tests.ops.fit_cases import Problem, every_term, plan, problem
+from tests.ops.fit_cases import Problem, every_term, on_one_branch, plan, problem
 
 pytestmark = pytest.mark.rung6
 
@@ -31,6 +31,9 @@ def test_opcheck(built_backend, dtype):
     torch.library.opcheck(built_backend.library.fit.default, arguments)
     arguments = (case.parameters, *_problem(rig, evidence, last))
     torch.library.opcheck(built_backend.library.fit_gradient.default, arguments)
+    near = on_one_branch(case._replace(plan=last))
+    arguments = (near.parameters, *_problem(*near[1:]))
+    torch.library.opcheck(built_backend.library.fit_variance.default, arguments)
 
 
 def test_compile_fullgraph(built_backend):

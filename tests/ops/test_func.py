@@ -158,6 +158,12 @@ def of_fit_gradient_by_evidence(device: str):
     return loss
 
 
+def of_fit_variance(device: str):
+    _, rig, evidence, plan = fit_cases.problem((5,)).to(torch.float64, device)
+    zero = torch.zeros(1, 108, dtype=torch.float64, device=device)
+    return lambda shift: ops.fit_variance(zero + shift.sum(), rig, evidence, plan)[1].sum()
+
+
 @pytest.mark.parametrize(
     ("op", "make_loss"),
     [
@@ -165,6 +171,7 @@ def of_fit_gradient_by_evidence(device: str):
         ("fit", of_fit),
         ("fit_gradient", of_fit_gradient),
         ("fit_gradient", of_fit_gradient_by_evidence),
+        ("fit_variance", of_fit_variance),
     ],
 )
 def test_ops_without_a_derivative_say_so(built_backend: Backend, op, make_loss):

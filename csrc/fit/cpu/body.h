@@ -103,6 +103,11 @@ struct PosedGroup {
             V8(__builtin_shufflevector(z, c, 0, 1, 2, 3, 4, 9, 12, 15))};
   }
 
+  // Of joint k, frame units.
+  Vec3<V> place(const ParameterLanes<T>& x, int k) const {
+    return joint[k].position + Vec3<V>{x[kTranslationAt], x[kTranslationAt + 1], V(T(0))};
+  }
+
   // J_k − J_parent(k)
   static Vec3<V> bone(const FitProblem<T>& p, int k) {
     return lanes3(p.joints + 3 * k) - lanes3(p.joints + 3 * p.parent[k]);

@@ -9,6 +9,13 @@
 
 namespace bodyreg::BODYREG_ISA {
 
+// A vector by unknowns.
+template <typename T>
+struct TangentLanes {
+  Lanes<T> joint[kFitJoints][kJointUnknowns];  // by θ_a, S_a; not of the root
+  Lanes<T> root[kRootUnknowns];
+};
+
 // JᵀJ for each joint and those above it, and the negative right side.
 template <typename T>
 struct NormalMatrix {
@@ -66,6 +73,31 @@ class NormalAssembly {
       }
     }
     add_parameter_curvature(p_, setting, x, body, h);
+  }
+
+  // The slopes of x, y and z of joint j ≥ 1 less the pelvis by all unknowns that move it: those of
+  // the joints above. For the body of the last `assemble`.
+  void joint_slopes(int j, const PosedGroup<T>& body, TangentLanes<T> (&slope)[3]) const {
+    for (int below = j; below > 0; below = p_.parent[below]) {
+      const int a = p_.parent[below];
+      const Vec3<V> arm = body.joint[j].position - body.joint[a].position;
+      V by_turn[3][3];
+      turn_slopes(arm, by_turn);
+      const V stretch[3] = {bone_[below].x, bone_[below].y, bone_[below].z};
+      const V grown[3] = {arm.x, arm.y, arm.z};
+      for (int axis = 0; axis < 3; ++axis) {
+        const Vec3<V> turn = vec3(by_turn[axis]);
+        if (a > 0) {
+          const Vec3<V> angles = to_angles_[a] * turn;
+          V(&out)[kJointUnknowns] = slope[axis].joint[a];
+          out[0] = angles.x, out[1] = angles.y, out[2] = angles.z, out[3] = stretch[axis];
+        } else {
+          const V root[kRootUnknowns] = {turn.x,  turn.y,  turn.z,     stretch[axis],
+                                         V(T(0)), V(T(0)), grown[axis]};
+          for (int i = 0; i < kRootUnknowns; ++i) slope[axis].root[i] = root[i];
+        }
+      }
+    }
   }
 
  private:

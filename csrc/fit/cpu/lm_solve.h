@@ -11,13 +11,6 @@
 
 namespace bodyreg::BODYREG_ISA {
 
-// A vector by unknowns.
-template <typename T>
-struct TangentLanes {
-  Lanes<T> joint[kFitJoints][kJointUnknowns];  // by θ_a, S_a; not of the root
-  Lanes<T> root[kRootUnknowns];
-};
-
 template <typename T>
 class TreeSolver {
  public:
@@ -32,6 +25,27 @@ class TreeSolver {
     lower(kEverything, h, x);
     if (symmetry != T(0)) couple_sides(symmetry, h, x);
     upper(h, x);
+  }
+
+  // Prepares `variance`. Overwrites h.
+  void decompose(const V& damping, T symmetry, NormalMatrix<T>& h) {
+    damp(damping, h);
+    factor(h);
+    coupled_ = symmetry != T(0);
+    if (coupled_) find_columns(symmetry, h);
+  }
+
+  // gᵀ (H + λ D + 2 w U Uᵀ)⁻¹ g of the matrix that was decomposed. g is zero except at the joints
+  // `some` and at those above them; it is overwritten.
+  V variance(uint32_t some, NormalMatrix<T>& h, TangentLanes<T>& g) {
+    lower(some, h, g);
+    V sum = inner(some, g, g);
+    if (!coupled_) return sum;
+    V share[kMostSides];
+    for (int p = 0; p < tree_.sides; ++p) share[p] = inner(touched(p) & some, columns_[p], g);
+    lower_dense(tree_.sides, coupling_, share);
+    for (int p = 0; p < tree_.sides; ++p) sum = sum - share[p] * share[p];
+    return sum;
   }
 
  private:
@@ -151,24 +165,13 @@ class TreeSolver {
 
   // x ← (I − Z (I / 2w + Zᵀ Z)⁻¹ Zᵀ) x
   void couple_sides(T symmetry, NormalMatrix<T>& h, TangentLanes<T>& x) {
-    const int sides = tree_.sides;
-    uint32_t touched[kMostSides];  // the joints where z is not zero
-    V k[kMostSides][kMostSides], share[kMostSides];
-    for (int p = 0; p < sides; ++p) {
-      const int left = tree_.left[p], right = tree_.right[p];
-      touched[p] = tree_.way_up[left] | tree_.way_up[right];
-      TangentLanes<T>& z = columns_[p];
-      set_zero(reinterpret_cast<T*>(&z), sizeof(z) / sizeof(T));
-      scale_of(left, z) = T(1);
-      scale_of(right, z) = T(-1);
-      lower(touched[p], h, z);
-      for (int q = 0; q <= p; ++q) k[p][q] = inner(touched[p] & touched[q], z, columns_[q]);
-      k[p][p] += V(T(1) / (T(2) * symmetry));
-      share[p] = inner(touched[p], z, x);
-    }
-    solve_dense(sides, k, share);
-    for (int p = 0; p < sides; ++p) {
-      for (uint32_t left = touched[p] & ~1u; left != 0; left &= left - 1) {
+    find_columns(symmetry, h);
+    V share[kMostSides];
+    for (int p = 0; p < tree_.sides; ++p) share[p] = inner(touched(p), columns_[p], x);
+    lower_dense(tree_.sides, coupling_, share);
+    upper_dense(tree_.sides, coupling_, share);
+    for (int p = 0; p < tree_.sides; ++p) {
+      for (uint32_t left = touched(p) & ~1u; left != 0; left &= left - 1) {
         const int a = __builtin_ctz(left);
         for (int i = 0; i < 4; ++i)
           x.joint[a][i] = x.joint[a][i] - share[p] * columns_[p].joint[a][i];
@@ -176,6 +179,27 @@ class TreeSolver {
       for (int i = 0; i < kRootUnknowns; ++i)
         x.root[i] = x.root[i] - share[p] * columns_[p].root[i];
     }
+  }
+
+  // Z, and the factor of I / 2w + Zᵀ Z.
+  void find_columns(T symmetry, NormalMatrix<T>& h) {
+    for (int p = 0; p < tree_.sides; ++p) {
+      TangentLanes<T>& z = columns_[p];
+      set_zero(reinterpret_cast<T*>(&z), sizeof(z) / sizeof(T));
+      scale_of(tree_.left[p], z) = T(1);
+      scale_of(tree_.right[p], z) = T(-1);
+      lower(touched(p), h, z);
+      for (int q = 0; q <= p; ++q) {
+        coupling_[p][q] = inner(touched(p) & touched(q), z, columns_[q]);
+      }
+      coupling_[p][p] += V(T(1) / (T(2) * symmetry));
+    }
+    factor_dense(tree_.sides, coupling_);
+  }
+
+  // The joints where column p of Z is not zero.
+  uint32_t touched(int p) const {
+    return tree_.way_up[tree_.left[p]] | tree_.way_up[tree_.right[p]];
   }
 
   static V& scale_of(int k, TangentLanes<T>& x) { return k == 0 ? x.root[3] : x.joint[k][3]; }
@@ -192,6 +216,8 @@ class TreeSolver {
 
   const Tree& tree_;
   Buffer<TangentLanes<T>> columns_;  // Z
+  V coupling_[kMostSides][kMostSides];
+  bool coupled_ = false;
   TangentLanes<T> floor_, inverse_;  // of the pivots; 1 / L_ii
 };
 

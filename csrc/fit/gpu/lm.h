@@ -148,7 +148,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
     gradient_of(place, p.problem, memory, person, here.body, here.value, numbers);
     find_tangent(place, memory.camera, numbers, normal);
     __syncwarp();
-    assemble(place, p.problem, memory, person, here.body, here.value, normal);
+    assemble(place, p.problem, memory, person, here.body, here.value, depth_share(memory), normal);
     solve(normal, here.damping, memory.setting[kScaleSymmetry]);
     move(place, memory.camera, normal.memory->vector, here.value, numbers);
     __syncwarp();

@@ -91,6 +91,18 @@ struct Normal {
   }
 };
 
+// At the beginning of `bytes` bytes of shared memory; by a whole warp.
+template <typename T>
+__device__ __forceinline__ Normal<T> set_up_normal(unsigned char* shared, const TreeWords& tree) {
+  const Normal<T> normal = {reinterpret_cast<StepMemory<T>*>(shared),
+                            reinterpret_cast<T*>(shared + sizeof(StepMemory<T>))};
+  for (int i = threadIdx.x % 32; i < static_cast<int>(sizeof(Tree) / 4); i += 32) {
+    reinterpret_cast<uint32_t*>(&normal.memory->tree)[i] = tree.words[i];
+  }
+  __syncwarp();
+  return normal;
+}
+
 // Writes the posed body into memory, by joint, for lanes that read other joints; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void spread_body(const Place& place, const SharedMemory<T>& memory,
@@ -339,12 +351,20 @@ __device__ __noinline__ void add_depths(Place place, SharedMemory<T>& memory, De
   }
 }
 
-// The matrix at the current body; by a whole warp.
+// κ of ray_math.h.
+template <typename T>
+__device__ __forceinline__ T depth_share(const SharedMemory<T>& memory) {
+  T depth = T(0);
+  for (const Shear<T>& u : memory.shear) depth = maximum(depth, square(u));
+  return depth;
+}
+
+// The matrix at the current body, in which depth counts `depth` times; by a whole warp.
 template <typename T>
 __device__ __forceinline__ void assemble(const Place& place, const FitProblem<T>& p,
                                          SharedMemory<T>& memory, const Person<T>& person,
                                          const Posed<T>& body, const T (&value)[kLaneParameters],
-                                         const Normal<T>& normal) {
+                                         T depth, const Normal<T>& normal) {
   const Tree& tree = normal.tree();
   const T* const setting = memory.setting;
   const bool has_normals = reads_normals(setting);
@@ -364,8 +384,6 @@ __device__ __forceinline__ void assemble(const Place& place, const FitProblem<T>
     }
     __syncwarp();
   }
-  T depth = T(0);
-  for (const Shear<T>& u : memory.shear) depth = maximum(depth, square(u));
 #pragma unroll 1
   for (int n = place.lane; n < tree.blocks; n += 32) {
     const int a = tree.joint[n];

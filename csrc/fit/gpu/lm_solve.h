@@ -151,9 +151,18 @@ __device__ __forceinline__ void lower_alone(const Normal<T>& normal, unsigned so
   lower_top(at, x + kRootAt);
 }
 
-// The scales of left and right; by a whole warp.
+// Of two vectors by unknowns; by one lane.
 template <typename T>
-__device__ __forceinline__ void couple_sides(const Normal<T>& normal, T symmetry) {
+__device__ __forceinline__ T inner(const T* a, const T* b) {
+  T sum = T(0);
+#pragma unroll 3
+  for (int u = kJointUnknowns; u < kUnknowns; ++u) sum += a[u] * b[u];
+  return sum;
+}
+
+// Z, and the factor of I / 2w + Zᵀ Z, for the scales of left and right; by a whole warp.
+template <typename T>
+__device__ __forceinline__ void find_columns(const Normal<T>& normal, T symmetry) {
   StepMemory<T>& at = *normal.memory;
   const Tree& tree = at.tree;
   const int lane = threadIdx.x % 32;
@@ -169,20 +178,29 @@ __device__ __forceinline__ void couple_sides(const Normal<T>& normal, T symmetry
   }
   __syncwarp();
 #pragma unroll 1
-  for (int n = lane; n < sides * (sides + 1); n += 32) {  // the last row is the vector's
+  for (int n = lane; n < sides * sides; n += 32) {
     const int r = n / sides, c = n % sides;
-    const T* const row = r < sides ? at.sides[r] : at.vector;
-    T sum = T(0);
-#pragma unroll 3
-    for (int u = kJointUnknowns; u < kUnknowns; ++u) sum += row[u] * at.sides[c][u];
-    if (r == sides) {
-      at.share[c] = sum;
-    } else {
-      at.coupling[r][c] = r == c ? sum + T(1) / (T(2) * symmetry) : sum;
-    }
+    const T sum = inner(at.sides[r], at.sides[c]);
+    at.coupling[r][c] = r == c ? sum + T(1) / (T(2) * symmetry) : sum;
   }
   __syncwarp();
-  if (lane == 0) solve_dense(sides, at.coupling, at.share);
+  if (lane == 0) factor_dense(sides, at.coupling);
+  __syncwarp();
+}
+
+// vector ← (I − Z (I / 2w + Zᵀ Z)⁻¹ Zᵀ) vector; by a whole warp.
+template <typename T>
+__device__ __forceinline__ void couple_sides(const Normal<T>& normal, T symmetry) {
+  find_columns(normal, symmetry);
+  StepMemory<T>& at = *normal.memory;
+  const int lane = threadIdx.x % 32;
+  const int sides = at.tree.sides;
+  if (lane < sides) at.share[lane] = inner(at.vector, at.sides[lane]);
+  __syncwarp();
+  if (lane == 0) {
+    lower_dense(sides, at.coupling, at.share);
+    upper_dense(sides, at.coupling, at.share);
+  }
   __syncwarp();
   for (int u = kJointUnknowns + lane; u < kUnknowns; u += 32) {
     T sum = at.vector[u];
@@ -219,17 +237,22 @@ __device__ __forceinline__ void substitute_back(const Normal<T>& normal) {
   }
 }
 
+// H + λ D = L Lᵀ in place, and vector ← L⁻¹ vector; by a whole warp.
+template <typename T>
+__device__ __forceinline__ void factor(const Normal<T>& normal, T damping) {
+  damp(normal, damping);
+#pragma unroll 1
+  for (int a = kFitJoints - 1; a > 0; --a) eliminate(normal, a);
+  factor_top(*normal.memory);
+  if (threadIdx.x % 32 == 0) lower_top(*normal.memory, normal.memory->vector + kRootAt);
+  __syncwarp();
+}
+
 // vector ← (H + λ D + 2 w U Uᵀ)⁻¹ vector; overwrites the matrix. By a whole warp. Not inlined, to
 // save registers: all its data is in memory.
 template <typename T>
 __device__ __noinline__ void solve(Normal<T> normal, T damping, T symmetry) {
-  StepMemory<T>& at = *normal.memory;
-  damp(normal, damping);
-#pragma unroll 1
-  for (int a = kFitJoints - 1; a > 0; --a) eliminate(normal, a);
-  factor_top(at);
-  if (threadIdx.x % 32 == 0) lower_top(at, at.vector + kRootAt);
-  __syncwarp();
+  factor(normal, damping);
   if (symmetry != T(0)) couple_sides(normal, symmetry);
   substitute_back(normal);
 }
