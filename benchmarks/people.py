@@ -9,8 +9,10 @@ stand on their heads, their cameras are near, and their points have a detector's
 mean distances of all vertices after Procrustes, in millimetres. With --against, the mean change of
 each number and its standard error follow.
 
-For people who stand, a second table has the bend of the knees and the tilt of the shins against the
-trunk, away from the viewer, in degrees: of the fits, and of the truth in brackets.
+Two tables have the share of joints that are within one deviation of the truth, across and along the
+view: 68 % is right. For people who stand, a last table has the bend of the knees and the tilt of
+the shins against the trunk, away from the viewer, in degrees: of the fits, and of the truth in
+brackets.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from bodyreg.body.joints import JOINT_NAMES
 from bodyreg.cli.config import make_config
 from bodyreg.data import Fits, Truth, read_densepose_coco
 from bodyreg.errors import UserError
+from bodyreg.metrics.pose import within_deviation
 from bodyreg.metrics.surface import vertex_error
 from bodyreg.metrics.table import CUT, OCCLUDED
 from bodyreg.npz import load_npz, save_npz
@@ -160,8 +163,14 @@ def bends(joints: np.ndarray) -> dict[str, np.ndarray]:
 
 def errors_of(body: Body, fits: Fits, truth: Truth) -> dict[str, np.ndarray]:
     """Name -> (N,)."""
+    joints, truth = fits.joints(body), truth.in_frames(fits.frame)
     vertices = 1000 * vertex_error(fits.vertices(body), truth.vertices)
-    return {"vertex": vertices, **bends(fits.joints(body))}
+    size = 1000 / fits.scale[:, None, None]
+    within = within_deviation(
+        size * joints, size * truth.placed(truth.joints), fits.joint_deviation
+    )
+    across, along = 100 * within.T
+    return {"vertex": vertices, **bends(joints), "across": across, "along": along}
 
 
 def load(folder: Path, known: str) -> tuple[Observations, Truth]:
@@ -205,6 +214,15 @@ def report(truth: Truth, errors: dict[str, np.ndarray], before: dict[str, np.nda
     for kind in kinds:
         cells = [cell(kind, "vertex", people) for people in rows.values()]
         lines.append(f"| {kind} | " + " | ".join(cells) + " |")
+    for axis in ("across", "along"):
+        lines += [
+            "",
+            f"| ± {axis}, % | " + " | ".join(heads) + " |",
+            "|---" * (len(rows) + 1) + "|",
+        ]
+        for kind in kinds:
+            cells = [_cell(errors[f"{kind} {axis}"][people], None) for people in rows.values()]
+            lines.append(f"| {kind} | " + " | ".join(cells) + " |")
     lines += ["", "| standing, degrees | knees | shins |", "|---|---|---|"]
     for kind in kinds:
         cells = [

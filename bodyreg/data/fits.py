@@ -44,6 +44,10 @@ class Fits:
             without perspective. None if this is so of all.
         principal_point: (N, 2) float32, where the camera's axis meets the picture, pixels; NaN
             where `focal` is. None if `focal` is.
+        joint_deviation: (N, 24, 2) float32, standard deviations of the joints' places relative to
+            the pelvis, millimetres (1000 / scale frame units): of the distance across the view, and
+            of the distance along it. The true joint is within one deviation for about 68 of 100
+            people. None if the fits do not tell.
         terms: name -> (N,) float32, the weighted terms; they add up to the loss. A term is 0 for
             a person without evidence for it.
     """
@@ -58,6 +62,7 @@ class Fits:
     loss: np.ndarray | None = None
     focal: np.ndarray | None = None
     principal_point: np.ndarray | None = None
+    joint_deviation: np.ndarray | None = None
     terms: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -85,7 +90,7 @@ class Fits:
     def concatenate(parts: Sequence[Fits]) -> Fits:
         """Several sets of fits, one after the other.
 
-        All or none have a loss, all or none have cameras, and their terms are equal.
+        All or none have a loss, cameras and deviations, and their terms are equal.
         """
         if len(parts) == 1:
             return parts[0]
@@ -159,8 +164,8 @@ class Fits:
 
         Raises:
             UserError: the file is missing, damaged or of another format, or an array is missing,
-                has the wrong shape, or holds a number that is not finite. Only the loss and the
-                camera may be missing.
+                has the wrong shape, or holds a number that is not finite. Only the loss, the
+                camera and the deviations may be missing.
         """
         with FitsFile(path) as file:
             return file.read(0, len(file))
@@ -299,10 +304,11 @@ ARRAYS: Layout = {
     "id": ("iu", ()), "frame": ("iuf", (3,)), "pose": ("iuf", (24, 3)),
     "segment_scale": ("iuf", (24,)), "rotation": ("iuf", (3, 3)), "scale": ("iuf", ()),
     "translation": ("iuf", (2,)), "loss": ("iuf", ()), **CAMERA,
+    "joint_deviation": ("iuf", (24, 2)),
 }  # fmt: skip
 """The arrays of the file format."""
 
-OPTIONAL = ("loss", *CAMERA)
+OPTIONAL = ("loss", *CAMERA, "joint_deviation")
 """Those of them that may be missing."""
 
 assert set(ARRAYS) | {"terms"} == {f.name for f in fields(Fits)}

@@ -105,7 +105,10 @@ def flip_observations(
 
 def flip_fits(fits: Fits, width: float | np.ndarray) -> Fits:
     """Fits of the same people in mirrored pictures of this width (or of these widths (N,))."""
-    return replace(fits, **_flipped_parameters(fits, width))
+    deviation = fits.joint_deviation
+    if deviation is not None:
+        deviation = deviation[:, list(MIRROR_JOINTS)]
+    return replace(fits, **_flipped_parameters(fits, width), joint_deviation=deviation)
 
 
 def flip_truth(truth: Truth, body: Body, width: float | np.ndarray) -> Truth:

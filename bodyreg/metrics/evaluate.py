@@ -21,6 +21,7 @@ from bodyreg.metrics.pose import (
     n_mpjpe,
     pa_mpjpe,
     turned_away,
+    within_deviation,
 )
 from bodyreg.metrics.silhouette import silhouettes
 from bodyreg.metrics.surface import pixel_error, vertex_error
@@ -54,6 +55,8 @@ METRICS: dict[str, Metric] = {
     "iou": Metric("IoU", "%", "silhouettes' intersection over union", best=100),
     "gps": Metric("GPS", "%", "geodesic point similarity, visible points", best=100),
     "gpsm": Metric("GPSm", "%", "geometric mean of IoU and GPS", best=100),
+    "across": Metric("± across", "%", "joints within one deviation across the view", best=100),
+    "along": Metric("± along", "%", "joints within one deviation along the view", best=100),
     "reflected": Metric("mirrored", "", "mirrored bodies (det of rotation < 0)"),
     "turned_away": Metric("turned away", "", "facing more than 90 degrees away"),
 }
@@ -80,9 +83,10 @@ def evaluate(
         Name -> (N,), for the names in `METRICS`, which describes them: float64, or bool for a fault
         that a fit may have. Lengths are in millimetres of the truth or in pixels of a 256-pixel
         frame, shares in per cent. NaN if there is nothing to compare: no visible vertex for
-        `pixel`, no visible point for `gps` and `gpsm`. The reference length of `pckh` is the true
-        length of the head in space, from neck to top, at the camera's scale, so a nod does not
-        shorten it. Places in the picture are perspective where the fit is, or the truth.
+        `pixel`, no visible point for `gps` and `gpsm`. Fits without deviations have no `across` and
+        no `along`. The reference length of `pckh` is the true length of the head in space, from
+        neck to top, at the camera's scale, so a nod does not shorten it. Places in the picture are
+        perspective where the fit is, or the truth.
 
     Raises:
         UserError: the truth lacks a person, or was made from another mesh.
@@ -113,7 +117,11 @@ class Evaluator:
             self._of(fits.select(some), truth.select(some))
             for some in np.array_split(np.arange(len(fits)), max(1, -(-len(fits) // CHUNK)))
         ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
+        return {
+            name: np.concatenate([part[name] for part in parts])
+            for name in METRICS
+            if name in parts[0]
+        }
 
     def _of(self, fits: Fits, truth: Truth) -> dict[str, np.ndarray]:
         # Truth and fit may have different frames.
@@ -135,9 +143,18 @@ class Evaluator:
             "pa_mpjpe_14": MILLIMETRES * pa_mpjpe(common, true_common),
             "pckh": PER_CENT * self._pckh(fits.seen(common), true_common, truth),
             **self._surface(seen, truth),
+            **self._within(fits, joints, truth),
             "reflected": fits.mirrored,
             "turned_away": turned_away(joints, truth.joints, self.body.joint_names),
         }
+
+    def _within(self, fits: Fits, joints: np.ndarray, truth: Truth) -> dict[str, np.ndarray]:
+        if fits.joint_deviation is None:
+            return {}
+        size = MILLIMETRES / fits.scale[:, None, None]
+        true = truth.placed(truth.joints)
+        across, along = within_deviation(size * joints, size * true, fits.joint_deviation).T
+        return {"across": PER_CENT * across, "along": PER_CENT * along}
 
     def _with_head_top(self, joints: np.ndarray, vertices: np.ndarray) -> np.ndarray:
         top = self._head_top

@@ -59,6 +59,24 @@ def mpjpe(source: np.ndarray, target: np.ndarray, root: int = 0) -> np.ndarray:
     return np.linalg.norm(_rooted(source, root) - _rooted(target, root), axis=2).mean(axis=1)
 
 
+def within_deviation(
+    source: np.ndarray, target: np.ndarray, deviation: np.ndarray, root: int = 0
+) -> np.ndarray:
+    """(N, 2) shares of joints whose errors across and along the view are within one deviation.
+
+    Of calibrated deviations these are 0.68 in the mean.
+
+    Args:
+        source: (N, J, 3) with z along the view.
+        target: (N, J, 3), the same joints.
+        deviation: (N, J, 2) of both distances, in the same unit.
+        root: The joint that is moved to the origin, and does not count.
+    """
+    error = _rooted(source, root) - _rooted(target, root)
+    distance = np.stack([np.linalg.norm(error[..., :2], axis=2), np.abs(error[..., 2])], axis=2)
+    return np.delete(distance <= deviation, root, axis=1).mean(axis=1)
+
+
 def n_mpjpe(source: np.ndarray, target: np.ndarray, root: int = 0) -> np.ndarray:
     """Mean distance of joints with both roots at the origin and the source scaled.
 

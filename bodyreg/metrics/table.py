@@ -85,8 +85,9 @@ class Table:
 
     @staticmethod
     def of(truth: Truth, errors: dict[str, np.ndarray], metrics: dict[str, Metric]) -> Table:
-        """Errors of the truth's people, in its order."""
-        return Table({name: getattr(truth, name) for name in PERSON_COLUMNS}, errors, metrics)
+        """Errors of the truth's people, in its order; `metrics` may describe others too."""
+        people = {name: getattr(truth, name) for name in PERSON_COLUMNS}
+        return Table(people, errors, {name: metrics[name] for name in errors})
 
     @staticmethod
     def concatenate(parts: Sequence[Table]) -> Table:

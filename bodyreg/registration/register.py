@@ -22,6 +22,7 @@ from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration import cameras, schedule, solver
 from bodyreg.registration.cameras import focal_lengths
 from bodyreg.registration.config import RegistrationConfig
+from bodyreg.registration.deviations import joint_deviations, with_focal_unknown
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.floor import visibility_floor
 from bodyreg.registration.losses import TERMS
@@ -81,7 +82,8 @@ def register(
         progress: Show a progress bar with people per second.
 
     Returns:
-        N fits, in the order of the observations. With `camera="perspective"` they have the focal
+        N fits with the deviations of their joints, in the order of the observations. An extra loss
+        does not make deviations smaller. With `camera="perspective"` they have the focal
         lengths and principal points that they were fitted with; a warm fit has those of `initial`
         where the picture's are unknown.
 
@@ -111,6 +113,7 @@ def register(
             for some in cameras.tried(observations.select(unknown), config)
         ]
     )
+    found = with_focal_unknown(body, found)
     order = np.arange(len(fits))
     order[unknown] = len(fits) + np.arange(len(unknown))
     return Fits.concatenate([fits, found]).select(order)
@@ -155,7 +158,10 @@ def _fit(
             start = warm_starts(initial.select(people), body, device, dtype)
         solve = _fused if engine == "fit" else _composed(engine, positions[people], extra)
         evidence = gather(some, config, device, dtype)
-        results.append(as_fits(body, some, config, evidence, *solve(start, rig, evidence, plan)))
+        parameters, loss, terms = solve(start, rig, evidence, plan)
+        found = as_fits(body, some, config, evidence, parameters, loss, terms)
+        deviation = joint_deviations(config, parameters, terms, rig, evidence, plan)
+        results.append(replace(found, joint_deviation=deviation))
     if not results:
         return Fits.empty()
     fits = Fits.concatenate(results)

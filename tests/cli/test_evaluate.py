@@ -36,6 +36,7 @@ def fits() -> Fits:
         scale=np.full(PEOPLE, 0.8, np.float32),
         translation=np.zeros((PEOPLE, 2), np.float32),
         loss=np.zeros(PEOPLE, np.float32),
+        joint_deviation=np.full((PEOPLE, 24, 2), 20, np.float32),
     )
 
 

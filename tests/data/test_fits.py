@@ -66,7 +66,15 @@ def with_camera(fits: Fits) -> Fits:
     return replace(fits, focal=np.float32(focal), principal_point=np.float32(point))
 
 
-@pytest.mark.parametrize("made_by", [lambda fits: fits, without_loss, with_camera])
+def with_deviations(fits: Fits) -> Fits:
+    deviation = np.random.default_rng(0).uniform(0, 300, (len(fits), 24, 2))
+    return replace(fits, joint_deviation=np.float32(deviation))
+
+
+KINDS = [lambda fits: fits, without_loss, with_camera, with_deviations]
+
+
+@pytest.mark.parametrize("made_by", KINDS)
 def test_round_trip(tmp_path, made_by):
     fits = made_by(some_fits())
     fits.save(tmp_path / "fits.npz", command="a test")
@@ -200,7 +208,7 @@ def test_mirrored_counts_reflections():
     assert fits.mirrored.tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("made_by", [lambda fits: fits, without_loss, with_camera])
+@pytest.mark.parametrize("made_by", KINDS)
 @pytest.mark.parametrize("cuts", [[5], [2, 2, 5], [0, 1, 5, 5]])
 def test_joined_files_have_the_bytes_of_one(tmp_path, cuts, made_by):
     fits, parts = made_by(some_fits(5)), []

@@ -59,6 +59,7 @@ def posed() -> Fits:
         "scale": np.full(PEOPLE, 0.9),
         "translation": random.normal(0, 0.05, (PEOPLE, 2)),
         "loss": np.zeros(PEOPLE),
+        "joint_deviation": random.uniform(0, 99, (PEOPLE, 24, 2)),
     }
     floats = {name: array.astype(np.float32) for name, array in arrays.items()}
     return Fits(id=np.arange(PEOPLE), **floats)

@@ -35,6 +35,7 @@ def fits() -> Fits:
         scale=random.uniform(0.7, 1, PEOPLE).astype(np.float32),
         translation=random.normal(0, 0.1, (PEOPLE, 2)).astype(np.float32),
         loss=np.zeros(PEOPLE, np.float32),
+        joint_deviation=np.ones((PEOPLE, 24, 2), np.float32),
     )
 
 
@@ -93,6 +94,23 @@ def test_perspective_shows_in_pictures_and_not_in_space(fits, body):
             assert (errors[name] != plain[name]).tolist() == moved.tolist(), name
         some = ~moved if name in ("pixel", "pckh", "iou", "gps", "gpsm") else slice(None)
         np.testing.assert_array_equal(errors[name][some], plain[name][some], err_msg=name)
+
+
+def test_joints_within_one_deviation(fits, body):
+    """Errors are those of places relative to the pelvis, in millimetres of the fit's own size."""
+    truth = truth_of(fits, body)
+    truth.joints[:] += np.float32([0.3, 0.2, 0.1])  # of all joints: makes no error
+    truth.joints[1, 1:11] += np.float32([0.006, 0.008, 0])
+    truth.joints[2, 1:6] -= np.float32([0, 0, 0.012])
+    deviation = np.zeros((PEOPLE, 24, 2), np.float32)
+    deviation[..., 0], deviation[..., 1] = 9.9, 11.9
+    errors = evaluate(dataclasses.replace(fits, joint_deviation=deviation), truth, body)
+    np.testing.assert_allclose(errors["across"], [100, 100 * 13 / 23, 100, 100, 100])
+    np.testing.assert_allclose(errors["along"], [100, 100, 100 * 18 / 23, 100, 100])
+    wider = dataclasses.replace(fits, joint_deviation=deviation + np.float32(0.2))
+    assert (evaluate(wider, truth, body)["across"] == 100).all()
+    without = evaluate(dataclasses.replace(fits, joint_deviation=None), truth, body)
+    assert set(METRICS) - set(without) == {"across", "along"}
 
 
 def test_invisible_people_have_joints_but_no_pixels(fits, body):
