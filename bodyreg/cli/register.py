@@ -147,6 +147,11 @@ def _report(request: Request, outcome: Outcome) -> str:
             f"median distance of {name}: {pixels:.2f} px of a 256-pixel frame "
             f"({100 * pixels / 256:.2f} % of its side)"
         )
+    if deviations := summary.median_deviations:
+        lines.append(
+            f"median standard deviation of joints: {deviations['across']:.0f} mm across the view, "
+            f"{deviations['along']:.0f} mm along it"
+        )
     if summary.mirrored:
         lines.append(f"mirrored fits (rotation of determinant -1): {summary.mirrored:,}")
     if request.overlays and request.source.images is None:

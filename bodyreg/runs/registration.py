@@ -225,6 +225,7 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
         loss=summary.mean_loss,
         terms=summary.mean_terms,
         median_pixel=summary.median_pixels,
+        median_deviation=summary.median_deviations,
         median_pixel_people={name: len(h) for name, h in summary.distances.items()},
         seconds_preparing=clock.laps["preparing"],
         seconds_fitting=round(summary.seconds, 3),

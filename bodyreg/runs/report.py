@@ -20,6 +20,11 @@ JUDGED = {
     "loss": ("loss", "", "the objective at the end of the fit"),
     "points": ("dense points", "px", "from the annotation to the fit, of a 256-pixel frame"),
     "keypoints": ("keypoints", "px", "from the annotation to the fit, of a 256-pixel frame"),
+    "deviation": (
+        "least certain joint",
+        "mm",
+        "standard deviation of its place, by the fit itself",
+    ),
     "reflected": ("mirrored", "", "mirrored bodies (det of rotation < 0)"),
 }
 # People measured at a time.
@@ -73,6 +78,7 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
 
     from bodyreg.metrics import Evaluator
     from bodyreg.metrics.reprojection import reprojection_error
+    from bodyreg.viz.doubt import whole_deviation
 
     body, measured = finished.body, []
     evaluate = None if truth is None else Evaluator(body)
@@ -88,6 +94,8 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
                     "keypoints": distances["keypoints"],
                     "reflected": seen.mirrored,
                 }
+                if seen.joint_deviation is not None:
+                    found["deviation"] = whole_deviation(seen.joint_deviation).max(axis=1)
                 if evaluate is not None:
                     found |= evaluate(seen, truth)
                 measured.append(found)
@@ -218,7 +226,7 @@ def _people(
     """The shown people: numbers, pictures, the course of their fits, and their evidence."""
     from bodyreg.registration.cameras import as_fitted
     from bodyreg.registration.trace import stops, trace
-    from bodyreg.viz import report
+    from bodyreg.viz import doubt, report
 
     fits, observations = finished.read(rows)
     body, marks = finished.body, stops(finished.config, warm_start=finished.warm)
@@ -243,6 +251,7 @@ def _people(
         truths, captions = report.truth_data(known, fits.frame), _true_captions(known)
     people = []
     for i, row in enumerate(rows.tolist()):
+        deviation = None if fits.joint_deviation is None else fits.joint_deviation[i]
         own = observations.points_of(i)
         present = observations.keypoint_weight[i] > 0
         people.append(
@@ -254,6 +263,12 @@ def _people(
                 "poses": poses[i],
                 "perspective": fits.perspective[i].tolist(),
                 "truth": truths[i],
+                "doubt": None
+                if deviation is None
+                else {
+                    "words": doubt.least_certain(body, deviation),
+                    "segments": doubt.segment_doubt(body, deviation).tolist(),
+                },
                 "points": {
                     "vertex": report.packed(observations.point_vertex[own], "<u4"),
                     "mix": report.packed(observations.point_barycentric[own], "<f4"),
@@ -265,7 +280,7 @@ def _people(
                 ],
                 "tiles": report.tiles(
                     vertices[i], seen[i], before[i], body.faces, grounds[i], pictured, xy[own],
-                    keypoints[i][present],
+                    keypoints[i][present], doubt.doubt_of(body, fits, i),
                 ),
             }
         )  # fmt: skip
@@ -273,6 +288,7 @@ def _people(
         "marks": marks,
         "curveNote": _curve_note(finished, len(rows)),
         "body": report.body_data(body, observations.keypoint_name),
+        "doubt": [doubt.SURE, doubt.UNSURE],
         "people": people,
     }
 

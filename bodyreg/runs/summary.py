@@ -74,6 +74,8 @@ class Summary:
         loss: Sum of the losses; NaN if the fits have none.
         terms: Name -> sum of the weighted term.
         distances: "dense points" or "keypoints" -> each measured person's mean distance, pixels.
+        deviations: "across" or "along" the view -> the standard deviations of all joints but the
+            pelvis of the measured people, millimetres.
         seconds: The time of the fits.
     """
 
@@ -85,6 +87,7 @@ class Summary:
     loss: float = 0.0
     terms: Counter[str] = field(default_factory=Counter)
     distances: dict[str, Histogram] = field(default_factory=dict)
+    deviations: dict[str, Histogram] = field(default_factory=dict)
     seconds: float = 0.0
 
     @staticmethod
@@ -115,11 +118,11 @@ class Summary:
             loss=math.nan if fits.loss is None else float(fits.loss.sum(dtype=np.float64)),
             terms=Counter({n: float(t.sum(dtype=np.float64)) for n, t in fits.terms.items()}),
             distances={name: Histogram.of(error) for name, error in errors.items()},
+            deviations=_deviations(fits, every),
             seconds=seconds,
         )
 
     def __add__(self, other: Summary) -> Summary:
-        names = {**self.distances, **other.distances}
         return Summary(
             people=self.people + other.people,
             skipped=self.skipped + other.skipped,
@@ -128,10 +131,8 @@ class Summary:
             mirrored=self.mirrored + other.mirrored,
             loss=self.loss + other.loss,
             terms=_added(self.terms, other.terms),
-            distances={
-                name: self.distances.get(name, Histogram()) + other.distances.get(name, Histogram())
-                for name in names
-            },
+            distances=_joined(self.distances, other.distances),
+            deviations=_joined(self.deviations, other.deviations),
             seconds=self.seconds + other.seconds,
         )
 
@@ -150,22 +151,46 @@ class Summary:
         """Median distance of dense points and of keypoints, pixels of a 256-pixel frame."""
         return {name: round(h.median, 3) for name, h in self.distances.items() if len(h)}
 
+    @property
+    def median_deviations(self) -> dict[str, float]:
+        """Median deviation of joints "across" and "along" the view, millimetres."""
+        return {name: round(h.median, 2) for name, h in self.deviations.items() if len(h)}
+
     def to_json(self) -> str:
         """The summary as text, which `from_json` reads."""
-        values = {**vars(self), "distances": {n: h.counts for n, h in self.distances.items()}}
-        return json.dumps(values)
+        counts = {
+            name: {key: h.counts for key, h in getattr(self, name).items()} for name in HISTOGRAMS
+        }
+        return json.dumps({**vars(self), **counts})
 
     @staticmethod
     def from_json(text: str) -> Summary:
         """Read back what `to_json` has written."""
         values = json.loads(text)
-        values["distances"] = {
-            name: Histogram(Counter({int(number): count for number, count in counts.items()}))
-            for name, counts in values["distances"].items()
-        }
+        for name in HISTOGRAMS:
+            values[name] = {
+                key: Histogram(Counter({int(number): count for number, count in counts.items()}))
+                for key, counts in values[name].items()
+            }
         for name in ("skipped", "cameras", "terms"):
             values[name] = Counter(values[name])
         return Summary(**values)
+
+
+HISTOGRAMS = ("distances", "deviations")
+"""Fields of `Summary` that have histograms."""
+
+
+def _joined(left: dict[str, Histogram], right: dict[str, Histogram]) -> dict[str, Histogram]:
+    names = {**left, **right}
+    return {n: left.get(n, Histogram()) + right.get(n, Histogram()) for n in names}
+
+
+def _deviations(fits: Fits, every: int) -> dict[str, Histogram]:
+    if fits.joint_deviation is None:
+        return {}
+    across, along = (Histogram.of(fits.joint_deviation[::every, 1:, axis]) for axis in (0, 1))
+    return {"across": across, "along": along}
 
 
 def _with_depths(observations: Observations) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from bodyreg.viz.doubt import doubt_of
 from bodyreg.viz.grounds import TILE, plain_ground
 from bodyreg.viz.shading import render_body
 
@@ -32,7 +33,11 @@ FINE = 2
 
 
 def overlay(
-    ground: np.ndarray, vertices: np.ndarray, faces: np.ndarray, opacity: float = 0.9
+    ground: np.ndarray,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    opacity: float = 0.9,
+    doubt: np.ndarray | None = None,
 ) -> np.ndarray:
     """Paint a body over the square picture of its frame.
 
@@ -41,8 +46,9 @@ def overlay(
         vertices: (V, 3) as `Fits.seen` gives them, frame units.
         faces: (F, 3).
         opacity: Of the body.
+        doubt: (V,) from 0 to 1, which changes its colour.
     """
-    colour, coverage = render_body(vertices, faces, len(ground))
+    colour, coverage = render_body(vertices, faces, len(ground), doubt)
     return np.rint(ground * (1 - opacity * coverage) + opacity * colour).astype(np.uint8)
 
 
@@ -82,13 +88,15 @@ def fit_tile(
     ground: np.ndarray,
     points: np.ndarray,
     keypoints: np.ndarray,
+    doubt: np.ndarray | None = None,
 ) -> np.ndarray:
     """(S, 2 S, 3): the fit and the evidence over the picture, and the same body from the side.
 
-    `vertices` (V, 3) are those of `Fits.vertices`, and `seen` where the picture shows them.
+    `vertices` (V, 3) are those of `Fits.vertices`, and `seen` where the picture shows them. `doubt`
+    (V,) from 0 to 1 changes the colour of the body from the side.
     """
     front = draw_evidence(overlay(ground, seen, faces), points, keypoints)
-    side = overlay(plain_ground(len(ground)), side_view(vertices), faces, opacity=1.0)
+    side = overlay(plain_ground(len(ground)), side_view(vertices), faces, 1.0, doubt)
     return np.concatenate([front, side], axis=1)
 
 
@@ -125,7 +133,8 @@ def fit_sheet(
         ground = plain_ground(side) if grounds is None else grounds[person]
         own = points[observations.points_of(person)]
         present = keypoints[person][observations.keypoint_weight[person] > 0]
-        tile = fit_tile(vertices[person], seen[person], body.faces, ground, own, present)
+        doubt = doubt_of(body, fits, person)
+        tile = fit_tile(vertices[person], seen[person], body.faces, ground, own, present, doubt)
         gutter = np.full((side, GUTTER, 3), PAPER, np.uint8)
         tiles.append(tile if grounds is None else np.concatenate([ground, gutter, tile], axis=1))
     return sheet(tiles, captions, title, columns)

@@ -105,6 +105,7 @@ function openPerson(person) {
     ...data.measures.map((m) => row(m.title, m.what, number(person.numbers[m.key], m.unit))),
     ...data.faults.filter((fault) => person.numbers[fault.key]).map((fault) => row(fault.title, fault.what, "yes")),
   );
+  find("doubt").textContent = person.doubt ? `Least certain: ${person.doubt.words}.` : "";
   drawChoices(person);
   find("mark").value = last;
   scene.show(person, last);
@@ -125,6 +126,7 @@ function drawChoices(person) {
   const colours = {
     plain: "plain",
     segments: "segments",
+    ...(person.doubt ? { doubt: "how certain" } : {}),
     ...(person.truth ? { distance: "distance to the truth" } : {}),
   };
   find("colour").replaceChildren(
@@ -134,9 +136,13 @@ function drawChoices(person) {
   );
   const key = (colour, text) => element("div", {}, element("i", { style: `background:${colour}` }), text);
   const scale = `linear-gradient(90deg, ${Scene.SCALE.map((c) => `rgb(${c})`).join()})`;
+  const ends = {
+    ...(person.truth ? { distance: [0, `${Scene.WORST} mm`] } : {}),
+    ...(person.doubt ? { doubt: [`± ${data.doubt[0]}`, `± ${data.doubt[1]} mm`] } : {}),
+  }[chosen.colour];
   find("legend").replaceChildren(
-    chosen.colour === "distance" && person.truth
-      ? element("div", {}, "0", element("i", { class: "scale", style: `background:${scale}` }), `${Scene.WORST} mm`)
+    ends
+      ? element("div", {}, ends[0], element("i", { class: "scale", style: `background:${scale}` }), ends[1])
       : key("var(--body)", "fit"),
     ...(chosen.truth && person.truth ? [key("var(--truth)", "truth")] : []),
     ...(chosen.evidence ? [key("var(--bad)", "from the fit to what was seen")] : []),

@@ -163,6 +163,7 @@ def tiles(
     pictured: bool,
     points: np.ndarray,
     keypoints: np.ndarray,
+    doubt: np.ndarray | None,
 ) -> dict[str, str]:
     """The pictures of one person, as data URIs by name.
 
@@ -174,13 +175,14 @@ def tiles(
         ground: (S, S, 3) the ground behind the body.
         pictured: Whether the ground is the person's picture.
         points, keypoints: (P, 2) and (K, 2) the evidence, frame units.
+        doubt: (V,) from 0 to 1: the colour of the body from the side; None if it is not known.
     """
     found = {"picture": ground} if pictured else {}
     found["evidence"] = draw_evidence(ground, points, keypoints)
     if before is not None:
         found["before"] = overlay(ground, before, faces)
     found["fit"] = overlay(ground, seen, faces)
-    found["side"] = overlay(plain_ground(len(ground)), side_view(vertices), faces, opacity=1.0)
+    found["side"] = overlay(plain_ground(len(ground)), side_view(vertices), faces, 1.0, doubt)
     return {name: jpeg(picture) for name, picture in found.items()}
 
 

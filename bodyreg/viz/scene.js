@@ -137,6 +137,17 @@ class Scene {
     return Float32Array.from(x, (_, v) => unit * Math.hypot(x[v] - a[v], y[v] - b[v], z[v] - c[v]));
   }
 
+  // From 0 to 1, of each vertex: how uncertain the joints are that hold it.
+  doubts() {
+    const { segments } = this.person.doubt;
+    return Float32Array.from({ length: this.count }, (_, v) => {
+      let sum = 0;
+      for (let k = this.slots * v; k < this.slots * (v + 1); k++)
+        sum += this.weights[k] * segments[this.weightJoints[k]];
+      return sum;
+    });
+  }
+
   static heat(share) {
     const at = Math.min(Math.max(share, 0), 1) * (Scene.SCALE.length - 1),
       low = Math.min(Math.floor(at), Scene.SCALE.length - 2);
@@ -146,6 +157,7 @@ class Scene {
   colours() {
     if (this.choices.colour === "distance" && this.truth)
       return Array.from(this.distances(), (d) => Scene.heat(d / Scene.WORST));
+    if (this.choices.colour === "doubt" && this.person.doubt) return Array.from(this.doubts(), Scene.heat);
     if (this.choices.colour === "segments")
       return Array.from(this.segment, (s) => `hsl(${(s * 137.5) % 360} 52% 62%)`).map(Scene.rgb);
     return undefined;

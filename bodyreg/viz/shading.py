@@ -15,6 +15,9 @@ SUPERSAMPLING = 3
 # Blue, green, red in [0, 1]: the colours in light and in shade.
 LIT = np.array([0.92, 0.80, 0.66], np.float32)
 SHADE = np.array([0.58, 0.39, 0.30], np.float32)
+# The same of what is in doubt.
+DOUBT_LIT = np.array([0.33, 0.62, 0.98], np.float32)
+DOUBT_SHADE = np.array([0.16, 0.30, 0.72], np.float32)
 # The direction toward the light, over the viewer's left shoulder.
 LIGHT = np.array([-0.45, 0.60, 0.66], np.float32)
 # How much darker creases (a near part in front of a far part) and outlines are.
@@ -24,7 +27,7 @@ CREASE_DEPTH = 0.03
 
 
 def render_body(
-    vertices: np.ndarray, faces: np.ndarray, side: int
+    vertices: np.ndarray, faces: np.ndarray, side: int, doubt: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shade a body.
 
@@ -32,6 +35,7 @@ def render_body(
         vertices: (V, 3) frame units: x right, y up, z toward the viewer.
         faces: (F, 3), counter-clockwise seen from outside.
         side: of the square picture of the frame, pixels.
+        doubt: (V,) from 0 to 1: how much the colour is that of doubt.
 
     Returns:
         colour (side, side, 3) float32 blue-green-red in [0, 255], and coverage (side, side, 1)
@@ -53,9 +57,13 @@ def render_body(
     normal = np.einsum("pk,pkc->pc", share, normals[corners])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
 
+    doubted = np.zeros((len(rows), 1), np.float32)
+    if doubt is not None:
+        doubted = (share * doubt[corners]).sum(1, keepdims=True)
+
     picture = np.zeros((fine, fine, 3), np.float32)
     picture[rows, columns] = (
-        255 * _shade(normal) * (1 - CREASE * _creases(depths)[rows, columns, None])
+        255 * _shade(normal, doubted) * (1 - CREASE * _creases(depths)[rows, columns, None])
     )
     coverage = (face >= 0).astype(np.float32)
     return (
@@ -64,11 +72,12 @@ def render_body(
     )
 
 
-def _shade(normal: np.ndarray) -> np.ndarray:
+def _shade(normal: np.ndarray, doubt: np.ndarray) -> np.ndarray:
     light = np.clip(0.5 + 0.5 * (normal @ (LIGHT / np.linalg.norm(LIGHT))), 0, 1)
     light = light * light * (3 - 2 * light)
     edge = np.clip(1 - normal[:, 2], 0, 1) ** 3
-    return ((SHADE + (LIT - SHADE) * light[:, None]) * (1 - OUTLINE * edge[:, None])).clip(0, 1)
+    shade, lit = SHADE + doubt * (DOUBT_SHADE - SHADE), LIT + doubt * (DOUBT_LIT - LIT)
+    return ((shade + (lit - shade) * light[:, None]) * (1 - OUTLINE * edge[:, None])).clip(0, 1)
 
 
 def _creases(depth: np.ndarray) -> np.ndarray:

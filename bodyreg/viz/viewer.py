@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bodyreg.body.joints import mirror_name
+from bodyreg.viz.doubt import doubt_of, least_certain
 
 if TYPE_CHECKING:
     import viser
@@ -27,6 +28,10 @@ DISTANCE, IN_VIEW = 14.0, 1.33
 # The picture is so far behind the body, and as much larger as a camera needs to see it round it.
 BACKDROP = -1.2
 LOW, HIGH = 0.4, 2.0
+CERTAIN = "how certain"
+"""The colouring by the deviations of a person's joints."""
+# Of what is certain, and of what is in doubt.
+SURE_HUE, DOUBT_HUE, SHADES = (46, 125, 190), (214, 74, 52), 12
 
 
 class Shown(NamedTuple):
@@ -103,7 +108,7 @@ class Viewer:
         self._people = {name: place for place, name in enumerate(people)}
         self._lock, self._meshes = threading.RLock(), []
         self._quiet, self._eye = False, None
-        self._patches = _patches(body)
+        self._patches = _patches(body) | {CERTAIN: _by_doubt(body, None)}
         server.scene.set_up_direction("+y")
         server.gui.configure_theme(show_logo=False, show_share_button=False)
         self._add_controls(list(self._people)[first])
@@ -135,9 +140,17 @@ class Viewer:
                 wxyz=(0.0, 1.0, 0.0, 0.0),  # images look along their third axis, their second down
                 visible=self.picture.value,
             )
-            self.about.content = "no loss" if fit.loss is None else f"loss {fit.loss[0]:.4g}"
+            self.about.content = self._about()
+            self._patches[CERTAIN] = _by_doubt(self._body, doubt_of(self._body, fit, 0))
             self.reset()
             self._draw()
+
+    def _about(self) -> str:
+        fit = self._shown.fit
+        lines = ["no loss" if fit.loss is None else f"loss {fit.loss[0]:.4g}"]
+        if fit.joint_deviation is not None:
+            lines.append(f"least certain: {least_certain(self._body, fit.joint_deviation[0])}")
+        return "\n\n".join(lines)
 
     def _stand(self, eye: _Eye) -> None:
         """Look from a camera, if the last person had another one."""
@@ -275,6 +288,23 @@ def _patches(body: Body) -> dict[str, list[_Patch]]:
             for number, piece in pieces
         ]
     return found
+
+
+def _by_doubt(body: Body, doubt: np.ndarray | None) -> list[_Patch]:
+    """The surface in patches from certain to uncertain; of the first colour if it is not known."""
+    doubt = np.zeros(len(body.vertices)) if doubt is None else doubt
+    shade = np.rint(doubt[body.faces].mean(1) * (SHADES - 1)).astype(int)
+    return [
+        _Patch(*_compact(body.faces[shade == number]), _mixed(number / (SHADES - 1)))
+        for number in np.unique(shade).tolist()
+    ]
+
+
+def _mixed(share: float) -> tuple[int, int, int]:
+    red, green, blue = (
+        round(a + share * (b - a)) for a, b in zip(SURE_HUE, DOUBT_HUE, strict=True)
+    )
+    return red, green, blue
 
 
 def _compact(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

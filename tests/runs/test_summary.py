@@ -33,6 +33,7 @@ def test_summaries_survive_as_text():
         loss=0.1,
         terms=Counter(dense=0.1, det=0.0),
         distances={"keypoints": Histogram.of([1, 2, 2])},
+        deviations={"along": Histogram.of([30, 50, 50])},
         seconds=0.25,
     )
     again = Summary.from_json(summary.to_json())
@@ -45,3 +46,4 @@ def test_summaries_survive_as_text():
     assert set(total.mean_terms) == {"dense", "det"}
     assert np.isnan(sum([again, Summary(loss=np.nan)], Summary()).mean_loss)
     assert total.median_pixels == {"keypoints": pytest.approx(2, rel=1e-3)}
+    assert total.median_deviations == {"along": pytest.approx(50, rel=1e-3)}

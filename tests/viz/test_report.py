@@ -155,6 +155,14 @@ def test_the_data_are_the_runs(runs):
     assert errors == sorted(errors)
     assert data["marks"][0] == 0 and data["marks"][-1] == 80
     assert set(data["people"][0]["tiles"]) == {"picture", "evidence", "fit", "side"}
+    deviation = dict(zip(fits.id.tolist(), fits.joint_deviation, strict=True))
+    for person in data["people"]:
+        largest = np.linalg.norm(deviation[person["id"]], axis=1).max()
+        assert person["numbers"]["deviation"] == pytest.approx(largest, rel=1e-6)
+        assert len(person["doubt"]["segments"]) == 24
+        assert re.fullmatch(
+            r"\w+( \w+)?, ± \d+ mm across .*, ± \d+ mm along it", person["doubt"]["words"]
+        )
     plain = data_of(runs["reports"]["plain"])
     assert set(plain["people"][0]["tiles"]) == {"evidence", "fit", "side"}
     named = data_of(runs["reports"]["named"])

@@ -1,5 +1,6 @@
 """The live viewer: its page is served, and its controls change what the browser shows."""
 
+import re
 import socket
 import sys
 import time
@@ -13,6 +14,8 @@ from bodyreg.cli import main
 from bodyreg.cli.view import Options, serve
 from bodyreg.errors import UserError
 from bodyreg.runs.finished import FinishedRun
+from bodyreg.viz.doubt import least_certain, vertex_doubt
+from bodyreg.viz.viewer import CERTAIN
 
 from .browser import chromium, console_errors, picture
 
@@ -54,13 +57,14 @@ def eventually(holds):
     return False
 
 
-def test_it_says_that_a_fit_has_no_loss(viewer, monkeypatch):
-    assert viewer.about.content.startswith("loss 0.")
+def test_it_says_that_a_fit_has_no_loss(run, viewer, monkeypatch):
+    words = least_certain(run.body, run.fits.read(1, 2).joint_deviation[0])
+    assert re.fullmatch(rf"loss 0\.\d+\n\nleast certain: {words}", viewer.about.content)
     load = viewer._load
 
     def predicted(row):
         shown = load(row)
-        return shown._replace(fit=replace(shown.fit, loss=None))
+        return shown._replace(fit=replace(shown.fit, loss=None, joint_deviation=None))
 
     monkeypatch.setattr(viewer, "_load", predicted)
     viewer.show()
@@ -149,6 +153,19 @@ def test_pieces_of_one_colour_make_the_whole_body(viewer, colour):
     np.testing.assert_array_equal(viewer.vertices, before)
     faces = sum(len(mesh.faces) for mesh in viewer._meshes)
     assert faces == len(viewer._body.faces)
+
+
+def test_what_is_in_doubt_has_other_colours(run, viewer):
+    """From the colour of a sure vertex to that of one in doubt; also where nothing is known."""
+    before = viewer.vertices
+    viewer.colour.value = CERTAIN
+    np.testing.assert_array_equal(viewer.vertices, before)
+    assert sum(len(mesh.faces) for mesh in viewer._meshes) == len(run.body.faces)
+    doubt = vertex_doubt(run.body, run.fits.read(1, 2).joint_deviation[0])
+    pairs = zip(viewer._patches[CERTAIN], viewer._meshes, strict=True)
+    redness = {mesh.color[0]: doubt[patch.vertices].mean() for patch, mesh in pairs}
+    assert len(redness) > 2
+    assert [redness[red] for red in sorted(redness)] == sorted(redness.values())
 
 
 def test_the_t_pose(run, viewer):
