@@ -30,6 +30,7 @@ from bodyreg.lifting.joints import (
     mirrored,
     normalised,
     poses_of,
+    some_hidden,
 )
 from bodyreg.lifting.lifter import Lifter
 from bodyreg.lifting.losses import likelihood
@@ -226,13 +227,11 @@ def lesson(
     nearness = (1 - inverse * z).clamp(min=NEAREST)
     xy = flat + (inverse * z / nearness)[..., None] * (flat - point[:, None])
     xy = xy + 2 * config.noise * uniform(1, 1) * normal(joints, 2)
-    present = (uniform(joints) >= 2 * config.missing * uniform(1)).float()
-    present[:, JOINTS.index("nose")] *= uniform() < 0.5  # not all data sets have it
     for joint, ((one, two), *_) in MIDDLES.items():
         if one in JOINTS:
-            left, right, middle = (JOINTS.index(name) for name in (one, two, joint))
-            xy[:, middle] = (xy[:, left] + xy[:, right]) / 2
-            present[:, middle] = present[:, left] * present[:, right]
+            xy[:, JOINTS.index(joint)] = (xy[:, JOINTS.index(one)] + xy[:, JOINTS.index(two)]) / 2
+    present = some_hidden(count, config.missing, random)
+    present[:, JOINTS.index("nose")] *= uniform() < 0.5  # not all data sets have it
     camera = torch.cat([inverse, point], 1) * (uniform(1) < config.told)
     poses = normalised(xy * present[..., None], present, camera)
     return poses, z / poses.size.clamp(min=SMALLEST)[:, None]

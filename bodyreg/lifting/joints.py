@@ -133,9 +133,13 @@ class Poses:
         return digest.hexdigest()
 
     def seen_by(self, known: Tensor, perspective: bool) -> Poses:
-        """The poses without the joints that are 0 in `known` (J,), and with or without cameras.
+        """The poses without the joints that are 0 in `known`, and with or without cameras.
 
         Their sizes are measured again without these joints.
+
+        Args:
+            known: (J,) or (N, J).
+            perspective: Whether cameras are known.
         """
         present, inverse = self.present * known, self.camera[:, :1] * perspective
         point = self.camera[:, 1:] / inverse.where(inverse > 0, 1)
@@ -225,7 +229,8 @@ def normalised(xy: Tensor, present: Tensor, perspective: Tensor) -> Poses:
     lengths = (xy[:, ends[0]] - xy[:, ends[1]]).norm(dim=2) / usual
     known = present[:, ends[0]] * present[:, ends[1]]
     powers = (known * lengths**_POWER).sum(1) / known.sum(1).clamp(min=1)
-    size = powers ** (1 / _POWER)
+    # A person without bones has size 0, and gradients that are finite.
+    size = powers.clamp(min=1e-30) ** (1 / _POWER) * (powers > 0)
     present = present * (size > 0)[:, None]
     middle, unit = root(xy, present), size.clamp(min=1e-6)[:, None]
     inverse = perspective[:, :1] * unit
@@ -241,6 +246,19 @@ def root(xy: Tensor, present: Tensor) -> Tensor:
     """(N, 2) the pelvis; without it, the middle of what is present."""
     middle = (xy * present[..., None]).sum(1) / present.sum(1).clamp(min=1)[:, None]
     return torch.where(present[:, :1] > 0, xy[:, 0], middle)
+
+
+def some_hidden(count: int, share: float, random: torch.Generator) -> Tensor:
+    """(N, J) 1, and 0 for joints that are hidden at random: a mean share of them all.
+
+    The share differs between people. A middle is hidden if an end is.
+    """
+    shares = 2 * share * torch.rand(count, 1, generator=random)
+    known = (torch.rand(count, len(JOINTS), generator=random) >= shares).float()
+    for joint, ((one, two), *_) in MIDDLES.items():
+        if one in JOINTS:
+            known[:, JOINTS.index(joint)] = known[:, [JOINTS.index(one), JOINTS.index(two)]].prod(1)
+    return known
 
 
 def bone_lengths(points: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class Lifter:
         joints: The joints that it has learnt; others are hidden from it, and get no depth.
         sign: 1, or -1 if the network has learnt all depths mirrored; see `calibrated_sign`.
         perspective: Whether it reads what is known of the camera.
+        spread_factor: What the network's spreads are multiplied by.
         facts: What made it; plain values.
     """
 
@@ -42,6 +44,7 @@ class Lifter:
     joints: tuple[str, ...] = JOINTS
     sign: int = 1
     perspective: bool = False
+    spread_factor: float = 1.0
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def lift(self, observations: Observations) -> Observations:
@@ -83,7 +86,8 @@ class Lifter:
         size, known = seen.size[:, None], seen.present > 0
         depth = (self.sign * depth.float()) * size
         nothing = depth.new_tensor(torch.nan)
-        return depth.where(known, nothing), (spread.float() * size).where(known, nothing)
+        spread = (self.spread_factor * spread.float()) * size
+        return depth.where(known, nothing), spread.where(known, nothing)
 
     def hide(self, poses: Poses) -> Poses:
         """The poses without what this lifter does not know."""
@@ -96,6 +100,7 @@ class Lifter:
             "joints": list(self.joints),
             "sign": self.sign,
             "perspective": self.perspective,
+            "spread_factor": self.spread_factor,
             "width": self.network.width,
             "facts": {**self.facts, **facts},
         }
@@ -110,11 +115,14 @@ class Lifter:
         """
         tensors, about = load_checkpoint(path, FORMAT)
         joints, width, facts = about.get("joints"), about.get("width"), about.get("facts")
+        factor = about.get("spread_factor")
         if not (
             isinstance(joints, list)
             and all(name in JOINTS for name in joints)
             and about.get("sign") in (1, -1)
             and isinstance(about.get("perspective"), bool)
+            and isinstance(factor, float)
+            and 0 < factor < math.inf
             and type(width) is int
             and 0 < width <= LARGEST_WIDTH
             and isinstance(facts, dict)
@@ -123,7 +131,7 @@ class Lifter:
         with torch.device("meta"):
             network = Generator(width)
         load_module(network, tensors, "", path, assign=True)
-        return cls(network, tuple(joints), about["sign"], about["perspective"], facts)
+        return cls(network, tuple(joints), about["sign"], about["perspective"], factor, facts)
 
 
 def known_joints(poses: Poses) -> tuple[str, ...]:

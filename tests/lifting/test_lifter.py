@@ -58,6 +58,14 @@ def test_the_sign_turns_all_depths():
     np.testing.assert_array_equal(one.keypoint_depth_spread, other.keypoint_depth_spread)
 
 
+def test_the_factor_of_spreads():
+    seen, _ = people(3, 9)
+    one, other = some_lifter().lift(seen), some_lifter(spread_factor=3.0).lift(seen)
+    np.testing.assert_array_equal(one.keypoint_depth, other.keypoint_depth)
+    spreads = other.keypoint_depth_spread / one.keypoint_depth_spread
+    np.testing.assert_allclose(spreads[~np.isnan(spreads)], 3, rtol=1e-5)
+
+
 def test_depths_are_in_frame_units():
     seen, _ = people(5, 1)
     larger = replace(seen, frame=seen.frame * np.float32([1, 1, 2]))
@@ -127,7 +135,7 @@ def test_no_people_and_no_joints():
 
 
 def test_files(tmp_path):
-    lifter = replace(some_lifter(perspective=True), sign=-1, joints=JOINTS[:9])
+    lifter = replace(some_lifter(perspective=True, spread_factor=2.5), sign=-1, joints=JOINTS[:9])
     path = tmp_path / "lifter.safetensors"
     lifter.save(path, seed=4)
     first = path.read_bytes()
@@ -135,6 +143,7 @@ def test_files(tmp_path):
     assert path.read_bytes() == first
     found = Lifter.load(path)
     assert (found.joints, found.sign, found.perspective) == (JOINTS[:9], -1, True)
+    assert found.spread_factor == 2.5
     assert found.facts == {"seed": 4}
     seen, _ = people(3, 8)
     one, other = lifter.lift(seen), found.lift(seen)
@@ -168,7 +177,10 @@ def test_damaged_files_are_refused_in_one_line(tmp_path):
     assert refused > 75
 
 
-ABOUT = {"joints": list(JOINTS), "sign": 1, "perspective": False, "width": 24, "facts": {}}
+ABOUT = {
+    "joints": list(JOINTS), "sign": 1, "perspective": False, "spread_factor": 1.0, "width": 24,
+    "facts": {},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -177,6 +189,7 @@ ABOUT = {"joints": list(JOINTS), "sign": 1, "perspective": False, "width": 24, "
         {"joints": ["nose", "tail"]}, {"joints": "nose"}, {"joints": [["nose"]]}, {"sign": 0},
         {"sign": None}, {"perspective": 1}, {"width": 1 << 40}, {"width": "24"}, {"width": 23},
         {"facts": []}, {"width": True}, {"width": 24.0},
+        {"spread_factor": 0.0}, {"spread_factor": "1"}, {"spread_factor": None},
     ],
 )  # fmt: skip
 def test_wrong_facts_are_refused(tmp_path, wrong):
