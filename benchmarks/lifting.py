@@ -34,6 +34,8 @@ from bodyreg.metrics.pose import mpjpe, pa_mpjpe
 from bodyreg.metrics.surface import vertex_error
 from tests.true_keypoints import true_keypoints
 
+BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
+
 MEASURED = tuple(name for name in JOINTS if name not in ("head", "nose"))
 """Joints that errors are measured on."""
 
@@ -126,9 +128,11 @@ def bones(joints: np.ndarray) -> np.ndarray:
 
 
 def head(first: str, studies: list[Study]) -> list[str]:
-    """The first two lines of a table with a column for each set of people."""
+    """The first two lines of a table with a column for each set of people; they are printed too."""
     names = [f"{study.name} ({study.whole.sum()})" for study in studies]
-    return [f"| {first} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    lines = [f"| {first} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    print("", *lines, sep="\n", flush=True)
+    return lines
 
 
 def row(name: str, cells: list[str]) -> str:
@@ -155,7 +159,8 @@ def joints_table(studies: list[Study], lifters: dict[str, Lifter]) -> Iterator[s
 
 def fits_table(studies: list[Study], lifter: Lifter, *, dense: bool) -> Iterator[str]:
     """Errors of vertices of fits, with and without lifted depths."""
-    yield from head("vertices, mm", studies)
+    evidence = "dense points and keypoints" if dense else "keypoints alone"
+    yield from head(f"vertices, mm, from {evidence}", studies)
     for name, (preset, changes, lifted) in FITS.items():
         config, cells = RegistrationConfig.preset(preset, **changes), []
         for study in studies:
@@ -168,8 +173,8 @@ def fits_table(studies: list[Study], lifter: Lifter, *, dense: bool) -> Iterator
 
 def spread_table(studies: list[Study], lifters: dict[str, Lifter]) -> Iterator[str]:
     """How well lifters know their errors."""
-    yield "| lifter, people | median spread, frame units | within one | within two |"
-    yield "|---|---|---|---|"
+    yield row("errors of depths, in spreads", ["median spread, frame units", "below 1", "below 2"])
+    yield "|---" * 4 + "|"
     for name, lifter in lifters.items():
         for study in studies:
             yield row(f"{name}, {study.name}", [study.spread(lifter)])
@@ -204,6 +209,14 @@ def ablation(studies: list[Study], mpii: Path, folder: Path, seeds: int) -> Iter
         yield row(name, cells)
 
 
+def write(page: Path, tables: str) -> None:
+    """Put the tables between the marks of a page."""
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    with atomic_path(page) as temporary:
+        after = rest.split(END)[1]
+        temporary.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -213,6 +226,7 @@ def main() -> None:
     parser.add_argument("--ablation", type=Path, metavar="FOLDER", help="of its results")
     parser.add_argument("--mpii", type=Path, help="2-D poses that the ablation learns from")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="a page with marks, between which the tables go")
     options = parser.parse_args()
     people, files = (
         {name: Path(path) for name, _, path in (word.partition("=") for word in words)}
@@ -231,8 +245,9 @@ def main() -> None:
         ]
     if options.ablation:
         tables.append(ablation(studies, options.mpii, options.ablation, options.seeds))
-    texts = ["\n".join(table) for table in tables]
-    print("\n\n".join(texts))
+    text = "\n\n".join("\n".join(table) for table in tables)
+    if options.out:
+        write(options.out, text)
 
 
 if __name__ == "__main__":

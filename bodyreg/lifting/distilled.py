@@ -71,8 +71,8 @@ class DistilledConfig:
     """
 
     width: int = 256
-    rounds: int = 3
-    still: float = 0.01
+    rounds: int = 4
+    still: float = 0.005
     steps: int = 4000
     batch: int = 256
     learning_rate: float = 1e-3
