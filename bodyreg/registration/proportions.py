@@ -50,10 +50,9 @@ LEAST_POINTS = 3
 LEAST_SCALE = 0.1
 # Logarithm of a limb's length: no people differ more from the template.
 MOST = 0.4
-# Standard deviations of logarithms of lengths. Data sets differ from the template by USUAL; the
-# people of one, and the errors of their fits, by PEOPLE; the errors that the fits of all people
-# share were about BY_POINTS and BY_KEYPOINTS on made people.
-USUAL, PEOPLE, BY_POINTS, BY_KEYPOINTS = 0.05, 0.07, 0.015, 0.02
+# Standard deviations of logarithms of lengths, as they are on made people: of what is found from n
+# people, times the root of n; and of the errors that the fits of all people share.
+PEOPLE, BY_POINTS, BY_KEYPOINTS = 0.09, 0.015, 0.02
 
 
 class LearnedProportions(NamedTuple):
@@ -83,9 +82,11 @@ def learn_proportions(
 
     A round fits all people with priors that pull to the proportions of the round before, and takes
     the median of each limb's length, in shares of the person's size, over the people who show it.
-    Left and right are taken to be equal. At the end a limb's difference from the template, as a
-    logarithm, is multiplied by t² / (t² + e² + s²/n): t is how much data sets differ, e the error
-    that all fits share, s the spread of n people. So a few people change little.
+    Left and right are taken to be equal. At the end a limb's difference d from the template, as a
+    logarithm, is multiplied by t² / (t² + v), with v = e² + s²/n: e is the error that the fits of
+    all people share, s the spread of n people, and t² the mean of d² - v over the limbs, at least
+    0. So people who differ from the template no more than fits err change nothing, and a few people
+    change little.
 
     Dense points show all limbs. Keypoints show legs only.
 
@@ -111,10 +112,10 @@ def learn_proportions(
         now = body.with_proportions(_of_segments(found))
         fits = register(now, observations, config, device=device, progress=progress)
         found = _medians(_limb_lengths(fits.segment_scale), shown)
-    found *= _trust(shown, dense)
+    found *= _trust(found, shown, dense)
     scale = _of_segments(found)
     return LearnedProportions(
-        np.float32(scale * body.stature / _stature(body, scale)),
+        np.float32(scale * _stature(body, np.ones_like(scale)) / _stature(body, scale)),
         dict(zip(LIMBS, np.exp(found).tolist(), strict=True)),
         dict(zip(LIMBS, shown.sum(0).tolist(), strict=True)),
     )
@@ -169,12 +170,14 @@ def _medians(lengths: np.ndarray, shown: np.ndarray) -> np.ndarray:
     ).clip(-MOST, MOST)
 
 
-def _trust(shown: np.ndarray, dense: np.ndarray) -> np.ndarray:
-    """(limbs,) shares of what is found that are kept."""
-    count = np.maximum(shown.sum(0), 1)
-    points = (shown & dense).sum(0) / count
-    shared = points * BY_POINTS**2 + (1 - points) * BY_KEYPOINTS**2
-    return USUAL**2 / (USUAL**2 + shared + PEOPLE**2 / count)
+def _trust(found: np.ndarray, shown: np.ndarray, dense: np.ndarray) -> np.ndarray:
+    """(limbs,) shares of what is found that are kept, by the James-Stein estimator's rule."""
+    count = shown.sum(0)
+    people = np.maximum(count, 1)
+    points = (shown & dense).sum(0) / people
+    error = points * BY_POINTS**2 + (1 - points) * BY_KEYPOINTS**2 + PEOPLE**2 / people
+    usual = max(0.0, float((found**2 - error)[count > 0].mean()))
+    return usual / (usual + error)
 
 
 def _of_segments(limbs: np.ndarray) -> np.ndarray:
