@@ -10,6 +10,7 @@ within one deviation, and hold for people who are like the made ones.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -44,13 +45,24 @@ MOST = 1000.0
 FAR = 1e3
 """Frame units²: a variance of such joints."""
 
-LIMBS = tuple(
-    JOINT_NAMES.index(f"{side}_{name}")
-    for name in ("knee", "ankle", "foot", "elbow", "wrist", "hand")
-    for side in ("left", "right")
+LIMBS = np.array(
+    [
+        [JOINT_NAMES.index(f"{side}_{name}") for name in names for side in ("left", "right")]
+        for names in (("knee", "elbow"), ("ankle", "wrist"), ("foot", "hand"))
+    ]
 )
-"""Joints at the ends of segments that are seen alike when they are mirrored in depth, from a limb's
-beginning to its end."""
+"""(3, 4) joints at the ends of segments that are seen alike when they are mirrored in depth; the
+columns are limbs, from their beginning to their end."""
+DENSE, KEYPOINT = TERMS.index("dense"), TERMS.index("keypoint")
+
+
+class Arrays(NamedTuple):
+    """What is read of the evidence of B people, see `ops.fit.Evidence`."""
+
+    point_start: np.ndarray
+    keypoint_weight: np.ndarray
+    depth_weight: np.ndarray
+    perspective: np.ndarray
 
 
 def joint_deviations(
@@ -83,18 +95,19 @@ def joint_deviations(
     with torch.inference_mode():
         found = ops.fit_variance(parameters, rig, evidence, final)
     place, variance = (x.cpu().numpy().astype(np.float64) for x in found)
-    variance = np.nan_to_num(variance, nan=FAR, posinf=FAR).clip(0, FAR)
-    metre = parameters[:, -1].cpu().numpy().astype(np.float64)[:, None]
-    errors = _errors(terms, evidence)[:, None]
+    variance = np.maximum(np.where(variance < FAR, variance, FAR), 0)  # and not NaN
+    metre = np.abs(parameters[:, -1:].cpu().numpy().astype(np.float64))
+    seen = Arrays(*(getattr(evidence, name).cpu().numpy() for name in Arrays._fields))
+    errors = _errors(terms.cpu().numpy(), seen)[:, None]
     poses = config.prior_weight + ANGLE_VARIANCE * config.joint_weight
     shape = (SHAPE / 1000 * metre) ** 2
     along = (POSES * poses + POSES_BY_ERRORS * errors) * variance[..., 2] + shape
-    along += _mirrored(config, evidence)[:, None] * _mirror(place[..., 2], rig)
-    across = ERRORS * errors * variance[..., :2].sum(2) + 2 * shape
-    across += _lean(place, evidence.perspective.cpu().numpy()) * along
-    found = 1000 / np.abs(metre)[..., None] * np.sqrt(np.stack([across, along], 2))
-    found[:, 0] = 0
-    return np.minimum(found, MOST).astype(np.float32)
+    along += _mirrored(config, seen)[:, None] * _mirror(place[..., 2], rig)
+    across = ERRORS * errors * (variance[..., 0] + variance[..., 1]) + 2 * shape
+    across += _lean(place, seen.perspective) * along
+    deviation = np.sqrt(np.stack([across, along], 2)) * (1000 / metre)[..., None]
+    deviation[:, 0] = 0
+    return np.minimum(deviation, MOST).astype(np.float32)
 
 
 def with_focal_unknown(body: Body, fits: Fits) -> Fits:
@@ -112,32 +125,33 @@ def with_focal_unknown(body: Body, fits: Fits) -> Fits:
 def _lean(place: np.ndarray, perspective: np.ndarray) -> np.ndarray:
     """(B, 24) squared slopes of the rays from the camera to the joints."""
     near = perspective.astype(np.float64)[:, None]
-    return np.square(near[..., :1] * (place[..., :2] - near[..., 1:])).sum(2)
+    slope = near[..., :1] * (place[..., :2] - near[..., 1:])
+    return slope[..., 0] ** 2 + slope[..., 1] ** 2
 
 
-def _errors(terms: Tensor, evidence: Evidence) -> np.ndarray:
+def _errors(terms: np.ndarray, evidence: Arrays) -> np.ndarray:
     """(B,) mean weighted squared error of a coordinate of the evidence, as the truth has it."""
-    left = terms[:, [TERMS.index("dense"), TERMS.index("keypoint")]].sum(1).cpu().numpy()
-    points = evidence.point_start.diff().cpu().numpy()
-    keypoints = (evidence.keypoint_weight > 0).sum(1).cpu().numpy()
-    coordinates = 2 * np.maximum(points + keypoints, 1)
+    keypoints = np.count_nonzero(evidence.keypoint_weight > 0, axis=1)
+    coordinates = 2 * np.maximum(np.diff(evidence.point_start) + keypoints, 1)
+    left = terms[:, DENSE].astype(np.float64) + terms[:, KEYPOINT]
     return left / coordinates * (1 + (ADAPTED / coordinates) ** ADAPTING)
 
 
-def _mirrored(config: RegistrationConfig, evidence: Evidence) -> np.ndarray:
+def _mirrored(config: RegistrationConfig, evidence: Arrays) -> np.ndarray:
     """(B,) share of limbs that are mirrored in depth."""
-    points = evidence.point_start.diff().cpu().numpy()
-    share = MIRRORED / (1 + points / SHOWN)
-    if config.depth_weight == 0 or evidence.keypoint_weight.shape[1] == 0:
+    share = MIRRORED / (1 + np.diff(evidence.point_start) / SHOWN)
+    if config.depth_weight == 0:
         return share
-    known, present = ((w > 0).sum(1) for w in (evidence.depth_weight, evidence.keypoint_weight))
-    return share * (1 - known / present.clamp_min(1)).cpu().numpy()
+    known, present = (
+        np.count_nonzero(weight > 0, axis=1)
+        for weight in (evidence.depth_weight, evidence.keypoint_weight)
+    )
+    return share * (1 - known / np.maximum(present, 1))
 
 
 def _mirror(z: np.ndarray, rig: Rig) -> np.ndarray:
     """(B, 24) squared distances by which joints would move if segments above were mirrored."""
+    steps = (2 * (z[:, LIMBS] - z[:, np.array(rig.parents)[LIMBS]])) ** 2
     moved = np.zeros_like(z)
-    for k in LIMBS:
-        q = rig.parents[k]
-        moved[:, k] = moved[:, q] + np.square(2 * (z[:, k] - z[:, q]))
+    moved[:, LIMBS] = np.cumsum(steps, axis=1)
     return moved
