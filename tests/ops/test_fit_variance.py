@@ -103,3 +103,31 @@ def test_it_says_what_it_refuses(backend):
     case = problem((5, 0)).to(torch.float32, backend.device)
     with pytest.raises(RuntimeError, match=r"^bodyreg\.fit_variance: settings: expected shape \(1"):
         ops.fit_variance(*case.with_plan(settings=case.plan.settings.repeat(2, 1)))
+
+
+@pytest.mark.rung2
+@pytest.mark.parametrize("preset", ["paper", "accurate"])
+def test_threads_and_instruction_sets_change_no_bit(demo, preset, use_isa, set_threads):
+    case = make_problem(demo, preset, torch.float32)
+    x = explored(case, 20)[:, 0].contiguous()
+    rules = case.plan((LM, 0))
+    rules = rules._replace(settings=rules.settings[-1:].contiguous())
+    results = []
+    for isa in ("avx2", "avx512"):
+        use_isa(isa)
+        for count in (1, 3):
+            set_threads(count)
+            results.append(ops.fit_variance(x, case.rig, case.evidence, rules))
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+
+
+@pytest.mark.rung2
+def test_a_person_that_is_not_finite_changes_no_other():
+    case = on_one_branch(in_perspective(problem()))
+    expected = ops.fit_variance(*case)
+    case.parameters[3] = torch.nan
+    others = [0, 1, 2, 4, 5, 6, 7, 8]
+    ours = ops.fit_variance(*case)
+    assert ours[1][3, 1:].isnan().all()
+    assert_same_bits([x[others] for x in ours], [x[others] for x in expected])
