@@ -39,6 +39,9 @@ BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
 MEASURED = tuple(name for name in JOINTS if name not in ("head", "nose"))
 """Joints that errors are measured on."""
 
+ONE_START = {"starts": 1, "depth_spread": 0.12, "depth_weight": 0.003, "prior_weight_start": 3e-3}
+"""Changes of `accurate` for one start with lifted depths: they begin heavy and end light."""
+
 FITS = {
     "`paper`": ("paper", {}, False),
     "`paper`, lifted": ("paper", {}, True),
@@ -46,6 +49,7 @@ FITS = {
     "`accurate`, 4 starts": ("accurate", {}, False),
     "`accurate`, 8 starts": ("accurate", {"starts": 8}, False),
     "`accurate`, 1 start, lifted": ("accurate", {"starts": 1}, True),
+    "`accurate`, 1 start, lifted, weights for one start": ("accurate", ONE_START, True),
     "`accurate`, 2 starts, lifted": ("accurate", {"starts": 2}, True),
     "`accurate`, 4 starts, lifted": ("accurate", {}, True),
 }

@@ -8,14 +8,16 @@ that was killed ends with the numbers of one that was not.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -177,6 +179,19 @@ def _adam_state(
     if found not in ([], expected):
         raise ValueError(f"{prefix} is not the state of this Adam")
     return {"state": state, "param_groups": adam.state_dict()["param_groups"]}
+
+
+def fingerprint_of(values: Iterable[Any]) -> str:
+    """64 hexadecimal digits: a hash of arrays, tensors and plain values."""
+    digest = hashlib.sha256()
+    for value in values:
+        array = value.numpy(force=True) if isinstance(value, Tensor) else value
+        if isinstance(array, np.ndarray):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        else:
+            digest.update(repr(array).encode())
+    return digest.hexdigest()
 
 
 def generator(seed: int) -> torch.Generator:

@@ -6,6 +6,7 @@ import builtins
 import math
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from bodyreg.training import (
     Progress,
     cosine,
     curves,
+    fingerprint_of,
     follow,
     generator,
     load_checkpoint,
@@ -146,3 +148,13 @@ def test_missing_libraries_are_named(tmp_path, monkeypatch):
 def test_curves_of_no_folder_are_written_nowhere():
     with curves(None) as writer:
         writer.add_scalar("loss", 1.0, 3)
+
+
+def test_fingerprints_tell_values_types_and_shapes_apart():
+    some = [
+        (np.zeros(4), ()), (np.zeros((2, 2)), ()), (np.zeros(8, np.float32), ()),
+        (torch.ones(3), 1), (torch.ones(3), "1"), (np.array(["a", "b"]), None),
+    ]  # fmt: skip
+    assert len({fingerprint_of(values) for values in some}) == len(some)
+    assert fingerprint_of([torch.ones(2, 3).T]) == fingerprint_of([np.ones((3, 2), np.float32)])
+    assert len(fingerprint_of([])) == 64

@@ -37,6 +37,7 @@ from bodyreg.training import (
     Curves,
     Progress,
     cosine,
+    fingerprint_of,
     follow,
     generator,
     seeded,
@@ -190,7 +191,11 @@ def train_adversarial(
     )
     progress = Progress(
         state,
-        made_of={"config": vars(config), "seed": seed, "poses": poses.fingerprint},
+        made_of={
+            "config": vars(config),
+            "seed": seed,
+            "poses": fingerprint_of(vars(poses).values()),
+        },
         modules={"lifting": lifting, "judge": judge, "average": average},
         adams={"lifting": lifting_adam, "judge": judge_adam},
         random=random,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -123,14 +122,6 @@ class Poses:
             self.size.where(condition, other.size),
             self.camera.where(chosen, other.camera),
         )
-
-    @property
-    def fingerprint(self) -> str:
-        """64 hexadecimal digits: a hash of all numbers."""
-        digest = hashlib.sha256()
-        for field in fields(self):
-            digest.update(getattr(self, field.name).cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
 
     def seen_by(self, known: Tensor, perspective: bool) -> Poses:
         """The poses without the joints that are 0 in `known`, and with or without cameras.
