@@ -142,11 +142,9 @@ def _mirrored(config: RegistrationConfig, evidence: Arrays) -> np.ndarray:
     share = MIRRORED / (1 + np.diff(evidence.point_start) / SHOWN)
     if config.depth_weight == 0:
         return share
-    known, present = (
-        np.count_nonzero(weight > 0, axis=1)
-        for weight in (evidence.depth_weight, evidence.keypoint_weight)
-    )
-    return share * (1 - known / np.maximum(present, 1))
+    known = np.minimum(evidence.depth_weight, evidence.keypoint_weight)  # guessed ones weigh less
+    present = evidence.keypoint_weight.sum(1)
+    return share * (1 - known.sum(1) / np.where(present > 0, present, 1))
 
 
 def _mirror(z: np.ndarray, rig: Rig) -> np.ndarray:
