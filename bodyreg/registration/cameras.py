@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from bodyreg.data.fits import Fits
+from bodyreg.data.frames import principal_points
 from bodyreg.data.observations import Observations
 from bodyreg.registration.config import RegistrationConfig
 
@@ -27,6 +28,21 @@ def focal_lengths(observations: Observations, config: RegistrationConfig) -> np.
     if config.camera == "perspective":
         focal = np.where(np.isnan(focal), _assumed(observations, config), focal)
     return np.where(np.isfinite(focal), focal, np.nan).astype(np.float32)
+
+
+def camera_arrays(observations: Observations, config: RegistrationConfig) -> dict[str, np.ndarray]:
+    """The arrays of fits about their cameras.
+
+    Whether there are arrays depends on the configuration alone, so that shards of a run agree.
+    """
+    if config.camera == "weak":
+        return {}
+    focal = focal_lengths(observations, config)
+    point = principal_points(
+        observations.principal_point, observations.picture_size, observations.frame
+    )
+    point = np.where(np.isnan(focal)[:, None], np.nan, point)
+    return {"focal": focal, "principal_point": point.astype(np.float32)}
 
 
 def unknown(observations: Observations, config: RegistrationConfig) -> np.ndarray:

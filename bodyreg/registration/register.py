@@ -15,7 +15,6 @@ from torch import Tensor
 from bodyreg import ops
 from bodyreg.body import AXIS_ANGLE, Body, Parameters
 from bodyreg.data.fits import Fits
-from bodyreg.data.frames import principal_points
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.ops.fit import Evidence, Plan, Rig
@@ -263,23 +262,8 @@ def as_fits(
             for name, values in zip((*TERMS, "extra"), values, strict=False)
             if name in weights or name == "extra"
         },
-        **_cameras(observations, config),
+        **cameras.camera_arrays(observations, config),
     )
-
-
-def _cameras(observations: Observations, config: RegistrationConfig) -> dict[str, np.ndarray]:
-    """The arrays of fits about their cameras.
-
-    Whether there are arrays depends on the configuration alone, so that shards of a run agree.
-    """
-    if config.camera == "weak":
-        return {}
-    focal = focal_lengths(observations, config)
-    point = principal_points(
-        observations.principal_point, observations.picture_size, observations.frame
-    )
-    point = np.where(np.isnan(focal)[:, None], np.nan, point)
-    return {"focal": focal, "principal_point": point.astype(np.float32)}
 
 
 def _in_turn(observations: Observations, config: RegistrationConfig) -> list[slice]:

@@ -113,22 +113,25 @@ TRUNK = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
 
 def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Parameters of earlier fits, (N,1,108). A turned root joint becomes part of the rotation."""
+    length = np.where(fits.mirrored, 1, WARM_LENGTH)  # a reflection has to turn round, not to grow
+    start = without_root(fits, body)
+    scale = start.segment_scale
+    if body.proportions is not None:
+        scale = scale / body.proportions.astype(np.float64)
+    start = replace(start, segment_scale=scale, rotation=length[:, None, None] * start.rotation)
+    return AXIS_ANGLE.join(Parameters.of(start))[:, None].to(device, dtype)
+
+
+def without_root(fits: Fits, body: Body) -> Fits:
+    """The same bodies with a root joint that is not turned, in float64.
+
+    Its turn becomes part of the rotation. The root joint turns about the pelvis, the camera about
+    the model's origin, so the translation changes, too.
+    """
     pose = fits.pose.astype(np.float64)
     root = rotation_matrices(torch.from_numpy(pose[:, 0])).numpy()
     rotation = fits.rotation @ root
-    # The root joint turns about the pelvis, the camera about the model's origin.
     pelvis = body.joints[0].astype(np.float64)
     shift = (fits.rotation @ pelvis - rotation @ pelvis)[:, :2] * fits.scale[:, None]
-    length = np.where(fits.mirrored, 1, WARM_LENGTH)  # a reflection has to turn round, not to grow
     pose[:, 0] = 0
-    scale = fits.segment_scale
-    if body.proportions is not None:
-        scale = scale / body.proportions.astype(np.float64)
-    start = replace(
-        fits,
-        pose=pose,
-        segment_scale=scale,
-        rotation=length[:, None, None] * rotation,
-        translation=fits.translation + shift,
-    )
-    return AXIS_ANGLE.join(Parameters.of(start))[:, None].to(device, dtype)
+    return replace(fits, pose=pose, rotation=rotation, translation=fits.translation + shift)
