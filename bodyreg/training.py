@@ -52,23 +52,40 @@ def load_checkpoint(path: str | os.PathLike, form: str) -> tuple[dict[str, Tenso
     Raises:
         UserError: the file is missing, damaged, or of another kind, or a number is not finite.
     """
-    safetensors = _safetensors()
-    require_file(path, "checkpoint")
-    with reading(path):
-        data = Path(path).read_bytes()
+    data = _read(path)
+    tensors = _tensors(data, path)
     try:
-        tensors = safetensors.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         facts = json.loads(header["__metadata__"][FACTS])
         found = facts.pop("format")
-    except Exception as error:  # safetensors has an error of its own; JSON may hold anything
+    except Exception as error:  # JSON may hold anything
         raise UserError(f"{path}: not a checkpoint of bodyreg, or damaged") from error
     if found != form:
         raise UserError(f"{path}: is '{found}', expected '{form}'")
+    require_finite(tensors, path)
+    return tensors, facts
+
+
+def load_tensors(path: str | os.PathLike) -> dict[str, Tensor]:
+    """Name -> tensor of a safetensors file that need not be of `save_checkpoint`.
+
+    Raises:
+        UserError: the file is missing or damaged, or a number is not finite.
+    """
+    tensors = _tensors(_read(path), path)
+    require_finite(tensors, path)
+    return tensors
+
+
+def require_finite(tensors: Mapping[str, Tensor], path: object) -> None:
+    """Refuse tensors of a file that hold a number that is not finite.
+
+    Raises:
+        UserError: naming the first one.
+    """
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise UserError(f"{path}: tensor '{name}' is not finite")
-    return tensors, facts
 
 
 def load_module(
@@ -221,9 +238,11 @@ def cosine(progress: float, end: float = 0.0) -> float:
 
 @torch.no_grad()
 def follow(average: nn.Module, module: nn.Module, decay: float) -> None:
-    """Move the weights of a moving average toward those of a module."""
+    """Move the weights of a moving average toward those of a module; statistics are copied."""
     for mean, weight in zip(average.parameters(), module.parameters(), strict=True):
         mean.lerp_(weight, 1 - decay)
+    for mean, now in zip(average.buffers(), module.buffers(), strict=True):
+        mean.copy_(now)
 
 
 class Curves(Protocol):
@@ -257,6 +276,20 @@ def curves(folder: Path | None) -> Iterator[Curves]:
         raise InstallationError("curves need TensorBoard: pip install tensorboard") from error
     with SummaryWriter(str(folder)) as writer:
         yield writer
+
+
+def _read(path: str | os.PathLike) -> bytes:
+    require_file(path, "checkpoint")
+    with reading(path):
+        return Path(path).read_bytes()
+
+
+def _tensors(data: bytes, path: object) -> dict[str, Tensor]:
+    safetensors = _safetensors()
+    try:
+        return safetensors.load(data)
+    except Exception as error:  # safetensors has an error of its own
+        raise UserError(f"{path}: not a checkpoint (safetensors), or damaged") from error
 
 
 def _safetensors() -> Any:
