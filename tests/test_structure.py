@@ -20,7 +20,7 @@ ROOMS = (
     ("__main__",),
     ("cli",),
     ("runs",),
-    ("lifting",),
+    ("lifting", "regression"),
     ("registration", "synthetic", "viz"),
     ("metrics",),
     ("data",),

@@ -1,0 +1,128 @@
+"""A network's numbers as parameters, and fits as its labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bodyreg import Fits, Observations, RegistrationConfig
+from bodyreg.body import QUATERNION, Parameters
+from bodyreg.body.rotations import quaternion_to_axis_angle, rotation_matrices
+from bodyreg.regression.outputs import (
+    SMALLEST,
+    as_fits,
+    labels_of,
+    mean_parameters,
+    parameters_of,
+    positive,
+    unit_quaternions,
+)
+
+
+def some_fits(count: int, seed: int, *, root: bool = False) -> Fits:
+    random = np.random.default_rng(seed)
+    rotation = np.linalg.qr(random.normal(size=(count, 3, 3)))[0]
+    rotation *= np.linalg.det(rotation)[:, None, None]
+    pose = random.normal(0, 0.7, (count, 24, 3))
+    if not root:
+        pose[:, 0] = 0
+    return Fits(
+        id=np.arange(count),
+        frame=np.column_stack([random.uniform(50, 200, (count, 3))]).astype(np.float32),
+        pose=pose.astype(np.float32),
+        segment_scale=random.uniform(0.8, 1.3, (count, 24)).astype(np.float32),
+        rotation=rotation.astype(np.float32),
+        scale=random.uniform(0.5, 1.2, count).astype(np.float32),
+        translation=random.normal(0, 0.1, (count, 2)).astype(np.float32),
+    )
+
+
+def seen_in(fits: Fits, **camera) -> Observations:
+    """Observations of the same people, of one keypoint each."""
+    count = len(fits)
+    xy = np.full((count, 1, 2), 3.0)
+    return Observations.of_keypoints(
+        ["left_hip"], xy, np.ones((count, 1)), id=fits.id, frame=fits.frame, **camera
+    )
+
+
+def test_the_mean_is_a_body_in_t_pose():
+    p = parameters_of(mean_parameters()[None])
+    assert torch.equal(p.pose, torch.tensor([1.0, 0, 0, 0]).expand(1, 24, 4))
+    assert torch.equal(p.segment_scale, torch.ones(1, 24))
+    assert torch.equal(p.rotation, torch.eye(3)[None])
+    assert not p.translation.any() and p.scale.item() == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("six_numbers", [False, True])
+def test_any_numbers_are_valid_parameters(six_numbers):
+    flat = 3 * torch.randn(200, 132, generator=torch.Generator().manual_seed(0)).double()
+    p = parameters_of(flat, six_numbers=six_numbers)
+    torch.testing.assert_close(p.pose.norm(dim=-1), torch.ones(200, 24).double())
+    assert (p.pose[..., 0] >= 0).all() and (p.segment_scale > 0).all() and (p.scale > 0).all()
+    assert torch.equal(p.pose[:, 0], torch.tensor([1.0, 0, 0, 0]).double().expand(200, 4))
+    eye = torch.eye(3).double().expand(200, 3, 3)
+    torch.testing.assert_close(p.rotation.mT @ p.rotation, eye, atol=1e-12, rtol=0)
+    signs = torch.linalg.det(p.rotation).round()
+    raw = torch.linalg.det(QUATERNION.split(flat).rotation).sign()
+    assert torch.equal(signs, torch.ones_like(raw) if six_numbers else raw)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-30, -1e-30, 1e-8, -1e-3, 1e15, -1e15])
+def test_gradients_are_finite_at_ill_numbers(value):
+    """All numbers alike: rotations without a second axis, quaternions of no length, huge ones."""
+    flat = torch.full((2, 132), value, requires_grad=True)
+    p = parameters_of(flat)
+    sum(block.sum() for block in p._replace(pose=quaternion_to_axis_angle(p.pose))).backward()
+    assert all(block.isfinite().all() for block in p) and flat.grad.isfinite().all()
+
+
+def test_opposite_quaternions_are_the_same():
+    q = torch.randn(50, 24, 4, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(unit_quaternions(q), unit_quaternions(-q))
+    torch.testing.assert_close(unit_quaternions(q), unit_quaternions(7 * q))
+
+
+def test_scales_stay_above_zero():
+    x = torch.tensor([-30.0, -0.1, 0.0, 0.05, SMALLEST, 0.3, 5.0], dtype=torch.float64)
+    x.requires_grad_()
+    y = positive(x)
+    y.sum().backward()
+    assert (y > 0).all() and (y.diff() > 0).all() and (x.grad > 0).all()
+    assert torch.equal(y[4:], x[4:]) and torch.equal(x.grad[4:], torch.ones(3).double())
+    torch.testing.assert_close(x.grad[1], (SMALLEST / (2 * SMALLEST - x[1])) ** 2)
+
+
+def test_labels_are_the_same_bodies(body):
+    fits = some_fits(20, 2, root=True)
+    labels = labels_of(fits, body)
+    flat = QUATERNION.join(labels)
+    assert flat.shape == (20, 132) and flat.dtype == torch.float32
+    again = parameters_of(flat)
+    for label, block in zip(labels, again, strict=True):
+        torch.testing.assert_close(block, label, atol=2e-6, rtol=1e-6)
+    back = as_fits(labels, seen_in(fits))
+    np.testing.assert_allclose(back.joints(body), fits.joints(body), atol=3e-6)
+    np.testing.assert_allclose(back.vertices(body), fits.vertices(body), atol=3e-6)
+    assert not back.pose[:, 0].any() and (back.id == fits.id).all()
+    turns = rotation_matrices(torch.from_numpy(back.pose[:, 1:]))
+    torch.testing.assert_close(turns, rotation_matrices(torch.from_numpy(fits.pose[:, 1:])))
+
+
+def test_fits_have_the_cameras_of_a_registration(body):
+    fits = some_fits(3, 3)
+    focal, size = np.array([500, np.nan, np.inf]), np.full((3, 2), (640, 480))
+    people = seen_in(fits, focal=focal, picture_size=size)
+    labels = labels_of(fits, body)
+    found = as_fits(labels, people)
+    np.testing.assert_allclose(found.focal, [500, 2 * 800, np.nan])
+    np.testing.assert_allclose(found.principal_point[:2], [[320, 240]] * 2)
+    weak = as_fits(labels, people, RegistrationConfig(camera="weak"))
+    assert weak.focal is None and weak.principal_point is None
+
+
+def test_double_precision_stays():
+    flat = torch.randn(4, 132, dtype=torch.float64)
+    assert all(block.dtype == torch.float64 for block in parameters_of(flat))
+    assert isinstance(parameters_of(flat), Parameters)
