@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from bodyreg.viz.grounds import GROUND, crop, plain_ground, silhouette_ground
+from bodyreg.data.crops import crop
+from bodyreg.viz.grounds import GROUND, plain_ground, silhouette_ground
 from bodyreg.viz.overlay import (
     draw_evidence,
     fit_tile,
