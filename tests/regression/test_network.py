@@ -14,7 +14,7 @@ from bodyreg.regression.network import Network
 from bodyreg.regression.outputs import mean_parameters
 from bodyreg.training import load_checkpoint, save_checkpoint, seeded
 
-from .test_outputs import seen_in, some_fits
+from .people import seen_in, some_fits
 
 
 def small(seed: int = 0, **options) -> Network:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bodyreg import Fits, Observations, RegistrationConfig
+from bodyreg import RegistrationConfig
 from bodyreg.body import QUATERNION, Parameters
 from bodyreg.body.rotations import quaternion_to_axis_angle, rotation_matrices
 from bodyreg.regression.outputs import (
@@ -19,32 +19,7 @@ from bodyreg.regression.outputs import (
     unit_quaternions,
 )
 
-
-def some_fits(count: int, seed: int, *, root: bool = False) -> Fits:
-    random = np.random.default_rng(seed)
-    rotation = np.linalg.qr(random.normal(size=(count, 3, 3)))[0]
-    rotation *= np.linalg.det(rotation)[:, None, None]
-    pose = random.normal(0, 0.7, (count, 24, 3))
-    if not root:
-        pose[:, 0] = 0
-    return Fits(
-        id=np.arange(count),
-        frame=np.column_stack([random.uniform(50, 200, (count, 3))]).astype(np.float32),
-        pose=pose.astype(np.float32),
-        segment_scale=random.uniform(0.8, 1.3, (count, 24)).astype(np.float32),
-        rotation=rotation.astype(np.float32),
-        scale=random.uniform(0.5, 1.2, count).astype(np.float32),
-        translation=random.normal(0, 0.1, (count, 2)).astype(np.float32),
-    )
-
-
-def seen_in(fits: Fits, **camera) -> Observations:
-    """Observations of the same people, of one keypoint each."""
-    count = len(fits)
-    xy = np.full((count, 1, 2), 3.0)
-    return Observations.of_keypoints(
-        ["left_hip"], xy, np.ones((count, 1)), id=fits.id, frame=fits.frame, **camera
-    )
+from .people import seen_in, some_fits
 
 
 def test_the_mean_is_a_body_in_t_pose():

@@ -1,0 +1,150 @@
+"""What a network's bodies should be like: labels, and what the pictures show.
+
+"Learning Body Shape and Pose from Dense Correspondences" (Yoshiyasu & Gamez, 2019): a smooth L1
+loss on parameters, and the dense and keypoint losses of the registration with lifted depths. The
+latter are the registration's own code, on the compiled kernels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bodyreg import ops
+from bodyreg.body import AXIS_ANGLE, QUATERNION, Body, Parameters, quaternion_to_axis_angle
+from bodyreg.data.fits import Fits
+from bodyreg.data.observations import Observations
+from bodyreg.ops.fit import Rig
+from bodyreg.registration import RegistrationConfig
+from bodyreg.registration.evidence import gather, make_rig
+from bodyreg.registration.objective import Objective
+from bodyreg.registration.padding import Padded, pad
+from bodyreg.registration.schedule import Setting, warm
+from bodyreg.regression.views import Views
+
+FAR = 1.2
+"""Frame units from a view's middle, along either axis, from which on a keypoint weighs nothing: the
+network cannot see it."""
+
+DOUBTFUL = 3.0
+"""Medians of the deviations, or of the losses, from which on a fit is no label."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses. A weight of 0 removes its term.
+
+    Attributes:
+        parameter_weight: Smooth L1 loss of the 132 numbers, mean over the numbers.
+        dense_weight: Squared distance of dense points, mean over a person's points, per frame
+            unit².
+        keypoint_weight: Squared distance of keypoints, mean over a person's keypoints, per frame
+            unit².
+        depth_weight: Squared error of their depths, likewise.
+    """
+
+    parameter_weight: float = 1.0
+    dense_weight: float = 5.0
+    keypoint_weight: float = 5.0
+    depth_weight: float = 5.0
+
+
+def parameter_loss(found: Parameters, labels: Parameters) -> Tensor:
+    """(N,) smooth L1 loss of the 132 numbers, mean over them: e² / 2, or |e| - 1/2 from |e| = 1 on.
+
+    Both poses are quaternions with w >= 0, and both rotations are orthonormal.
+    """
+    error = functional.smooth_l1_loss(
+        QUATERNION.join(found), QUATERNION.join(labels), reduction="none"
+    )
+    return error.mean(1)
+
+
+def evidence_losses(
+    rig: Rig, evidence: Padded, found: Parameters, *, engine: ModuleType = ops
+) -> dict[str, Tensor]:
+    """The registration's terms of what pictures show, unweighted.
+
+    Args:
+        rig: Of `rig_of`.
+        evidence: Of `evidence_of`.
+        found: Parameters of N people in their frames, with quaternions.
+        engine: `bodyreg.ops` or `bodyreg.reference`.
+
+    Returns:
+        dense, keypoint and depth -> (N,) frame units². A term without any evidence is missing.
+    """
+    flat = AXIS_ANGLE.join(found._replace(pose=quaternion_to_axis_angle(found.pose)))
+    return Objective(engine, rig, evidence, PLAN).terms(flat, TERMS)
+
+
+PLAN = warm(RegistrationConfig.preset("paper"))
+TERMS = Setting({"dense": 1.0, "keypoint": 1.0, "depth": 1.0}, math.inf)
+
+
+def rig_of(body: Body, names: tuple[str, ...], device: torch.device) -> Rig:
+    """The constants of a body that `evidence_losses` reads.
+
+    A network's segment scales are those of fits, so the body's usual proportions do not count.
+    """
+    if body.proportions is not None:
+        body = replace(body, proportions=None)
+    return make_rig(body, names, device, torch.float32)
+
+
+def evidence_of(rig: Rig, people: Observations, views: Views, config: RegistrationConfig) -> Padded:
+    """What pictures show of N people, on the device of the rig.
+
+    Keypoints that are far outside of a person's view weigh nothing.
+
+    Args:
+        rig: Of `rig_of`.
+        people: The people.
+        views: How the network sees them.
+        config: Says what the cameras are, and how the spread of a depth counts.
+    """
+    config = replace(config, evidence="mean")
+    found = pad(rig, gather(people, config, torch.device("cpu"), torch.float32))
+    near = (views.place(found.keypoint_xy).abs() < FAR).all(2)
+    weights = {name: getattr(found, name) * near for name in ("keypoint_weight", "depth_weight")}
+    tensors = {field.name: getattr(found, field.name) for field in fields(found)} | weights
+    return Padded(**{name: tensor.to(rig.joints.device) for name, tensor in tensors.items()})
+
+
+def total(
+    config: LossConfig, of_parameters: Tensor, of_evidence: dict[str, Tensor], confidence: Tensor
+) -> Tensor:
+    """The loss to minimise: the mean over people of their weighted terms.
+
+    Args:
+        config: Weights.
+        of_parameters: (N,) of `parameter_loss`.
+        of_evidence: Of `evidence_losses`.
+        confidence: (N,) weights of the people's labels.
+    """
+    loss = config.parameter_weight * confidence * of_parameters
+    for name, term in of_evidence.items():
+        loss = loss + getattr(config, f"{name}_weight") * term
+    return loss.mean()
+
+
+def confidence_of(fits: Fits) -> np.ndarray:
+    """(N,) float32 weights of fits as labels, by the deviations of their joints, else by losses.
+
+    1 up to the median of all fits; above, the squared ratio of the median to a fit's own; 0 for a
+    doubtful fit.
+    """
+    doubt = fits.loss
+    if fits.joint_deviation is not None:
+        doubt = np.sqrt(np.square(fits.joint_deviation).mean((1, 2)))
+    if doubt is None or not len(doubt):
+        return np.ones(len(fits), np.float32)
+    ratio = doubt / max(float(np.median(doubt)), np.finfo(np.float32).tiny)
+    weight = np.minimum(1, 1 / np.maximum(ratio, 1) ** 2)
+    return np.where(ratio < DOUBTFUL, weight, 0).astype(np.float32)

@@ -1,0 +1,206 @@
+"""Losses of a network's bodies: closed forms, the reference engine, ill cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bodyreg import Body, Fits, RegistrationConfig, reference
+from bodyreg.body import QUATERNION, Parameters
+from bodyreg.data.frames import frame_from_image
+from bodyreg.regression.losses import (
+    FAR,
+    LossConfig,
+    confidence_of,
+    evidence_losses,
+    evidence_of,
+    parameter_loss,
+    rig_of,
+    total,
+)
+from bodyreg.regression.outputs import as_fits, labels_of, mean_parameters, parameters_of
+from bodyreg.regression.views import Views
+
+from .people import seen_exactly, some_fits
+
+CONFIG = RegistrationConfig.preset("accurate")
+CPU = torch.device("cpu")
+
+
+def evidence(body, people, views=None):
+    rig = rig_of(body, people.keypoint_name, CPU)
+    return rig, evidence_of(rig, people, views or Views.plain(len(people)), CONFIG)
+
+
+def moved(labels: Parameters, seed: int, size: float = 0.1) -> Parameters:
+    random = torch.Generator().manual_seed(seed)
+    flat = QUATERNION.join(labels)
+    return parameters_of(flat + size * torch.randn(flat.shape, generator=random))
+
+
+@pytest.mark.parametrize("focal", [False, True])
+def test_the_body_that_is_seen_costs_nothing(body, focal):
+    fits = some_fits(7, 0, focal=focal)
+    terms = evidence_losses(*evidence(body, seen_exactly(body, fits, 1)), labels_of(fits, body))
+    assert list(terms) == ["dense", "keypoint", "depth"]
+    assert all((term < 1e-9).all() and (term >= 0).all() for term in terms.values())
+
+
+@pytest.mark.parametrize("focal", [False, True])
+def test_closed_forms(body, focal):
+    """Means over the evidence of squared distances, in frame units."""
+    fits = some_fits(5, 2, focal=focal)
+    people = seen_exactly(body, fits, 3)
+    found = moved(labels_of(fits, body), 4)
+    terms = evidence_losses(*evidence(body, people), found)
+    other = as_fits(found, people)
+    mesh = other.vertices(body).astype(np.float64)
+    for n in range(len(fits)):
+        some = people.points_of(n)
+        corners = mesh[n][people.point_vertex[some]]
+        places = (corners * people.point_barycentric[some, :, None]).sum(1)[None]
+        shown = other.select([n]).seen(places.astype(np.float32))[0, :, :2]
+        square = np.square(shown - frame_from_image(people.point_xy[some], people.frame[n])).sum(1)
+        expected = (people.point_weight[some] * square).mean()
+        assert terms["dense"][n].item() == pytest.approx(expected, rel=1e-4)
+    keypoints = other.keypoints(body, ("pelvis", *people.keypoint_name))
+    shown = other.seen(keypoints)[:, 1:, :2]
+    at, weight = people.keypoints_in_frame(), people.keypoint_weight
+    near = (np.abs(at) < FAR).all(2)
+    square = near * weight * np.square(shown - at).sum(2)
+    np.testing.assert_allclose(terms["keypoint"], square.mean(1), rtol=1e-4)
+    depth = keypoints[:, 1:, 2] - keypoints[:, :1, 2] - people.keypoint_depth
+    np.testing.assert_allclose(terms["depth"], (near * weight * depth**2).mean(1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("focal", [False, True])
+def test_kernels_and_reference_agree_in_values_and_gradients(body, focal):
+    fits = some_fits(6, 5, focal=focal)
+    rig, seen = evidence(body, seen_exactly(body, fits, 6))
+    flat = QUATERNION.join(moved(labels_of(fits, body), 7))
+    found = []
+    for engine in (None, reference):
+        numbers = flat.clone().requires_grad_()
+        options = {} if engine is None else {"engine": engine}
+        terms = evidence_losses(rig, seen, parameters_of(numbers), **options)
+        torch.stack(list(terms.values())).sum().backward()
+        found.append((*terms.values(), numbers.grad))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-5, rtol=2e-4)
+    assert (found[0][-1] != 0).any(0).sum() > 120  # all but the root, and ends of limbs
+
+
+def test_the_parameter_loss_is_smooth_l1(body):
+    labels = labels_of(some_fits(3, 8), body)
+    assert not parameter_loss(labels, labels).any()
+    errors = torch.tensor([0.3, -1.0, 4.0])
+    shifted = labels._replace(scale=labels.scale + errors)
+    expected = torch.tensor([0.3**2 / 2, 0.5, 3.5]) / 132
+    torch.testing.assert_close(parameter_loss(shifted, labels), expected, atol=1e-6, rtol=1e-4)
+
+
+def test_evidence_that_is_missing_costs_nothing(body):
+    fits = some_fits(4, 9)
+    people = seen_exactly(body, fits, 10)
+    found = moved(labels_of(fits, body), 11)
+    alone = evidence_losses(*evidence(body, people.keypoints_alone()), found)
+    assert not alone["depth"].any() and "dense" not in alone and alone["keypoint"].all()
+    weight = people.keypoint_weight.copy()
+    weight[1] = 0
+    some = evidence_losses(*evidence(body, replace(people, keypoint_weight=weight)), found)
+    assert some["keypoint"][1] == 0 and some["depth"][1] == 0 and some["dense"][1] > 0
+
+
+def test_keypoints_far_outside_the_view_weigh_nothing(body):
+    fits = some_fits(2, 12)
+    people = seen_exactly(body, fits, 13)
+    xy = people.keypoint_xy.copy()
+    half = people.frame[:, 2]
+    for person, share in ((0, 1.25), (1, 1.15)):  # one is far outside of its frame
+        xy[person, 3] = people.frame[person, :2] + [0, share * half[person]]
+    people = replace(people, keypoint_xy=xy)
+    _, seen = evidence(body, people)
+    assert seen.keypoint_weight[0, 3] == 0 == seen.depth_weight[0, 3]
+    assert seen.keypoint_weight[1, 3] > 0 and seen.depth_weight[1, 3] > 0
+    up = replace(Views.plain(2), shift=torch.tensor([[0.0, 0.1], [0.0, -0.1]]))
+    _, seen = evidence(body, people, up)  # now the other one is
+    assert seen.keypoint_weight[0, 3] > 0 and seen.keypoint_weight[1, 3] == 0
+    zoom = replace(Views.plain(2), zoom=torch.full((2,), 0.5))
+    _, seen = evidence(body, people, zoom)
+    assert (seen.keypoint_weight[:, 3] > 0).all()
+
+
+def test_proportions_of_the_body_do_not_count(body):
+    fits = some_fits(3, 14)
+    people = seen_exactly(body, fits, 15)
+    other = body.with_proportions(np.linspace(0.9, 1.1, 24))
+    terms = evidence_losses(*evidence(other, people), labels_of(fits, other))
+    assert all((term < 1e-9).all() for term in terms.values())
+
+
+def ill_numbers() -> dict[str, torch.Tensor]:
+    """Numbers of a network that are far from any body."""
+    mean = mean_parameters()
+    places = QUATERNION.slices
+    flats = {"zero": torch.zeros(132), "mean": mean, "minus": -mean}
+    for name, block, value in (
+        ("flat rotation", "rotation", 1.0),
+        ("huge scale", "scale", 1e4),
+        ("negative scale", "scale", -1e4),
+        ("negative segments", "segment_scale", -50.0),
+        ("half turns", "pose", 0.0),
+        ("far away", "translation", 1e4),
+    ):
+        flats[name] = mean.clone()
+        flats[name][places[block]] = value
+    flats["half turns"][places["pose"]] = torch.tensor([0.0, 0, 1, 0]).repeat(24)
+    return flats
+
+
+@pytest.mark.parametrize("name", ill_numbers())
+@pytest.mark.parametrize("focal", [False, True])
+def test_gradients_are_finite_at_ill_numbers(body, name, focal):
+    fits = some_fits(2, 16, focal=focal)
+    rig, seen = evidence(body, seen_exactly(body, fits, 17))
+    flat = ill_numbers()[name].repeat(2, 1).requires_grad_()
+    found = parameters_of(flat)
+    terms = evidence_losses(rig, seen, found)
+    label_term = parameter_loss(found, labels_of(fits, body))
+    loss = total(LossConfig(), label_term, terms, torch.ones(2))
+    loss.backward()
+    assert loss.isfinite() and flat.grad.isfinite().all()
+
+
+def test_the_total_weighs_labels_by_confidence():
+    one, terms = torch.tensor([1.0, 2.0]), {"dense": torch.tensor([3.0, 5.0])}
+    terms["depth"] = torch.tensor([0.5, 0.25])
+    config = LossConfig(parameter_weight=2.0, dense_weight=10.0, depth_weight=4.0)
+    found = total(config, one, terms, torch.tensor([0.25, 0.0]))
+    assert found.item() == pytest.approx((2 * 0.25 * 1 + 30 + 2 + 50 + 1) / 2)
+
+
+def test_doubtful_fits_teach_less():
+    fits = some_fits(5, 18)
+    deviation = np.ones((5, 24, 2)) * np.array([10, 20, 20, 40, 60])[:, None, None]
+    found = confidence_of(replace(fits, joint_deviation=deviation))
+    np.testing.assert_allclose(found, [1, 1, 1, 0.25, 0])
+    losses = replace(fits, loss=np.array([1, 2, 2, 2.1, 1e9], np.float32))
+    np.testing.assert_allclose(confidence_of(losses), [1, 1, 1, (2 / 2.1) ** 2, 0], rtol=1e-6)
+    np.testing.assert_array_equal(confidence_of(replace(fits, loss=None)), np.ones(5))
+    np.testing.assert_array_equal(confidence_of(replace(fits, loss=np.zeros(5))), np.ones(5))
+    assert confidence_of(Fits.empty()).shape == (0,)
+
+
+def test_the_evidence_of_a_person_does_not_depend_on_the_others(body: Body):
+    fits = some_fits(6, 19, focal=True)
+    people = seen_exactly(body, fits, 20)
+    found = moved(labels_of(fits, body), 21)
+    together = evidence_losses(*evidence(body, people), found)
+    for n in range(6):
+        one = Parameters(*(block[n : n + 1] for block in found))
+        alone = evidence_losses(*evidence(body, people.select(np.array([n]))), one)
+        for name, term in alone.items():
+            torch.testing.assert_close(term[0], together[name][n], atol=1e-7, rtol=1e-5)
