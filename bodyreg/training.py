@@ -241,8 +241,8 @@ def follow(average: nn.Module, module: nn.Module, decay: float) -> None:
     """Move the weights of a moving average toward those of a module; statistics are copied."""
     for mean, weight in zip(average.parameters(), module.parameters(), strict=True):
         mean.lerp_(weight, 1 - decay)
-    for mean, now in zip(average.buffers(), module.buffers(), strict=True):
-        mean.copy_(now)
+    for statistic, now in zip(average.buffers(), module.buffers(), strict=True):
+        statistic.copy_(now)
 
 
 class Curves(Protocol):

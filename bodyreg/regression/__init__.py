@@ -1,9 +1,20 @@
 """Bodies from pictures: the network, what it learns from, and how.
 
-`Regressor` sees bodies in pictures.
+`Regressor` sees bodies in pictures. `Lessons` are what it learns from.
 """
 
+from bodyreg.regression.lessons import Lessons, crops_of
+from bodyreg.regression.losses import LossConfig, confidence_of
 from bodyreg.regression.network import Architecture
 from bodyreg.regression.regressor import Regressor
+from bodyreg.regression.views import AugmentationConfig
 
-__all__ = ["Architecture", "Regressor"]
+__all__ = [
+    "Architecture",
+    "AugmentationConfig",
+    "Lessons",
+    "LossConfig",
+    "Regressor",
+    "confidence_of",
+    "crops_of",
+]

@@ -54,9 +54,7 @@ def seen_exactly(body: Body, fits: Fits, seed: int, *, points: int = 20) -> Obse
     mesh = fits.vertices(body)
     places = (mesh[owner[:, None], vertex] * barycentric[..., None]).sum(1)
     frame = fits.frame[owner]
-    dense = np.stack(
-        [fits.select([n]).seen(p[None, None])[0, 0] for n, p in zip(owner, places, strict=True)]
-    )
+    dense = fits.select(owner).seen(places[:, None])[:, 0]
     keypoints = fits.keypoints(body, ("pelvis", *COCO_17.keypoints))
     shown = fits.seen(keypoints)[:, 1:, :2]
     return Observations(
