@@ -158,7 +158,7 @@ def joints_table(studies: list[Study], lifters: dict[str, Lifter]) -> Iterator[s
             config = RegistrationConfig.preset("accurate", starts=starts)
             fits = register(Body.default(), study.seen.keypoints_alone(), config)
             cells.append("{:.0f} / {:.0f}".format(*study.of_fits(fits)))
-        yield row(f"`register`, `accurate`, {starts} starts", cells)
+        yield row(f"`register`, `accurate`, starts: {starts}", cells)
 
 
 def fits_table(studies: list[Study], lifter: Lifter, *, dense: bool) -> Iterator[str]:
@@ -191,7 +191,7 @@ def ablation(studies: list[Study], mpii: Path, folder: Path, seeds: int) -> Iter
     """
     people, _ = read_mpii(mpii)
     poses = poses_of(people)
-    yield from head("MPJPE / PA of each seed, mm", studies)
+    yield from head(f"{seeds} seeds, mm: mean MPJPE / PA (range of MPJPE)", studies)
     for name, changes in VARIANTS.items():
         results = []
         for seed in range(seeds):
@@ -207,10 +207,15 @@ def ablation(studies: list[Study], mpii: Path, folder: Path, seeds: int) -> Iter
                     temporary.write_text(json.dumps(found))
             results.append(json.loads(path.read_text()))
         cells = [
-            ", ".join("{:.0f} / {:.0f}".format(*result[study.name]) for result in results)
-            for study in studies
+            _of_seeds(np.array([result[study.name] for result in results])) for study in studies
         ]
         yield row(name, cells)
+
+
+def _of_seeds(errors: np.ndarray) -> str:
+    """Means of MPJPE and PA-MPJPE (seeds, 2), and the range of the first."""
+    first, second = errors.mean(axis=0)
+    return f"{first:.0f} / {second:.0f} ({errors[:, 0].min():.0f}–{errors[:, 0].max():.0f})"
 
 
 def write(page: Path, tables: str) -> None:

@@ -125,7 +125,7 @@ class RegistrationConfig:
     keypoint_weight: float = 0.5
     depth_weight: float = 0.05
     depth_weight_start: float = 0.5
-    depth_spread: float = field(default=0.05, metadata={"before": 0.0})
+    depth_spread: float = field(default=0.04, metadata={"before": 0.0})
 
     facing_weight: float = 0.03
     facing_margin: float = 0.3
