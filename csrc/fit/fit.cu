@@ -187,8 +187,8 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
 }
 
 // The places of joints and their variances. A thread owns what it owns in a step of
-// Levenberg–Marquardt, then one coordinate of a joint at a time. Moves, per person, 108 numbers in,
-// its results out, and its evidence twice.
+// Levenberg–Marquardt, and every coordinate of a joint is a substitution by all. Moves, per person,
+// 108 numbers in, its results out, and its evidence twice.
 template <typename T>
 __global__ void __launch_bounds__(32, kWarpsAtOnce<T> / 2)
     fit_variance_kernel(const FitVarianceParams<T> p, const LaneTree tree, const TreeWords blocks,
@@ -207,19 +207,20 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T> / 2)
         places[i] = variances[i] = quiet_nan<T>();
     }
     if (opened != Opened::ready) continue;
-    T value[kLaneParameters];
-    load_parameters(place, p.parameters + b * kParameters, value);
+    // In memory: there are not enough registers for what an assembly reads.
+    Start<T>& here = normal.memory->start[place.lane];
+    load_parameters(place, p.parameters + b * kParameters, here.value);
     SharedMemory<T>& memory = work.memory;
     if (place.lane < kFitSettings)
       memory.setting[place.lane] = static_cast<T>(p.settings[place.lane]);
-    const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
+    here.body = pose_body(place, p.problem.six_numbers, memory, here.value);
     __syncwarp();
     pass_evidence(p.problem, person.evidence, memory, person.moments, true);
     if (place.owns) {
       const T* const t = memory.camera.translation;
-      store(places + 3 * place.joint, body.joint.position + Vec3<T>{t[0], t[1], T(0)});
+      store(places + 3 * place.joint, here.body.joint.position + Vec3<T>{t[0], t[1], T(0)});
     }
-    assemble(place, p.problem, memory, person, body, value, T(0), normal);
+    assemble(place, p.problem, memory, person, here.body, here.value, T(0), normal);
     find_variances(normal, memory.setting[kScaleSymmetry], variances);
   }
 }

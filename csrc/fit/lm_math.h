@@ -308,14 +308,13 @@ BODYREG_HD void columns_by_angles(const Mat3<T>& to_angles, T (&h)[4][4]) {
   }
 }
 
-// How x, y and z of an arm change as it turns by φ: rows of φ × v.
+// How x, y or z (axis 0, 1, 2) of an arm changes as it turns by φ: a row of φ × v.
 template <typename T>
-BODYREG_HD void turn_slopes(const Vec3<T>& arm, T (&by_turn)[3][3]) {
+BODYREG_HD Vec3<T> turn_row(const Vec3<T>& arm, int axis) {
   const T none = T(0);
-  const T rows[3][3] = {{none, arm.z, -arm.y}, {-arm.z, none, arm.x}, {arm.y, -arm.x, none}};
-  for (int i = 0; i < 3; ++i) {
-    for (int j = 0; j < 3; ++j) by_turn[i][j] = rows[i][j];
-  }
+  if (axis == 0) return {none, arm.z, -arm.y};
+  if (axis == 1) return {-arm.z, none, arm.x};
+  return {arm.y, -arm.x, none};
 }
 
 // ---- Small dense systems

@@ -81,12 +81,10 @@ class NormalAssembly {
     for (int below = j; below > 0; below = p_.parent[below]) {
       const int a = p_.parent[below];
       const Vec3<V> arm = body.joint[j].position - body.joint[a].position;
-      V by_turn[3][3];
-      turn_slopes(arm, by_turn);
       const V stretch[3] = {bone_[below].x, bone_[below].y, bone_[below].z};
       const V grown[3] = {arm.x, arm.y, arm.z};
       for (int axis = 0; axis < 3; ++axis) {
-        const Vec3<V> turn = vec3(by_turn[axis]);
+        const Vec3<V> turn = turn_row(arm, axis);
         if (a > 0) {
           const Vec3<V> angles = to_angles_[a] * turn;
           V(&out)[kJointUnknowns] = slope[axis].joint[a];
