@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import subprocess
 import sys
 
 import numpy as np
@@ -158,3 +159,14 @@ def test_fingerprints_tell_values_types_and_shapes_apart():
     assert len({fingerprint_of(values) for values in some}) == len(some)
     assert fingerprint_of([torch.ones(2, 3).T]) == fingerprint_of([np.ones((3, 2), np.float32)])
     assert len(fingerprint_of([])) == 64
+
+
+def test_all_is_imported_without_the_libraries_of_training():
+    program = (
+        "import sys\n"
+        "for absent in ('safetensors', 'tensorboard'):\n"
+        "    sys.modules[absent] = None\n"
+        "import bodyreg.lifting, bodyreg.training, bodyreg.cli.lift, train.lift\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
