@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -196,6 +196,23 @@ def _adam_state(
     if found not in ([], expected):
         raise ValueError(f"{prefix} is not the state of this Adam")
     return {"state": state, "param_groups": adam.state_dict()["param_groups"]}
+
+
+def check_numbers(config: Any, positive: Collection[str]) -> None:
+    """Refuse a configuration, a dataclass, with a number that no training can have.
+
+    Args:
+        config: Its numbers are at least 0, and finite.
+        positive: Names of numbers that are not 0.
+
+    Raises:
+        UserError: names the first field with another number.
+    """
+    for name, value in vars(config).items():
+        if isinstance(value, int | float):
+            least = "above" if name in positive else "at least"
+            if not (0 <= value < math.inf and (value > 0 or name not in positive)):
+                raise UserError(f"option {name} is {value}; it must be finite and {least} 0")
 
 
 def fingerprint_of(values: Iterable[Any]) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -36,6 +36,7 @@ from bodyreg.training import (
     NO_CURVES,
     Curves,
     Progress,
+    check_numbers,
     cosine,
     fingerprint_of,
     follow,
@@ -55,6 +56,9 @@ sides are larger: on made people, depths were three times as far from the truth.
 SPREAD_SHARE = 0.02
 """Weight of the likelihood that teaches the spread, against the squared error of the depths. The
 depths are hardly taught by it."""
+
+
+Views = Literal["every", "fixed", "one", "random", "matched"]
 
 
 @dataclass(frozen=True)
@@ -103,15 +107,21 @@ class AdversarialConfig:
     again_weight: float = 1.0
     missing: float = 0.05
     judge_noise: float = 0.05
-    views: Literal["every", "fixed", "one", "random", "matched"] = "matched"
+    views: Views = "matched"
+
+    def __post_init__(self) -> None:
+        check_numbers(self, ("width", "steps", "batch", "learning_rate"))
+        views = get_args(Views)
+        if self.views not in views:
+            raise UserError(f"option views is '{self.views}'; choose one of: {', '.join(views)}")
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> AdversarialConfig:
         """A named configuration, with fields changed by keyword.
 
         Args:
-            name: `robust`, the defaults, or `paper`: as the paper writes it. On a CPU it takes
-                hours; other widths and batches are changes of it.
+            name: `robust`, the defaults, or `paper`: as the paper writes it. On a CPU this is slow;
+                a smaller width and batch make it fast.
             **changes: Field -> value.
 
         Raises:
@@ -171,7 +181,7 @@ def train_adversarial(
         report: Is told the number of steps that are done, and the losses.
 
     Raises:
-        UserError: nobody has a pelvis; or the state is of another training, or damaged.
+        UserError: no person has both hips; or the state is of another training, or damaged.
     """
     config = config or AdversarialConfig()
     poses = poses.select(poses.present[:, 0] > 0)

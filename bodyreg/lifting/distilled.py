@@ -1,8 +1,8 @@
 """A lifter taught by fits of the same people: deform-and-learn on keypoints alone.
 
 A round fits bodies to all people's keypoints, with the depths that the lifter of the round before
-gives them, and teaches the lifter what these bodies look like from any side. Nobody has told the
-truth: what is learnt is what bodies, their limits and many pictures have in common.
+gives them, and teaches the lifter what these bodies look like from any side. The truth is not
+known: what is learnt is what bodies, their limits and many pictures have in common.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from bodyreg.body import Body
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import COCO_17
+from bodyreg.errors import UserError
 from bodyreg.lifting.joints import (
     JOINTS,
     MIDDLES,
@@ -40,6 +41,7 @@ from bodyreg.training import (
     NO_CURVES,
     Curves,
     Progress,
+    check_numbers,
     cosine,
     fingerprint_of,
     generator,
@@ -84,6 +86,13 @@ class DistilledConfig:
     nearest: float = 2.0
     aside: float = 0.3
     told: float = 0.6
+
+    def __post_init__(self) -> None:
+        positive = ("width", "rounds", "steps", "batch", "learning_rate", "kept", "nearest")
+        check_numbers(self, positive)
+        for name in ("kept", "missing", "near", "told"):
+            if getattr(self, name) > 1:
+                raise UserError(f"option {name} is {getattr(self, name)}; it is a share, at most 1")
 
 
 class Round(NamedTuple):

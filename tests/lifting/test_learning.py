@@ -110,6 +110,20 @@ def test_presets():
     assert (paper.adversarial_weight, paper.batch, paper.learning_rate) == (0.1, 1024, 2e-4)
 
 
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        (AdversarialConfig, {"batch": 0}), (AdversarialConfig, {"steps": -1}),
+        (AdversarialConfig, {"facing_weight": float("nan")}), (AdversarialConfig, {"views": "two"}),
+        (DistilledConfig, {"rounds": 0}), (DistilledConfig, {"noise": float("inf")}),
+        (DistilledConfig, {"kept": 1.5}), (DistilledConfig, {"nearest": 0.0}),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_training_can_have(kind, wrong):
+    with pytest.raises(UserError, match=f"option {next(iter(wrong))} is "):
+        kind(**wrong)
+
+
 @pytest.fixture(scope="module")
 def quick():
     return RegistrationConfig(iterations=40, starts=2)
