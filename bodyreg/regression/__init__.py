@@ -1,8 +1,10 @@
 """Bodies from pictures: the network, what it learns from, and how.
 
-`Regressor` sees bodies in pictures. `Lessons` are what it learns from.
+`Regressor` sees bodies in pictures. `Lessons` are what it learns from, by
+`train_regressor`.
 """
 
+from bodyreg.regression.learning import LearningConfig, train_regressor
 from bodyreg.regression.lessons import Lessons, crops_of
 from bodyreg.regression.losses import LossConfig, confidence_of
 from bodyreg.regression.network import Architecture
@@ -12,9 +14,11 @@ from bodyreg.regression.views import AugmentationConfig
 __all__ = [
     "Architecture",
     "AugmentationConfig",
+    "LearningConfig",
     "Lessons",
     "LossConfig",
     "Regressor",
     "confidence_of",
     "crops_of",
+    "train_regressor",
 ]

@@ -73,6 +73,20 @@ class Lessons:
     def __len__(self) -> int:
         return len(self.crops)
 
+    @property
+    def pictures(self) -> Tensor:
+        """(N, 3, S, S) float32, the crops from 0 to 1."""
+        return self.crops.float() / 255
+
+    def to(self, device: str | torch.device) -> Lessons:
+        """The same with tensors on another device."""
+        return replace(
+            self,
+            crops=self.crops.to(device),
+            labels=Parameters(*(block.to(device) for block in self.labels)),
+            confidence=self.confidence.to(device),
+        )
+
     def select(self, chosen: Tensor) -> Lessons:
         """The people at these positions (int64), in this order."""
         return Lessons(

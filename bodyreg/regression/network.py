@@ -90,9 +90,9 @@ class Network(nn.Module):
         Returns:
             N people's, as of `outputs.parameters_of`, in the frame units of the pictures.
         """
-        usual = pictures.new_tensor((PICTURE_MEAN, PICTURE_SPREAD))
-        mean, spread = usual[..., None, None]
-        flat = self.head(self.backbone((pictures - mean) / spread))
+        mean, spread = pictures.new_tensor((PICTURE_MEAN, PICTURE_SPREAD))[..., None, None]
+        usual = ((pictures - mean) / spread).contiguous(memory_format=torch.channels_last)  # faster
+        flat = self.head(self.backbone(usual))
         return parameters_of(flat.float(), six_numbers=self.architecture.six_numbers)
 
     def load_backbone(self, path: str | os.PathLike) -> None:

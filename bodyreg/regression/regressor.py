@@ -17,7 +17,7 @@ from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
 from bodyreg.regression.network import Architecture, Network
 from bodyreg.regression.outputs import as_fits
-from bodyreg.training import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training import load_checkpoint, load_module, save_checkpoint, seeded
 
 FORMAT = "bodyreg-regressor-1"
 
@@ -41,6 +41,12 @@ class Regressor:
     network: Network
     side: int
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls, architecture: Architecture, side: int, seed: int = 0) -> Regressor:
+        """One that has not learnt yet, and gives about the mean body."""
+        with seeded(seed):
+            return cls(Network(architecture), side)
 
     def predict(
         self,

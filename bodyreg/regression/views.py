@@ -48,7 +48,7 @@ class Views:
             torch.zeros(count, 2),
         )
 
-    def to(self, place: torch.device | torch.dtype) -> Views:
+    def to(self, place: str | torch.device | torch.dtype) -> Views:
         """The same on another device, or in another floating-point type."""
         kinds = {"mirror": torch.bool} if isinstance(place, torch.dtype) else {}
         return Views(*(getattr(self, f.name).to(kinds.get(f.name, place)) for f in fields(self)))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from bodyreg import Body, Fits, Observations
+import numpy as np
+import torch
+
+from bodyreg import Body, Fits, Observations, ops
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import COCO_17
+from bodyreg.regression import Lessons
+from bodyreg.regression.outputs import labels_of
+from bodyreg.regression.views import MARGIN
 
 
 def some_fits(count: int, seed: int, *, root: bool = False, focal: bool = False) -> Fits:
@@ -71,4 +77,46 @@ def seen_exactly(body: Body, fits: Fits, seed: int, *, points: int = 20) -> Obse
         keypoint_depth=keypoints[:, 1:, 2] - keypoints[:, :1, 2],
         focal=fits.focal,
         principal_point=fits.principal_point,
+    )
+
+
+def drawn(body: Body, fits: Fits, side: int) -> torch.Tensor:
+    """(N, 3, side, side) uint8: the fits' bodies in crops of `MARGIN`, lit from the viewer."""
+    vertices = torch.from_numpy(fits.seen(fits.vertices(body))).contiguous()
+    faces = torch.from_numpy(body.faces.astype(np.int32))
+    pixels = vertices.clone()
+    pixels[..., :2] = (1 + vertices[..., :2] * torch.tensor([1.0, -1.0]) / MARGIN) * side / 2
+    face = ops.raster(pixels, faces, side, side).face.long()
+    corners = vertices[:, faces.long()]
+    normals = torch.linalg.cross(
+        corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0]
+    )
+    normals = torch.nn.functional.normalize(normals, dim=2)
+    shown = normals[torch.arange(len(fits))[:, None, None], face.clamp(min=0)]
+    light = torch.where(face[..., None] >= 0, 0.3 + 0.6 * shown.abs(), 0.1)
+    return (255 * light).to(torch.uint8).permute(0, 3, 1, 2).contiguous()
+
+
+def standing(count: int, seed: int) -> Fits:
+    """People who face the viewer, more or less, with arms and legs at various angles."""
+    random, fits = np.random.default_rng(seed), some_fits(count, seed)
+    turn = random.uniform(-0.5, 0.5, count)
+    cos, sin, zero, one = np.cos(turn), np.sin(turn), np.zeros(count), np.ones(count)
+    rotation = np.array([[cos, zero, sin], [zero, one, zero], [-sin, zero, cos]])
+    pose = random.normal(0, 0.1, (count, 24, 3))
+    pose[:, 0] = 0
+    pose[:, [16, 17], 2] += random.uniform(-1.2, 1.2, (count, 2))
+    pose[:, [1, 2], 2] += random.uniform(-0.5, 0.5, (count, 2))
+    return replace(
+        fits, rotation=rotation.transpose(2, 0, 1).astype(np.float32), pose=pose.astype(np.float32)
+    )
+
+
+def lessons_of(body: Body, fits: Fits, side: int) -> Lessons:
+    """Lessons with pictures of the fits themselves."""
+    return Lessons(
+        drawn(body, fits, round(MARGIN * side)),
+        seen_exactly(body, fits, 5),
+        labels_of(fits, body),
+        torch.ones(len(fits)),
     )

@@ -1,0 +1,175 @@
+"""How a network learns to see bodies: the loop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bodyreg.body import Body
+from bodyreg.errors import UserError
+from bodyreg.registration import RegistrationConfig
+from bodyreg.regression.lessons import Lessons
+from bodyreg.regression.losses import (
+    LossConfig,
+    evidence_losses,
+    evidence_of,
+    parameter_loss,
+    rig_of,
+    total,
+)
+from bodyreg.regression.regressor import Regressor
+from bodyreg.regression.views import MARGIN, AugmentationConfig
+from bodyreg.training import (
+    NO_CURVES,
+    Curves,
+    Progress,
+    cosine,
+    fingerprint_of,
+    follow,
+    generator,
+    set_learning_rate,
+)
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """How a network learns. The defaults suit a small network; the paper's are of `paper`.
+
+    Attributes:
+        epochs: How often it sees every person.
+        batch: People in a step.
+        learning_rate: Adam's.
+        decay: Whether it falls along a cosine to 2 %.
+        clip: Length to which longer gradients are cut.
+        average: Decay rate of the moving average of the weights, which becomes the regressor; at
+            the start it is less; 0: the last weights do.
+        losses: Weights of the losses.
+        augmentation: How pictures are changed.
+    """
+
+    epochs: int = 30
+    batch: int = 64
+    learning_rate: float = 1e-3
+    decay: bool = True
+    clip: float = 1.0
+    average: float = 0.999
+    losses: LossConfig = field(default_factory=LossConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+
+    @classmethod
+    def paper(cls) -> LearningConfig:
+        """One round of the paper: 50 epochs of batches of 30."""
+        return cls(epochs=50, batch=30, learning_rate=1e-4, decay=False, average=0.0)
+
+
+def train_regressor(
+    body: Body,
+    start: Regressor,
+    lessons: Lessons,
+    config: LearningConfig | None = None,
+    registration: RegistrationConfig | None = None,
+    *,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    state: Path | None = None,
+    every: int = 200,
+    curves: Curves = NO_CURVES,
+    report: Callable[[int, dict[str, float]], None] = lambda step, numbers: None,
+) -> Regressor:
+    """Teach a network what people's bodies are.
+
+    The same seed gives the same bits on a CPU with the same number of threads, also if the training
+    was killed and goes on from `state`.
+
+    Args:
+        body: The body of the labels.
+        start: What is taught; it stays as it is.
+        lessons: What it learns from, in pictures of its side.
+        config: How it learns.
+        registration: Says what the cameras are, and how the spread of a depth counts; the preset
+            `accurate` if left out.
+        seed: Of everything random.
+        device: Where to compute.
+        state: The file that keeps the training's state, from which it goes on.
+        every: Steps between two such states, and between two reports.
+        curves: Takes the losses.
+        report: Is told the number of steps that are done, and the losses of the last one.
+
+    Raises:
+        UserError: there is nobody to learn from; or the state is of another training, or damaged.
+        ValueError: the lessons' pictures are of another side.
+    """
+    config = config or LearningConfig()
+    registration = registration or RegistrationConfig.preset("accurate")
+    if not len(lessons):
+        raise UserError("there is no person to learn from")
+    if lessons.crops.shape[2] != round(MARGIN * start.side):
+        raise ValueError(
+            f"lessons: expected crops of {round(MARGIN * start.side)} pixels, got "
+            f"{lessons.crops.shape[2]}"
+        )
+    network = copy.deepcopy(start.network).to(device)
+    average = copy.deepcopy(network)
+    adam = torch.optim.Adam(network.parameters(), config.learning_rate)
+    random = generator(seed)
+    progress = Progress(
+        state,
+        made_of={
+            "config": asdict(config),
+            "registration": {name: str(value) for name, value in vars(registration).items()},
+            "seed": seed,
+            "start": fingerprint_of(start.network.state_dict().values()),
+            "lessons": fingerprint_of(
+                (*vars(lessons.people).values(), lessons.crops, *lessons.labels, lessons.confidence)
+            ),
+            "body": body.fingerprint,
+        },
+        modules={"network": network, "average": average},
+        adams={"network": adam},
+        random=random,
+    )
+    progress.resume()
+    rig = rig_of(body, lessons.people.keypoint_name, torch.device(device))
+    batches = max(1, len(lessons) // config.batch)
+    network.train()
+    while progress.step < config.epochs * batches:
+        share = progress.step / (config.epochs * batches)
+        set_learning_rate(config.learning_rate * (cosine(share, 0.02) if config.decay else 1), adam)
+
+        epoch, place = divmod(progress.step, batches)
+        order = torch.randperm(len(lessons), generator=generator(1_000_003 * seed + epoch))
+        some = lessons.select(order[place * config.batch : (place + 1) * config.batch])
+        views = config.augmentation.views(len(some), random)
+        evidence = evidence_of(rig, some.people, views, registration)
+        some, views = some.to(device), views.to(device)
+        pictures = config.augmentation.looks(views.show(some.pictures, start.side), random)
+
+        found = views.undo(network(pictures))
+        of_labels = parameter_loss(found, some.labels)
+        of_evidence = evidence_losses(rig, evidence, found)
+        loss = total(config.losses, of_labels, of_evidence, some.confidence)
+        adam.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+        adam.step()
+        # The average of few steps must not remember the start.
+        follow(average, network, min(config.average, (1 + progress.step) / (10 + progress.step)))
+
+        progress.step += 1
+        numbers = {name: _mean(term) for name, term in of_evidence.items()}
+        numbers |= {"loss": loss.item(), "parameters": _mean(some.confidence * of_labels)}
+        for name, number in numbers.items():
+            curves.add_scalar(name, number, progress.step)
+        if progress.step % every == 0 or progress.step == config.epochs * batches:
+            progress.save()
+            report(progress.step, numbers)
+    return Regressor(average.to("cpu").eval(), start.side)
+
+
+def _mean(values: Tensor) -> float:
+    return values.mean().item()

@@ -1,0 +1,89 @@
+"""train/regress.py, from made pictures to a regressor that sees people in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bodyreg import Body, Fits, read_densepose_coco
+from bodyreg.lifting import Lifter
+from bodyreg.lifting.network import Generator
+from bodyreg.regression import Regressor, crops_of
+from bodyreg.training import seeded
+from train.regress import main as train
+
+FEW = ["epochs=2", "batch=4", "augmentation.mirror=0", "losses.dense_weight=2.5"]
+
+
+@pytest.fixture(scope="module")
+def made(demo):
+    """The options that name the seven people of the demonstration, and their pictures."""
+    folder = demo / "densepose-coco"
+    return ["--densepose-coco", str(folder / "densepose.json"), "--images", str(folder / "images")]
+
+
+def test_from_pictures_to_a_regressor(made, tmp_path, body: Body, capsys):
+    """Also the same command again, and a second round that goes on from the first."""
+    out = tmp_path / "run"
+    command = [*made, "--out", str(out), "--set", *FEW]
+    assert train(command) == 0
+    path = out / "regressor.safetensors"
+    printed = capsys.readouterr().out
+    assert printed.startswith("step 2: dense ") and "\n7 people, " in printed
+    assert printed.endswith(f"regressor: {path}\n")
+    regressor, labels = Regressor.load(path), Fits.load(out / "labels.npz")
+    assert regressor.side == 64 and regressor.facts["people"] == 7 == len(labels)
+    assert regressor.facts["command"].startswith("python -m train.regress --densepose-coco")
+
+    people, _ = read_densepose_coco(made[1], body)
+    crops = crops_of(made[3], people, 64)
+    found = regressor.predict(crops, people)
+    assert np.isfinite(found.vertices(body)).all() and found.focal is not None
+
+    data = path.read_bytes()
+    assert train(command) == 0 and path.read_bytes() == data
+    second = [*made, "--out", str(tmp_path / "second"), "--fits", str(out / "labels.npz")]
+    assert train([*second, "--start", str(path), "--set", *FEW]) == 0
+    again = Regressor.load(tmp_path / "second" / "regressor.safetensors")
+    before, after = (
+        torch.cat([p.flatten() for p in r.network.parameters()]) for r in (regressor, again)
+    )
+    assert 0 < (before - after).abs().max() < 0.05  # some steps on, not another network
+    np.testing.assert_array_equal(Fits.load(tmp_path / "second" / "labels.npz").pose, labels.pose)
+
+
+def test_lifted_depths_teach(made, tmp_path):
+    with seeded(0):
+        Lifter(Generator(16)).save(tmp_path / "lifter.safetensors")
+    command = [*made, "--out", str(tmp_path / "run"), "--set", *FEW]
+    assert train([*command, "--lifter", str(tmp_path / "lifter.safetensors")]) == 0
+    assert (Fits.load(tmp_path / "run" / "labels.npz").terms["depth"] > 0).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--set", "speed=3"], "--set speed=3: no field; choose one of epochs, "),
+        (["--set", "losses.speed=3"], "--set speed=3: no field; choose one of parameter_weight, "),
+        (["--set", "losses=3"], "--set losses=3: has fields of its own"),
+        (["--set", "epochs=many"], "--set epochs=many: not a value of epochs"),
+        (["--start", "none"], "none: no such checkpoint file"),
+        (["--weights", "none.pth"], "none.pth: no such weights file"),
+        (["--start", "a", "--weights", "b"], "--weights are for a new network"),
+        (["--device", "tpu"], "--device tpu: "),
+        (["--fits", "none.npz"], "none.npz: no such fits file"),
+    ],
+)
+def test_errors_are_one_line(made, tmp_path, capsys, options, message):
+    out = tmp_path / "run"
+    assert train([*made, "--out", str(out), *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("train.regress: error: ") and message in error
+    assert error.count("\n") == 1 and not out.exists()
+
+
+def test_people_and_pictures_must_be_named(made, tmp_path, capsys):
+    for options, message in ((made[2:], "must name the people"), (made[:2], "--images must name")):
+        assert train([*options, "--out", str(tmp_path / "run")]) == 2
+        assert message in capsys.readouterr().err
