@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -138,8 +138,8 @@ class Progress:
     FORMAT = "bodyreg-progress-1"
 
     def save(self) -> None:
-        """Keep the state of now."""
-        if self.path is None:
+        """Keep the state of now. Of several processes, the first one does."""
+        if self.path is None or processes()[0] > 0:
             return
         tensors = {"random": self.random.get_state()}
         for name, module in self.modules.items():
@@ -260,6 +260,30 @@ def follow(average: nn.Module, module: nn.Module, decay: float) -> None:
         mean.lerp_(weight, 1 - decay)
     for statistic, now in zip(average.buffers(), module.buffers(), strict=True):
         statistic.copy_(now)
+
+
+def processes() -> tuple[int, int]:
+    """The number of this process, from 0, and how many train together by torch.distributed."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+
+def own_share(count: int) -> slice:
+    """The part of a batch of this size that this process computes."""
+    number, together = processes()
+    return slice(count * number // together, count * (number + 1) // together)
+
+
+def add_up(tensors: Sequence[Tensor]) -> None:
+    """Give tensors the sums over all processes, in place."""
+    if processes()[1] == 1:
+        return
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    torch.distributed.all_reduce(flat)
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor.copy_(part.view_as(tensor))
 
 
 class Curves(Protocol):

@@ -5,8 +5,9 @@ r"""Train a network that sees bodies in pictures, on fits of the same people.
         --images made/densepose-coco/images --out runs/net
 
 People are registered first, or --fits has their fits. If the command was killed, the same command
-continues, and ends with the same numbers. They depend on the number of threads, OMP_NUM_THREADS. It
-needs `pip install bodyreg[train]`.
+continues, and ends with the same numbers. They depend on the number of threads, OMP_NUM_THREADS.
+`torchrun --nproc-per-node N -m train.regress ...` starts processes that share each batch. It needs
+`pip install bodyreg[train]`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from bodyreg.errors import InstallationError
 from bodyreg.files import provenance
 from bodyreg.lifting import Lifter
 from bodyreg.regression import Architecture, LearningConfig, Lessons, Regressor, train_regressor
+from bodyreg.runs import ranks
 from bodyreg.runs.device import choose_device
 from bodyreg.training import curves
 from train.lift import changed, tell_losses
@@ -74,7 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = tyro.cli(Options, prog="train.regress", description=__doc__, args=arguments)
     try:
-        train(options, shlex.join(["python", "-m", "train.regress", *arguments]))
+        with ranks.joined() as processes, processes.together():
+            train(options, shlex.join(["python", "-m", "train.regress", *arguments]))
+    except ranks.FailedElsewhereError:
+        return 2
     except (UserError, InstallationError) as error:
         print(f"train.regress: error: {error}", file=sys.stderr)
         return 2
@@ -82,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(options: Options, command: str) -> None:
-    """Train a regressor, and write it and its labels."""
+    """Train a regressor. Of several processes, the first one writes it and its labels."""
     body, begin = Body.default(), time.process_time()
     device, _ = choose_device(options.device)
     start = start_of(options)
@@ -91,8 +96,10 @@ def train(options: Options, command: str) -> None:
     assert options.images is not None
     lessons = Lessons.of(body, options.images, people, labels, start.side)
     facts = provenance(command, seed=options.seed, device=str(device))
-    labels.save(options.out / "labels.npz", **facts)
-    with curves(options.curves) as writer:
+    first = ranks.rank() == 0
+    if first:
+        labels.save(options.out / "labels.npz", **facts)
+    with curves(options.curves if first else None) as writer:
         regressor = train_regressor(
             body,
             start,
@@ -102,8 +109,10 @@ def train(options: Options, command: str) -> None:
             device=device,
             state=options.out / "state.safetensors",
             curves=writer,
-            report=tell_losses,
+            report=tell_losses if first else tell_nothing,
         )
+    if not first:
+        return
     path = options.out / "regressor.safetensors"
     regressor.save(path, **facts, people=len(people))
     seconds = time.process_time() - begin
@@ -151,6 +160,10 @@ def changed_within(config: Any, settings: Sequence[str]) -> Any:
             raise UserError(f"--set {setting}: has fields of its own; set them by FIELD.NAME=VALUE")
         config = changed(config, [setting])
     return config
+
+
+def tell_nothing(step: int, numbers: dict[str, float]) -> None:
+    """Leave it to the first process."""
 
 
 if __name__ == "__main__":

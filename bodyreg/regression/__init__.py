@@ -4,12 +4,12 @@
 `train_regressor`.
 """
 
+from bodyreg.regression.augmentation import AugmentationConfig
 from bodyreg.regression.learning import LearningConfig, train_regressor
 from bodyreg.regression.lessons import Lessons, crops_of
 from bodyreg.regression.losses import LossConfig, confidence_of
 from bodyreg.regression.network import Architecture
 from bodyreg.regression.regressor import Regressor
-from bodyreg.regression.views import AugmentationConfig
 
 __all__ = [
     "Architecture",

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from bodyreg.body import Body
 from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
+from bodyreg.regression.augmentation import AugmentationConfig
 from bodyreg.regression.lessons import Lessons
 from bodyreg.regression.losses import (
     LossConfig,
@@ -23,17 +23,23 @@ from bodyreg.regression.losses import (
     total,
 )
 from bodyreg.regression.regressor import Regressor
-from bodyreg.regression.views import MARGIN, AugmentationConfig
+from bodyreg.regression.views import MARGIN
 from bodyreg.training import (
     NO_CURVES,
     Curves,
     Progress,
+    add_up,
     cosine,
     fingerprint_of,
     follow,
     generator,
+    own_share,
+    processes,
     set_learning_rate,
 )
+
+TOLD = ("parameters", "dense", "keypoint", "depth")
+"""The losses that are told of a step, unweighted means over its people."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,9 @@ def train_regressor(
     """Teach a network what people's bodies are.
 
     The same seed gives the same bits on a CPU with the same number of threads, also if the training
-    was killed and goes on from `state`.
+    was killed and goes on from `state`. Processes that torch.distributed has brought together share
+    each batch and add up their gradients, so they end where one process does, up to rounding. But a
+    network that normalises by batches (`resnet50`) does so with its own part of the batch.
 
     Args:
         body: The body of the labels.
@@ -101,13 +109,17 @@ def train_regressor(
         report: Is told the number of steps that are done, and the losses of the last one.
 
     Raises:
-        UserError: there is nobody to learn from; or the state is of another training, or damaged.
+        UserError: there is nobody to learn from, or a batch has fewer people than there are
+            processes; or the state is of another training, or damaged.
         ValueError: the lessons' pictures are of another side.
     """
     config = config or LearningConfig()
     registration = registration or RegistrationConfig.preset("accurate")
     if not len(lessons):
         raise UserError("there is no person to learn from")
+    least, (_, together) = min(len(lessons), config.batch), processes()
+    if least < together:
+        raise UserError(f"{together} processes cannot share {least} people of a batch; start fewer")
     if lessons.crops.shape[2] != round(MARGIN * start.side):
         raise ValueError(
             f"lessons: expected crops of {round(MARGIN * start.side)} pixels, got "
@@ -143,33 +155,36 @@ def train_regressor(
 
         epoch, place = divmod(progress.step, batches)
         order = torch.randperm(len(lessons), generator=generator(1_000_003 * seed + epoch))
-        some = lessons.select(order[place * config.batch : (place + 1) * config.batch])
-        views = config.augmentation.views(len(some), random)
+        chosen = order[place * config.batch : (place + 1) * config.batch]
+        own = own_share(len(chosen))
+        views = config.augmentation.views(len(chosen), random).select(own)
+        looks = config.augmentation.looks(len(chosen), random).select(own)
+        some = lessons.select(chosen[own])
         evidence = evidence_of(rig, some.people, views, registration)
-        some, views = some.to(device), views.to(device)
-        pictures = config.augmentation.looks(views.show(some.pictures, start.side), random)
+        some, views, looks = some.to(device), views.to(device), looks.to(device)
 
-        found = views.undo(network(pictures))
+        found = views.undo(network(looks.show(views.show(some.pictures, start.side))))
         of_labels = parameter_loss(found, some.labels)
         of_evidence = evidence_losses(rig, evidence, found)
-        loss = total(config.losses, of_labels, of_evidence, some.confidence)
+        loss = total(config.losses, of_labels, of_evidence, some.confidence).sum() / len(chosen)
         adam.zero_grad()
         loss.backward()
+        add_up([weight.grad for weight in network.parameters() if weight.grad is not None])
         torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
         adam.step()
         # The average of few steps must not remember the start.
         follow(average, network, min(config.average, (1 + progress.step) / (10 + progress.step)))
 
         progress.step += 1
-        numbers = {name: _mean(term) for name, term in of_evidence.items()}
-        numbers |= {"loss": loss.item(), "parameters": _mean(some.confidence * of_labels)}
+        terms = {"parameters": some.confidence * of_labels, **of_evidence}
+        none = torch.zeros_like(of_labels)
+        sums = [terms.get(name, none).detach().sum() for name in TOLD]
+        means = torch.stack(sums) / len(chosen)
+        add_up([means])
+        numbers = dict(zip(TOLD, means.tolist(), strict=True))
         for name, number in numbers.items():
             curves.add_scalar(name, number, progress.step)
         if progress.step % every == 0 or progress.step == config.epochs * batches:
             progress.save()
             report(progress.step, numbers)
     return Regressor(average.to("cpu").eval(), start.side)
-
-
-def _mean(values: Tensor) -> float:
-    return values.mean().item()

@@ -120,7 +120,7 @@ def evidence_of(rig: Rig, people: Observations, views: Views, config: Registrati
 def total(
     config: LossConfig, of_parameters: Tensor, of_evidence: dict[str, Tensor], confidence: Tensor
 ) -> Tensor:
-    """The loss to minimise: the mean over people of their weighted terms.
+    """(N,) the people's weighted terms together, the mean of which is to be minimised.
 
     Args:
         config: Weights.
@@ -131,7 +131,7 @@ def total(
     loss = config.parameter_weight * confidence * of_parameters
     for name, term in of_evidence.items():
         loss = loss + getattr(config, f"{name}_weight") * term
-    return loss.mean()
+    return loss
 
 
 def confidence_of(fits: Fits) -> np.ndarray:

@@ -8,7 +8,6 @@ elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -52,6 +51,10 @@ class Views:
         """The same on another device, or in another floating-point type."""
         kinds = {"mirror": torch.bool} if isinstance(place, torch.dtype) else {}
         return Views(*(getattr(self, f.name).to(kinds.get(f.name, place)) for f in fields(self)))
+
+    def select(self, people: slice) -> Views:
+        """The views of some of the people."""
+        return Views(*(getattr(self, f.name)[people] for f in fields(self)))
 
     def place(self, points: Tensor) -> Tensor:
         """Where the views show points (N, P, 2) of the frames."""
@@ -103,78 +106,6 @@ class Views:
         source = self.place_back(points) / MARGIN
         grid = (source * source.new_tensor([1.0, -1.0])).unflatten(1, (side, side))
         return functional.grid_sample(crops, grid, align_corners=False)
-
-
-@dataclass(frozen=True)
-class AugmentationConfig:
-    """How views and their looks differ from the pictures. All values 0: not at all.
-
-    Attributes:
-        mirror: Share of mirrored pictures.
-        angle: Largest turn to either side, radians.
-        zoom: Largest zoom in and out: 0.25 is from 1 / 1.25 to 1.25.
-        shift: Largest shift along either axis, frame units.
-        colour: Largest change of the strength of a colour, as a share.
-        blur: Share of blurred pictures.
-        occlusion: Share of pictures in which a rectangle hides something.
-        largest: Its longest side, as a share of the picture's.
-    """
-
-    mirror: float = 0.5
-    angle: float = 0.5
-    zoom: float = 0.25
-    shift: float = 0.1
-    colour: float = 0.4
-    blur: float = 0.3
-    occlusion: float = 0.3
-    largest: float = 0.5
-
-    def views(self, count: int, random: torch.Generator) -> Views:
-        """Random views of N pictures."""
-        uniform = _uniform(count, random)
-        return Views(
-            mirror=uniform(0, 1) < self.mirror,
-            angle=self.angle * uniform(-1, 1),
-            zoom=(1 + self.zoom) ** uniform(-1, 1),
-            shift=self.shift * uniform(-1, 1, 2),
-        )
-
-    def looks(self, pictures: Tensor, random: torch.Generator) -> Tensor:
-        """Pictures (N, 3, S, S), from 0 to 1, in other colours, blurred, and partly hidden.
-
-        Random numbers are drawn on the CPU, so all devices show the same.
-        """
-        count, side = len(pictures), pictures.shape[-1]
-        uniform = _uniform(count, random)
-        gain = 1 + self.colour * uniform(-1, 1, 3, 1, 1)
-        blurred = (uniform(0, 1, 1, 1, 1) < self.blur) * uniform(0, 1, 1, 1, 1)
-        hidden = uniform(0, 1, 1, 1) < self.occlusion
-        middle, size = side * uniform(0, 1, 2, 1, 1), side * self.largest * uniform(0, 1, 2, 1, 1)
-        paint = uniform(0, 1, 3, 1, 1)
-
-        places = torch.arange(side) + 0.5
-        rows, columns = ((places - middle[:, i]).abs() < size[:, i] / 2 for i in (0, 1))
-        rectangle = (hidden[:, :1] & rows.transpose(1, 2) & columns)[:, None].to(pictures.device)
-        gain, blurred, paint = (t.to(pictures) for t in (gain, blurred, paint))
-        pictures = (gain * pictures).clamp(max=1)
-        pictures = pictures + blurred * (_blurred(pictures) - pictures)
-        return torch.where(rectangle, paint, pictures)
-
-
-def _uniform(count: int, random: torch.Generator) -> Callable[..., Tensor]:
-    """Uniform numbers (N, *shape) from low to high."""
-
-    def draw(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(count, *shape, generator=random)
-
-    return draw
-
-
-def _blurred(pictures: Tensor) -> Tensor:
-    """Pictures after a binomial filter of five pixels along both axes."""
-    weights = pictures.new_tensor([1, 4, 6, 4, 1]) / 16
-    kernel = torch.outer(weights, weights).expand(3, 1, 5, 5)
-    return functional.conv2d(functional.pad(pictures, (2, 2, 2, 2), "replicate"), kernel, groups=3)
 
 
 def _turned(points: Tensor, angle: Tensor) -> Tensor:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +17,7 @@ from bodyreg.regression import Regressor, crops_of
 from bodyreg.training import seeded
 from train.regress import main as train
 
+ROOT = Path(__file__).parents[2]
 FEW = ["epochs=2", "batch=4", "augmentation.mirror=0", "losses.dense_weight=2.5"]
 
 
@@ -30,7 +35,7 @@ def test_from_pictures_to_a_regressor(made, tmp_path, body: Body, capsys):
     assert train(command) == 0
     path = out / "regressor.safetensors"
     printed = capsys.readouterr().out
-    assert printed.startswith("step 2: dense ") and "\n7 people, " in printed
+    assert printed.startswith("step 2: parameters ") and "\n7 people, " in printed
     assert printed.endswith(f"regressor: {path}\n")
     regressor, labels = Regressor.load(path), Fits.load(out / "labels.npz")
     assert regressor.side == 64 and regressor.facts["people"] == 7 == len(labels)
@@ -51,6 +56,27 @@ def test_from_pictures_to_a_regressor(made, tmp_path, body: Body, capsys):
     )
     assert 0 < (before - after).abs().max() < 0.05  # some steps on, not another network
     np.testing.assert_array_equal(Fits.load(tmp_path / "second" / "labels.npz").pose, labels.pose)
+
+
+def test_two_processes_end_where_one_does(made, tmp_path):
+    """Each computes a half of every batch; their sums are rounded in another order."""
+    options = [*made, "--set", "epochs=4", "batch=6", "--out"]
+    assert train([*options, str(tmp_path / "one")]) == 0
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "train.regress", *options, str(tmp_path / "two")]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("step 4: ") == done.stdout.count("7 people, ") == 1
+    one, two = (
+        Regressor.load(tmp_path / name / "regressor.safetensors") for name in ("one", "two")
+    )
+    start = Regressor.new(one.network.architecture, one.side)
+    weights = [torch.cat([p.flatten() for p in r.network.parameters()]) for r in (start, one, two)]
+    moved, apart = (weights[1] - weights[0]).norm(), (weights[2] - weights[1]).norm()
+    assert apart < 1e-4 * moved
+    wrong = [*command, "--set", "batch=1"]
+    done = subprocess.run([sys.executable, *wrong], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.count("2 processes cannot share 1 people of a batch; start fewer") == 1
 
 
 def test_lifted_depths_teach(made, tmp_path):

@@ -1,0 +1,55 @@
+"""Other looks of the same pictures: in other colours, blurred, and partly hidden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How each of N pictures looks. Places and sizes are shares of the picture's side.
+
+    Attributes:
+        gain: (N, 3) strengths of red, green and blue.
+        blur: (N,) from 0, as it is, to 1, after a binomial filter of five pixels.
+        middle: (N, 2) row and column of the middle of a rectangle that hides what is there.
+        size: (N, 2) its height and width.
+        paint: (N, 3) its colour.
+    """
+
+    gain: Tensor
+    blur: Tensor
+    middle: Tensor
+    size: Tensor
+    paint: Tensor
+
+    def to(self, device: str | torch.device) -> Looks:
+        """The same on another device."""
+        return Looks(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    def select(self, people: slice) -> Looks:
+        """The looks of some of the pictures."""
+        return Looks(*(getattr(self, f.name)[people] for f in fields(self)))
+
+    def show(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, 3, S, S), from 0 to 1, that look so."""
+        pictures = (self.gain[..., None, None] * pictures).clamp(max=1)
+        blur = self.blur[:, None, None, None]
+        pictures = pictures + blur * (_blurred(pictures) - pictures)
+        side = pictures.shape[-1]
+        places = (torch.arange(side, device=pictures.device) + 0.5) / side
+        inside = (places - self.middle[..., None]).abs() < self.size[..., None] / 2
+        rows, columns = inside.unbind(1)
+        hidden = (rows[:, :, None] & columns[:, None])[:, None]
+        return torch.where(hidden, self.paint[..., None, None], pictures)
+
+
+def _blurred(pictures: Tensor) -> Tensor:
+    """Pictures after a binomial filter of five pixels along both axes."""
+    weights = pictures.new_tensor([1, 4, 6, 4, 1]) / 16
+    kernel = torch.outer(weights, weights).expand(3, 1, 5, 5)
+    return functional.conv2d(functional.pad(pictures, (2, 2, 2, 2), "replicate"), kernel, groups=3)
