@@ -166,7 +166,8 @@ def test_all_is_imported_without_the_libraries_of_training():
         "import sys\n"
         "for absent in ('safetensors', 'tensorboard'):\n"
         "    sys.modules[absent] = None\n"
-        "import bodyreg.lifting, bodyreg.training, bodyreg.cli.lift, train.lift\n"
+        "import bodyreg.lifting, bodyreg.regression, bodyreg.training, bodyreg.cli.lift\n"
+        "import train.lift, train.regress\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

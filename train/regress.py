@@ -16,7 +16,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,11 +35,25 @@ from bodyreg.runs.device import choose_device
 from bodyreg.training import curves
 from train.lift import changed, tell_losses
 
+
+@dataclass(frozen=True)
+class Recipe(LearningConfig):
+    """How a new network learns.
+
+    Attributes:
+        architecture: The network.
+        side: Pixels of its pictures.
+    """
+
+    architecture: Architecture = field(default_factory=lambda: Architecture("small"))
+    side: int = 64
+
+
+RESNET = Architecture("resnet50")
 PRESETS = {
-    "small": (Architecture("small"), 64, LearningConfig()),
-    "paper": (Architecture("resnet50"), 224, LearningConfig.paper()),
+    "small": Recipe(),
+    "paper": Recipe(**vars(LearningConfig.paper()), architecture=RESNET, side=224),
 }
-"""Network, side of its pictures, and how it learns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +69,8 @@ class Options(Sources):
         start: A regressor's file, from which learning goes on, instead of a new network.
         seed: Of everything random.
         device: Where to compute: cpu, cuda, or auto.
-        set: Other fields of LearningConfig, as NAME=VALUE or losses.NAME=VALUE.
+        set: Other fields of the recipe, as NAME=VALUE or PART.NAME=VALUE: epochs=50,
+            architecture.width=32, losses.dense_weight=2 ...
         curves: Folder of TensorBoard's curves.
     """
 
@@ -90,8 +105,8 @@ def train(options: Options, command: str) -> None:
     """Train a regressor. Of several processes, the first one writes it and its labels."""
     body, begin = Body.default(), time.process_time()
     device, _ = choose_device(options.device)
-    start = start_of(options)
-    config = changed_within(PRESETS[options.preset][2], options.set)
+    recipe = changed_within(PRESETS[options.preset], options.set)
+    start = start_of(options, recipe)
     people, labels = taught(options, body, device)
     assert options.images is not None
     lessons = Lessons.of(body, options.images, people, labels, start.side)
@@ -104,7 +119,7 @@ def train(options: Options, command: str) -> None:
             body,
             start,
             lessons,
-            config,
+            recipe,
             seed=options.seed,
             device=device,
             state=options.out / "state.safetensors",
@@ -119,16 +134,18 @@ def train(options: Options, command: str) -> None:
     print(f"{len(people):,} people, {seconds:.0f} CPU-seconds; regressor: {path}")
 
 
-def start_of(options: Options) -> Regressor:
+def start_of(options: Options, recipe: Recipe) -> Regressor:
     """The network that is taught."""
-    if options.start is not None:
+    if options.start is None:
+        start = Regressor.new(recipe.architecture, recipe.side, options.seed)
         if options.weights is not None:
-            raise UserError("--weights are for a new network; leave out --weights or --start")
-        return Regressor.load(options.start)
-    architecture, side, _ = PRESETS[options.preset]
-    start = Regressor.new(architecture, side, options.seed)
+            start.network.load_backbone(options.weights)
+        return start
+    start, preset = Regressor.load(options.start), PRESETS[options.preset]
     if options.weights is not None:
-        start.network.load_backbone(options.weights)
+        raise UserError("--weights are for a new network; leave out --weights or --start")
+    if (recipe.architecture, recipe.side) != (preset.architecture, preset.side):
+        raise UserError("--start has its own network; leave out --set architecture and side")
     return start
 
 
@@ -154,7 +171,7 @@ def changed_within(config: Any, settings: Sequence[str]) -> Any:
         name, _, rest = setting.partition(".")
         part = getattr(config, name, None)
         if is_dataclass(part):
-            config = replace(config, **{name: changed(part, [rest])})
+            config = replace(config, **{name: changed_within(part, [rest])})
             continue
         if is_dataclass(getattr(config, setting.partition("=")[0], None)):
             raise UserError(f"--set {setting}: has fields of its own; set them by FIELD.NAME=VALUE")

@@ -37,16 +37,6 @@ class Views:
     zoom: Tensor
     shift: Tensor
 
-    @classmethod
-    def plain(cls, count: int) -> Views:
-        """Pictures as they are."""
-        return cls(
-            torch.zeros(count, dtype=torch.bool),
-            torch.zeros(count),
-            torch.ones(count),
-            torch.zeros(count, 2),
-        )
-
     def to(self, place: str | torch.device | torch.dtype) -> Views:
         """The same on another device, or in another floating-point type."""
         kinds = {"mirror": torch.bool} if isinstance(place, torch.dtype) else {}

@@ -22,9 +22,8 @@ from bodyreg.regression.losses import (
     total,
 )
 from bodyreg.regression.outputs import as_fits, labels_of, mean_parameters, parameters_of
-from bodyreg.regression.views import Views
 
-from .people import seen_exactly, some_fits
+from .people import plain_views, seen_exactly, some_fits
 
 CONFIG = RegistrationConfig.preset("accurate")
 CPU = torch.device("cpu")
@@ -32,7 +31,7 @@ CPU = torch.device("cpu")
 
 def evidence(body, people, views=None):
     rig = rig_of(body, people.keypoint_name, CPU)
-    return rig, evidence_of(rig, people, views or Views.plain(len(people)), CONFIG)
+    return rig, evidence_of(rig, people, views or plain_views(len(people)), CONFIG)
 
 
 def moved(labels: Parameters, seed: int, size: float = 0.1) -> Parameters:
@@ -125,10 +124,10 @@ def test_keypoints_far_outside_the_view_weigh_nothing(body):
     _, seen = evidence(body, people)
     assert seen.keypoint_weight[0, 3] == 0 == seen.depth_weight[0, 3]
     assert seen.keypoint_weight[1, 3] > 0 and seen.depth_weight[1, 3] > 0
-    up = replace(Views.plain(2), shift=torch.tensor([[0.0, 0.1], [0.0, -0.1]]))
+    up = replace(plain_views(2), shift=torch.tensor([[0.0, 0.1], [0.0, -0.1]]))
     _, seen = evidence(body, people, up)  # now the other one is
     assert seen.keypoint_weight[0, 3] > 0 and seen.keypoint_weight[1, 3] == 0
-    zoom = replace(Views.plain(2), zoom=torch.full((2,), 0.5))
+    zoom = replace(plain_views(2), zoom=torch.full((2,), 0.5))
     _, seen = evidence(body, people, zoom)
     assert (seen.keypoint_weight[:, 3] > 0).all()
 

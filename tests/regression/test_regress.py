@@ -55,6 +55,10 @@ def test_from_pictures_to_a_regressor(made, tmp_path, body: Body, capsys):
         torch.cat([p.flatten() for p in r.network.parameters()]) for r in (regressor, again)
     )
     assert 0 < (before - after).abs().max() < 0.05  # some steps on, not another network
+    for more in (["--weights", "b"], ["--set", "side=32"], ["--set", "architecture.width=8"]):
+        assert train([*second, "--start", str(path), *more]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "; leave out --" in error
     np.testing.assert_array_equal(Fits.load(tmp_path / "second" / "labels.npz").pose, labels.pose)
 
 
@@ -96,7 +100,7 @@ def test_lifted_depths_teach(made, tmp_path):
         (["--set", "epochs=many"], "--set epochs=many: not a value of epochs"),
         (["--start", "none"], "none: no such checkpoint file"),
         (["--weights", "none.pth"], "none.pth: no such weights file"),
-        (["--start", "a", "--weights", "b"], "--weights are for a new network"),
+        (["--set", "architecture.width=9"], "width 9: give a multiple of 8"),
         (["--device", "tpu"], "--device tpu: "),
         (["--fits", "none.npz"], "none.npz: no such fits file"),
     ],
