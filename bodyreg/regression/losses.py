@@ -35,6 +35,9 @@ network cannot see it."""
 DOUBTFUL = 3.0
 """Medians of the deviations, or of the losses, from which on a fit is no label."""
 
+SMALLEST_DOUBT = 1e-12
+"""Of a median, against a division by zero where all fits are perfect."""
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -138,13 +141,14 @@ def confidence_of(fits: Fits) -> np.ndarray:
     """(N,) float32 weights of fits as labels, by the deviations of their joints, else by losses.
 
     1 up to the median of all fits; above, the squared ratio of the median to a fit's own; 0 for a
-    doubtful fit.
+    doubtful fit, and for a mirrored body.
     """
     doubt = fits.loss
     if fits.joint_deviation is not None:
         doubt = np.sqrt(np.square(fits.joint_deviation).mean((1, 2)))
-    if doubt is None or not len(doubt):
-        return np.ones(len(fits), np.float32)
-    ratio = doubt / max(float(np.median(doubt)), np.finfo(np.float32).tiny)
+    if doubt is None:
+        doubt = np.ones(len(fits), np.float32)
+    usual = float(np.median(doubt)) if len(fits) else 1.0
+    ratio = doubt / max(usual, SMALLEST_DOUBT)
     weight = np.minimum(1, 1 / np.maximum(ratio, 1) ** 2)
-    return np.where(ratio < DOUBTFUL, weight, 0).astype(np.float32)
+    return np.where((ratio < DOUBTFUL) & ~fits.mirrored, weight, 0).astype(np.float32)

@@ -190,6 +190,10 @@ def test_doubtful_fits_teach_less():
     np.testing.assert_allclose(confidence_of(losses), [1, 1, 1, (2 / 2.1) ** 2, 0], rtol=1e-6)
     np.testing.assert_array_equal(confidence_of(replace(fits, loss=None)), np.ones(5))
     np.testing.assert_array_equal(confidence_of(replace(fits, loss=np.zeros(5))), np.ones(5))
+    mirrored = fits.rotation * np.array([1, 1, 1, -1, 1])[:, None, None].astype(np.float32)
+    expected = [1, 1, 1, 0, 1]
+    found = confidence_of(replace(fits, loss=None, rotation=mirrored))
+    np.testing.assert_array_equal(found, expected)
     assert confidence_of(Fits.empty()).shape == (0,)
 
 
