@@ -27,7 +27,7 @@ class Skeleton(NamedTuple):
         mesh (96,V): all vertices as one matrix of anchors. "blend" has these instead:
         weights (V,J), rest (V,4): skinning weights, and homogeneous vertices.
         keypoints (K,96): anchors of keypoints; offsets (K,96): minus the pelvis'.
-        pose_terms, surface_normals, surface_area: as in `ops.fit.Rig`.
+        pose_terms, mode, mode_weight, surface_normals, surface_area: as in `ops.fit.Rig`.
         left, right: joints of the two sides, in pairs.
     """
 
@@ -45,6 +45,8 @@ class Skeleton(NamedTuple):
     keypoints: Tensor
     offsets: Tensor
     pose_terms: Tensor
+    mode: Tensor
+    mode_weight: Tensor
     surface_normals: Tensor
     surface_area: Tensor
     left: Tensor
@@ -121,6 +123,8 @@ def skeleton(rig: Rig, skin: str) -> Skeleton:
         marks[1:].contiguous(),
         (marks[1:] - marks[:1]).contiguous(),
         rig.pose_terms,
+        rig.mode,
+        rig.mode_weight,
         rig.surface_normals,
         rig.surface_area,
         torch.tensor([k for k, _ in pairs], device=joints.device),

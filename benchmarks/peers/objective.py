@@ -76,7 +76,7 @@ def _of_parameters(
     mean, inverse_spread, low, high = body.pose_terms
     ends = torch.arange(1, 24, device=pose.device)
     functions: dict[str, Callable[[], Tensor]] = {
-        "prior": lambda: losses.prior(pose, mean, inverse_spread),
+        "prior": lambda: losses.prior(pose, mean, inverse_spread, body.mode, body.mode_weight),
         "limit": lambda: losses.limit(pose, low, high),
         "joint": lambda: losses.joint(pose),
         "exponential": lambda: losses.exponential(pose),

@@ -27,6 +27,10 @@ class Rig(NamedTuple):
         keypoint_anchors: (K + 1, m, 4).
         pose_terms: (4, 24, 3) radians: mean and inverse spread of the prior, lower and upper
             limits. The root's do not count.
+        mode: (24, 3, 24) directions of the pose in which joints move together, per radian; 0 for
+            the root.
+        mode_weight: (24,) what a mode adds to the prior of single angles; of either sign, 0 for no
+            mode.
         mirror: the joint on the other side, of each joint.
         surface_normals: (24, M, 3) unit normals that stand for each segment's surface.
         surface_area: (24, M) their shares of its area.
@@ -40,6 +44,8 @@ class Rig(NamedTuple):
     keypoint_ids: Tensor
     keypoint_anchors: Tensor
     pose_terms: Tensor
+    mode: Tensor
+    mode_weight: Tensor
     mirror: Sequence[int]
     surface_normals: Tensor
     surface_area: Tensor
@@ -212,7 +218,7 @@ def _problem(rig: Rig, evidence: Evidence, plan: Plan) -> tuple:
         [
             rig.joints, rig.vertex_ids, rig.vertex_anchors, rig.vertex_normals,
             rig.keypoint_ids, rig.keypoint_anchors,
-            rig.pose_terms, rig.surface_normals, rig.surface_area,
+            rig.pose_terms, rig.mode, rig.mode_weight, rig.surface_normals, rig.surface_area,
         ],
         list(rig.parents),
         list(rig.mirror),

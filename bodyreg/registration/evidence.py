@@ -52,6 +52,8 @@ def make_rig(
         keypoint_ids=keypoints.joint_ids.to(device),
         keypoint_anchors=real(anchors_of(keypoints)),
         pose_terms=real(np.stack([prior.mean, inverse_spread, prior.low, prior.high])),
+        mode=real(prior.mode),
+        mode_weight=real(prior.mode_weight),
         mirror=tuple(body.mirror_joints),
         surface_normals=real(normals),
         surface_area=real(area),

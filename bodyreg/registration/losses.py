@@ -118,14 +118,22 @@ def visibility(
     return (seen * segment_weights).sum(-1) - points
 
 
-def prior(pose: Tensor, mean: Tensor, inverse_spread: Tensor) -> Tensor:
-    """Σ ((θ - μ)/σ)²: distance from everyday poses, in standard deviations.
+def prior(
+    pose: Tensor, mean: Tensor, inverse_spread: Tensor, mode: Tensor, mode_weight: Tensor
+) -> Tensor:
+    """Σ ((θ - μ)/σ)² + Σ_r w_r (m_r · (θ - μ))²: squared distance from everyday poses.
 
     Args:
         pose: (B,24,3) axis-angle, radians.
         mean, inverse_spread: (24,3); the pelvis has inverse spread 0.
+        mode: (24,3,R) directions m_r in which joints move together; 0 for the pelvis.
+        mode_weight: (R,), of either sign.
     """
-    return ((pose - mean) * inverse_spread).square().sum((1, 2))
+    deviation = pose - mean
+    single = (deviation * inverse_spread).square().sum((1, 2))
+    # A sum over few, fixed axes has the same bits for every B; a matrix product does not.
+    along = (deviation[..., None] * mode).sum((1, 2))
+    return single + (along.square() * mode_weight).sum(1)
 
 
 def limit(pose: Tensor, low: Tensor, high: Tensor) -> Tensor:

@@ -97,7 +97,9 @@ class Objective:
         mean, inverse_spread, low, high = self.rig.pose_terms
         terms = {}
         if "prior" in wanted:
-            terms["prior"] = losses.prior(pose, mean, inverse_spread)
+            terms["prior"] = losses.prior(
+                pose, mean, inverse_spread, self.rig.mode, self.rig.mode_weight
+            )
         if "limit" in wanted:
             terms["limit"] = losses.limit(pose, low, high)
         if "joint" in wanted:

@@ -12,11 +12,17 @@ Joints"), the clavicle Levangie & Norkin ("Joint Structure and Function"). They 
 each line. Means and spreads describe everyday poses (standing, walking, sitting, reaching). They
 are estimates, not measurements, and therefore wide. The means of hips and knees are those of people
 who stand: where the picture cannot tell a bent knee from a straight one, legs are straight.
+
+Joints also move together: a person with bent knees has bent hips. `everyday_poses.json` has what
+real poses show of this, as modes of the pose in units of the spreads. tools/learn_poses.py learns it
+from joints in two dimensions alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from importlib.resources import files
 
 import numpy as np
 
@@ -35,12 +41,20 @@ class JointPrior:
 
 @dataclass(frozen=True)
 class PosePrior:
-    """The prior of the whole rig: four (24, 3) float64 arrays in radians. The pelvis has none."""
+    """The prior of the whole rig, float64; the pelvis has none.
+
+    Attributes:
+        mean, spread, low, high: (24, 3) radians.
+        mode: (24, 3, 24) per radian, directions in which joints move together.
+        mode_weight: (24,) 1/λ - 1, where the variance along a mode is λ times that of single angles.
+    """
 
     mean: np.ndarray
     spread: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    mode: np.ndarray
+    mode_weight: np.ndarray
 
 
 # Central joints, and the left of each pair; the right is its mirror image.
@@ -80,6 +94,11 @@ JOINTS: dict[str, JointPrior] = {
 PELVIS = JointPrior((0, 0, 0), (180, 180, 180), (-180,) * 3, (180,) * 3)
 """The root slot is frozen at zero: the camera's rotation turns the body."""
 
+MODES = 24
+"""Of the pose; csrc/fit/term_math.h has their number too."""
+
+EVERYDAY_POSES = files("bodyreg.registration") / "everyday_poses.json"
+
 
 def mirrored(prior: JointPrior) -> JointPrior:
     """The other side's prior: a mirror keeps turns about x and reverses those about y and z."""
@@ -97,16 +116,26 @@ def mirrored(prior: JointPrior) -> JointPrior:
     )
 
 
-def pose_prior() -> PosePrior:
-    """The prior of the 24-joint rig, in radians."""
+def single_angles() -> PosePrior:
+    """The prior of the 24-joint rig whose joints do not depend on each other."""
     rows = [PELVIS] + [None] * (len(JOINT_NAMES) - 1)
     for name, prior in JOINTS.items():
         joint = JOINT_NAMES.index(name)
         rows[MIRROR_JOINTS[joint]] = mirrored(prior)
         rows[joint] = prior
-    return PosePrior(
-        *(
-            np.radians([getattr(row, part) for row in rows])
-            for part in ("mean", "spread", "low", "high")
-        )
+    mean, spread, low, high = (
+        np.radians([getattr(row, part) for row in rows])
+        for part in ("mean", "spread", "low", "high")
     )
+    return PosePrior(mean, spread, low, high, np.zeros((*mean.shape, MODES)), np.zeros(MODES))
+
+
+def pose_prior() -> PosePrior:
+    """The prior of the 24-joint rig: of single angles, and of what moves together."""
+    prior, learned = single_angles(), json.loads(EVERYDAY_POSES.read_text())
+    mean, mode = prior.mean.copy(), prior.mode.copy()
+    mean[1:] += prior.spread[1:] * learned["shift"]
+    directions = np.stack([one["direction"] for one in learned["modes"]], -1)
+    mode[1:] = directions / prior.spread[1:, :, None]
+    variance = np.array([one["variance"] for one in learned["modes"]])
+    return replace(prior, mean=mean, mode=mode, mode_weight=1 / variance - 1)

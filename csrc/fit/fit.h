@@ -92,6 +92,8 @@ struct FitProblem {
   const T* depth_weight;        // (B, K) 0 = absent
   const T* perspective;         // (B, 3) φ and c, see ray_math.h
   const T* pose_terms;          // (4, 24, 3) prior mean (root: 0), inverse spread, limits low, high
+  const T* mode;                // (24, 3, 24) directions in which joints move together (root: 0)
+  const T* mode_weight;         // (24,) of either sign
   int surface_samples;          // M
   const T* surface_normals;     // (24, M, 3) samples of each segment's rest surface
   const T* surface_area;        // (24, M)

@@ -74,6 +74,8 @@ struct Inputs {
   const Tensor& keypoint_ids;
   const Tensor& keypoint_anchors;
   const Tensor& pose_terms;
+  const Tensor& mode;
+  const Tensor& mode_weight;
   const Tensor& surface_normals;
   const Tensor& surface_area;
   const std::vector<int64_t>& parents;
@@ -98,14 +100,14 @@ struct Inputs {
                        const std::vector<int64_t>& parents, const std::vector<int64_t>& mirror,
                        const std::vector<Tensor>& evidence, const std::vector<double>& numbers,
                        bool six_numbers) {
-    expect(arguments, "rig", rig.size(), 9, "tensors");
+    expect(arguments, "rig", rig.size(), 11, "tensors");
     expect(arguments, "evidence", evidence.size(), 10, "tensors");
     expect(arguments, "numbers", numbers.size(), 4, "numbers");
     return {rig[0],      rig[1],      rig[2],      rig[3],      rig[4],      rig[5],
-            rig[6],      rig[7],      rig[8],      parents,     mirror,      evidence[0],
-            evidence[1], evidence[2], evidence[3], evidence[4], evidence[5], evidence[6],
-            evidence[7], evidence[8], evidence[9], numbers[0],  numbers[1],  numbers[2],
-            numbers[3],  six_numbers};
+            rig[6],      rig[7],      rig[8],      rig[9],      rig[10],     parents,
+            mirror,      evidence[0], evidence[1], evidence[2], evidence[3], evidence[4],
+            evidence[5], evidence[6], evidence[7], evidence[8], evidence[9], numbers[0],
+            numbers[1],  numbers[2],  numbers[3],  six_numbers};
   }
 
   void check(const Arguments& arguments, int64_t people) const {
@@ -134,6 +136,8 @@ struct Inputs {
     arguments.real("depth_weight", depth_weight, {people, K});
     arguments.real("perspective", perspective, {people, 3});
     arguments.real("pose_terms", pose_terms, {4, J, 3});
+    arguments.real("mode", mode, {J, 3, kFitModes});
+    arguments.real("mode_weight", mode_weight, {kFitModes});
     arguments.real("surface_normals", surface_normals, {J, kAny, 3});
     arguments.real("surface_area", surface_area, {J, surface_normals.size(1)});
   }
@@ -170,6 +174,8 @@ struct Inputs {
     p.depth_weight = depth_weight.const_data_ptr<T>();
     p.perspective = perspective.const_data_ptr<T>();
     p.pose_terms = pose_terms.const_data_ptr<T>();
+    p.mode = mode.const_data_ptr<T>();
+    p.mode_weight = mode_weight.const_data_ptr<T>();
     p.surface_samples = static_cast<int>(surface_normals.size(1));
     p.surface_normals = surface_normals.const_data_ptr<T>();
     p.surface_area = surface_area.const_data_ptr<T>();

@@ -89,7 +89,7 @@ BODYREG_HD T is_outside(const T& x, const T& low, const T& high) {
 
 // ---- Terms of one angle
 //
-//   prior        Σ ((θ − μ) / σ)²
+//   prior        Σ ((θ − μ) / σ)², and what the modes add
 //   limit        Σ excess(θ)²
 //   joint        Σ θ²
 //   exponential  Σ exp(x), x = how far a knee or an elbow is extended beyond straight; clamped as
@@ -211,6 +211,23 @@ BODYREG_HD T angle_change(const T& from, const T& to, int at, const S* weights, 
               (clamped_exp(hyper_extension(k, to)) - clamped_exp(hyper_extension(k, from)));
   }
   return change;
+}
+
+// ---- Joints that move together
+//
+//   prior        Σ_r w_r (m_r · (θ − μ))² beside the squares of single angles
+//
+// A mode m_r is a direction in the space of poses; w_r is negative if poses vary along it more than
+// single angles say. A mode couples branches of the tree, which Levenberg–Marquardt eliminates one
+// by one. So its curvature is replaced by a larger diagonal, whose halves are
+// Σ_r max(w_r, 0) |m_ra| Σ_b |m_rb|.
+
+constexpr int kFitModes = 24;
+
+// θ_k − μ_k
+template <typename T, typename S>
+BODYREG_HD Vec3<T> deviation_of(const Vec3<T>& theta, int k, const S* table) {
+  return {theta.x - T(table[3 * k]), theta.y - T(table[3 * k + 1]), theta.z - T(table[3 * k + 2])};
 }
 
 // ---- Terms of one segment's scale

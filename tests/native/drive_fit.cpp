@@ -13,6 +13,7 @@ struct Scene {
   std::vector<std::int64_t> point_start = {0};
   std::vector<T> keypoint_anchors, keypoint_xy, keypoint_weight, depth, depth_weight, perspective;
   std::vector<T> pose_terms = driver::normal<T>(288), surface_normals, surface_area;
+  std::vector<T> mode = driver::normal<T>(24 * 72), mode_weight = driver::normal<T>(24);
   FitProblem<T> problem{};
 
   // person b has counts[b] points
@@ -45,6 +46,7 @@ struct Scene {
     for (int i = 144; i < 216; ++i) pose_terms[i] = -std::abs(pose_terms[i]);
     for (int i = 216; i < 288; ++i) pose_terms[i] = std::abs(pose_terms[i]);
     std::fill_n(pose_terms.begin(), 3, T(0));  // the root's pose is zero and costs nothing
+    std::fill_n(mode.begin(), 72, T(0));
     surface_normals = driver::normal<T>(kFitJoints * samples * 3);
     surface_area = std::vector<T>(kFitJoints * samples, T(1) / samples);
     problem.people = people;
@@ -74,6 +76,8 @@ struct Scene {
     problem.depth_weight = depth_weight.data();
     problem.perspective = perspective.data();
     problem.pose_terms = pose_terms.data();
+    problem.mode = mode.data();
+    problem.mode_weight = mode_weight.data();
     problem.surface_samples = samples;
     problem.surface_normals = surface_normals.data();
     problem.surface_area = surface_area.data();

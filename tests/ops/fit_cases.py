@@ -111,12 +111,14 @@ def make_rig(draw: Draw, keypoints: int, vertices: int = 40) -> Rig:
         mark_anchors[j, 0] = torch.cat([joints[(5 * j) % 24], torch.ones(1).double()])
     inverse_spread = draw.uniform(0.5, 4, 24, 3)
     middle, half = 0.3 * draw.normal(24, 3), draw.uniform(0.1, 0.6, 24, 3)
-    inverse_spread[0] = middle[0] = 0  # the root's pose is zero and costs nothing
+    mode = draw.normal(24, 3, 24)
+    inverse_spread[0] = middle[0] = mode[0] = 0  # the root's pose is zero and costs nothing
     return Rig(
         joints, SMPL_PARENTS, ids, anchors, unit(draw.normal(vertices, 3)).float().double(),
         marks, mark_anchors,
         torch.stack([0.2 * draw.normal(24, 3), inverse_spread, middle - half, middle + half])
         .float().double(),
+        mode.float().double(), torch.tensor([0.4, -0.001, 0.2, 0, *20 * [0.01]]).double(),
         MIRROR, unit(draw.normal(24, 6, 3)).float().double(), shares(draw, 24, 6),
     )  # fmt: skip
 
@@ -196,6 +198,8 @@ def objective(case: Problem) -> Tensor:
 
     mean, inverse_spread, low, high = rig.pose_terms
     terms["prior"] = ((pose - mean) * inverse_spread).square().sum((1, 2))
+    for mode, weight in zip(rig.mode.unbind(-1), rig.mode_weight, strict=True):
+        terms["prior"] = terms["prior"] + weight * ((pose - mean) * mode).sum((1, 2)).square()
     outside = (low - pose).clamp_min(0).square() + (pose - high).clamp_min(0).square()
     terms["limit"] = outside[:, 1:].sum((1, 2))  # the root's limits do not count
     terms["joint"] = pose.square().sum((1, 2))

@@ -201,6 +201,9 @@ class Step:
             + weight["prior"] * inverse_spread**2
             + weight["limit"] * ((pose < low) | (pose > high)).to(pose)
         )
+        mode = self.rig.mode[1:].flatten(0, 1).T.abs()
+        bound = self.rig.mode_weight.clamp_min(0)[:, None] * mode.sum(1, keepdim=True) * mode
+        by_pose = by_pose + 2 * weight["prior"] * bound.sum(0)
         for joint, axis, sign in HYPER_EXTENSION:
             angle = sign * self.here[:, 3 * joint + axis]
             by_pose[:, 3 * joint + axis - 3] += (

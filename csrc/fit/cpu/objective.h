@@ -60,6 +60,7 @@ static inline void objective_gradient(const FitProblem<T>& p, const Setting<T>& 
     scale_gradient += own * stretch;
   }
   for (int i = 0; i < 3; ++i) gradient[kPoseAt + i] = T(0);
+  add_mode_slope<T>(p, setting, x, gradient);
 
   const Mat3<V>& rotation = body.rotation();
   Vec3<V> torque = moved(y.sum[0], body.joint[0].position).torque;

@@ -102,6 +102,76 @@ static inline void add_own_wrench(const FitProblem<T>& p, const Setting<T>& sett
   }
 }
 
+// m_r · (θ − μ) of every mode r.
+template <typename T>
+struct AlongModes {
+  Lanes<T> value[kFitModes];
+
+  AlongModes(const FitProblem<T>& p, const ParameterLanes<T>& x) {
+    for (Lanes<T>& one : value) one = T(0);
+    for (int at = 3; at < 3 * kFitJoints; ++at) {
+      const Lanes<T> deviation = x[kPoseAt + at] - Lanes<T>(p.pose_terms[at]);
+      const T* const mode = p.mode + kFitModes * at;
+      for (int r = 0; r < kFitModes; ++r) value[r] += Lanes<T>(mode[r]) * deviation;
+    }
+  }
+};
+
+template <typename T>
+static inline Lanes<T> mode_value(const FitProblem<T>& p, const ParameterLanes<T>& x) {
+  const AlongModes<T> along(p, x);
+  Lanes<T> sum = T(0);
+  for (int r = 0; r < kFitModes; ++r) {
+    sum += Lanes<T>(p.mode_weight[r]) * along.value[r] * along.value[r];
+  }
+  return sum;
+}
+
+template <typename T>
+static inline void add_mode_slope(const FitProblem<T>& p, const Setting<T>& setting,
+                                  const ParameterLanes<T>& x, ParameterLanes<T>& gradient) {
+  if (setting[kPrior] == T(0)) return;
+  AlongModes<T> along(p, x);
+  for (int r = 0; r < kFitModes; ++r) {
+    along.value[r] = Lanes<T>(T(2) * setting[kPrior] * p.mode_weight[r]) * along.value[r];
+  }
+  for (int at = 3; at < 3 * kFitJoints; ++at) {
+    const T* const mode = p.mode + kFitModes * at;
+    Lanes<T> slope = T(0);
+    for (int r = 0; r < kFitModes; ++r) slope += Lanes<T>(mode[r]) * along.value[r];
+    gradient[kPoseAt + at] += slope;
+  }
+}
+
+// Half of the diagonal that bounds the curvature of the modes, without the prior's weight.
+template <typename T>
+struct ModeBound {
+  T value[3 * kFitJoints] = {};
+
+  explicit ModeBound(const FitProblem<T>& p) {
+    for (int r = 0; r < kFitModes; ++r) {
+      if (!(p.mode_weight[r] > T(0))) continue;
+      T total = T(0);
+      for (int at = 3; at < 3 * kFitJoints; ++at) total += std::abs(p.mode[kFitModes * at + r]);
+      for (int at = 3; at < 3 * kFitJoints; ++at) {
+        value[at] += p.mode_weight[r] * total * std::abs(p.mode[kFitModes * at + r]);
+      }
+    }
+  }
+};
+
+template <typename T>
+static inline Lanes<T> mode_change(const FitProblem<T>& p, T weight, const ParameterLanes<T>& from,
+                                   const ParameterLanes<T>& to) {
+  Lanes<T> sum = T(0);
+  if (weight == T(0)) return sum;
+  const AlongModes<T> before(p, from), after(p, to);
+  for (int r = 0; r < kFitModes; ++r) {
+    sum += Lanes<T>(weight * p.mode_weight[r]) * change_of_square(before.value[r], after.value[r]);
+  }
+  return sum;
+}
+
 template <typename T>
 static inline Lanes<T> mean_scale(const ParameterLanes<T>& x) {
   Lanes<T> sum = T(0);
@@ -128,6 +198,7 @@ static inline void add_parameter_values(const FitProblem<T>& p, const ParameterL
     add_angle_values(vec3(x + kPoseAt + 3 * k), k, p.pose_terms, terms);
     terms[kScaleSmoothness] += smoothness_value(x[kScalesAt + k], x[kScalesAt + p.parent[k]]);
   }
+  terms[kPrior] += mode_value<T>(p, x);
   add_camera_values(body.rotation(), body.raw, terms);
 }
 
@@ -139,12 +210,14 @@ static inline void add_parameter_curvature(const FitProblem<T>& p, const Setting
   using V = Lanes<T>;
   const T* const weights = setting.value;
   const V smooth = smoothness_curvature(weights);
+  const ModeBound<T> bound(p);
   h.top[3][3] += scale_curvature(x[kScalesAt], weights, p.scale_low, p.scale_high);
   for (int a = 1; a < kFitJoints; ++a) {
     auto& own = h.joint(a, 0);
     for (int axis = 0; axis < 3; ++axis) {
       const int at = 3 * a + axis;
       own[axis][axis] += angle_curvature(x[kPoseAt + at], at, weights, p.pose_terms);
+      own[axis][axis] += V(T(2) * weights[kPrior] * bound.value[at]);
     }
     own[3][3] += scale_curvature(x[kScalesAt + a], weights, p.scale_low, p.scale_high) + smooth;
     const int q = p.parent[a];
@@ -176,6 +249,7 @@ static inline Lanes<T> parameter_change(const FitProblem<T>& p, const Setting<T>
     const int own = kScalesAt + k, parent = kScalesAt + p.parent[k];
     sum += smoothness_change(from[own], from[parent], to[own], to[parent], weights);
   }
+  sum += mode_change<T>(p, weights[kPrior], from, to);
   return sum + camera_change(lean(from_body.rotation()), lean(to_body.rotation()), weights);
 }
 

@@ -63,12 +63,13 @@ __device__ __forceinline__ void gradient_of(const Place& place, const FitProblem
   camera_gradient(place, p.six_numbers, memory.camera, all, scale_gradient, setting, gradient);
 
   const ScaleAndPeers<T> peers = scale_and_peers(place, scale);
+  const Vec3<T> of_modes = mode_slope(place, p, memory, theta);
   if (!place.owns) return;
   gradient[3] = memory.camera.scale * stretched + smooth - smooths +
                 scale_slope(peers, setting, p.scale_low, p.scale_high);
   const Vec3<T> turn =
       pose_gradient(theta, body.angle, parent_turn, handedness(rotation), sum.torque) +
-      pose_slope(theta, place.joint, setting, memory.pose_terms);
+      pose_slope(theta, place.joint, setting, memory.pose_terms) + of_modes;
   gradient[0] = root ? T(0) : turn.x;
   gradient[1] = root ? T(0) : turn.y;
   gradient[2] = root ? T(0) : turn.z;
