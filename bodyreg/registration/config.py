@@ -40,6 +40,10 @@ class RegistrationConfig:
         dense_weight: Squared distance of dense points, per frame unit².
         dense_width: Width of its Geman-McClure function, frame units; inf for plain squares.
         dense_width_start: Width at the start, frame units.
+        precise_error: A cold fit whose dense points are nearer than this, in the root of the mean of
+            their robust squares, goes on by a warm one in which they weigh more: in inverse
+            proportion to that mean, up to 6 times. Frame units; 0 for no such fit. The loss has
+            the usual weights.
         keypoint_weight: Squared distance of keypoints on the picture, per frame unit².
         depth_weight: Squared error of the keypoints' depth relative to the pelvis, per frame unit².
         depth_weight_start: The same at the start.
@@ -122,6 +126,7 @@ class RegistrationConfig:
     dense_weight: float = 1.5
     dense_width: float = 20 * PIXEL
     dense_width_start: float = 20 * PIXEL
+    precise_error: float = field(default=2.2 * PIXEL, metadata={"before": 0.0})
     keypoint_weight: float = 0.5
     depth_weight: float = 0.05
     depth_weight_start: float = 0.5
@@ -191,6 +196,7 @@ class RegistrationConfig:
     def __post_init__(self) -> None:
         for name in _POSITIVE:
             _require(self, name, lambda v: v > 0 and not math.isnan(v), "a positive number")
+        _require(self, "precise_error", lambda v: 0 <= v < math.inf, "a finite number >= 0")
         for name in _SHARES:
             _require(self, name, lambda v: 0 < v <= 1, "a number in (0, 1]")
         for name in (f.name for f in fields(self)):
@@ -263,6 +269,7 @@ PRESETS = {
         dense_weight=1.0,
         dense_width=math.inf,
         dense_width_start=math.inf,
+        precise_error=0.0,
         keypoint_weight=1.0,
         depth_weight=1.0,
         depth_weight_start=1.0,

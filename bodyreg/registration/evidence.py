@@ -75,11 +75,8 @@ def gather(
         config: Says how sums are divided, and what the camera is.
     """
     real = NUMPY_DTYPES[dtype]
-    start, count = observations.point_start, observations.point_count
     by_count = config.evidence == "mean"
-
-    weight = observations.point_weight.astype(real)
-    weight /= _present(weight, start, count) if by_count else real(config.dense_count)
+    weight = point_weights(observations, config, real)
     # In float32 the three sum to 1 up to rounding; fits in float64 need a better sum.
     barycentric = observations.point_barycentric.astype(real)
     barycentric /= (barycentric[:, 0] + barycentric[:, 1] + barycentric[:, 2])[:, None]
@@ -103,7 +100,7 @@ def gather(
         return torch.from_numpy(array).to(device)
 
     return Evidence(
-        point_start=tensor(start),
+        point_start=tensor(observations.point_start),
         point_vertex=tensor(observations.point_vertex),
         point_barycentric=tensor(barycentric),
         point_xy=tensor(observations.points_in_frame().astype(real, copy=False)),
@@ -114,6 +111,16 @@ def gather(
         depth_weight=tensor(depth_weight),
         perspective=tensor(_perspective(observations, config).astype(real, copy=False)),
     )
+
+
+def point_weights(
+    observations: Observations, config: RegistrationConfig, real: type[np.floating]
+) -> np.ndarray:
+    """(P,) weights of dense points, divided by counts."""
+    weight = observations.point_weight.astype(real)
+    if config.evidence == "sum":
+        return weight / real(config.dense_count)
+    return weight / _present(weight, observations.point_start, observations.point_count)
 
 
 def _perspective(observations: Observations, config: RegistrationConfig) -> np.ndarray:

@@ -18,7 +18,7 @@ from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.ops.fit import Evidence, Plan, Rig
-from bodyreg.registration import cameras, schedule, solver
+from bodyreg.registration import cameras, precision, schedule, solver
 from bodyreg.registration.cameras import focal_lengths
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.deviations import joint_deviations, with_focal_unknown
@@ -103,19 +103,25 @@ def register(
         return fit(observations, initial, progress=progress)
     fits = fit(observations, None, progress=progress)
     unknown = cameras.unknown(observations, config)
-    if not len(unknown):
-        return fits
-    first = fits.select(unknown)
-    found = cameras.best(
-        [
-            fit(some, first, positions=unknown)
-            for some in cameras.tried(observations.select(unknown), config)
-        ]
-    )
-    found = with_focal_unknown(body, found)
+    if len(unknown):
+        first, tried = fits.select(unknown), cameras.tried(observations.select(unknown), config)
+        found = cameras.best([fit(some, first, positions=unknown) for some in tried])
+        fits = _replaced(fits, unknown, with_focal_unknown(body, found))
+    factor = precision.factors(fits, observations, config)
+    precise = np.flatnonzero(factor > 1)
+    if len(precise):
+        some = precision.weighed(observations.select(precise), factor[precise])
+        again = fit(some, fits.select(precise), positions=precise)
+        again = precision.with_usual_weights(again, factor[precise])
+        fits = _replaced(fits, precise, again)
+    return fits
+
+
+def _replaced(fits: Fits, positions: np.ndarray, others: Fits) -> Fits:
+    """The fits, with these others at the positions."""
     order = np.arange(len(fits))
-    order[unknown] = len(fits) + np.arange(len(unknown))
-    return Fits.concatenate([fits, found]).select(order)
+    order[positions] = len(fits) + np.arange(len(others))
+    return Fits.concatenate([fits, others]).select(order)
 
 
 def _fit(

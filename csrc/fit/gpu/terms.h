@@ -119,7 +119,7 @@ __device__ __forceinline__ Vec3<T> mode_bound(const Place& place, const FitProbl
   Vec3<T> bound = {T(0), T(0), T(0)};
   for (int r = 0; r < kFitModes; ++r) {
     const Vec3<T> m = mode_part(place, p, r);
-    const Vec3<T> own = {abs(m.x), abs(m.y), abs(m.z)};
+    const Vec3<T> own = {std::abs(m.x), std::abs(m.y), std::abs(m.z)};
     const T total = lane_sum(place.owns && place.lane > 0 ? own.x + own.y + own.z : T(0));
     if (p.mode_weight[r] > T(0)) bound = bound + p.mode_weight[r] * total * own;
   }
