@@ -15,7 +15,7 @@ from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig, calibrate
 from bodyreg.registration.calibration import landmark_offsets
 
-PEOPLE, POINTS = 48, 90
+PEOPLE, POINTS = 64, 90
 MIRROR = np.array([-1, 1, 1])
 
 
