@@ -3,7 +3,8 @@
     python tools/learn_poses.py POSES.npy --out bodyreg/registration/everyday_poses.json
 
 POSES.npy has (N, 34) numbers: 17 joints in pixels, y down, in the order of the poses of MPII that
-3dpose_gan (DwangoMediaVillage) publishes; `JOINTS` names those that are used. Every pose is registered with the prior of single angles. The covariance of the fits, in units of the prior's
+3dpose_gan (DwangoMediaVillage) publishes; `JOINTS` names those that are used. Every pose is
+registered with the prior of single angles. The covariance of the fits, in units of the prior's
 spreads, shows which joints move together; a fit cannot show more variance than its evidence, so the
 rest of the prior's variance is added for each angle alone. Its principal directions whose variance
 differs most from 1 are the modes. Means of the arms, the trunk and the head follow the data; those
@@ -47,7 +48,7 @@ def deviations(body: Body, poses: np.ndarray, prior: PosePrior) -> np.ndarray:
     xy = poses[:, list(JOINTS)].astype(np.float32)
     names = tuple(f"mpii/{joint}" for joint in JOINTS.values())
     people = Observations.of_keypoints(names, xy, np.ones(xy.shape[:2], np.float32))
-    with mock.patch.object(evidence, "pose_prior", lambda: prior):
+    with mock.patch.object(evidence, "pose_prior", return_value=prior):
         evidence.make_rig.cache_clear()
         fits = register(body, people, RegistrationConfig(starts=8), progress=True)
     evidence.make_rig.cache_clear()
@@ -70,6 +71,7 @@ def modes(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
+    """Register, find the modes, write them."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

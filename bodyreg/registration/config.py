@@ -40,10 +40,10 @@ class RegistrationConfig:
         dense_weight: Squared distance of dense points, per frame unit².
         dense_width: Width of its Geman-McClure function, frame units; inf for plain squares.
         dense_width_start: Width at the start, frame units.
-        precise_error: A cold fit whose dense points are nearer than this, in the root of the mean of
-            their robust squares, goes on by a warm one in which they weigh more: in inverse
-            proportion to that mean, up to 6 times. Frame units; 0 for no such fit. The loss has
-            the usual weights.
+        precise_error: If the dense points of a cold fit are nearer than this (root of the mean
+            robust square, frame units), it goes on by a warm one in which they weigh more: in
+            inverse proportion to that mean, up to 6 times. The loss has the usual weights. 0 for no
+            such fit.
         keypoint_weight: Squared distance of keypoints on the picture, per frame unit².
         depth_weight: Squared error of the keypoints' depth relative to the pelvis, per frame unit².
         depth_weight_start: The same at the start.

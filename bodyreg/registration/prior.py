@@ -14,8 +14,8 @@ are estimates, not measurements, and therefore wide. The means of hips and knees
 who stand: where the picture cannot tell a bent knee from a straight one, legs are straight.
 
 Joints also move together: a person with bent knees has bent hips. `everyday_poses.json` has what
-real poses show of this, as modes of the pose in units of the spreads. tools/learn_poses.py learns it
-from joints in two dimensions alone.
+real poses show of this, as modes of the pose in units of the spreads. tools/learn_poses.py learns
+it from joints in two dimensions alone.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PosePrior:
     Attributes:
         mean, spread, low, high: (24, 3) radians.
         mode: (24, 3, 24) per radian, directions in which joints move together.
-        mode_weight: (24,) 1/λ - 1, where the variance along a mode is λ times that of single angles.
+        mode_weight: (24,) 1/λ - 1, where the variance along a mode is λ times the single angles'.
     """
 
     mean: np.ndarray
