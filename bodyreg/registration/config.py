@@ -41,9 +41,9 @@ class RegistrationConfig:
         dense_width: Width of its Geman-McClure function, frame units; inf for plain squares.
         dense_width_start: Width at the start, frame units.
         precise_error: If the dense points of a cold fit are nearer than this (root of the mean
-            robust square, frame units), it goes on by a warm one in which they weigh more: in
-            inverse proportion to that mean, up to 6 times. The loss has the usual weights. 0 for no
-            such fit.
+            robust square, frame units), a warm fit with as many `iterations` follows in which they
+            weigh more. The loss has the usual weights. 0 for no such fit.
+        precise_weight: `dense_weight` of that fit.
         keypoint_weight: Squared distance of keypoints on the picture, per frame unit².
         depth_weight: Squared error of the keypoints' depth relative to the pelvis, per frame unit².
         depth_weight_start: The same at the start.
@@ -127,6 +127,7 @@ class RegistrationConfig:
     dense_width: float = 20 * PIXEL
     dense_width_start: float = 20 * PIXEL
     precise_error: float = field(default=2.2 * PIXEL, metadata={"before": 0.0})
+    precise_weight: float = field(default=9.0, metadata={"before": 9.0})
     keypoint_weight: float = 0.5
     depth_weight: float = 0.05
     depth_weight_start: float = 0.5

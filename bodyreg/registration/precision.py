@@ -1,4 +1,4 @@
-"""People whose dense points are more precise than usual: a second fit lets them weigh more.
+"""People whose dense points are more precise than usual: in a second fit, these weigh more.
 
 The weights of the objective suit the errors of detectors and annotators. Points of a scan, or of
 made people, have smaller errors. The first fit shows which people have such points.
@@ -6,6 +6,7 @@ made people, have smaller errors. The first fit shows which people have such poi
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -15,39 +16,25 @@ from bodyreg.data.observations import Observations
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import point_weights
 
-MOST = 6.0
-"""Largest factor of a person's weights."""
 
-OF_POINTS = ("dense", "facing", "visibility")
-"""Terms in proportion to the weights of points."""
-
-
-def factors(fits: Fits, observations: Observations, config: RegistrationConfig) -> np.ndarray:
-    """(N,) by how much more the dense points of each person should weigh; 1 for most people.
-
-    It is (`precise_error` / the root of the mean robust squared distance)², in [1, `MOST`].
-    """
-    count = len(observations)
-    if not config.precise_error or "dense" not in (fits.terms or {}):
-        return np.ones(count)
+def precise(fits: Fits, observations: Observations, config: RegistrationConfig) -> np.ndarray:
+    """Positions of the people whose mean robust squared distance is below `precise_error`²."""
+    if config.precise_error == 0 or "dense" not in (fits.terms or {}):
+        return np.zeros(0, np.int64)
     weights = point_weights(observations, config, np.float64)
-    total = np.bincount(observations.point_person, weights, minlength=count)
-    square = np.full(count, np.inf)
-    np.divide(fits.terms["dense"], config.dense_weight * total, out=square, where=total > 0)
-    least = config.precise_error**2 / MOST
-    return np.maximum(config.precise_error**2 / np.maximum(square, least), 1)
+    total = np.bincount(observations.point_person, weights, minlength=len(observations))
+    limit = config.precise_error**2 * config.dense_weight * total
+    return np.flatnonzero(fits.terms["dense"] < limit)
 
 
-def weighed(observations: Observations, factor: np.ndarray) -> Observations:
-    """The same people, whose points weigh more by these factors (N,)."""
-    weight = observations.point_weight * factor[observations.point_person]
-    return replace(observations, point_weight=weight.astype(np.float32))
+def for_precise(config: RegistrationConfig) -> RegistrationConfig:
+    """The configuration of their second fit, which is warm."""
+    return replace(config, dense_weight=config.precise_weight, warm_iterations=config.iterations)
 
 
-def with_usual_weights(fits: Fits, factor: np.ndarray) -> Fits:
-    """Fits to `weighed` people, with the losses and terms that the usual weights give."""
-    terms = {
-        name: value / factor.astype(np.float32) if name in OF_POINTS else value
-        for name, value in fits.terms.items()
-    }
-    return replace(fits, terms=terms, loss=np.sum(list(terms.values()), axis=0))
+def with_usual_weights(fits: Fits, config: RegistrationConfig) -> Fits:
+    """Second fits, with the losses that the weights of `config` give."""
+    dense = fits.terms["dense"] * np.float32(config.dense_weight / config.precise_weight)
+    terms = fits.terms | {"dense": dense}
+    # One after the other: numpy's sum over an axis has other bits for one person than for many.
+    return replace(fits, terms=terms, loss=functools.reduce(np.add, terms.values()))

@@ -97,7 +97,10 @@ def register(
     _check_engine(engine, config, extra_loss)
     observations.check(body)
     require_evidence(observations)
-    fit = functools.partial(_fit, body, config, device, dtype, engine, extra_loss)
+
+    def fit(*args: Any, config: RegistrationConfig = config, **options: Any) -> Fits:
+        return _fit(body, config, device, dtype, engine, extra_loss, *args, **options)
+
     if initial is not None:
         initial = matched(initial, observations)
         return fit(observations, initial, progress=progress)
@@ -107,13 +110,11 @@ def register(
         first, tried = fits.select(unknown), cameras.tried(observations.select(unknown), config)
         found = cameras.best([fit(some, first, positions=unknown) for some in tried])
         fits = _replaced(fits, unknown, with_focal_unknown(body, found))
-    factor = precision.factors(fits, observations, config)
-    precise = np.flatnonzero(factor > 1)
+    precise = precision.precise(fits, observations, config)
     if len(precise):
-        some = precision.weighed(observations.select(precise), factor[precise])
-        again = fit(some, fits.select(precise), positions=precise)
-        again = precision.with_usual_weights(again, factor[precise])
-        fits = _replaced(fits, precise, again)
+        some, first = observations.select(precise), fits.select(precise)
+        found = fit(some, first, config=precision.for_precise(config), positions=precise)
+        fits = _replaced(fits, precise, precision.with_usual_weights(found, config))
     return fits
 
 

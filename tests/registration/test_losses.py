@@ -18,7 +18,7 @@ from bodyreg.registration import RegistrationConfig, losses
 from bodyreg.registration.evidence import SURFACE_SAMPLES
 from bodyreg.registration.losses import TERMS
 from bodyreg.registration.objective import Objective
-from bodyreg.registration.prior import JOINTS, pose_prior
+from bodyreg.registration.prior import JOINTS, pose_prior, single_angles
 from bodyreg.registration.schedule import Setting
 from bodyreg.registration.starts import cold_starts
 
@@ -302,18 +302,49 @@ def test_limits_are_two_sided():
 def test_prior_is_symmetric_and_consistent():
     """A mirrored pose costs what the pose costs; means lie inside the limits; the root is free."""
     prior = pose_prior()
-    mean, spread, low, high = (torch.from_numpy(a) for a in vars(prior).values())
+    mean, spread, low, high, mode, mode_weight = (
+        torch.from_numpy(a) for a in vars(prior).values()
+    )
     assert (low < mean).all() and (mean < high).all() and (spread > 0).all()
     pose = torch.randn(4, 24, 3, generator=generator(16), dtype=F64)
     weight = 1 / spread
     weight[0] = 0
-    torch.testing.assert_close(
-        losses.prior(pose, mean, weight), losses.prior(mirror_pose(pose), mean, weight)
-    )
+    values = [
+        losses.prior(p, mean, weight, mode, mode_weight) for p in (pose, mirror_pose(pose))
+    ]
+    torch.testing.assert_close(*values, rtol=2e-3, atol=0)  # modes are stored with four digits
     torch.testing.assert_close(
         losses.limit(pose, low, high), losses.limit(mirror_pose(pose), low, high)
     )
     assert len(JOINTS) == 14  # 5 central joints and 9 pairs
+
+
+def test_modes_of_the_prior():
+    """Reference: the Gaussian's covariance, which has the modes' variances, written out."""
+    prior = pose_prior()
+    direction = (prior.mode * prior.spread[..., None])[1:].reshape(69, -1)
+    # Distinct principal directions: unit vectors, at right angles.
+    np.testing.assert_allclose(direction.T @ direction, np.eye(direction.shape[1]), atol=2e-3)
+    variance = 1 / (1 + prior.mode_weight)
+    assert (variance > 0).all()
+    covariance = np.eye(69) + direction @ np.diag(variance - 1) @ direction.T
+    pose = np.random.default_rng(8).standard_normal((5, 24, 3))
+    z = ((pose - prior.mean) / prior.spread)[:, 1:].reshape(5, -1)
+    expected = (z @ np.linalg.inv(covariance) * z).sum(1)
+    inverse = torch.from_numpy(1 / prior.spread)
+    inverse[0] = 0
+    rest = (torch.from_numpy(x) for x in (prior.mode, prior.mode_weight))
+    found = losses.prior(torch.from_numpy(pose), torch.from_numpy(prior.mean), inverse, *rest)
+    np.testing.assert_allclose(found, expected, rtol=5e-3)
+
+
+def test_legs_are_straight_where_the_picture_does_not_tell():
+    """What is learned leaves the means of hips, knees, ankles and feet as they are."""
+    single, whole = single_angles(), pose_prior()
+    legs = [1, 2, 4, 5, 7, 8, 10, 11]
+    np.testing.assert_array_equal(whole.mean[legs], single.mean[legs])
+    assert not np.allclose(whole.mean[16], single.mean[16])
+    assert not single.mode_weight.any()
 
 
 def test_softplus_does_not_overflow():

@@ -10,7 +10,7 @@ import pytest
 from bodyreg import Body
 from bodyreg.registration import RegistrationConfig, register
 from bodyreg.registration.config import PIXEL
-from bodyreg.registration.precision import MOST, factors, weighed
+from bodyreg.registration.precision import precise
 
 from .standing import standing
 
@@ -28,7 +28,7 @@ def people():
     return replace(seen, point_xy=xy.astype(np.float32))
 
 
-def test_factors_follow_the_distances(people):
+def test_the_distances_decide(people):
     """Reference: distances that are measured on the surface of the fits."""
     body = Body.default()
     fits = register(body, people, ONCE)
@@ -38,23 +38,26 @@ def test_factors_follow_the_distances(people):
     at = (corners * people.point_barycentric[..., None]).sum(1)
     square = ((at - people.points_in_frame()) ** 2).sum(1)
     robust = square * ONCE.dense_width**2 / (ONCE.dense_width**2 + square)
-    mean = np.array([robust[person == i].mean() for i in range(2)])
-    expected = np.clip(TWICE.precise_error**2 / mean, 1, MOST)
-    np.testing.assert_allclose(factors(fits, people, TWICE), expected, rtol=1e-3)
-    assert expected[0] > 1 and expected[1] == 1
-    by_count = replace(TWICE, evidence="mean")
-    again = register(body, people, replace(by_count, precise_error=0.0))
-    assert factors(again, people, by_count)[1] == 1
+    error = np.sqrt([robust[person == i].mean() for i in range(2)])
+    assert error[0] < TWICE.precise_error < error[1]
+    for i in range(2):
+        for share, chosen in ((0.999, False), (1.001, True)):
+            limit = replace(TWICE, precise_error=share * error[i])
+            assert (i in precise(fits, people, limit)) == chosen
+    by_count = replace(ONCE, evidence="mean")
+    again = register(body, people, by_count)
+    assert precise(again, people, replace(by_count, precise_error=TWICE.precise_error)) == [0]
 
 
 def test_precise_people_go_on_and_others_stay(people):
     body = Body.default()
     first, second = register(body, people, ONCE), register(body, people, TWICE)
-    factor = factors(first, people, TWICE)
-    hand = register(body, weighed(people, factor), ONCE, initial=first)
-    np.testing.assert_array_equal(second.pose[0], hand.pose[0])
-    for name in ("pose", "segment_scale", "rotation", "scale", "translation", "loss"):
+    more = replace(ONCE, dense_weight=ONCE.precise_weight, warm_iterations=ONCE.iterations)
+    hand = register(body, people, more, initial=first)
+    for name in ("pose", "segment_scale", "rotation", "scale", "translation"):
+        np.testing.assert_array_equal(getattr(second, name)[0], getattr(hand, name)[0])
         np.testing.assert_array_equal(getattr(second, name)[1], getattr(first, name)[1])
+    assert second.loss[1] == first.loss[1]
     assert second.terms["dense"][0] < first.terms["dense"][0]
 
 
@@ -67,7 +70,7 @@ def test_the_loss_has_the_usual_weights(people):
         np.testing.assert_allclose(fits.terms[name], values, rtol=1e-3, atol=1e-8)
 
 
-def test_keypoints_alone_have_no_factor(people):
+def test_keypoints_alone_are_not_precise_points(people):
     alone = replace(people, point_weight=np.zeros_like(people.point_weight))
     fits = register(Body.default(), alone, TWICE)
-    np.testing.assert_array_equal(factors(fits, alone, TWICE), 1)
+    assert len(precise(fits, alone, TWICE)) == 0

@@ -177,6 +177,7 @@ def test_a_warm_fit_begins_with_the_initial_one(body, proportioned, people, quic
 
 
 def test_a_trace_ends_with_the_fit(proportioned, people, quick):
+    quick = replace(quick, precise_error=0.0)
     fits = register(proportioned, people.observations, quick)
     along = trace(proportioned, people.observations, quick, stops(quick))
     np.testing.assert_array_equal(along[-1].segment_scale, fits.segment_scale)
