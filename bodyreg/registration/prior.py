@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 
@@ -97,7 +97,7 @@ PELVIS = JointPrior((0, 0, 0), (180, 180, 180), (-180,) * 3, (180,) * 3)
 MODES = 24
 """Of the pose; csrc/fit/term_math.h has their number too."""
 
-EVERYDAY_POSES = files("bodyreg.registration") / "everyday_poses.json"
+EVERYDAY_POSES = Path(__file__).with_name("everyday_poses.json")
 
 
 def mirrored(prior: JointPrior) -> JointPrior:
@@ -132,7 +132,7 @@ def single_angles() -> PosePrior:
 
 def pose_prior() -> PosePrior:
     """The prior of the 24-joint rig: of single angles, and of what moves together."""
-    prior, learned = single_angles(), json.loads(EVERYDAY_POSES.read_text())
+    prior, learned = single_angles(), json.loads(EVERYDAY_POSES.read_text("utf-8"))
     mean, mode = prior.mean.copy(), prior.mode.copy()
     mean[1:] += prior.spread[1:] * learned["shift"]
     directions = np.stack([one["direction"] for one in learned["modes"]], -1)

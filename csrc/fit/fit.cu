@@ -176,7 +176,7 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T>)
     SharedMemory<T>& memory = work.memory;
     if (place.lane < kFitSettings)
       memory.setting[place.lane] = static_cast<T>(p.settings[place.lane]);
-    const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
+    const Posed<T> body = pose_body(place, p.problem, memory, value);
     __syncwarp();
     const EvidenceTerms<T> seen =
         pass_evidence(p.problem, person.evidence, memory, person.moments, true);
@@ -213,7 +213,7 @@ __global__ void __launch_bounds__(32, kWarpsAtOnce<T> / 2)
     SharedMemory<T>& memory = work.memory;
     if (place.lane < kFitSettings)
       memory.setting[place.lane] = static_cast<T>(p.settings[place.lane]);
-    here.body = pose_body(place, p.problem.six_numbers, memory, here.value);
+    here.body = pose_body(place, p.problem, memory, here.value);
     __syncwarp();
     pass_evidence(p.problem, person.evidence, memory, person.moments, true);
     if (place.owns) {

@@ -43,7 +43,7 @@ __device__ __forceinline__ Judged<T> follow_adam(const FitParams<T>& p, const Wo
       const int own = i + place.lane;
       memory.steps[place.lane] = step_at<T>(settings_row(p, first_row, iterations, own), own);
     }
-    const Posed<T> body = pose_body(place, p.problem.six_numbers, memory, value);
+    const Posed<T> body = pose_body(place, p.problem, memory, value);
     __syncwarp();
     const bool due = refreshes && refreshes_at(i, p.refresh, memory.in_perspective());
     const bool refresh = !judges && (due || !built);

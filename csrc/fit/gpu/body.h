@@ -70,13 +70,75 @@ __device__ __forceinline__ Vec3<T> bone_of(const Place& place, const SharedMemor
   return place.lane == 0 ? joint : joint - parent;
 }
 
-// Poses the body: writes camera, rows of M and views into memory, where all lanes can read them
-// after the next __syncwarp. By a whole warp.
+static_assert(kFitModes <= kFitJoints, "a lane that owns a joint has at most one mode");
+
+// The part of mode r of the lane's joint.
 template <typename T>
-__device__ __forceinline__ Posed<T> pose_body(const Place& place, bool six, SharedMemory<T>& memory,
+__device__ __forceinline__ Vec3<T> mode_part(const Place& place, const FitProblem<T>& p, int r) {
+  const int at = 3 * kFitModes * place.joint + r;
+  return {p.mode[at], p.mode[at + kFitModes], p.mode[at + 2 * kFitModes]};
+}
+
+// Writes mode_bound into memory, without the prior's weight; once, by a whole warp.
+template <typename T>
+__device__ __forceinline__ void bound_modes(const Place& place, const FitProblem<T>& p,
+                                            SharedMemory<T>& memory) {
+  Vec3<T> bound = {T(0), T(0), T(0)};
+#pragma unroll 1
+  for (int r = 0; r < kFitModes; ++r) {
+    const Vec3<T> m = mode_part(place, p, r);
+    const Vec3<T> own = {std::abs(m.x), std::abs(m.y), std::abs(m.z)};
+    const T total = lane_sum(place.owns && place.lane > 0 ? own.x + own.y + own.z : T(0));
+    if (p.mode_weight[r] > T(0)) bound = bound + p.mode_weight[r] * total * own;
+  }
+  if (place.owns) store(memory.mode_bound[place.joint], bound);
+}
+
+// Writes along_mode and mode_slope into memory; the slope alone where the prior has no weight. The
+// places along the modes are found with a lane
+// per mode, the slope with a lane per joint. By a whole warp.
+template <typename T>
+__device__ __forceinline__ void find_modes(const Place& place, const FitProblem<T>& p,
+                                           SharedMemory<T>& memory,
+                                           const T (&value)[kLaneParameters]) {
+  const T weight = memory.setting[kPrior];
+  Vec3<T> slope = {T(0), T(0), T(0)};
+  if (weight == T(0)) {
+    if (place.owns) store(memory.mode_slope[place.joint], slope);
+    return;
+  }
+  const Vec3<T> deviation = deviation_of(theta_of(place, value), place.joint, memory.pose_terms);
+  const bool has_mode = place.lane < kFitModes;
+  int at = 3 * kFitModes + (has_mode ? place.lane : 0);
+  T along = T(0);
+#pragma unroll 1
+  for (int k = 1; k < kFitJoints; ++k, at += 3 * kFitModes) {
+    along += p.mode[at] * __shfl_sync(kFullWarp, deviation.x, k);
+    along += p.mode[at + kFitModes] * __shfl_sync(kFullWarp, deviation.y, k);
+    along += p.mode[at + 2 * kFitModes] * __shfl_sync(kFullWarp, deviation.z, k);
+  }
+  T pull = T(0);
+  if (has_mode) {
+    memory.along_mode[place.lane] = along;
+    pull = T(2) * weight * p.mode_weight[place.lane] * along;
+  }
+#pragma unroll 1
+  for (int r = 0; r < kFitModes; ++r) {
+    slope = slope + __shfl_sync(kFullWarp, pull, r) * mode_part(place, p, r);
+  }
+  if (place.owns) store(memory.mode_slope[place.joint], slope);
+}
+
+// Poses the body: writes camera, rows of M, views and modes into memory, where all lanes can read
+// them after the next __syncwarp. By a whole warp.
+template <typename T>
+__device__ __forceinline__ Posed<T> pose_body(const Place& place, const FitProblem<T>& p,
+                                              SharedMemory<T>& memory,
                                               const T (&value)[kLaneParameters]) {
+  __syncwarp();
+  find_modes(place, p, memory, value);
   Posed<T> body;
-  const Camera<T> camera = camera_of(value, six);
+  const Camera<T> camera = camera_of(value, p.six_numbers);
   const bool root = place.lane == 0;
   const Vec3<T> theta = theta_of(place, value);
   const Scales<T> scale = scales_of(place, value);

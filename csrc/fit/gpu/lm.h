@@ -129,7 +129,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
       const bool skipped = place.lane == kDet && !judges;
       memory.setting[place.lane] = skipped ? T(0) : static_cast<T>(row[place.lane]);
     }
-    here.body = pose_body(place, p.problem.six_numbers, memory, here.value);
+    here.body = pose_body(place, p.problem, memory, here.value);
     __syncwarp();
     if (!judges && !refreshes && !built) take_first_weights(p, memory);
     if (judges || refreshes || !built) {
@@ -152,7 +152,7 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
     solve(normal, here.damping, memory.setting[kScaleSymmetry]);
     move(place, memory.camera, normal.memory->vector, here.value, numbers);
     __syncwarp();
-    pose_body(place, p.problem.six_numbers, memory, numbers);
+    pose_body(place, p.problem, memory, numbers);
     __syncwarp();
     const Pulled<T> pulled = find_pull(place, memory, person);
     const bool better = change(place, p.problem, memory, here, pulled, numbers) < T(0);

@@ -48,6 +48,9 @@ struct alignas(16) SharedMemory {
   T normals[kFitJoints][12];         // evidence.h
   T pose_terms[4 * kFitJoints * 3];  // of FitProblem
   T joints[kFitJoints * 3];          // of FitProblem
+  T mode_bound[kFitJoints][3];       // half the diagonal that bounds the curvature of the modes
+  T along_mode[kFitModes];           // m_r · (θ − μ)
+  T mode_slope[kFitJoints][3];       // of what the modes add to the prior, weighted
   T setting[kFitSettings];           // of this iteration
   T ray[kFitJoints][3];              // d of ray_math.h
   Shear<T> shear[kFitJoints];        // u

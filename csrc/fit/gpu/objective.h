@@ -63,16 +63,16 @@ __device__ __forceinline__ void gradient_of(const Place& place, const FitProblem
   camera_gradient(place, p.six_numbers, memory.camera, all, scale_gradient, setting, gradient);
 
   const ScaleAndPeers<T> peers = scale_and_peers(place, scale);
-  const Vec3<T> of_modes = mode_slope(place, p, memory, theta);
+  const Vec3<T> turn =
+      pose_gradient(theta, body.angle, parent_turn, handedness(rotation), sum.torque) +
+      pose_slope(theta, place.joint, setting, memory.pose_terms);
   if (!place.owns) return;
   gradient[3] = memory.camera.scale * stretched + smooth - smooths +
                 scale_slope(peers, setting, p.scale_low, p.scale_high);
-  const Vec3<T> turn =
-      pose_gradient(theta, body.angle, parent_turn, handedness(rotation), sum.torque) +
-      pose_slope(theta, place.joint, setting, memory.pose_terms) + of_modes;
-  gradient[0] = root ? T(0) : turn.x;
-  gradient[1] = root ? T(0) : turn.y;
-  gradient[2] = root ? T(0) : turn.z;
+  const T* const of_modes = memory.mode_slope[place.joint];
+  gradient[0] = root ? T(0) : turn.x + of_modes[0];
+  gradient[1] = root ? T(0) : turn.y + of_modes[1];
+  gradient[2] = root ? T(0) : turn.z + of_modes[2];
 }
 
 }  // namespace bodyreg

@@ -38,6 +38,7 @@ __device__ __forceinline__ Workspace<T> set_up(const FitProblem<T>& p, const Lan
   const Place place = place_in(tree);
   for (int i = place.lane; i < 12 * kFitJoints; i += 32) memory.pose_terms[i] = p.pose_terms[i];
   for (int i = place.lane; i < 3 * kFitJoints; i += 32) memory.joints[i] = p.joints[i];
+  bound_modes(place, p, memory);
   memory.size[place.lane] = static_cast<uint8_t>(place.size);
   const DepthTable<T> depths = {blocks + 512 * rounds_of(pairs), p.keypoints + 1,
                                 p.keypoint_influences};

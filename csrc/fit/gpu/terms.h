@@ -72,77 +72,6 @@ __device__ __forceinline__ ScaleAndPeers<T> scale_and_peers(const Place& place,
           __shfl_sync(kFullWarp, scale.own, place.mirror)};
 }
 
-// m_r · (θ − μ) of mode r, whose part of the lane's joint is `own`; by a whole warp.
-template <typename T>
-__device__ __forceinline__ T along_mode(const Place& place, const SharedMemory<T>& memory,
-                                        const Vec3<T>& own, const Vec3<T>& theta) {
-  return lane_sum(place.owns ? dot(own, deviation_of(theta, place.joint, memory.pose_terms))
-                             : T(0));
-}
-
-template <typename T>
-__device__ __forceinline__ Vec3<T> mode_part(const Place& place, const FitProblem<T>& p, int r) {
-  const T* const part = p.mode + 3 * kFitModes * place.joint + r;
-  return {part[0], part[kFitModes], part[2 * kFitModes]};
-}
-
-// What the modes add to the prior, without its weight; in every lane, by a whole warp.
-template <typename T>
-__device__ __forceinline__ T mode_value(const Place& place, const FitProblem<T>& p,
-                                        const SharedMemory<T>& memory, const Vec3<T>& theta) {
-  T sum = T(0);
-  for (int r = 0; r < kFitModes; ++r) {
-    const T along = along_mode(place, memory, mode_part(place, p, r), theta);
-    sum += p.mode_weight[r] * along * along;
-  }
-  return sum;
-}
-
-// The lane's part of its slope, weighted; by a whole warp.
-template <typename T>
-__device__ __forceinline__ Vec3<T> mode_slope(const Place& place, const FitProblem<T>& p,
-                                              const SharedMemory<T>& memory, const Vec3<T>& theta) {
-  Vec3<T> slope = {T(0), T(0), T(0)};
-  const T twice = T(2) * memory.setting[kPrior];
-  if (twice == T(0)) return slope;
-  for (int r = 0; r < kFitModes; ++r) {
-    const Vec3<T> own = mode_part(place, p, r);
-    slope = slope + twice * p.mode_weight[r] * along_mode(place, memory, own, theta) * own;
-  }
-  return slope;
-}
-
-// The lane's part of half the diagonal that bounds its curvature, without the prior's weight; by a
-// whole warp.
-template <typename T>
-__device__ __forceinline__ Vec3<T> mode_bound(const Place& place, const FitProblem<T>& p) {
-  Vec3<T> bound = {T(0), T(0), T(0)};
-  for (int r = 0; r < kFitModes; ++r) {
-    const Vec3<T> m = mode_part(place, p, r);
-    const Vec3<T> own = {std::abs(m.x), std::abs(m.y), std::abs(m.z)};
-    const T total = lane_sum(place.owns && place.lane > 0 ? own.x + own.y + own.z : T(0));
-    if (p.mode_weight[r] > T(0)) bound = bound + p.mode_weight[r] * total * own;
-  }
-  return bound;
-}
-
-// Its change, weighted; in every lane, by a whole warp.
-template <typename T>
-__device__ __forceinline__ T mode_change(const Place& place, const FitProblem<T>& p,
-                                         const SharedMemory<T>& memory, const Vec3<T>& from,
-                                         const Vec3<T>& to) {
-  const T weight = memory.setting[kPrior];
-  T sum = T(0);
-  if (weight == T(0)) return sum;
-  for (int r = 0; r < kFitModes; ++r) {
-    const Vec3<T> own = mode_part(place, p, r);
-    sum +=
-        weight * p.mode_weight[r] *
-        change_of_square(along_mode(place, memory, own, from), along_mode(place, memory, own, to));
-  }
-  return sum;
-}
-
 // The weighted terms, term i in lane i, and their sum in every lane.
 template <typename T>
 struct Judged {
@@ -173,8 +102,10 @@ __device__ __forceinline__ Judged<T> judge(const Place& place, const FitProblem<
     add_scale_values(peers, T(0.5), p.scale_low, p.scale_high, terms);
     terms[kScaleSmoothness] = smoothness_value(scale.own, scale.parent);
   }
-  const T of_modes = mode_value(place, p, memory, theta);
-  if (place.lane == 0) terms[kPrior] += of_modes;
+  if (place.lane < kFitModes && memory.setting[kPrior] != T(0)) {
+    const T along = memory.along_mode[place.lane];
+    terms[kPrior] += p.mode_weight[place.lane] * along * along;
+  }
   if (place.lane == 0) add_camera_values(memory.camera.rotation(), memory.camera.raw, terms);
   Judged<T> judged = {};
 #pragma unroll
@@ -195,7 +126,6 @@ __device__ __forceinline__ void add_parameter_curvature(const Place& place, cons
                                                         const SharedMemory<T>& memory,
                                                         const T (&value)[kLaneParameters],
                                                         const Matrix& normal) {
-  const Vec3<T> of_modes = mode_bound(place, p);
   if (!place.owns) return;
   const T* const setting = memory.setting;
   const int k = place.joint;
@@ -210,9 +140,8 @@ __device__ __forceinline__ void add_parameter_curvature(const Place& place, cons
   }
   T* const own = normal.block(k, 0);
   for (int axis = 0; axis < 3; ++axis) {
-    const T bound = axis == 0 ? of_modes.x : axis == 1 ? of_modes.y : of_modes.z;
     own[5 * axis] += angle_curvature(value[axis], 3 * k + axis, setting, memory.pose_terms) +
-                     T(2) * setting[kPrior] * bound;
+                     T(2) * setting[kPrior] * memory.mode_bound[k][axis];
   }
   own[15] += of_scale + smooth;
   T* const above = normal.block(k, 1);
@@ -223,12 +152,15 @@ __device__ __forceinline__ void add_parameter_curvature(const Place& place, cons
 template <typename T>
 struct Posture {
   T lean;
+  T along_mode;
 };
 
 template <typename T>
 __device__ __forceinline__ Posture<T> posture_of(const Place& place,
                                                  const SharedMemory<T>& memory) {
-  return {place.lane == 0 ? lean(memory.camera.rotation()) : T(0)};
+  const bool has_mode = place.lane < kFitModes && memory.setting[kPrior] != T(0);
+  return {place.lane == 0 ? lean(memory.camera.rotation()) : T(0),
+          has_mode ? memory.along_mode[place.lane] : T(0)};
 }
 
 // Their exact change, weighted: the lane's share. By a whole warp.
@@ -244,9 +176,12 @@ __device__ __forceinline__ T parameter_change(const Place& place, const FitProbl
   T sum = scale_change(scale_and_peers(place, scale), scale_and_peers(place, new_scale), setting,
                        p.scale_low, p.scale_high) +
           smoothness_change(scale.own, scale.parent, new_scale.own, new_scale.parent, setting);
-  const T of_modes = mode_change(place, p, memory, theta_of(place, from), theta_of(place, to));
+  if (place.lane < kFitModes) {
+    sum += setting[kPrior] * p.mode_weight[place.lane] *
+           change_of_square(from_posture.along_mode, to_posture.along_mode);
+  }
   if (place.lane == 0) {
-    sum += camera_change(from_posture.lean, to_posture.lean, setting) + of_modes;
+    sum += camera_change(from_posture.lean, to_posture.lean, setting);
   } else {
     for (int axis = 0; axis < 3; ++axis) {
       sum += angle_change(from[axis], to[axis], 3 * place.joint + axis, setting, memory.pose_terms);
