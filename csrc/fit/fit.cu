@@ -55,8 +55,8 @@ struct AdamPath {
   const FitParams<T>& p;
   const Workspace<T>& work;
 
-  __device__ __forceinline__ Judged<T> operator()(const Person<T>& person, int iterations,
-                                                  int64_t row, bool refreshes, bool& built,
+  __device__ __forceinline__ Judged<T> operator()(const Person<T>& person, int iterations, int row,
+                                                  bool refreshes, bool& built,
                                                   T (&value)[kLaneParameters]) const {
     return follow_adam(p, work, person, row, iterations, refreshes, built, value);
   }
@@ -68,8 +68,8 @@ struct LmPath {
   const Workspace<T>& work;
   const Normal<T>& normal;
 
-  __device__ __forceinline__ Judged<T> operator()(const Person<T>& person, int iterations,
-                                                  int64_t row, bool refreshes, bool& built,
+  __device__ __forceinline__ Judged<T> operator()(const Person<T>& person, int iterations, int row,
+                                                  bool refreshes, bool& built,
                                                   T (&value)[kLaneParameters]) const {
     return follow_lm(p, work, person, normal, row, iterations, refreshes, built, value);
   }
@@ -78,8 +78,8 @@ struct LmPath {
 // Phases first … end, which have the same solver.
 struct Phases {
   int first, end;
-  int count;    // candidates that are there when the first begins
-  int64_t row;  // its first settings row
+  int count;  // candidates that are there when the first begins
+  int row;    // its first settings row
 };
 
 // All people of a launch, their paths one after the other. run(person, iterations, row, refreshes,
@@ -99,11 +99,10 @@ __device__ __forceinline__ void fit_people(const FitParams<T>& p, const FitPaths
     const bool refreshes = all_refresh || work.memory.in_perspective();
     bool built = false;
     int count = phases.count;
-    int64_t row = phases.row;
+    int row = phases.row;
     for (int phase = phases.first; phase < phases.end; ++phase) {
       const bool last = phase + 1 == p.phase_count;
       const int32_t* const order = paths.order + (2 * b + phase % 2) * C;
-      int32_t* const best = paths.order + (2 * b + (phase + 1) % 2) * C;
       T least = T(0);
       for (int n = 0; n < count; ++n) {
         const int64_t path = b * C + (phase == 0 ? n : order[n]);
@@ -126,6 +125,7 @@ __device__ __forceinline__ void fit_people(const FitParams<T>& p, const FitPaths
       if (last) break;
       __syncwarp();
       const int kept = min(count, p.phases[phase].kept);
+      int32_t* const best = paths.order + (2 * b + (phase + 1) % 2) * C;
       keep_best(paths.loss + b * C, phase == 0 ? nullptr : order, count, kept, best);
       __syncwarp();
       count = kept;

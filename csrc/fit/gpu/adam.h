@@ -8,9 +8,10 @@ namespace bodyreg {
 
 // The settings row of iteration i of a phase; after the last iteration, the last row of all.
 template <typename T>
-__device__ __forceinline__ const double* settings_row(const FitParams<T>& p, int64_t first_row,
+__device__ __forceinline__ const double* settings_row(const FitParams<T>& p, int first_row,
                                                       int iterations, int i) {
-  return p.settings + (i < iterations ? first_row + i : p.iterations) * kFitSettings;
+  const int64_t row = i < iterations ? first_row + i : p.iterations;
+  return p.settings + row * kFitSettings;
 }
 
 // Adam's step at iteration i of a phase.
@@ -24,7 +25,7 @@ __device__ __forceinline__ AdamStep<T> step_at(const double* row, int i) {
 // built: whether the moments exist already and need no refresh. By a whole warp.
 template <typename T>
 __device__ __forceinline__ Judged<T> follow_adam(const FitParams<T>& p, const Workspace<T>& work,
-                                                 const Person<T>& person, int64_t first_row,
+                                                 const Person<T>& person, int first_row,
                                                  int iterations, bool refreshes, bool& built,
                                                  T (&value)[kLaneParameters]) {
   const Place& place = work.place;
@@ -33,12 +34,12 @@ __device__ __forceinline__ Judged<T> follow_adam(const FitParams<T>& p, const Wo
   store_vector(memory.mean[place.lane], zeros);
   store_vector(memory.square[place.lane], zeros);
   const int column = min(place.lane, kFitSettings - 1);
-  double next = settings_row(p, first_row, iterations, 0)[column];  // one iteration ahead
+  T next = static_cast<T>(settings_row(p, first_row, iterations, 0)[column]);  // one ahead
   for (int i = 0;; ++i) {
     const bool judges = i == iterations;
     __syncwarp();  // the previous iteration has read what is written now
-    if (place.lane < kFitSettings) memory.setting[place.lane] = static_cast<T>(next);
-    next = settings_row(p, first_row, iterations, i + 1)[column];
+    if (place.lane < kFitSettings) memory.setting[place.lane] = next;
+    next = static_cast<T>(settings_row(p, first_row, iterations, i + 1)[column]);
     if (i % 32 == 0) {
       const int own = i + place.lane;
       memory.steps[place.lane] = step_at<T>(settings_row(p, first_row, iterations, own), own);

@@ -94,9 +94,8 @@ __device__ __forceinline__ void bound_modes(const Place& place, const FitProblem
   if (place.owns) store(memory.mode_bound[place.joint], bound);
 }
 
-// Writes along_mode and mode_slope into memory; the slope alone where the prior has no weight. The
-// places along the modes are found with a lane
-// per mode, the slope with a lane per joint. By a whole warp.
+// Writes places along the modes into memory, with a lane per mode, and the slope of what they add
+// to the prior, with a lane per joint; zeros where the prior has no weight. By a whole warp.
 template <typename T>
 __device__ __forceinline__ void find_modes(const Place& place, const FitProblem<T>& p,
                                            SharedMemory<T>& memory,
@@ -105,6 +104,7 @@ __device__ __forceinline__ void find_modes(const Place& place, const FitProblem<
   Vec3<T> slope = {T(0), T(0), T(0)};
   if (weight == T(0)) {
     if (place.owns) store(memory.mode_slope[place.joint], slope);
+    if (place.lane < kFitModes) memory.along_mode[place.lane] = T(0);
     return;
   }
   const Vec3<T> deviation = deviation_of(theta_of(place, value), place.joint, memory.pose_terms);

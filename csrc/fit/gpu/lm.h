@@ -109,7 +109,7 @@ __device__ __forceinline__ void stretch_rotation(const Place& place, bool six,
 template <typename T>
 __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Workspace<T>& work,
                                                const Person<T>& person, const Normal<T>& normal,
-                                               int64_t first_row, int iterations, bool refreshes,
+                                               int first_row, int iterations, bool refreshes,
                                                bool& built, T (&value)[kLaneParameters]) {
   const Place& place = work.place;
   SharedMemory<T>& memory = work.memory;
@@ -124,7 +124,8 @@ __device__ __forceinline__ Judged<T> follow_lm(const FitParams<T>& p, const Work
   for (int i = 0;; ++i) {
     const bool judges = i == iterations;
     __syncwarp();
-    const double* const row = p.settings + (judges ? p.iterations : first_row + i) * kFitSettings;
+    const double* const row =
+        p.settings + (judges ? p.iterations : int64_t(first_row + i)) * kFitSettings;
     if (place.lane < kFitSettings) {  // turning changes no determinant
       const bool skipped = place.lane == kDet && !judges;
       memory.setting[place.lane] = skipped ? T(0) : static_cast<T>(row[place.lane]);

@@ -102,7 +102,7 @@ __device__ __forceinline__ Judged<T> judge(const Place& place, const FitProblem<
     add_scale_values(peers, T(0.5), p.scale_low, p.scale_high, terms);
     terms[kScaleSmoothness] = smoothness_value(scale.own, scale.parent);
   }
-  if (place.lane < kFitModes && memory.setting[kPrior] != T(0)) {
+  if (place.lane < kFitModes) {
     const T along = memory.along_mode[place.lane];
     terms[kPrior] += p.mode_weight[place.lane] * along * along;
   }
@@ -158,9 +158,8 @@ struct Posture {
 template <typename T>
 __device__ __forceinline__ Posture<T> posture_of(const Place& place,
                                                  const SharedMemory<T>& memory) {
-  const bool has_mode = place.lane < kFitModes && memory.setting[kPrior] != T(0);
   return {place.lane == 0 ? lean(memory.camera.rotation()) : T(0),
-          has_mode ? memory.along_mode[place.lane] : T(0)};
+          place.lane < kFitModes ? memory.along_mode[place.lane] : T(0)};
 }
 
 // Their exact change, weighted: the lane's share. By a whole warp.
