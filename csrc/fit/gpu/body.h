@@ -109,13 +109,14 @@ __device__ __forceinline__ void find_modes(const Place& place, const FitProblem<
   }
   const Vec3<T> deviation = deviation_of(theta_of(place, value), place.joint, memory.pose_terms);
   const bool has_mode = place.lane < kFitModes;
-  int at = 3 * kFitModes + (has_mode ? place.lane : 0);
+  const int own = has_mode ? place.lane : 0;
   T along = T(0);
 #pragma unroll 1
-  for (int k = 1; k < kFitJoints; ++k, at += 3 * kFitModes) {
-    along += p.mode[at] * __shfl_sync(kFullWarp, deviation.x, k);
-    along += p.mode[at + kFitModes] * __shfl_sync(kFullWarp, deviation.y, k);
-    along += p.mode[at + 2 * kFitModes] * __shfl_sync(kFullWarp, deviation.z, k);
+  for (int lane = 1; lane < kFitJoints; ++lane) {
+    const int at = 3 * kFitModes * __shfl_sync(kFullWarp, place.joint, lane) + own;
+    along += p.mode[at] * __shfl_sync(kFullWarp, deviation.x, lane);
+    along += p.mode[at + kFitModes] * __shfl_sync(kFullWarp, deviation.y, lane);
+    along += p.mode[at + 2 * kFitModes] * __shfl_sync(kFullWarp, deviation.z, lane);
   }
   T pull = T(0);
   if (has_mode) {
