@@ -21,7 +21,10 @@ from bodyreg.registration.prior import pose_prior
 SURFACE_SAMPLES = 16
 """Rest normals per segment that stand for its surface in the visibility term."""
 
-NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
+NUMPY_DTYPES: dict[torch.dtype, type[np.floating]] = {
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+}
 
 
 @lru_cache(maxsize=8)

@@ -302,16 +302,12 @@ def test_limits_are_two_sided():
 def test_prior_is_symmetric_and_consistent():
     """A mirrored pose costs what the pose costs; means lie inside the limits; the root is free."""
     prior = pose_prior()
-    mean, spread, low, high, mode, mode_weight = (
-        torch.from_numpy(a) for a in vars(prior).values()
-    )
+    mean, spread, low, high, mode, mode_weight = (torch.from_numpy(a) for a in vars(prior).values())
     assert (low < mean).all() and (mean < high).all() and (spread > 0).all()
     pose = torch.randn(4, 24, 3, generator=generator(16), dtype=F64)
     weight = 1 / spread
     weight[0] = 0
-    values = [
-        losses.prior(p, mean, weight, mode, mode_weight) for p in (pose, mirror_pose(pose))
-    ]
+    values = [losses.prior(p, mean, weight, mode, mode_weight) for p in (pose, mirror_pose(pose))]
     torch.testing.assert_close(*values, rtol=2e-3, atol=0)  # modes are stored with four digits
     torch.testing.assert_close(
         losses.limit(pose, low, high), losses.limit(mirror_pose(pose), low, high)
