@@ -97,6 +97,7 @@ class RegistrationConfig:
         anneal_share: Share of the iterations, at the start, over which weights anneal; with lm
             they anneal over all steps of Adam.
         starts: Cold starts per person, at yaws evenly around the circle.
+        roll_starts: Whether cold starts are turned about the view as the trunk is on the picture.
         explore_share: With several starts, share of the iterations that every start takes.
         carried: How many starts, those of lowest loss, take the rest of the iterations.
         carried_learning_rate: Learning rate of the rest.
@@ -168,6 +169,7 @@ class RegistrationConfig:
     decay_share: float = 0.4
     anneal_share: float = 0.6
     starts: int = 4
+    roll_starts: bool = field(default=True, metadata={"before": False})
     explore_share: float = 0.6
     carried: int = 1
     carried_learning_rate: float = 0.05
@@ -296,6 +298,7 @@ PRESETS = {
         learning_rate=0.1,
         learning_rate_end=1.0,
         starts=1,
+        roll_starts=False,
         warm_learning_rate=0.1,
         lm_adam_iterations=30,
         lm_iterations=5,

@@ -27,7 +27,7 @@ from bodyreg.registration.floor import visibility_floor
 from bodyreg.registration.losses import TERMS
 from bodyreg.registration.objective import ExtraLoss
 from bodyreg.registration.padding import Padded, padded_counts
-from bodyreg.registration.starts import cold_starts, turned_as_lifted, warm_starts
+from bodyreg.registration.starts import cold_starts, turned_as_seen, warm_starts
 
 COMPOSED = {"ops": "bodyreg.ops", "reference": "bodyreg.reference"}
 """Engines that compose the objective of four ops -> the module that has them."""
@@ -159,7 +159,7 @@ def _fit(
         some = observations.select(people)
         if initial is None:
             start = cold_starts(len(some), config, device, dtype)
-            start = turned_as_lifted(start, some, config)
+            start = turned_as_seen(start, some, config)
         else:
             start = warm_starts(initial.select(people), body, device, dtype)
         solve = _fused if engine == "fit" else _composed(engine, positions[people], extra)

@@ -53,40 +53,65 @@ def _cold_start(starts: int, camera_scale: float, dtype: torch.dtype) -> np.ndar
     return flat.to(dtype)[None].numpy()
 
 
-def turned_as_lifted(
-    start: Tensor, observations: Observations, config: RegistrationConfig
-) -> Tensor:
-    """Cold starts (N, S, 108), turned to where the people's lifted depths say that trunks point.
+def turned_as_seen(start: Tensor, observations: Observations, config: RegistrationConfig) -> Tensor:
+    """Cold starts (N, S, 108), turned to where the people's trunks point.
 
-    Lifted depths are those of known spread, if the configuration reads spreads. The first start of
-    such a person has its hips and shoulders as they are lifted; the others stand at their yaws
-    about this one's spine.
+    With `roll_starts` they are turned about the view: the spine points as hips and shoulders lie on
+    the picture. Where depths are lifted (of known spread, if the configuration reads spreads), the
+    first start has its hips and shoulders as they are lifted, and the others stand at their yaws
+    about this one's spine. Starts of people without such keypoints stay.
     """
-    if observations.keypoint_depth_spread is None or not config.depth_spread:
+    columns = _columns(observations)
+    lifted = observations.keypoint_depth_spread is not None and bool(config.depth_spread)
+    if columns is None or not (config.roll_starts or lifted):
         return start
-    turn, known = _trunks(observations)
-    if not known.any():
-        return start
+    turn = np.tile(np.eye(3), (len(observations), 1, 1))
+    if config.roll_starts:
+        turn = _rolls(observations, columns)
+    if lifted:
+        trunks, known = _trunks(observations, columns)
+        turn[known] = trunks[known]
     place = AXIS_ANGLE.slices["rotation"]
     before = start[..., place].reshape(*start.shape[:2], 3, 3)
     turns = torch.from_numpy(turn[:, None]).to(start)
     turned = start.clone()
-    turned[..., place] = (turns @ before).flatten(2)
+    # Written out: the bits of a matrix product may depend on how many people there are.
+    rows = [turns[..., i : i + 1] * before[..., i : i + 1, :] for i in range(3)]
+    turned[..., place] = (rows[0] + rows[1] + rows[2]).flatten(2)
     return turned
 
 
-def _trunks(observations: Observations) -> tuple[np.ndarray, np.ndarray]:
+def _columns(observations: Observations) -> list[int] | None:
+    """Columns of the keypoints of `TRUNK`, or None if one of them is missing."""
+    names = {
+        name.rpartition("/")[2]: place for place, name in enumerate(observations.keypoint_name)
+    }
+    return [names[joint] for joint in TRUNK] if all(joint in names for joint in TRUNK) else None
+
+
+def _rolls(observations: Observations, columns: list[int]) -> np.ndarray:
+    """Rotations (N, 3, 3) about the view that turn +y to where the trunk points on the picture."""
+    xy = observations.keypoints_in_frame()[:, columns].astype(np.float64)
+    seen = observations.keypoint_weight[:, columns] > 0
+    xy = np.where(seen[..., None], xy, 0)
+    count = seen[:, :2].astype(np.float64) + seen[:, 2:]  # of hips, of shoulders
+    # Of a pair, the middle of those that are seen.
+    middle = (xy[:, :2] + xy[:, 2:]) / np.maximum(count, 1)[..., None]
+    up = middle[:, 1] - middle[:, 0]
+    length = np.hypot(up[:, 0], up[:, 1])
+    known = (count > 0).all(axis=1) & (length > 0)
+    x, y = np.where(known, up.T, [[0.0], [1.0]]) / np.where(known, length, 1)
+    turn = np.tile(np.eye(3), (len(observations), 1, 1))
+    turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1] = y, x, -x, y
+    return turn
+
+
+def _trunks(observations: Observations, columns: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Rotations (N, 3, 3) of trunks by their lifted hips and shoulders, and (N,) where known.
 
     The identity where it is not known.
     """
-    names = {
-        name.rpartition("/")[2]: place for place, name in enumerate(observations.keypoint_name)
-    }
     turn, known = np.tile(np.eye(3), (len(observations), 1, 1)), np.zeros(len(observations), bool)
-    if not all(joint in names for joint in TRUNK):
-        return turn, known
-    columns = [names[joint] for joint in TRUNK]
     depth, spread = observations.keypoint_depth, observations.keypoint_depth_spread
     assert spread is not None
     if depth is None:
@@ -94,7 +119,7 @@ def _trunks(observations: Observations) -> tuple[np.ndarray, np.ndarray]:
     places = np.concatenate(
         [observations.keypoints_in_frame()[:, columns], depth[:, columns, None]], axis=2
     ).astype(np.float64)
-    left_hip, right_hip, left_shoulder, right_shoulder = np.moveaxis(places, 1, 0)
+    left_hip, left_shoulder, right_hip, right_shoulder = np.moveaxis(places, 1, 0)
     left = left_hip - right_hip + left_shoulder - right_shoulder
     up = left_shoulder + right_shoulder - left_hip - right_hip
     front = np.cross(left, up)
@@ -107,7 +132,7 @@ def _trunks(observations: Observations) -> tuple[np.ndarray, np.ndarray]:
     return turn, known
 
 
-TRUNK = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
+TRUNK = ("left_hip", "left_shoulder", "right_hip", "right_shoulder")
 """Keypoints that tell where a trunk points, of any convention."""
 
 

@@ -16,7 +16,7 @@ from bodyreg.registration.cameras import as_fitted
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.register import as_fits, matched, require_evidence
-from bodyreg.registration.starts import cold_starts, turned_as_lifted, warm_starts
+from bodyreg.registration.starts import cold_starts, turned_as_seen, warm_starts
 
 STOPS = 24
 """Stops of a phase: half are evenly spaced, half are early, where the fit changes most."""
@@ -68,7 +68,7 @@ def trace(
     if initial is None:
         plan = schedule.cold(config)
         start = cold_starts(len(observations), config, device, dtype)
-        start = turned_as_lifted(start, observations, config)
+        start = turned_as_seen(start, observations, config)
     else:
         plan = schedule.warm(config)
         initial = matched(initial, observations)

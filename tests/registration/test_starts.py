@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from bodyreg import Observations, RegistrationConfig
 from bodyreg.body import AXIS_ANGLE
-from bodyreg.registration.starts import WARM_LENGTH, cold_starts, turned_as_lifted, warm_starts
+from bodyreg.registration.starts import WARM_LENGTH, cold_starts, turned_as_seen, warm_starts
 from tests.data.test_fits import some_fits
 
 
@@ -42,9 +42,9 @@ def test_lifted_people_start_as_their_trunks_are_lifted(body):
     weight = seen.keypoint_weight.copy()
     weight[1, 3] = 0
     lifted = replace(seen.with_depths(depth, spread), keypoint_weight=weight)
-    config = RegistrationConfig(starts=3)
+    config = RegistrationConfig(starts=3, roll_starts=False)
     cold = cold_starts(20, config, torch.device("cpu"), torch.float64)
-    start = turned_as_lifted(cold, lifted, config)
+    start = turned_as_seen(cold, lifted, config)
     before, after = (AXIS_ANGLE.split(one.reshape(60, -1)) for one in (cold, start))
     expected = rotation.repeat(3, axis=0) @ before.rotation.numpy()
     expected[:6] = before.rotation[:6]  # of the two people whose trunks are not known
@@ -53,13 +53,42 @@ def test_lifted_people_start_as_their_trunks_are_lifted(body):
         assert name == "rotation" or torch.equal(block, getattr(after, name))
     for others in (seen, seen.with_depths(depth), lifted.select(slice(0, 2))):
         some = cold[: len(others)]
-        assert torch.equal(turned_as_lifted(some, others, config), some)
+        assert torch.equal(turned_as_seen(some, others, config), some)
     paper = RegistrationConfig.preset("paper")
-    assert torch.equal(turned_as_lifted(cold, lifted, paper), cold)
+    assert torch.equal(turned_as_seen(cold, lifted, paper), cold)
+
+
+def test_starts_are_rolled_as_the_trunk_lies_on_the_picture(body):
+    """A T-pose that is turned about the view is seen upright by its starts."""
+    random = np.random.default_rng(7)
+    angle = random.uniform(-np.pi, np.pi, 12)
+    rotation = Rotation.from_rotvec(angle[:, None] * [0, 0, 1]).as_matrix()
+    names = ("nose", "left_hip", "right_hip", "left_shoulder", "right_shoulder")
+    rest = np.array([[0, 0.6], [0.1, 0], [-0.1, 0], [0.2, 0.5], [-0.2, 0.5]])
+    places = np.einsum("nij,kj->nki", rotation[:, :2, :2], rest)
+    seen = Observations.of_keypoints(names, 500 + 100 * places * [1, -1], np.ones(places.shape[:2]))
+    weight = seen.keypoint_weight.copy()
+    weight[0, 1:3] = 0  # no hip: stays
+    weight[1, [1, 3]] = 0  # one hip and the shoulder of its side: a parallel line
+    seen = replace(seen, keypoint_weight=weight)
+    rotation[0] = np.eye(3)
+    right = places[1, 4] - places[1, 2]
+    roll = np.arctan2(-right[0], right[1])
+    rotation[1] = Rotation.from_rotvec([0, 0, roll]).as_matrix()
+    config = RegistrationConfig(starts=2)
+    cold = cold_starts(12, config, torch.device("cpu"), torch.float64)
+    start = turned_as_seen(cold, seen, config)
+    before, after = (AXIS_ANGLE.split(one.reshape(24, -1)) for one in (cold, start))
+    expected = rotation.repeat(2, axis=0) @ before.rotation.numpy()
+    np.testing.assert_allclose(after.rotation, expected, atol=1e-5)
+    alone = turned_as_seen(cold[3:4], seen.select(slice(3, 4)), config)
+    assert torch.equal(alone, start[3:4])
+    still = replace(config, roll_starts=False)
+    assert torch.equal(turned_as_seen(cold, seen, still), cold)
 
 
 def test_without_hips_or_shoulders_starts_stay(body):
     seen = Observations.of_keypoints(("nose", "left_hip"), np.zeros((2, 2, 2)), np.ones((2, 2)))
     lifted = seen.with_depths(np.zeros((2, 2)), np.ones((2, 2)))
     cold = cold_starts(2, RegistrationConfig(), torch.device("cpu"), torch.float32)
-    assert torch.equal(turned_as_lifted(cold, lifted, RegistrationConfig()), cold)
+    assert torch.equal(turned_as_seen(cold, lifted, RegistrationConfig()), cold)
