@@ -7,7 +7,6 @@ A command's module has `Options`, a dataclass that tyro turns into flags, and a 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import gc
 import importlib
 import io
@@ -15,6 +14,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from bodyreg.errors import InstallationError, UserError
 from bodyreg.files import REFUSALS_OF_THE_MACHINE, reading, refused
@@ -57,7 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with reading("the current folder"):
             os.getcwd()  # it may have been removed
-        status = _dispatch(arguments)
+        try:
+            status = _dispatch(arguments)
+        except SystemExit:  # the help of a command ends so
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
         return status
     except (UserError, InstallationError) as error:
@@ -68,20 +72,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("bodyreg: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        _leave_stdout()
+        _leave(sys.stdout)
         return BROKEN_PIPE
     except OSError as error:
         if error.errno not in REFUSALS_OF_THE_MACHINE:
             raise
         if error.filename is None:
-            _leave_stdout()
+            _leave(sys.stdout)
         return _refuse(refused(error.filename or "standard output", error, "used"))
 
 
 def _refuse(error: Exception) -> int:
     if ranks.rank() == 0:
-        with contextlib.suppress(OSError):  # a stderr that takes nothing; the status tells
-            print(f"bodyreg: error: {' '.join(str(error).split())}", file=sys.stderr)
+        try:
+            print(f"bodyreg: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        except OSError:  # a stderr that takes nothing; the status tells
+            _leave(sys.stderr)
     return 2
 
 
@@ -99,9 +105,9 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode))
 
 
-def _leave_stdout() -> None:
-    """Let go of a stdout that takes nothing: Python flushes it once more when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _leave(stream: TextIO) -> None:
+    """Let go of a stream that takes nothing: Python flushes it once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -16,10 +16,16 @@ from tests.refusals import file_limit, no_entry
 
 from .conftest import made_observations
 
+# Streams are buffered, as for most users: then a full disk shows when they are flushed.
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "bodyreg", *arguments], stderr=subprocess.PIPE, text=True, **options
+        [sys.executable, "-m", "bodyreg", *arguments],
+        env=BUFFERED,
+        text=True,
+        **({"stderr": subprocess.PIPE} | options),
     )
 
 
@@ -261,5 +267,4 @@ def test_streams_that_the_shell_has_closed(tmp_path, people, closed):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_standard_error_that_is_full():
     with open("/dev/full", "w") as full:
-        words = [sys.executable, "-m", "bodyreg", "report", "nowhere"]
-        assert subprocess.run(words, stderr=full).returncode == 2
+        assert run("report", "nowhere", stderr=full).returncode == 2
