@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 FORMAT = "densepose-coco"
 # The side of the pictures, pixels. People are then about as large as in the report.
 SIZE = 384
+# Least and largest distance from the camera, metres: near enough that perspective is seen.
+DISTANCE = (2.0, 5.0)
 # Without depths, a body is often fitted as seen from behind. More starts find the right side.
 STARTS_WITHOUT_DEPTH = 8
 # People on the sheet of overlays.
@@ -172,7 +174,7 @@ def _make(options: Options) -> Path:
     from bodyreg.synthetic.formats import Recipe
     from bodyreg.synthetic.observe import Noise
 
-    recipe = Recipe(options.people, options.seed, SIZE, Noise(options.points))
+    recipe = Recipe(options.people, options.seed, SIZE, Noise(options.points), distance=DISTANCE)
     made = make_data_sets(DataSets(options.out, (FORMAT,), recipe), quiet=options.quiet)
     if not options.quiet:
         print(made.report(options.out))
