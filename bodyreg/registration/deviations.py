@@ -23,17 +23,17 @@ from bodyreg.ops.fit import Evidence, Plan, Rig
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.losses import TERMS
 
-ERRORS = 4.5
+ERRORS = 5.2
 """Squared errors of places across the view, against those that independent, equal errors of the
 evidence would make; 2 if they were so, because the loss has w r² for r² / 2σ²."""
 ADAPTED, ADAPTING = 26, 4
 """A fit comes nearer to few keypoints than the truth is. With n coordinates of evidence, their
 squared errors are 1 + (ADAPTED / n) ** ADAPTING times what is left of them."""
-POSES, POSES_BY_ERRORS = 0.85, 1.5
+POSES, POSES_BY_ERRORS = 1.2, 1.5
 """Squared errors along the view against the prior's variance, and against that of the evidence."""
 ANGLE_VARIANCE = 0.4
 """Radians²: that of a joint's angle, if the prior has one spread for all (`joint_weight`)."""
-MIRRORED, SHOWN = 0.05, 60
+MIRRORED, SHOWN = 0.06, 60
 """Share of limbs that are mirrored in depth where nothing tells their depths, and the number of
 dense points, which tell which side is seen, that halves it."""
 FOCAL = 0.5
