@@ -250,6 +250,7 @@ _ANNEALED = (
 _POSITIVE = (
     "dense_count", "keypoint_count", "dense_width", "dense_width_start", "visibility_sharpness",
     "learning_rate", "carried_learning_rate", "warm_learning_rate", "camera_scale", "assumed_focal",
+    "precise_weight",
 )  # fmt: skip
 _SHARES = ("learning_rate_end", "decay_share", "anneal_share", "explore_share")
 
