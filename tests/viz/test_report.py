@@ -133,7 +133,8 @@ def test_the_truth_in_the_page_is_seen_through_the_fits_frame(runs):
     frames = truth.frame * [1, 1, 2] + [10, 20, 0]
     found = truth_data(truth, frames)[2]
     places = unpacked(found["vertices"], "<i2").reshape(-1, 3) * found["step"]
-    pixels = truth.in_frame(truth.vertices)[2] * [1, -1] * truth.frame[2, 2] + truth.frame[2, :2]
+    placed = truth.placed(truth.vertices)[2, :, :2]  # in true proportions: the page turns bodies
+    pixels = placed * [1, -1] * truth.frame[2, 2] + truth.frame[2, :2]
     expected = (pixels - frames[2, :2]) / frames[2, 2] * [1, -1]
     np.testing.assert_allclose(places[:, :2], expected, atol=1e-4)
     span = np.ptp(truth.vertices[2, :, 2]) * found["metre"]
