@@ -31,7 +31,7 @@ struct Camera {
   }
 };
 
-// What a warp keeps in shared memory, all of it indexed by joint. 13 KB float, 24 KB double, and
+// What a warp keeps in shared memory, all of it indexed by joint. 14 KB float, 26 KB double, and
 // after it 2 KB (4 KB) for every round of joint pairs, then the keypoints' tables (depths.h).
 template <typename T>
 struct alignas(16) SharedMemory {
