@@ -65,9 +65,8 @@ def turned_as_seen(start: Tensor, observations: Observations, config: Registrati
     lifted = observations.keypoint_depth_spread is not None and bool(config.depth_spread)
     if columns is None or not (config.roll_starts or lifted):
         return start
-    turn = np.tile(np.eye(3), (len(observations), 1, 1))
-    if config.roll_starts:
-        turn = _rolls(observations, columns)
+    still = np.tile(np.eye(3), (len(observations), 1, 1))
+    turn = _rolls(observations, columns) if config.roll_starts else still
     if lifted:
         trunks, known = _trunks(observations, columns)
         turn[known] = trunks[known]
