@@ -43,7 +43,7 @@ class RegistrationConfig:
         precise_error: If the dense points of a cold fit are nearer than this (root of the mean
             robust square, frame units), a warm fit with as many `iterations` follows in which they
             weigh more. The loss has the usual weights. 0 for no such fit.
-        precise_weight: `dense_weight` of that fit.
+        precise_factor: How many times `dense_weight` they weigh in that fit.
         keypoint_weight: Squared distance of keypoints on the picture, per frame unit².
         depth_weight: Squared error of the keypoints' depth relative to the pelvis, per frame unit².
         depth_weight_start: The same at the start.
@@ -128,7 +128,7 @@ class RegistrationConfig:
     dense_width: float = 20 * PIXEL
     dense_width_start: float = 20 * PIXEL
     precise_error: float = field(default=2.2 * PIXEL, metadata={"before": 0.0})
-    precise_weight: float = field(default=9.0, metadata={"before": 9.0})
+    precise_factor: float = field(default=6.0, metadata={"before": 6.0})
     keypoint_weight: float = 0.5
     depth_weight: float = 0.05
     depth_weight_start: float = 0.5
@@ -250,7 +250,7 @@ _ANNEALED = (
 _POSITIVE = (
     "dense_count", "keypoint_count", "dense_width", "dense_width_start", "visibility_sharpness",
     "learning_rate", "carried_learning_rate", "warm_learning_rate", "camera_scale", "assumed_focal",
-    "precise_weight",
+    "precise_factor",
 )  # fmt: skip
 _SHARES = ("learning_rate_end", "decay_share", "anneal_share", "explore_share")
 

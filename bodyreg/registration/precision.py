@@ -29,12 +29,13 @@ def precise(fits: Fits, observations: Observations, config: RegistrationConfig) 
 
 def for_precise(config: RegistrationConfig) -> RegistrationConfig:
     """The configuration of their second fit, which is warm."""
-    return replace(config, dense_weight=config.precise_weight, warm_iterations=config.iterations)
+    weight = config.dense_weight * config.precise_factor
+    return replace(config, dense_weight=weight, warm_iterations=config.iterations)
 
 
 def with_usual_weights(fits: Fits, config: RegistrationConfig) -> Fits:
     """Second fits, with the losses that the weights of `config` give."""
-    dense = fits.terms["dense"] * np.float32(config.dense_weight / config.precise_weight)
+    dense = fits.terms["dense"] * np.float32(1 / config.precise_factor)
     terms = fits.terms | {"dense": dense}
     # One after the other: numpy's sum over an axis has other bits for one person than for many.
     return replace(fits, terms=terms, loss=functools.reduce(np.add, terms.values()))

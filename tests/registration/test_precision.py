@@ -52,7 +52,8 @@ def test_the_distances_decide(people):
 def test_precise_people_go_on_and_others_stay(people):
     body = Body.default()
     first, second = register(body, people, ONCE), register(body, people, TWICE)
-    more = replace(ONCE, dense_weight=ONCE.precise_weight, warm_iterations=ONCE.iterations)
+    weight = ONCE.dense_weight * ONCE.precise_factor
+    more = replace(ONCE, dense_weight=weight, warm_iterations=ONCE.iterations)
     hand = register(body, people, more, initial=first)
     for name in ("pose", "segment_scale", "rotation", "scale", "translation"):
         np.testing.assert_array_equal(getattr(second, name)[0], getattr(hand, name)[0])
