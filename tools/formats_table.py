@@ -18,6 +18,8 @@ def with_table(page: str) -> str:
     before, _, after = page.partition(HEAD)
     rows = ""
     for form in FORMATS.values():
+        if not form.evidence:  # nothing to register
+            continue
         functions = ", ".join(f"`{name}`" for name in form.functions)
         path = form.reads.replace("FILE|FOLDER", "PATH")  # a bar would end the cell
         rows += f"| `{form.option} {path}` | {functions} | {form.holds} | {form.gives} |\n"

@@ -1,7 +1,8 @@
-"""The options that name people to register: one for each format that can be read."""
+"""The options that name people: one for each format that can be read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from bodyreg.cli.flags import OptionalFolder, Switch
 from bodyreg.data.focal import Focal
 from bodyreg.data.formats import FORMATS, Format, Source
 from bodyreg.errors import UserError
+from bodyreg.files import is_folder, require_file
 
 
 def _field(name: str) -> str:
@@ -19,7 +21,8 @@ def _field(name: str) -> str:
 
 
 def _named(options: Any) -> list[Format]:
-    return [form for form in FORMATS.values() if getattr(options, _field(form.name)) is not None]
+    there = [form for form in SEEN if hasattr(options, _field(form.name))]
+    return [form for form in there if getattr(options, _field(form.name)) is not None]
 
 
 def _paths(form: Format) -> tuple[str, Any, Any]:
@@ -40,6 +43,11 @@ def _switches(form: Format) -> list[tuple[str, Any, Any]]:
     ]
 
 
+PICTURES = "pictures"
+"""The format of pictures that one person fills; other options do not name it."""
+
+LOOKED_AT = "The folder of the pictures; or some picture files of one folder."
+
 IMAGES = (
     "Folder of the pictures that people are in. Fits are drawn over them: by --overlays, and later "
     "by `bodyreg report` and `bodyreg view`. Their sizes and focal lengths (EXIF) are used where "
@@ -48,15 +56,22 @@ IMAGES = (
 
 FOCAL = (
     "Focal length of all pictures: pixels (1145), or millimetres as on 35-mm film (35mm), which "
-    "need the sizes of the pictures. If left out: what the files or pictures tell; else it is "
-    "found, if the size of the picture is known."
+    "need the sizes of the pictures. If left out: what the files or pictures tell; else fits find "
+    "it, and a network assumes one, if the size of the picture is known."
 )
 
-Sources = make_dataclass(
-    "Sources",
-    [
-        *(_paths(form) for form in FORMATS.values()),
-        *(switch for form in FORMATS.values() for switch in _switches(form)),
+EVIDENCE = [form for form in FORMATS.values() if form.evidence]
+"""The formats whose people can be registered."""
+
+SEEN = [form for form in FORMATS.values() if form.name != PICTURES]
+"""The formats that tell where people are in pictures."""
+
+
+def _of_people(formats: Sequence[Format]) -> list[tuple[str, Any, Any]]:
+    """The options that name people of these formats, and their focal length."""
+    return [
+        *(_paths(form) for form in formats),
+        *(switch for form in formats for switch in _switches(form)),
         (
             "focal",
             Annotated[
@@ -65,38 +80,105 @@ Sources = make_dataclass(
             ],
             field(default=None),
         ),
+    ]
+
+
+def _in_pictures(name: str, formats: Sequence[Format]) -> type:
+    """Options of a command that looks at pictures."""
+    pictures = Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="PICTURES", help=LOOKED_AT, help_behavior_hint="(required)"),
+    ]
+    return make_dataclass(
+        name,
+        [("pictures", pictures, field(default=())), *_of_people(formats)],
+        namespace={"__doc__": "The people to see in pictures."},
+        frozen=True,
+        kw_only=True,
+    )
+
+
+Sources = make_dataclass(
+    "Sources",
+    [
+        *_of_people(EVIDENCE),
         ("images", Annotated[OptionalFolder, tyro.conf.arg(help=IMAGES)], field(default=None)),
     ],
     namespace={"__doc__": "The people to register, and their pictures."},
     frozen=True,
 )
+PeopleInPictures = _in_pictures("PeopleInPictures", SEEN)
+EvidenceInPictures = _in_pictures("EvidenceInPictures", EVIDENCE)
 
 
 def missing_source(options: Any) -> list[str]:
     """What is missing if options name no people; empty if they do."""
     if _named(options):
         return []
-    *first, last = (form.option for form in FORMATS.values())
+    *first, last = (form.option for form in EVIDENCE)
     return [f"one of {', '.join(first)} and {last}"]
 
 
 def source_of(options: Any) -> Source:
-    """The source that options name; there is one (`missing_source`).
+    """The source that options of `Sources` name; there is one (`missing_source`).
 
     Raises:
         UserError: several are named, or other options do not fit it.
     """
+    return _source(options, options.images)
+
+
+def source_in_pictures(options: Any) -> Source:
+    """The source that options with pictures name: the people of a file, or whole pictures.
+
+    Raises:
+        UserError: the pictures are not one folder or files of one folder, several files of people
+            are named, or other options do not fit.
+    """
+    folder, names = _folder_of(options.pictures)
+    if not _named(options):
+        _require_switches(options, None)
+        return Source(
+            format=PICTURES, path=folder, images=folder, names=names, focal=_focal(options)
+        )
+    if names:
+        raise UserError(f"{options.pictures[0]}: a file of people needs the pictures' folder")
+    return _source(options, folder)
+
+
+def _source(options: Any, images: Path | None) -> Source:
     form, *more = _named(options)
     if more:
         raise UserError(f"give only one of {' and '.join(f.option for f in (form, *more))}")
-    for other in FORMATS.values():
-        for name in other.switches:
-            if getattr(options, name) and name not in form.switches:
-                raise UserError(f"--{name.replace('_', '-')} belongs to {other.option}")
+    _require_switches(options, form)
     return Source(
         format=form.name,
         path=getattr(options, _field(form.name)),
-        images=options.images,
+        images=images,
         switches=tuple(name for name in form.switches if getattr(options, name)),
-        focal=None if options.focal is None else Focal.of_text(options.focal),
+        focal=_focal(options),
     )
+
+
+def _require_switches(options: Any, form: Format | None) -> None:
+    """Refuse a switch that is not one of the format's."""
+    for other in FORMATS.values():
+        for name in other.switches:
+            if getattr(options, name) and (form is None or name not in form.switches):
+                raise UserError(f"--{name.replace('_', '-')} belongs to {other.option}")
+
+
+def _focal(options: Any) -> Focal | None:
+    return None if options.focal is None else Focal.of_text(options.focal)
+
+
+def _folder_of(pictures: Sequence[Path]) -> tuple[Path, tuple[str, ...]]:
+    """The folder that holds pictures, and their names; no names for the folder itself."""
+    if len(pictures) == 1 and is_folder(pictures[0]):
+        return pictures[0], ()
+    for path in pictures:
+        require_file(path, "picture")
+        if path.parent != pictures[0].parent:
+            raise UserError(f"{path}: is not in the folder of {pictures[0]}; give files of one")
+    return pictures[0].parent, tuple(path.name for path in pictures)

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bodyreg.data.boxes import read_boxes, read_pictures
     from bodyreg.data.deepfashion import (
         PosePairs,
         read_deepfashion,
@@ -33,11 +34,13 @@ _HOMES = {
     "Truth": "bodyreg.data.truth",
     "open_observations": "bodyreg.data.stored",
     "read_deepfashion": "bodyreg.data.deepfashion",
+    "read_boxes": "bodyreg.data.boxes",
     "read_densepose_coco": "bodyreg.data.densepose_coco",
     "read_landmarks": "bodyreg.data.landmarks",
     "read_market1501": "bodyreg.data.deepfashion",
     "read_mpii": "bodyreg.data.mpii",
     "read_openpose": "bodyreg.data.openpose",
+    "read_pictures": "bodyreg.data.boxes",
     "read_pose_pairs": "bodyreg.data.deepfashion",
     "read_proportions": "bodyreg.data.proportions",
     "read_spin": "bodyreg.data.spin",
@@ -55,12 +58,14 @@ __all__ = [
     "Poses3D",
     "Truth",
     "open_observations",
+    "read_boxes",
     "read_deepfashion",
     "read_densepose_coco",
     "read_landmarks",
     "read_market1501",
     "read_mpii",
     "read_openpose",
+    "read_pictures",
     "read_pose_pairs",
     "read_proportions",
     "read_spin",

@@ -8,12 +8,19 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from bodyreg.data.json_files import integer, load_json
+import numpy as np
+
+from bodyreg.data.cameras import Camera
+from bodyreg.data.json_files import integer, load_json, numbers
+from bodyreg.data.observation_checks import LARGEST_SIDE
 from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
     from pycocotools.coco import COCO
+
+CROWD = "a crowd (iscrowd)"
+"""Why an annotation is left out that is not of one person."""
 
 
 def load_coco(path: str | os.PathLike) -> COCO:
@@ -49,6 +56,55 @@ def load_coco(path: str | os.PathLike) -> COCO:
         coco.createIndex()
     coco.dataset = content
     return coco
+
+
+def box_of(item: dict[str, Any], where: str) -> np.ndarray:
+    """The box of an annotation or of a result: (4,) x, y, width, height in picture pixels.
+
+    Raises:
+        UserError: it is missing, or has no area.
+    """
+    box = numbers(item, "bbox", where, 4)
+    if not (box[2] > 0 and box[3] > 0):
+        raise UserError(
+            f"{where}: bbox has no area ({box[2]:g} x {box[3]:g}); remove or correct it"
+        )
+    return box
+
+
+def camera_of(image: dict[str, Any], where: str) -> Camera:
+    """What a file says of the camera of a picture.
+
+    Args:
+        image: The picture's object in a COCO file.
+        where: The place of the object, for messages.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    width, height = image.get("width"), image.get("height")
+    size = 0, 0  # some tools write null, or texts
+    if isinstance(width, int) and isinstance(height, int):
+        if 0 < min(width, height) and max(width, height) <= LARGEST_SIDE:
+            size = width, height
+    camera = image.get("camera")
+    if camera is None:
+        return Camera(picture_size=size)
+    where = f"{where}: camera"
+    if not isinstance(camera, dict):
+        raise UserError(f"{where} is not an object")
+    focal, point = np.nan, (np.nan, np.nan)
+    if camera.get("focal_length") == "inf":
+        focal = np.inf
+    elif camera.get("focal_length") is not None:
+        length = {"focal_length": [camera["focal_length"]]}
+        focal = float(numbers(length, "focal_length", where, 1)[0])
+        if not focal > 0:
+            raise UserError(f"{where}: focal_length is not positive")
+    if camera.get("principal_point") is not None:
+        x, y = numbers(camera, "principal_point", where, 2).tolist()
+        point = x, y
+    return Camera(focal, point, size)
 
 
 class KeypointOrders:

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bodyreg.data.cameras import Camera, arrays_of
-from bodyreg.data.coco import KeypointOrders, load_coco
+from bodyreg.data.coco import CROWD, KeypointOrders, box_of, camera_of, load_coco
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.json_files import flag, keypoint_rows, numbers
 from bodyreg.data.masks import check_run_lengths, decode_run_lengths
-from bodyreg.data.observation_checks import FEWEST, LARGEST_SIDE
+from bodyreg.data.observation_checks import FEWEST
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
@@ -75,7 +75,6 @@ WHOLE_BODY_MARGIN = 2
 
 NO_DENSE_POINTS = "no dense points (dp_*)"
 OTHER_MODEL = "points on another model (dp_vertex), not in charts"
-CROWD = "a crowd (iscrowd)"
 NOT_WHOLE = "not the whole body"
 NO_EVIDENCE = "no point and no keypoint, or all in one place"
 
@@ -132,7 +131,7 @@ def read_densepose_coco(
             annotation,
             where,
             str(image.get("file_name") or ""),
-            _camera(image, f"{path}: image {annotation['image_id']}"),
+            camera_of(image, f"{path}: image {annotation['image_id']}"),
             orders.of(annotation),
             box_units,
         )
@@ -213,11 +212,7 @@ def _person(
     order: Skeleton,
     box_units: int,
 ) -> _Person:
-    box = numbers(annotation, "bbox", where, 4)
-    if not (box[2] > 0 and box[3] > 0):
-        raise UserError(
-            f"{where}: bbox has no area ({box[2]:g} x {box[3]:g}); remove or correct it"
-        )
+    box = box_of(annotation, where)
     xy, part, uv = dense_points(annotation, where)
     mask_codes(annotation, where)
 
@@ -245,33 +240,6 @@ def _person(
         picture=picture,
         camera=camera,
     )
-
-
-def _camera(image: dict[str, Any], where: str) -> Camera:
-    """What the file says of the camera of a picture."""
-    width, height = image.get("width"), image.get("height")
-    size = 0, 0  # some tools write null, or texts
-    if isinstance(width, int) and isinstance(height, int):
-        if 0 < min(width, height) and max(width, height) <= LARGEST_SIDE:
-            size = width, height
-    camera = image.get("camera")
-    if camera is None:
-        return Camera(picture_size=size)
-    where = f"{where}: camera"
-    if not isinstance(camera, dict):
-        raise UserError(f"{where} is not an object")
-    focal, point = np.nan, (np.nan, np.nan)
-    if camera.get("focal_length") == "inf":
-        focal = np.inf
-    elif camera.get("focal_length") is not None:
-        length = {"focal_length": [camera["focal_length"]]}
-        focal = float(numbers(length, "focal_length", where, 1)[0])
-        if not focal > 0:
-            raise UserError(f"{where}: focal_length is not positive")
-    if camera.get("principal_point") is not None:
-        x, y = numbers(camera, "principal_point", where, 2).tolist()
-        point = x, y
-    return Camera(focal, point, size)
 
 
 def _in_our_order(rows: np.ndarray, order: Skeleton, absent: float) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""The formats that people can be registered from: one row for each.
+"""The formats that people are read from: one row for each.
 
-`bodyreg register` makes its options and their checks from these rows, a run's record names them,
-and tools/formats_table.py writes the table of docs/formats.md. A new format is a module that reads
-it, and a row here.
+`bodyreg register` and other commands make their options and checks from these rows, a run's record
+names them, and tools/formats_table.py writes the table of docs/formats.md. A new format is a module
+that reads it, and a row here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """The people to register: where they are, and how they are read.
+    """People: where they are, and how they are read.
 
     Attributes:
         format: A name in `FORMATS`.
@@ -36,6 +36,7 @@ class Source:
         images: The folder of the pictures that people are in.
         switches: The format's switches that are on.
         focal: The focal length of all pictures; None if only the files know it.
+        names: Of `pictures`: those of the folder that are read; all if empty.
     """
 
     format: str
@@ -43,6 +44,7 @@ class Source:
     images: Path | None = None
     switches: tuple[str, ...] = ()
     focal: Focal | None = field(default=None, metadata={"before": None})
+    names: tuple[str, ...] = field(default=(), metadata={"before": ()})
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Format:
         what: The option's help.
         read: Reads a source for a body: the observations, and how many people were skipped, by
             reason. None for the project's own files, of which people are read when needed.
-        files: The files that `read` reads of a path, for fingerprints.
+        files: The files that `read` reads of a source, for fingerprints.
         pictures: `named`: the files name their pictures, or have none. `found`: `read` finds them
             in `Source.images`. `needed`: it cannot read people without them.
         switches: Name -> help of the switches that belong to this format alone.
@@ -63,19 +65,22 @@ class Format:
         holds: The files and what is in them, for the documentation.
         gives: What people get from them, for the documentation.
         functions: The readers in `bodyreg.data`, for the documentation.
+        evidence: Whether people have points or keypoints. If not, they cannot be registered, only
+            seen by a network.
     """
 
     name: str
     reads: Literal["FILE", "FOLDER", "FILE|FOLDER"]
     what: str
     read: Callable[[Source, Body], tuple[Observations, Counter[str]]] | None
-    files: Callable[[Path], Sequence[Path]] = lambda path: [path]
+    files: Callable[[Source], Sequence[Path]] = lambda source: [source.path]
     pictures: Literal["named", "found", "needed"] = "named"
     switches: Mapping[str, str] = field(default_factory=dict)
     masks: bool = False
     holds: str = ""
     gives: str = ""
     functions: tuple[str, ...] = ()
+    evidence: bool = True
 
     @property
     def option(self) -> str:
@@ -113,8 +118,10 @@ def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]
     if form.read is None:
         people = open_observations(source.path, body)
     else:
-        observations, skipped = with_evidence(*form.read(source, body))
-        people = ObservationsInMemory(observations, fingerprint(*form.files(source.path)))
+        observations, skipped = form.read(source, body)
+        if form.evidence:
+            observations, skipped = with_evidence(observations, skipped)
+        people = ObservationsInMemory(observations, fingerprint(*form.files(source)))
     if source.images is not None:
         people = ObservationsInPictures(people, source.images)
     if source.focal is None:
@@ -183,10 +190,10 @@ def _openpose(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
     return read_openpose(source.path, source.images)
 
 
-def _openpose_files(folder: Path) -> list[Path]:
+def _openpose_files(source: Source) -> list[Path]:
     from bodyreg.data.openpose import openpose_files
 
-    return openpose_files(folder)
+    return openpose_files(source.path)
 
 
 def _deepfashion(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
@@ -195,10 +202,28 @@ def _deepfashion(source: Source, body: Body) -> tuple[Observations, Counter[str]
     return read_pose_pairs(source.path).observations()
 
 
-def _deepfashion_files(folder: Path) -> list[Path]:
+def _deepfashion_files(source: Source) -> list[Path]:
     from bodyreg.data.deepfashion import LABELS
 
-    return [folder / label for label in LABELS]
+    return [source.path / label for label in LABELS]
+
+
+def _boxes(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.boxes import read_boxes
+
+    return read_boxes(source.path, source.images)
+
+
+def _pictures(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.boxes import read_pictures
+
+    return read_pictures(source.path, source.names)
+
+
+def _picture_files(source: Source) -> list[Path]:
+    from bodyreg.pictures import picture_names
+
+    return [source.path / name for name in source.names or picture_names(source.path)]
 
 
 FORMATS: dict[str, Format] = {
@@ -263,6 +288,29 @@ FORMATS: dict[str, Format] = {
             holds="Label/pose_label.pkl and pair_split.json",
             gives="keypoints; pairs",
             functions=("read_deepfashion", "read_market1501"),
+        ),
+        Format(
+            name="boxes",
+            reads="FILE",
+            what="Boxes of people: COCO's annotations, or a detector's results (.json).",
+            read=_boxes,
+            pictures="found",
+            holds="COCO's JSON, annotations or results",
+            gives="frames",
+            functions=("read_boxes",),
+            evidence=False,
+        ),
+        Format(
+            name="pictures",
+            reads="FOLDER",
+            what="Pictures that one person fills.",
+            read=_pictures,
+            files=_picture_files,
+            pictures="found",
+            holds="pictures",
+            gives="frames",
+            functions=("read_pictures",),
+            evidence=False,
         ),
     )
 }

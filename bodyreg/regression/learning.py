@@ -187,4 +187,4 @@ def train_regressor(
         if progress.step % every == 0 or progress.step == config.epochs * batches:
             progress.save()
             report(progress.step, numbers)
-    return Regressor(average.to("cpu").eval(), start.side)
+    return Regressor(average.to("cpu").eval(), start.side, body=body.fingerprint)

@@ -36,11 +36,13 @@ class Regressor:
         network: Gives parameters.
         side: Pixels of the pictures that it has learnt from.
         facts: What made it; plain values.
+        body: The fingerprint of the body whose parameters it gives; "" = not recorded.
     """
 
     network: Network
     side: int
     facts: Mapping[str, Any] = field(default_factory=dict)
+    body: str = ""
 
     @classmethod
     def new(cls, architecture: Architecture, side: int, seed: int = 0) -> Regressor:
@@ -86,6 +88,7 @@ class Regressor:
         about = {
             "architecture": asdict(self.network.architecture),
             "side": self.side,
+            "body": self.body,
             "facts": {**self.facts, **facts},
         }
         save_checkpoint(path, FORMAT, self.network.state_dict(), about)
@@ -98,16 +101,18 @@ class Regressor:
             UserError: the file is missing, damaged, or no regressor.
         """
         tensors, about = load_checkpoint(path, FORMAT)
-        side, facts = about.get("side"), about.get("facts")
+        side, facts, body = about.get("side"), about.get("facts"), about.get("body", "")
         try:
             architecture = Architecture(**about["architecture"])
             if type(architecture.width) is not int or type(architecture.six_numbers) is not bool:
                 raise TypeError("architecture")
             if type(side) is not int or not 0 < side <= LARGEST_SIDE or not isinstance(facts, dict):
                 raise TypeError("side or facts")
+            if not isinstance(body, str):
+                raise TypeError("body")
         except (KeyError, TypeError, UserError) as error:
             raise UserError(f"{path}: what it says of the regressor is damaged") from error
         with torch.device("meta"):
             network = Network(architecture)
         load_module(network, tensors, "", path, assign=True)
-        return cls(network, side, facts)
+        return cls(network, side, facts, body)

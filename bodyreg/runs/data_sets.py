@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from bodyreg.errors import UserError
 from bodyreg.files import entries, is_file, is_folder, is_there, provenance, reading
 from bodyreg.runs.progress import Clock, counted, progress_bar
 from bodyreg.runs.shards import Shards, difference, missing_shard
-from bodyreg.runs.workers import in_processes
+from bodyreg.runs.workers import cores, in_processes
 from bodyreg.synthetic.formats import FORMATS, Recipe
 from bodyreg.synthetic.formats.format import Destination
 from bodyreg.synthetic.generate import Shard, cut, make_shard
@@ -192,7 +191,7 @@ def _make(wanted: DataSets, shards: Shards, pieces: Sequence[Shard], quiet: bool
     total, made = (sum(shard.stop - shard.start for shard in some) for some in (pieces, undone))
     with progress_bar(total, quiet, unit="pictures") as bar:
         bar.update(total - made)
-        for pictures in in_processes(make_shard, undone, wanted.workers or _cores()):
+        for pictures in in_processes(make_shard, undone, wanted.workers or cores()):
             bar.update(pictures)
     return made
 
@@ -233,7 +232,3 @@ def _command(wanted: DataSets, name: str) -> str:
     if not wanted.pictures:
         words += ["--no-pictures"]
     return shlex.join(map(str, words))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

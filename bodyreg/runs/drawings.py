@@ -40,6 +40,7 @@ def draw(job: Job) -> None:
 
     from bodyreg.data import Fits, Observations
     from bodyreg.pictures import write_picture
+    from bodyreg.viz.grounds import picture_grounds
     from bodyreg.viz.overlay import fit_sheet
 
     last = np.cumsum(job.shards.counts)
@@ -48,18 +49,21 @@ def draw(job: Job) -> None:
     fits, observations = [], []
     for shard in np.unique(of_shard).tolist():
         here = chosen[of_shard == shard] - (last[shard] - job.shards.counts[shard])
-        fits.append(Fits.load(job.shards.path(shard)).select(here))
-        observations.append(job.read(shard).observations.select(here))
-    drawn = Fits.concatenate(fits)
+        found, read = Fits.load(job.shards.path(shard)), job.read(shard).observations
+        if len(found) < len(read):  # some of the pictures cannot be read
+            read = read.select(np.isin(read.id, found.id))
+        fits.append(found.select(here))
+        observations.append(read.select(here))
+    drawn, seen = Fits.concatenate(fits), Observations.concatenate(observations)
+    images = job.request.source.images
+    grounds = None if images is None else picture_grounds(images, seen)
     losses = [None] * len(drawn) if drawn.loss is None else drawn.loss
     captions = [
         (str(number), "no loss" if loss is None else f"loss {loss:.3g}")
         for number, loss in zip(drawn.id, losses, strict=True)
     ]
     title = f"{len(drawn)} of {last[-1]:,} fits"
-    page = fit_sheet(
-        job.body, drawn, Observations.concatenate(observations), captions, title, job.grounds
-    )
+    page = fit_sheet(job.body, drawn, seen, captions, title, grounds)
     write_picture(job.shards.folder / "overlays.png", page)
     path = job.request.out / "overlays.png"
     with writing(path):

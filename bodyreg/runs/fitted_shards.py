@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PEOPLE_PER_SHARD = 8192
 """About a million points: tens of MB to read, and enough to keep any device busy."""
 
+PICTURES_PER_SHARD = 1024
+"""The same where a network sees pictures: some minutes' work of a large one on a CPU."""
+
 SUMMARY = "shard_summary"
 
 Read = TypeVar("Read")
@@ -35,20 +38,25 @@ class FittedShards(Shards):
         folder: The folder of the shards.
         people: The number of people in all.
         depends_on: As for `Shards`.
+        size: The number of people of a shard.
     """
 
-    def __init__(self, folder: Path, people: int, depends_on: Mapping[str, Any]) -> None:
-        super().__init__(folder, {**depends_on, "people_per_shard": PEOPLE_PER_SHARD})
-        self.people = people
+    def __init__(self, folder: Path, people: int, depends_on: Mapping[str, Any], size: int) -> None:
+        super().__init__(folder, {**depends_on, "people_per_shard": size})
+        self.people, self.size = people, size
         self._summaries: dict[int, Summary] = {}
 
+    def of(self, depends_on: Mapping[str, Any]) -> FittedShards:
+        """Those of a run that depends on something else."""
+        return FittedShards(self.folder, self.people, depends_on, self.size)
+
     def __len__(self) -> int:
-        return -(-self.people // PEOPLE_PER_SHARD)
+        return -(-self.people // self.size)
 
     def range(self, shard: int) -> tuple[int, int]:
         """The first person of a shard, and the one after its last."""
-        first = shard * PEOPLE_PER_SHARD
-        return first, min(first + PEOPLE_PER_SHARD, self.people)
+        first = shard * self.size
+        return first, min(first + self.size, self.people)
 
     def path(self, shard: int) -> Path:
         """The file of a shard."""

@@ -1,16 +1,17 @@
-"""A registration that was asked for, and its files once they are open."""
+"""A run that was asked for, by registration or by a network, and its files once they are open."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bodyreg.data.formats import Source, open_people, with_evidence
+from bodyreg.data.formats import FORMATS, Source, open_people, with_evidence
 from bodyreg.errors import UserError
 from bodyreg.files import fingerprint
+from bodyreg.runs import fitted_shards
 from bodyreg.runs.device import choose_device
 from bodyreg.runs.fitted_shards import FittedShards
 from bodyreg.runs.plain import to_plain
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bodyreg.data import Fits, FitsById, Observations
     from bodyreg.data.stored import StoredPeople
     from bodyreg.registration import RegistrationConfig
+    from bodyreg.regression import Regressor
 
 AT_ONCE = 8192
 """People read at a time."""
@@ -33,16 +35,18 @@ PROPORTIONS = "proportions.json"
 
 @dataclass(frozen=True)
 class Request:
-    """A registration to be done.
+    """A run to be done: people are registered, or a network sees them.
 
     Attributes:
         out: The folder for the results.
         source: The people.
-        config: How they are registered.
+        config: How they are registered; of a network's run, what the cameras are.
         preset: The preset that the configuration was made from.
         device: Where fits are computed: auto, cpu or cuda.
         body: The files of the body to fit.
         initial: A file of fits to start from; people are matched by id.
+        regressor: A file of a network, which sees the people in their pictures. They are then not
+            registered.
         meshes: The kind of mesh to write for each person: obj, ply or glb.
         overlays: The number of fits to draw.
         learn_proportions: Whether the people's usual proportions are learned first.
@@ -55,6 +59,7 @@ class Request:
     device: str = "auto"
     body: BodyFiles = field(default_factory=BodyFiles)
     initial: Path | None = None
+    regressor: Path | None = None
     meshes: str | None = None
     overlays: int = 0
     learn_proportions: bool = False
@@ -72,7 +77,8 @@ class Job:
         skipped: Those that the reader left out, by reason.
         initial: Fits to start from.
         initial_file: Their file.
-        grounds: Pictures to draw the shown fits over.
+        regressor: The network that sees the people, on the device.
+        regressor_file: Its file.
         shards: What has been done.
     """
 
@@ -83,7 +89,8 @@ class Job:
     skipped: Counter[str]
     initial: FitsById | None
     initial_file: File | None
-    grounds: list[np.ndarray] | None
+    regressor: Regressor | None
+    regressor_file: File | None
     shards: FittedShards
 
     @classmethod
@@ -105,8 +112,15 @@ class Job:
         if request.initial is not None:
             initial = FitsById(request.initial)
             initial_file = File(request.initial, fingerprint(request.initial))
-        if request.meshes and len(set(people.ids().tolist())) < len(people):
-            raise UserError(f"{source.path}: ids are not unique, so meshes cannot be named by them")
+        regressor = regressor_file = None
+        if request.regressor is not None:
+            regressor = open_regressor(request.regressor, body, device)
+            regressor_file = File(request.regressor, fingerprint(request.regressor))
+        named = "meshes cannot be named" if request.meshes else "fits cannot be found"
+        unique = request.meshes or regressor is not None
+        if unique and len(set(people.ids().tolist())) < len(people):
+            raise UserError(f"{source.path}: ids are not unique, so {named} by them")
+        _check_pictures(request, people)
         depends_on = {
             "version": installed_version(),
             "people": people.fingerprint,
@@ -122,6 +136,10 @@ class Job:
             "device": device.type,
             "meshes": request.meshes,
         }
+        size = fitted_shards.PEOPLE_PER_SHARD
+        if regressor_file is not None:
+            depends_on["regressor"] = regressor_file.fingerprint
+            size = fitted_shards.PICTURES_PER_SHARD
         return cls(
             request=request,
             device=device,
@@ -130,8 +148,9 @@ class Job:
             skipped=skipped,
             initial=initial,
             initial_file=initial_file,
-            grounds=_grounds(request, people),
-            shards=FittedShards(request.out / "shards", len(people), depends_on),
+            regressor=regressor,
+            regressor_file=regressor_file,
+            shards=FittedShards(request.out / "shards", len(people), depends_on, size),
         )
 
     def in_learned_proportions(self) -> Job:
@@ -146,29 +165,66 @@ class Job:
             self,
             request=replace(self.request, body=files),
             body=files.open(),
-            shards=FittedShards(
-                self.shards.folder, len(self.people), self.shards.depends_on | found
-            ),
+            shards=self.shards.of(self.shards.depends_on | found),
         )
 
     def read(self, shard: int) -> Reading:
         """Read a shard's people."""
-        observations, skipped = with_evidence(self.people.read(*self.shards.range(shard)))
+        observations, skipped = self.people.read(*self.shards.range(shard)), Counter[str]()
+        if FORMATS[self.request.source.format].evidence:
+            observations, skipped = with_evidence(observations)
         initial = None if self.initial is None else self.initial.of(observations.id)
         return Reading(observations, skipped, initial)
 
 
 class Reading(NamedTuple):
-    """A shard: its people with evidence, how many have none, and fits to start from."""
+    """A shard: its people, how many were left out for want of evidence, and fits to start from."""
 
     observations: Observations
     skipped: Counter[str]
     initial: Fits | None
 
 
+class Fitted(NamedTuple):
+    """The fits of a shard.
+
+    Attributes:
+        fits: The fits.
+        observations: Their people.
+        seconds: The time they took.
+        skipped: How many people of the shard have no fit, by reason.
+        stages: Stage -> the milliseconds that it took for a person, of every batch of pictures.
+    """
+
+    fits: Fits
+    observations: Observations
+    seconds: float
+    skipped: Counter[str]
+    stages: Mapping[str, Sequence[float]]
+
+
+def open_regressor(path: Path, body: Body, device: torch.device) -> Regressor:
+    """A network of people with this body, on a device.
+
+    Raises:
+        UserError: the file is missing or damaged, or its network has learnt another body.
+    """
+    from bodyreg.regression import Regressor
+
+    regressor = Regressor.load(path)
+    if regressor.body and regressor.body != body.fingerprint:
+        raise UserError(
+            f"{path}: has learnt another body ({regressor.body}) than '{body.name}' "
+            f"({body.fingerprint}); give its body with --body"
+        )
+    regressor.network.to(device)
+    return regressor
+
+
 def no_people(source: Source, skipped: Mapping[str, int]) -> UserError:
-    """What to tell a user whose file has no people to register."""
-    return UserError(f"{source.path}: no people to register{reasons(skipped)}")
+    """What to tell a user whose file has no people to fit."""
+    verb = "register" if FORMATS[source.format].evidence else "see"
+    return UserError(f"{source.path}: no people to {verb}{reasons(skipped)}")
 
 
 def reasons(skipped: Mapping[str, int]) -> str:
@@ -198,16 +254,21 @@ def some_people(stored: StoredPeople, count: int) -> Observations:
     return people
 
 
-def _grounds(request: Request, people: StoredPeople) -> list[np.ndarray] | None:
-    """The pictures behind the fits that will be drawn."""
-    source = request.source
-    if source.images is None:
-        return None
+def _check_pictures(request: Request, people: StoredPeople) -> None:
+    """Refuse people whose pictures are wanted and missing: now, and not in the report.
+
+    Pictures that a network cannot see are left out, one by one.
+    """
     from bodyreg.viz.grounds import picture_grounds
 
-    # At least one is read, so that missing pictures are an error now and not in the report.
+    source = request.source
+    if source.images is None:
+        return
+    # At least one is read, also if none is drawn.
     chosen = evenly(len(people), max(1, request.overlays))
     drawn = people.read(0, int(chosen[-1]) + 1).select(chosen)
     if drawn.picture is None:
-        raise UserError(f"{source.path}: does not name people's pictures; omit --images")
-    return picture_grounds(source.images, drawn)
+        ending = "; omit --images" if request.regressor is None else ""
+        raise UserError(f"{source.path}: does not name people's pictures{ending}")
+    if request.regressor is None:
+        picture_grounds(source.images, drawn)

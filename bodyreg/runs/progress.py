@@ -58,8 +58,18 @@ def speed(
 
     each = iterations_per_person(config, warm_start=warm)
     starts = "warm" if warm else f"{config.starts} start{'s' * (config.starts > 1)} each"
-    took = f"{seconds:.1f} s" if seconds >= 1 else f"{1e3 * seconds:.0f} ms"
     return (
-        f"{counted(people, 'people')} in {took} on {device}, {starts}: "
+        f"{counted(people, 'people')} in {duration(seconds)} on {device}, {starts}: "
         f"{people / seconds:,.0f} people/s, {people * each / seconds:,.0f} person-iterations/s"
     )
+
+
+def predicting_speed(people: int, seconds: float, device: torch.device) -> str:
+    """People that a network has seen, seconds and rate, for reading."""
+    rate = f"{people / seconds:,.3g} people/s"
+    return f"{counted(people, 'people')} in {duration(seconds)} on {device}: {rate}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds or milliseconds, for reading."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1e3 * seconds:.0f} ms"

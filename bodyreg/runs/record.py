@@ -119,6 +119,7 @@ class Record:
         depths: Whether depths of keypoints were used.
         body: The fitted body.
         initial_fits: The fits that it started from; None for a cold start.
+        regressor: The network that has seen the people; None if they were registered.
         truth: The truth of the people, where it is known.
         preset: The preset that the configuration was made from.
         people: The number of people who were fitted.
@@ -148,6 +149,7 @@ class Record:
     people_of_earlier_starts: int
     skipped: dict[str, int]
     seconds: float
+    regressor: File | None = field(default=None, metadata={BEFORE: None})
 
 
 def machine_facts() -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""The registration of a file of people: in shards, by one process or several, into a folder."""
+"""A run: people are fitted in shards, by one process or several, into a folder."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,9 +15,10 @@ from bodyreg.files import is_there, provenance
 from bodyreg.runs import ranks
 from bodyreg.runs.drawings import draw, write_meshes
 from bodyreg.runs.fitted_shards import FittedShards, pipeline
-from bodyreg.runs.job import Job, Reading, Request, no_people
+from bodyreg.runs.job import Fitted, Job, Reading, Request, no_people
 from bodyreg.runs.learning import learn
 from bodyreg.runs.lock import working_in
+from bodyreg.runs.prediction import predict
 from bodyreg.runs.progress import Clock, progress_bar
 from bodyreg.runs.record import NAME, FittedBody, Record, machine_facts, made_of, write_record
 from bodyreg.runs.shards import difference
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     import torch
     from tqdm import tqdm
 
-    from bodyreg.data import Fits
     from bodyreg.runs.ranks import Ranks
 
 
@@ -49,19 +51,13 @@ class Outcome(NamedTuple):
     processes: int
 
 
-class Fitted(NamedTuple):
-    """A shard's fits, and the seconds they took."""
-
-    fits: Fits
-    seconds: float
-
-
 def register_people(request: Request, command: str, *, quiet: bool = False) -> Outcome | None:
-    """Register the people of a file; write fits.npz, run.json, and pictures and meshes if wanted.
+    """Fit the people of a file; write fits.npz, run.json, and pictures and meshes if wanted.
 
-    The work is done in shards, by as many processes as torchrun has started. A run that was killed
-    goes on where it was. A finished run is not done again, unless overlays are wanted of it. The
-    folder is locked meanwhile.
+    They are registered, or a network sees them in their pictures. The work is done in shards, by
+    as many processes as torchrun has started. A run that was killed goes on where it was. A
+    finished run is not done again, unless overlays are wanted of it. The folder is locked
+    meanwhile.
 
     Args:
         request: What is to be done.
@@ -135,28 +131,37 @@ def _is_finished(job: Job) -> bool:
 
 def _fit(job: Job, processes: Ranks, shards: Sequence[int], quiet: bool) -> None:
     """Fit these shards and write them."""
-    from bodyreg.registration import register
-
-    config, device = job.request.config, job.device
-
-    def fit(read: Reading) -> Fitted:
-        started = time.perf_counter()
-        fits = register(job.body, read.observations, config, initial=read.initial, device=device)
-        return Fitted(fits, time.perf_counter() - started)
+    fit = _register if job.regressor is None else predict
 
     def write(shard: int, read: Reading, fitted: Fitted) -> None:
         if job.request.meshes:
             write_meshes(job, fitted.fits)
-        summary = Summary.of(fitted.fits, read.observations, job.body, read.skipped, fitted.seconds)
+        summary = Summary.of(
+            fitted.fits,
+            fitted.observations,
+            job.body,
+            read.skipped + fitted.skipped,
+            fitted.seconds,
+            fitted.stages,
+        )
         job.shards.write(shard, fitted.fits, summary)
 
     with progress_bar(len(job.people), quiet) as bar:
         _show(job.shards, bar)
-        for _ in pipeline(shards, job.read, fit, write):
+        for _ in pipeline(shards, job.read, lambda read: fit(job, read), write):
             if processes.trouble:
                 break
             _show(job.shards, bar)
         _show(job.shards, bar)
+
+
+def _register(job: Job, read: Reading) -> Fitted:
+    """Register a shard's people."""
+    from bodyreg.registration import register
+
+    started, config = time.perf_counter(), job.request.config
+    fits = register(job.body, read.observations, config, initial=read.initial, device=job.device)
+    return Fitted(fits, read.observations, time.perf_counter() - started, Counter(), {})
 
 
 def _show(shards: FittedShards, bar: tqdm) -> None:
@@ -164,7 +169,7 @@ def _show(shards: FittedShards, bar: tqdm) -> None:
     if bar.disable:
         return
     shards.look()
-    if shards.people_done:
+    if math.isfinite(shards.mean_loss):
         bar.set_postfix(loss=f"{shards.mean_loss:.4g}", refresh=False)
     bar.update(shards.people_done - bar.n)
 
@@ -211,6 +216,7 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
         people_of_earlier_starts=earlier,
         skipped=dict(summary.skipped),
         seconds=clock.laps["registering"],
+        regressor=job.regressor_file,
     )
     write_record(
         request.out,
@@ -226,6 +232,7 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
         terms=summary.mean_terms,
         median_pixel=summary.median_pixels,
         median_deviation=summary.median_deviations,
+        median_stage=summary.median_stages,
         median_pixel_people={name: len(h) for name, h in summary.distances.items()},
         seconds_preparing=clock.laps["preparing"],
         seconds_fitting=round(summary.seconds, 3),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bodyreg.files import atomic_path
 from bodyreg.runs.finished import FinishedRun
+from bodyreg.runs.job import evenly
 from bodyreg.runs.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ JUDGED = {
 AT_ONCE = 256
 # People are put in order by the first of these measures that their fits have.
 ORDER = ("vertex", "loss", "points", "keypoints")
+# Fields of the configuration that say what a network's cameras are.
+CAMERAS = ("camera", "assumed_focal")
 
 
 def write_report(
@@ -54,12 +57,13 @@ def write_report(
 
     truth = finished.truth(truth_file)
     errors = _measure(finished, truth)
-    rows = _choose(errors[_order(errors)], people)
+    order = _order(errors)
+    rows = evenly(len(finished), people) if order == "id" else _choose(errors[order], people)
     data = {
         "title": finished.folder.resolve().name,
         "facts": _facts(finished),
         "measures": _measures(errors),
-        "order": _order(errors),
+        "order": order,
         "faults": _faults(errors),
         "groups": {} if truth is None else _groups(errors, truth),
         "total": len(finished),
@@ -105,7 +109,8 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
 
 
 def _order(errors: dict[str, np.ndarray]) -> str:
-    return next(name for name in ORDER if name in errors)
+    """What people are ordered by: "id" if nothing is known of how good their fits are."""
+    return next((name for name in ORDER if name in errors), "id")
 
 
 def _choose(errors: np.ndarray, count: int) -> np.ndarray:
@@ -187,14 +192,14 @@ def _facts(finished: FinishedRun) -> dict[str, Any]:
         "machine": f"{record.machine}, threads: {record.threads}",
         "Python, torch, NumPy": f"{record.python}, {record.torch}, {record.numpy}",
         "body": f"{record.body.name} ({record.body.fingerprint})",
-        "preset": record.preset,
+        "made by": _maker(finished),
         "people": f"{len(finished):,}" + (f", {skipped:,} skipped" if skipped else ""),
         "skipped": ", ".join(f"{n:,} {why}" for why, n in record.skipped.items()),
         "time": f"{seconds:.3g} s, {fitted / seconds:,.0f} people/s" if fitted and seconds else "",
     }
     lead = [
         lines["people"] + " people",
-        f"preset {record.preset}",
+        lines["made by"],
         lines["time"],
         f"on {lines['device']}",
     ]
@@ -205,8 +210,17 @@ def _facts(finished: FinishedRun) -> dict[str, Any]:
         "config": [
             [name, f"{value:g}" if isinstance(value, float) else str(value), value != usual[name]]
             for name, value in vars(finished.config).items()
+            if record.regressor is None or name in CAMERAS
         ],
     }
+
+
+def _maker(finished: FinishedRun) -> str:
+    """What has made the fits: a network, or a registration."""
+    record = finished.record
+    if record.regressor is not None:
+        return f"network {record.regressor.path.name}"
+    return f"registration, preset {record.preset}"
 
 
 def _inputs(finished: FinishedRun) -> list[tuple[str, str]]:
@@ -215,8 +229,9 @@ def _inputs(finished: FinishedRun) -> list[tuple[str, str]]:
     inputs = [(record.source.path, record.people_fingerprint)]
     if record.body.files.path is not None:
         inputs.append((record.body.files.path, record.body.fingerprint))
-    if record.initial_fits is not None:
-        inputs.append((record.initial_fits.path, record.initial_fits.fingerprint))
+    for file in (record.initial_fits, record.regressor):
+        if file is not None:
+            inputs.append((file.path, file.fingerprint))
     return [(str(path), digits) for path, digits in inputs]
 
 
@@ -229,14 +244,17 @@ def _people(
     from bodyreg.viz import doubt, report
 
     fits, observations = finished.read(rows)
-    body, marks = finished.body, stops(finished.config, warm_start=finished.warm)
-    along = trace(
-        body,
-        as_fitted(observations, fits),
-        finished.config,
-        marks,
-        initial=finished.initial(observations.id),
-    )
+    body, marks, along = finished.body, [0], [fits]
+    registered = finished.record.regressor is None
+    if registered:
+        marks = stops(finished.config, warm_start=finished.warm)
+        along = trace(
+            body,
+            as_fitted(observations, fits),
+            finished.config,
+            marks,
+            initial=finished.initial(observations.id),
+        )
     poses = report.poses_data(along, body)
     grounds, pictured = finished.grounds(observations, report.TILE)
     xy, keypoints = observations.points_in_frame(), observations.keypoints_in_frame()
@@ -259,7 +277,7 @@ def _people(
                 "id": int(fits.id[i]),
                 "caption": captions[i],
                 "numbers": {n: e[row].item() for n, e in errors.items()},
-                "losses": [stop.loss[i].item() for stop in along],
+                "losses": [stop.loss[i].item() for stop in along] if registered else [],
                 "poses": poses[i],
                 "perspective": fits.perspective[i].tolist(),
                 "truth": truths[i],
@@ -286,7 +304,7 @@ def _people(
         )  # fmt: skip
     return {
         "marks": marks,
-        "curveNote": _curve_note(finished, len(rows)),
+        "curveNote": _curve_note(finished, len(rows)) if registered else "",
         "body": report.body_data(body, observations.keypoint_name),
         "doubt": [doubt.SURE, doubt.UNSURE],
         "people": people,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,7 @@ class Summary:
         distances: "dense points" or "keypoints" -> each measured person's mean distance, pixels.
         deviations: "across" or "along" the view -> the standard deviations of all joints but the
             pelvis of the measured people, millimetres.
+        stages: Stage -> the milliseconds that it took for a person, of every batch of pictures.
         seconds: The time of the fits.
     """
 
@@ -88,6 +90,7 @@ class Summary:
     terms: Counter[str] = field(default_factory=Counter)
     distances: dict[str, Histogram] = field(default_factory=dict)
     deviations: dict[str, Histogram] = field(default_factory=dict)
+    stages: dict[str, Histogram] = field(default_factory=dict)
     seconds: float = 0.0
 
     @staticmethod
@@ -97,6 +100,7 @@ class Summary:
         body: Body,
         skipped: Counter[str],
         seconds: float,
+        stages: Mapping[str, Sequence[float]],
     ) -> Summary:
         """The summary of fits and of the observations they were made from."""
         from bodyreg.metrics.reprojection import reprojection_error
@@ -119,6 +123,7 @@ class Summary:
             terms=Counter({n: float(t.sum(dtype=np.float64)) for n, t in fits.terms.items()}),
             distances={name: Histogram.of(error) for name, error in errors.items()},
             deviations=_deviations(fits, every),
+            stages={name: Histogram.of(np.array(times)) for name, times in stages.items()},
             seconds=seconds,
         )
 
@@ -133,6 +138,7 @@ class Summary:
             terms=_added(self.terms, other.terms),
             distances=_joined(self.distances, other.distances),
             deviations=_joined(self.deviations, other.deviations),
+            stages=_joined(self.stages, other.stages),
             seconds=self.seconds + other.seconds,
         )
 
@@ -156,6 +162,11 @@ class Summary:
         """Median deviation of joints "across" and "along" the view, millimetres."""
         return {name: round(h.median, 2) for name, h in self.deviations.items() if len(h)}
 
+    @property
+    def median_stages(self) -> dict[str, float]:
+        """Median time of a person in every stage, milliseconds."""
+        return {name: round(h.median, 3) for name, h in self.stages.items() if len(h)}
+
     def to_json(self) -> str:
         """The summary as text, which `from_json` reads."""
         counts = {
@@ -177,7 +188,7 @@ class Summary:
         return Summary(**values)
 
 
-HISTOGRAMS = ("distances", "deviations")
+HISTOGRAMS = ("distances", "deviations", "stages")
 """Fields of `Summary` that have histograms."""
 
 

@@ -144,7 +144,7 @@ function drawCurves() {
 
 function drawCharts() {
   data.measures.forEach(drawHistogram);
-  drawCurves();
+  if (fitted) drawCurves();
 }
 
 function drawGroups() {

@@ -31,9 +31,8 @@ function strip(person, columns) {
 }
 
 function card(person) {
-  const measure = measures[data.order],
-    { edges } = measure,
-    value = person.numbers[data.order];
+  const edges = measures[data.order]?.edges ?? [0, 0],
+    value = person.numbers[data.order] ?? 0;
   const share = (value - edges[0]) / (edges[edges.length - 1] - edges[0] || 1);
   const values = data.measures.filter(
     (m) => person.numbers[m.key] != null && (SHORT.includes(m.key) || m.key === data.order),
@@ -85,7 +84,8 @@ function drawColumns() {
 // ---- one person
 
 const scene = new Scene(find("scene"), data.body);
-const last = data.marks.length - 1;
+const last = data.marks.length - 1,
+  fitted = last > 0; // step by step, not seen by a network
 let playing = 0;
 
 function current() {
@@ -151,6 +151,7 @@ function drawChoices(person) {
 
 // The person's loss, logarithmic, with the iteration that is shown.
 function drawSpark(person) {
+  if (!fitted) return;
   const mark = Number(find("mark").value),
     logs = person.losses.map((loss) => Math.log(Math.max(loss, 1e-12)));
   const low = Math.min(...logs),
@@ -195,6 +196,7 @@ function stop() {
 }
 
 function play() {
+  if (!fitted) return;
   if (playing) return stop();
   find("play").textContent = "❚❚";
   const step = (mark) => {

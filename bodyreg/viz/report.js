@@ -33,9 +33,13 @@ function start() {
   const exact = (m) => element("option", { value: m.key }, `${m.title}${m.unit ? ", " + m.unit : ""}`);
   find("sort").replaceChildren(...data.measures.map(exact), element("option", { value: "id" }, "id"));
   find("sort").value = gallery.by;
-  const by = `${measures[data.order].title} (${measures[data.order].what})`;
-  const some = `${data.people.length} of ${data.total.toLocaleString("en")} people, by ${by}: the worst ones, the best ones, and some evenly between them.`;
+  const measure = measures[data.order],
+    by = measure ? `${measure.title} (${measure.what})` : "id",
+    chosen = measure ? "the worst ones, the best ones, and some evenly between them" : "evenly chosen";
+  const some = `${data.people.length} of ${data.total.toLocaleString("en")} people, by ${by}: ${chosen}.`;
   find("shown").textContent = `${data.people.length < data.total ? some : `All people, by ${by}.`} Click on a person for the body in 3-D.`;
+  find("errors").hidden = !data.measures.length;
+  find("course").hidden = find("time").hidden = !fitted;
   find("curve-note").textContent = data.curveNote;
   find("facts").replaceChildren(
     ...data.facts.lines.flatMap(([key, value]) => [

@@ -55,7 +55,7 @@ ROW = Format(
     reads="FOLDER",
     what="A folder of comma-separated joints.",
     read=read_csv,
-    files=lambda path: sorted(path.glob("*.csv")),
+    files=lambda source: sorted(source.path.glob("*.csv")),
     pictures="needed",
     switches={"close": "the crop is half as wide"},
 )
@@ -171,7 +171,7 @@ def test_what_this_version_cannot_read(source):
 def test_the_table_of_the_documentation_is_the_registry():
     page = (ROOT / "docs" / "formats.md").read_text()
     assert with_table(page) == page
-    assert all(f"`{form.option} " in page for form in FORMATS.values())
+    assert all((f"| `{form.option} " in page) == form.evidence for form in FORMATS.values())
     for form in FORMATS.values():
         assert form.holds and form.gives and form.functions
         for name in form.functions:

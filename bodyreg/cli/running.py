@@ -1,0 +1,166 @@
+"""What commands that fit people share: options, and what they print at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from bodyreg.cli.flags import Device, OptionalFile, Settings, Switch
+from bodyreg.errors import UserError
+
+if TYPE_CHECKING:
+    from bodyreg.runs.job import Request
+    from bodyreg.runs.registration import Outcome
+
+MESHES = ("obj", "ply", "glb")
+
+Checkpoint = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(required)")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Options of a run.
+
+    Attributes:
+        out: Output folder, one for each run. If a command was killed, the same command finishes
+            its work.
+        body: Body to fit: SMPL's .npz or .pkl, or the project's .npz. The default is the built-in
+            body.
+        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        landmarks: Your own landmarks (.json), which replace or join those of the data sets'
+            conventions.
+        device: Where to compute. auto takes CUDA if it can be used.
+        meshes: Also write a mesh for each person: metres, x right, y up, z toward the viewer.
+        overlays: Also draw this number of fits, evenly chosen, as overlays.png.
+        quiet: Print nothing but errors.
+    """
+
+    out: Annotated[
+        Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(required)")
+    ] = None
+    body: OptionalFile = None
+    uv: OptionalFile = None
+    landmarks: OptionalFile = None
+    device: Device = "auto"
+    meshes: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="|".join(MESHES), help_behavior_hint=""),
+    ] = None
+    overlays: int = 0
+    quiet: Switch = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitting:
+    """Options of a registration.
+
+    Attributes:
+        proportions: Usual proportions of the people (.json), which an earlier run has learned.
+        preset: Losses, weights and schedule: accurate, or the paper's.
+        solver: Gradient steps (adam), or fewer but costlier steps that use curvature (lm).
+        set: Other fields of the configuration. `bodyreg info --preset accurate` lists them.
+    """
+
+    proportions: OptionalFile = None
+    preset: Literal["accurate", "paper"] = "accurate"
+    solver: Literal["adam", "lm"] = "adam"
+    set: Settings = None
+
+
+def require_given(command: str, options: Any) -> None:
+    """Refuse a command on pictures without the pictures, its network, or a folder for results.
+
+    Raises:
+        UserError: naming all that is missing.
+    """
+    required = {
+        "PICTURES": options.pictures,
+        "--checkpoint FILE": options.checkpoint,
+        "--out FOLDER": options.out,
+    }
+    missing = "; ".join(name for name, value in required.items() if not value)
+    if missing:
+        raise UserError(f"Missing from bodyreg {command}: {missing}; see bodyreg {command} --help")
+
+
+def check_run(options: Run) -> None:
+    """Refuse options of a run that cannot be.
+
+    Raises:
+        UserError: naming the option.
+    """
+    if options.overlays < 0:
+        raise UserError("--overlays must be the number of fits to draw")
+    if options.meshes not in (None, *MESHES):
+        raise UserError(f"--meshes {options.meshes}: choose one of {', '.join(MESHES)}")
+
+
+def finished(folder: Path) -> str:
+    """What to tell of a run that is done already."""
+    return f"{folder}: the same run is finished here; to do it again, remove this folder"
+
+
+def report(request: Request, outcome: Outcome) -> str:
+    """What a user wants to know at the end of a run."""
+    from bodyreg.runs.job import PROPORTIONS, reasons
+    from bodyreg.runs.progress import counted, predicting_speed, speed
+
+    lines, summary = [], outcome.summary
+    if summary is None:
+        return finished(request.out)
+    predicts = request.regressor is not None
+    if summary.skipped:
+        lines.append(f"skipped {summary.skipped.total():,}{reasons(summary.skipped)}")
+    if outcome.earlier:
+        lines.append(f"fitted before: {counted(outcome.earlier, 'people')}")
+    if outcome.people:
+        work = outcome.people, outcome.seconds
+        if predicts:
+            rates = predicting_speed(*work, outcome.device)
+        else:
+            warm = request.initial is not None
+            rates = speed(*work, request.config, outcome.device, warm=warm)
+        lines.append(rates + (f", {outcome.processes} processes" * (outcome.processes > 1)))
+    if request.learn_proportions:
+        lines.append(f"proportions: {request.out / PROPORTIONS}")
+    if request.config.depth_weight and not predicts:
+        used = f"{summary.with_depths:,} of {counted(summary.people, 'people')}"
+        lines.append(f"depths of keypoints: used for {used}")
+    lines.append(f"cameras: {_cameras(summary.cameras, predicts)}")
+    if not predicts:
+        lines.append(f"mean loss: {summary.mean_loss:.4g}")
+    for name, pixels in summary.median_pixels.items():
+        lines.append(
+            f"median distance of {name}: {pixels:.2f} px of a 256-pixel frame "
+            f"({100 * pixels / 256:.2f} % of its side)"
+        )
+    if deviations := summary.median_deviations:
+        lines.append(
+            f"median standard deviation of joints: {deviations['across']:.0f} mm across the view, "
+            f"{deviations['along']:.0f} mm along it"
+        )
+    if summary.mirrored:
+        lines.append(f"mirrored fits (rotation of determinant -1): {summary.mirrored:,}")
+    if request.overlays and request.source.images is None:
+        lines.append("overlays.png shows no pictures: to see them, give their folder as --images")
+    if stages := summary.median_stages:
+        lines.append(f"median time of a person: {in_words(stages)}")
+    return "\n".join([*lines, f"results: {request.out}"])
+
+
+def in_words(stages: Mapping[str, float]) -> str:
+    """Milliseconds of stages, for reading."""
+    return ", ".join(f"{name} {time:.3g} ms" for name, time in stages.items())
+
+
+def _cameras(counts: Mapping[str, int], predicts: bool) -> str:
+    words = {
+        "known": "focal length known",
+        "assumed": "focal length assumed" if predicts else "focal length found by the fits",
+        "weak": "no perspective",
+    }
+    return ", ".join(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])

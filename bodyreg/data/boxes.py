@@ -1,0 +1,197 @@
+"""People who are only known to be in a box of a picture, or to be what a whole picture shows.
+
+They have a frame and no evidence: a network can see them, and no registration can fit them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bodyreg.data.cameras import Camera, arrays_of
+from bodyreg.data.coco import CROWD, box_of, camera_of, load_coco
+from bodyreg.data.frames import frames_of_boxes
+from bodyreg.data.json_files import flag, integer, load_json, numbers
+from bodyreg.data.observations import Observations
+from bodyreg.errors import UserError
+from bodyreg.pictures import picture_names, read_header, read_picture
+
+PERSON = 1
+"""COCO's category of people, of files that do not name their categories."""
+
+LEAST_SCORE = 0.5
+"""Of a detector's box; boxes below are left out."""
+
+NO_PERSON = "another category than person"
+LOW_SCORE = f"a score below {LEAST_SCORE:g}"
+
+
+def unreadable(name: str) -> str:
+    """Why a person is left out whose picture cannot be read."""
+    return f"unreadable picture {name}"
+
+
+def read_boxes(
+    path: str | os.PathLike, images: str | os.PathLike | None = None
+) -> tuple[Observations, Counter[str]]:
+    """Read the boxes of people of a COCO file: annotations, or a detector's results.
+
+    The frame is the square round the box, as for DensePose-COCO. Of annotations, an observation's
+    id is the annotation's; of results, which have none, it is the place in the list. Results name
+    pictures by a number, with which a picture's file name ends: 000000000139.jpg is number 139.
+
+    Args:
+        path: The JSON file.
+        images: The folder of the pictures, in which those of results are found.
+
+    Returns:
+        People without evidence, and how many boxes were left out by reason: crowds, other
+        categories than "person", scores below `LEAST_SCORE`.
+
+    Raises:
+        UserError: the file is no such file, or a box is wrong; the message names it. Or a result's
+            picture is not in the folder.
+    """
+    content = load_json(path)
+    if isinstance(content, list):
+        return _of_results(content, path, images)
+    coco = load_coco(path)
+    people = _people_of(coco.dataset.get("categories"), str(path))
+    found, skipped = [], Counter[str]()
+    for annotation in coco.anns.values():
+        where = f"{path}: annotation {annotation['id']}"
+        if flag(annotation.get("iscrowd"), "iscrowd", where):
+            skipped[CROWD] += 1
+        elif not _is_person(annotation, people, where):
+            skipped[NO_PERSON] += 1
+        else:
+            image = coco.imgs.get(annotation["image_id"], {})
+            name = str(image.get("file_name") or "")
+            camera = camera_of(image, f"{path}: image {annotation['image_id']}")
+            found.append((annotation["id"], _frame(annotation, where), name, camera))
+    return _observations(found, str(path)), skipped
+
+
+def read_pictures(
+    folder: str | os.PathLike, names: Sequence[str] = ()
+) -> tuple[Observations, Counter[str]]:
+    """Take every picture of a folder to show one person, who fills it.
+
+    The frame is the square round the picture. Ids are 0, 1, 2 ... in the order of the names.
+
+    Args:
+        folder: The pictures.
+        names: Those that are read; all if left out.
+
+    Returns:
+        People without evidence, and the pictures that cannot be read, by reason.
+
+    Raises:
+        UserError: there is no such folder, or it has no pictures.
+    """
+    chosen = list(names) or picture_names(folder)
+    if not chosen:
+        raise UserError(f"{folder}: no pictures in this folder")
+    found, skipped = [], Counter[str]()
+    for number, name in enumerate(chosen):
+        try:
+            width, height = _size(Path(folder) / name)
+        except UserError:
+            skipped[unreadable(name)] += 1
+            continue
+        side = max(width, height)
+        frame = np.array([width / 2, height / 2, side / 2])
+        found.append((number, frame, name, Camera(picture_size=(width, height))))
+    return _observations(found, str(folder)), skipped
+
+
+def _of_results(
+    content: list[Any], path: str | os.PathLike, images: str | os.PathLike | None
+) -> tuple[Observations, Counter[str]]:
+    pictures = {} if images is None else _by_number(picture_names(images))
+    found, skipped = [], Counter[str]()
+    for place, result in enumerate(content):
+        where = f"{path}: [{place}]"
+        if not isinstance(result, dict):
+            raise UserError(f"{where} is not an object; expected COCO's annotations or results")
+        if not _is_person(result, {PERSON}, where):
+            skipped[NO_PERSON] += 1
+            continue
+        if numbers({"score": [result.get("score", 1)]}, "score", where, 1)[0] < LEAST_SCORE:
+            skipped[LOW_SCORE] += 1
+            continue
+        number = integer(result.get("image_id"), "image_id", where)
+        if number not in pictures:
+            raise UserError(
+                f"{where}: no picture in {images or 'a folder'} has a name that ends with its "
+                f"image_id, {number}"
+            )
+        found.append((place, _frame(result, where), pictures[number], Camera()))
+    return _observations(found, str(path)), skipped
+
+
+def _observations(people: list[tuple[int, np.ndarray, str, Camera]], source: str) -> Observations:
+    """People of these ids, frames, pictures and cameras."""
+    count = len(people)
+    cameras: dict[str, Any] = arrays_of([camera for *_, camera in people])
+    observations = Observations.of_keypoints(
+        (),
+        np.zeros((count, 0, 2)),
+        np.zeros((count, 0)),
+        id=np.array([number for number, *_ in people], np.int64),
+        frame=np.array([frame for _, frame, *_ in people]).reshape(count, 3),
+        picture=np.array([name for _, _, name, _ in people], np.str_),
+        **cameras,
+    )
+    observations.check(source=source)
+    return observations
+
+
+def _frame(item: dict[str, Any], where: str) -> np.ndarray:
+    """(3,) the frame of an item's box."""
+    return frames_of_boxes(box_of(item, where)[None])[0]
+
+
+def _is_person(item: dict[str, Any], people: set[int], where: str) -> bool:
+    """Whether an item is of one of the categories of people, or of none at all."""
+    category = item.get("category_id")
+    return category is None or integer(category, "category_id", where) in people
+
+
+def _people_of(categories: Any, path: str) -> set[int]:
+    """The categories that are named "person"; COCO's if the file has no categories."""
+    if categories is None or categories == []:
+        return {PERSON}
+    if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
+        raise UserError(f"{path}: 'categories' is not a list of objects")
+    named = {integer(c.get("id"), "id", f"{path}: categories"): c.get("name") for c in categories}
+    return {n for n, name in named.items() if name is None or str(name).lower() == "person"}
+
+
+def _by_number(names: Sequence[str]) -> dict[int, str]:
+    """The number with which a name without suffix ends -> the name; of several, the first."""
+    found: dict[int, str] = {}
+    for name in names:
+        digits = re.search(r"[0-9]+$", Path(name).stem)
+        if digits is not None:
+            found.setdefault(int(digits[0]), name)
+    return found
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    header = read_header(path)
+    if header is not None:
+        return header.width, header.height
+    height, width = read_picture(path).shape[:2]
+    return width, height

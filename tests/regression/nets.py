@@ -1,0 +1,16 @@
+"""Networks that nothing has taught: they see something in every picture, and little of it."""
+
+from __future__ import annotations
+
+import torch
+
+from bodyreg.regression import Architecture, Regressor
+
+
+def untaught(side: int, seed: int = 0, *, six_numbers: bool = False, body: str = "") -> Regressor:
+    """A small one whose numbers depend on the picture as much as those of a network that learnt."""
+    regressor = Regressor.new(Architecture("small", 8, six_numbers), side, seed)
+    regressor.body = body
+    with torch.no_grad():
+        regressor.network.head.weight.mul_(30)
+    return regressor
