@@ -34,6 +34,7 @@ assert_type(fits, bodyreg.Fits)
 assert_type(fits.vertices(body), np.ndarray[tuple[Any, ...], np.dtype[Any]])
 assert_type(ops.gram_schmidt(torch.eye(3)[None]), torch.Tensor)
 assert_type(ops.raster(torch.ones(1, 3, 3), torch.ones(1, 3), 8, 8).face, torch.Tensor)
+assert_type(ops.warp(torch.ones(1, 1, 2, 2), torch.ones(1, 2, 2, 2)), torch.Tensor)
 assert_type(_C.build_info()["cuda_archs"], list[str])
 
 

@@ -9,5 +9,6 @@ from bodyreg.reference.kinematics import kinematics
 from bodyreg.reference.lbs import lbs
 from bodyreg.reference.projection import gram_schmidt, projection
 from bodyreg.reference.raster import raster
+from bodyreg.reference.warp import warp
 
-__all__ = ["correspondence", "gram_schmidt", "kinematics", "lbs", "projection", "raster"]
+__all__ = ["correspondence", "gram_schmidt", "kinematics", "lbs", "projection", "raster", "warp"]

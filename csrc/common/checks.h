@@ -31,10 +31,7 @@ class Arguments {
   // A tensor of the op's dtype.
   void real(const char* argument, const Tensor& tensor,
             std::initializer_list<int64_t> sizes) const {
-    if (tensor.scalar_type() != first_.scalar_type()) {
-      fail(argument, std::string("dtype ") + name(first_.scalar_type()) + " as " + first_name_,
-           name(tensor.scalar_type()));
-    }
+    is_of_op(argument, tensor);
     layout(argument, tensor, sizes);
   }
 
@@ -53,6 +50,17 @@ class Arguments {
     layout(argument, tensor, sizes);
   }
 
+  // A tensor (B, C, H, W) of the op's dtype that lies in memory as (B, H, W, C) where
+  // `channels_last`.
+  void picture(const char* argument, const Tensor& tensor, std::initializer_list<int64_t> sizes,
+               bool channels_last) const {
+    is_of_op(argument, tensor);
+    fits(argument, tensor, sizes);
+    if (channels_last ? is_channels_last(tensor) : tensor.is_contiguous()) return;
+    fail(argument, "a contiguous or channels-last tensor",
+         "strides " + shape(tensor.strides()) + "; call .contiguous() on it");
+  }
+
   [[noreturn]] void fail(const char* argument, const std::string& expected,
                          const std::string& got) const {
     throw std::runtime_error(std::string("bodyreg.") + op_ + ": " + argument + ": expected " +
@@ -60,23 +68,45 @@ class Arguments {
   }
 
  private:
+  void is_of_op(const char* argument, const Tensor& tensor) const {
+    if (tensor.scalar_type() == first_.scalar_type()) return;
+    fail(argument, std::string("dtype ") + name(first_.scalar_type()) + " as " + first_name_,
+         name(tensor.scalar_type()));
+  }
+
   void layout(const char* argument, const Tensor& tensor,
               std::initializer_list<int64_t> sizes) const {
-    if (tensor.device() != first_.device()) {
-      fail(argument, "the device of " + std::string(first_name_) + ", " + device(first_),
-           device(tensor));
-    }
-    bool fits = tensor.dim() == static_cast<int64_t>(sizes.size());
-    int64_t i = 0;
-    for (int64_t size : sizes) {
-      fits = fits && (size == kAny || tensor.size(i) == size);
-      ++i;
-    }
-    if (!fits) fail(argument, "shape " + shape(sizes), shape(tensor.sizes()));
+    fits(argument, tensor, sizes);
     if (!tensor.is_contiguous()) {
       fail(argument, "a contiguous tensor",
            "strides " + shape(tensor.strides()) + "; call .contiguous() on it");
     }
+  }
+
+  // Device and shape.
+  void fits(const char* argument, const Tensor& tensor,
+            std::initializer_list<int64_t> sizes) const {
+    if (tensor.device() != first_.device()) {
+      fail(argument, "the device of " + std::string(first_name_) + ", " + device(first_),
+           device(tensor));
+    }
+    bool same = tensor.dim() == static_cast<int64_t>(sizes.size());
+    int64_t i = 0;
+    for (int64_t size : sizes) {
+      same = same && (size == kAny || tensor.size(i) == size);
+      ++i;
+    }
+    if (!same) fail(argument, "shape " + shape(sizes), shape(tensor.sizes()));
+  }
+
+  // Whether memory is contiguous with the channels of (B, C, H, W) innermost.
+  static bool is_channels_last(const Tensor& tensor) {
+    int64_t step = 1;
+    for (int64_t dim : {1, 3, 2, 0}) {
+      if (tensor.size(dim) != 1 && tensor.stride(dim) != step) return false;
+      step *= tensor.size(dim);
+    }
+    return true;
   }
 
   template <typename Sizes>
@@ -111,6 +141,8 @@ class Arguments {
         return "float16";
       case ScalarType::BFloat16:
         return "bfloat16";
+      case ScalarType::Byte:
+        return "uint8";
       case ScalarType::Int:
         return "int32";
       case ScalarType::Long:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bodyreg import ops
-from tests.ops import fit_cases, raster_cases
+from tests.ops import cases, fit_cases, raster_cases
 from tests.ops.cases import FORMS
 from tests.ops.test_fit_bits import fits
 
@@ -24,6 +24,11 @@ def main() -> None:
         vertices, faces = (x.cuda() for x in raster_cases.soup(3, 300, 33, 31, size=size))
         for dtype in (torch.float32, torch.float64):
             ops.raster(vertices.to(dtype), faces, 33, 31)
+    for channels in (8, 5):
+        case = cases.warp_case(3, 65, channels=channels, high=31, form="apart")
+        last = case.arguments[0].contiguous(memory_format=torch.channels_last)
+        for dtype in (torch.float32, torch.float64):
+            case.with_argument(0, last).to(dtype, "cuda").results(ops)
     torch.cuda.synchronize()
 
 

@@ -129,3 +129,11 @@ def test_raster(perspective, dtype):
             return [*ops.raster(vertices, faces, 19, 21, perspective=perspective)]
 
         assert_equal_under_every_seed(draw)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("channels", [8, 5])
+def test_warp_channels_last(channels, dtype):
+    case = cases.warp_case(3, 19, channels=channels, high=7, form="apart").to(dtype)
+    last = case.arguments[0].contiguous(memory_format=torch.channels_last)
+    assert_schedules_agree(case.with_argument(0, last))

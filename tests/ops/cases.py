@@ -163,6 +163,31 @@ def correspondence_case(
     return Case("correspondence", arguments, (0, 1, 2, 3))
 
 
+def flow(draw: Draw, pictures: int, high: int, wide: int, reach: int = 3) -> Tensor:
+    """(B, 2, H, W): far enough from whole numbers for differences to be slopes."""
+    size = (pictures, 2, high, wide)
+    whole = draw.integers(2 * reach + 1, *size) - reach
+    return (whole + draw.uniform(0.05, 0.95, *size)).float().double()
+
+
+def warp_case(
+    pictures: int,
+    wide: int,
+    *,
+    channels: int = 5,
+    high: int = 4,
+    source: tuple[int, int] | None = None,  # the target's size if left out
+    form: str = "all",  # "all", "seen" or "apart": what the visibility does
+    seed: int = 0,
+):
+    draw = Draw(seed)
+    features = draw.normal(pictures, channels, *(source or (high, wide)))
+    moves = flow(draw, pictures, high, wide)
+    codes = draw.integers(4, pictures, high, wide).to(torch.uint8)
+    visibility = None if form == "all" else codes
+    return Case("warp", (features, moves, visibility, 0.25, form == "apart"), (0, 1))
+
+
 # Every op in every form it takes, by size.
 FORMS: dict[str, Callable[[int, int], Case]] = {
     "kinematics": lambda people, points: kinematics_case(people),
@@ -174,5 +199,8 @@ FORMS: dict[str, Callable[[int, int], Case]] = {
     "gram_schmidt": lambda people, points: gram_schmidt_case(people, six=False),
     "gram_schmidt-six": lambda people, points: gram_schmidt_case(people, six=True),
     "correspondence": lambda people, points: correspondence_case(people, points),
+    "warp": warp_case,
+    "warp-seen": lambda people, points: warp_case(people, points, form="seen"),
+    "warp-apart": lambda people, points: warp_case(people, points, form="apart", channels=17),
     "correspondence-robust": lambda people, points: correspondence_case(people, points, width=0.7),
 }

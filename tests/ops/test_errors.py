@@ -29,6 +29,7 @@ NAMES = {
         *["transforms", "rotation", "scale", "translation"],
         *["joint_ids", "anchors", "targets", "weights"],
     ],
+    "warp": ["features", "flow", "visibility"],
 }
 
 
@@ -52,7 +53,8 @@ def test_dtype(form, i):
     elif case.arguments[i].is_floating_point():
         wrong, expected = torch.float64, r"dtype float32 as \w+, got float64"
     else:
-        wrong, expected = torch.int64, "dtype int32, got int64"
+        own = str(case.arguments[i].dtype).removeprefix("torch.")
+        wrong, expected = torch.int64, f"dtype {own}, got int64"
     wrong = case.arguments[i].to(wrong)
     assert_refused(case.with_argument(i, wrong), NAMES[case.op][i], expected)
 
@@ -66,7 +68,8 @@ def test_layout(form, i):
     assert_refused(
         wrong,
         NAMES[case.op][i],
-        r"a contiguous tensor, got strides \(.*\); call \.contiguous\(\) on it$",
+        r"a contiguous( or channels-last)? tensor, got strides \(.*\); "
+        r"call \.contiguous\(\) on it$",
     )
 
 

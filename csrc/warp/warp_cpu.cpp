@@ -1,0 +1,508 @@
+// Channels-last, the channels of a pixel fill registers as they are. Channels-first, a block of
+// channels of the whole source is first laid out in that way, and results are laid back: that costs
+// less than reading number by number, and gradients are added a register at a time. A picture of
+// few channels is read number by number.
+#include <algorithm>
+#include <type_traits>
+
+#include "../common/buffer.h"
+#include "../common/simd.h"
+#include "warp.h"
+#include "warp_math.h"
+
+namespace bodyreg::BODYREG_ISA {
+namespace {
+
+constexpr int kTile = 64;  // target pixels of a row whose corners are found together
+constexpr int kBlock = kWarpBlock;
+constexpr int kFew = 4;  // channels that are read number by number
+
+// Where some target pixels of a row read.
+template <typename T>
+struct Tile {
+  int count;
+  int64_t pixel;        // the first one, in its picture
+  const uint8_t* code;  // their visibility, or null
+  alignas(64) int32_t corner[4][kTile];
+  alignas(64) T weight[4][kTile];
+  alignas(64) T right[kTile];
+  alignas(64) T down[kTile];
+
+  int code_of(int i) const { return code == nullptr ? kVisible : code[i]; }
+};
+
+template <typename T>
+int64_t pixels_of(const WarpGrid<T>& grid) {
+  return int64_t{grid.height} * grid.width;
+}
+
+// The number of source pixels, and that of a corner outside.
+template <typename T>
+int sources_of(const WarpGrid<T>& grid) {
+  return grid.source_height * grid.source_width;
+}
+
+template <typename T>
+void find(const WarpGrid<T>& grid, int64_t picture, int row, int column, Tile<T>& tile) {
+  const int h = grid.source_height, w = grid.source_width, outside = sources_of(grid);
+  const int64_t axis = grid.flow_axis, step = grid.flow_pixel;
+  tile.count = std::min(kTile, grid.width - column);
+  tile.pixel = int64_t{row} * grid.width + column;
+  tile.code = grid.visibility;
+  if (tile.code != nullptr) tile.code += picture * pixels_of(grid) + tile.pixel;
+  const T* const flow = grid.flow + 2 * picture * pixels_of(grid) + tile.pixel * step;
+  for (int i = 0; i < tile.count; ++i) {
+    const Along<T> x = place_along(column + i, flow[i * step], w);
+    const Along<T> y = place_along(row, flow[i * step + axis], h);
+    const Corners<T> at = corners_at(x, y, h, w, outside);
+    for (int k = 0; k < 4; ++k) {
+      tile.corner[k][i] = at.pixel[k];
+      tile.weight[k][i] = at.weight[k];
+    }
+    tile.right[i] = x.share;
+    tile.down[i] = y.share;
+  }
+}
+
+// Calls f(tile) for all target pixels of a row.
+template <typename T, typename F>
+void for_row(const WarpGrid<T>& grid, int64_t picture, int row, Tile<T>& tile, const F& f) {
+  for (int column = 0; column < grid.width; column += kTile) {
+    find(grid, picture, row, column, tile);
+    f(tile);
+  }
+}
+
+// The corners of a target pixel, where pixels lie `stride` numbers apart. Outside is `beyond`.
+template <typename T>
+struct Four {
+  T* at[4];
+};
+template <typename T, typename S>
+inline Four<T> four(const Tile<S>& tile, int i, T* base, int64_t stride, int sources, T* beyond) {
+  Four<T> corners;
+  for (int k = 0; k < 4; ++k) {
+    const int pixel = tile.corner[k][i];
+    corners.at[k] = pixel < sources ? base + pixel * stride : beyond;
+  }
+  return corners;
+}
+
+// V: T, or as many as a register holds.
+template <typename V, typename T>
+inline V load_as(const T* p) {
+  if constexpr (std::is_same_v<V, T>) {
+    return *p;
+  } else {
+    return load_lanes(p);
+  }
+}
+template <typename T>
+inline void store_as(T* p, const T& value) {
+  *p = value;
+}
+template <typename T>
+inline void store_as(T* p, const Lanes<T>& value) {
+  store_lanes(p, value);
+}
+
+// Calls f(c, zero) for `count` channels, c being the first that a register holds, or a single one.
+template <typename T, typename F>
+inline void for_channels(int64_t count, const F& f) {
+  int64_t c = 0;
+  for (; c + Lanes<T>::width <= count; c += Lanes<T>::width) f(c, Lanes<T>(0));
+  for (; c < count; ++c) f(c, T(0));
+}
+
+template <typename T>
+inline void blend(const Tile<T>& tile, int i, const Four<const T>& from, int64_t count, T* out) {
+  for_channels<T>(count, [&](int64_t c, auto sum) {
+    using V = decltype(sum);
+    for (int k = 0; k < 4; ++k) sum += V(tile.weight[k][i]) * load_as<V>(from.at[k] + c);
+    store_as(out + c, sum);
+  });
+}
+
+template <typename T>
+void copy(const T* in, int64_t count, T* out) {
+  for_channels<T>(
+      count, [&](int64_t c, auto zero) { store_as(out + c, load_as<decltype(zero)>(in + c)); });
+}
+
+template <typename T>
+void forward_row(const WarpParams<T>& p, int64_t picture, int row, Tile<T>& tile, const T* zeros) {
+  const int64_t C = p.grid.channels, pixels = pixels_of(p.grid);
+  const int sources = sources_of(p.grid);
+  const T* const features = p.features + picture * sources * C;
+  for_row(p.grid, picture, row, tile, [&](const Tile<T>& tile) {
+    for (int i = 0; i < tile.count; ++i) {
+      const int code = tile.code_of(i);
+      const int64_t pixel = picture * pixels + tile.pixel + i;
+      T* const out = p.warped + pixel * C;
+      if (p.parts == nullptr && code >= kBackground) {
+        for (int64_t c = 0; c < C; ++c) out[c] = p.background;
+        continue;
+      }
+      blend(tile, i, four(tile, i, features, C, sources, zeros), C, out);
+      if (p.parts == nullptr) continue;
+      for (int part = 0; part < 2; ++part) {
+        T* const into = p.parts + (2 * pixel + part) * C;
+        code == part ? copy(out, C, into) : set_zero(into, C);
+      }
+    }
+  });
+}
+
+// Channels-first: some channels of a picture.
+struct Block {
+  int64_t picture, index;
+  int64_t first;  // channel
+  int channels;
+};
+
+template <typename T>
+Block block_at(const WarpGrid<T>& grid, int64_t unit) {
+  const int64_t blocks = warp_blocks(grid.channels), index = unit % blocks;
+  const int64_t first = index * kBlock;
+  return {unit / blocks, index, first,
+          static_cast<int>(std::min<int64_t>(kBlock, grid.channels - first))};
+}
+
+// Planes of pixels, `stride` numbers apart <-> a row of kBlock channels for each pixel.
+template <typename T>
+void lay_rows(const T* planes, int64_t stride, int channels, int64_t count, T* rows) {
+  constexpr int W = Lanes<T>::width;
+  for (int l = 0; l < kBlock; l += W) {
+    to_lanes(planes + l * stride, stride, std::clamp(channels - l, 0, W), count, rows + l, kBlock);
+  }
+}
+template <typename T>
+void lay_planes(const T* rows, int channels, int64_t count, T* planes, int64_t stride) {
+  constexpr int W = Lanes<T>::width;
+  for (int l = 0; l < channels; l += W) {
+    from_lanes(rows + l, kBlock, std::min(channels - l, W), count, planes + l * stride, stride);
+  }
+}
+
+// Writes what a tile read to the results. values: (count, kBlock); changed.
+template <typename T>
+void show(const WarpParams<T>& p, const Block& block, const Tile<T>& tile, T* values) {
+  const int64_t pixels = pixels_of(p.grid), C = p.grid.channels;
+  const auto write = [&](T* picture, int64_t first) {
+    lay_planes(values, block.channels, tile.count, picture + first * pixels + tile.pixel, pixels);
+  };
+  const auto clear = [&](const auto& unless, T value) {
+    for (int i = 0; i < tile.count; ++i) {
+      if (unless(tile.code_of(i))) continue;
+      for (int c = 0; c < kBlock; ++c) values[i * kBlock + c] = value;
+    }
+  };
+  T* const warped = p.warped + block.picture * C * pixels;
+  if (p.parts == nullptr) {
+    clear([](int code) { return code < kBackground; }, p.background);
+    write(warped, block.first);
+    return;
+  }
+  T* const parts = p.parts + 2 * block.picture * C * pixels;
+  write(warped, block.first);
+  alignas(64) T all[kTile * kBlock];
+  copy(values, int64_t{tile.count} * kBlock, all);
+  clear([](int code) { return code == kVisible; }, T(0));
+  write(parts, block.first);
+  copy(all, int64_t{tile.count} * kBlock, values);
+  clear([](int code) { return code == kHidden; }, T(0));
+  write(parts, C + block.first);
+}
+
+// rows: workspace, (source pixels + 1, kBlock)
+template <typename T>
+void forward_block(const WarpParams<T>& p, const Block& block, Tile<T>& tile, T* rows) {
+  const int sources = sources_of(p.grid);
+  const T* const planes =
+      p.features + (block.picture * p.grid.channels + block.first) * int64_t{sources};
+  T* const beyond = rows + int64_t{sources} * kBlock;
+  lay_rows(planes, sources, block.channels, sources, rows);
+  set_zero(beyond, kBlock);
+  alignas(64) T values[kTile * kBlock];
+  for (int row = 0; row < p.grid.height; ++row) {
+    for_row(p.grid, block.picture, row, tile, [&](const Tile<T>& tile) {
+      for (int i = 0; i < tile.count; ++i) {
+        const auto from = four<const T>(tile, i, rows, kBlock, sources, beyond);
+        blend(tile, i, from, kBlock, values + i * kBlock);
+      }
+      show(p, block, tile, values);
+    });
+  }
+}
+
+// The gradient of one target pixel in channel c, or in a register of them, goes to its corners.
+template <typename V, typename T>
+inline void spread(const Tile<T>& tile, int i, const V& grad, const Four<T>& to, int64_t c) {
+  for (int k = 0; k < 4; ++k) {
+    T* const sum = to.at[k] + c;
+    store_as(sum, load_as<V>(sum) + V(tile.weight[k][i]) * grad);
+  }
+}
+
+// The flow's gradient at the pixels of a tile: sums over channels.
+template <typename T>
+class FlowGradient {
+ public:
+  void add(const Tile<T>& tile, int i, const Lanes<T>& grad, const Four<const T>& from, int64_t c) {
+    const Slope<Lanes<T>> slope = slope_of(tile, i, from, c, grad);
+    x_ += grad * slope.x;
+    y_ += grad * slope.y;
+  }
+  void add(const Tile<T>& tile, int i, const T& grad, const Four<const T>& from, int64_t c) {
+    const Slope<T> slope = slope_of(tile, i, from, c, grad);
+    rest_x_ += grad * slope.x;
+    rest_y_ += grad * slope.y;
+  }
+
+  // The sums so far are pixel i's; the next ones begin at 0.
+  void end(int i) {
+    store_lanes(lanes_x_ + i * kLanes<T>, x_);
+    store_lanes(lanes_y_ + i * kLanes<T>, y_);
+    out_x[i] = rest_x_;
+    out_y[i] = rest_y_;
+    x_ = y_ = Lanes<T>(0);
+    rest_x_ = rest_y_ = 0;
+  }
+
+  // Puts the sums of `count` pixels into out_x and out_y.
+  void finish(int count) {
+    add_lanes(lanes_x_, count, out_x);
+    add_lanes(lanes_y_, count, out_y);
+  }
+
+  alignas(64) T out_x[kTile];
+  alignas(64) T out_y[kTile];
+
+ private:
+  template <typename V>
+  static Slope<V> slope_of(const Tile<T>& tile, int i, const Four<const T>& from, int64_t c,
+                           const V&) {
+    const V corner[4] = {load_as<V>(from.at[0] + c), load_as<V>(from.at[1] + c),
+                         load_as<V>(from.at[2] + c), load_as<V>(from.at[3] + c)};
+    return slope_at(corner, tile.right[i], tile.down[i]);
+  }
+
+  // Adds the lanes of each pixel, a square of pixels and lanes at a time.
+  static void add_lanes(const T* lanes, int count, T* out) {
+    constexpr int W = kLanes<T>;
+    for (int first = 0; first < count; first += W) {
+      Lanes<T> square[W];
+      for (int i = 0; i < W; ++i) square[i] = load_lanes(lanes + (first + i) * W);
+      transpose(square);
+      Lanes<T> sum = load_lanes(out + first);
+      for (int l = 0; l < W; ++l) sum += square[l];
+      store_lanes(out + first, sum);
+    }
+  }
+
+  Lanes<T> x_ = 0, y_ = 0;
+  T rest_x_ = 0, rest_y_ = 0;
+  alignas(64) T lanes_x_[kTile * kLanes<T>] = {};
+  alignas(64) T lanes_y_[kTile * kLanes<T>] = {};
+};
+
+template <typename T>
+void write_flow_gradient(const WarpBackwardParams<T>& p, int64_t picture, int64_t pixel, T x, T y) {
+  T* const out = p.grad_flow + 2 * picture * pixels_of(p.grid) + pixel * p.grid.flow_pixel;
+  out[0] = moved(x, p.grid.source_width);
+  out[p.grid.flow_axis] = moved(y, p.grid.source_height);
+}
+
+// Channels-last: a slice of the channels of a picture, and the flow of every so many-th row.
+// zeros, unused: as many numbers as there are channels.
+template <typename T>
+void backward_slice(const WarpBackwardParams<T>& p, int64_t picture, int slice, Tile<T>& tile,
+                    FlowGradient<T>& flow, const T* zeros, T* unused) {
+  const int64_t C = p.grid.channels, pixels = pixels_of(p.grid);
+  const int sources = sources_of(p.grid);
+  const int64_t wide = ((C + p.slices - 1) / p.slices + kBlock - 1) / kBlock * kBlock;
+  const int64_t begin = std::min<int64_t>(C, slice * wide), count = std::min(C - begin, wide);
+  const T* const features = p.features + picture * sources * C;
+  T* const grad_features = p.grad_features + picture * sources * C + begin;
+  if (p.grad_features != nullptr) {
+    for (int64_t i = 0; i < sources; ++i) set_zero(grad_features + i * C, count);
+  }
+  for (int row = 0; row < p.grid.height; ++row) {
+    const bool flows = p.grad_flow != nullptr && row % p.slices == slice;
+    for_row(p.grid, picture, row, tile, [&](const Tile<T>& tile) {
+      for (int i = 0; i < tile.count; ++i) {
+        const int code = tile.code_of(i);
+        const int64_t pixel = picture * pixels + tile.pixel + i;
+        if (p.grad_parts != nullptr || code < kBackground) {
+          const T* const warped = p.grad_warped + pixel * C;
+          const T* const part = p.grad_parts != nullptr && code < kBackground
+                                    ? p.grad_parts + (2 * pixel + code) * C
+                                    : nullptr;
+          const auto grad_at = [&](int64_t c, auto zero) {
+            using V = decltype(zero);
+            const V grad = load_as<V>(warped + c);
+            return part == nullptr ? grad : grad + load_as<V>(part + c);
+          };
+          if (p.grad_features != nullptr) {
+            const auto to = four(tile, i, grad_features, C, sources, unused);
+            for_channels<T>(count, [&](int64_t c, auto zero) {
+              spread(tile, i, grad_at(begin + c, zero), to, c);
+            });
+          }
+          if (flows) {
+            const auto from = four(tile, i, features, C, sources, zeros);
+            for_channels<T>(
+                C, [&](int64_t c, auto zero) { flow.add(tile, i, grad_at(c, zero), from, c); });
+          }
+        }
+        if (flows) flow.end(i);
+      }
+      if (!flows) return;
+      flow.finish(tile.count);
+      for (int i = 0; i < tile.count; ++i) {
+        write_flow_gradient(p, picture, tile.pixel + i, flow.out_x[i], flow.out_y[i]);
+      }
+    });
+  }
+}
+
+// The gradient of what a tile read, (count, kBlock).
+template <typename T>
+void gather_gradient(const WarpBackwardParams<T>& p, const Block& block, const Tile<T>& tile,
+                     T* grad) {
+  const int64_t pixels = pixels_of(p.grid), C = p.grid.channels;
+  const auto planes = [&](const T* picture, int64_t first) {
+    return picture + first * pixels + tile.pixel;
+  };
+  const T* const warped = p.grad_warped + block.picture * C * pixels;
+  lay_rows(planes(warped, block.first), pixels, block.channels, tile.count, grad);
+  if (p.grad_parts == nullptr) {
+    for (int i = 0; i < tile.count; ++i) {
+      if (tile.code_of(i) >= kBackground) set_zero(grad + i * kBlock, kBlock);
+    }
+    return;
+  }
+  const T* const parts = p.grad_parts + 2 * block.picture * C * pixels;
+  alignas(64) T part[kTile * kBlock];
+  for (int code = 0; code < 2; ++code) {
+    lay_rows(planes(parts, code * C + block.first), pixels, block.channels, tile.count, part);
+    for (int i = 0; i < tile.count; ++i) {
+      if (tile.code_of(i) != code) continue;
+      for (int c = 0; c < kBlock; ++c) grad[i * kBlock + c] += part[i * kBlock + c];
+    }
+  }
+}
+
+// rows, grad_rows: workspace, (source pixels + 1, kBlock)
+template <typename T>
+void backward_block(const WarpBackwardParams<T>& p, const Block& block, Tile<T>& tile,
+                    FlowGradient<T>& flow, T* rows, T* grad_rows) {
+  const int64_t pixels = pixels_of(p.grid);
+  const int sources = sources_of(p.grid);
+  const int64_t planes = (block.picture * p.grid.channels + block.first) * sources;
+  const int64_t beyond = int64_t{sources} * kBlock;
+  if (p.grad_features != nullptr) set_zero(grad_rows, beyond + kBlock);
+  if (p.grad_flow != nullptr) {
+    lay_rows(p.features + planes, sources, block.channels, sources, rows);
+    set_zero(rows + beyond, kBlock);
+  }
+  T* const partial =
+      p.partial + (block.picture * warp_blocks(p.grid.channels) + block.index) * 2 * pixels;
+  alignas(64) T grad[kTile * kBlock];
+  for (int row = 0; row < p.grid.height; ++row) {
+    for_row(p.grid, block.picture, row, tile, [&](const Tile<T>& tile) {
+      gather_gradient(p, block, tile, grad);
+      for (int i = 0; p.grad_features != nullptr && i < tile.count; ++i) {
+        const auto to = four(tile, i, grad_rows, kBlock, sources, grad_rows + beyond);
+        for (int c = 0; c < kBlock; c += kLanes<T>) {
+          spread(tile, i, load_lanes(grad + i * kBlock + c), to, c);
+        }
+      }
+      if (p.grad_flow == nullptr) return;
+      for (int i = 0; i < tile.count; ++i) {
+        const auto from = four<const T>(tile, i, rows, kBlock, sources, rows + beyond);
+        for (int c = 0; c < kBlock; c += kLanes<T>) {
+          flow.add(tile, i, load_lanes(grad + i * kBlock + c), from, c);
+        }
+        flow.end(i);
+      }
+      flow.finish(tile.count);
+      copy(flow.out_x, tile.count, partial + tile.pixel);
+      copy(flow.out_y, tile.count, partial + pixels + tile.pixel);
+    });
+  }
+  if (p.grad_features == nullptr) return;
+  lay_planes(grad_rows, block.channels, sources, p.grad_features + planes, sources);
+}
+
+// Workspace for rows of kBlock channels of all source pixels, and of zeros outside.
+template <typename T>
+int64_t rows_of(const WarpGrid<T>& grid, bool needed = true) {
+  return needed ? (int64_t{sources_of(grid)} + 1) * kBlock : 0;
+}
+
+}  // namespace
+
+template <typename T>
+void warp_forward_cpu(const WarpParams<T>& p, int64_t begin, int64_t end) {
+  Tile<T> tile;
+  if (p.grid.channels_last) {
+    Buffer<T> zeros(p.grid.channels);
+    set_zero(zeros.data(), p.grid.channels);
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const int row = static_cast<int>(unit % p.grid.height);
+      forward_row(p, unit / p.grid.height, row, tile, zeros.data());
+    }
+    return;
+  }
+  Buffer<T> rows(rows_of(p.grid));
+  for (int64_t unit = begin; unit < end; ++unit) {
+    forward_block(p, block_at(p.grid, unit), tile, rows.data());
+  }
+}
+
+template <typename T>
+void warp_backward_cpu(const WarpBackwardParams<T>& p, int64_t begin, int64_t end) {
+  Tile<T> tile;
+  FlowGradient<T> flow;
+  if (p.grid.channels_last) {
+    Buffer<T> zeros(p.grid.channels), unused(p.grid.channels);
+    set_zero(zeros.data(), p.grid.channels);
+    set_zero(unused.data(), p.grid.channels);
+    for (int64_t unit = begin; unit < end; ++unit) {
+      backward_slice(p, unit / p.slices, static_cast<int>(unit % p.slices), tile, flow,
+                     zeros.data(), unused.data());
+    }
+    return;
+  }
+  Buffer<T> rows(rows_of(p.grid, p.grad_flow != nullptr));
+  Buffer<T> grad_rows(rows_of(p.grid, p.grad_features != nullptr));
+  for (int64_t unit = begin; unit < end; ++unit) {
+    backward_block(p, block_at(p.grid, unit), tile, flow, rows.data(), grad_rows.data());
+  }
+}
+
+template <typename T>
+void warp_backward_sum_cpu(const WarpBackwardParams<T>& p, int64_t begin, int64_t end) {
+  const int64_t pixels = pixels_of(p.grid), blocks = warp_blocks(p.grid.channels);
+  for (int64_t picture = begin; picture < end; ++picture) {
+    const T* const partial = p.partial + picture * blocks * 2 * pixels;
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      T x = 0, y = 0;
+      for (int64_t block = 0; block < blocks; ++block) {
+        x += partial[2 * block * pixels + pixel];
+        y += partial[(2 * block + 1) * pixels + pixel];
+      }
+      write_flow_gradient(p, picture, pixel, x, y);
+    }
+  }
+}
+
+template void warp_forward_cpu(const WarpParams<float>&, int64_t, int64_t);
+template void warp_forward_cpu(const WarpParams<double>&, int64_t, int64_t);
+template void warp_backward_cpu(const WarpBackwardParams<float>&, int64_t, int64_t);
+template void warp_backward_cpu(const WarpBackwardParams<double>&, int64_t, int64_t);
+template void warp_backward_sum_cpu(const WarpBackwardParams<float>&, int64_t, int64_t);
+template void warp_backward_sum_cpu(const WarpBackwardParams<double>&, int64_t, int64_t);
+
+}  // namespace bodyreg::BODYREG_ISA
