@@ -253,6 +253,9 @@ def test_joints_are_named_by_the_user(people, motion, tmp_path):
         ('{"left_nee": "LeftLeg"}', "'left_nee' is not one of left_hip, "),
         ('{"left_knee": "Leg"}', "no file of .* has a joint 'Leg'; correct it"),
         ('{"left_knee": "LeftToeBase"}', "'LeftFoot', taken as left_ankle, does not follow"),
+        ('{"neck": "Hips"}', "'Hips', taken as neck, is above 'LeftUpLeg'; name the joints"),
+        ('{"head": "LeftHand"}', "'LeftHand' is taken as left_wrist and as head; name the joints"),
+        ('{"left_knee": "LeftUpLeg"}', "'LeftUpLeg' is taken as left_hip and as left_knee"),
     ],
 )
 def test_wrong_names_are_refused(people, motion, tmp_path, content, message):

@@ -24,10 +24,13 @@ LARGEST_FILE = 2**30
 """Most bytes of a file."""
 
 MOST_JOINTS, MOST_FRAMES = 1000, 10**7
+LONGEST_LINE = 2**20
+"""Most characters of a line; a frame of that many joints has fewer."""
+
 # Larger numbers are damage; the earth's size in millimetres is not.
 LARGEST = 1e12
-SLOWEST = 10.0
-"""The longest time of a frame, seconds."""
+FASTEST, SLOWEST = 1e-6, 10.0
+"""The times of a frame, seconds."""
 
 ROTATIONS = {"xrotation": "X", "yrotation": "Y", "zrotation": "Z"}
 POSITIONS = {"xposition": 0, "yposition": 1, "zposition": 2}
@@ -161,8 +164,10 @@ class _Lines:
 
     def next_or_end(self) -> list[str] | None:
         """The words of the next line, or None at the end."""
-        for line in self._stream:
+        while line := self._stream.readline(LONGEST_LINE):
             self.number += 1
+            if len(line) == LONGEST_LINE:
+                raise self.error(f"longer than {LONGEST_LINE:,} characters; correct the file")
             if words := line.split():
                 return words
         return None
@@ -256,16 +261,16 @@ def _motion(lines: _Lines, joints: tuple[Joint, ...], rate: float) -> np.ndarray
     label, _, count = " ".join(words).partition(":")
     if label.strip().upper() != "FRAMES" or not count.strip().isdecimal():
         raise lines.error("expected Frames: and their number; correct the file")
-    frames = int(count)
+    frames = int(count) if len(count) < 20 else MOST_FRAMES + 1
     if not 1 <= frames <= MOST_FRAMES:
-        raise lines.error(f"{frames:,} frames; expected 1 to {MOST_FRAMES:,}")
+        raise lines.error(f"{count.strip()[:20]} frames; expected 1 to {MOST_FRAMES:,}")
     words = lines.next("Frame Time:")
     label, _, seconds = " ".join(words).partition(":")
     if label.strip().upper() != "FRAME TIME":
         raise lines.error("expected Frame Time: and seconds; correct the file")
     (time,) = lines.numbers(seconds.split(), 1, "Frame Time")
-    if not 0 < time <= SLOWEST:
-        raise lines.error(f"Frame Time {time:g}: must be above 0 and at most {SLOWEST:g} seconds")
+    if not FASTEST <= time <= SLOWEST:
+        raise lines.error(f"Frame Time {time:g}: must be {FASTEST:g} to {SLOWEST:g} seconds")
     step, kept = max(1, round(1 / (rate * time))), []
     width = joints[-1].first + len(joints[-1].channels)
     for frame in range(frames):

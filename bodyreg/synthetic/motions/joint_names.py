@@ -99,7 +99,7 @@ def joints_of(bvh: Bvh, told: Mapping[str, str]) -> dict[str, int]:
         One of `NAMES` -> index of the file's joint.
 
     Raises:
-        UserError: a joint is missing, or the limbs do not follow the tree.
+        UserError: a joint is missing, two are the same, or they do not follow the tree.
     """
     names = [joint.name for joint in bvh.joints]
     found = recognised(names)
@@ -112,7 +112,18 @@ def joints_of(bvh: Bvh, told: Mapping[str, str]) -> dict[str, int]:
             f"{bvh.path}: no joint is recognised as {missing[0]}; name it with --motion-names "
             f"(its joints: {', '.join(names[:40])}{' ...' if len(names) > 40 else ''})"
         )
+    if found["neck"] in _ancestors(bvh, found["left_hip"]):
+        raise UserError(
+            f"{bvh.path}: '{names[found['neck']]}', taken as neck, is above "
+            f"'{names[found['left_hip']]}'; name the joints with --motion-names"
+        )
     for joint, number in found.items():
+        twin = next(other for other in found if found[other] == number)
+        if joint != twin and {joint, twin} != {"neck", "head"}:
+            raise UserError(
+                f"{bvh.path}: '{names[number]}' is taken as {twin} and as {joint}; name the joints "
+                "with --motion-names"
+            )
         side, _, limb = joint.rpartition("_")
         above = found.get(f"{side}_{ABOVE.get(limb)}", number)
         if above != number and above not in _ancestors(bvh, number):
