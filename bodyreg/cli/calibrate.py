@@ -11,7 +11,7 @@ import tyro
 from bodyreg.cli.body import body_files
 from bodyreg.cli.config import make_config
 from bodyreg.cli.flags import Device, OfPreset, OptionalFile, Settings, Switch, require
-from bodyreg.cli.sources import Sources, source_of
+from bodyreg.cli.sources import Sources, missing_source, source_of
 from bodyreg.errors import UserError
 from bodyreg.files import provenance
 
@@ -63,6 +63,10 @@ def run(options: Options, command: str) -> None:
     """Calibrate, write the landmarks, and print how far they have moved."""
     require("--people", options.people, 1, MOST_PEOPLE)
     require("--rounds", options.rounds, 1, 1000)
+    if missing := missing_source(options):
+        raise UserError(
+            f"Missing from bodyreg calibrate: {missing[0]}; see bodyreg calibrate --help"
+        )
     source, files = source_of(options), body_files(options)
     config = make_config(
         options.preset, options.solver, options.starts, options.iterations, options.set

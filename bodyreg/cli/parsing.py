@@ -24,6 +24,8 @@ INDENT = 6
 # What lines and frames consist of, where a terminal has such characters and elsewhere.
 RULES = "╭─╮│╰╯ -"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# Values that look like options.
+AXIS = re.compile("-[xyz]")
 
 
 def parse(
@@ -45,6 +47,7 @@ def parse(
         if not word or (word.startswith("--") and word.endswith("=")):
             option = word.rstrip("=") or (arguments[place - 1] if place else command)
             raise UserError(f"{option}: an empty value; see bodyreg {command} --help")
+    arguments = _with_axes_joined(arguments)
     program, box = f"bodyreg {command}", io.StringIO()
     try:
         with contextlib.redirect_stderr(box), _numbers():
@@ -60,6 +63,17 @@ def parse(
         if not end.code:
             raise
     raise UserError(f"{_one_line(box.getvalue())}; see {program} --help")
+
+
+def _with_axes_joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments with "--up", "-y" as "--up=-y"."""
+    joined: list[str] = []
+    for word in arguments:
+        if AXIS.fullmatch(word) and joined and joined[-1].startswith("--"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _one_line(box: str) -> str:

@@ -10,6 +10,7 @@ HELP = "; see bodyreg {} --help\n"
     [
         ("register", "Missing from bodyreg register: --out FOLDER; one of --observations, --dens"),
         ("register --mpii a.mat", "Missing from bodyreg register: --out FOLDER; see"),
+        ("calibrate --out a", "Missing from bodyreg calibrate: one of --observations, --dense"),
         ("evaluate", "Missing from bodyreg evaluate: --fits FOLDER|FILE"),
         ("report", "Missing from bodyreg report: FOLDER"),
         ("view --port 80", "Missing from bodyreg view: FOLDER"),
@@ -48,6 +49,13 @@ def test_help_explains_every_option(bodyreg, capsys):
     shown = capsys.readouterr()
     assert shown.err == ""
     assert "--noise-depth FLOAT" in shown.out
+
+
+def test_an_axis_that_looks_like_an_option_is_a_value(bodyreg, tmp_path):
+    for axis in ("-x", "-y", "-z"):
+        words = ("--out", tmp_path / "a", "--motions", tmp_path / "b", "--motion-up", axis)
+        assert "b: no such folder; check the path" in bodyreg("synthesize", *words).refusal
+    assert "Unrecognized options: -y" in bodyreg("info", "-y").refusal
 
 
 def test_an_empty_path_is_not_the_current_folder(bodyreg, tmp_path, monkeypatch):
