@@ -30,6 +30,8 @@ FORMAT = "bodyreg-landmarks-1"
 ROUNDING = 1e-3
 # Metres on a body 1.7 m tall. A point of the body is never so far from another one.
 FARTHEST = 2.0
+# Shares of points between its terms are from 0 to 1; a landmark beyond them has larger ones.
+LARGEST_SHARE = 10
 KEYS = {"point", "offset", "moves_with", "vertex", "share"}
 
 
@@ -97,6 +99,8 @@ def _landmark(terms: Any, where: str, body: Body) -> Landmark:
     shares = [
         float(numbers({"share": [term.get("share", 1)]}, "share", where, 1)[0]) for term in terms
     ]
+    if max(map(abs, shares)) > LARGEST_SHARE:
+        raise UserError(f"{where}: a share is not from -{LARGEST_SHARE} to {LARGEST_SHARE}")
     if not abs(sum(shares) - 1) <= ROUNDING:
         raise UserError(f"{where}: its shares sum to {sum(shares):.4g} instead of 1")
     if all(on_mesh):

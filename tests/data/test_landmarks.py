@@ -72,6 +72,8 @@ BAD = [
     ({"a": [HIP | {"offset": [1, 2]}]}, "offset has 2 numbers, expected 3"),
     ({"a": [HIP | {"offset": [0, 0, 13]}]}, "offset is more than 2 metres; check the units"),
     ({"a": [HIP | {"share": 0.4}, HIP | {"share": 0.4}]}, "shares sum to 0.8 instead of 1"),
+    ({"a": [HIP | {"share": s} for s in (1e6, -999999)]}, "a share is not from -10 to 10"),
+    ({"a": [{"vertex": 1, "share": s} for s in (1e39, -1e39, 1)]}, "a share is not from -10 to"),
     ({"a": [HIP | {"share": "all"}]}, "share is missing or not a list of numbers"),
     ({"a": [HIP | {"moves_with": 4}]}, "point and moves_with are names"),
     ({"a": [HIP | {"moves_with": "tail"}]}, "moves_with 'tail' is no joint of the rig"),
