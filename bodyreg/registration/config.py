@@ -199,7 +199,8 @@ class RegistrationConfig:
     def __post_init__(self) -> None:
         for name in _POSITIVE:
             _require(self, name, lambda v: v > 0 and not math.isnan(v), "a positive number")
-        _require(self, "precise_error", lambda v: 0 <= v < math.inf, "a finite number >= 0")
+        _require(self, "precise_error", lambda v: 0 <= v <= MOST, f"0 to {MOST:,}")
+        _require(self, "precise_factor", lambda v: 0 < v <= MOST, f"above 0, at most {MOST:,}")
         for name in _SHARES:
             _require(self, name, lambda v: 0 < v <= 1, "a number in (0, 1]")
         for name in (f.name for f in fields(self)):
@@ -235,7 +236,7 @@ class RegistrationConfig:
 
 
 MOST = 1_000_000
-"""No use of starts and iterations is larger; a damaged record may hold any number."""
+"""No use of these numbers is larger; a damaged record may hold any number."""
 
 _ANNEALED = (
     ("depth_weight", "depth_weight_start"),
@@ -250,7 +251,6 @@ _ANNEALED = (
 _POSITIVE = (
     "dense_count", "keypoint_count", "dense_width", "dense_width_start", "visibility_sharpness",
     "learning_rate", "carried_learning_rate", "warm_learning_rate", "camera_scale", "assumed_focal",
-    "precise_factor",
 )  # fmt: skip
 _SHARES = ("learning_rate_end", "decay_share", "anneal_share", "explore_share")
 

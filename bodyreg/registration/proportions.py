@@ -136,7 +136,7 @@ def _shown(body: Body, observations: Observations) -> tuple[np.ndarray, np.ndarr
     )[:, 0]
     place = owner * (len(LIMBS) + 1) + limb[body.segment[corner]]
     count = np.bincount(place[present], minlength=people * (len(LIMBS) + 1))
-    dense = count.reshape(people, -1)[:, : len(LIMBS)] >= LEAST_POINTS
+    dense = count.reshape(people, len(LIMBS) + 1)[:, : len(LIMBS)] >= LEAST_POINTS
     shown = dense.copy()
     for name, ends in ENDS.items():
         seen = [_has_joint(body, observations, end) for end in ends]

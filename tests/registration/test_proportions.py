@@ -110,6 +110,8 @@ def test_keypoints_alone_tell_legs_only(planted):
     alone = replace(people, keypoint_weight=np.float32(people.keypoint_weight * arms))
     with pytest.raises(UserError, match="they need dense points, or keypoints of hips, knees"):
         learn_proportions(Body.default(), alone.select(alone.has_evidence))
+    with pytest.raises(UserError, match="they need dense points, or keypoints of hips, knees"):
+        learn_proportions(Body.default(), people.select(slice(0, 0)))
 
 
 def test_damaged_points_teach_something_possible(planted):
