@@ -1,6 +1,6 @@
 """How far fitted bodies are from the truth."""
 
-from bodyreg.metrics.evaluate import METRICS, Evaluator, evaluate
+from bodyreg.metrics.evaluate import METRICS, Evaluator, evaluate, joint_errors, true_joints
 from bodyreg.metrics.geodesics import BodyGeodesics, load_geodesics
 from bodyreg.metrics.gps import gps, gpsm, mask_iou
 from bodyreg.metrics.keypoints import pck
@@ -18,6 +18,7 @@ from bodyreg.metrics.table import Metric, Statistics, Table
 
 __all__ = [
     "METRICS", "BodyGeodesics", "Evaluator", "Metric", "Statistics", "Table", "bone_mpjpe",
-    "evaluate", "facing", "gps", "gpsm", "load_geodesics", "mask_iou", "mpjpe", "n_mpjpe",
-    "pa_mpjpe", "pck", "pixel_error", "procrustes", "turned_away", "vertex_error",
+    "evaluate", "facing", "gps", "gpsm", "joint_errors", "load_geodesics", "mask_iou", "mpjpe",
+    "n_mpjpe", "pa_mpjpe", "pck", "pixel_error", "procrustes", "true_joints", "turned_away",
+    "vertex_error",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bodyreg.body.landmarks import vertex_landmark
+from bodyreg.body.landmarks import Landmark, vertex_landmark
 from bodyreg.data.frames import overlap
 from bodyreg.data.skeletons import LSP_14
 from bodyreg.errors import UserError
@@ -102,8 +102,7 @@ class Evaluator:
         self._geodesics = geodesics or BodyGeodesics(body)
         self._points = spread_vertices(body.vertices, SURFACE_POINTS)
         self._kappa = kappa_of_vertices(body)[self._points]
-        top = vertex_landmark(int(body.vertices[:, 1].argmax()))
-        self._head_top = body.landmarks.get("head_top", top)
+        self._head_top = head_top(body)
         self._names = (*body.joint_names, "head_top")
         self._common = [self._names.index(name) for name in LSP_14.joints]
 
@@ -127,8 +126,8 @@ class Evaluator:
         # Truth and fit may have different frames.
         fits = fits.in_frames(truth.frame)
         vertices, joints = fits.vertices(self.body), fits.joints(self.body)
-        points = self._with_head_top(joints, vertices)
-        true_points = self._with_head_top(truth.joints, truth.vertices)
+        points = _with_head_top(joints, vertices, self._head_top)
+        true_points = _with_head_top(truth.joints, truth.vertices, self._head_top)
         common, true_common = points[:, self._common], true_points[:, self._common]
         seen = fits.seen(vertices)
         return {
@@ -155,11 +154,6 @@ class Evaluator:
         true = truth.placed(truth.joints)
         across, along = within_deviation(size * joints, size * true, fits.joint_deviation).T
         return {"across": PER_CENT * across, "along": PER_CENT * along}
-
-    def _with_head_top(self, joints: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-        top = self._head_top
-        point = np.tensordot(vertices[:, top.vertices], top.weights, (1, 0))
-        return np.concatenate([joints, point[:, None]], axis=1)
 
     def _pckh(self, seen: np.ndarray, true_common: np.ndarray, truth: Truth) -> np.ndarray:
         neck, top = (true_common[:, LSP_14.joints.index(name)] for name in ("neck", "head_top"))
@@ -190,6 +184,43 @@ class Evaluator:
         distance = np.full(hit.shape, np.inf)
         distance[hit] = self._geodesics(self._points[np.nonzero(hit)[1]], taken_for[hit])
         return distance
+
+
+def joint_errors(fits: Fits, joints: np.ndarray, body: Body) -> dict[str, np.ndarray]:
+    """`bone_mpjpe` and `pa_mpjpe` of `evaluate`, which need no mesh.
+
+    Args:
+        fits: N fits of `body`.
+        joints: (N, 25, 3) of these people, as of `true_joints`.
+        body: The template that was fitted.
+    """
+    names = (*body.joint_names, "head_top")
+    found = fits.keypoints(body.with_landmarks({"head_top": head_top(body)}), names)
+    return {
+        "bone_mpjpe": MILLIMETRES * bone_mpjpe(found, joints, names),
+        "pa_mpjpe": MILLIMETRES * pa_mpjpe(found[:, :-1], joints[:, :-1]),
+    }
+
+
+def true_joints(truth: Truth, body: Body) -> np.ndarray:
+    """(N, 25, 3) float32 metres in camera axes: the true joints, and the top of the head.
+
+    Raises:
+        UserError: the truth was made from another mesh.
+    """
+    require_made_from(body, truth.body)
+    return _with_head_top(truth.joints, truth.vertices, head_top(body))
+
+
+def head_top(body: Body) -> Landmark:
+    """The body's own landmark, or its highest vertex."""
+    top = vertex_landmark(int(body.vertices[:, 1].argmax()))
+    return body.landmarks.get("head_top", top)
+
+
+def _with_head_top(joints: np.ndarray, vertices: np.ndarray, top: Landmark) -> np.ndarray:
+    point = np.tensordot(vertices[:, top.vertices], top.weights, (1, 0))
+    return np.concatenate([joints, point[:, None]], axis=1)
 
 
 def require_made_from(body: Body, fingerprint: str) -> None:
