@@ -139,7 +139,7 @@ class Progress:
 
     def save(self) -> None:
         """Keep the state of now. Of several processes, the first one does."""
-        if self.path is None or processes()[0] > 0:
+        if self.path is None or not is_first():
             return
         tensors = {"random": self.random.get_state()}
         for name, module in self.modules.items():
@@ -269,6 +269,11 @@ def processes() -> tuple[int, int]:
     return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
+def is_first() -> bool:
+    """Whether this process is the first one, which writes the files."""
+    return processes()[0] == 0
+
+
 def own_share(count: int) -> slice:
     """The part of a batch of this size that this process computes."""
     number, together = processes()
@@ -299,6 +304,20 @@ class _NoCurves:
 
 
 NO_CURVES: Curves = _NoCurves()
+
+
+@dataclass(frozen=True)
+class _NamedCurves:
+    curves: Curves
+    name: str
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.curves.add_scalar(f"{self.name}/{name}", value, step)
+
+
+def named(curves: Curves, name: str) -> Curves:
+    """Curves whose names begin with this one, for a loop that runs several times."""
+    return _NamedCurves(curves, name)
 
 
 @contextlib.contextmanager

@@ -11,21 +11,16 @@ on the number of threads, OMP_NUM_THREADS. It needs `pip install bodyreg[train]`
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import tyro
-
 from bodyreg import Body, Observations, UserError
-from bodyreg.cli.sources import Sources, missing_source, source_of
-from bodyreg.data.formats import open_people
+from bodyreg.cli.sources import Sources
 from bodyreg.data.skeletons import SKELETONS
-from bodyreg.errors import InstallationError
 from bodyreg.files import provenance
 from bodyreg.lifting import (
     AdversarialConfig,
@@ -37,6 +32,7 @@ from bodyreg.lifting import (
 from bodyreg.lifting.joints import poses_of
 from bodyreg.npz import load_npy
 from bodyreg.training import curves
+from train.options import changed, people_of, run, tell_losses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +60,13 @@ class Options(Sources):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train; returns the exit status."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = tyro.cli(Options, prog="train.lift", description=__doc__, args=arguments)
-    try:
-        train(options, shlex.join(["python", "-m", "train.lift", *arguments]))
-    except (UserError, InstallationError) as error:
-        print(f"train.lift: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run("train.lift", Options, __doc__, train, arguments)
 
 
 def train(options: Options, command: str) -> None:
     """Train a lifter, and write it."""
     body, begin = Body.default(), time.process_time()
-    people = people_of(options, body)
+    people = taught(options, body)
     state, path = options.out / "state.safetensors", options.out / "lifter.safetensors"
     with curves(options.curves) as writer:
         if options.preset == "distilled":
@@ -104,13 +93,10 @@ def train(options: Options, command: str) -> None:
     print(f"{len(people):,} people, {seconds:.0f} CPU-seconds; lifter: {path}")
 
 
-def people_of(options: Options, body: Body) -> Observations:
+def taught(options: Options, body: Body) -> Observations:
     """The people that the options name."""
     if options.poses is None:
-        if missing := missing_source(options):
-            raise UserError(f"{missing[0]}, or --poses, must name the people to learn from")
-        stored, _ = open_people(source_of(options), body)
-        return stored.read(0, len(stored))
+        return people_of(options, body, ", or --poses,")
     if options.skeleton not in SKELETONS:
         raise UserError(f"--skeleton {options.skeleton}: choose one of {', '.join(SKELETONS)}")
     names = SKELETONS[options.skeleton].keypoints
@@ -126,29 +112,9 @@ def people_of(options: Options, body: Body) -> Observations:
     return people.select(people.has_evidence)
 
 
-def changed(config: Any, settings: Sequence[str]) -> Any:
-    """A configuration with fields changed by NAME=VALUE."""
-    kinds = {field.name: type(getattr(config, field.name)) for field in fields(config)}
-    changes = {}
-    for setting in settings:
-        name, _, text = setting.partition("=")
-        if name not in kinds:
-            raise UserError(f"--set {setting}: no field; choose one of {', '.join(kinds)}")
-        try:
-            changes[name] = text == "true" if kinds[name] is bool else kinds[name](text)
-        except ValueError:
-            raise UserError(f"--set {setting}: not a value of {name}") from None
-    return replace(config, **changes)
-
-
 def tell_round(done: Round) -> None:
     """Print what a round has found."""
     print(f"round {done.number}: mean loss of fits {done.loss:.5f}, moved by {done.moved:.3f} m")
-
-
-def tell_losses(step: int, numbers: dict[str, float]) -> None:
-    """Print the losses of a step."""
-    print(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in numbers.items()))
 
 
 def _isnan(xy: Any) -> Any:

@@ -37,6 +37,9 @@ OPTIONAL = (
 )  # fmt: skip
 """Arrays that a file may lack."""
 
+OF_KEYPOINTS = ("keypoint_xy", "keypoint_weight", "keypoint_depth", "keypoint_depth_spread")
+"""Arrays with a column for each keypoint."""
+
 # Starts of points that are checked in one step when a file is opened.
 STARTS_AT_ONCE = 1 << 20
 
@@ -241,6 +244,22 @@ class Observations:
             spread: As `keypoint_depth_spread`.
         """
         return replace(self, keypoint_depth=depths, keypoint_depth_spread=spread)
+
+    def with_keypoints(self, names: Sequence[str]) -> Observations:
+        """The same people with these keypoints, in this order; the people's own are among them.
+
+        Keypoints that the people do not have are absent.
+        """
+        own = [tuple(names).index(name) for name in self.keypoint_name]
+        values: dict[str, Any] = {"keypoint_name": tuple(names)}
+        for name in OF_KEYPOINTS:
+            array = getattr(self, name)
+            if array is not None:
+                values[name] = unknown(name, (len(self), len(names)))
+                if name in ("keypoint_xy", "keypoint_weight"):
+                    values[name][:] = 0
+                values[name][:, own] = array
+        return replace(self, **values)
 
     def keypoints_alone(self) -> Observations:
         """The same people without dense points and depths."""

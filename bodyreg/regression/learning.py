@@ -51,6 +51,7 @@ class LearningConfig:
         batch: People in a step.
         learning_rate: Adam's.
         decay: Whether it falls along a cosine to 2 %.
+        part: From where to where on this cosine, from 0 to 1; a round of several takes a part.
         clip: Length to which longer gradients are cut.
         average: Decay rate of the moving average of the weights, which becomes the regressor; at
             the start it is less; 0: the last weights do.
@@ -62,6 +63,7 @@ class LearningConfig:
     batch: int = 64
     learning_rate: float = 1e-3
     decay: bool = True
+    part: tuple[float, float] = (0.0, 1.0)
     clip: float = 1.0
     average: float = 0.999
     losses: LossConfig = field(default_factory=LossConfig)
@@ -137,7 +139,11 @@ def train_regressor(
             "seed": seed,
             "start": fingerprint_of(start.network.state_dict().values()),
             "lessons": fingerprint_of(
-                (*vars(lessons.people).values(), lessons.crops, *lessons.labels, lessons.confidence)
+                (
+                    *vars(lessons.people).values(),
+                    *(lessons.crops, *lessons.labels, lessons.confidence),
+                    *(lessons.parts, lessons.shares),
+                )
             ),
             "body": body.fingerprint,
         },
@@ -147,14 +153,16 @@ def train_regressor(
     )
     progress.resume()
     rig = rig_of(body, lessons.people.keypoint_name, torch.device(device))
-    batches = max(1, len(lessons) // config.batch)
+    batches = max(1, len(lessons.order(generator(0))) // config.batch)
     network.train()
     while progress.step < config.epochs * batches:
-        share = progress.step / (config.epochs * batches)
-        set_learning_rate(config.learning_rate * (cosine(share, 0.02) if config.decay else 1), adam)
+        if config.decay:
+            (begin, end), share = config.part, progress.step / (config.epochs * batches)
+            rate = cosine(begin + (end - begin) * share, 0.02)
+            set_learning_rate(config.learning_rate * rate, adam)
 
         epoch, place = divmod(progress.step, batches)
-        order = torch.randperm(len(lessons), generator=generator(1_000_003 * seed + epoch))
+        order = lessons.order(generator(1_000_003 * seed + epoch))
         chosen = order[place * config.batch : (place + 1) * config.batch]
         own = own_share(len(chosen))
         views = config.augmentation.views(len(chosen), random).select(own)
@@ -165,7 +173,7 @@ def train_regressor(
 
         found = views.undo(network(looks.show(views.show(some.pictures, start.side))))
         of_labels = parameter_loss(found, some.labels)
-        of_evidence = evidence_losses(rig, evidence, found)
+        of_evidence = evidence_losses(rig, evidence, found, config.losses.of_bodies)
         loss = total(config.losses, of_labels, of_evidence, some.confidence).sum() / len(chosen)
         adam.zero_grad()
         loss.backward()

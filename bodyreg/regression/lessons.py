@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +18,60 @@ from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.registration.cameras import as_fitted
 from bodyreg.registration.register import matched
-from bodyreg.regression.losses import confidence_of
+from bodyreg.regression.labels import confidence_of
 from bodyreg.regression.outputs import labels_of
-from bodyreg.regression.views import MARGIN
+from bodyreg.regression.views import MARGIN, Views
+
+AT_ONCE = 256
+"""Pictures whose middles are taken in one step."""
+
+
+@dataclass(frozen=True)
+class Album:
+    """N people of one data set, and their pictures.
+
+    Attributes:
+        people: What the pictures show.
+        crops: (N, 3, S, S) uint8 red, green, blue, of frames whose sides are `MARGIN` times longer.
+        joints: (N, 25, 3) true joints, as of `metrics.true_joints`, to measure errors: nothing
+            learns from them. None: not known.
+    """
+
+    people: Observations
+    crops: Tensor
+    joints: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        folder: str | os.PathLike,
+        people: Observations,
+        side: int,
+        joints: np.ndarray | None = None,
+    ) -> Album:
+        """Read the pictures of people.
+
+        Args:
+            folder: Has the pictures.
+            people: The people; they name their pictures.
+            side: Of the pictures that a network sees, pixels.
+            joints: See the attributes.
+
+        Raises:
+            UserError: a picture is unknown or cannot be read.
+        """
+        return cls(people, crops_of(folder, people, round(MARGIN * side), MARGIN), joints)
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def in_frames(self, side: int) -> Tensor:
+        """(N, 3, side, side) uint8, what is in the people's frames."""
+        shown = [
+            255 * Views.plain(len(some)).show(some.float() / 255, side)
+            for some in self.crops.split(AT_ONCE)
+        ]
+        return torch.cat(shown).round().to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -30,48 +83,89 @@ class Lessons:
         people: What the pictures show; its cameras are those of the fits.
         labels: The people's parameters, with quaternions.
         confidence: (N,) float32 weights of the labels.
+        parts: How many people are of each data set; they stand one data set after the other.
+        shares: Of each data set in an epoch; they sum to 1. None: the people are seen alike.
     """
 
     crops: Tensor
     people: Observations
     labels: Parameters
     confidence: Tensor
+    parts: tuple[int, ...] = ()
+    shares: tuple[float, ...] | None = None
 
     @classmethod
     def of(
-        cls,
-        body: Body,
-        folder: str | os.PathLike,
-        people: Observations,
-        fits: Fits,
-        side: int,
-        confidence: np.ndarray | None = None,
+        cls, body: Body, album: Album, fits: Fits, confidence: np.ndarray | None = None
     ) -> Lessons:
-        """Read the pictures of people.
+        """Lessons of one data set.
 
         Args:
             body: The body of the fits.
-            folder: Has the pictures.
-            people: The people; they name their pictures.
+            album: The people.
             fits: One of each person, by ids.
-            side: Of the pictures that a network sees, pixels.
             confidence: (N,) weights of the fits; those of `confidence_of` if left out.
 
         Raises:
-            UserError: a picture is unknown or cannot be read, or a person has no fit.
+            UserError: a person has no fit.
         """
-        fits = matched(fits, people)
+        fits = matched(fits, album.people)
         if confidence is None:
             confidence = confidence_of(fits)
         return cls(
-            crops_of(folder, people, round(MARGIN * side), MARGIN),
-            as_fitted(people, fits),
+            album.crops,
+            as_fitted(album.people, fits),
             labels_of(fits, body),
             torch.from_numpy(confidence),
+            (len(album),),
+        )
+
+    @classmethod
+    def mixed(cls, several: Sequence[Lessons], shares: Sequence[float] = ()) -> Lessons:
+        """The lessons of several data sets together.
+
+        Args:
+            several: Of a data set each; they may have different keypoints.
+            shares: Of each data set in an epoch, in any unit; by their numbers of people if empty.
+
+        Raises:
+            UserError: as `check_shares`.
+        """
+        check_shares(shares, len(several))
+        if len(several) == 1:
+            return several[0]
+        names = dict.fromkeys(name for one in several for name in one.people.keypoint_name)
+        people = [one.people.with_keypoints(tuple(names)) for one in several]
+        return cls(
+            torch.cat([one.crops for one in several]),
+            Observations.concatenate(people),
+            Parameters(*map(torch.cat, zip(*(one.labels for one in several), strict=True))),
+            torch.cat([one.confidence for one in several]),
+            tuple(len(one) for one in several),
+            tuple(share / sum(shares) for share in shares) if shares else None,
         )
 
     def __len__(self) -> int:
         return len(self.crops)
+
+    def order(self, random: torch.Generator) -> Tensor:
+        """(M,) int64, positions of the people in the order in which an epoch sees them.
+
+        An epoch sees as many people as there are in the data sets that have a share. Of each it
+        sees its share, and nobody twice before it has seen all.
+        """
+        if self.shares is None:
+            return torch.randperm(len(self), generator=random)
+        pairs = list(zip(self.parts, self.shares, strict=True))
+        total = sum(part for part, share in pairs if share)
+        seen, first = [], 0
+        for part, share in pairs:
+            count = round(share * total)
+            turns = [torch.randperm(part, generator=random) for _ in range(-(-count // part))]
+            seen.append(first + torch.cat(turns)[:count] if turns else torch.zeros(0).long())
+            first += part
+        places = torch.cat(seen)
+        return places[torch.randperm(len(places), generator=random)]
 
     @property
     def pictures(self) -> Tensor:
@@ -88,13 +182,27 @@ class Lessons:
         )
 
     def select(self, chosen: Tensor) -> Lessons:
-        """The people at these positions (int64), in this order."""
+        """The people at these positions (int64), in this order, all seen alike."""
         return Lessons(
             self.crops[chosen],
             self.people.select(chosen.numpy()),
             Parameters(*(block[chosen] for block in self.labels)),
             self.confidence[chosen],
         )
+
+
+def check_shares(shares: Sequence[float], data_sets: int) -> None:
+    """Refuse shares of data sets that no epoch can have; none at all are fine.
+
+    Raises:
+        UserError: there is not one for each data set, or they are no shares.
+    """
+    if not shares:
+        return
+    if len(shares) != data_sets:
+        raise UserError(f"{len(shares)} shares of {data_sets} data sets; give one for each")
+    if not (min(shares) >= 0 and 0 < sum(shares) < math.inf):
+        raise UserError(f"shares {tuple(shares)}: give numbers of at least 0, one of them above 0")
 
 
 def crops_of(

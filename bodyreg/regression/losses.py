@@ -8,17 +8,16 @@ latter are the registration's own code, on the compiled kernels.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from types import ModuleType
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from bodyreg import ops
 from bodyreg.body import AXIS_ANGLE, QUATERNION, Body, Parameters, quaternion_to_axis_angle
-from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.ops.fit import Rig
 from bodyreg.registration import RegistrationConfig
@@ -32,12 +31,6 @@ FAR = 1.2
 """Frame units from a view's middle, along either axis, from which on a keypoint weighs nothing: the
 network cannot see it."""
 
-DOUBTFUL = 3.0
-"""Medians of the deviations, or of the losses, from which on a fit is no label."""
-
-SMALLEST_DOUBT = 1e-12
-"""Of a median, against a division by zero where all fits are perfect."""
-
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -50,12 +43,23 @@ class LossConfig:
         keypoint_weight: Squared distance of keypoints, mean over a person's keypoints, per frame
             unit².
         depth_weight: Squared error of their depths, likewise.
+        scale_smoothness_weight, joint_weight, exponential_weight: Of the registration's terms of
+            these names (`RegistrationConfig`). A network that learns without labels needs them.
     """
 
     parameter_weight: float = 1.0
     dense_weight: float = 5.0
     keypoint_weight: float = 5.0
     depth_weight: float = 5.0
+    scale_smoothness_weight: float = 0.0
+    joint_weight: float = 0.0
+    exponential_weight: float = 0.0
+
+    @property
+    def of_bodies(self) -> tuple[str, ...]:
+        """The terms of bodies that have a weight."""
+        names = ("scale_smoothness", "joint", "exponential")
+        return tuple(name for name in names if getattr(self, f"{name}_weight"))
 
 
 def parameter_loss(found: Parameters, labels: Parameters) -> Tensor:
@@ -70,25 +74,33 @@ def parameter_loss(found: Parameters, labels: Parameters) -> Tensor:
 
 
 def evidence_losses(
-    rig: Rig, evidence: Padded, found: Parameters, *, engine: ModuleType = ops
+    rig: Rig,
+    evidence: Padded,
+    found: Parameters,
+    of_bodies: Sequence[str] = (),
+    *,
+    engine: ModuleType = ops,
 ) -> dict[str, Tensor]:
-    """The registration's terms of what pictures show, unweighted.
+    """The registration's terms of what pictures show, and some of bodies, unweighted.
 
     Args:
         rig: Of `rig_of`.
         evidence: Of `evidence_of`.
         found: Parameters of N people in their frames, with quaternions.
+        of_bodies: Names of the terms of bodies, as of `LossConfig.of_bodies`.
         engine: `bodyreg.ops` or `bodyreg.reference`.
 
     Returns:
-        dense, keypoint and depth -> (N,) frame units². A term without any evidence is missing.
+        dense, keypoint and depth -> (N,) frame units², and the terms of bodies -> (N,). A term
+        without any evidence is missing.
     """
     flat = AXIS_ANGLE.join(found._replace(pose=quaternion_to_axis_angle(found.pose)))
-    return Objective(engine, rig, evidence, PLAN).terms(flat, TERMS)
+    wanted = Setting(dict.fromkeys((*OF_EVIDENCE, *of_bodies), 1.0), math.inf)
+    return Objective(engine, rig, evidence, PLAN).terms(flat, wanted)
 
 
 PLAN = warm(RegistrationConfig.preset("paper"))
-TERMS = Setting({"dense": 1.0, "keypoint": 1.0, "depth": 1.0}, math.inf)
+OF_EVIDENCE = ("dense", "keypoint", "depth")
 
 
 def rig_of(body: Body, names: tuple[str, ...], device: torch.device) -> Rig:
@@ -135,20 +147,3 @@ def total(
     for name, term in of_evidence.items():
         loss = loss + getattr(config, f"{name}_weight") * term
     return loss
-
-
-def confidence_of(fits: Fits) -> np.ndarray:
-    """(N,) float32 weights of fits as labels, by the deviations of their joints, else by losses.
-
-    1 up to the median of all fits; above, the squared ratio of the median to a fit's own; 0 for a
-    doubtful fit, and for a mirrored body.
-    """
-    doubt = fits.loss
-    if fits.joint_deviation is not None:
-        doubt = np.sqrt(np.square(fits.joint_deviation).mean((1, 2)))
-    if doubt is None:
-        doubt = np.ones(len(fits), np.float32)
-    usual = float(np.median(doubt)) if len(fits) else 1.0
-    ratio = doubt / max(usual, SMALLEST_DOUBT)
-    weight = np.minimum(1, 1 / np.maximum(ratio, 1) ** 2)
-    return np.where((ratio < DOUBTFUL) & ~fits.mirrored, weight, 0).astype(np.float32)

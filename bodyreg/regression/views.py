@@ -37,6 +37,12 @@ class Views:
     zoom: Tensor
     shift: Tensor
 
+    @classmethod
+    def plain(cls, count: int) -> Views:
+        """N pictures as they are."""
+        zero = torch.zeros(count)
+        return cls(zero > 0, zero, zero + 1, torch.zeros(count, 2))
+
     def to(self, place: str | torch.device | torch.dtype) -> Views:
         """The same on another device, or in another floating-point type."""
         kinds = {"mirror": torch.bool} if isinstance(place, torch.dtype) else {}

@@ -12,7 +12,7 @@ from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import COCO_17
 from bodyreg.regression import Lessons
 from bodyreg.regression.outputs import labels_of
-from bodyreg.regression.views import MARGIN, Views
+from bodyreg.regression.views import MARGIN
 
 
 def some_fits(count: int, seed: int, *, root: bool = False, focal: bool = False) -> Fits:
@@ -120,9 +120,3 @@ def lessons_of(body: Body, fits: Fits, side: int) -> Lessons:
         labels_of(fits, body),
         torch.ones(len(fits)),
     )
-
-
-def plain_views(count: int) -> Views:
-    """Pictures as they are."""
-    no, zero, one = torch.zeros(count, dtype=torch.bool), torch.zeros(count), torch.ones(count)
-    return Views(mirror=no, angle=zero, zoom=one, shift=torch.zeros(count, 2))

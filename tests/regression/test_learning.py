@@ -17,8 +17,9 @@ from bodyreg.regression import (
     Regressor,
     train_regressor,
 )
+from bodyreg.regression.views import Views
 
-from .people import drawn, lessons_of, plain_views, standing
+from .people import drawn, lessons_of, standing
 
 SIDE = 32
 SMALL = Architecture("small", 8)
@@ -167,7 +168,7 @@ def test_a_network_learns(body, by):
     taught = train_regressor(body, start, lessons_of(body, standing(200, 1), SIDE), config)
     truth = standing(50, 2)
     new = lessons_of(body, truth, SIDE)
-    crops = (255 * plain_views(50).show(new.pictures, SIDE)).round().to(torch.uint8)
+    crops = (255 * Views.plain(50).show(new.pictures, SIDE)).round().to(torch.uint8)
     expected = truth.joints(body)[..., :2]
     errors = []
     for regressor in (start, taught):

@@ -10,10 +10,11 @@ import torch
 
 from bodyreg import UserError
 from bodyreg.pictures import write_picture
-from bodyreg.regression.lessons import Lessons, crops_of
+from bodyreg.regression.lessons import Album, Lessons, check_shares, crops_of
 from bodyreg.regression.outputs import labels_of
+from bodyreg.training import generator
 
-from .people import seen_exactly, some_fits
+from .people import lessons_of, seen_exactly, some_fits, standing
 
 
 @pytest.fixture
@@ -54,13 +55,13 @@ def test_lessons(pictures, body):
     wider = shuffled.in_frames(shuffled.frame * np.array([1, 1, 2], np.float32))
     focal = np.array([np.nan, 300, np.inf, np.nan, 200], np.float32)
     wider = replace(wider, focal=focal[[3, 1, 4, 0, 2]], principal_point=np.full((5, 2), 100.0))
-    lessons = Lessons.of(body, pictures, people, wider, 32)
+    lessons = Lessons.of(body, Album.of(pictures, people, 32), wider)
     assert len(lessons) == 5 and lessons.crops.shape == (5, 3, 48, 48)
     for found, expected in zip(lessons.labels, labels_of(fits, body), strict=True):
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
     np.testing.assert_array_equal(lessons.people.focal, np.where(np.isnan(focal), np.inf, focal))
     assert lessons.confidence.max() == 1
-    own = Lessons.of(body, pictures, people, wider, 32, np.arange(5, dtype=np.float32))
+    own = Lessons.of(body, Album.of(pictures, people, 32), wider, np.arange(5, dtype=np.float32))
     some = own.select(torch.tensor([4, 2]))
     assert some.people.id.tolist() == [4, 2] and some.confidence.tolist() == [4, 2]
     assert torch.equal(some.crops, own.crops[[4, 2]])
@@ -70,11 +71,78 @@ def test_lessons(pictures, body):
 def test_what_cannot_be_learnt_from(pictures, body):
     fits, people = people_of(body)
     with pytest.raises(UserError, match="person 0 names no picture"):
-        Lessons.of(body, pictures, replace(people, picture=None), fits, 32)
+        Album.of(pictures, replace(people, picture=None), 32)
     with pytest.raises(UserError, match="hold no person 4"):
-        Lessons.of(body, pictures, people, fits.select(slice(0, 4)), 32)
+        Lessons.of(body, Album.of(pictures, people, 32), fits.select(slice(0, 4)))
     for name in ("9.png", "../0.png"):
         names = people.picture.copy().astype("<U9")
         names[2] = name
         with pytest.raises(UserError, match="picture of person 2"):
             crops_of(pictures, replace(people, picture=names), 32)
+
+
+def test_the_middle_of_a_crop_is_what_is_in_the_frame():
+    random = np.random.default_rng(1)
+    crops = torch.from_numpy(random.integers(0, 256, (300, 3, 48, 48), dtype=np.uint8))
+    album = Album(None, crops)
+    assert torch.equal(album.in_frames(32), crops[..., 8:40, 8:40])
+    smaller = album.in_frames(16)  # each pixel has its colour from the middle of four
+    four = crops[..., 8:40, 8:40].float().unflatten(2, (16, 2)).unflatten(4, (16, 2)).mean((3, 5))
+    assert (smaller.float() - four).abs().max() <= 0.5 + 1e-3
+
+
+def several(body, *counts: int) -> list[Lessons]:
+    return [replace(lessons_of(body, standing(n, n), 32), parts=(n,)) for n in counts]
+
+
+def test_data_sets_that_are_mixed(body):
+    """With other keypoints, with and without depths; each person keeps what is known of it."""
+    one, two = several(body, 3, 4)
+    names = ("coco/nose", "h36m/left_hip", *one.people.keypoint_name[5:])
+    extra = two.people.with_keypoints((*two.people.keypoint_name, "h36m/left_hip"))
+    columns = [extra.keypoint_name.index(name) for name in names]
+    other = replace(
+        extra,
+        keypoint_name=names,
+        keypoint_depth=None,
+        **{n: getattr(extra, n)[:, columns] for n in ("keypoint_xy", "keypoint_weight")},
+    )
+    mixed = Lessons.mixed([one, replace(two, people=other)])
+    assert len(mixed) == 7 and mixed.parts == (3, 4) and mixed.shares is None
+    assert torch.equal(mixed.crops, torch.cat([one.crops, two.crops]))
+    assert torch.equal(mixed.labels.pose[3:], two.labels.pose)
+    found = mixed.people
+    assert found.keypoint_name == (*one.people.keypoint_name, "h36m/left_hip")
+    np.testing.assert_array_equal(found.keypoint_xy[:3, :17], one.people.keypoint_xy)
+    np.testing.assert_array_equal(found.keypoint_depth[:3, :17], one.people.keypoint_depth)
+    assert not found.keypoint_weight[:3, 17].any() and not found.keypoint_weight[3:, 1:5].any()
+    np.testing.assert_array_equal(
+        found.keypoint_weight[3:, 5:17], two.people.keypoint_weight[:, 5:]
+    )
+    assert np.isnan(found.keypoint_depth[3:]).all()
+    np.testing.assert_array_equal(found.point_xy[-5:], two.people.point_xy[-5:])
+    assert Lessons.mixed([one]) is one
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [((), (5, 15)), ((1, 1), (10, 10)), ((0.5, 1.5), (5, 15)), ((0, 1), (0, 15)), ((2, 0), (5, 0))],
+)
+def test_an_epoch_has_the_shares_of_the_data_sets(body, shares, expected):
+    lessons = Lessons.mixed(several(body, 5, 15), shares)
+    orders = [lessons.order(generator(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(*orders[:2]) and not torch.equal(*orders[1:])
+    for order in orders:
+        seen = np.bincount(order, minlength=20)
+        assert (seen[:5].sum(), seen[5:].sum()) == expected
+        for part in (seen[:5], seen[5:]):
+            assert np.ptp(part) <= 1  # nobody twice before everybody once
+    if shares == (1, 1):
+        assert (orders[0][:10] < 5).sum() < 10  # mixed, not one after the other
+
+
+@pytest.mark.parametrize("shares", [(1,), (0, 0), (-1, 2), (float("nan"), 1), (float("inf"), 1)])
+def test_shares_that_no_epoch_can_have(shares):
+    with pytest.raises(UserError, match="shares"):
+        check_shares(shares, 2)
+    check_shares((), 2)

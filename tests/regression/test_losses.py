@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from bodyreg import Body, Fits, RegistrationConfig, reference
+from bodyreg import Body, RegistrationConfig, reference
 from bodyreg.body import QUATERNION, Parameters
 from bodyreg.data.frames import frame_from_image
 from bodyreg.regression.losses import (
     FAR,
     LossConfig,
-    confidence_of,
     evidence_losses,
     evidence_of,
     parameter_loss,
@@ -22,8 +21,9 @@ from bodyreg.regression.losses import (
     total,
 )
 from bodyreg.regression.outputs import as_fits, labels_of, mean_parameters, parameters_of
+from bodyreg.regression.views import Views
 
-from .people import plain_views, seen_exactly, some_fits
+from .people import seen_exactly, some_fits
 
 CONFIG = RegistrationConfig.preset("accurate")
 CPU = torch.device("cpu")
@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 
 def evidence(body, people, views=None):
     rig = rig_of(body, people.keypoint_name, CPU)
-    return rig, evidence_of(rig, people, views or plain_views(len(people)), CONFIG)
+    return rig, evidence_of(rig, people, views or Views.plain(len(people)), CONFIG)
 
 
 def moved(labels: Parameters, seed: int, size: float = 0.1) -> Parameters:
@@ -124,10 +124,10 @@ def test_keypoints_far_outside_the_view_weigh_nothing(body):
     _, seen = evidence(body, people)
     assert seen.keypoint_weight[0, 3] == 0 == seen.depth_weight[0, 3]
     assert seen.keypoint_weight[1, 3] > 0 and seen.depth_weight[1, 3] > 0
-    up = replace(plain_views(2), shift=torch.tensor([[0.0, 0.1], [0.0, -0.1]]))
+    up = replace(Views.plain(2), shift=torch.tensor([[0.0, 0.1], [0.0, -0.1]]))
     _, seen = evidence(body, people, up)  # now the other one is
     assert seen.keypoint_weight[0, 3] > 0 and seen.keypoint_weight[1, 3] == 0
-    zoom = replace(plain_views(2), zoom=torch.full((2,), 0.5))
+    zoom = replace(Views.plain(2), zoom=torch.full((2,), 0.5))
     _, seen = evidence(body, people, zoom)
     assert (seen.keypoint_weight[:, 3] > 0).all()
 
@@ -181,20 +181,21 @@ def test_the_total_weighs_labels_by_confidence():
     assert found.tolist() == pytest.approx([2 * 0.25 * 1 + 30 + 2, 50 + 1])
 
 
-def test_doubtful_fits_teach_less():
-    fits = some_fits(5, 18)
-    deviation = np.ones((5, 24, 2)) * np.array([10, 20, 20, 40, 60])[:, None, None]
-    found = confidence_of(replace(fits, joint_deviation=deviation))
-    np.testing.assert_allclose(found, [1, 1, 1, 0.25, 0])
-    losses = replace(fits, loss=np.array([1, 2, 2, 2.1, 1e9], np.float32))
-    np.testing.assert_allclose(confidence_of(losses), [1, 1, 1, (2 / 2.1) ** 2, 0], rtol=1e-6)
-    np.testing.assert_array_equal(confidence_of(replace(fits, loss=None)), np.ones(5))
-    np.testing.assert_array_equal(confidence_of(replace(fits, loss=np.zeros(5))), np.ones(5))
-    mirrored = fits.rotation * np.array([1, 1, 1, -1, 1])[:, None, None].astype(np.float32)
-    expected = [1, 1, 1, 0, 1]
-    found = confidence_of(replace(fits, loss=None, rotation=mirrored))
-    np.testing.assert_array_equal(found, expected)
-    assert confidence_of(Fits.empty()).shape == (0,)
+@pytest.mark.parametrize("focal", [False, True])
+def test_terms_of_bodies(body, focal):
+    """They are the registration's: of angles, and of the sizes of neighbouring segments."""
+    fits = some_fits(4, 22, focal=focal)
+    people, labels = seen_exactly(body, fits, 23), labels_of(fits, body)
+    config = LossConfig(joint_weight=2.0, scale_smoothness_weight=3.0)
+    assert config.of_bodies == ("scale_smoothness", "joint") and LossConfig().of_bodies == ()
+    terms = evidence_losses(*evidence(body, people), labels, config.of_bodies)
+    angles = np.square(fits.pose[:, 1:]).sum((1, 2))
+    np.testing.assert_allclose(terms["joint"], angles, rtol=1e-4)
+    steps = fits.segment_scale[:, 1:] - fits.segment_scale[:, list(body.parents[1:])]
+    np.testing.assert_allclose(terms["scale_smoothness"], np.square(steps).sum(1), rtol=1e-4)
+    nothing = torch.zeros(4)
+    expected = 2 * terms["joint"] + 3 * terms["scale_smoothness"]
+    torch.testing.assert_close(total(config, nothing, terms, nothing), expected, atol=1e-5, rtol=0)
 
 
 def test_the_evidence_of_a_person_does_not_depend_on_the_others(body: Body):

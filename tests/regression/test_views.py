@@ -18,7 +18,7 @@ from bodyreg.regression.outputs import labels_of
 from bodyreg.regression.views import MARGIN, Views
 from bodyreg.training import generator
 
-from .people import plain_views, some_fits
+from .people import some_fits
 
 WILD = AugmentationConfig(angle=math.pi, zoom=1.0, shift=0.7)
 NOTHING = AugmentationConfig(
@@ -73,7 +73,7 @@ def test_views_are_exact_in_perspective(body):
 
 def test_a_mirrored_view_is_that_of_mirrored_fits(body):
     fits = some_fits(9, 3)
-    plain = plain_views(9)
+    plain = Views.plain(9)
     mirror = Views(~plain.mirror, plain.angle, plain.zoom, plain.shift)
     found = mirror.apply(labels_of(fits, body))
     for block, expected in zip(found, labels_of(flip_fits(fits, 300.0), body), strict=True):
@@ -113,13 +113,13 @@ def test_pictures_move_as_points_do():
 
 def test_a_plain_view_is_the_middle_of_the_crop():
     crops = torch.rand(3, 3, 48, 48, generator=generator(10))
-    torch.testing.assert_close(plain_views(3).show(crops, 32), crops[..., 8:40, 8:40])
+    torch.testing.assert_close(Views.plain(3).show(crops, 32), crops[..., 8:40, 8:40])
 
 
 def test_a_turned_picture_is_opencvs():
     crop = cv2.GaussianBlur(np.random.default_rng(0).random((90, 90, 3), np.float32), (0, 0), 2)
     angle = 0.4
-    views = Views(*(field.clone() for field in vars(plain_views(1)).values()))
+    views = Views(*(field.clone() for field in vars(Views.plain(1)).values()))
     views.angle[:] = angle
     found = views.show(torch.from_numpy(crop).permute(2, 0, 1)[None], 60)[0].permute(1, 2, 0)
     matrix = cv2.getRotationMatrix2D((44.5, 44.5), math.degrees(angle), 1.0)
