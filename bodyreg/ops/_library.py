@@ -241,3 +241,25 @@ def unfolded(size: int, tensors: Sequence[torch.Tensor]) -> tuple[torch.Tensor, 
 def people_of(dim: int | None, tensor: torch.Tensor) -> int:
     """B of a per-person argument of a vmapped call."""
     return tensor.shape[0 if dim is None or dim > 0 else 1]
+
+
+def is_channels_last(*pictures: torch.Tensor | None) -> bool:
+    """Whether one of the tensors (B, C, H, W) lies in memory as (B, H, W, C) alone."""
+    return any(
+        not picture.is_contiguous() and picture.movedim(1, -1).is_contiguous()
+        for picture in pictures
+        if picture is not None
+    )
+
+
+def laid_out(picture: torch.Tensor, channels_last: bool) -> torch.Tensor:
+    """The tensor (B, C, H, W) in that layout; the same if it has it. vmap can do this."""
+    if not channels_last:
+        return picture.contiguous()
+    return picture.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+def empty_picture(like: torch.Tensor, channels_last: bool, *sizes: int) -> torch.Tensor:
+    """An uninitialised tensor (B, C, H, W) with the dtype and on the device of another."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return torch.empty(sizes, dtype=like.dtype, device=like.device, memory_format=layout)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
-import torch
 from torch import Tensor
 
 from bodyreg.ops import _library
-from bodyreg.ops._library import folded, unfolded
+from bodyreg.ops._library import empty_picture, folded, is_channels_last, laid_out, unfolded
 
 
 @overload
@@ -83,16 +82,6 @@ def warp(
     return (warped, parts) if apart else warped
 
 
-def _format(*tensors: Tensor | None) -> torch.memory_format:
-    """The memory format that all these tensors have."""
-    is_plain = all(tensor.is_contiguous() for tensor in tensors if tensor is not None)
-    return torch.contiguous_format if is_plain else torch.channels_last
-
-
-def _empty(like: Tensor, format_: torch.memory_format, *sizes: int) -> Tensor:
-    return torch.empty(sizes, dtype=like.dtype, device=like.device, memory_format=format_)
-
-
 @_library.registration
 def _register(namespace: str) -> None:
     ops = _library.ops_of(namespace)
@@ -100,21 +89,21 @@ def _register(namespace: str) -> None:
     def fake(features, flow, visibility, background, apart):
         pictures, channels = features.shape[:2]
         return tuple(
-            _empty(features, _format(features), pictures, count, *flow.shape[2:])
+            empty_picture(features, is_channels_last(features), pictures, count, *flow.shape[2:])
             for count in (channels, 2 * channels if apart else 0)
         )
 
     def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
         features, flow, visibility, _, ctx.apart = inputs
-        ctx.size, ctx.format = features.shape[2:], _format(features)
+        ctx.size, ctx.channels_last = features.shape[2:], is_channels_last(features)
         # The features' gradient does not depend on the features.
         ctx.save_for_backward(features if ctx.needs_input_grad[1] else None, flow, visibility)
 
     def backward(ctx: Any, grad_warped: Tensor, grad_parts: Tensor):
         features, flow, visibility = ctx.saved_tensors
         grad_features, grad_flow = ops.warp_backward(
-            grad_warped.contiguous(memory_format=ctx.format),
-            grad_parts.contiguous(memory_format=ctx.format) if ctx.apart else None,
+            laid_out(grad_warped, ctx.channels_last),
+            laid_out(grad_parts, ctx.channels_last) if ctx.apart else None,
             features,
             flow,
             visibility,
@@ -143,10 +132,12 @@ def _register(namespace: str) -> None:
         grad_warped, grad_parts, features, flow, visibility, height, width, to_features
     ):
         pictures, channels = grad_warped.shape[:2]
-        format_ = _format(grad_warped, grad_parts, features)
+        channels_last = is_channels_last(grad_warped, grad_parts, features)
+        size = (pictures if to_features else 0, channels, height, width)
+        flow_size = (0 if features is None else pictures, *flow.shape[1:])
         return (
-            _empty(grad_warped, format_, pictures if to_features else 0, channels, height, width),
-            _empty(flow, _format(flow), 0 if features is None else pictures, *flow.shape[1:]),
+            empty_picture(grad_warped, channels_last, *size),
+            empty_picture(flow, is_channels_last(flow), *flow_size),
         )
 
     def vmap_backward(info: Any, in_dims: tuple, *args: Any):

@@ -7,8 +7,18 @@ plain torch allows without losing that.
 from bodyreg.reference.correspondence import correspondence
 from bodyreg.reference.kinematics import kinematics
 from bodyreg.reference.lbs import lbs
+from bodyreg.reference.pool_flow import pool_flow
 from bodyreg.reference.projection import gram_schmidt, projection
 from bodyreg.reference.raster import raster
 from bodyreg.reference.warp import warp
 
-__all__ = ["correspondence", "gram_schmidt", "kinematics", "lbs", "projection", "raster", "warp"]
+__all__ = [
+    "correspondence",
+    "gram_schmidt",
+    "kinematics",
+    "lbs",
+    "pool_flow",
+    "projection",
+    "raster",
+    "warp",
+]

@@ -101,6 +101,7 @@ class Arguments {
 
   // Whether memory is contiguous with the channels of (B, C, H, W) innermost.
   static bool is_channels_last(const Tensor& tensor) {
+    if (tensor.numel() == 0) return true;
     int64_t step = 1;
     for (int64_t dim : {1, 3, 2, 0}) {
       if (tensor.size(dim) != 1 && tensor.stride(dim) != step) return false;

@@ -10,6 +10,7 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 
@@ -53,6 +54,15 @@ void with_scalar(const Tensor& tensor, const F& f) {
 // An uninitialised tensor with the dtype and on the device of another.
 inline Tensor empty_like(const Tensor& like, std::initializer_list<int64_t> sizes) {
   return torch::stable::new_empty(like, sizes);
+}
+
+// The same for a picture (B, C, H, W), which lies in memory as (B, H, W, C) where `channels_last`.
+inline Tensor empty_picture(const Tensor& like, bool channels_last,
+                            const std::array<int64_t, 4>& sizes) {
+  using torch::headeronly::MemoryFormat;
+  return torch::stable::empty(
+      sizes, like.scalar_type(), std::nullopt, like.device(), std::nullopt,
+      channels_last ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous);
 }
 
 // The same for joint ids and what is made of them.

@@ -12,7 +12,6 @@
 namespace bodyreg {
 namespace {
 
-using torch::headeronly::MemoryFormat;
 using MaybeBool = std::optional<bool>;
 using MaybeTensor = std::optional<Tensor>;
 
@@ -81,13 +80,6 @@ void run(Cuda, WarpBackwardParams<T> p, const Tensor& on) {
   Tensor starts = torch::stable::new_empty(on, {gathers ? warp_starts(grid) : 0}, ScalarType::Long);
   p.starts = starts.mutable_data_ptr<int64_t>();
   Cuda::launch(on, [&](cudaStream_t stream) { warp_backward_cuda(p, stream); });
-}
-
-// An uninitialised tensor (B, C, H, W).
-Tensor empty_picture(const Tensor& like, bool channels_last, const std::array<int64_t, 4>& sizes) {
-  return torch::stable::empty(
-      sizes, like.scalar_type(), std::nullopt, like.device(), std::nullopt,
-      channels_last ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous);
 }
 
 // Checks flow and visibility and puts them into a grid; pictures and channels are there already.

@@ -6,6 +6,7 @@ import torch
 
 from bodyreg import ops
 from tests.ops import cases, fit_cases, raster_cases
+from tests.ops import test_pool_flow as pool_flow
 from tests.ops.cases import FORMS
 from tests.ops.test_fit_bits import fits
 
@@ -29,6 +30,9 @@ def main() -> None:
         last = case.arguments[0].contiguous(memory_format=torch.channels_last)
         for dtype in (torch.float32, torch.float64):
             case.with_argument(0, last).to(dtype, "cuda").results(ops)
+        flow, visibility = pool_flow.inputs(3, 31, 65, "cuda")
+        for factor in (2, 8):
+            pool_flow.results(ops, flow, visibility, factor)
     torch.cuda.synchronize()
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.native import build
 
 HERE = Path(__file__).parent
-OPS = ["kinematics", "lbs", "projection", "correspondence", "fit", "raster", "warp"]
+OPS = ["kinematics", "lbs", "projection", "correspondence", "fit", "raster", "warp", "pool_flow"]
 # name: emulator engine, optimisation of the kernels, flags. With the address sanitizer's checks,
 # -O1 takes six times as long to compile as -O0, and the program is no faster.
 SANITIZERS = {

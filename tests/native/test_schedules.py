@@ -17,6 +17,7 @@ from tests.ops import cases, fit_cases, raster_cases
 from tests.ops.backends import CPU, EMULATED
 from tests.ops.cases import FORMS, ODD_SIZES, Case
 from tests.ops.test_fit_bits import fits
+from tests.ops.test_pool_flow import inputs, results
 
 pytestmark = pytest.mark.rung3
 
@@ -137,3 +138,9 @@ def test_warp_channels_last(channels, dtype):
     case = cases.warp_case(3, 19, channels=channels, high=7, form="apart").to(dtype)
     last = case.arguments[0].contiguous(memory_format=torch.channels_last)
     assert_schedules_agree(case.with_argument(0, last))
+
+
+@pytest.mark.parametrize("factor", [2, 8])
+def test_pool_flow(factor):
+    flow, visibility = inputs(3, 33, 31)
+    assert_equal_under_every_seed(lambda: results(ops, flow, visibility, factor))

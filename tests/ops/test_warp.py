@@ -350,3 +350,27 @@ def test_one_gradient_alone(built_backend, place):
     ]
     (ours,) = torch.autograd.grad(outputs, leaf, cotangents)
     assert torch.equal(ours, both[2 + place])
+
+
+@pytest.mark.rung6
+def test_vmap_over_every_layout(built_backend):
+    # Reference: one call after the other.
+    case = cases.warp_case(2, 6, form="apart").to(torch.float64, built_backend.device)
+    features, flow, code, *_ = case.arguments
+
+    def loss(features, flow):
+        warped, parts = ops.warp(features, flow, code, apart=True)
+        return warped.square().sum() + parts.sin().sum()
+
+    several = torch.stack([features, -features])
+    layouts = (
+        several,
+        several.movedim(2, -1).contiguous().movedim(-1, 2),  # each is channels-last
+        several.movedim(0, -1).contiguous().movedim(-1, 0),
+    )
+    gradient = torch.func.grad(loss, argnums=(0, 1))
+    for given in layouts:
+        ours = torch.vmap(gradient, (0, None))(given, flow)
+        expected = [gradient(x, flow) for x in several]
+        for a, b in zip(ours, zip(*expected, strict=True), strict=True):
+            torch.testing.assert_close(a, torch.stack(b), rtol=1e-12, atol=1e-12)
