@@ -45,6 +45,7 @@ bench: $(VENV)/.benched           ## measure everything; rewrite the tables of R
 
 docs: $(VENV)/.documented         ## the documentation as a site, in build/site; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+	@echo "the site: build/site/index.html"
 
 # auditwheel finds the oldest glibc that the wheel works with, and puts it into the wheel's name. The
 # libraries of torch stay out of the wheel: torch installs them.

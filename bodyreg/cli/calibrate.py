@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,7 +14,7 @@ from bodyreg.cli.config import make_config
 from bodyreg.cli.flags import Device, OfPreset, OptionalFile, Settings, Switch, require
 from bodyreg.cli.sources import Sources, missing_source, source_of
 from bodyreg.errors import UserError
-from bodyreg.files import provenance
+from bodyreg.files import is_folder, provenance
 
 if TYPE_CHECKING:
     from bodyreg.registration.calibration import Calibration
@@ -67,6 +68,8 @@ def run(options: Options, command: str) -> None:
         raise UserError(
             f"Missing from bodyreg calibrate: {missing[0]}; see bodyreg calibrate --help"
         )
+    if is_folder(options.out):
+        raise UserError(f"{options.out}: is a folder; --out must be a file, such as landmarks.json")
     source, files = source_of(options), body_files(options)
     config = make_config(
         options.preset, options.solver, options.starts, options.iterations, options.set
@@ -84,6 +87,12 @@ def run(options: Options, command: str) -> None:
     people = some_people(stored, options.people)
     if not len(people):
         raise UserError(f"{source.path}: no people to fit")
+    if not (people.point_weight > 0).any():
+        print(
+            "warning: these people have no dense points; without them, landmarks are mixed up with "
+            "poses and proportions",
+            file=sys.stderr,
+        )
 
     def report(number: int, move: float) -> None:
         if not options.quiet:

@@ -50,16 +50,20 @@ def run(options: Options, command: str) -> None:
     from bodyreg.data.formats import open_people
     from bodyreg.lifting import Lifter
     from bodyreg.runs.job import reasons
+    from bodyreg.runs.progress import counted
 
     lifter = Lifter.load(options.lifter)
     stored, skipped = open_people(source, files.open())
-    lifted = lifter.lift(stored.read(0, len(stored)))
+    people = stored.read(0, len(stored))
+    lifted = lifter.lift(people)
     facts = {name: str(value) for name, value in provenance(command).items()}
     lifted.save(options.out, **facts)
     if not options.quiet:
         if skipped:
             print(f"skipped {skipped.total():,}{reasons(skipped)}")
         print(_summary(lifted))
+        if before := int(people.has_depths.sum()):
+            print(f"{counted(before, 'people')} had depths, which these replace")
         print(f"observations with depths: {options.out}")
 
 

@@ -17,6 +17,7 @@ Options = TypeVar("Options")
 
 # Kinds of numbers as the options declare them, and what a value must be.
 NUMBERS = {int: "a whole number", int | None: "a whole number", float: "a number"}
+PAIR = tuple[float, float] | None
 # The parts of a box that do not say what is wrong.
 ASIDE = ("Argument helptext", "For full helptext", "Got errors")
 # Explanations of options are indented by more than this.
@@ -95,6 +96,14 @@ def _numbers() -> tyro.constructors.ConstructorRegistry:
 
     @registry.primitive_rule
     def rule(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
+        if info.type == PAIR:
+            return tyro.constructors.PrimitiveConstructorSpec(
+                nargs=2,
+                metavar="FLOAT FLOAT",
+                instance_from_str=lambda words: tuple(_number(float, w, "a number") for w in words),
+                is_instance=lambda value: value is None or isinstance(value, tuple),
+                str_from_instance=lambda value: [str(number) for number in value or ()],
+            )
         if info.type not in NUMBERS:
             return None
         kind = float if info.type is float else int

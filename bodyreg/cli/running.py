@@ -35,7 +35,9 @@ class Run:
             conventions.
         device: Where to compute. auto takes CUDA if it can be used.
         meshes: Also write a mesh for each person: metres, x right, y up, z toward the viewer.
-        overlays: Also draw this number of fits, evenly chosen, as overlays.png.
+        overlays: Also draw this number of fits, evenly chosen, as overlays.png: over the picture
+            with its keypoints (red) and dense points (dark), and from the side, with limbs that are
+            in doubt in orange.
         quiet: Print nothing but errors.
     """
 
@@ -126,7 +128,7 @@ def report(request: Request, outcome: Outcome) -> str:
             rates = speed(*work, request.config, outcome.device, warm=warm)
         lines.append(rates + (f", {outcome.processes} processes" * (outcome.processes > 1)))
     if request.learn_proportions:
-        lines.append(f"proportions: {request.out / PROPORTIONS}")
+        lines.append(f"proportions: {_learned(request.out / PROPORTIONS)}")
     if request.config.depth_weight and not predicts:
         used = f"{summary.with_depths:,} of {counted(summary.people, 'people')}"
         lines.append(f"depths of keypoints: used for {used}")
@@ -152,6 +154,15 @@ def report(request: Request, outcome: Outcome) -> str:
     return "\n".join([*lines, f"results: {request.out}"])
 
 
+def _learned(path: Path) -> str:
+    """The limbs whose usual lengths differ from the body's, and the file that has them."""
+    from bodyreg.data.json_files import load_json
+
+    scales = load_json(path)["limbs"].items()
+    limbs = [f"{name} x {scale:.3f}" for name, scale in scales if round(scale, 3) != 1]
+    return f"{', '.join(limbs) or 'as the body has them'} ({path})"
+
+
 def in_words(stages: Mapping[str, float]) -> str:
     """Milliseconds of stages, for reading."""
     return ", ".join(f"{name} {time:.3g} ms" for name, time in stages.items())
@@ -159,8 +170,8 @@ def in_words(stages: Mapping[str, float]) -> str:
 
 def _cameras(counts: Mapping[str, int], predicts: bool) -> str:
     words = {
-        "known": "focal length known",
-        "assumed": "focal length assumed" if predicts else "focal length found by the fits",
-        "weak": "no perspective",
+        "known": "focal length known for",
+        "assumed": f"focal length {'assumed' if predicts else 'found by the fits'} for",
+        "weak": "no perspective for",
     }
-    return ", ".join(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])
+    return ", ".join(f"{what} {counts[name]:,}" for name, what in words.items() if counts[name])

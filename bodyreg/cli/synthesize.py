@@ -121,7 +121,11 @@ def _check(options: Options) -> None:
     if options.distance is not None:
         near, far = options.distance
         require("--distance", near, NEAREST, FARTHEST)
-        require("--distance", far, near, FARTHEST)
+        require("--distance", far, NEAREST, FARTHEST)
+        if far < near:
+            raise UserError(f"--distance {near:g} {far:g}: the nearer distance comes first")
+        if not {"densepose-coco", "mpii"} & set(options.formats):
+            raise UserError("--distance is of crowds: it needs --formats densepose-coco or mpii")
     if options.motions is None and (options.motion_names or options.motion_up):
         raise UserError("--motion-names and --motion-up need --motions")
     if options.motion_up not in (None, *UP_AXES):

@@ -19,6 +19,8 @@ FULL_FRAME = math.hypot(36, 24)
 
 SHORTEST = 1
 """Of either unit."""
+WIDEST = 140
+"""Degrees that the diagonal of a picture may be wide: no lens without a fish's eye is wider."""
 
 
 def pixels_of_film(millimetres: float, width: Any, height: Any) -> Any:
@@ -59,13 +61,23 @@ class Focal:
         """The same people, in pictures of this focal length.
 
         In millimetres it is known only of pictures of known size.
+
+        Raises:
+            UserError: a picture would be wider than lenses are.
         """
         import numpy as np
 
+        size = people.picture_size
+        size = np.zeros((len(people), 2)) if size is None else size.astype(np.float64)
         length = np.full(len(people), self.length)
         if self.unit == "mm":
-            size = people.picture_size
-            size = np.zeros((len(people), 2)) if size is None else size
-            pixels = pixels_of_film(self.length, *size.T.astype(np.float64))
-            length = np.where(size.all(axis=1), pixels, np.nan)
+            length = np.where(size.all(axis=1), pixels_of_film(self.length, *size.T), np.nan)
+        angle = np.nan_to_num(2 * np.degrees(np.arctan(np.hypot(*size.T) / 2 / length)))
+        if (angle > WIDEST).any():
+            width, height = size[angle.argmax()]
+            raise UserError(
+                f"a focal length of {self.length:g} {self.unit} would show {angle.max():.0f} "
+                f"degrees in pictures of {width:.0f} x {height:.0f} pixels; give pixels (1145) or "
+                "millimetres on 35-mm film (35mm)"
+            )
         return replace(people, focal=length)

@@ -180,6 +180,13 @@ class Observations:
         return frame_from_image(self.keypoint_xy, self.frame[:, None])
 
     @property
+    def has_depths(self) -> np.ndarray:
+        """(N,) bool: people with the depth of a keypoint of positive weight."""
+        if self.keypoint_depth is None:
+            return np.zeros(len(self), bool)
+        return (np.isfinite(self.keypoint_depth) & (self.keypoint_weight > 0)).any(axis=1)
+
+    @property
     def has_evidence(self) -> np.ndarray:
         """(N,) bool: people with a point or keypoint of positive weight.
 

@@ -306,7 +306,10 @@ def _people(
         "marks": marks,
         "curveNote": _curve_note(finished, len(rows)) if registered else "",
         "body": report.body_data(body, observations.keypoint_name),
-        "doubt": [doubt.SURE, doubt.UNSURE],
+        "doubt": {
+            "ends": [doubt.SURE, doubt.UNSURE],
+            "colours": [doubt.SURE_COLOUR, doubt.UNSURE_COLOUR],
+        },
         "people": people,
     }
 

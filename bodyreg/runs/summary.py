@@ -116,7 +116,7 @@ class Summary:
         return Summary(
             people=len(fits),
             skipped=skipped,
-            with_depths=_with_depths(observations),
+            with_depths=int(observations.has_depths.sum()),
             cameras=_cameras(fits, observations),
             mirrored=int(fits.mirrored.sum()),
             loss=math.nan if fits.loss is None else float(fits.loss.sum(dtype=np.float64)),
@@ -202,13 +202,6 @@ def _deviations(fits: Fits, every: int) -> dict[str, Histogram]:
         return {}
     across, along = (Histogram.of(fits.joint_deviation[::every, 1:, axis]) for axis in (0, 1))
     return {"across": across, "along": along}
-
-
-def _with_depths(observations: Observations) -> int:
-    if observations.keypoint_depth is None:
-        return 0
-    known = np.isfinite(observations.keypoint_depth) & (observations.keypoint_weight > 0)
-    return int(known.any(axis=1).sum())
 
 
 def _cameras(fits: Fits, observations: Observations) -> Counter[str]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SURE, UNSURE = 40.0, 200.0
 """Millimetres: a deviation of no doubt, and one of full doubt."""
+SURE_COLOUR, UNSURE_COLOUR = (168, 204, 235), (250, 158, 84)
+"""Their colours, red, green, blue; the report, the viewer and overlays mix them."""
 
 
 def whole_deviation(deviation: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ function card(person) {
     element(
       "div",
       { class: "rank" },
-      element("i", { style: `width:${100 * Math.max(0.02, share)}%;background:${Scene.heat(share)}` }),
+      element("i", { style: `width:${100 * Math.max(0.02, share)}%;background:${Scene.mixed(share, Scene.SCALE)}` }),
     ),
     element("div", { class: "label" }, element("b", {}, `Person ${person.id}`), element("span", {}, person.caption)),
     element(
@@ -135,14 +135,15 @@ function drawChoices(person) {
     ),
   );
   const key = (colour, text) => element("div", {}, element("i", { style: `background:${colour}` }), text);
-  const scale = `linear-gradient(90deg, ${Scene.SCALE.map((c) => `rgb(${c})`).join()})`;
+  const scale = chosen.colour === "doubt" ? data.doubt.colours : Scene.SCALE;
+  const gradient = `linear-gradient(90deg, ${scale.map((c) => `rgb(${c})`).join()})`;
   const ends = {
     ...(person.truth ? { distance: [0, `${Scene.WORST} mm`] } : {}),
-    ...(person.doubt ? { doubt: [`± ${data.doubt[0]}`, `± ${data.doubt[1]} mm`] } : {}),
+    ...(person.doubt ? { doubt: [`± ${data.doubt.ends[0]}`, `± ${data.doubt.ends[1]} mm`] } : {}),
   }[chosen.colour];
   find("legend").replaceChildren(
     ends
-      ? element("div", {}, ends[0], element("i", { class: "scale", style: `background:${scale}` }), ends[1])
+      ? element("div", {}, ends[0], element("i", { class: "scale", style: `background:${gradient}` }), ends[1])
       : key("var(--body)", "fit"),
     ...(chosen.truth && person.truth ? [key("var(--truth)", "truth")] : []),
     ...(chosen.evidence ? [key("var(--bad)", "from the fit to what was seen")] : []),

@@ -148,16 +148,17 @@ class Scene {
     });
   }
 
-  static heat(share) {
-    const at = Math.min(Math.max(share, 0), 1) * (Scene.SCALE.length - 1),
-      low = Math.min(Math.floor(at), Scene.SCALE.length - 2);
-    return "rgb(" + Scene.SCALE[low].map((c, i) => Math.round(c + (at - low) * (Scene.SCALE[low + 1][i] - c))) + ")";
+  static mixed(share, scale) {
+    const at = Math.min(Math.max(share, 0), 1) * (scale.length - 1),
+      low = Math.min(Math.floor(at), scale.length - 2);
+    return "rgb(" + scale[low].map((c, i) => Math.round(c + (at - low) * (scale[low + 1][i] - c))) + ")";
   }
 
   colours() {
     if (this.choices.colour === "distance" && this.truth)
-      return Array.from(this.distances(), (d) => Scene.heat(d / Scene.WORST));
-    if (this.choices.colour === "doubt" && this.person.doubt) return Array.from(this.doubts(), Scene.heat);
+      return Array.from(this.distances(), (d) => Scene.mixed(d / Scene.WORST, Scene.SCALE));
+    if (this.choices.colour === "doubt" && this.person.doubt)
+      return Array.from(this.doubts(), (share) => Scene.mixed(share, data.doubt.colours));
     if (this.choices.colour === "segments")
       return Array.from(this.segment, (s) => `hsl(${(s * 137.5) % 360} 52% 62%)`).map(Scene.rgb);
     return undefined;

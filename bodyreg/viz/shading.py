@@ -8,15 +8,16 @@ import torch
 
 from bodyreg.body.surface import vertex_normals
 from bodyreg.ops import raster
+from bodyreg.viz.doubt import SURE_COLOUR, UNSURE_COLOUR
 
 # Bodies are drawn this many times finer, then averaged, which makes outlines smooth.
 SUPERSAMPLING = 3
 
 # Blue, green, red in [0, 1]: the colours in light and in shade.
-LIT = np.array([0.92, 0.80, 0.66], np.float32)
+LIT = np.array(SURE_COLOUR[::-1], np.float32) / 255
 SHADE = np.array([0.58, 0.39, 0.30], np.float32)
 # The same of what is in doubt.
-DOUBT_LIT = np.array([0.33, 0.62, 0.98], np.float32)
+DOUBT_LIT = np.array(UNSURE_COLOUR[::-1], np.float32) / 255
 DOUBT_SHADE = np.array([0.16, 0.30, 0.72], np.float32)
 # The direction toward the light, over the viewer's left shoulder.
 LIGHT = np.array([-0.45, 0.60, 0.66], np.float32)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bodyreg.body.joints import mirror_name
-from bodyreg.viz.doubt import doubt_of, least_certain
+from bodyreg.viz.doubt import SURE_COLOUR, UNSURE_COLOUR, doubt_of, least_certain
 
 if TYPE_CHECKING:
     import viser
@@ -30,8 +30,8 @@ BACKDROP = -1.2
 LOW, HIGH = 0.4, 2.0
 CERTAIN = "how certain"
 """The colouring by the deviations of a person's joints."""
-# Of what is certain, and of what is in doubt.
-SURE_HUE, DOUBT_HUE, SHADES = (46, 125, 190), (214, 74, 52), 12
+SHADES = 12
+"""From what is certain to what is in doubt."""
 
 
 class Shown(NamedTuple):
@@ -302,7 +302,7 @@ def _by_doubt(body: Body, doubt: np.ndarray | None) -> list[_Patch]:
 
 def _mixed(share: float) -> tuple[int, int, int]:
     red, green, blue = (
-        round(a + share * (b - a)) for a, b in zip(SURE_HUE, DOUBT_HUE, strict=True)
+        round(a + share * (b - a)) for a, b in zip(SURE_COLOUR, UNSURE_COLOUR, strict=True)
     )
     return red, green, blue
 

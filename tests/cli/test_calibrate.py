@@ -7,7 +7,7 @@ import pytest
 
 from bodyreg.body import CONVENTIONS, Body
 from bodyreg.body.landmarks import moved
-from bodyreg.data import Fits, read_landmarks, write_landmarks
+from bodyreg.data import Fits, read_densepose_coco, read_landmarks, write_landmarks
 from bodyreg.runs.finished import FinishedRun
 
 
@@ -76,3 +76,14 @@ def test_bad_options_are_refused(bodyreg, tmp_path, people):
     )  # fmt: skip
     assert result.status == 2 and "landmark 'a': is not a list of objects" in result.error
     assert not (tmp_path / "out" / "fits.npz").exists() and not (tmp_path / "a.json").exists()
+    result = bodyreg("calibrate", "--densepose-coco", people, "--out", tmp_path)
+    assert result.status == 2 and "is a folder; --out must be a file" in result.error
+
+
+def test_people_without_dense_points_get_a_warning(bodyreg, tmp_path, people):
+    """Whose landmarks are exact: keypoints alone would move them."""
+    seen, _ = read_densepose_coco(people, Body.default())
+    seen.keypoints_alone().save(tmp_path / "alone.npz")
+    few = ("--people", 2, "--rounds", 1, "--iterations", 5, "--out", tmp_path / "landmarks.json")
+    result = bodyreg("calibrate", "--observations", tmp_path / "alone.npz", *few)
+    assert result.status == 0 and "warning: these people have no dense points" in result.error

@@ -61,6 +61,11 @@ def test_from_2d_poses_to_fits_with_lifted_depths(bodyreg, tmp_path):
         "register", "--observations", lifted, "--iterations", 8, "--out", tmp_path / "fits"
     )
     assert result.status == 0 and "depths of keypoints: used for 4 of 4 people" in result.out
+    result = bodyreg(
+        "lift", "--observations", lifted, "--lifter", out / "lifter.safetensors",
+        "--out", tmp_path / "again.npz",
+    )  # fmt: skip
+    assert "4 people had depths, which these replace" in result.out
 
 
 @pytest.mark.parametrize("preset", ["robust", "paper"])

@@ -31,7 +31,10 @@ def test_proportions_are_learned_written_and_used(bodyreg, tmp_path, fit):
     assert result.status == 0
     assert "learning proportions from 12 people" in result.out
     path = learned / "proportions.json"
-    assert f"proportions: {path}" in result.out
+    limbs = json.loads(path.read_text())["limbs"]
+    differ = {name: f"{scale:.3f}" for name, scale in limbs.items() if f"{scale:.3f}" != "1.000"}
+    told = ", ".join(f"{name} x {scale}" for name, scale in differ.items())
+    assert f"proportions: {told or 'as the body has them'} ({path})" in result.out
     content = json.loads(path.read_text())
     assert content["people"]["trunk"] == 12 and set(content["limbs"]) == set(content["people"])
     assert bodyreg(*fit, "--out", given, "--proportions", path).status == 0

@@ -296,7 +296,10 @@ def test_backgrounds_of_the_users(tmp_path, capsys):
         (("--motion-up", "+y"), "--motion-names and --motion-up need --motions"),
         (("--motions", ".", "--motion-up", "y"), "--motion-up y: must be one of +x, -x, +y"),
         (("--distance", 1, 5), "--distance 1.0: must be 1.5 to 1,000,000"),
-        (("--distance", 5, 2), "--distance 2.0: must be 5.0 to 1,000,000"),
+        (("--distance", 5, 2), "--distance 5 2: the nearer distance comes first"),
+        (("--distance", 3), "--distance"),
+        (("--distance", "a", 3), "--distance: 'a' is not a number"),
+        (("--distance", 2, 5, "--formats", "human36m"), "--distance is of crowds"),
     ],
 )
 def test_errors_are_one_line(tmp_path, capsys, options, words):

@@ -1,5 +1,7 @@
 """Focal lengths that are told of all pictures, and arrays of what is known of some."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,16 @@ def test_millimetres_are_of_35_mm_film():
     )
     np.testing.assert_array_equal(told.principal_point, people.principal_point)
     np.testing.assert_array_equal(Focal(900, "px").told_of(people).focal, [900] * 4)
+
+
+def test_pixels_that_are_millimetres_are_refused():
+    """A diagonal D is seen in 2 atan(D / 2f): here 140 degrees at f = 0.182 D."""
+    people = replace(make(2), picture_size=np.array([[0, 0], [400, 300]], np.int32))
+    assert Focal(92, "px").told_of(people).focal.tolist() == [92, 92]
+    with pytest.raises(UserError, match="35 px would show 164 degrees in pictures of 400 x 300"):
+        Focal(35, "px").told_of(people)
+    with pytest.raises(UserError, match="7 mm would show 144 degrees"):
+        Focal(7, "mm").told_of(people)
 
 
 def test_millimetres_tell_nothing_without_sizes():
