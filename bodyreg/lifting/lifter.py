@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,9 @@ FORMAT = "bodyreg-lifter-1"
 
 AT_ONCE = 4096
 """People lifted in one step."""
+
+SMALLEST_FACTOR = 1e-3
+"""Of a file's spreads; the largest is its inverse. The measured ones are near 1."""
 
 LARGEST_WIDTH = 1 << 14
 """Of a file's network, in features."""
@@ -55,7 +57,7 @@ class Lifter:
         on the others.
 
         Raises:
-            UserError: no keypoint is one that this lifter knows.
+            UserError: no keypoint is one that this lifter knows, or as `depths`.
         """
         shape = observations.keypoint_weight.shape
         depth, spread = (np.full(shape, np.nan, np.float32) for _ in range(2))
@@ -77,6 +79,9 @@ class Lifter:
         """Depths and spreads (N, J), in the units of the poses' xy before they were normalised.
 
         A mirror image of a pose has the same depths. NaN where a joint is not present.
+
+        Raises:
+            UserError: one is not finite.
         """
         seen = self.hide(poses)
         # In float64 the order of sums, which depends on the number of people, does not count.
@@ -85,8 +90,10 @@ class Lifter:
             depth, spread = network.both_sides(seen.to(torch.float64))
         size, known = seen.size[:, None], seen.present > 0
         depth = (self.sign * depth.float()) * size
-        nothing = depth.new_tensor(torch.nan)
         spread = (self.spread_factor * spread.float()) * size
+        if not (depth.isfinite() & spread.isfinite() & (spread > 0) | ~known).all():
+            raise UserError("the lifter gives depths that are not finite; train another one")
+        nothing = depth.new_tensor(torch.nan)
         return depth.where(known, nothing), spread.where(known, nothing)
 
     def hide(self, poses: Poses) -> Poses:
@@ -118,11 +125,12 @@ class Lifter:
         factor = about.get("spread_factor")
         if not (
             isinstance(joints, list)
+            and joints
             and all(name in JOINTS for name in joints)
             and about.get("sign") in (1, -1)
             and isinstance(about.get("perspective"), bool)
             and isinstance(factor, float)
-            and 0 < factor < math.inf
+            and SMALLEST_FACTOR < factor < 1 / SMALLEST_FACTOR
             and type(width) is int
             and 0 < width <= LARGEST_WIDTH
             and isinstance(facts, dict)

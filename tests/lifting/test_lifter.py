@@ -177,6 +177,16 @@ def test_damaged_files_are_refused_in_one_line(tmp_path):
     assert refused > 75
 
 
+def test_depths_that_are_no_numbers_are_refused():
+    seen, _ = people(3, 0)
+    for value in (np.inf, 3e38):
+        lifter = some_lifter()
+        with torch.no_grad():
+            next(lifter.network.parameters()).fill_(value)
+        with pytest.raises(UserError, match="gives depths that are not finite"):
+            lifter.lift(seen)
+
+
 ABOUT = {
     "joints": list(JOINTS), "sign": 1, "perspective": False, "spread_factor": 1.0, "width": 24,
     "facts": {},
@@ -186,9 +196,9 @@ ABOUT = {
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"joints": ["nose", "tail"]}, {"joints": "nose"}, {"joints": [["nose"]]}, {"sign": 0},
-        {"sign": None}, {"perspective": 1}, {"width": 1 << 40}, {"width": "24"}, {"width": 23},
-        {"facts": []}, {"width": True}, {"width": 24.0},
+        {"joints": ["nose", "tail"]}, {"joints": "nose"}, {"joints": []}, {"joints": [["nose"]]},
+        {"sign": 0}, {"sign": None}, {"perspective": 1}, {"width": 1 << 40}, {"width": "24"},
+        {"width": 23}, {"spread_factor": 1e300}, {"facts": []}, {"width": True}, {"width": 24.0},
         {"spread_factor": 0.0}, {"spread_factor": "1"}, {"spread_factor": None},
     ],
 )  # fmt: skip
