@@ -60,6 +60,7 @@ class Arrays(NamedTuple):
     """What is read of the evidence of B people, see `ops.fit.Evidence`."""
 
     point_start: np.ndarray
+    point_weight: np.ndarray
     keypoint_weight: np.ndarray
     depth_weight: np.ndarray
     perspective: np.ndarray
@@ -106,6 +107,7 @@ def joint_deviations(
     across = ERRORS * errors * (variance[..., 0] + variance[..., 1]) + 2 * shape
     across += _lean(place, seen.perspective) * along
     deviation = np.sqrt(np.stack([across, along], 2)) * (1000 / metre)[..., None]
+    deviation[_shown(seen) < 2] = MOST  # one point tells no size, so millimetres mean nothing
     deviation[:, 0] = 0
     return np.minimum(deviation, MOST).astype(np.float32)
 
@@ -131,15 +133,25 @@ def _lean(place: np.ndarray, perspective: np.ndarray) -> np.ndarray:
 
 def _errors(terms: np.ndarray, evidence: Arrays) -> np.ndarray:
     """(B,) mean weighted squared error of a coordinate of the evidence, as the truth has it."""
-    keypoints = np.count_nonzero(evidence.keypoint_weight > 0, axis=1)
-    coordinates = 2 * np.maximum(np.diff(evidence.point_start) + keypoints, 1)
+    coordinates = 2 * np.maximum(_shown(evidence), 1)
     left = terms[:, DENSE].astype(np.float64) + terms[:, KEYPOINT]
     return left / coordinates * (1 + (ADAPTED / coordinates) ** ADAPTING)
 
 
+def _shown(evidence: Arrays) -> np.ndarray:
+    """(B,) numbers of points and keypoints."""
+    return _points(evidence) + np.count_nonzero(evidence.keypoint_weight > 0, axis=1)
+
+
+def _points(evidence: Arrays) -> np.ndarray:
+    """(B,) numbers of dense points, without those of weight 0."""
+    before = np.concatenate([[0], np.cumsum(evidence.point_weight > 0)])
+    return np.diff(before[evidence.point_start])
+
+
 def _mirrored(config: RegistrationConfig, evidence: Arrays) -> np.ndarray:
     """(B,) share of limbs that are mirrored in depth."""
-    share = MIRRORED / (1 + np.diff(evidence.point_start) / SHOWN)
+    share = MIRRORED / (1 + _points(evidence) / SHOWN)
     if config.depth_weight == 0:
         return share
     known = np.minimum(evidence.depth_weight, evidence.keypoint_weight)  # guessed ones weigh less
