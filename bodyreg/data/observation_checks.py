@@ -187,8 +187,9 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
         offset = np.abs(frame_from_image(keypoint_xy, frame[:, None]))
         refuse("keypoint_xy", present & (offset > FARTHEST), far)
         if arrays["principal_point"] is not None:
-            offset = np.abs(frame_from_image(arrays["principal_point"], frame))
-            refuse("principal_point", offset > FARTHEST, far)
+            point = arrays["principal_point"]
+            refuse("principal_point", np.abs(frame_from_image(point, frame)) > FARTHEST, far)
+            refuse("principal_point", np.abs(point) >= LARGEST_FRAME, "is outside any picture")
 
     in_corner = _in_corner(arrays, _farthest(arrays))
     if in_corner.any():
@@ -282,7 +283,7 @@ def _cameras_hold(arrays: Mapping[str, Any], edge: float) -> bool:
     focal, point, size = (arrays[n] for n in ("focal", "principal_point", "picture_size"))
     return (
         (focal is None or not (focal < SHORTEST_FOCAL).any())
-        and (point is None or not (np.abs(point) > edge).any())
+        and (point is None or not (np.abs(point) >= min(edge, LARGEST_FRAME)).any())
         and (size is None or _within(size, 0, LARGEST_SIDE))
     )
 

@@ -14,6 +14,7 @@ import numpy as np
 from bodyreg.data.fits import Fits
 from bodyreg.data.frames import principal_points
 from bodyreg.data.observations import Observations
+from bodyreg.data.people_file import LARGEST
 from bodyreg.registration.config import RegistrationConfig
 
 TRIED = (math.inf, 1.0, 0.5)
@@ -21,13 +22,18 @@ TRIED = (math.inf, 1.0, 0.5)
 
 
 def focal_lengths(observations: Observations, config: RegistrationConfig) -> np.ndarray:
-    """(N,) float32 focal lengths in pixels, known or assumed; NaN = none, so rays are parallel."""
+    """(N,) float32 focal lengths in pixels, known or assumed; NaN = none, so rays are parallel.
+
+    They are parallel for focal lengths that fits cannot hold, too.
+    """
     focal = observations.focal
     if config.camera == "weak" or focal is None:
         focal = np.full(len(observations), np.nan, np.float32)
     if config.camera == "perspective":
         focal = np.where(np.isnan(focal), _assumed(observations, config), focal)
-    return np.where(np.isfinite(focal), focal, np.nan).astype(np.float32)
+    with np.errstate(over="ignore"):  # a larger one is infinity
+        focal = np.asarray(focal, np.float32)
+    return np.where(focal < LARGEST, focal, np.float32(np.nan))
 
 
 def camera_arrays(observations: Observations, config: RegistrationConfig) -> dict[str, np.ndarray]:

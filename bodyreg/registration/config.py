@@ -201,6 +201,7 @@ class RegistrationConfig:
             _require(self, name, lambda v: v > 0 and not math.isnan(v), "a positive number")
         _require(self, "precise_error", lambda v: 0 <= v <= MOST, f"0 to {MOST:,}")
         _require(self, "precise_factor", lambda v: 0 < v <= MOST, f"above 0, at most {MOST:,}")
+        _require(self, "assumed_focal", lambda v: v >= SHORTEST_FOCAL, f">= {SHORTEST_FOCAL:g}")
         for name in _SHARES:
             _require(self, name, lambda v: 0 < v <= 1, "a number in (0, 1]")
         for name in (f.name for f in fields(self)):
@@ -238,6 +239,9 @@ class RegistrationConfig:
 MOST = 1_000_000
 """No use of these numbers is larger; a damaged record may hold any number."""
 
+SHORTEST_FOCAL = 0.01
+"""Diagonals of the picture. No lens sees so much."""
+
 _ANNEALED = (
     ("depth_weight", "depth_weight_start"),
     ("prior_weight", "prior_weight_start"),
@@ -250,7 +254,7 @@ _ANNEALED = (
 
 _POSITIVE = (
     "dense_count", "keypoint_count", "dense_width", "dense_width_start", "visibility_sharpness",
-    "learning_rate", "carried_learning_rate", "warm_learning_rate", "camera_scale", "assumed_focal",
+    "learning_rate", "carried_learning_rate", "warm_learning_rate", "camera_scale",
 )  # fmt: skip
 _SHARES = ("learning_rate_end", "decay_share", "anneal_share", "explore_share")
 

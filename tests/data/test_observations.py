@@ -185,6 +185,16 @@ BAD = {
 }
 
 
+def test_a_principal_point_is_a_place_of_a_picture():
+    """However large the frame is: files of fits hold no larger number."""
+    people = make(5)
+    people.frame[:], people.principal_point[:] = [50, 50, 1e5], np.nan
+    people.check()
+    people.principal_point[3] = 50, -1e8
+    with pytest.raises(UserError, match=f"principal_point of person {people.id[3]} is outs"):
+        people.check()
+
+
 @pytest.mark.parametrize(("name", "change"), BAD.values(), ids=BAD.keys())
 def test_bad_arrays_are_refused_by_name(tmp_path, body, name, change):
     values = arrays(make(5))

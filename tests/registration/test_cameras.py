@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bodyreg import Body
+from bodyreg.data import Fits
 from bodyreg.registration import RegistrationConfig, register
 from bodyreg.registration.cameras import TRIED, as_fitted, best
 
@@ -53,6 +54,21 @@ def test_the_lowest_loss_stays(upright):
         np.testing.assert_array_equal(fits.pose[person], hand[chosen].pose[person])
     warm = register(body, upright, QUICK, initial=fits)
     np.testing.assert_array_equal(warm.focal, fits.focal)
+
+
+def test_cameras_that_fits_cannot_hold_are_infinitely_far(upright, tmp_path):
+    """A focal length of any size is one of a fit that can be saved and read."""
+    body, few = Body.default(), upright.select([0, 0, 0, 0])
+    known = replace(few, focal=np.float32([1e8, 3e38, np.inf, 9e7]))
+    fits = register(body, known, replace(QUICK, iterations=5))
+    np.testing.assert_array_equal(fits.focal, np.float32([np.nan, np.nan, np.nan, 9e7]))
+    for person in (0, 1):
+        np.testing.assert_array_equal(fits.pose[person], fits.pose[2])
+    assumed = register(body, few, replace(QUICK, iterations=5, assumed_focal=1e300))
+    np.testing.assert_array_equal(assumed.focal, np.full(4, np.nan))
+    for found in (fits, assumed):
+        found.save(tmp_path / "fits.npz")
+        np.testing.assert_array_equal(Fits.load(tmp_path / "fits.npz").focal, found.focal)
 
 
 def test_equal_losses_keep_the_first(upright):

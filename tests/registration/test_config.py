@@ -67,7 +67,7 @@ def test_preset_takes_changes():
         {"stiff_scale_weight": 0.0, "stiff": "anneal"}, {"solver": "newton"}, {"refresh": 0},
         {"iterations": 10**30}, {"starts": 10**9}, {"refresh": 2**64}, {"chunk": 2**31},
         {"lm_iterations": -1}, {"lm_adam_iterations": -1},
-        {"camera": "fisheye"}, {"assumed_focal": 0.0}, {"assumed_focal": math.nan},
+        {"camera": "fisheye"}, {"assumed_focal": 1e-3}, {"assumed_focal": math.nan},
         {"precise_error": 1e200}, {"precise_factor": 0.0}, {"precise_factor": math.inf},
     ],
 )  # fmt: skip
