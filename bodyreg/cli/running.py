@@ -146,7 +146,9 @@ def report(request: Request, outcome: Outcome) -> str:
             f"{deviations['along']:.0f} mm along it"
         )
     if summary.mirrored:
-        lines.append(f"mirrored fits (rotation of determinant -1): {summary.mirrored:,}")
+        lines.append(
+            f"mirrored fits (determinant of the rotation, or scale, below 0): {summary.mirrored:,}"
+        )
     if request.overlays and request.source.images is None:
         lines.append("overlays.png shows no pictures: to see them, give their folder as --images")
     if stages := summary.median_stages:

@@ -70,8 +70,8 @@ class Fits:
 
     @property
     def mirrored(self) -> np.ndarray:
-        """(N,) bool: fits whose rotation is a reflection, which exchanges left and right."""
-        return np.linalg.det(self.rotation.astype(np.float64)) < 0
+        """(N,) bool: left and right are exchanged, by a reflection or else by a negative scale."""
+        return np.linalg.det(self.rotation.astype(np.float64)) * self.scale < 0
 
     def select(self, people: np.ndarray | slice | Sequence[int]) -> Fits:
         """The fits at these positions (integers, a mask or a slice), in this order."""
@@ -195,10 +195,16 @@ class FitsFile(PeopleFile):
         """The fits of the people from `start` up to `stop`.
 
         Raises:
-            UserError: the file is damaged, or holds a number that is not finite.
+            UserError: the file is damaged, or holds a number that is not finite, or a deviation
+                that is negative.
         """
         arrays = self.rows(start, stop)
         ids = arrays.pop("id").astype(np.int64)
+        if "joint_deviation" in arrays and (arrays["joint_deviation"] < 0).any():
+            bad = (arrays["joint_deviation"] < 0).any(axis=(1, 2))
+            raise UserError(
+                f"{self._path}: joint_deviation of person {ids[bad.argmax()]} is negative"
+            )
         terms = {
             name.removeprefix(TERM_PREFIX): self._reader.rows(name, start, stop)
             for name in self._terms

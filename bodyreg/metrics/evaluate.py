@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MILLIMETRES, PER_CENT = 1000.0, 100.0
 SIDE = 256
+SMALLEST = 1e-6
+"""Frame units per metre. A body of a smaller scale is a point."""
 """Side of a frame in pixels, for `pixel`, `iou` and `gps`."""
 SURFACE_POINTS = 512
 """Number of vertices, spread evenly over the body; `gps` compares the visible ones of them."""
@@ -57,7 +59,7 @@ METRICS: dict[str, Metric] = {
     "gpsm": Metric("GPSm", "%", "geometric mean of IoU and GPS", best=100),
     "across": Metric("± across", "%", "joints within one deviation across the view", best=100),
     "along": Metric("± along", "%", "joints within one deviation along the view", best=100),
-    "reflected": Metric("mirrored", "", "mirrored bodies (det of rotation < 0)"),
+    "reflected": Metric("mirrored", "", "mirrored bodies (det of rotation, or scale, < 0)"),
     "turned_away": Metric("turned away", "", "facing more than 90 degrees away"),
 }
 """The metrics of `evaluate`, in the order of the tables."""
@@ -150,7 +152,7 @@ class Evaluator:
     def _within(self, fits: Fits, joints: np.ndarray, truth: Truth) -> dict[str, np.ndarray]:
         if fits.joint_deviation is None:
             return {}
-        size = MILLIMETRES / fits.scale[:, None, None]
+        size = MILLIMETRES / np.maximum(np.abs(fits.scale), SMALLEST)[:, None, None]
         true = truth.placed(truth.joints)
         across, along = within_deviation(size * joints, size * true, fits.joint_deviation).T
         return {"across": PER_CENT * across, "along": PER_CENT * along}

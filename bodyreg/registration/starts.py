@@ -137,7 +137,8 @@ TRUNK = ("left_hip", "left_shoulder", "right_hip", "right_shoulder")
 
 def warm_starts(fits: Fits, body: Body, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Parameters of earlier fits, (N,1,108). A turned root joint becomes part of the rotation."""
-    length = np.where(fits.mirrored, 1, WARM_LENGTH)  # a reflection has to turn round, not to grow
+    reflected = np.linalg.det(fits.rotation.astype(np.float64)) < 0
+    length = np.where(reflected, 1, WARM_LENGTH)  # a reflection has to turn round, not to grow
     start = without_root(fits, body)
     scale = start.segment_scale
     if body.proportions is not None:

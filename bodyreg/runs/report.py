@@ -26,7 +26,7 @@ JUDGED = {
         "mm",
         "standard deviation of its place, by the fit itself",
     ),
-    "reflected": ("mirrored", "", "mirrored bodies (det of rotation < 0)"),
+    "reflected": ("mirrored", "", "mirrored bodies (det of rotation, or scale, < 0)"),
 }
 # People measured at a time.
 AT_ONCE = 256

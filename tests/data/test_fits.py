@@ -95,6 +95,7 @@ def test_round_trip(tmp_path, made_by):
         ({"scale": np.array([1, 1, -2e8])}, r"scale of person 12 is not below 1e\+08; check the"),
         ({"rotation": np.full((3, 3, 3), 10**10)}, "rotation of person 10 is not below"),
         ({"loss": np.zeros((3, 1), np.float32)}, "loss has shape"),
+        ({"joint_deviation": np.full((3, 24, 2), -1e-3)}, "joint_deviation of person 10 is negat"),
         ({"focal": np.float32([500, -1, 500])}, "focal of person 11 is not positive"),
         ({"focal": np.float32([500, 500, np.inf])}, "focal of person 12 is not finite"),
         ({"principal_point": np.full((3, 2), -np.inf)}, "principal_point of person 10 is not fin"),
@@ -206,6 +207,8 @@ def test_mirrored_counts_reflections():
     fits = some_fits()
     fits.rotation[1] *= -1
     assert fits.mirrored.tolist() == [False, True, False]
+    fits.scale[:2] *= -1
+    assert fits.mirrored.tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("made_by", KINDS)

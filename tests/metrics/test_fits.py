@@ -111,6 +111,8 @@ def test_joints_within_one_deviation(fits, body):
     assert (evaluate(wider, truth, body)["across"] == 100).all()
     without = evaluate(dataclasses.replace(fits, joint_deviation=None), truth, body)
     assert set(METRICS) - set(without) == {"across", "along"}
+    point = dataclasses.replace(wider, scale=np.zeros(PEOPLE, np.float32))
+    np.testing.assert_allclose(evaluate(point, truth, body)["along"], 0)
 
 
 def test_invisible_people_have_joints_but_no_pixels(fits, body):
