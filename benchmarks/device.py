@@ -33,7 +33,7 @@ MINUTES = 10.0
 TAIL = 4000  # characters of a step's output that are kept
 OPS = [
     f"benchmarks/bench_{op}.py"
-    for op in ("correspondence", "kinematics", "lbs", "projection", "raster", "warp")
+    for op in ("correspondence", "flow", "kinematics", "lbs", "projection", "raster", "warp")
 ]
 # A file that needs a missing package is an error, but the other files still run.
 TESTS = ["tests/ops", "tests/device", "--continue-on-collection-errors"]

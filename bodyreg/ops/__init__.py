@@ -8,21 +8,25 @@ torch.func.grad, vjp, jacrev. Asking for forward-mode or second derivatives is a
 results do not depend, bit for bit, on the rest of the batch or on the number of threads.
 
 `fit` is a whole registration in one call. It has no derivative and no twin; `bodyreg.registration`
-defines it. `raster` finds the visible face of a mesh at every pixel; it has no derivative.
+defines it. `raster` finds the visible face of a mesh at every pixel, and `flow` carries it into
+another picture; they have no derivative.
 """
 
 from bodyreg.ops.correspondence import correspondence
 from bodyreg.ops.fit import Evidence, Plan, Rig, fit, fit_gradient, fit_variance
+from bodyreg.ops.flow import flow
 from bodyreg.ops.kinematics import kinematics
 from bodyreg.ops.lbs import lbs
 from bodyreg.ops.pool_flow import pool_flow
 from bodyreg.ops.projection import gram_schmidt, projection
 from bodyreg.ops.raster import raster
 from bodyreg.ops.warp import warp
+from bodyreg.reference.flow import Flow
 from bodyreg.reference.raster import Raster
 
 __all__ = [
     "Evidence",
+    "Flow",
     "Plan",
     "Raster",
     "Rig",
@@ -30,6 +34,7 @@ __all__ = [
     "fit",
     "fit_gradient",
     "fit_variance",
+    "flow",
     "gram_schmidt",
     "kinematics",
     "lbs",

@@ -5,6 +5,7 @@ plain torch allows without losing that.
 """
 
 from bodyreg.reference.correspondence import correspondence
+from bodyreg.reference.flow import flow
 from bodyreg.reference.kinematics import kinematics
 from bodyreg.reference.lbs import lbs
 from bodyreg.reference.pool_flow import pool_flow
@@ -14,6 +15,7 @@ from bodyreg.reference.warp import warp
 
 __all__ = [
     "correspondence",
+    "flow",
     "gram_schmidt",
     "kinematics",
     "lbs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bodyreg import ops
-from tests.ops import cases, fit_cases, raster_cases
+from tests.ops import cases, fit_cases, flow_cases, raster_cases
 from tests.ops import test_pool_flow as pool_flow
 from tests.ops.cases import FORMS
 from tests.ops.test_fit_bits import fits
@@ -33,6 +33,10 @@ def main() -> None:
         flow, visibility = pool_flow.inputs(3, 31, 65, "cuda")
         for factor in (2, 8):
             pool_flow.results(ops, flow, visibility, factor)
+    for perspective in (False, True):
+        case = flow_cases.loose(3, 300, (33, 31), (31, 65), perspective=perspective)
+        for dtype in (torch.float32, torch.float64):
+            case.to(dtype, "cuda").call(ops)
     torch.cuda.synchronize()
 
 

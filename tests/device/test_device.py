@@ -16,7 +16,7 @@ import torch
 
 from bodyreg import _C, ops
 from bodyreg.body import AXIS_ANGLE
-from tests.ops import cases, fit_cases, raster_cases
+from tests.ops import cases, fit_cases, flow_cases, raster_cases
 from tests.ops.cases import FORMS, Case, assert_same_bits
 from tests.ops.fit_cases import Problem
 from tests.ops.test_fit_bits import fits
@@ -63,6 +63,28 @@ def test_a_captured_picture_follows_its_vertices():
         vertices.mul_(0.9)
         graph.replay()
         assert_same_bits(results, [*ops.raster(vertices, faces, 57, 55)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_repeated_flows_have_the_same_bits(dtype):
+    for perspective in (False, True):
+        case = flow_cases.loose(9, 900, (129, 127), (127, 255), perspective=perspective)
+        case = case.to(dtype, "cuda")
+        expected = case.call(ops)
+        for _ in range(REPEATS):
+            assert_same_bits(case.call(ops), expected)
+
+
+def test_a_captured_flow_follows_its_vertices():
+    case = flow_cases.loose(3, 300, (57, 55), (55, 57)).to(torch.float32, "cuda")
+    case.call(ops)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        results = case.call(ops)
+    for _ in range(3):
+        case.vertices.mul_(0.9)
+        graph.replay()
+        assert_same_bits(results, case.call(ops))
 
 
 def fit_problem(people: int, device: str = "cuda") -> Problem:

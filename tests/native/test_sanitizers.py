@@ -13,7 +13,17 @@ import pytest
 from tests.native import build
 
 HERE = Path(__file__).parent
-OPS = ["kinematics", "lbs", "projection", "correspondence", "fit", "raster", "warp", "pool_flow"]
+OPS = [
+    "kinematics",
+    "lbs",
+    "projection",
+    "correspondence",
+    "fit",
+    "raster",
+    "flow",
+    "warp",
+    "pool_flow",
+]
 # name: emulator engine, optimisation of the kernels, flags. With the address sanitizer's checks,
 # -O1 takes six times as long to compile as -O0, and the program is no faster.
 SANITIZERS = {

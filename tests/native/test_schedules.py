@@ -13,7 +13,7 @@ import torch
 
 from bodyreg import ops
 from tests.native import build
-from tests.ops import cases, fit_cases, raster_cases
+from tests.ops import cases, fit_cases, flow_cases, raster_cases
 from tests.ops.backends import CPU, EMULATED
 from tests.ops.cases import FORMS, ODD_SIZES, Case
 from tests.ops.test_fit_bits import fits
@@ -144,3 +144,10 @@ def test_warp_channels_last(channels, dtype):
 def test_pool_flow(factor):
     flow, visibility = inputs(3, 33, 31)
     assert_equal_under_every_seed(lambda: results(ops, flow, visibility, factor))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_flow(dtype):
+    for perspective in (False, True):
+        case = flow_cases.loose(2, 40, (19, 21), (21, 19), perspective=perspective).to(dtype)
+        assert_equal_under_every_seed(lambda case=case: [*case.call(ops)])

@@ -135,6 +135,14 @@ def of_raster(device: str):
     return lambda vertices: ops.raster(vertices, faces, 6, 6).depth.clamp(min=0).sum()
 
 
+def of_flow(device: str):
+    faces = torch.tensor([[0, 1, 2]], dtype=torch.int32, device=device)
+    face = torch.zeros(1, 2, 2, dtype=torch.int32, device=device)
+    share = torch.full((1, 2, 2, 3), 1 / 3, dtype=torch.float64, device=device)
+    depth = torch.zeros(1, 6, 6, dtype=torch.float64, device=device)
+    return lambda vertices: ops.flow(face, share, vertices, faces, depth).flow.sum()
+
+
 def of_fit(device: str):
     _, rig, evidence, plan = fit_cases.problem((5,)).to(torch.float64, device)
     plan = plan._replace(settings=torch.cat([plan.settings[:1]] * 2), phases=[0, 1, 1])
@@ -168,6 +176,7 @@ def of_fit_variance(device: str):
     ("op", "make_loss"),
     [
         ("raster", of_raster),
+        ("flow", of_flow),
         ("fit", of_fit),
         ("fit_gradient", of_fit_gradient),
         ("fit_gradient", of_fit_gradient_by_evidence),
