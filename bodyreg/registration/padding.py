@@ -64,6 +64,10 @@ class Padded:
         """Whether the observations name any keypoint."""
         return self.keypoint_xy.shape[1] > 0
 
+    def select(self, people: Tensor) -> Padded:
+        """The people at these positions (int64), in this order."""
+        return Padded(*(getattr(self, f.name)[people] for f in fields(self)))
+
     def repeat(self, times: int) -> Padded:
         """Every person `times` times in a row."""
         if times == 1:

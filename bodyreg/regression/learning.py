@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from bodyreg.body import Body
+from bodyreg.body import Body, Parameters
 from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
 from bodyreg.regression.augmentation import AugmentationConfig
@@ -18,6 +18,7 @@ from bodyreg.regression.losses import (
     LossConfig,
     evidence_losses,
     evidence_of,
+    in_views,
     parameter_loss,
     rig_of,
     total,
@@ -153,6 +154,7 @@ def train_regressor(
     )
     progress.resume()
     rig = rig_of(body, lessons.people.keypoint_name, torch.device(device))
+    evidence = evidence_of(rig, lessons.people, registration)
     batches = max(1, len(lessons.order(generator(0))) // config.batch)
     network.train()
     while progress.step < config.epochs * batches:
@@ -165,16 +167,19 @@ def train_regressor(
         order = lessons.order(generator(1_000_003 * seed + epoch))
         chosen = order[place * config.batch : (place + 1) * config.batch]
         own = own_share(len(chosen))
+        mine = chosen[own]
         views = config.augmentation.views(len(chosen), random).select(own)
         looks = config.augmentation.looks(len(chosen), random).select(own)
-        some = lessons.select(chosen[own])
-        evidence = evidence_of(rig, some.people, views, registration)
-        some, views, looks = some.to(device), views.to(device), looks.to(device)
+        seen = in_views(evidence.select(mine), views, torch.device(device))
+        crops, confidence = lessons.crops[mine].to(device), lessons.confidence[mine].to(device)
+        labels = Parameters(*(block[mine].to(device) for block in lessons.labels))
+        views, looks = views.to(device), looks.to(device)
 
-        found = views.undo(network(looks.show(views.show(some.pictures, start.side))))
-        of_labels = parameter_loss(found, some.labels)
-        of_evidence = evidence_losses(rig, evidence, found, config.losses.of_bodies)
-        loss = total(config.losses, of_labels, of_evidence, some.confidence).sum() / len(chosen)
+        pictures = looks.show(views.show(crops.float() / 255, start.side))
+        found = views.undo(network(pictures))
+        of_labels = parameter_loss(found, labels)
+        of_evidence = evidence_losses(rig, seen, found, config.losses.of_bodies)
+        loss = total(config.losses, of_labels, of_evidence, confidence).sum() / len(chosen)
         adam.zero_grad()
         loss.backward()
         add_up([weight.grad for weight in network.parameters() if weight.grad is not None])
@@ -184,7 +189,7 @@ def train_regressor(
         follow(average, network, min(config.average, (1 + progress.step) / (10 + progress.step)))
 
         progress.step += 1
-        terms = {"parameters": some.confidence * of_labels, **of_evidence}
+        terms = {"parameters": confidence * of_labels, **of_evidence}
         none = torch.zeros_like(of_labels)
         sums = [terms.get(name, none).detach().sum() for name in TOLD]
         means = torch.stack(sums) / len(chosen)

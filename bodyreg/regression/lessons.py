@@ -167,29 +167,6 @@ class Lessons:
         places = torch.cat(seen)
         return places[torch.randperm(len(places), generator=random)]
 
-    @property
-    def pictures(self) -> Tensor:
-        """(N, 3, S, S) float32, the crops from 0 to 1."""
-        return self.crops.float() / 255
-
-    def to(self, device: str | torch.device) -> Lessons:
-        """The same with tensors on another device."""
-        return replace(
-            self,
-            crops=self.crops.to(device),
-            labels=Parameters(*(block.to(device) for block in self.labels)),
-            confidence=self.confidence.to(device),
-        )
-
-    def select(self, chosen: Tensor) -> Lessons:
-        """The people at these positions (int64), in this order, all seen alike."""
-        return Lessons(
-            self.crops[chosen],
-            self.people.select(chosen.numpy()),
-            Parameters(*(block[chosen] for block in self.labels)),
-            self.confidence[chosen],
-        )
-
 
 def check_shares(shares: Sequence[float], data_sets: int) -> None:
     """Refuse shares of data sets that no epoch can have; none at all are fine.

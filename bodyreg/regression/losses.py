@@ -113,23 +113,30 @@ def rig_of(body: Body, names: tuple[str, ...], device: torch.device) -> Rig:
     return make_rig(body, names, device, torch.float32)
 
 
-def evidence_of(rig: Rig, people: Observations, views: Views, config: RegistrationConfig) -> Padded:
-    """What pictures show of N people, on the device of the rig.
+def evidence_of(rig: Rig, people: Observations, config: RegistrationConfig) -> Padded:
+    """What pictures show of N people, on the CPU.
 
-    Keypoints that are far outside of a person's view weigh nothing.
+    It does not change while a network learns, so points are contracted to rig points once. That
+    takes about 170 bytes of memory for each point, as many for each person as the most have.
 
     Args:
         rig: Of `rig_of`.
         people: The people.
-        views: How the network sees them.
         config: Says what the cameras are, and how the spread of a depth counts.
     """
     config = replace(config, evidence="mean")
-    found = pad(rig, gather(people, config, torch.device("cpu"), torch.float32))
-    near = (views.place(found.keypoint_xy).abs() < FAR).all(2)
-    weights = {name: getattr(found, name) * near for name in ("keypoint_weight", "depth_weight")}
-    tensors = {field.name: getattr(found, field.name) for field in fields(found)} | weights
-    return Padded(**{name: tensor.to(rig.joints.device) for name, tensor in tensors.items()})
+    return pad(rig, gather(people, config, torch.device("cpu"), torch.float32))
+
+
+def in_views(evidence: Padded, views: Views, device: torch.device) -> Padded:
+    """The evidence of N people who are seen in views, on a device.
+
+    Keypoints that are far outside of a person's view weigh nothing.
+    """
+    near = (views.place(evidence.keypoint_xy).abs() < FAR).all(2)
+    weights = {n: getattr(evidence, n) * near for n in ("keypoint_weight", "depth_weight")}
+    tensors = {field.name: getattr(evidence, field.name) for field in fields(evidence)} | weights
+    return Padded(**{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
 def total(

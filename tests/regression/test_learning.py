@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from bodyreg import UserError, training
+from bodyreg.registration.padding import Padded
 from bodyreg.regression import (
+    Album,
     Architecture,
     AugmentationConfig,
     LearningConfig,
@@ -17,7 +19,6 @@ from bodyreg.regression import (
     Regressor,
     train_regressor,
 )
-from bodyreg.regression.views import Views
 
 from .people import drawn, lessons_of, standing
 
@@ -109,13 +110,13 @@ def test_the_state_of_another_training_is_refused(tmp_path, body, lessons, chang
 @pytest.mark.parametrize("batch", [1, 14, 100])
 def test_batches_of_any_size_see_everybody_once_in_an_epoch(monkeypatch, body, lessons, batch):
     seen = []
-    select = type(lessons).select
+    select = Padded.select
 
     def watched(self, chosen):
         seen.append(chosen.tolist())
         return select(self, chosen)
 
-    monkeypatch.setattr(type(lessons), "select", watched)
+    monkeypatch.setattr(Padded, "select", watched)
     told = {}
     config = replace(QUICK, batch=batch)
     train_regressor(
@@ -139,7 +140,7 @@ def test_what_is_not_seen_and_not_labelled_teaches_nothing(body, lessons):
 
 
 def test_what_cannot_be_learnt_from(body, lessons):
-    nobody = lessons.select(torch.zeros(0, dtype=torch.int64))
+    nobody = replace(lessons, crops=lessons.crops[:0], people=lessons.people.select([]))
     with pytest.raises(UserError, match="no person"):
         train_regressor(body, Regressor.new(SMALL, SIDE), nobody)
     with pytest.raises(ValueError, match="expected crops of 96 pixels, got 48"):
@@ -168,7 +169,7 @@ def test_a_network_learns(body, by):
     taught = train_regressor(body, start, lessons_of(body, standing(200, 1), SIDE), config)
     truth = standing(50, 2)
     new = lessons_of(body, truth, SIDE)
-    crops = (255 * Views.plain(50).show(new.pictures, SIDE)).round().to(torch.uint8)
+    crops = Album(new.people, new.crops).in_frames(SIDE)
     expected = truth.joints(body)[..., :2]
     errors = []
     for regressor in (start, taught):
