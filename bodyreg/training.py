@@ -27,6 +27,9 @@ from bodyreg.files import atomic_path, is_file, reading, require_file
 FACTS = "bodyreg"
 """The entry of a header that has the facts."""
 
+LARGEST = 1 << 33
+"""Bytes of a checkpoint; no network here is nearly as large."""
+
 
 def save_checkpoint(
     path: str | os.PathLike, form: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
@@ -340,8 +343,11 @@ def curves(folder: Path | None) -> Iterator[Curves]:
 
 def _read(path: str | os.PathLike) -> bytes:
     require_file(path, "checkpoint")
-    with reading(path):
-        return Path(path).read_bytes()
+    with reading(path), open(path, "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > LARGEST:
+            raise UserError(f"{path}: {size:,} bytes; checkpoints have up to {LARGEST:,}")
+        return stream.read()
 
 
 def _tensors(data: bytes, path: object) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@
 
 from bodyreg.regression.alternation import AlternationConfig, deform_and_learn
 from bodyreg.regression.augmentation import AugmentationConfig
+from bodyreg.regression.export import export_onnx
 from bodyreg.regression.labels import LabelConfig, confidence_of
 from bodyreg.regression.learning import LearningConfig, train_regressor
 from bodyreg.regression.lessons import Album, Lessons, crops_of
@@ -26,5 +27,6 @@ __all__ = [
     "confidence_of",
     "crops_of",
     "deform_and_learn",
+    "export_onnx",
     "train_regressor",
 ]

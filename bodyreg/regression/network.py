@@ -90,10 +90,14 @@ class Network(nn.Module):
         Returns:
             N people's, as of `outputs.parameters_of`, in the frame units of the pictures.
         """
+        flat = self.numbers(pictures).float()
+        return parameters_of(flat, six_numbers=self.architecture.six_numbers)
+
+    def numbers(self, pictures: Tensor) -> Tensor:
+        """The same before they are made valid: (N, 132), in the order of `body.QUATERNION`."""
         mean, spread = pictures.new_tensor((PICTURE_MEAN, PICTURE_SPREAD))[..., None, None]
         usual = ((pictures - mean) / spread).contiguous(memory_format=torch.channels_last)  # faster
-        flat = self.head(self.backbone(usual))
-        return parameters_of(flat.float(), six_numbers=self.architecture.six_numbers)
+        return self.head(self.backbone(usual))
 
     def load_backbone(self, path: str | os.PathLike) -> None:
         """Read the backbone's weights from a file of torchvision's, such as ImageNet's.

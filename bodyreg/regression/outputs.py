@@ -6,6 +6,7 @@ rotation. The root's is the identity: the rotation of the whole body makes it re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -49,12 +50,18 @@ def mean_parameters() -> Tensor:
     )
 
 
-def parameters_of(flat: Tensor, *, six_numbers: bool = False) -> Parameters:
+def parameters_of(
+    flat: Tensor,
+    *,
+    six_numbers: bool = False,
+    orthonormal: Callable[[Tensor, bool], Tensor] = ops.gram_schmidt,
+) -> Parameters:
     """A network's numbers as parameters that are valid whatever the numbers are.
 
     Args:
         flat: (N, 132), in the order of `body.QUATERNION`.
         six_numbers: As of `ops.gram_schmidt`: the rotation is no reflection.
+        orthonormal: `ops.gram_schmidt`, or its reference.
 
     Returns:
         Quaternions of length 1 with w >= 0, the root's the identity; scales above 0; the rotation
@@ -64,7 +71,7 @@ def parameters_of(flat: Tensor, *, six_numbers: bool = False) -> Parameters:
     return Parameters(
         pose=_rootless(unit_quaternions(raw.pose)),
         segment_scale=positive(raw.segment_scale),
-        rotation=ops.gram_schmidt(raw.rotation, six_numbers),
+        rotation=orthonormal(raw.rotation, six_numbers),
         translation=raw.translation,
         scale=positive(raw.scale),
     )

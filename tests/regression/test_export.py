@@ -1,0 +1,98 @@
+"""Networks as ONNX: what onnxruntime makes of them is what torch makes of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from bodyreg import UserError
+from bodyreg.body import Parameters
+from bodyreg.cli import main
+from bodyreg.errors import InstallationError
+from bodyreg.regression import Architecture, Regressor, export_onnx
+
+from .nets import untaught
+
+
+def resnet50() -> Regressor:
+    """With statistics of batches that are not those of the beginning."""
+    regressor = Regressor.new(Architecture("resnet50"), 48, 3)
+    pictures = torch.rand(8, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    regressor.network.train()(pictures)
+    return regressor
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: untaught(32, 1), lambda: untaught(33, 2, six_numbers=True), resnet50]
+)
+def test_onnxruntime_gives_the_same_bodies(make, tmp_path, set_threads):
+    regressor, path = make(), tmp_path / "net.onnx"
+    export_onnx(regressor, path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (crops,) = session.get_inputs()
+    side = regressor.side
+    assert (crops.name, crops.type, crops.shape[1:]) == ("crops", "tensor(uint8)", [3, side, side])
+    assert [output.name for output in session.get_outputs()] == list(Parameters._fields)
+    for people in (1, 2, 7):
+        given = torch.randint(256, (people, 3, side, side), dtype=torch.uint8)
+        found = session.run(None, {"crops": given.numpy()})
+        for name, one, other in zip(
+            Parameters._fields, found, regressor.parameters(given), strict=True
+        ):
+            assert one.shape == other.shape and one.dtype == np.float32
+            np.testing.assert_allclose(one, other, atol=1e-5, rtol=1e-5, err_msg=name)
+    assert np.ptp(found[0], axis=0).max() > 0  # the pictures count
+
+
+def test_a_reflection_stays_one(tmp_path):
+    """Three columns may be a reflection, six numbers may not; in ONNX, too."""
+    for six_numbers, sign in ((False, -1), (True, 1)):
+        regressor = untaught(32, six_numbers=six_numbers)
+        with torch.no_grad():
+            regressor.network.head.bias[120:129] *= -1  # the rotation's numbers
+        export_onnx(regressor, tmp_path / "net.onnx")
+        session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
+        given = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32)).astype(np.uint8)
+        (rotation,) = session.run(["rotation"], {"crops": given})
+        np.testing.assert_allclose(np.linalg.det(rotation), sign, rtol=1e-5)
+        eye = np.broadcast_to(np.eye(3, dtype=np.float32), (3, 3, 3))
+        np.testing.assert_allclose(rotation @ rotation.transpose(0, 2, 1), eye, atol=1e-5)
+
+
+def test_the_command(tmp_path, capsys):
+    regressor = untaught(32, body="0123456789ab")
+    regressor.save(tmp_path / "net.safetensors", people=7)
+    before = [weight.clone() for weight in regressor.network.parameters()]
+    command = ["export", str(tmp_path / "net.safetensors"), "--out"]
+    for name in ("a.onnx", "b.onnx"):
+        assert main([*command, str(tmp_path / name)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "" and "crops: uint8, people x 3 x 32 x 32; pose, " in printed.out
+    model = onnx.load(str(tmp_path / "a.onnx"))
+    onnx.checker.check_model(model)
+    assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+    about = {entry.key: entry.value for entry in model.metadata_props}
+    assert about["body"] == "0123456789ab" and about["side"] == "32"
+    assert json.loads(about["architecture"])["width"] == 8
+    assert json.loads(about["facts"]) == {"people": 7}
+    assert json.loads(about["export"])["command"].startswith("bodyreg export ")
+    assert json.loads(about["export"])["version"]
+    first, second = ((tmp_path / name).read_bytes() for name in ("a.onnx", "b.onnx"))
+    assert first.replace(b"a.onnx", b"b.onnx") == second
+    after = Regressor.load(tmp_path / "net.safetensors").network.parameters()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_what_cannot_be_exported(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="cannot be written"):
+        export_onnx(untaught(32), "/proc/net.onnx")
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(InstallationError, match=r"pip install 'bodyreg\[onnx\]'"):
+        export_onnx(untaught(32), tmp_path / "net.onnx")
+    assert not (tmp_path / "net.onnx").exists()
