@@ -24,6 +24,8 @@ COMMANDS = {
     "synthesize": "Make data sets of people with known truth, in the formats of real data sets.",
     "register": "Fit bodies to people. Exactly one of the first options is their file or folder.",
     "predict": "See bodies in pictures, by a network that was trained (train/regress.py).",
+    "refine": "See bodies in pictures by a network, then fit them to people's evidence from there.",
+    "export": "Write a network that was trained (train/regress.py) as ONNX.",
     "lift": "Give keypoints their depths, by a lifter that was trained (train/lift.py).",
     "calibrate": "Measure where the annotators of a data set see their keypoints on the body.",
     "demo": "Make people with known truth, register them, and compare with the truth.",

@@ -35,7 +35,7 @@ class Options:
     """Options of `bodyreg evaluate`.
 
     Attributes:
-        fits: The --out folder of `bodyreg register` or `bodyreg demo`, or a file of fits (.npz).
+        fits: The --out folder of a run (`bodyreg register`, `predict` ...), or a file of fits.
         truth: Compare with this truth file (truth.npz). People are matched by id.
         human36m: Compare with the 3-D joints of the Human3.6M file that people were registered
             from: VideoPose3D's 2-D poses or SPIN's data (.npz).

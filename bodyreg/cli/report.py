@@ -19,7 +19,7 @@ class Options:
     """Options of `bodyreg report`.
 
     Attributes:
-        run: The --out folder of `bodyreg register` or `bodyreg demo`.
+        run: The --out folder of a run (`bodyreg register`, `predict` ...).
         people: Number of people to show: the worst third, the best third, the rest between them.
         out: The HTML file. The default is report.html in the run's folder.
         images: The folder of the pictures, if it is not the run's.

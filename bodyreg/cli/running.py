@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
@@ -101,19 +102,22 @@ def check_run(options: Run) -> None:
         raise UserError(f"--meshes {options.meshes}: choose one of {', '.join(MESHES)}")
 
 
-def finished(folder: Path) -> str:
-    """What to tell of a run that is done already."""
-    return f"{folder}: the same run is finished here; to do it again, remove this folder"
+def report(
+    request: Request, outcome: Outcome, stages: Mapping[str, float] = MappingProxyType({})
+) -> str:
+    """What a user wants to know at the end of a run.
 
-
-def report(request: Request, outcome: Outcome) -> str:
-    """What a user wants to know at the end of a run."""
+    Args:
+        request: What was to be done.
+        outcome: What it came to.
+        stages: Milliseconds that a person took in stages before the run.
+    """
     from bodyreg.runs.job import PROPORTIONS, reasons
     from bodyreg.runs.progress import counted, predicting_speed, speed
 
     lines, summary = [], outcome.summary
     if summary is None:
-        return finished(request.out)
+        return f"{request.out}: the same run is finished here; to do it again, remove this folder"
     predicts = request.regressor is not None
     if summary.skipped:
         lines.append(f"skipped {summary.skipped.total():,}{reasons(summary.skipped)}")
@@ -151,8 +155,9 @@ def report(request: Request, outcome: Outcome) -> str:
         )
     if request.overlays and request.source.images is None:
         lines.append("overlays.png shows no pictures: to see them, give their folder as --images")
-    if stages := summary.median_stages:
-        lines.append(f"median time of a person: {in_words(stages)}")
+    if stages := {**stages, **summary.median_stages}:
+        times = ", ".join(f"{name} {time:.3g} ms" for name, time in stages.items())
+        lines.append(f"median time of a person: {times}")
     return "\n".join([*lines, f"results: {request.out}"])
 
 
@@ -163,11 +168,6 @@ def _learned(path: Path) -> str:
     scales = load_json(path)["limbs"].items()
     limbs = [f"{name} x {scale:.3f}" for name, scale in scales if round(scale, 3) != 1]
     return f"{', '.join(limbs) or 'as the body has them'} ({path})"
-
-
-def in_words(stages: Mapping[str, float]) -> str:
-    """Milliseconds of stages, for reading."""
-    return ", ".join(f"{name} {time:.3g} ms" for name, time in stages.items())
 
 
 def _cameras(counts: Mapping[str, int], predicts: bool) -> str:

@@ -29,7 +29,7 @@ class Options:
     """Options of `bodyreg view`.
 
     Attributes:
-        run: The --out folder of `bodyreg register` or `bodyreg demo`.
+        run: The --out folder of a run (`bodyreg register`, `predict` ...).
         port: Port of the page, which only this machine can open. If it is taken, the next free
             port is used.
         person: Id of the person to show first.

@@ -28,12 +28,12 @@ AT_ONCE = 8192
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What `bodyreg register` or `bodyreg demo` has left in a folder.
+    """What a run (`bodyreg register`, `predict`, `refine`, `demo`) has left in a folder.
 
     Attributes:
         folder: The run's folder.
         record: What run.json says.
-        config: How people were registered.
+        config: How people were registered; of a network's run, what the cameras are.
         source: Where people are read from; its files are there.
         body: The fitted body.
         people: The people.
@@ -53,7 +53,7 @@ class FinishedRun:
         """Open a run.
 
         Args:
-            folder: The --out of `bodyreg register` or `bodyreg demo`.
+            folder: The --out of the run.
             images: The pictures' folder, if it is not the run's.
 
         Raises:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8192
 """People read at a time."""
+NOT_SEEN = "not seen by the network"
+"""Why a person is left out of a refinement."""
 PROPORTIONS = "proportions.json"
 """The file of learned proportions, in the folder of a run."""
 
@@ -45,6 +47,7 @@ class Request:
         device: Where fits are computed: auto, cpu or cuda.
         body: The files of the body to fit.
         initial: A file of fits to start from; people are matched by id.
+        refines: Whether people who are not in `initial` are left out; else they are an error.
         regressor: A file of a network, which sees the people in their pictures. They are then not
             registered.
         meshes: The kind of mesh to write for each person: obj, ply or glb.
@@ -59,6 +62,7 @@ class Request:
     device: str = "auto"
     body: BodyFiles = field(default_factory=BodyFiles)
     initial: Path | None = None
+    refines: bool = False
     regressor: Path | None = None
     meshes: str | None = None
     overlays: int = 0
@@ -107,7 +111,7 @@ class Job:
         body, source = request.body.open(), request.source
         people, skipped = open_people(source, body)
         if not len(people):
-            raise no_people(source, skipped)
+            raise no_people(request, skipped)
         initial = initial_file = None
         if request.initial is not None:
             initial = FitsById(request.initial)
@@ -170,11 +174,17 @@ class Job:
 
     def read(self, shard: int) -> Reading:
         """Read a shard's people."""
+        import numpy as np
+
         observations, skipped = self.people.read(*self.shards.range(shard)), Counter[str]()
         if FORMATS[self.request.source.format].evidence:
             observations, skipped = with_evidence(observations)
+        if self.request.refines and self.initial is not None:
+            known = np.isin(observations.id, self.initial.ids())
+            skipped[NOT_SEEN] += int((~known).sum())
+            observations = observations.select(known)
         initial = None if self.initial is None else self.initial.of(observations.id)
-        return Reading(observations, skipped, initial)
+        return Reading(observations, +skipped, initial)
 
 
 class Reading(NamedTuple):
@@ -221,10 +231,10 @@ def open_regressor(path: Path, body: Body, device: torch.device) -> Regressor:
     return regressor
 
 
-def no_people(source: Source, skipped: Mapping[str, int]) -> UserError:
+def no_people(request: Request, skipped: Mapping[str, int]) -> UserError:
     """What to tell a user whose file has no people to fit."""
-    verb = "register" if FORMATS[source.format].evidence else "see"
-    return UserError(f"{source.path}: no people to {verb}{reasons(skipped)}")
+    verb = "register" if request.regressor is None else "see"
+    return UserError(f"{request.source.path}: no people to {verb}{reasons(skipped)}")
 
 
 def reasons(skipped: Mapping[str, int]) -> str:

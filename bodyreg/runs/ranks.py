@@ -87,12 +87,21 @@ class Ranks:
             raise UserError(met[0]) if self.rank == 0 else FailedElsewhereError
 
 
+_connected: list[Ranks] = []
+"""The connection that `joined` has made, while it lasts."""
+
+
 @contextlib.contextmanager
 def joined() -> Iterator[Ranks]:
     """Connect the processes of this run. Without torchrun it is this process alone.
 
-    They exchange a few words and no tensors, so gloo is enough, with GPUs too.
+    They exchange a few words and no tensors, so gloo is enough, with GPUs too. They connect once:
+    torchrun's store keeps what a second connection would stumble over. So a section inside another
+    one has the connection of that one.
     """
+    if _connected:
+        yield _connected[0]
+        return
     if count() == 1:
         yield Ranks()
         return
@@ -103,6 +112,8 @@ def joined() -> Iterator[Ranks]:
         "gloo", store=store, rank=rank(), world_size=count(), timeout=PATIENCE
     )
     try:
-        yield Ranks(store)
+        _connected.append(Ranks(store))
+        yield _connected[0]
     finally:
+        _connected.clear()
         torch.distributed.destroy_process_group()

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from bodyreg.runs.ranks import Ranks
 
 
+REGISTRATION = "registration"
+"""The stage of a refinement that follows the prediction."""
+
+
 class Outcome(NamedTuple):
     """What a registration came to.
 
@@ -161,7 +165,11 @@ def _register(job: Job, read: Reading) -> Fitted:
 
     started, config = time.perf_counter(), job.request.config
     fits = register(job.body, read.observations, config, initial=read.initial, device=job.device)
-    return Fitted(fits, read.observations, time.perf_counter() - started, Counter(), {})
+    seconds = time.perf_counter() - started
+    stages = {}
+    if job.request.refines and len(fits):
+        stages[REGISTRATION] = [1e3 * seconds / len(fits)]
+    return Fitted(fits, read.observations, seconds, Counter(), stages)
 
 
 def _show(shards: FittedShards, bar: tqdm) -> None:
@@ -185,7 +193,7 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
     summary.skipped += job.skipped
     if not summary.people:
         shards.remove()
-        raise no_people(request.source, summary.skipped)
+        raise no_people(request, summary.skipped)
     facts = provenance(command, device=job.device.type)
     join_fits(
         request.out / "fits.npz",

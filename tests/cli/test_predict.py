@@ -81,7 +81,7 @@ def assert_close(found: Fits, expected: Fits) -> None:
 def test_whole_pictures(predict, network, pictures, tmp_path):
     result = predict("out", "--overlays", 2, "--meshes", "ply")
     assert (result.status, result.error) == (0, "")
-    assert "5 people in " in result.out and "cameras: 5 focal length assumed" in result.out
+    assert "5 people in " in result.out and "cameras: focal length assumed for 5" in result.out
     stages = "reading and cropping", "network", "outputs to fits"
     assert all(f"{stage} " in result.out for stage in ("median time of a person:", *stages))
     assert "loss" not in result.out and "starts" not in result.out
