@@ -55,7 +55,7 @@ def warp(
     they belong to; nothing is converted.
 
     Source: "Dense Intrinsic Appearance Flow for Human Pose Transfer"; the visible and the hidden
-    part are what its generator gets beside the warped features.
+    layer are what its generator gets beside the warped features.
 
     Args:
         features: (B, C, h, w), the source.
@@ -64,12 +64,12 @@ def warp(
         visibility: (B, H, W) uint8: 0 where the source shows what the target shows, 1 where it
             hides it, from 2 on where the target shows no person. All count as visible if left out.
         background: what the result is where there is no person. Unused if `apart`.
-        apart: also return the visible and the hidden part. Needs a visibility.
+        apart: also return the visible and the hidden layer. Needs a visibility.
 
     Returns:
         (B, C, H, W): the warped features, `background` where there is no person. If `apart`, the
-        warped features everywhere, and (B, 2 C, H, W): the visible part, which is 0 where the
-        visibility is not 0, and the hidden part, which is 0 where it is not 1.
+        warped features everywhere, and (B, 2 C, H, W): the visible layer, which is 0 where the
+        visibility is not 0, and the hidden layer, which is 0 where it is not 1.
 
     Gradients reach features and flow. Where a place is a whole number, the flow's gradient is that
     toward larger places.
@@ -78,8 +78,8 @@ def warp(
         RuntimeError: an argument has the wrong dtype, device, layout or shape, `apart` has no
             visibility, or a picture has 2^31 pixels.
     """
-    warped, parts = _library.active.warp(features, flow, visibility, background, apart)
-    return (warped, parts) if apart else warped
+    warped, layers = _library.active.warp(features, flow, visibility, background, apart)
+    return (warped, layers) if apart else warped
 
 
 @_library.registration
@@ -99,11 +99,11 @@ def _register(namespace: str) -> None:
         # The features' gradient does not depend on the features.
         ctx.save_for_backward(features if ctx.needs_input_grad[1] else None, flow, visibility)
 
-    def backward(ctx: Any, grad_warped: Tensor, grad_parts: Tensor):
+    def backward(ctx: Any, grad_warped: Tensor, grad_layers: Tensor):
         features, flow, visibility = ctx.saved_tensors
         grad_features, grad_flow = ops.warp_backward(
             laid_out(grad_warped, ctx.channels_last),
-            laid_out(grad_parts, ctx.channels_last) if ctx.apart else None,
+            laid_out(grad_layers, ctx.channels_last) if ctx.apart else None,
             features,
             flow,
             visibility,
@@ -129,10 +129,10 @@ def _register(namespace: str) -> None:
         return unfolded(info.batch_size, out), (0, 0)
 
     def fake_backward(
-        grad_warped, grad_parts, features, flow, visibility, height, width, to_features
+        grad_warped, grad_layers, features, flow, visibility, height, width, to_features
     ):
         pictures, channels = grad_warped.shape[:2]
-        channels_last = is_channels_last(grad_warped, grad_parts, features)
+        channels_last = is_channels_last(grad_warped, grad_layers, features)
         size = (pictures if to_features else 0, channels, height, width)
         flow_size = (0 if features is None else pictures, *flow.shape[1:])
         return (

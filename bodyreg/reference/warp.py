@@ -64,8 +64,8 @@ def warp(
     code = visibility[:, None]
     if not apart:
         return torch.where(code < BACKGROUND, warped, background)
-    parts = [torch.where(code == part, warped, 0) for part in (VISIBLE, HIDDEN)]
-    return warped, torch.cat(parts, 1)
+    layers = [torch.where(code == layer, warped, 0) for layer in (VISIBLE, HIDDEN)]
+    return warped, torch.cat(layers, 1)
 
 
 def _along(pixel: Tensor, flow: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -13,17 +13,17 @@ constexpr int kThreads = 128;
 constexpr int kBlocks = 16;  // on a multiprocessor
 constexpr int kPlanes = 8;   // channels that a thread takes, channels-first
 
-// A thread's part of a picture: V channels of a pixel. They are a vector of memory (kLast), or lie
-// in planes of their own; then the last part of a pixel may have fewer channels.
+// A thread's slot of a picture: V channels of a pixel. They are a vector of memory (kLast), or lie
+// in planes of their own; then the last slot of a pixel may have fewer channels.
 template <typename T, bool kLast, int V>
-struct Part {
+struct Slot {
   unsigned pixel;
   int first;  // channel
 
   // Neighbouring threads have neighbouring memory.
-  __device__ Part(unsigned index, unsigned pixels, unsigned parts) {
-    pixel = kLast ? index / parts : index % pixels;
-    first = static_cast<int>(kLast ? index - pixel * parts : index / pixels) * V;
+  __device__ Slot(unsigned index, unsigned pixels, unsigned slots) {
+    pixel = kLast ? index / slots : index % pixels;
+    first = static_cast<int>(kLast ? index - pixel * slots : index / pixels) * V;
   }
 
   // data: (B, channels, pixels), of which `of` are asked for from `channel` on.
@@ -91,34 +91,34 @@ __device__ __forceinline__ int code_at(const WarpGrid<T>& grid, int64_t picture,
   return grid.visibility == nullptr ? kVisible : grid.visibility[picture * pixels_of(grid) + pixel];
 }
 
-// What a target pixel's channels are the gradient of, see Part::load.
-template <typename P, typename T, int V>
+// What a target pixel's channels are the gradient of, see Slot::load.
+template <typename S, typename T, int V>
 __device__ __forceinline__ void load_gradient(T (&grad)[V], const WarpBackwardParams<T>& p,
                                               int64_t picture, int64_t pixel, int first, int code) {
   const int C = p.grid.channels;
   const int64_t pixels = pixels_of(p.grid);
-  P::load(grad, p.grad_warped, picture, C, pixels, pixel, first, C - first);
-  if (p.grad_parts == nullptr || code >= kBackground) return;
-  T part[V];
-  P::load(part, p.grad_parts, picture, 2 * int64_t{C}, pixels, pixel, int64_t{code} * C + first,
+  S::load(grad, p.grad_warped, picture, C, pixels, pixel, first, C - first);
+  if (p.grad_layers == nullptr || code >= kBackground) return;
+  T layer[V];
+  S::load(layer, p.grad_layers, picture, 2 * int64_t{C}, pixels, pixel, int64_t{code} * C + first,
           C - first);
-  for (int i = 0; i < V; ++i) grad[i] += part[i];
+  for (int i = 0; i < V; ++i) grad[i] += layer[i];
 }
 
 // A thread owns V channels of a target pixel. Moves 4 bytes in and out per channel (float; the
 // corners that neighbours share come from the L1 and the L2), 8 for the flow and 1 for the
-// visibility per pixel; 8 more per channel out with parts.
+// visibility per pixel; 8 more per channel out with layers.
 template <typename T, bool kLast, int V>
 __global__ void __launch_bounds__(kThreads)
     warp_forward_kernel(const WarpParams<T> p, const unsigned count) {
-  using P = Part<T, kLast, V>;
+  using S = Slot<T, kLast, V>;
   const int C = p.grid.channels;
   const int64_t pixels = pixels_of(p.grid), sources = sources_of(p.grid);
   for_all(p.grid.pictures, count, [&](int64_t picture, unsigned index) {
-    const P at(index, pixels, (C + V - 1) / V);
+    const S at(index, pixels, (C + V - 1) / V);
     const int code = code_at(p.grid, picture, at.pixel), of = C - at.first;
     T sum[V];
-    if (p.parts == nullptr && code >= kBackground) {
+    if (p.layers == nullptr && code >= kBackground) {
       for (int i = 0; i < V; ++i) sum[i] = p.background;
     } else {
       const Places<T> place(p.grid, picture, at.pixel);
@@ -129,18 +129,18 @@ __global__ void __launch_bounds__(kThreads)
       for (int k = 0; k < 4; ++k) {
         T value[V] = {};
         if (corners.pixel[k] >= 0) {
-          P::load(value, p.features, picture, C, sources, corners.pixel[k], at.first, of);
+          S::load(value, p.features, picture, C, sources, corners.pixel[k], at.first, of);
         }
         for (int i = 0; i < V; ++i) sum[i] += corners.weight[k] * value[i];
       }
     }
-    P::store(sum, p.warped, picture, C, pixels, at.pixel, at.first, of);
-    if (p.parts == nullptr) return;
-    for (int part = 0; part < 2; ++part) {
+    S::store(sum, p.warped, picture, C, pixels, at.pixel, at.first, of);
+    if (p.layers == nullptr) return;
+    for (int layer = 0; layer < 2; ++layer) {
       T value[V];
-      for (int i = 0; i < V; ++i) value[i] = part == code ? sum[i] : T(0);
-      P::store(value, p.parts, picture, 2 * int64_t{C}, pixels, at.pixel,
-               int64_t{part} * C + at.first, of);
+      for (int i = 0; i < V; ++i) value[i] = layer == code ? sum[i] : T(0);
+      S::store(value, p.layers, picture, 2 * int64_t{C}, pixels, at.pixel,
+               int64_t{layer} * C + at.first, of);
     }
   });
 }
@@ -151,24 +151,24 @@ __global__ void __launch_bounds__(kThreads)
 template <typename T, bool kLast, int V>
 __global__ void __launch_bounds__(kThreads)
     warp_flow_kernel(const WarpBackwardParams<T> p, const unsigned count) {
-  using P = Part<T, kLast, V>;
+  using S = Slot<T, kLast, V>;
   constexpr int kLanes = kLast ? 32 : 1;
   const int C = p.grid.channels, lane = threadIdx.x % kLanes;
   const int64_t pixels = pixels_of(p.grid), sources = sources_of(p.grid);
   for_all<kLanes>(p.grid.pictures, count, [&](int64_t picture, unsigned pixel) {
     const int code = code_at(p.grid, picture, pixel);
     T x = 0, y = 0;
-    if (p.grad_parts != nullptr || code < kBackground) {
+    if (p.grad_layers != nullptr || code < kBackground) {
       const Places<T> place(p.grid, picture, pixel);
       const Corners<T> corners =
           corners_at(place.x, place.y, p.grid.source_height, p.grid.source_width, -1);
       for (int first = lane * V; first < C; first += kLanes * V) {
         T grad[V], value[4][V] = {};
-        load_gradient<P>(grad, p, picture, pixel, first, code);
+        load_gradient<S>(grad, p, picture, pixel, first, code);
 #pragma unroll
         for (int k = 0; k < 4; ++k) {
           if (corners.pixel[k] < 0) continue;
-          P::load(value[k], p.features, picture, C, sources, corners.pixel[k], first, C - first);
+          S::load(value[k], p.features, picture, C, sources, corners.pixel[k], first, C - first);
         }
         for (int i = 0; i < V; ++i) {
           const T corner[4] = {value[0][i], value[1][i], value[2][i], value[3][i]};
@@ -202,7 +202,7 @@ __global__ void __launch_bounds__(kThreads)
   for_all(p.grid.pictures, count, [&](int64_t picture, unsigned pixel) {
     const Places<T> place(p.grid, picture, pixel);
     const bool reads = place.x.first >= -1 && place.y.first >= -1 &&
-                       (p.grad_parts != nullptr || code_at(p.grid, picture, pixel) < kBackground);
+                       (p.grad_layers != nullptr || code_at(p.grid, picture, pixel) < kBackground);
     const int64_t cell = int64_t{place.y.first + 1} * (p.grid.source_width + 1) + place.x.first + 1;
     p.cells[picture * pixels_of(p.grid) + pixel] = static_cast<int32_t>(
         (reads ? picture * cells_of(p.grid) + cell : p.grid.pictures * cells_of(p.grid)));
@@ -234,11 +234,11 @@ __global__ void __launch_bounds__(kThreads)
 template <typename T, bool kLast, int V>
 __global__ void __launch_bounds__(kThreads, 4)
     warp_gather_kernel(const WarpBackwardParams<T> p, const unsigned count) {
-  using P = Part<T, kLast, V>;
+  using S = Slot<T, kLast, V>;
   const int C = p.grid.channels;
   const int64_t pixels = pixels_of(p.grid), sources = sources_of(p.grid);
   for_all(p.grid.pictures, count, [&](int64_t picture, unsigned index) {
-    const P at(index, sources, (C + V - 1) / V);
+    const S at(index, sources, (C + V - 1) / V);
     const int row = static_cast<int>(at.pixel / p.grid.source_width);
     const int column = static_cast<int>(at.pixel) - row * p.grid.source_width;
     T sum[V] = {};
@@ -252,19 +252,19 @@ __global__ void __launch_bounds__(kThreads, 4)
         const T across = place.x.first < column ? place.x.share : T(1) - place.x.share;
         const T weight = across * (below == 1 ? place.y.share : T(1) - place.y.share);
         T grad[V];
-        load_gradient<P>(grad, p, picture, target, at.first, code_at(p.grid, picture, target));
+        load_gradient<S>(grad, p, picture, target, at.first, code_at(p.grid, picture, target));
         for (int i = 0; i < V; ++i) sum[i] += weight * grad[i];
       }
     }
-    P::store(sum, p.grad_features, picture, C, sources, at.pixel, at.first, C - at.first);
+    S::store(sum, p.grad_features, picture, C, sources, at.pixel, at.first, C - at.first);
   });
 }
 
 bool is_aligned(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer) % 16 == 0; }
 
-// Calls f with the kind of Part that suits the memory, as constants: kLast, V.
+// Calls f with the kind of Slot that suits the memory, as constants: kLast, V.
 template <typename T, typename F>
-void with_part(const WarpGrid<T>& grid, bool aligned, const F& f) {
+void with_slot(const WarpGrid<T>& grid, bool aligned, const F& f) {
   constexpr int kVector = 16 / sizeof(T);
   if (!grid.channels_last) {
     f(std::false_type(), std::integral_constant<int, kPlanes>());
@@ -282,7 +282,7 @@ dim3 blocks_for(int64_t pictures, int64_t count) {
   return {std::max(1u, std::min(wide, wide / high + 1)), high};
 }
 
-unsigned parts_of(int64_t pixels, int channels, int width) {
+unsigned slots_of(int64_t pixels, int channels, int width) {
   return static_cast<unsigned>(pixels * ((channels + width - 1) / width));
 }
 
@@ -290,9 +290,9 @@ unsigned parts_of(int64_t pixels, int channels, int width) {
 
 template <typename T>
 void warp_forward_cuda(const WarpParams<T>& p, cudaStream_t stream) {
-  const bool aligned = is_aligned(p.features) && is_aligned(p.warped) && is_aligned(p.parts);
-  with_part(p.grid, aligned, [&](auto last, auto width) {
-    const unsigned count = parts_of(int64_t{p.grid.height} * p.grid.width, p.grid.channels, width);
+  const bool aligned = is_aligned(p.features) && is_aligned(p.warped) && is_aligned(p.layers);
+  with_slot(p.grid, aligned, [&](auto last, auto width) {
+    const unsigned count = slots_of(int64_t{p.grid.height} * p.grid.width, p.grid.channels, width);
     if (p.grid.pictures == 0 || count == 0) return;
     SIMT_LAUNCH((warp_forward_kernel<T, last, width>), blocks_for(p.grid.pictures, count), kThreads,
                 0, stream, p, count);
@@ -315,21 +315,21 @@ void warp_backward_cuda(const WarpBackwardParams<T>& p, cudaStream_t stream) {
   const int64_t pixels = int64_t{grid.height} * grid.width;
   const int64_t sources = int64_t{grid.source_height} * grid.source_width;
   const bool aligned = is_aligned(p.features) && is_aligned(p.grad_warped) &&
-                       is_aligned(p.grad_parts) && is_aligned(p.grad_features);
+                       is_aligned(p.grad_layers) && is_aligned(p.grad_features);
   if (grid.pictures == 0) return;
   if (p.grad_features != nullptr && sources * grid.channels > 0) {
     const int64_t starts = warp_starts(grid);
     SIMT_LAUNCH(warp_starts_kernel<T>, grid_for((starts + kThreads - 1) / kThreads, kBlocks),
                 kThreads, 0, stream, p, grid.pictures * pixels, starts);
-    with_part(grid, aligned, [&](auto last, auto width) {
-      const unsigned count = parts_of(sources, grid.channels, width);
+    with_slot(grid, aligned, [&](auto last, auto width) {
+      const unsigned count = slots_of(sources, grid.channels, width);
       SIMT_LAUNCH((warp_gather_kernel<T, last, width>), blocks_for(grid.pictures, count), kThreads,
                   0, stream, p, count);
     });
     check_cuda(cudaGetLastError(), "warp_backward");
   }
   if (p.grad_flow != nullptr && pixels > 0) {
-    with_part(grid, aligned, [&](auto last, auto width) {
+    with_slot(grid, aligned, [&](auto last, auto width) {
       SIMT_LAUNCH((warp_flow_kernel<T, last, width>),
                   blocks_for(grid.pictures, pixels * (last ? 32 : 1)), kThreads, 0, stream, p,
                   static_cast<unsigned>(pixels));

@@ -26,16 +26,16 @@ template <typename T>
 struct WarpParams {
   WarpGrid<T> grid;
   const T* features;  // (B, C, h, w)
-  T background;       // of the result where the visibility is background; unused with parts
+  T background;       // of the result where the visibility is background; unused with layers
   T* warped;          // (B, C, H, W) out
-  T* parts;           // (B, 2 C, H, W) out, visible and hidden; or null
+  T* layers;          // (B, 2 C, H, W) out, visible and hidden; or null
 };
 
 template <typename T>
 struct WarpBackwardParams {
   WarpGrid<T> grid;
   const T* grad_warped;  // (B, C, H, W)
-  const T* grad_parts;   // (B, 2 C, H, W) or null
+  const T* grad_layers;  // (B, 2 C, H, W) or null
   const T* features;     // (B, C, h, w), for grad_flow alone
   T* grad_features;      // (B, C, h, w) out, or null
   T* grad_flow;          // (B, 2, H, W) out, steps as in flow; or null

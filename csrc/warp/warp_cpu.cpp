@@ -1,133 +1,14 @@
 // Channels-last, the channels of a pixel fill registers as they are. Channels-first, a block of
 // channels of the whole source is first laid out in that way, and results are laid back: that costs
-// less than reading number by number, and gradients are added a register at a time. A picture of
-// few channels is read number by number.
+// less than reading number by number, and gradients are added a register at a time.
 #include <algorithm>
-#include <type_traits>
 
 #include "../common/buffer.h"
-#include "../common/simd.h"
 #include "warp.h"
-#include "warp_math.h"
+#include "warp_tile.h"
 
 namespace bodyreg::BODYREG_ISA {
 namespace {
-
-constexpr int kTile = 64;  // target pixels of a row whose corners are found together
-constexpr int kBlock = kWarpBlock;
-constexpr int kFew = 4;  // channels that are read number by number
-
-// Where some target pixels of a row read.
-template <typename T>
-struct Tile {
-  int count;
-  int64_t pixel;        // the first one, in its picture
-  const uint8_t* code;  // their visibility, or null
-  alignas(64) int32_t corner[4][kTile];
-  alignas(64) T weight[4][kTile];
-  alignas(64) T right[kTile];
-  alignas(64) T down[kTile];
-
-  int code_of(int i) const { return code == nullptr ? kVisible : code[i]; }
-};
-
-template <typename T>
-int64_t pixels_of(const WarpGrid<T>& grid) {
-  return int64_t{grid.height} * grid.width;
-}
-
-// The number of source pixels, and that of a corner outside.
-template <typename T>
-int sources_of(const WarpGrid<T>& grid) {
-  return grid.source_height * grid.source_width;
-}
-
-template <typename T>
-void find(const WarpGrid<T>& grid, int64_t picture, int row, int column, Tile<T>& tile) {
-  const int h = grid.source_height, w = grid.source_width, outside = sources_of(grid);
-  const int64_t axis = grid.flow_axis, step = grid.flow_pixel;
-  tile.count = std::min(kTile, grid.width - column);
-  tile.pixel = int64_t{row} * grid.width + column;
-  tile.code = grid.visibility;
-  if (tile.code != nullptr) tile.code += picture * pixels_of(grid) + tile.pixel;
-  const T* const flow = grid.flow + 2 * picture * pixels_of(grid) + tile.pixel * step;
-  for (int i = 0; i < tile.count; ++i) {
-    const Along<T> x = place_along(column + i, flow[i * step], w);
-    const Along<T> y = place_along(row, flow[i * step + axis], h);
-    const Corners<T> at = corners_at(x, y, h, w, outside);
-    for (int k = 0; k < 4; ++k) {
-      tile.corner[k][i] = at.pixel[k];
-      tile.weight[k][i] = at.weight[k];
-    }
-    tile.right[i] = x.share;
-    tile.down[i] = y.share;
-  }
-}
-
-// Calls f(tile) for all target pixels of a row.
-template <typename T, typename F>
-void for_row(const WarpGrid<T>& grid, int64_t picture, int row, Tile<T>& tile, const F& f) {
-  for (int column = 0; column < grid.width; column += kTile) {
-    find(grid, picture, row, column, tile);
-    f(tile);
-  }
-}
-
-// The corners of a target pixel, where pixels lie `stride` numbers apart. Outside is `beyond`.
-template <typename T>
-struct Four {
-  T* at[4];
-};
-template <typename T, typename S>
-inline Four<T> four(const Tile<S>& tile, int i, T* base, int64_t stride, int sources, T* beyond) {
-  Four<T> corners;
-  for (int k = 0; k < 4; ++k) {
-    const int pixel = tile.corner[k][i];
-    corners.at[k] = pixel < sources ? base + pixel * stride : beyond;
-  }
-  return corners;
-}
-
-// V: T, or as many as a register holds.
-template <typename V, typename T>
-inline V load_as(const T* p) {
-  if constexpr (std::is_same_v<V, T>) {
-    return *p;
-  } else {
-    return load_lanes(p);
-  }
-}
-template <typename T>
-inline void store_as(T* p, const T& value) {
-  *p = value;
-}
-template <typename T>
-inline void store_as(T* p, const Lanes<T>& value) {
-  store_lanes(p, value);
-}
-
-// Calls f(c, zero) for `count` channels, c being the first that a register holds, or a single one.
-template <typename T, typename F>
-inline void for_channels(int64_t count, const F& f) {
-  int64_t c = 0;
-  for (; c + Lanes<T>::width <= count; c += Lanes<T>::width) f(c, Lanes<T>(0));
-  for (; c < count; ++c) f(c, T(0));
-}
-
-template <typename T>
-inline void blend(const Tile<T>& tile, int i, const Four<const T>& from, int64_t count, T* out) {
-  for_channels<T>(count, [&](int64_t c, auto sum) {
-    using V = decltype(sum);
-    for (int k = 0; k < 4; ++k) sum += V(tile.weight[k][i]) * load_as<V>(from.at[k] + c);
-    store_as(out + c, sum);
-  });
-}
-
-template <typename T>
-void copy(const T* in, int64_t count, T* out) {
-  for_channels<T>(
-      count, [&](int64_t c, auto zero) { store_as(out + c, load_as<decltype(zero)>(in + c)); });
-}
 
 template <typename T>
 void forward_row(const WarpParams<T>& p, int64_t picture, int row, Tile<T>& tile, const T* zeros) {
@@ -139,49 +20,18 @@ void forward_row(const WarpParams<T>& p, int64_t picture, int row, Tile<T>& tile
       const int code = tile.code_of(i);
       const int64_t pixel = picture * pixels + tile.pixel + i;
       T* const out = p.warped + pixel * C;
-      if (p.parts == nullptr && code >= kBackground) {
+      if (p.layers == nullptr && code >= kBackground) {
         for (int64_t c = 0; c < C; ++c) out[c] = p.background;
         continue;
       }
       blend(tile, i, four(tile, i, features, C, sources, zeros), C, out);
-      if (p.parts == nullptr) continue;
-      for (int part = 0; part < 2; ++part) {
-        T* const into = p.parts + (2 * pixel + part) * C;
-        code == part ? copy(out, C, into) : set_zero(into, C);
+      if (p.layers == nullptr) continue;
+      for (int layer = 0; layer < 2; ++layer) {
+        T* const into = p.layers + (2 * pixel + layer) * C;
+        code == layer ? copy(out, C, into) : set_zero(into, C);
       }
     }
   });
-}
-
-// Channels-first: some channels of a picture.
-struct Block {
-  int64_t picture, index;
-  int64_t first;  // channel
-  int channels;
-};
-
-template <typename T>
-Block block_at(const WarpGrid<T>& grid, int64_t unit) {
-  const int64_t blocks = warp_blocks(grid.channels), index = unit % blocks;
-  const int64_t first = index * kBlock;
-  return {unit / blocks, index, first,
-          static_cast<int>(std::min<int64_t>(kBlock, grid.channels - first))};
-}
-
-// Planes of pixels, `stride` numbers apart <-> a row of kBlock channels for each pixel.
-template <typename T>
-void lay_rows(const T* planes, int64_t stride, int channels, int64_t count, T* rows) {
-  constexpr int W = Lanes<T>::width;
-  for (int l = 0; l < kBlock; l += W) {
-    to_lanes(planes + l * stride, stride, std::clamp(channels - l, 0, W), count, rows + l, kBlock);
-  }
-}
-template <typename T>
-void lay_planes(const T* rows, int channels, int64_t count, T* planes, int64_t stride) {
-  constexpr int W = Lanes<T>::width;
-  for (int l = 0; l < channels; l += W) {
-    from_lanes(rows + l, kBlock, std::min(channels - l, W), count, planes + l * stride, stride);
-  }
 }
 
 // Writes what a tile read to the results. values: (count, kBlock); changed.
@@ -198,20 +48,20 @@ void show(const WarpParams<T>& p, const Block& block, const Tile<T>& tile, T* va
     }
   };
   T* const warped = p.warped + block.picture * C * pixels;
-  if (p.parts == nullptr) {
+  if (p.layers == nullptr) {
     clear([](int code) { return code < kBackground; }, p.background);
     write(warped, block.first);
     return;
   }
-  T* const parts = p.parts + 2 * block.picture * C * pixels;
+  T* const layers = p.layers + 2 * block.picture * C * pixels;
   write(warped, block.first);
   alignas(64) T all[kTile * kBlock];
   copy(values, int64_t{tile.count} * kBlock, all);
   clear([](int code) { return code == kVisible; }, T(0));
-  write(parts, block.first);
+  write(layers, block.first);
   copy(all, int64_t{tile.count} * kBlock, values);
   clear([](int code) { return code == kHidden; }, T(0));
-  write(parts, C + block.first);
+  write(layers, C + block.first);
 }
 
 // rows: workspace, (source pixels + 1, kBlock)
@@ -333,15 +183,15 @@ void backward_slice(const WarpBackwardParams<T>& p, int64_t picture, int slice, 
       for (int i = 0; i < tile.count; ++i) {
         const int code = tile.code_of(i);
         const int64_t pixel = picture * pixels + tile.pixel + i;
-        if (p.grad_parts != nullptr || code < kBackground) {
+        if (p.grad_layers != nullptr || code < kBackground) {
           const T* const warped = p.grad_warped + pixel * C;
-          const T* const part = p.grad_parts != nullptr && code < kBackground
-                                    ? p.grad_parts + (2 * pixel + code) * C
-                                    : nullptr;
+          const T* const layer = p.grad_layers != nullptr && code < kBackground
+                                     ? p.grad_layers + (2 * pixel + code) * C
+                                     : nullptr;
           const auto grad_at = [&](int64_t c, auto zero) {
             using V = decltype(zero);
             const V grad = load_as<V>(warped + c);
-            return part == nullptr ? grad : grad + load_as<V>(part + c);
+            return layer == nullptr ? grad : grad + load_as<V>(layer + c);
           };
           if (p.grad_features != nullptr) {
             const auto to = four(tile, i, grad_features, C, sources, unused);
@@ -376,19 +226,19 @@ void gather_gradient(const WarpBackwardParams<T>& p, const Block& block, const T
   };
   const T* const warped = p.grad_warped + block.picture * C * pixels;
   lay_rows(planes(warped, block.first), pixels, block.channels, tile.count, grad);
-  if (p.grad_parts == nullptr) {
+  if (p.grad_layers == nullptr) {
     for (int i = 0; i < tile.count; ++i) {
       if (tile.code_of(i) >= kBackground) set_zero(grad + i * kBlock, kBlock);
     }
     return;
   }
-  const T* const parts = p.grad_parts + 2 * block.picture * C * pixels;
-  alignas(64) T part[kTile * kBlock];
+  const T* const layers = p.grad_layers + 2 * block.picture * C * pixels;
+  alignas(64) T layer[kTile * kBlock];
   for (int code = 0; code < 2; ++code) {
-    lay_rows(planes(parts, code * C + block.first), pixels, block.channels, tile.count, part);
+    lay_rows(planes(layers, code * C + block.first), pixels, block.channels, tile.count, layer);
     for (int i = 0; i < tile.count; ++i) {
       if (tile.code_of(i) != code) continue;
-      for (int c = 0; c < kBlock; ++c) grad[i * kBlock + c] += part[i * kBlock + c];
+      for (int c = 0; c < kBlock; ++c) grad[i * kBlock + c] += layer[i * kBlock + c];
     }
   }
 }

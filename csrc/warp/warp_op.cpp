@@ -22,7 +22,7 @@ void run(Cpu, const WarpParams<T>& p, const Tensor&) {
   const WarpGrid<T>& grid = p.grid;
   const int64_t results = grid.pictures * grid.channels * grid.height * grid.width;
   ask_for_large_pages(p.warped, results * sizeof(T));
-  if (p.parts != nullptr) ask_for_large_pages(p.parts, 2 * results * sizeof(T));
+  if (p.layers != nullptr) ask_for_large_pages(p.layers, 2 * results * sizeof(T));
   const int64_t units =
       grid.pictures * (grid.channels_last ? grid.height : warp_blocks(grid.channels));
   const int64_t each = units == 0 ? 1 : std::max<int64_t>(1, results / units);
@@ -119,8 +119,8 @@ std::tuple<Tensor, Tensor> warp(const Tensor& features, const Tensor& flow,
   const bool channels_last = !features.is_contiguous();
   arguments.picture("features", features, {kAny, kAny, kAny, kAny}, channels_last);
   check_size(arguments, "features", features.size(1), features.size(2), features.size(3));
-  if (apart && !visibility) arguments.fail("visibility", "a tensor, to tell parts apart", "none");
-  Tensor warped, parts;
+  if (apart && !visibility) arguments.fail("visibility", "a tensor, to tell layers apart", "none");
+  Tensor warped, layers;
   with_scalar(features, [&](auto zero) {
     using T = decltype(zero);
     WarpGrid<T> grid{};
@@ -133,31 +133,31 @@ std::tuple<Tensor, Tensor> warp(const Tensor& features, const Tensor& flow,
     check_size(arguments, "flow", features.size(1), flow.size(2), flow.size(3));
     const int64_t B = grid.pictures, C = grid.channels, H = grid.height, W = grid.width;
     warped = empty_picture(features, channels_last, {B, C, H, W});
-    parts = empty_picture(features, channels_last, {B, apart ? 2 * C : 0, H, W});
+    layers = empty_picture(features, channels_last, {B, apart ? 2 * C : 0, H, W});
     run(Device(),
         WarpParams<T>{grid, features.const_data_ptr<T>(), static_cast<T>(background),
-                      warped.mutable_data_ptr<T>(), apart ? parts.mutable_data_ptr<T>() : nullptr},
+                      warped.mutable_data_ptr<T>(), apart ? layers.mutable_data_ptr<T>() : nullptr},
         features);
   });
-  return {warped, parts};
+  return {warped, layers};
 }
 
 template <typename Device>
-std::tuple<Tensor, Tensor> warp_backward(const Tensor& grad_warped, const MaybeTensor& grad_parts,
+std::tuple<Tensor, Tensor> warp_backward(const Tensor& grad_warped, const MaybeTensor& grad_layers,
                                          const MaybeTensor& features, const Tensor& flow,
                                          const MaybeTensor& visibility, int64_t height,
                                          int64_t width, bool to_features) {
   const Arguments arguments("warp_backward", grad_warped, "grad_warped");
   const bool channels_last = !grad_warped.is_contiguous() ||
-                             (grad_parts && !grad_parts->is_contiguous()) ||
+                             (grad_layers && !grad_layers->is_contiguous()) ||
                              (features && !features->is_contiguous());
   arguments.picture("grad_warped", grad_warped, {kAny, kAny, kAny, kAny}, channels_last);
   const int64_t B = grad_warped.size(0), C = grad_warped.size(1);
   const int64_t H = grad_warped.size(2), W = grad_warped.size(3);
   check_size(arguments, "height and width", C, height, width);
-  if (grad_parts) {
-    arguments.picture("grad_parts", *grad_parts, {B, 2 * C, H, W}, channels_last);
-    if (!visibility) arguments.fail("visibility", "a tensor, to tell parts apart", "none");
+  if (grad_layers) {
+    arguments.picture("grad_layers", *grad_layers, {B, 2 * C, H, W}, channels_last);
+    if (!visibility) arguments.fail("visibility", "a tensor, to tell layers apart", "none");
   }
   if (features) arguments.picture("features", *features, {B, C, height, width}, channels_last);
   arguments.picture("flow", flow, {B, 2, H, W}, !flow.is_contiguous());
@@ -174,7 +174,7 @@ std::tuple<Tensor, Tensor> warp_backward(const Tensor& grad_warped, const MaybeT
     params.grid.channels_last = channels_last;
     read_target(arguments, flow, visibility, params.grid);
     params.grad_warped = grad_warped.const_data_ptr<T>();
-    if (grad_parts) params.grad_parts = grad_parts->const_data_ptr<T>();
+    if (grad_layers) params.grad_layers = grad_layers->const_data_ptr<T>();
     if (features) {
       params.features = features->const_data_ptr<T>();
       params.grad_flow = grad_flow.mutable_data_ptr<T>();
@@ -188,9 +188,9 @@ std::tuple<Tensor, Tensor> warp_backward(const Tensor& grad_warped, const MaybeT
 void warp_schemas(torch::stable::detail::StableLibrary& library) {
   library.def(
       "warp(Tensor features, Tensor flow, Tensor? visibility, float background, bool apart)"
-      " -> (Tensor warped, Tensor parts)");
+      " -> (Tensor warped, Tensor layers)");
   library.def(
-      "warp_backward(Tensor grad_warped, Tensor? grad_parts, Tensor? features, Tensor flow,"
+      "warp_backward(Tensor grad_warped, Tensor? grad_layers, Tensor? features, Tensor flow,"
       " Tensor? visibility, int height, int width, bool to_features)"
       " -> (Tensor grad_features, Tensor grad_flow)");
 }

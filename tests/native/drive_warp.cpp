@@ -6,7 +6,7 @@
 
 using namespace bodyreg;
 
-// codes: 0 no visibility, 1 background is left out, 2 parts.
+// codes: 0 no visibility, 1 background is left out, 2 layers.
 template <typename T>
 void drive(std::int64_t pictures, int channels, int source_height, int source_width, int height,
            int width, bool channels_last, int codes) {
@@ -17,7 +17,7 @@ void drive(std::int64_t pictures, int channels, int source_height, int source_wi
   for (T& step : flow) step *= 4;
   const auto features = driver::normal<T>(pictures * channels * sources);
   const auto grad_warped = driver::normal<T>(results);
-  const auto grad_parts = driver::normal<T>(codes == 2 ? 2 * results : 0);
+  const auto grad_layers = driver::normal<T>(codes == 2 ? 2 * results : 0);
   std::vector<std::uint8_t> visibility;
   for (std::int32_t code : driver::indices(codes == 0 ? 0 : pictures * pixels, 4)) {
     visibility.push_back(static_cast<std::uint8_t>(code));
@@ -45,7 +45,7 @@ void drive(std::int64_t pictures, int channels, int source_height, int source_wi
     WarpBackwardParams<T> backward{};
     backward.grid = grid;
     backward.grad_warped = grad_warped.data();
-    backward.grad_parts = codes == 2 ? grad_parts.data() : nullptr;
+    backward.grad_layers = codes == 2 ? grad_layers.data() : nullptr;
     backward.features = features.data();
     backward.grad_features = r[2].data();
     backward.grad_flow = r[3].data();
@@ -76,7 +76,7 @@ void drive(std::int64_t pictures, int channels, int source_height, int source_wi
       warp_backward_cuda(backward, nullptr);
     }
   }
-  const char* names[4] = {"warped", "parts", "grad_features", "grad_flow"};
+  const char* names[4] = {"warped", "layers", "grad_features", "grad_flow"};
   for (int i = 0; i < 4; ++i) driver::compare(names[i], results_of[0][i], results_of[1][i]);
 }
 

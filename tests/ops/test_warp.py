@@ -69,15 +69,15 @@ def test_the_reference_is_grid_sample(source, target):
 
 
 @pytest.mark.rung1
-def test_parts_of_the_reference():
+def test_layers_of_the_reference():
     draw = Draw(1)
     features, flow = draw.normal(2, 3, 6, 5), cases.flow(draw, 2, 6, 5)
     code = draw.integers(5, 2, 6, 5).to(torch.uint8)
     whole = reference.warp(features, flow)
-    warped, parts = reference.warp(features, flow, code, apart=True)
+    warped, layers = reference.warp(features, flow, code, apart=True)
     assert torch.equal(warped, whole)
-    assert torch.equal(parts[:, :3], whole * (code == 0)[:, None])
-    assert torch.equal(parts[:, 3:], whole * (code == 1)[:, None])
+    assert torch.equal(layers[:, :3], whole * (code == 0)[:, None])
+    assert torch.equal(layers[:, 3:], whole * (code == 1)[:, None])
     masked = reference.warp(features, flow, code, -1.0)
     assert torch.equal(masked, torch.where(code[:, None] < 2, whole, -1.0))
 
@@ -306,10 +306,10 @@ def test_opcheck(built_backend, form, last):
     leaves = [x.requires_grad_() for x in (features, flow)]
     library = built_backend.library
     torch.library.opcheck(library.warp.default, (*leaves, code, background, apart))
-    warped, parts = library.warp(features.detach(), flow.detach(), code, background, apart)
+    warped, layers = library.warp(features.detach(), flow.detach(), code, background, apart)
     for given, to_features in ((features.detach(), True), (None, True), (features.detach(), False)):
         arguments = (
-            *(torch.randn_like(warped), torch.randn_like(parts) if apart else None),
+            *(torch.randn_like(warped), torch.randn_like(layers) if apart else None),
             *(given, flow.detach(), code, *features.shape[2:], to_features),
         )
         torch.library.opcheck(library.warp_backward.default, arguments)
@@ -323,8 +323,8 @@ def test_compile_fullgraph(built_backend, last):
     leaves = [x.requires_grad_() for x in (features, flow)]
 
     def function(features, flow):
-        warped, parts = ops.warp(2 * features, flow, code, apart=True)
-        return warped.square().sum() + parts.sin().sum()
+        warped, layers = ops.warp(2 * features, flow, code, apart=True)
+        return warped.square().sum() + layers.sin().sum()
 
     compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
     for ours, expected in zip(
@@ -359,8 +359,8 @@ def test_vmap_over_every_layout(built_backend):
     features, flow, code, *_ = case.arguments
 
     def loss(features, flow):
-        warped, parts = ops.warp(features, flow, code, apart=True)
-        return warped.square().sum() + parts.sin().sum()
+        warped, layers = ops.warp(features, flow, code, apart=True)
+        return warped.square().sum() + layers.sin().sum()
 
     several = torch.stack([features, -features])
     layouts = (
