@@ -162,10 +162,13 @@ class Progress:
         if self.path is None or not is_file(self.path):
             return
         tensors, facts = load_checkpoint(self.path, self.FORMAT)
-        if facts.get("made_of") != json.loads(json.dumps(dict(self.made_of))):
+        ours, theirs = json.loads(json.dumps(dict(self.made_of))), facts.get("made_of")
+        if theirs != ours:
+            theirs = theirs if isinstance(theirs, dict) else {}
+            other = [n for n in {**ours, **theirs} if n not in ours or theirs.get(n) != ours[n]]
             raise UserError(
-                f"{self.path}: of a run with other data or options; give the same ones, or another "
-                "folder"
+                f"{self.path}: of a run with other {', '.join(other)}; give the same data and "
+                "options, or another folder"
             )
         for name, module in self.modules.items():
             load_module(module, tensors, f"module.{name}.", self.path)

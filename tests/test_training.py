@@ -74,7 +74,7 @@ def test_a_killed_loop_ends_with_the_same_bits(tmp_path, killed_at):
 def test_the_state_of_another_training_is_refused(tmp_path):
     path = tmp_path / "state.safetensors"
     loop(path, 3)
-    with pytest.raises(UserError, match="other data or options"):
+    with pytest.raises(UserError, match="of a run with other"):
         loop(path, 3, made_of="two")
 
 

@@ -199,7 +199,10 @@ def tell_round(done: Round) -> None:
     for errors in done.entries["measure"]["held_out"]:
         parts += [f"{name} {error['bone_mpjpe']:.1f} mm" for name, error in errors.items()]
     share = 100 * done.share("register")
-    print(f"round {done.number}: {'; '.join(parts)}; registration {share:.1f} % of the time")
+    print(
+        f"round {done.number}: {'; '.join(parts)}; registration {share:.1f} % of the time",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@
     bodyreg lift --observations people.npz --lifter runs/lifter/lifter.safetensors --out lifted.npz
 
 If the command was killed, the same command continues, and ends with the same numbers. They depend
-on the number of threads, OMP_NUM_THREADS. It needs `pip install bodyreg[train]`.
+on the number of threads, OMP_NUM_THREADS; without it there is one. It needs `pip install
+bodyreg[train]`.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -18,8 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from bodyreg import Body, Observations, UserError
-from bodyreg.cli.sources import Sources
+from bodyreg.cli.sources import Sources, missing_source
+from bodyreg.data.frames import spread_out
 from bodyreg.data.skeletons import SKELETONS
 from bodyreg.files import provenance
 from bodyreg.lifting import (
@@ -66,7 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(options: Options, command: str) -> None:
     """Train a lifter, and write it."""
     body, begin = Body.default(), time.process_time()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)  # the network is so small that threads wait for each other
     people = taught(options, body)
+    print(f"{len(people):,} people to learn from", flush=True)
     state, path = options.out / "state.safetensors", options.out / "lifter.safetensors"
     with curves(options.curves) as writer:
         if options.preset == "distilled":
@@ -97,24 +106,28 @@ def taught(options: Options, body: Body) -> Observations:
     """The people that the options name."""
     if options.poses is None:
         return people_of(options, body, ", or --poses,")
+    if not missing_source(options):
+        raise UserError("give --poses or a file of people, not both")
     if options.skeleton not in SKELETONS:
         raise UserError(f"--skeleton {options.skeleton}: choose one of {', '.join(SKELETONS)}")
     names = SKELETONS[options.skeleton].keypoints
     poses = load_npy(options.poses, kind="poses")
     if poses.dtype.kind != "f" or poses.shape[1:] not in ((len(names), 2), (2 * len(names),)):
         raise UserError(
-            f"{options.poses}: {poses.dtype} of shape {poses.shape}, expected (N, {len(names)}, 2) "
-            f"pixels of {options.skeleton}"
+            f"{options.poses}: {poses.dtype} of shape {poses.shape}, expected floats (N, "
+            f"{len(names)}, 2), pixels of {options.skeleton}"
         )
     xy = poses.reshape(len(poses), len(names), 2)
+    xy = xy[spread_out(xy, ~_isnan(xy))]
     people = Observations.of_keypoints(names, xy, ~_isnan(xy))
     people.check(body, source=str(options.poses))
-    return people.select(people.has_evidence)
+    return people
 
 
 def tell_round(done: Round) -> None:
     """Print what a round has found."""
-    print(f"round {done.number}: mean loss of fits {done.loss:.5f}, moved by {done.moved:.3f} m")
+    moved = f", depths moved by {done.moved:.3f} m in the last round" * math.isfinite(done.moved)
+    print(f"round {done.number}: mean loss of fits {done.loss:.5f}{moved}", flush=True)
 
 
 def _isnan(xy: Any) -> Any:

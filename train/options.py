@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -9,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 
 from bodyreg import Body, Observations, UserError
+from bodyreg.cli import process
+from bodyreg.cli.parsing import parse
 from bodyreg.cli.sources import Sources, missing_source, source_of
 from bodyreg.data.formats import Source, open_people
 from bodyreg.data.truth import TruthFile
-from bodyreg.errors import InstallationError
 from bodyreg.metrics import true_joints
 from bodyreg.metrics.evaluate import require_people
 from bodyreg.regression import Album, Architecture, Regressor
@@ -68,7 +69,7 @@ class NetworkOptions(Sources):
 def run(
     name: str,
     kind: Any,
-    description: str | None,
+    description: str,
     train: Callable[[Any, str], None],
     arguments: Sequence[str] | None,
 ) -> int:
@@ -81,19 +82,15 @@ def run(
         train: Is called with the options and the command line.
         arguments: Of the command line; the process's own if left out.
     """
-    import shlex
-
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = tyro.cli(kind, prog=name, description=description, args=arguments)
-    try:
+
+    def recipe() -> int:
+        options = parse(kind, f"python -m {name}", description, arguments)
         with ranks.joined() as processes, processes.together():
             train(options, shlex.join(["python", "-m", name, *arguments]))
-    except ranks.FailedElsewhereError:
-        return 2
-    except (UserError, InstallationError) as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return process.run(name, recipe)
 
 
 def people_of(options: Any, body: Body, others: str = "") -> Observations:
@@ -196,7 +193,8 @@ def _value(setting: str, before: Any, text: str) -> Any:
 
 def tell_losses(step: int, numbers: dict[str, float]) -> None:
     """Print the losses of a step."""
-    print(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in numbers.items()))
+    losses = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+    print(f"step {step:,}: {losses}", flush=True)
 
 
 def tell_nothing(step: int, numbers: dict[str, float]) -> None:

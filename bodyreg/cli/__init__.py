@@ -9,16 +9,12 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import io
-import os
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import TextIO
 
-from bodyreg.errors import InstallationError, UserError
-from bodyreg.files import REFUSALS_OF_THE_MACHINE, reading, refused
-from bodyreg.runs import ranks
+from bodyreg.cli.process import run
+from bodyreg.errors import UserError
 
 COMMANDS = {
     "synthesize": "Make data sets of people with known truth, in the formats of real data sets.",
@@ -40,77 +36,11 @@ COMMANDS = {
 gc.set_threshold(50_000)
 atexit.register(gc.freeze)
 
-# The exit status that a shell reports for a command that a signal has ended.
-INTERRUPTED = 128 + 2
-BROKEN_PIPE = 128 + 13
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit status.
-
-    An error that a user can cause prints one line on stderr and returns 2. If several processes
-    share a run, only the first one prints.
-    """
+    """Run a command line and return its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    _open_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A character that its encoding lacks is shown as a code.
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        with reading("the current folder"):
-            os.getcwd()  # it may have been removed
-        try:
-            status = _dispatch(arguments)
-        except SystemExit:  # the help of a command ends so
-            sys.stdout.flush()
-            raise
-        sys.stdout.flush()
-        return status
-    except (UserError, InstallationError) as error:
-        return _refuse(error)
-    except ranks.FailedElsewhereError:
-        return 2
-    except KeyboardInterrupt:
-        print("bodyreg: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        _leave(sys.stdout)
-        return BROKEN_PIPE
-    except OSError as error:
-        if error.errno not in REFUSALS_OF_THE_MACHINE:
-            raise
-        if error.filename is None:
-            _leave(sys.stdout)
-        return _refuse(refused(error.filename or "standard output", error, "used"))
-
-
-def _refuse(error: Exception) -> int:
-    if ranks.rank() == 0:
-        try:
-            print(f"bodyreg: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-        except OSError:  # a stderr that takes nothing; the status tells
-            _leave(sys.stderr)
-    return 2
-
-
-def _open_closed_streams() -> None:
-    """Standard streams that a shell has closed (`>&-`) take everything and keep nothing.
-
-    Without this, the first file that is opened would have a stream's number, and get its text.
-    """
-    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-        if getattr(sys, name) is None:
-            try:
-                os.fstat(number)
-            except OSError:
-                os.dup2(os.open(os.devnull, os.O_RDWR), number)
-            setattr(sys, name, open(os.devnull, mode))
-
-
-def _leave(stream: TextIO) -> None:
-    """Let go of a stream that takes nothing: Python flushes it once more when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return run("bodyreg", lambda: _dispatch(arguments))
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -129,7 +59,7 @@ def _dispatch(arguments: list[str]) -> int:
     from bodyreg.cli.parsing import parse
 
     command = importlib.import_module(f"bodyreg.cli.{name}")
-    options = parse(command.Options, name, COMMANDS[name], arguments[1:])
+    options = parse(command.Options, f"bodyreg {name}", COMMANDS[name], arguments[1:])
     command.run(options, shlex.join(["bodyreg", *arguments]))
     return 0
 

@@ -30,13 +30,13 @@ AXIS = re.compile("-[xyz]")
 
 
 def parse(
-    options: type[Options], command: str, description: str, arguments: Sequence[str]
+    options: type[Options], program: str, description: str, arguments: Sequence[str]
 ) -> Options:
     """The options that the arguments of a command name. `--help` prints and exits.
 
     Args:
         options: A dataclass.
-        command: The command's name.
+        program: The command, as a user calls it.
         description: What it does.
         arguments: What follows its name.
 
@@ -46,10 +46,10 @@ def parse(
     for place, word in enumerate(arguments):
         # "$FOLDER" of a shell that does not know it; as a path it would be the current folder.
         if not word or (word.startswith("--") and word.endswith("=")):
-            option = word.rstrip("=") or (arguments[place - 1] if place else command)
-            raise UserError(f"{option}: an empty value; see bodyreg {command} --help")
+            option = word.rstrip("=") or (arguments[place - 1] if place else program)
+            raise UserError(f"{option}: an empty value; see {program} --help")
     arguments = _with_axes_joined(arguments)
-    program, box = f"bodyreg {command}", io.StringIO()
+    box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box), _numbers():
             return tyro.cli(

@@ -327,11 +327,11 @@ def matched(initial: Fits, observations: Observations) -> Fits:
     """
     position = {person: i for i, person in enumerate(initial.id.tolist())}
     if len(position) < len(initial):
-        raise UserError("the initial fits name a person twice; ids must be unique to be matched")
+        raise UserError("the given fits name a person twice; ids must be unique to be matched")
     missing = [person for person in observations.id.tolist() if person not in position]
     if missing:
         raise UserError(
-            f"the initial fits hold no person {missing[0]}; they must come from observations "
+            f"the given fits hold no person {missing[0]}; they must come from observations "
             "with the same ids"
         )
     chosen = initial.select([position[person] for person in observations.id.tolist()])

@@ -13,8 +13,8 @@ import torch
 import trimesh
 
 from bodyreg.body import Body
-from bodyreg.cli import INTERRUPTED
 from bodyreg.cli.demo import FAILURES, ROWS, _page
+from bodyreg.cli.process import INTERRUPTED
 from bodyreg.data import Fits, Truth
 from bodyreg.metrics import METRICS, Table
 from bodyreg.registration import RegistrationConfig

@@ -83,7 +83,7 @@ def test_training_against_a_judge_goes_on(tmp_path, preset, capsys):
     assert train([*arguments, "steps=4"]) == 0
     assert (tmp_path / "run" / "lifter.safetensors").read_bytes() == first
     assert train([*arguments, "steps=5"]) == 2
-    assert "with other data or options" in capsys.readouterr().err
+    assert "of a run with other config; give the same" in capsys.readouterr().err
 
 
 def test_everything_else_of_the_people_stays(bodyreg, people_file, lifter_file, tmp_path):

@@ -67,7 +67,7 @@ def test_an_adversarial_training_that_was_killed(tmp_path, monkeypatch, preset, 
     assert whole.sign == resumed.sign
     other = train_adversarial(poses, config, seed=4)
     assert not torch.equal(weights(whole)[0], weights(other)[0])
-    with pytest.raises(UserError, match="other data or options"):
+    with pytest.raises(UserError, match="of a run with other"):
         train_adversarial(poses, config, seed=4, state=tmp_path / "state.safetensors")
 
 

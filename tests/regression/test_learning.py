@@ -80,7 +80,7 @@ def test_a_training_that_was_killed(
         assert torch.equal(one, other)
     if architecture is SMALL:
         assert not same(train(seed=3), whole)
-        with pytest.raises(UserError, match="other data or options"):
+        with pytest.raises(UserError, match="of a run with other"):
             train(path, seed=3)
 
 
@@ -103,7 +103,7 @@ def test_the_state_of_another_training_is_refused(tmp_path, body, lessons, chang
     else:
         people = replace(lessons.people, keypoint_xy=lessons.people.keypoint_xy + 1)
         lessons = replace(lessons, people=people)
-    with pytest.raises(UserError, match="other data or options"):
+    with pytest.raises(UserError, match="of a run with other"):
         train_regressor(body, start, lessons, config, state=path)
 
 
