@@ -127,7 +127,7 @@ def test_refusals_leave_nothing(bodyreg, people_file, lifter_file, tmp_path):
     [
         ((), "must name the people"),
         (("--poses", "POSES", "--skeleton", "COCO"), "--skeleton COCO: choose one of SMPL-24"),
-        (("--poses", "POSES", "--skeleton", "MPII-16"), "expected (N, 16, 2) pixels"),
+        (("--poses", "POSES", "--skeleton", "MPII-16"), "expected floats (N, 16, 2), pixels"),
         (("--poses", "POSES", "--set", "size=3"), "--set size=3: no field; choose one of width"),
         (("--poses", "POSES", "--set", "width=x"), "--set width=x: not a value"),
         (("--poses", "none.npy"), "none.npy: no such poses file"),
