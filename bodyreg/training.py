@@ -41,8 +41,16 @@ def save_checkpoint(
         form: The kind of checkpoint, which `load_checkpoint` asks for.
         tensors: By name.
         facts: Plain values for JSON.
+
+    Raises:
+        UserError: a number is not finite, because what learns has diverged; nothing is written.
     """
     safetensors = _safetensors()
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise UserError(
+                f"{path}: not written, because '{name}' is not finite; lower the learning rate"
+            )
     header = {FACTS: json.dumps({"format": form, **facts}, sort_keys=True)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:

@@ -114,6 +114,16 @@ def test_checkpoints(tmp_path):
         load_checkpoint(tmp_path / "b", "kind-1")
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_has_diverged_is_not_written(tmp_path, value):
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, "kind-1", {"a": torch.ones(3)}, {})
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="not written, because 'a' is not finite; lower the learn"):
+        save_checkpoint(path, "kind-1", {"a": torch.tensor([1, value])}, {})
+    assert path.read_bytes() == before
+
+
 def test_nothing_is_unpickled(tmp_path):
     class Bomb:
         def __reduce__(self):

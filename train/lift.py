@@ -117,6 +117,8 @@ def taught(options: Options, body: Body) -> Observations:
             f"{options.poses}: {poses.dtype} of shape {poses.shape}, expected floats (N, "
             f"{len(names)}, 2), pixels of {options.skeleton}"
         )
+    if (abs(poses) == float("inf")).any():
+        raise UserError(f"{options.poses}: a coordinate is infinite (NaN = absent)")
     xy = poses.reshape(len(poses), len(names), 2)
     xy = xy[spread_out(xy, ~_isnan(xy))]
     people = Observations.of_keypoints(names, xy, ~_isnan(xy))

@@ -22,6 +22,7 @@ from bodyreg.metrics.evaluate import require_people
 from bodyreg.regression import Album, Architecture, Regressor
 from bodyreg.runs import ranks
 
+LARGEST_SEED = 2**32 - 1
 AT_ONCE = 256
 """People of a truth file that are read in one step."""
 
@@ -86,6 +87,8 @@ def run(
 
     def recipe() -> int:
         options = parse(kind, f"python -m {name}", description, arguments)
+        if not 0 <= options.seed <= LARGEST_SEED:
+            raise UserError(f"--seed {options.seed}: must be 0 to {LARGEST_SEED:,}")
         with ranks.joined() as processes, processes.together():
             train(options, shlex.join(["python", "-m", name, *arguments]))
         return 0

@@ -30,7 +30,7 @@ from bodyreg.lifting.losses import (
     seen_from,
     upright,
 )
-from bodyreg.lifting.network import Discriminator, Generator
+from bodyreg.lifting.network import Discriminator, Generator, check_width
 from bodyreg.lifting.sign import calibrated_sign
 from bodyreg.training import (
     NO_CURVES,
@@ -111,6 +111,7 @@ class AdversarialConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self, ("width", "steps", "batch", "learning_rate"))
+        check_width(self.width)
         views = get_args(Views)
         if self.views not in views:
             raise UserError(f"option views is '{self.views}'; choose one of: {', '.join(views)}")

@@ -35,7 +35,7 @@ from bodyreg.lifting.joints import (
 )
 from bodyreg.lifting.lifter import Lifter
 from bodyreg.lifting.losses import likelihood
-from bodyreg.lifting.network import Generator
+from bodyreg.lifting.network import Generator, check_width
 from bodyreg.registration import RegistrationConfig, register
 from bodyreg.training import (
     NO_CURVES,
@@ -90,6 +90,7 @@ class DistilledConfig:
     def __post_init__(self) -> None:
         positive = ("width", "rounds", "steps", "batch", "learning_rate", "kept", "nearest")
         check_numbers(self, positive)
+        check_width(self.width)
         for name in ("kept", "missing", "near", "told"):
             if getattr(self, name) > 1:
                 raise UserError(f"option {name} is {getattr(self, name)}; it is a share, at most 1")
@@ -139,10 +140,13 @@ def train_distilled(
         report: Is told of each round, when its people are fitted.
 
     Raises:
-        UserError: as `register` and `poses_of`; or the state is of another training, or damaged.
+        UserError: there are no people, or as `register` and `poses_of`; or the state is of another
+            training, or damaged.
     """
     config = config or DistilledConfig()
     registration = registration or RegistrationConfig.preset("accurate")
+    if not len(observations):
+        raise UserError("no person to learn from")
     people = observations.keypoints_alone()
     poses = poses_of(people)
     random = generator(seed)
@@ -169,7 +173,7 @@ def train_distilled(
         number, done = divmod(progress.step, config.steps)
         if done == 0:
             moved = math.inf if number < 2 else _moved(before, network, poses)
-            if number == config.rounds or moved <= config.still:
+            if number >= config.rounds or moved <= config.still:
                 return Lifter(network, perspective=True)
             before.load_state_dict(network.state_dict())
         seen = Lifter(before, perspective=True).lift(people) if number else people

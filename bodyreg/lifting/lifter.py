@@ -14,7 +14,7 @@ from torch import Tensor
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.lifting.joints import JOINTS, Poses, columns, poses_of
-from bodyreg.lifting.network import Generator
+from bodyreg.lifting.network import LARGEST_WIDTH, Generator
 from bodyreg.training import load_checkpoint, load_module, save_checkpoint
 
 FORMAT = "bodyreg-lifter-1"
@@ -24,9 +24,6 @@ AT_ONCE = 4096
 
 SMALLEST_FACTOR = 1e-3
 """Of a file's spreads; the largest is its inverse. The measured ones are near 1."""
-
-LARGEST_WIDTH = 1 << 14
-"""Of a file's network, in features."""
 
 
 @dataclass(eq=False)

@@ -5,13 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bodyreg.errors import UserError
 from bodyreg.lifting.joints import INPUTS, JOINTS, MIRROR, Poses
+
+LARGEST_WIDTH = 1 << 14
+"""Features between layers."""
 
 SLOPE = 0.2
 """Of the leaky ReLU below zero."""
 
 SPREADS = (0.01, 1.0)
 """Least and largest standard deviation of a depth, in units of `Poses`."""
+
+
+def check_width(width: int) -> None:
+    """Refuse networks that fit into no memory.
+
+    Raises:
+        UserError: they are wider than `LARGEST_WIDTH`.
+    """
+    if width > LARGEST_WIDTH:
+        raise UserError(f"option width is {width}; it must be at most {LARGEST_WIDTH:,}")
 
 
 def _centred() -> Tensor:

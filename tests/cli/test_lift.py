@@ -131,12 +131,19 @@ def test_refusals_leave_nothing(bodyreg, people_file, lifter_file, tmp_path):
         (("--poses", "POSES", "--set", "size=3"), "--set size=3: no field; choose one of width"),
         (("--poses", "POSES", "--set", "width=x"), "--set width=x: not a value"),
         (("--poses", "none.npy"), "none.npy: no such poses file"),
+        (("--poses", "POSES", "--seed", str(2**64)), "--seed 18446744073709551616: must be 0 to"),
+        (("--poses", "POSES", "--seed", "-1"), "--seed -1: must be 0 to 4,294,967,295"),
+        (("--poses", "INF"), "poses.npy: a coordinate is infinite (NaN = absent)"),
+        (("--poses", "NAN"), "no person to learn from"),
+        (("--poses", "NAN", "--preset", "robust"), "no person to learn from has both hips"),
     ],
 )
 def test_wrong_options_of_the_training(tmp_path, capsys, arguments, what):
     path = tmp_path / "poses.npy"
-    np.save(path, people(3, 4)[0].keypoint_xy)
-    words = [str(path) if word == "POSES" else word for word in arguments]
+    xy = people(3, 4)[0].keypoint_xy
+    xy *= np.inf if "INF" in arguments else np.nan if "NAN" in arguments else 1
+    np.save(path, xy)
+    words = [str(path) if word in ("POSES", "INF", "NAN") else word for word in arguments]
     assert train([*words, "--out", str(tmp_path / "run")]) == 2
     printed = capsys.readouterr().err
     assert what in printed and printed.count("\n") == 1

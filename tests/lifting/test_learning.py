@@ -113,7 +113,8 @@ def test_presets():
 @pytest.mark.parametrize(
     ("kind", "wrong"),
     [
-        (AdversarialConfig, {"batch": 0}), (AdversarialConfig, {"steps": -1}),
+        (AdversarialConfig, {"batch": 0}), (AdversarialConfig, {"width": 10**6}),
+        (DistilledConfig, {"width": 10**6}), (AdversarialConfig, {"steps": -1}),
         (AdversarialConfig, {"facing_weight": float("nan")}), (AdversarialConfig, {"views": "two"}),
         (DistilledConfig, {"rounds": 0}), (DistilledConfig, {"noise": float("inf")}),
         (DistilledConfig, {"kept": 1.5}), (DistilledConfig, {"nearest": 0.0}),

@@ -7,12 +7,13 @@ import os
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from bodyreg import UserError
 from bodyreg.regression import Regressor
 from bodyreg.regression.regressor import FORMAT
-from bodyreg.training import load_checkpoint, save_checkpoint
+from bodyreg.training import FACTS, load_checkpoint, save_checkpoint
 
 from .nets import untaught
 
@@ -129,7 +130,8 @@ def test_a_file_that_is_too_large(path):
 def test_tensors_that_are_wrong(path, change, message):
     tensors, facts = load_checkpoint(path, FORMAT)
     change(tensors)
-    save_checkpoint(path, FORMAT, tensors, facts)
+    header = {FACTS: json.dumps({"format": FORMAT, **facts})}
+    path.write_bytes(safetensors.torch.save(tensors, header))
     assert message in refusal(path)
 
 
