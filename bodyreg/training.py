@@ -311,9 +311,15 @@ class Curves(Protocol):
     def add_scalar(self, name: str, value: float, step: int) -> None:
         """Write a number of a step."""
 
+    def add_image(self, name: str, picture: np.ndarray, step: int, *, dataformats: str) -> None:
+        """Write a picture of a step, (H, W, 3) uint8 red, green, blue if `dataformats` is HWC."""
+
 
 class _NoCurves:
     def add_scalar(self, name: str, value: float, step: int) -> None:
+        pass
+
+    def add_image(self, name: str, picture: np.ndarray, step: int, *, dataformats: str) -> None:
         pass
 
 
@@ -328,10 +334,13 @@ class _NamedCurves:
     def add_scalar(self, name: str, value: float, step: int) -> None:
         self.curves.add_scalar(f"{self.name}/{name}", value, step)
 
+    def add_image(self, name: str, picture: np.ndarray, step: int, *, dataformats: str) -> None:
+        self.curves.add_image(f"{self.name}/{name}", picture, step, dataformats=dataformats)
+
 
 def named(curves: Curves, name: str) -> Curves:
     """Curves whose names begin with this one, for a loop that runs several times."""
-    return _NamedCurves(curves, name)
+    return curves if curves is NO_CURVES else _NamedCurves(curves, name)
 
 
 @contextlib.contextmanager

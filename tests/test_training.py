@@ -14,6 +14,7 @@ import torch
 from bodyreg import UserError
 from bodyreg.errors import InstallationError
 from bodyreg.training import (
+    NO_CURVES,
     Progress,
     cosine,
     curves,
@@ -21,6 +22,7 @@ from bodyreg.training import (
     follow,
     generator,
     load_checkpoint,
+    named,
     save_checkpoint,
     seeded,
     set_learning_rate,
@@ -159,6 +161,27 @@ def test_missing_libraries_are_named(tmp_path, monkeypatch):
 def test_curves_of_no_folder_are_written_nowhere():
     with curves(None) as writer:
         writer.add_scalar("loss", 1.0, 3)
+
+
+def test_curves_of_a_loop_have_its_name():
+    class Writer:
+        def __init__(self):
+            self.written = []
+
+        def add_scalar(self, *written):
+            self.written.append(written)
+
+        def add_image(self, *written, dataformats):
+            self.written.append((*written, dataformats))
+
+    writer, picture = Writer(), np.zeros((4, 5, 3), np.uint8)
+    named(writer, "round1").add_scalar("loss", 0.5, 3)
+    named(writer, "round2").add_image("people", picture, 4, dataformats="HWC")
+    assert writer.written == [
+        ("round1/loss", 0.5, 3),
+        ("round2/people", picture, 4, "HWC"),
+    ]
+    assert named(NO_CURVES, "round1") is NO_CURVES
 
 
 def test_fingerprints_tell_values_types_and_shapes_apart():

@@ -51,6 +51,7 @@ from train.options import (
     tell_losses,
     tell_nothing,
 )
+from train.watching import watch_nothing, watcher
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def train(options: Options, command: str) -> None:
             facts=facts,
             curves=writer,
             tell=tell_losses if first else tell_nothing,
+            watch=watcher(body, [], albums[0], recipe.registration) if first else watch_nothing,
             report=tell_round if first else lambda done: None,
         )
     if first:

@@ -31,12 +31,14 @@ from train.options import (
     NetworkOptions,
     NewNetwork,
     changed,
+    held_out_of,
     in_pictures,
     run,
     start_of,
     tell_losses,
     tell_nothing,
 )
+from train.watching import watch_nothing, watcher
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def train(options: Options, command: str) -> None:
         labels = register(body, people, device=device)
     else:
         labels = Fits.load(options.fits)
-    lessons = Lessons.of(body, Album.of(images, people, start.side), labels)
+    album = Album.of(images, people, start.side)
+    lessons = Lessons.of(body, album, labels)
+    held_out = held_out_of(options, body, start.side)
     facts = provenance(command, seed=options.seed, device=str(device))
     first = ranks.rank() == 0
     if first:
@@ -101,6 +105,7 @@ def train(options: Options, command: str) -> None:
             state=options.out / "state.safetensors",
             curves=writer,
             report=tell_losses if first else tell_nothing,
+            watch=watcher(body, held_out, album) if first else watch_nothing,
         )
     if not first:
         return

@@ -35,7 +35,7 @@ from bodyreg.registration import RegistrationConfig, register
 from bodyreg.registration.cameras import as_fitted
 from bodyreg.regression.history import History, Round, flat
 from bodyreg.regression.labels import LabelConfig, confidence_of, kept
-from bodyreg.regression.learning import LearningConfig, train_regressor
+from bodyreg.regression.learning import LearningConfig, Watch, train_regressor
 from bodyreg.regression.lessons import Album, Lessons, check_shares
 from bodyreg.regression.regressor import Regressor
 from bodyreg.training import NO_CURVES, Curves, fingerprint_of, is_first, named
@@ -105,6 +105,7 @@ def deform_and_learn(
     every: int = 200,
     curves: Curves = NO_CURVES,
     tell: Callable[[int, dict[str, float]], None] = lambda step, numbers: None,
+    watch: Watch = lambda step, regressor, curves: {},
     report: Callable[[Round], None] = lambda done: None,
 ) -> Regressor:
     """Teach a network what people's bodies are, from what their pictures show.
@@ -127,6 +128,7 @@ def deform_and_learn(
         every: Steps of learning between two states that are kept, and between two calls of `tell`.
         curves: Takes the losses.
         tell: Is told the number of steps that are done in a round, and the losses of the last one.
+        watch: As of `train_regressor`.
         report: Is told of each round that is done.
 
     Raises:
@@ -138,7 +140,7 @@ def deform_and_learn(
         check_shares(config.shares_of(number), len(albums))
     history = History(folder, _made_of(body, albums, start, config, held_out, seed))
     albums, held_out = _lifted(body, albums, held_out, config, folder, seed, dict(facts or {}))
-    teach = partial(train_regressor, body, device=device, every=every, report=tell)
+    teach = partial(train_regressor, body, device=device, every=every, report=tell, watch=watch)
     run = _Run(body, albums, held_out, config, seed, device, dict(facts or {}), teach, curves)
     regressor, labels = start, run.no_labels
     for number in range(1, config.rounds + 1):

@@ -42,6 +42,10 @@ from bodyreg.training import (
 TOLD = ("parameters", "dense", "keypoint", "depth")
 """The losses that are told of a step, unweighted means over its people."""
 
+Watch = Callable[[int, Regressor, Curves], dict[str, float]]
+"""(step, regressor, curves) -> numbers by name, such as errors of people who are held out. It does
+not change the regressor, and may draw pictures into the curves."""
+
 
 @dataclass(frozen=True)
 class LearningConfig:
@@ -89,6 +93,7 @@ def train_regressor(
     every: int = 200,
     curves: Curves = NO_CURVES,
     report: Callable[[int, dict[str, float]], None] = lambda step, numbers: None,
+    watch: Watch = lambda step, regressor, curves: {},
 ) -> Regressor:
     """Teach a network what people's bodies are.
 
@@ -109,7 +114,9 @@ def train_regressor(
         state: The file that keeps the training's state, from which it goes on.
         every: Steps between two such states, and between two reports.
         curves: Takes the losses.
-        report: Is told the number of steps that are done, and the losses of the last one.
+        report: Is told the number of steps that are done, and the losses of the last one, with what
+            `watch` has found.
+        watch: Looks at the regressor of now before each report, see `Watch`.
 
     Raises:
         UserError: there is nobody to learn from, or a batch has fewer people than there are
@@ -199,5 +206,8 @@ def train_regressor(
             curves.add_scalar(name, number, progress.step)
         if progress.step % every == 0 or progress.step == config.epochs * batches:
             progress.save()
-            report(progress.step, numbers)
+            watched = watch(progress.step, Regressor(average, start.side), curves)
+            for name, number in watched.items():
+                curves.add_scalar(name, number, progress.step)
+            report(progress.step, numbers | watched)
     return Regressor(average.to("cpu").eval(), start.side, body=body.fingerprint)

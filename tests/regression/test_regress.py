@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,12 @@ import torch
 from bodyreg import Body, Fits, read_densepose_coco
 from bodyreg.lifting import Lifter
 from bodyreg.lifting.network import Generator
-from bodyreg.regression import Regressor, crops_of
+from bodyreg.metrics import joint_errors
+from bodyreg.regression import Album, Regressor, crops_of
 from bodyreg.training import seeded
+from train.options import joints_of
 from train.regress import main as train
+from train.watching import drawn
 
 ROOT = Path(__file__).parents[2]
 FEW = ["epochs=2", "batch=4", "augmentation.mirror=0", "losses.dense_weight=2.5"]
@@ -60,6 +64,57 @@ def test_from_pictures_to_a_regressor(made, tmp_path, body: Body, capsys):
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and "; leave out --" in error
     np.testing.assert_array_equal(Fits.load(tmp_path / "second" / "labels.npz").pose, labels.pose)
+
+
+class Written:
+    """Curves that are kept in memory."""
+
+    def __init__(self):
+        self.scalars, self.images = {}, {}
+
+    def add_scalar(self, name, value, step):
+        self.scalars[name, step] = value
+
+    def add_image(self, name, picture, step, *, dataformats):
+        assert dataformats == "HWC"
+        self.images[name, step] = picture
+
+
+def test_people_who_are_held_out_are_measured_and_drawn(
+    made, demo, tmp_path, body: Body, capsys, monkeypatch
+):
+    """While the network learns, which ends with the same numbers as without."""
+    truth, written = demo / "densepose-coco" / "truth.npz", Written()
+    command = [*made, "--set", *FEW, "--out"]
+    more = ["--held-out", "densepose-coco", made[1], made[3], str(truth)]
+    with monkeypatch.context() as patch:
+        patch.setattr("train.regress.curves", lambda folder: contextlib.nullcontext(written))
+        assert train([*command, str(tmp_path / "watched"), *more]) == 0
+    printed = capsys.readouterr().out
+    assert train([*command, str(tmp_path / "alone")]) == 0
+    one, two = (
+        Regressor.load(tmp_path / name / "regressor.safetensors") for name in ("watched", "alone")
+    )
+    for a, b in zip(one.network.parameters(), two.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    people, _ = read_densepose_coco(made[1], body)
+    album = Album.of(made[3], people, 64, joints_of(truth, people, body))
+    fits = one.predict(album.in_frames(64), people)
+    expected = joint_errors(fits, album.joints, body)["bone_mpjpe"].mean()
+    assert f"held out 1 bone_mpjpe {expected:.3f}" in printed
+    assert written.scalars["held out 1 bone_mpjpe", 2] == pytest.approx(expected, rel=1e-6)
+    assert written.scalars.keys() >= {("dense", 1), ("dense", 2), ("held out 1 pa_mpjpe", 2)}
+    assert written.images.keys() == {("people", 2)}
+    picture = drawn(body, one, album)
+    np.testing.assert_array_equal(written.images["people", 2], picture)
+    assert picture.shape == (512, 768, 3) and (picture[256:, 128:] == 255).all()
+    inside = album.in_frames(64)[0].permute(1, 2, 0).numpy().astype(int)
+    assert np.abs(picture[1:128:2, 1:128:2].astype(int) - inside).mean() < 12
+    below = picture[128:256, :128].astype(int) != picture[:128, :128]
+    seen = fits.seen(fits.vertices(body))[0, :, :2]
+    xy = np.rint((seen * [1, -1] + 1) * 64 - 0.5).astype(int)
+    xy = xy[((xy >= 0) & (xy < 128)).all(1)]
+    assert below.any(2)[xy[:, 1], xy[:, 0]].mean() > 0.95 and below.any(2).mean() < 0.7
 
 
 def test_two_processes_end_where_one_does(made, tmp_path):
