@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.people import load
 from bodyreg import Body, Observations, RegistrationConfig, register
-from bodyreg.data import Fits, read_mpii
+from bodyreg.data import Fits, Truth, read_mpii
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path
 from bodyreg.lifting import AdversarialConfig, Lifter, train_adversarial
@@ -79,11 +79,10 @@ VARIANTS: dict[str, dict[str, object]] = {
 
 
 class Study:
-    """People with truth, of a folder of benchmarks.people."""
+    """People with truth."""
 
-    def __init__(self, name: str, folder: Path):
-        seen, self.truth = load(folder, "focal")
-        self.name, self.seen = name, seen.with_depths(None)
+    def __init__(self, name: str, seen: Observations, truth: Truth):
+        self.name, self.seen, self.truth = name, seen.with_depths(None), truth
         self.places = true_keypoints(self.truth, seen.keypoint_name)
         self.true = measured(seen.keypoint_name, 1000 * self.places)
         weight = measured(seen.keypoint_name, seen.keypoint_weight[..., None] > 0)
@@ -241,7 +240,7 @@ def main() -> None:
         {name: Path(path) for name, _, path in (word.partition("=") for word in words)}
         for words in (options.people, options.lifters)
     )
-    studies = [Study(name, path) for name, path in people.items()]
+    studies = [Study(name, *load(path, "focal")) for name, path in people.items()]
     lifters = {name: Lifter.load(path) for name, path in files.items()}
     tables = []
     if lifters:

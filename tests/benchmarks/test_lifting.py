@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 
 
 def test_true_places_have_no_error_and_others_theirs(folder):
-    study = lifting.Study("made", folder)
+    study = lifting.Study("made", *people.load(folder, "focal"))
     true = 7 * study.places
     assert study.whole.any() and max(study.errors(true)) < 1e-4
     flat, pa = study.errors(true * [1, 1, 0])
