@@ -17,7 +17,7 @@ PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip --disable-pip-version-check --quiet
 NATIVE := setup.py pyproject.toml MANIFEST.in $(shell find csrc -type f)
 
-.PHONY: demo test lint format bench docs wheel clean
+.PHONY: demo test lint format bench experiments docs wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed          ## make pictures of 64 people, fit them, print the errors, write a report
@@ -42,6 +42,10 @@ bench: $(VENV)/.benched           ## measure everything; rewrite the tables of R
 	mkdir -p build
 	$(PY) -m pytest benchmarks -rs --benchmark-json build/benchmarks.json
 	$(PY) -m benchmarks.table build/benchmarks.json
+
+experiments: $(VENV)/.installed   ## hours on two cores: the first paper's experiments; rewrite the tables of docs/experiments.md
+	$(PIP) install $(EDIT) ".[train]"
+	$(PY) -m benchmarks.experiments runs/experiments --page docs/experiments.md
 
 docs: $(VENV)/.documented         ## the documentation as a site, in build/site; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
