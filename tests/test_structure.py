@@ -21,7 +21,7 @@ ROOMS = (
     ("cli",),
     ("runs",),
     ("regression",),
-    ("lifting",),
+    ("flow", "lifting"),
     ("registration", "synthetic", "viz"),
     ("metrics",),
     ("data",),

@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "Write a network that was trained (train/regress.py) as ONNX.",
     "lift": "Give keypoints their depths, by a lifter that was trained (train/lift.py).",
     "calibrate": "Measure where the annotators of a data set see their keypoints on the body.",
+    "flow": "Find where the pixels of pictures are in other pictures of the same people.",
     "demo": "Make people with known truth, register them, and compare with the truth.",
     "evaluate": "Measure the errors of fits against the truth.",
     "report": "Write the results of a run to one HTML file: pictures, numbers, 3-D bodies.",

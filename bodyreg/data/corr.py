@@ -3,6 +3,9 @@
 Little-endian: width and height (int32); then, row by row, the place x, y of every pixel in the
 other picture (float32; whole numbers are centres of pixels, from 0); then what each pixel shows
 (uint8). The files have no magic number and no version.
+
+Source: "Dense Intrinsic Appearance Flow for Human Pose Transfer". Its readers smooth the kinds with
+a median filter and take the grid of pixels off the places; `Correspondence.flow` does the latter.
 """
 
 from __future__ import annotations
@@ -33,6 +36,19 @@ class Correspondence:
     place: np.ndarray
     kind: np.ndarray
 
+    @classmethod
+    def of_flow(cls, flow: np.ndarray, kind: np.ndarray) -> Correspondence:
+        """The correspondence of a flow (H, W, 2), pixels, and of what each pixel shows (H, W)."""
+        place = np.where(kind[..., None] < BACKGROUND, flow + _centres(*kind.shape), 0)
+        return cls(place.astype(np.float32), kind)
+
+    @property
+    def flow(self) -> np.ndarray:
+        """(H, W, 2) float32 from each pixel to its place, pixels; 0 on the background."""
+        return np.where(
+            self.kind[..., None] < BACKGROUND, self.place - _centres(*self.kind.shape), 0
+        )
+
 
 def read_corr(path: str | os.PathLike) -> Correspondence:
     """Read a .corr file.
@@ -58,8 +74,10 @@ def read_corr(path: str | os.PathLike) -> Correspondence:
     return Correspondence(place.reshape(height, width, 2), kind.reshape(height, width))
 
 
-def write_corr(path: str | os.PathLike, correspondence: Correspondence) -> None:
-    """Write a .corr file, atomically.
+def write_corr(
+    path: str | os.PathLike, correspondence: Correspondence, *, within: Path | None = None
+) -> None:
+    """Write a .corr file, atomically; `within` as of `files.atomic_path`.
 
     Raises:
         UserError: the file cannot be written.
@@ -69,7 +87,12 @@ def write_corr(path: str | os.PathLike, correspondence: Correspondence) -> None:
         raise ValueError(
             f"place: expected ({height}, {width}, 2), got {correspondence.place.shape}"
         )
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+    with atomic_path(path, within=within) as temporary, temporary.open("wb") as stream:
         stream.write(np.array([width, height], "<i4").tobytes())
         stream.write(np.ascontiguousarray(correspondence.place, "<f4").tobytes())
         stream.write(np.ascontiguousarray(correspondence.kind, np.uint8).tobytes())
+
+
+def _centres(height: int, width: int) -> np.ndarray:
+    """(H, W, 2) float32 x, y of every pixel, from the centre of the first one."""
+    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)

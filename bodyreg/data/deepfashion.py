@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from bodyreg.data.frames import NOT_SPREAD_OUT, spread_out
-from bodyreg.data.json_files import load_json
 from bodyreg.data.observations import Observations
+from bodyreg.data.pairs import Pairs, read_pairs
 from bodyreg.data.skeletons import COCO_18
 from bodyreg.errors import UserError
 from bodyreg.files import is_folder, path_inside
@@ -156,25 +156,16 @@ def _joints(value: Any, where: str) -> np.ndarray:
 
 
 def _pairs(path: Path, ids: tuple[str, ...]) -> dict[str, np.ndarray]:
-    splits = load_json(path)
-    if not isinstance(splits, dict):
-        raise UserError(f"{path}: expected an object of splits, each a list of pairs")
     number_of = {name: number for number, name in enumerate(ids)}
     return {
-        str(split): _numbered(pairs, number_of, f"{path}: {split}")
-        for split, pairs in splits.items()
+        split: _numbered(pairs, number_of, f"{path}: {split}")
+        for split, pairs in read_pairs(path).items()
     }
 
 
-def _numbered(pairs: Any, number_of: Mapping[str, int], where: str) -> np.ndarray:
-    if not isinstance(pairs, list):
-        raise UserError(f"{where} is not a list of pairs")
+def _numbered(pairs: Pairs, number_of: Mapping[str, int], where: str) -> np.ndarray:
     numbers = np.empty((len(pairs), 2), np.int64)
     for row, pair in enumerate(pairs):
-        if not (
-            isinstance(pair, list) and len(pair) == 2 and all(isinstance(n, str) for n in pair)
-        ):
-            raise UserError(f"{where}[{row}] is not a pair of names [source, target]")
         for column, name in enumerate(pair):
             if name not in number_of:
                 raise UserError(f"{where}[{row}]: '{name}' has no joints among the labels")
