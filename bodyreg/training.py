@@ -288,6 +288,12 @@ def is_first() -> bool:
     return processes()[0] == 0
 
 
+def mixed_precision(device: torch.device, wanted: bool) -> torch.autocast:
+    """A section in which a GPU computes networks in bfloat16; every other device in float32."""
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted and able)
+
+
 def own_share(count: int) -> slice:
     """The part of a batch of this size that this process computes."""
     number, together = processes()

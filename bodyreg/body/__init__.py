@@ -5,10 +5,11 @@ from bodyreg.body.charts import Charts
 from bodyreg.body.conventions import CONVENTIONS
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS, mirror_pose
 from bodyreg.body.landmarks import LANDMARK_NAMES, Landmark, Place
-from bodyreg.body.parameters import AXIS_ANGLE, QUATERNION, Layout, Parameters
+from bodyreg.body.parameters import AXIS_ANGLE, QUATERNION, SIX_NUMBERS, Layout, Parameters
 from bodyreg.body.rig import RigPoints
 from bodyreg.body.rotations import (
     axis_angle_to_quaternion,
+    matrix_to_quaternion,
     quaternion_to_axis_angle,
     rotation_matrices,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "MIRROR_JOINTS",
     "PARENTS",
     "QUATERNION",
+    "SIX_NUMBERS",
     "Body",
     "Charts",
     "Landmark",
@@ -29,6 +31,7 @@ __all__ = [
     "Place",
     "RigPoints",
     "axis_angle_to_quaternion",
+    "matrix_to_quaternion",
     "mirror_pose",
     "quaternion_to_axis_angle",
     "rotation_matrices",

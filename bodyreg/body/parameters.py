@@ -1,7 +1,8 @@
 """A body's parameters: their blocks by name, and the flat vectors that hold them.
 
 Solvers and networks work on one vector per person. `AXIS_ANGLE` is the layout of its 108 numbers in
-a fit, `QUATERNION` that of the 132 numbers of a network, whose poses are quaternions.
+a fit, `QUATERNION` that of the 132 numbers of a network, whose poses are quaternions, and
+`SIX_NUMBERS` that of a network with six numbers for each rotation.
 """
 
 from __future__ import annotations
@@ -126,6 +127,11 @@ translation (2), scale (1)."""
 
 QUATERNION = Layout((len(JOINT_NAMES), 4))
 """A network's 132 numbers: the same with pose as 24 quaternions w, x, y, z."""
+
+SIX_NUMBERS = Layout((len(JOINT_NAMES), 6))
+"""A network's 180 numbers: the same with pose as the first two columns of 24 rotations, one after
+the other, which Gram-Schmidt makes orthonormal (Zhou et al., "On the Continuity of Rotation
+Representations in Neural Networks", 2019)."""
 
 
 def mirrored(parameters: Parameters) -> Parameters:

@@ -88,3 +88,33 @@ def quaternion_to_axis_angle(quaternions: Tensor) -> Tensor:
     sign = torch.where(w < 0, -1.0, 1.0).to(w)
     sine = (vector.square().sum(-1, keepdim=True) + TINY).sqrt()
     return 2 * torch.atan2(sine, sign * w) / sine * (sign * vector)
+
+
+def matrix_to_quaternion(matrices: Tensor) -> Tensor:
+    """Unit quaternions of rotation matrices.
+
+    The matrix 4 q qᵀ of a quaternion is linear in the entries of its rotation (Bar-Itzhack, "New
+    Method for Extracting the Quaternion from a Rotation Matrix", 2000). Its longest row, made a
+    unit, is q or -q; no other one is near zero there.
+
+    Args:
+        matrices: (..., 3, 3) rotation matrices.
+
+    Returns:
+        (..., 4) w, x, y, z; w may be negative, and -q is the same rotation. Differentiable where no
+        two rows are the longest; there the gradient is that of one of them.
+    """
+    m = [row.unbind(-1) for row in matrices.unbind(-2)]
+    (a, b, c), (d, e, f), (g, h, i) = m
+    products = torch.stack(
+        (
+            1 + a + e + i, h - f, c - g, d - b,
+            h - f, 1 + a - e - i, b + d, c + g,
+            c - g, b + d, 1 - a + e - i, f + h,
+            d - b, c + g, f + h, 1 - a - e + i,
+        ),
+        -1,
+    ).unflatten(-1, (4, 4))  # fmt: skip
+    longest = products.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    place = longest[..., None, None].expand(*longest.shape, 1, 4)
+    return torch.nn.functional.normalize(products.gather(-2, place)[..., 0, :], dim=-1)

@@ -34,6 +34,7 @@ from bodyreg.training import (
     fingerprint_of,
     follow,
     generator,
+    mixed_precision,
     own_share,
     processes,
     set_learning_rate,
@@ -57,6 +58,8 @@ class LearningConfig:
         learning_rate: Adam's.
         decay: Whether it falls along a cosine to 2 %.
         part: From where to where on this cosine, from 0 to 1; a round of several takes a part.
+        mixed_precision: Whether a GPU computes the network in bfloat16. Weights, what the network
+            says and losses are float32, and so is everything on a CPU.
         clip: Length to which longer gradients are cut.
         average: Decay rate of the moving average of the weights, which becomes the regressor; at
             the start it is less; 0: the last weights do.
@@ -69,6 +72,7 @@ class LearningConfig:
     learning_rate: float = 1e-3
     decay: bool = True
     part: tuple[float, float] = (0.0, 1.0)
+    mixed_precision: bool = True
     clip: float = 1.0
     average: float = 0.999
     losses: LossConfig = field(default_factory=LossConfig)
@@ -183,7 +187,9 @@ def train_regressor(
         views, looks = views.to(device), looks.to(device)
 
         pictures = looks.show(views.show(crops.float() / 255, start.side))
-        found = views.undo(network(pictures))
+        with mixed_precision(torch.device(device), config.mixed_precision):
+            seen_bodies = network(pictures)
+        found = views.undo(seen_bodies)
         of_labels = parameter_loss(found, labels)
         of_evidence = evidence_losses(rig, seen, found, config.losses.of_bodies)
         loss = total(config.losses, of_labels, of_evidence, confidence).sum() / len(chosen)

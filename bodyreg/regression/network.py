@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from bodyreg.body import QUATERNION, Parameters
+from bodyreg.body import QUATERNION, SIX_NUMBERS, Parameters
 from bodyreg.errors import UserError
 from bodyreg.files import require_file
 from bodyreg.regression.outputs import mean_parameters, parameters_of
@@ -47,11 +47,14 @@ class Architecture:
             resolutions has twice the channels of the one before.
         six_numbers: Whether rotations of the whole body are read from six of their nine numbers,
             so that none is a reflection.
+        six_number_pose: Whether rotations of joints are read from six numbers each, instead of
+            quaternions; the network then has 180 numbers.
     """
 
     kind: Literal["resnet50", "small"] = "resnet50"
     width: int = 24
     six_numbers: bool = False
+    six_number_pose: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in ("resnet50", "small"):
@@ -76,10 +79,11 @@ class Network(nn.Module):
             self.backbone = ResNet(Bottleneck, (3, 4, 6, 3), 64, nn.BatchNorm2d)
         else:
             self.backbone = ResNet(BasicBlock, (1, 1, 1, 1), architecture.width, _groups)
-        self.head = nn.Linear(self.backbone.features, QUATERNION.count)
+        layout = SIX_NUMBERS if architecture.six_number_pose else QUATERNION
+        self.head = nn.Linear(self.backbone.features, layout.count)
         with torch.no_grad():
             nn.init.xavier_uniform_(self.head.weight, gain=0.01)
-            self.head.bias.copy_(mean_parameters())
+            self.head.bias.copy_(mean_parameters(layout))
 
     def forward(self, pictures: Tensor) -> Parameters:
         """Parameters of the people in pictures.
@@ -94,7 +98,7 @@ class Network(nn.Module):
         return parameters_of(flat, six_numbers=self.architecture.six_numbers)
 
     def numbers(self, pictures: Tensor) -> Tensor:
-        """The same before they are made valid: (N, 132), in the order of `body.QUATERNION`."""
+        """The same before they are made valid: (N, 132) or (N, 180), see `parameters_of`."""
         mean, spread = pictures.new_tensor((PICTURE_MEAN, PICTURE_SPREAD))[..., None, None]
         usual = ((pictures - mean) / spread).contiguous(memory_format=torch.channels_last)  # faster
         return self.head(self.backbone(usual))

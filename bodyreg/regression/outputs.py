@@ -1,4 +1,4 @@
-"""A network's 132 numbers, and the parameters that they are.
+"""A network's 132 or 180 numbers, and the parameters that they are.
 
 The pose is 24 quaternions w, x, y, z of length 1, with w >= 0, because q and -q are the same
 rotation. The root's is the identity: the rotation of the whole body makes it redundant.
@@ -15,11 +15,14 @@ from torch import Tensor
 from bodyreg import ops
 from bodyreg.body import (
     QUATERNION,
+    SIX_NUMBERS,
     Body,
     Parameters,
     axis_angle_to_quaternion,
+    matrix_to_quaternion,
     quaternion_to_axis_angle,
 )
+from bodyreg.body.parameters import Layout
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.registration import RegistrationConfig
@@ -36,12 +39,13 @@ SMALLEST = 0.1
 """Scales stay as they are from here on; below, they fall toward zero and do not reach it."""
 
 
-def mean_parameters() -> Tensor:
-    """(132,) the T-pose in the middle of the frame, facing the viewer."""
-    zero = QUATERNION.split(torch.zeros(QUATERNION.count))
-    return QUATERNION.join(
+def mean_parameters(layout: Layout = QUATERNION) -> Tensor:
+    """(132,) the T-pose in the middle of the frame, facing the viewer; (180,) of `SIX_NUMBERS`."""
+    zero = layout.split(torch.zeros(layout.count))
+    still = torch.tensor([1.0, 0, 0, 0] if layout is QUATERNION else [1.0, 0, 0, 0, 1, 0])
+    return layout.join(
         Parameters(
-            pose=zero.pose + _identity(zero.pose),
+            pose=zero.pose + still,
             segment_scale=torch.ones_like(zero.segment_scale),
             rotation=torch.eye(3),
             translation=zero.translation,
@@ -59,7 +63,8 @@ def parameters_of(
     """A network's numbers as parameters that are valid whatever the numbers are.
 
     Args:
-        flat: (N, 132), in the order of `body.QUATERNION`.
+        flat: (N, 132), in the order of `body.QUATERNION`, or (N, 180), in that of
+            `body.SIX_NUMBERS`.
         six_numbers: As of `ops.gram_schmidt`: the rotation is no reflection.
         orthonormal: `ops.gram_schmidt`, or its reference.
 
@@ -67,9 +72,15 @@ def parameters_of(
         Quaternions of length 1 with w >= 0, the root's the identity; scales above 0; the rotation
         orthonormal, unless its columns are not independent. Gradients are finite everywhere.
     """
-    raw = QUATERNION.split(flat)
+    of_six = flat.shape[-1] == SIX_NUMBERS.count
+    raw = (SIX_NUMBERS if of_six else QUATERNION).split(flat)
+    pose = raw.pose
+    if of_six:
+        first, second = pose.flatten(0, 1).split(3, -1)
+        columns = torch.stack((first, second, torch.zeros_like(first)), -1)
+        pose = matrix_to_quaternion(orthonormal(columns, True)).view(*pose.shape[:-1], 4)
     return Parameters(
-        pose=_rootless(unit_quaternions(raw.pose)),
+        pose=_rootless(unit_quaternions(pose)),
         segment_scale=positive(raw.segment_scale),
         rotation=orthonormal(raw.rotation, six_numbers),
         translation=raw.translation,

@@ -104,7 +104,8 @@ class Regressor:
         side, facts, body = about.get("side"), about.get("facts"), about.get("body", "")
         try:
             architecture = Architecture(**about["architecture"])
-            if type(architecture.width) is not int or type(architecture.six_numbers) is not bool:
+            switches = architecture.six_numbers, architecture.six_number_pose
+            if type(architecture.width) is not int or any(type(s) is not bool for s in switches):
                 raise TypeError("architecture")
             if type(side) is not int or not 0 < side <= LARGEST_SIDE or not isinstance(facts, dict):
                 raise TypeError("side or facts")

@@ -13,6 +13,7 @@ from torch.autograd import gradcheck
 
 from bodyreg.body.rotations import (
     axis_angle_to_quaternion,
+    matrix_to_quaternion,
     quaternion_to_axis_angle,
     rotation_matrices,
 )
@@ -111,3 +112,28 @@ def test_the_gradient_of_there_and_back_is_the_identity(angle, dtype):
     expected = torch.where(opposite, turned, pull)
     torch.testing.assert_close(gradient, expected, rtol=0, atol=50 * torch.finfo(dtype).eps)
     assert angle > 3 or not opposite.any()
+
+
+@pytest.mark.parametrize("dtype", [F64, torch.float32])
+@pytest.mark.parametrize("angle", [*ANGLES, 4.0, 2 * math.pi])
+def test_quaternions_of_matrices(angle, dtype):
+    """Half turns too, where a formula by the trace would divide by zero."""
+    v = vectors(angle)
+    expected = Rotation.from_rotvec(v.numpy())
+    found = matrix_to_quaternion(torch.from_numpy(expected.as_matrix()).to(dtype))
+    assert found.dtype == dtype
+    sign = torch.from_numpy((expected.as_quat() * xyzw(found)).sum(1, keepdims=True)).sign()
+    atol = 1e-14 if dtype == F64 else 3e-7
+    np.testing.assert_allclose(xyzw(found.double()), sign.numpy() * expected.as_quat(), atol=atol)
+
+
+def test_gradients_of_quaternions_of_matrices():
+    """Along rotations, as the chain over axis-angle vectors shows."""
+    v = vectors(2.0, 5).requires_grad_()
+
+    def there(v: Tensor) -> Tensor:
+        q = matrix_to_quaternion(rotation_matrices(v))
+        return q * q[..., :1].sign()
+
+    assert gradcheck(there, v)
+    torch.testing.assert_close(there(v), axis_angle_to_quaternion(v))

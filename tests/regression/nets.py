@@ -7,9 +7,9 @@ import torch
 from bodyreg.regression import Architecture, Regressor
 
 
-def untaught(side: int, seed: int = 0, *, six_numbers: bool = False, body: str = "") -> Regressor:
+def untaught(side: int, seed: int = 0, *, body: str = "", **six: bool) -> Regressor:
     """A small one whose numbers depend on the picture as much as those of a network that learnt."""
-    regressor = Regressor.new(Architecture("small", 8, six_numbers), side, seed)
+    regressor = Regressor.new(Architecture("small", 8, **six), side, seed)
     regressor.body = body
     with torch.no_grad():
         regressor.network.head.weight.mul_(30)

@@ -29,7 +29,13 @@ def resnet50() -> Regressor:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: untaught(32, 1), lambda: untaught(33, 2, six_numbers=True), resnet50]
+    "make",
+    [
+        lambda: untaught(32, 1),
+        lambda: untaught(33, 2, six_numbers=True),
+        lambda: untaught(32, 3, six_number_pose=True),
+        resnet50,
+    ],
 )
 def test_onnxruntime_gives_the_same_bodies(make, tmp_path, set_threads):
     regressor, path = make(), tmp_path / "net.onnx"

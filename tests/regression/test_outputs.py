@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bodyreg import RegistrationConfig
-from bodyreg.body import QUATERNION, Parameters
+from bodyreg.body import QUATERNION, SIX_NUMBERS, Parameters
 from bodyreg.body.rotations import quaternion_to_axis_angle, rotation_matrices
 from bodyreg.regression.outputs import (
     SMALLEST,
@@ -28,6 +28,48 @@ def test_the_mean_is_a_body_in_t_pose():
     assert torch.equal(p.segment_scale, torch.ones(1, 24))
     assert torch.equal(p.rotation, torch.eye(3)[None])
     assert not p.translation.any() and p.scale.item() == pytest.approx(0.9)
+
+
+def test_six_numbers_are_the_rotations_first_columns():
+    fits = some_fits(40, 3)
+    matrices = rotation_matrices(torch.from_numpy(fits.pose).double())
+    numbers = matrices[..., :2].transpose(-1, -2).flatten(-2)
+    turned = numbers * torch.tensor([3.0] * 3 + [0.2] * 3)  # lengths do not count
+    turned[..., 3:] += 0.7 * turned[..., :3]  # neither does the first column in the second one
+    rest = QUATERNION.split(mean_parameters().double().expand(40, -1))
+    p = parameters_of(SIX_NUMBERS.join(rest._replace(pose=turned)))
+    found = rotation_matrices(quaternion_to_axis_angle(p.pose))
+    torch.testing.assert_close(found[:, 1:], matrices[:, 1:], atol=1e-7, rtol=0)
+    assert (p.pose[..., 0] >= 0).all() and torch.equal(p.pose[:, 0], rest.pose[:, 0])
+    mean = parameters_of(mean_parameters(SIX_NUMBERS)[None])
+    for one, other in zip(mean, parameters_of(mean_parameters()[None]), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-30, 1e-8, -1e-3, 1e15])
+def test_gradients_of_six_numbers_are_finite_at_ill_numbers(value):
+    flat = torch.full((2, 180), value, requires_grad=True)
+    p = parameters_of(flat)
+    sum(block.sum() for block in p._replace(pose=quaternion_to_axis_angle(p.pose))).backward()
+    assert all(block.isfinite().all() for block in p) and flat.grad.isfinite().all()
+
+
+def test_gradients_of_six_numbers():
+    """They turn each column; those of the root and of lengths are zero."""
+    random = torch.Generator().manual_seed(4)
+    flat = torch.randn(2, 180, generator=random, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 24, 4, generator=random, dtype=torch.float64)
+    (weights * parameters_of(flat).pose).sum().backward()
+    step = 1e-6
+    for place in range(0, 144, 7):
+        there, back = flat.detach().clone(), flat.detach().clone()
+        there[:, place] += step
+        back[:, place] -= step
+        moved = parameters_of(there).pose - parameters_of(back).pose
+        slope = (weights * moved).sum((1, 2)) / (2 * step)
+        torch.testing.assert_close(flat.grad[:, place], slope, atol=1e-5, rtol=1e-5)
+    pose = SIX_NUMBERS.split(flat.grad).pose
+    assert not pose[:, 0].any() and pose[:, 1:].any(-1).all()
 
 
 @pytest.mark.parametrize("six_numbers", [False, True])
