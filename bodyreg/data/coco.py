@@ -83,10 +83,10 @@ def camera_of(image: dict[str, Any], where: str) -> Camera:
         UserError: it is damaged.
     """
     width, height = image.get("width"), image.get("height")
-    size = 0, 0  # some tools write null, or texts
-    if isinstance(width, int) and isinstance(height, int):
-        if 0 < min(width, height) and max(width, height) <= LARGEST_SIDE:
-            size = width, height
+    size = 0, 0  # some tools write null, or texts, and others 640.0
+    if isinstance(width, int | float) and isinstance(height, int | float):
+        if all(0 < side <= LARGEST_SIDE and side % 1 == 0 for side in (width, height)):
+            size = int(width), int(height)
     camera = image.get("camera")
     if camera is None:
         return Camera(picture_size=size)

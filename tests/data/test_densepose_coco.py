@@ -343,6 +343,9 @@ def with_image(path, **entries) -> str:
         ({}, None, None, [[640, 480]]),
         ({"width": None}, None, None, None),
         ({"height": "480"}, None, None, None),
+        ({"height": 480.5}, None, None, None),
+        ({"height": float("nan")}, None, None, None),
+        ({"width": 640.0, "height": 480.0}, None, None, [[640, 480]]),
         ({"camera": {}}, None, None, [[640, 480]]),
         ({"camera": {"focal_length": "inf"}}, [np.inf], None, [[640, 480]]),
         (
