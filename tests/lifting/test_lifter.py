@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from bodyreg import UserError
@@ -15,7 +16,7 @@ from bodyreg.lifting import Lifter
 from bodyreg.lifting.joints import JOINTS, poses_of
 from bodyreg.lifting.network import Generator
 from bodyreg.lifting.sign import calibrated_sign
-from bodyreg.training import save_checkpoint, seeded
+from bodyreg.training import FACTS, save_checkpoint, seeded
 from tests.data.test_damaged import attempt
 
 from .people import people
@@ -220,7 +221,8 @@ def test_wrong_tensors_are_refused(tmp_path):
         tensors | {"more": torch.ones(3)},
         {name: tensor for name, tensor in tensors.items() if name != last},
     ):
-        save_checkpoint(path, "bodyreg-lifter-1", wrong, ABOUT)
+        header = {FACTS: json.dumps({"format": "bodyreg-lifter-1", **ABOUT})}
+        path.write_bytes(safetensors.torch.save(wrong, header))
         refusal(path)
     save_checkpoint(path, "bodyreg-other-1", tensors, ABOUT)
     assert "bodyreg-other-1" in refusal(path)
