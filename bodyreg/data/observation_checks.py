@@ -20,6 +20,8 @@ LARGEST_FRAME = 1e8
 # A coordinate this many half sides from its frame is in the wrong unit, and its square would be
 # lost in float32.
 FARTHEST = 1e4
+# Frame units. With a smaller spread a depth would weigh more than all else together.
+SMALLEST_SPREAD = 1e-6
 # A shorter focal length, in pixels, is in another unit.
 SHORTEST_FOCAL = 1
 # No picture has so long a side, in pixels.
@@ -168,11 +170,13 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
     refuse("point_barycentric", ~(np.abs(barycentric.sum(axis=1) - 1) < 1e-3), "does not sum to 1")
     refuse("point_barycentric", barycentric < -1e-3, "is negative")
     if arrays["keypoint_depth"] is not None:
-        refuse("keypoint_depth", np.isinf(arrays["keypoint_depth"]), "is infinite (NaN = absent)")
+        depth = arrays["keypoint_depth"]
+        refuse("keypoint_depth", np.isinf(depth), "is infinite (NaN = absent)")
+        refuse("keypoint_depth", np.abs(depth) > FARTHEST, "is too far; its unit is the half side")
     if arrays["keypoint_depth_spread"] is not None:
         spread = arrays["keypoint_depth_spread"]
-        refuse("keypoint_depth_spread", np.isinf(spread) | (spread <= 0),
-               "is no positive number (NaN = not known)")  # fmt: skip
+        refuse("keypoint_depth_spread", np.isinf(spread) | (spread < SMALLEST_SPREAD),
+               f"is not a number from {SMALLEST_SPREAD:g} on (NaN = not known)")  # fmt: skip
     if arrays["focal"] is not None:
         short = arrays["focal"] < SHORTEST_FOCAL
         refuse("focal", short, "is not a focal length in pixels (NaN = not known)")
@@ -273,8 +277,8 @@ def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
         and _at_least(arrays["point_vertex"], 0)
         and _at_least(arrays["point_barycentric"], -1e-3)
         and _within(x + y + z, 1 - 9e-4, 1 + 9e-4)
-        and (depth is None or not np.isinf(depth).any())
-        and (spread is None or not (np.isinf(spread) | (spread <= 0)).any())
+        and (depth is None or not (np.abs(depth) > FARTHEST).any())
+        and (spread is None or not (np.isinf(spread) | (spread < SMALLEST_SPREAD)).any())
         and _cameras_hold(arrays, edge)
     )
 

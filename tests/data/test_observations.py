@@ -168,6 +168,8 @@ BAD = {
     "infinite depth": ("keypoint_depth", lambda a: a * np.inf),
     "infinite spread": ("keypoint_depth_spread", lambda a: a * np.inf),
     "no spread": ("keypoint_depth_spread", lambda a: a * 0),
+    "hardly any spread": ("keypoint_depth_spread", lambda a: a * 0 + 1e-30),
+    "depth in another unit": ("keypoint_depth", lambda a: put(a, (0, 0), -1e20)),
     "wrong shape": ("keypoint_depth", lambda a: a[:, :1]),
     "metres for pixels": ("point_xy", lambda a: a * 1e6),
     "text": ("id", lambda a: a.astype(str)),
