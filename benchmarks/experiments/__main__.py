@@ -4,7 +4,7 @@
 
 First people are made and lifters taught. Then every row of `rows.ROWS` is trained, two side by
 side, one thread each. If the command was killed, the same command goes on. Rows that are finished
-are not repeated. The page gets the tables of all rows that are finished.
+are not repeated. The page gets the tables of all rows that are finished, and a picture beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from benchmarks.experiments import floor, page, people, training
+from benchmarks.experiments import figure, floor, page, people, training
 from benchmarks.experiments.rows import ROWS, SIZES, Size
 from bodyreg.errors import UserError
 
@@ -115,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = run_all(tasks(size, rows), same, options.processes)
     if options.page:
         page.write(options.page, size, options.folder)
+        figure.write(options.page.with_suffix(".jpg"), size, options.folder)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))

@@ -90,11 +90,10 @@ def mean_body(labels: Fits, album: Album, body: Body, config: RegistrationConfig
     return as_fits(many, album.people, config)
 
 
-def select(album: Album, people: int) -> Album:
-    """The first people of an album."""
-    some = slice(0, people)
-    joints = None if album.joints is None else album.joints[some]
-    return Album(album.people.select(some), album.crops[some], joints)
+def select(album: Album, people: np.ndarray) -> Album:
+    """The people of an album at these positions."""
+    joints = None if album.joints is None else album.joints[people]
+    return Album(album.people.select(people), album.crops[people], joints)
 
 
 def lessons_of_truth(albums: list[Album], true: list[Fits], body: Body) -> Lessons:

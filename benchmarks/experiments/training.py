@@ -156,7 +156,7 @@ def run(name: str, size: Size, folder: Path, tell: Tell = print) -> dict[str, An
         seen = regressor.predict(
             people.in_frames(regressor.side), people.people, config.registration
         )
-        few = measure.select(people, size.refits)
+        few = measure.select(people, np.arange(size.refits))
         after = {
             "network": seen,
             "refined": measure.refined(seen, people, config.registration, body),

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from benchmarks.experiments import __main__ as experiments
-from benchmarks.experiments import page, training
+from benchmarks.experiments import figure, page, training
 from benchmarks.experiments.people import album, true_fits, truths
 from benchmarks.experiments.rows import ROUNDS, ROWS, SIZES
 from bodyreg import Body
 from bodyreg.metrics import Evaluator, joint_errors, true_joints
 from bodyreg.npz import load_npz
+from bodyreg.pictures import read_picture
 from bodyreg.regression import Regressor
 
 SMOKE = SIZES["smoke"]
@@ -114,6 +115,17 @@ def test_page(folder, tmp_path):
     assert len(labels) == 1 and page.NOT_YET not in labels[0]
     assert results.change("five", "truth", "crowd").count(" ± ") == 1
     assert results.change("five", "one", "crowd") == "–"
+
+
+def test_figure(folder, tmp_path):
+    path = tmp_path / "figure.jpg"
+    figure.write(path, SMOKE, tmp_path)
+    assert not path.exists()
+    figure.write(path, SMOKE, folder)
+    drawn = read_picture(path)
+    assert drawn.shape[0] > figure.SHOWN * figure.TILE
+    assert 8 * figure.TILE < drawn.shape[1] < 9 * figure.TILE  # picture, truth, five, refined
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 1000
 
 
 def test_tasks_come_after_what_they_need(tmp_path, monkeypatch):
