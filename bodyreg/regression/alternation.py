@@ -316,11 +316,11 @@ def _lifted(
         names = albums[0].people.keypoint_name
         alike = [album.people for album in albums if album.people.keypoint_name == names]
         people = Observations.concatenate([one.keypoints_alone() for one in alike])
+        own = state if is_first() else None  # the first process removes it when it has finished
         if isinstance(config.lifter, DistilledConfig):
-            lifter = train_distilled(body, people, config.lifter, seed=seed, state=state)
+            lifter = train_distilled(body, people, config.lifter, seed=seed, state=own)
         else:
-            poses = poses_of(people)
-            lifter = train_adversarial(poses, config.lifter, seed=seed, state=state)
+            lifter = train_adversarial(poses_of(people), config.lifter, seed=seed, state=own)
         if is_first():
             lifter.save(path, **facts, people=len(people))
     _remove(state)

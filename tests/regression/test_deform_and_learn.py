@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bodyreg import Body, Fits, read_densepose_coco
 from bodyreg.cli import main as bodyreg
@@ -97,6 +98,34 @@ def test_kill_9(made, tmp_path, monkeypatch):
     for name in names:
         assert (killed / "run" / name).read_bytes() == (whole / "run" / name).read_bytes()
     assert not state.exists()
+
+
+def test_two_processes_share_a_run(made, tmp_path):
+    """They end where one does, up to rounding, and the first one writes and prints."""
+    more = ["rounds=1", "learning.epochs=3", "lifter.steps=3", "lifter.width=16"]
+    options = [*made, *FEW, *more, "--depths", "robust", "--out"]
+    assert train([*options, str(tmp_path / "one")]) == 0
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "train.deform_and_learn", *options, str(tmp_path / "two")]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("round 1: ") == done.stdout.count("7 people; ") == 1
+    files = [
+        sorted(str(p.relative_to(tmp_path / n)) for p in (tmp_path / n).rglob("*.*"))
+        for n in ("one", "two")
+    ]
+    assert files[0] == files[1]
+    for name in ("lifter.safetensors", "round1/labels1.npz"):
+        assert (tmp_path / "one" / name).exists()
+    one, two = (
+        Regressor.load(tmp_path / name / "regressor.safetensors") for name in ("one", "two")
+    )
+    start = Regressor.new(one.network.architecture, one.side)
+    weights = [torch.cat([p.flatten() for p in r.network.parameters()]) for r in (start, one, two)]
+    moved, apart = (weights[1] - weights[0]).norm(), (weights[2] - weights[1]).norm()
+    assert apart < 1e-4 * moved
+    labels = [Fits.load(tmp_path / n / "round1" / "labels1.npz").pose for n in ("one", "two")]
+    np.testing.assert_array_equal(*labels)
 
 
 def test_errors_are_those_of_evaluate(made, demo, body: Body, tmp_path, capsys):
