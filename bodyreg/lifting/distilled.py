@@ -130,7 +130,7 @@ def train_distilled(
 
     Args:
         body: The body to fit.
-        observations: N people. Only their keypoints are used.
+        observations: N people. Only their keypoints are used; people without any teach nothing.
         config: How it is taught.
         registration: How people are fitted; the preset `accurate` if left out.
         seed: Of everything random.
@@ -140,14 +140,15 @@ def train_distilled(
         report: Is told of each round, when its people are fitted.
 
     Raises:
-        UserError: there are no people, or as `register` and `poses_of`; or the state is of another
+        UserError: nobody has keypoints, or as `register` and `poses_of`; or the state is of another
             training, or damaged.
     """
     config = config or DistilledConfig()
     registration = registration or RegistrationConfig.preset("accurate")
-    if not len(observations):
-        raise UserError("no person to learn from")
     people = observations.keypoints_alone()
+    people = people.select(people.has_evidence)
+    if not len(people):
+        raise UserError("no person to learn from has keypoints")
     poses = poses_of(people)
     random = generator(seed)
     with seeded(seed):

@@ -188,6 +188,21 @@ def test_a_distilled_training_that_was_killed(tmp_path, monkeypatch, body, quick
     assert told == [] and torch.equal(weights(again)[0], weights(whole)[0])
 
 
+def test_people_without_keypoints_teach_nothing(body, quick):
+    """They may have dense points, which a lifter does not read."""
+    seen, _ = people(12, 9)
+    config = DistilledConfig(**FEW, rounds=1)
+    weight = seen.keypoint_weight.copy()
+    weight[[2, 7]] = 0
+    some = replace(seen, keypoint_weight=weight)
+    others = seen.select(np.delete(np.arange(12), [2, 7]))
+    one, same = (train_distilled(body, found, config, quick) for found in (some, others))
+    assert all(torch.equal(a, b) for a, b in zip(weights(one), weights(same), strict=True))
+    nobody = replace(seen, keypoint_weight=np.zeros_like(weight))
+    with pytest.raises(UserError, match="no person to learn from has keypoints"):
+        train_distilled(body, nobody, config, quick)
+
+
 def test_rounds_end_when_the_lifter_stands_still(body, quick):
     seen, _ = people(12, 8)
     told = []
