@@ -18,6 +18,7 @@ from bodyreg.data.corr import read_corr
 from bodyreg.flow import between
 from bodyreg.pictures import read_picture, write_picture
 from bodyreg.runs import flow as flows
+from bodyreg.runs.finished import FinishedRun
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +132,24 @@ def test_a_killed_command_goes_on(bodyreg, catalogue, run, tmp_path, monkeypatch
     assert corr_files(out) == corr_files(whole)
     records = [json.loads((folder / "flow.json").read_text()) for folder in (out, whole)]
     assert records[0]["shares"] == records[1]["shares"]
+
+
+def test_the_largest_person_of_a_picture(bodyreg, demo, tmp_path):
+    run_ = FinishedRun.open(demo)
+    fits, people = run_.read(np.arange(len(run_)))
+    pictures, counts = np.unique(people.picture, return_counts=True)
+    picture = pictures[counts.argmax()]
+    there = np.flatnonzero(people.picture == picture)
+    assert len(there) > 1
+    largest = fits.select([there[fits.frame[there, 2].argmax()]])
+    out = tmp_path / "out"
+    assert bodyreg("flow", "--run", demo, "--pair", picture, picture, "--out", out).status == 0
+    ((_, content),) = corr_files(out).items()
+    width, height = np.frombuffer(content[:8], "<i4")
+    assert (width, height) == tuple(people.picture_size[there[0]])
+    shown = between(run_.body, largest, largest, (int(height), int(width))).visibility[0]
+    found = np.frombuffer(content[-width * height :], np.uint8)
+    np.testing.assert_array_equal(found, shown.numpy().reshape(-1))
 
 
 def test_pairs_without_a_fit_are_skipped(bodyreg, catalogue, run, tmp_path):
