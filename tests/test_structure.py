@@ -21,7 +21,7 @@ ROOMS = (
     ("cli",),
     ("runs",),
     ("regression",),
-    ("flow", "lifting"),
+    ("flow", "lifting", "transfer"),
     ("registration", "synthetic", "viz"),
     ("metrics",),
     ("data",),
