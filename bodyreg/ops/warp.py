@@ -76,7 +76,8 @@ def warp(
 
     Raises:
         RuntimeError: an argument has the wrong dtype, device, layout or shape, `apart` has no
-            visibility, or a picture has 2^31 pixels.
+            visibility, or a picture has 2^31 numbers or more; on a CUDA device, for the gradient to
+            the features, also if the sources of a batch together have 2^31 pixels or more.
     """
     warped, layers = _library.active.warp(features, flow, visibility, background, apart)
     return (warped, layers) if apart else warped

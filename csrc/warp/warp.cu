@@ -304,6 +304,10 @@ template <typename T>
 void warp_cells_cuda(const WarpBackwardParams<T>& p, cudaStream_t stream) {
   const int64_t count = int64_t{p.grid.height} * p.grid.width;
   if (p.grid.pictures == 0 || count == 0) return;
+  if (warp_starts(p.grid) >= int64_t{1} << 31) {
+    throw std::runtime_error(
+        "bodyreg.warp: features: expected fewer than 2^31 pixels in a batch, for its gradient");
+  }
   SIMT_LAUNCH(warp_cells_kernel<T>, blocks_for(p.grid.pictures, count), kThreads, 0, stream, p,
               static_cast<unsigned>(count));
   check_cuda(cudaGetLastError(), "warp_backward, cells");

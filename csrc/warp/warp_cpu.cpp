@@ -24,7 +24,7 @@ void forward_row(const WarpParams<T>& p, int64_t picture, int row, Tile<T>& tile
         for (int64_t c = 0; c < C; ++c) out[c] = p.background;
         continue;
       }
-      blend(tile, i, four(tile, i, features, C, sources, zeros), C, out);
+      blend<kLanes<T>>(tile, i, four(tile, i, features, C, sources, zeros), C, out);
       if (p.layers == nullptr) continue;
       for (int layer = 0; layer < 2; ++layer) {
         T* const into = p.layers + (2 * pixel + layer) * C;
@@ -34,17 +34,18 @@ void forward_row(const WarpParams<T>& p, int64_t picture, int row, Tile<T>& tile
   });
 }
 
-// Writes what a tile read to the results. values: (count, kBlock); changed.
-template <typename T>
+// Writes what a tile read to the results. values: (count, N); changed.
+template <int N, typename T>
 void show(const WarpParams<T>& p, const Block& block, const Tile<T>& tile, T* values) {
   const int64_t pixels = pixels_of(p.grid), C = p.grid.channels;
   const auto write = [&](T* picture, int64_t first) {
-    lay_planes(values, block.channels, tile.count, picture + first * pixels + tile.pixel, pixels);
+    lay_planes<N>(values, block.channels, tile.count, picture + first * pixels + tile.pixel,
+                  pixels);
   };
   const auto clear = [&](const auto& unless, T value) {
     for (int i = 0; i < tile.count; ++i) {
       if (unless(tile.code_of(i))) continue;
-      for (int c = 0; c < kBlock; ++c) values[i * kBlock + c] = value;
+      for (int c = 0; c < N; ++c) values[i * N + c] = value;
     }
   };
   T* const warped = p.warped + block.picture * C * pixels;
@@ -55,32 +56,32 @@ void show(const WarpParams<T>& p, const Block& block, const Tile<T>& tile, T* va
   }
   T* const layers = p.layers + 2 * block.picture * C * pixels;
   write(warped, block.first);
-  alignas(64) T all[kTile * kBlock];
-  copy(values, int64_t{tile.count} * kBlock, all);
+  alignas(64) T all[kTile * N];
+  copy(values, int64_t{tile.count} * N, all);
   clear([](int code) { return code == kVisible; }, T(0));
   write(layers, block.first);
-  copy(all, int64_t{tile.count} * kBlock, values);
+  copy(all, int64_t{tile.count} * N, values);
   clear([](int code) { return code == kHidden; }, T(0));
   write(layers, C + block.first);
 }
 
-// rows: workspace, (source pixels + 1, kBlock)
-template <typename T>
+// rows: workspace, (source pixels + 1, N)
+template <int N, typename T>
 void forward_block(const WarpParams<T>& p, const Block& block, Tile<T>& tile, T* rows) {
   const int sources = sources_of(p.grid);
   const T* const planes =
       p.features + (block.picture * p.grid.channels + block.first) * int64_t{sources};
-  T* const beyond = rows + int64_t{sources} * kBlock;
-  lay_rows(planes, sources, block.channels, sources, rows);
-  set_zero(beyond, kBlock);
-  alignas(64) T values[kTile * kBlock];
+  T* const beyond = rows + int64_t{sources} * N;
+  lay_rows<N>(planes, sources, block.channels, sources, rows);
+  set_zero(beyond, N);
+  alignas(64) T values[kTile * N];
   for (int row = 0; row < p.grid.height; ++row) {
     for_row(p.grid, block.picture, row, tile, [&](const Tile<T>& tile) {
       for (int i = 0; i < tile.count; ++i) {
-        const auto from = four<const T>(tile, i, rows, kBlock, sources, beyond);
-        blend(tile, i, from, kBlock, values + i * kBlock);
+        const auto from = four<const T>(tile, i, rows, N, sources, beyond);
+        blend<kTogether<T, N>>(tile, i, from, N, values + i * N);
       }
-      show(p, block, tile, values);
+      show<N>(p, block, tile, values);
     });
   }
 }
@@ -94,12 +95,13 @@ inline void spread(const Tile<T>& tile, int i, const V& grad, const Four<T>& to,
   }
 }
 
-// The flow's gradient at the pixels of a tile: sums over channels.
-template <typename T>
+// The flow's gradient at the pixels of a tile: sums over channels, L at a time.
+template <typename T, int L>
 class FlowGradient {
  public:
-  void add(const Tile<T>& tile, int i, const Lanes<T>& grad, const Four<const T>& from, int64_t c) {
-    const Slope<Lanes<T>> slope = slope_of(tile, i, from, c, grad);
+  void add(const Tile<T>& tile, int i, const Lanes<T, L>& grad, const Four<const T>& from,
+           int64_t c) {
+    const Slope<Lanes<T, L>> slope = slope_of(tile, i, from, c, grad);
     x_ += grad * slope.x;
     y_ += grad * slope.y;
   }
@@ -111,11 +113,11 @@ class FlowGradient {
 
   // The sums so far are pixel i's; the next ones begin at 0.
   void end(int i) {
-    store_lanes(lanes_x_ + i * kLanes<T>, x_);
-    store_lanes(lanes_y_ + i * kLanes<T>, y_);
+    store_lanes(lanes_x_ + i * L, x_);
+    store_lanes(lanes_y_ + i * L, y_);
     out_x[i] = rest_x_;
     out_y[i] = rest_y_;
-    x_ = y_ = Lanes<T>(0);
+    x_ = y_ = Lanes<T, L>(0);
     rest_x_ = rest_y_ = 0;
   }
 
@@ -137,23 +139,28 @@ class FlowGradient {
     return slope_at(corner, tile.right[i], tile.down[i]);
   }
 
-  // Adds the lanes of each pixel, a square of pixels and lanes at a time.
+  // Adds the lanes of each pixel; a square of pixels and lanes at a time where registers are full.
   static void add_lanes(const T* lanes, int count, T* out) {
-    constexpr int W = kLanes<T>;
-    for (int first = 0; first < count; first += W) {
-      Lanes<T> square[W];
-      for (int i = 0; i < W; ++i) square[i] = load_lanes(lanes + (first + i) * W);
-      transpose(square);
-      Lanes<T> sum = load_lanes(out + first);
-      for (int l = 0; l < W; ++l) sum += square[l];
-      store_lanes(out + first, sum);
+    for (int first = 0; first < count; first += L) {
+      if constexpr (L == kLanes<T>) {
+        Lanes<T> square[L];
+        for (int i = 0; i < L; ++i) square[i] = load_lanes(lanes + (first + i) * L);
+        transpose(square);
+        Lanes<T> sum = load_lanes(out + first);
+        for (int l = 0; l < L; ++l) sum += square[l];
+        store_lanes(out + first, sum);
+      } else {
+        for (int i = first; i < first + L; ++i) {
+          for (int l = 0; l < L; ++l) out[i] += lanes[i * L + l];
+        }
+      }
     }
   }
 
-  Lanes<T> x_ = 0, y_ = 0;
+  Lanes<T, L> x_ = 0, y_ = 0;
   T rest_x_ = 0, rest_y_ = 0;
-  alignas(64) T lanes_x_[kTile * kLanes<T>] = {};
-  alignas(64) T lanes_y_[kTile * kLanes<T>] = {};
+  alignas(64) T lanes_x_[kTile * L] = {};
+  alignas(64) T lanes_y_[kTile * L] = {};
 };
 
 template <typename T>
@@ -167,7 +174,8 @@ void write_flow_gradient(const WarpBackwardParams<T>& p, int64_t picture, int64_
 // zeros, unused: as many numbers as there are channels.
 template <typename T>
 void backward_slice(const WarpBackwardParams<T>& p, int64_t picture, int slice, Tile<T>& tile,
-                    FlowGradient<T>& flow, const T* zeros, T* unused) {
+                    const T* zeros, T* unused) {
+  FlowGradient<T, kLanes<T>> flow;
   const int64_t C = p.grid.channels, pixels = pixels_of(p.grid);
   const int sources = sources_of(p.grid);
   const int64_t wide = ((C + p.slices - 1) / p.slices + kBlock - 1) / kBlock * kBlock;
@@ -216,8 +224,8 @@ void backward_slice(const WarpBackwardParams<T>& p, int64_t picture, int slice, 
   }
 }
 
-// The gradient of what a tile read, (count, kBlock).
-template <typename T>
+// The gradient of what a tile read, (count, N).
+template <int N, typename T>
 void gather_gradient(const WarpBackwardParams<T>& p, const Block& block, const Tile<T>& tile,
                      T* grad) {
   const int64_t pixels = pixels_of(p.grid), C = p.grid.channels;
@@ -225,54 +233,56 @@ void gather_gradient(const WarpBackwardParams<T>& p, const Block& block, const T
     return picture + first * pixels + tile.pixel;
   };
   const T* const warped = p.grad_warped + block.picture * C * pixels;
-  lay_rows(planes(warped, block.first), pixels, block.channels, tile.count, grad);
+  lay_rows<N>(planes(warped, block.first), pixels, block.channels, tile.count, grad);
   if (p.grad_layers == nullptr) {
     for (int i = 0; i < tile.count; ++i) {
-      if (tile.code_of(i) >= kBackground) set_zero(grad + i * kBlock, kBlock);
+      if (tile.code_of(i) >= kBackground) set_zero(grad + i * N, N);
     }
     return;
   }
   const T* const layers = p.grad_layers + 2 * block.picture * C * pixels;
-  alignas(64) T layer[kTile * kBlock];
+  alignas(64) T layer[kTile * N];
   for (int code = 0; code < 2; ++code) {
-    lay_rows(planes(layers, code * C + block.first), pixels, block.channels, tile.count, layer);
+    lay_rows<N>(planes(layers, code * C + block.first), pixels, block.channels, tile.count, layer);
     for (int i = 0; i < tile.count; ++i) {
       if (tile.code_of(i) != code) continue;
-      for (int c = 0; c < kBlock; ++c) grad[i * kBlock + c] += layer[i * kBlock + c];
+      for (int c = 0; c < N; ++c) grad[i * N + c] += layer[i * N + c];
     }
   }
 }
 
-// rows, grad_rows: workspace, (source pixels + 1, kBlock)
-template <typename T>
-void backward_block(const WarpBackwardParams<T>& p, const Block& block, Tile<T>& tile,
-                    FlowGradient<T>& flow, T* rows, T* grad_rows) {
+// rows, grad_rows: workspace, (source pixels + 1, N)
+template <int N, typename T>
+void backward_block(const WarpBackwardParams<T>& p, const Block& block, Tile<T>& tile, T* rows,
+                    T* grad_rows) {
+  constexpr int L = kTogether<T, N>;
+  FlowGradient<T, L> flow;
   const int64_t pixels = pixels_of(p.grid);
   const int sources = sources_of(p.grid);
   const int64_t planes = (block.picture * p.grid.channels + block.first) * sources;
-  const int64_t beyond = int64_t{sources} * kBlock;
-  if (p.grad_features != nullptr) set_zero(grad_rows, beyond + kBlock);
+  const int64_t beyond = int64_t{sources} * N;
+  if (p.grad_features != nullptr) set_zero(grad_rows, beyond + N);
   if (p.grad_flow != nullptr) {
-    lay_rows(p.features + planes, sources, block.channels, sources, rows);
-    set_zero(rows + beyond, kBlock);
+    lay_rows<N>(p.features + planes, sources, block.channels, sources, rows);
+    set_zero(rows + beyond, N);
   }
   T* const partial =
       p.partial + (block.picture * warp_blocks(p.grid.channels) + block.index) * 2 * pixels;
-  alignas(64) T grad[kTile * kBlock];
+  alignas(64) T grad[kTile * N];
   for (int row = 0; row < p.grid.height; ++row) {
     for_row(p.grid, block.picture, row, tile, [&](const Tile<T>& tile) {
-      gather_gradient(p, block, tile, grad);
+      gather_gradient<N>(p, block, tile, grad);
       for (int i = 0; p.grad_features != nullptr && i < tile.count; ++i) {
-        const auto to = four(tile, i, grad_rows, kBlock, sources, grad_rows + beyond);
-        for (int c = 0; c < kBlock; c += kLanes<T>) {
-          spread(tile, i, load_lanes(grad + i * kBlock + c), to, c);
+        const auto to = four(tile, i, grad_rows, N, sources, grad_rows + beyond);
+        for (int c = 0; c < N; c += L) {
+          spread(tile, i, load_lanes<T, L>(grad + i * N + c), to, c);
         }
       }
       if (p.grad_flow == nullptr) return;
       for (int i = 0; i < tile.count; ++i) {
-        const auto from = four<const T>(tile, i, rows, kBlock, sources, rows + beyond);
-        for (int c = 0; c < kBlock; c += kLanes<T>) {
-          flow.add(tile, i, load_lanes(grad + i * kBlock + c), from, c);
+        const auto from = four<const T>(tile, i, rows, N, sources, rows + beyond);
+        for (int c = 0; c < N; c += L) {
+          flow.add(tile, i, load_lanes<T, L>(grad + i * N + c), from, c);
         }
         flow.end(i);
       }
@@ -282,10 +292,10 @@ void backward_block(const WarpBackwardParams<T>& p, const Block& block, Tile<T>&
     });
   }
   if (p.grad_features == nullptr) return;
-  lay_planes(grad_rows, block.channels, sources, p.grad_features + planes, sources);
+  lay_planes<N>(grad_rows, block.channels, sources, p.grad_features + planes, sources);
 }
 
-// Workspace for rows of kBlock channels of all source pixels, and of zeros outside.
+// Workspace for rows of a block of channels of all source pixels, and of zeros outside.
 template <typename T>
 int64_t rows_of(const WarpGrid<T>& grid, bool needed = true) {
   return needed ? (int64_t{sources_of(grid)} + 1) * kBlock : 0;
@@ -307,28 +317,31 @@ void warp_forward_cpu(const WarpParams<T>& p, int64_t begin, int64_t end) {
   }
   Buffer<T> rows(rows_of(p.grid));
   for (int64_t unit = begin; unit < end; ++unit) {
-    forward_block(p, block_at(p.grid, unit), tile, rows.data());
+    const Block block = block_at(p.grid, unit);
+    block.channels <= kFew ? forward_block<kFew>(p, block, tile, rows.data())
+                           : forward_block<kBlock>(p, block, tile, rows.data());
   }
 }
 
 template <typename T>
 void warp_backward_cpu(const WarpBackwardParams<T>& p, int64_t begin, int64_t end) {
   Tile<T> tile;
-  FlowGradient<T> flow;
   if (p.grid.channels_last) {
     Buffer<T> zeros(p.grid.channels), unused(p.grid.channels);
     set_zero(zeros.data(), p.grid.channels);
     set_zero(unused.data(), p.grid.channels);
     for (int64_t unit = begin; unit < end; ++unit) {
-      backward_slice(p, unit / p.slices, static_cast<int>(unit % p.slices), tile, flow,
-                     zeros.data(), unused.data());
+      backward_slice(p, unit / p.slices, static_cast<int>(unit % p.slices), tile, zeros.data(),
+                     unused.data());
     }
     return;
   }
   Buffer<T> rows(rows_of(p.grid, p.grad_flow != nullptr));
   Buffer<T> grad_rows(rows_of(p.grid, p.grad_features != nullptr));
   for (int64_t unit = begin; unit < end; ++unit) {
-    backward_block(p, block_at(p.grid, unit), tile, flow, rows.data(), grad_rows.data());
+    const Block block = block_at(p.grid, unit);
+    block.channels <= kFew ? backward_block<kFew>(p, block, tile, rows.data(), grad_rows.data())
+                           : backward_block<kBlock>(p, block, tile, rows.data(), grad_rows.data());
   }
 }
 

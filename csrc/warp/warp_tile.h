@@ -13,7 +13,13 @@
 namespace bodyreg::BODYREG_ISA {
 
 constexpr int kTile = 64;  // target pixels of a row whose corners are found together
-constexpr int kBlock = kWarpBlock;
+
+// Channels-first, how many channels are laid out side by side: all of a block, or few.
+constexpr int kBlock = kWarpBlock, kFew = 4;
+
+// How many of them an operation takes.
+template <typename T, int N>
+constexpr int kTogether = N < kLanes<T> ? N : kLanes<T>;
 
 // Where some target pixels of a row read.
 template <typename T>
@@ -87,36 +93,36 @@ static inline Four<T> four(const Tile<S>& tile, int i, T* base, int64_t stride, 
   return corners;
 }
 
-// V: T, or as many as a register holds.
+// V: T, or Lanes.
 template <typename V, typename T>
 static inline V load_as(const T* p) {
   if constexpr (std::is_same_v<V, T>) {
     return *p;
   } else {
-    return load_lanes(p);
+    return load_lanes<T, V::width>(p);
   }
 }
 template <typename T>
 static inline void store_as(T* p, const T& value) {
   *p = value;
 }
-template <typename T>
-static inline void store_as(T* p, const Lanes<T>& value) {
+template <typename T, int N>
+static inline void store_as(T* p, const Lanes<T, N>& value) {
   store_lanes(p, value);
 }
 
-// Calls f(c, zero) for `count` channels, c being the first that a register holds, or a single one.
-template <typename T, typename F>
+// Calls f(c, zero) for `count` channels, c being the first of L of them, or a single one.
+template <typename T, int L = kLanes<T>, typename F>
 static inline void for_channels(int64_t count, const F& f) {
   int64_t c = 0;
-  for (; c + Lanes<T>::width <= count; c += Lanes<T>::width) f(c, Lanes<T>(0));
+  for (; c + L <= count; c += L) f(c, Lanes<T, L>(0));
   for (; c < count; ++c) f(c, T(0));
 }
 
-template <typename T>
+template <int L, typename T>
 static inline void blend(const Tile<T>& tile, int i, const Four<const T>& from, int64_t count,
                          T* out) {
-  for_channels<T>(count, [&](int64_t c, auto sum) {
+  for_channels<T, L>(count, [&](int64_t c, auto sum) {
     using V = decltype(sum);
     for (int k = 0; k < 4; ++k) sum += V(tile.weight[k][i]) * load_as<V>(from.at[k] + c);
     store_as(out + c, sum);
@@ -144,19 +150,31 @@ static Block block_at(const WarpGrid<T>& grid, int64_t unit) {
           static_cast<int>(std::min<int64_t>(kBlock, grid.channels - first))};
 }
 
-// Planes of pixels, `stride` numbers apart <-> a row of kBlock channels for each pixel.
-template <typename T>
+// Planes of pixels, `stride` numbers apart <-> a row of N channels for each pixel.
+template <int N, typename T>
 static void lay_rows(const T* planes, int64_t stride, int channels, int64_t count, T* rows) {
-  constexpr int W = Lanes<T>::width;
-  for (int l = 0; l < kBlock; l += W) {
-    to_lanes(planes + l * stride, stride, std::clamp(channels - l, 0, W), count, rows + l, kBlock);
+  if constexpr (N == kFew) {
+    for (int64_t i = 0; i < count; ++i) {
+      for (int c = 0; c < N; ++c) rows[i * N + c] = c < channels ? planes[c * stride + i] : T(0);
+    }
+  } else {
+    constexpr int W = kLanes<T>;
+    for (int l = 0; l < N; l += W) {
+      to_lanes(planes + l * stride, stride, std::clamp(channels - l, 0, W), count, rows + l, N);
+    }
   }
 }
-template <typename T>
+template <int N, typename T>
 static void lay_planes(const T* rows, int channels, int64_t count, T* planes, int64_t stride) {
-  constexpr int W = Lanes<T>::width;
-  for (int l = 0; l < channels; l += W) {
-    from_lanes(rows + l, kBlock, std::min(channels - l, W), count, planes + l * stride, stride);
+  if constexpr (N == kFew) {
+    for (int c = 0; c < channels; ++c) {
+      for (int64_t i = 0; i < count; ++i) planes[c * stride + i] = rows[i * N + c];
+    }
+  } else {
+    constexpr int W = kLanes<T>;
+    for (int l = 0; l < channels; l += W) {
+      from_lanes(rows + l, N, std::min(channels - l, W), count, planes + l * stride, stride);
+    }
   }
 }
 
