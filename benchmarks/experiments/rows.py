@@ -65,6 +65,7 @@ SIZES = {
         refits=100,
         set=(
             "architecture.width=24",
+            "learning.losses.parameter_weight=50",
             "learning.learning_rate=1e-3",
             "learning.average=0.999",
             "learning.augmentation.angle=0.2",
