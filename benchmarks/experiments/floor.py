@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.experiments import measure
 from benchmarks.experiments.people import album, truths
-from benchmarks.experiments.rows import Size
+from benchmarks.experiments.rows import ROUNDS, Size
 from benchmarks.experiments.training import PEOPLE, Clock, lifted, teach_lifter
 from benchmarks.lifting import Study
 from bodyreg import Body, Observations, RegistrationConfig, register
@@ -18,6 +18,7 @@ from bodyreg.data import Truth
 from bodyreg.files import atomic_path
 from bodyreg.lifting import Lifter
 from bodyreg.metrics import joint_errors
+from bodyreg.regression import Album
 from bodyreg.regression.outputs import as_fits, mean_parameters, parameters_of
 
 FLOOR = "floor.json"
@@ -30,7 +31,8 @@ def run(size: Size, folder: Path) -> dict[str, Any]:
 
     Returns:
         `lifters`: CPU-seconds by name. `labels`: errors of fits to the people to learn from, by
-        preset, lifter and kind. `errors`: mean errors by row and kind.
+        preset, lifter and kind. `long`: as of `long_registration`, by kind. `errors`: mean errors
+        by row and kind.
     """
     path, body = folder / FLOOR, Body.default()
     if path.exists():
@@ -68,12 +70,26 @@ def run(size: Size, folder: Path) -> dict[str, Any]:
     result = {
         "lifters": {name: lifters[name].facts["seconds"] for name in size.lifters},
         "labels": labels,
+        "long": {
+            kind: long_registration(lifted(some, lifters["robust"]), body)
+            for kind, some in learn.items()
+        },
         "errors": errors,
         "seconds": round(clock(), 1),
     }
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(result, indent=1))
     return result
+
+
+def long_registration(some: Album, body: Body) -> list[float]:
+    """MPJPE of labels that begin at those of the round before, not at what a network sees."""
+    config = RegistrationConfig.preset("paper")
+    fits, found = None, []
+    for _ in range(ROUNDS):
+        fits = register(body, some.people, config, initial=fits)
+        found.append(means(joint_errors(fits, some.joints, body))["bone_mpjpe"])
+    return found
 
 
 def lifting_alone(

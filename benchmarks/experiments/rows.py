@@ -183,10 +183,11 @@ ROWS = {
         units=ROUNDS - 1,
         begin="pose",
     ),
-    "long-fit": Row(
-        "five rounds of one long registration, without the network's starts",
-        set=("starts=labels",),
-        **FIVE,
+    "six": Row(
+        "`accurate` labels, rotations from six numbers, one long round",
+        labels="accurate",
+        lifter="distilled",
+        set=("architecture.six_numbers=true", "architecture.six_number_pose=true"),
     ),
     "one-again": Row("one long round, another seed", seed=1),
     "five-again": Row("five rounds, another seed", seed=1, **FIVE),
