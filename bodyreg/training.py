@@ -30,6 +30,9 @@ FACTS = "bodyreg"
 LARGEST = 1 << 33
 """Bytes of a checkpoint; no network here is nearly as large."""
 
+PICTURE_MEAN, PICTURE_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's red, green and blue."""
+
 
 def save_checkpoint(
     path: str | os.PathLike, form: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
@@ -77,15 +80,38 @@ def load_checkpoint(path: str | os.PathLike, form: str) -> tuple[dict[str, Tenso
     return tensors, facts
 
 
-def load_tensors(path: str | os.PathLike) -> dict[str, Tensor]:
-    """Name -> tensor of a safetensors file that need not be of `save_checkpoint`.
+def load_weights(path: str | os.PathLike) -> Mapping[str, Tensor]:
+    """Name -> tensor of a network's weights, which need not be of `save_checkpoint`.
+
+    Args:
+        path: .safetensors, or a state dict of torch, such as torchvision's .pth, of which only
+            tensors are read.
 
     Raises:
-        UserError: the file is missing or damaged, or a number is not finite.
+        UserError: the file is missing, damaged or something else, or a number is not finite.
     """
-    tensors = _tensors(_read(path), path)
-    require_finite(tensors, path)
-    return tensors
+    require_file(path, "weights")
+    if Path(path).suffix == ".safetensors":
+        found: Any = _tensors(_read(path), path)
+    else:
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch.load has no kind of error for files it does not know
+            raise UserError(f"{path}: no weights of torch, or damaged") from error
+    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
+        raise UserError(f"{path}: no state dict; expected names and tensors")
+    require_finite(found, path)
+    return found
+
+
+def for_imagenet(pictures: Tensor) -> Tensor:
+    """Pictures as networks expect them that have learnt from ImageNet.
+
+    Args:
+        pictures: (N, 3, H, W) red, green, blue, from 0 to 1.
+    """
+    mean, spread = pictures.new_tensor((PICTURE_MEAN, PICTURE_SPREAD))[..., None, None]
+    return (pictures - mean) / spread
 
 
 def require_finite(tensors: Mapping[str, Tensor], path: object) -> None:

@@ -13,7 +13,7 @@ import pytest
 import bodyreg
 
 PAGES = Path(__file__).parent.parent / "docs" / "reference"
-PACKAGES = ("body", "data", "lifting", "metrics", "ops", "registration", "regression")
+PACKAGES = ("body", "data", "lifting", "metrics", "ops", "painting", "registration", "regression")
 
 
 def documented(page: Path) -> list[str]:

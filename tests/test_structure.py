@@ -20,7 +20,7 @@ ROOMS = (
     ("__main__",),
     ("cli",),
     ("runs",),
-    ("regression",),
+    ("painting", "regression"),
     ("flow", "lifting", "transfer"),
     ("registration", "synthetic", "viz"),
     ("metrics",),

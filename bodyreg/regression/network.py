@@ -8,22 +8,17 @@ were trained on ImageNet can be read from a file.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from bodyreg.body import QUATERNION, SIX_NUMBERS, Parameters
 from bodyreg.errors import UserError
-from bodyreg.files import require_file
 from bodyreg.regression.outputs import mean_parameters, parameters_of
-from bodyreg.training import load_module, load_tensors, require_finite
-
-PICTURE_MEAN, PICTURE_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Mean and standard deviation of ImageNet's red, green and blue, which its networks expect."""
+from bodyreg.training import for_imagenet, load_module, load_weights
 
 GROUP = 8
 """Channels that are normalised together in a small network."""
@@ -99,8 +94,7 @@ class Network(nn.Module):
 
     def numbers(self, pictures: Tensor) -> Tensor:
         """The same before they are made valid: (N, 132) or (N, 180), see `parameters_of`."""
-        mean, spread = pictures.new_tensor((PICTURE_MEAN, PICTURE_SPREAD))[..., None, None]
-        usual = ((pictures - mean) / spread).contiguous(memory_format=torch.channels_last)  # faster
+        usual = for_imagenet(pictures).contiguous(memory_format=torch.channels_last)  # faster
         return self.head(self.backbone(usual))
 
     def load_backbone(self, path: str | os.PathLike) -> None:
@@ -113,8 +107,7 @@ class Network(nn.Module):
         Raises:
             UserError: the file is missing or damaged, or is of another network.
         """
-        require_file(path, "weights")
-        found = _read_weights(Path(path))
+        found = load_weights(path)
         tensors = {name: t for name, t in found.items() if not name.startswith("fc.")}
         # Older files do not count the batches, which nothing here reads.
         counts = {n: t for n, t in self.backbone.state_dict().items() if n.endswith("_tracked")}
@@ -230,21 +223,3 @@ def _shortcut(
 
 def _groups(channels: int) -> nn.Module:
     return nn.GroupNorm(channels // GROUP, channels)
-
-
-def _read_weights(path: Path) -> Mapping[str, Tensor]:
-    """Name -> tensor of a state dict.
-
-    Raises:
-        UserError: the file is none.
-    """
-    if path.suffix == ".safetensors":
-        return load_tensors(path)
-    try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load has no kind of error for files that it does not know
-        raise UserError(f"{path}: no weights of torch, or damaged") from error
-    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
-        raise UserError(f"{path}: no state dict; expected names and tensors")
-    require_finite(found, path)
-    return found
