@@ -27,6 +27,7 @@ COMMANDS = {
     "flow": "Find where the pixels of pictures are in other pictures of the same people.",
     "demo": "Make people with known truth, register them, and compare with the truth.",
     "evaluate": "Measure the errors of fits against the truth.",
+    "evaluate-images": "Measure how near painted pictures are to true ones.",
     "report": "Write the results of a run to one HTML file: pictures, numbers, 3-D bodies.",
     "view": "Show a run's bodies in the browser: turn them, take them apart, resize them.",
     "info": "Show the versions, the build, the device and the body.",
@@ -59,7 +60,7 @@ def _dispatch(arguments: list[str]) -> int:
 
     from bodyreg.cli.parsing import parse
 
-    command = importlib.import_module(f"bodyreg.cli.{name}")
+    command = importlib.import_module(f"bodyreg.cli.{name.replace('-', '_')}")
     options = parse(command.Options, f"bodyreg {name}", COMMANDS[name], arguments[1:])
     command.run(options, shlex.join(["bodyreg", *arguments]))
     return 0

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from bodyreg.cli.body import body_files
 from bodyreg.cli.flags import OptionalFile, OptionalFolder
+from bodyreg.cli.tables import number, overall, write
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, fingerprint, is_folder, provenance
+from bodyreg.files import fingerprint, is_folder, provenance
 from bodyreg.runs.lock import working_in
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bodyreg.body import Body
     from bodyreg.data import FitsById
     from bodyreg.metrics import Table
@@ -106,7 +103,7 @@ def _evaluate(options: Options, command: str, reference: Path) -> None:
         "body": {"name": body.name, "fingerprint": body.fingerprint},
         "inputs": {str(p): fingerprint(p) for p in (path, reference, *more) if p is not None},
     }
-    _write(options.out, table, facts)
+    write(options.out, table, facts)
 
 
 def _reference(options: Options) -> Path:
@@ -163,7 +160,7 @@ def _require_fits_of(body: Body, record: Path) -> None:
 
 def _page(table: Table, title: str) -> str:
     """All errors of all people, and some errors of each group, for reading."""
-    blocks = [title, _overall(table)]
+    blocks = [title, overall(table)]
     for kind, groups in table.groupings().items():
         rows = {name: table.select(chosen) for name, chosen in groups.items()}
         columns = list(table.errors) if len(table.errors) < len(COLUMNS) else list(COLUMNS)
@@ -171,35 +168,17 @@ def _page(table: Table, title: str) -> str:
     return "\n\n".join(blocks)
 
 
-def _overall(table: Table) -> str:
-    metrics = table.metrics
-    titles = max(len(metric.title) for metric in metrics.values()) + 2
-    width = max(len(metric.what) for metric in metrics.values()) + 2
-    head = "".join(f"{name:>9}" for name in ("mean", "median", "9 of 10", "worst"))
-    note = "'9 of 10': nine of ten people do at least as well"
-    lines = [f"{note:<{titles + width + 4}}{head}"]
-    for name, metric in metrics.items():
-        line = f"{metric.title:<{titles}}{metric.what:<{width}}{metric.unit:>4}"
-        statistics = table.statistics(name)
-        if metric.unit:
-            lines.append(line + "".join(f"{_number(n, metric):>9}" for n in statistics[1:]))
-        else:
-            found = round(statistics.mean * statistics.people)
-            lines.append(f"{line}{found:>9,} of {statistics.people:,}")
-    return "\n".join(lines)
-
-
 def _by(kind: str, rows: dict[str, Table], metrics: dict[str, Metric], columns: list[str]) -> str:
     """Means of groups; for actions also the mean of their means, which papers report."""
     cells = {
-        name: [f"{len(table):,}", *(_number(table.statistics(c).mean, metrics[c]) for c in columns)]
+        name: [f"{len(table):,}", *(number(table.statistics(c).mean, metrics[c]) for c in columns)]
         for name, table in rows.items()
     }
     if kind == "action":
         cells["mean of actions"] = [""]
         for column in columns:
             means = [table.statistics(column).mean for table in rows.values()]
-            cells["mean of actions"].append(_number(sum(means) / len(means), metrics[column]))
+            cells["mean of actions"].append(number(sum(means) / len(means), metrics[column]))
     heads = [["people", ""], *([metrics[c].title, metrics[c].unit] for c in columns)]
     widths = [
         2 + max(map(len, [*head, *(row[i] for row in cells.values())]))
@@ -215,28 +194,3 @@ def _by(kind: str, rows: dict[str, Table], metrics: dict[str, Metric], columns: 
         ]
     ]
     return "\n".join(lines)
-
-
-def _number(value: float, metric: Metric) -> str:
-    return "-" if value != value else f"{value:.{2 if metric.unit == 'px' else 1}f}"
-
-
-def _write(folder: Path, table: Table, facts: dict[str, Any]) -> None:
-    """evaluation.json and evaluation.csv: both or none of them."""
-    csv_path, json_path = folder / "evaluation.csv", folder / "evaluation.json"
-    with atomic_path(csv_path) as csv_file, atomic_path(json_path) as json_file:
-        with csv_file.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            rows = csv.writer(stream, lineterminator="\n")
-            units = {name: metric.unit for name, metric in table.metrics.items()}
-            rows.writerow([*table.people, *(f"{n} [{u}]" if u else n for n, u in units.items())])
-            columns = [*table.people.values(), *table.errors.values()]
-            rows.writerows(zip(*(_written(column) for column in columns), strict=True))
-        content = json.dumps({**facts, **table.summary()}, indent=2)
-        json_file.write_text(content + "\n", encoding="utf-8")
-
-
-def _written(column: np.ndarray) -> list[Any]:
-    """A column's cells: true and false as 1 and 0, NaN as an empty cell."""
-    if column.dtype.kind == "f":
-        return ["" if value != value else f"{value:.6g}" for value in column.tolist()]
-    return [int(value) if isinstance(value, bool) else value for value in column.tolist()]

@@ -112,18 +112,9 @@ def _pairs(options: Options) -> Pairs:
     if options.pair is not None:
         return [options.pair]
 
-    from bodyreg.data.pairs import read_pairs
+    from bodyreg.data.pairs import read_split
 
-    splits = read_pairs(options.pairs)
-    if options.split is not None and options.split not in splits:
-        raise UserError(
-            f"{options.pairs}: no split '{options.split}' here; it has {', '.join(splits)}"
-        )
-    chosen = splits.values() if options.split is None else [splits[options.split]]
-    pairs = [pair for split in chosen for pair in split]
-    if not pairs:
-        raise UserError(f"{options.pairs}: holds no pairs; choose another --split")
-    return pairs
+    return read_split(options.pairs, options.split)
 
 
 def _register(options: Options, command: str) -> Path:

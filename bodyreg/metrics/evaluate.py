@@ -59,7 +59,7 @@ METRICS: dict[str, Metric] = {
     "gpsm": Metric("GPSm", "%", "geometric mean of IoU and GPS", best=100),
     "across": Metric("± across", "%", "joints within one deviation across the view", best=100),
     "along": Metric("± along", "%", "joints within one deviation along the view", best=100),
-    "reflected": Metric("mirrored", "", "mirrored bodies (det of rotation, or scale, < 0)"),
+    "reflected": Metric("mirrored", "", "mirrored bodies (det rotation or scale < 0)"),
     "turned_away": Metric("turned away", "", "facing more than 90 degrees away"),
 }
 """The metrics of `evaluate`, in the order of the tables."""

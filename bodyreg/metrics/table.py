@@ -27,7 +27,7 @@ class Metric(NamedTuple):
         title: Title of the column.
         unit: Unit of its numbers; "" for a column of true and false.
         what: Explanation in words.
-        best: Value of a perfect fit.
+        best: Value of a perfect fit; inf if there is no largest one.
     """
 
     title: str
@@ -59,6 +59,9 @@ class Statistics(NamedTuple):
         values = values[np.isfinite(values)].astype(np.float64)
         if not len(values):
             return Statistics(0, *4 * [float("nan")])
+        if np.isinf(metric.best):
+            quantiles = np.quantile(values, [0.5, 0.1, 0])
+            return Statistics(len(values), float(values.mean()), *quantiles.tolist())
         # Quantiles of the distance from the best value: for every metric, larger is worse.
         away = np.abs(values - metric.best)
         sign = 1 if metric.best == 0 else -1
@@ -146,19 +149,27 @@ class Table:
             return {
                 "people": int(rows.sum()),
                 **{
-                    name: {k: v if np.isfinite(v) else None for k, v in numbers.items()}
+                    name: {key: finite(value) for key, value in numbers.items()}
                     for name, numbers in values.items()
                 },
             }
 
         return {
-            "metrics": {name: metric._asdict() for name, metric in self.metrics.items()},
+            "metrics": {
+                name: {**metric._asdict(), "best": finite(metric.best)}
+                for name, metric in self.metrics.items()
+            },
             "all": of(np.ones(len(self), bool)),
             **{
                 f"by_{kind}": {name: of(rows) for name, rows in groups.items()}
                 for kind, groups in self.groupings().items()
             },
         }
+
+
+def finite(value: float) -> float | None:
+    """A number for JSON, which has no NaN and no infinity: null."""
+    return value if np.isfinite(value) else None
 
 
 def natural(names: set[str]) -> list[str]:
