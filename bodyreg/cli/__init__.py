@@ -25,6 +25,7 @@ COMMANDS = {
     "lift": "Give keypoints their depths, by a lifter that was trained (train/lift.py).",
     "calibrate": "Measure where the annotators of a data set see their keypoints on the body.",
     "flow": "Find where the pixels of pictures are in other pictures of the same people.",
+    "transfer": "Paint people of pictures in other poses, by bodies alone: nothing is trained.",
     "demo": "Make people with known truth, register them, and compare with the truth.",
     "evaluate": "Measure the errors of fits against the truth.",
     "evaluate-images": "Measure how near painted pictures are to true ones.",

@@ -14,7 +14,7 @@ from bodyreg.data.json_files import keypoint_rows, load_json
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, COCO_18, Skeleton
 from bodyreg.errors import UserError
-from bodyreg.files import entries
+from bodyreg.files import entries, is_file
 from bodyreg.pictures import pictures_by_stem
 
 SUFFIX = "_keypoints.json"
@@ -33,7 +33,8 @@ def read_openpose(
     0; skipped people count. Frames are round the boxes of the keypoints.
 
     Args:
-        folder: Files NAME_keypoints.json of BODY_25 or of COCO's 18 joints, all of one kind.
+        folder: Files NAME_keypoints.json of BODY_25 or of COCO's 18 joints, all of one kind; or
+            such a file, whatever its name.
         images: The folder of the pictures NAME.jpg (.png ...); observations then name them.
 
     Returns:
@@ -51,7 +52,7 @@ def read_openpose(
     skeleton: Skeleton | None = None
     by_stem = {} if images is None else pictures_by_stem(images)
     for path in paths:
-        stem = path.name[: -len(SUFFIX)]
+        stem = path.name[: -len(SUFFIX)] if path.name.lower().endswith(SUFFIX) else path.stem
         if images is not None and stem not in by_stem:
             raise UserError(f"{images}: no picture {stem} (.jpg, .png ...) in this folder")
         picture = by_stem.get(stem, "")
@@ -91,11 +92,13 @@ def read_openpose(
 
 
 def openpose_files(folder: Path) -> list[Path]:
-    """OpenPose's files in a folder, in the order of their names.
+    """OpenPose's files in a folder, in the order of their names; a file is itself.
 
     Raises:
         UserError: the folder cannot be read.
     """
+    if is_file(folder):
+        return [folder]
     return [path for path in entries(folder) if path.name.lower().endswith(SUFFIX)]
 
 

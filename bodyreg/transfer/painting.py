@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import cv2
@@ -15,14 +15,19 @@ from bodyreg import ops
 from bodyreg.body import Body
 from bodyreg.data.fits import Fits
 from bodyreg.reference.flow import HIDDEN, VISIBLE
-from bodyreg.transfer.surface import HEAD, Surface, surface_of
-from bodyreg.transfer.volume import Posed, outline_volume
+from bodyreg.transfer.surface import GROUPS, HEAD, Surface, surface_of
+from bodyreg.transfer.volume import FARTHEST, Posed, outline_volume
 
 # A source's share in a colour grows with this power of the pixels that it spends on the place.
 SHARPNESS = 4
 # Pixels at the edge of a foreground show some of the background: they count this much beside inner
 # ones.
 EDGE = 0.02
+# A source that sees a place more obliquely than the target does, by this factor, shows a streak and
+# what is beside the person, not the place. Squareness is the cosine between normal and view.
+STRETCH = 0.25
+# A pixel so close to a part that is so much nearer may show that part: fits are not exact. Metres.
+BESIDE, STEP = 0.02, 0.08
 NEUTRAL = 128
 
 
@@ -59,6 +64,24 @@ class Source:
     picture: np.ndarray
     foreground: np.ndarray
     fit: Fits
+
+    def zoomed(self, zoom: float) -> Source:
+        """The same source in a smaller picture."""
+        height, width = (max(1, round(zoom * side)) for side in self.foreground.shape)
+        x, y = width / self.foreground.shape[1], height / self.foreground.shape[0]
+        fit, camera = self.fit, {}
+        if fit.focal is not None and fit.principal_point is not None:
+            camera["focal"] = fit.focal * np.float32(zoom)
+            camera["principal_point"] = fit.principal_point * np.array([x, y], np.float32)
+        share = self.foreground.astype(np.float32)
+        small = cv2.resize(share, (width, height), interpolation=cv2.INTER_AREA)
+        alone = self.picture * share[..., None]  # the background is not mixed in
+        colours = cv2.resize(alone, (width, height), interpolation=cv2.INTER_AREA)
+        return Source(
+            np.rint(colours / np.maximum(small, 1e-6)[..., None]).astype(np.uint8),
+            small > 0.5,
+            replace(fit, frame=fit.frame * np.array([x, y, zoom], np.float32), **camera),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +121,7 @@ class Appearance:
         self.volume = _volume(self.surface, sources)
         self._seen = [_Seen(self.surface, source, self.volume) for source in sources]
         face, share = self.surface.vertex_face, self.surface.vertex_share
-        colours, provenance = self._read(face, share)
+        colours, provenance = self._read(face, share, np.ones(len(face), np.float32))
         self._colours, self._near = self.surface.diffused(
             colours, provenance <= Provenance.THROUGH, NEUTRAL
         )
@@ -117,21 +140,25 @@ class Appearance:
         picture = np.zeros((height * width, 3), np.uint8)
         provenance = np.full(height * width, Provenance.BACKGROUND, np.uint8)
         share = shown.barycentric[0].view(-1, 3).numpy()[pixels]
-        colours, provenance[pixels] = self.at(face[pixels], share)
+        square = (share * posed.squareness[self.body.faces[face[pixels]]]).sum(1)
+        colours, provenance[pixels] = self.at(face[pixels], share, square)
         picture[pixels] = np.rint(colours).clip(0, 255)
         return Painting(picture.reshape(height, width, 3), provenance.reshape(height, width))
 
-    def at(self, face: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def at(
+        self, face: np.ndarray, share: np.ndarray, square: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Colours of places on the surface.
 
         Args:
             face: (P,) faces of the body.
             share: (P, 3) float32 barycentrics.
+            square: (P,) how squarely they are to be shown, 0 to 1.
 
         Returns:
             (P, 3) float32 in [0, 255], and (P,) uint8 `Provenance`.
         """
-        colours, provenance = self._read(face, share)
+        colours, provenance = self._read(face, share, square)
         missing = np.flatnonzero(provenance == Provenance.DIFFUSED)
         corners = self.body.faces[face[missing]]
         colours[missing] = np.einsum("pk,pkc->pc", share[missing], self._colours[corners])
@@ -139,9 +166,11 @@ class Appearance:
         provenance[missing] = np.where(near, Provenance.DIFFUSED, Provenance.UNSEEN)
         return colours, provenance
 
-    def _read(self, face: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _read(
+        self, face: np.ndarray, share: np.ndarray, square: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """`at`, but DIFFUSED and 0 wherever pictures show no colour."""
-        points = _Points.of(face, share)
+        points = _Points.of(face, share, square)
         count = len(face)
         mixes = {kind: np.zeros((count, 4), np.float32) for kind in list(Provenance)[:3]}
         corners, mirrored, group = self.surface.corners, self.surface.mirrored, self.surface.group
@@ -168,15 +197,17 @@ class _Points:
     Attributes:
         face: (1, h, w) int32; -1 behind the last point.
         share: (1, h, w, 3) float32.
-        count: The number of points.
+        square: (P,) how squarely they are to be shown.
+        count: P.
     """
 
     face: Tensor
     share: Tensor
+    square: np.ndarray
     count: int
 
     @classmethod
-    def of(cls, face: np.ndarray, share: np.ndarray) -> _Points:
+    def of(cls, face: np.ndarray, share: np.ndarray, square: np.ndarray) -> _Points:
         count = len(face)
         wide = max(1, int(np.ceil(np.sqrt(count))))
         high = max(1, -(-count // wide))
@@ -186,6 +217,7 @@ class _Points:
         return cls(
             torch.from_numpy(faces).view(1, high, wide),
             torch.from_numpy(shares).view(1, high, wide, 3),
+            square,
             count,
         )
 
@@ -206,8 +238,6 @@ class _Seen:
         self._posed = Posed.of(surface, source.fit, volume)
         raster = self._posed.drawn(surface, height, width)
         self._face, self._depth = raster.face[0].numpy(), raster.depth
-        # Pixels along a metre of surface in the direction in which it is squeezed.
-        self._density = np.abs(self._posed.normals[:, 2]) * np.float32(self._posed.fineness)
         inner = cv2.erode(
             source.foreground.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1
         )
@@ -215,7 +245,16 @@ class _Seen:
         features = np.empty((height, width, 5), np.float32)
         features[..., :3] = source.picture * trust[..., None]
         features[..., 3], features[..., 4] = trust, source.foreground
+        features[self._behind(), 4] = 0
         self._features = torch.from_numpy(features)[None].permute(0, 3, 1, 2)
+
+    def _behind(self) -> np.ndarray:
+        """(H, W) bool: pixels of the body beside a part of it that is nearer to the viewer."""
+        side = 2 * max(1, round(BESIDE * self._posed.fineness)) + 1
+        depth = np.where(self._face >= 0, self._depth[0].numpy(), -np.inf)
+        nearest = cv2.dilate(depth, np.ones((side, side), np.uint8))
+        step = np.float32(STEP * self._posed.fineness)
+        return (self._face >= 0) & (nearest > depth + step)
 
     def read(
         self, points: _Points, corners: Tensor, group: np.ndarray, *, other_side: bool = False
@@ -244,9 +283,12 @@ class _Seen:
         face = points.face.view(-1)[: points.count].numpy()
         seen = kind.view(-1)[: points.count].numpy()
         vertices = corners.numpy()[face]
-        density = (share.view(-1, 3)[: points.count].numpy() * self._density[vertices]).sum(1)
-        inside = values[:, 4] > 0.5
-        weight = np.maximum(density, 1e-3) ** SHARPNESS / np.maximum(values[:, 3], 1e-6)
+        mix_of = share.view(-1, 3)[: points.count].numpy()
+        square = (mix_of * self._posed.squareness[vertices]).sum(1)
+        inside = (values[:, 4] > 0.5) & (square >= STRETCH * points.square)
+        # Pixels along a metre of surface in the direction in which it is squeezed.
+        density = np.maximum(square, 1e-3) * np.float32(self._posed.fineness)
+        weight = density**SHARPNESS / np.maximum(values[:, 3], 1e-6)
         mix = values[:, :4] * weight[:, None]
         visible = mix * ((seen == VISIBLE) & inside)[:, None]
         through = np.zeros_like(mix)
@@ -266,13 +308,14 @@ class _Seen:
 def _volume(surface: Surface, sources: Sequence[Source]) -> np.ndarray:
     """(V,) float32: metres by which clothes and hair lie outside of the body."""
     total, count = np.zeros((2, len(surface.body.vertices)))
+    sides = [name.removeprefix("left_").removeprefix("right_") for name in GROUPS]
+    farthest = np.array([FARTHEST[name] for name in sides])[surface.vertex_group]
     for source in sources:
         posed = Posed.of(surface, source.fit)
         face = posed.drawn(surface, *source.foreground.shape).face[0].numpy()
-        vertices, distances = outline_volume(posed, face, source.foreground)
+        vertices, distances = outline_volume(posed, face, source.foreground, farthest)
         total[vertices] += distances  # a vertex is on an outline once
         count[vertices] += 1
-    total[surface.on_hand], count[surface.on_hand] = 0, 1  # fingers have gaps, and no clothes
-    mean = (total / np.maximum(count, 1)).astype(np.float32)
-    spread, _ = surface.diffused(mean[:, None], count > 0)
-    return surface.smoothed(spread[:, 0])
+    bare = farthest == 0
+    total[bare], count[bare] = 0, 1
+    return surface.smoothed(total / np.maximum(count, 1), count > 0)

@@ -26,14 +26,14 @@ GROUPS = {
     },
 }  # fmt: skip
 HEAD = list(GROUPS).index("head")
-HANDS = [number for number, name in enumerate(GROUPS) if name.endswith("hand")]
 
 REACH, REACH_ON_HEAD = 0.15, 0.03
 """How far along the surface something known tells a colour, metres. A head is hair, face and neck
 within a hand's breadth."""
 # The share of the mean colour in each vertex' mix. It matters where no neighbour has a colour.
 PULL = 1e-6
-SMOOTHINGS = 10
+# Weights of smoothness, metres, and of no volume.
+SMOOTH, FADE = 0.1, 0.005
 
 
 class Surface:
@@ -47,7 +47,7 @@ class Surface:
         group: (F,) int64, an index into `GROUPS`.
         vertex_face: (V,) int64, a face of each vertex.
         vertex_share: (V, 3) float32, its barycentrics there: one of them is 1.
-        on_hand: (V,) bool.
+        vertex_group: (V,) int64, that of each vertex.
     """
 
     def __init__(self, body: Body) -> None:
@@ -76,10 +76,8 @@ class Surface:
         near.data = 1 / near.data
         total = near.sum(1)
         self._laplacian = (sparse.diags_array(total) - near).tocsc()
-        self._means = sparse.diags_array(1 / np.maximum(total, 1e-6)) @ near
-        self.on_hand = np.isin(body.segment, np.flatnonzero(np.isin(names, HANDS)))
-        on_head = np.isin(body.segment, np.flatnonzero(names == HEAD))
-        self._reach = np.where(on_head, REACH_ON_HEAD, REACH)
+        self.vertex_group = names[body.segment]
+        self._reach = np.where(self.vertex_group == HEAD, REACH_ON_HEAD, REACH)
 
     def diffused(
         self, colours: np.ndarray, known: np.ndarray, neutral: float = 0
@@ -107,21 +105,29 @@ class Surface:
             own = rows[inner]
             pull = PULL * own.diagonal()
             toward = pull[:, None] * mean - rows[np.flatnonzero(known)].T @ colours[known]
-            solver = linalg.splu(
-                (own + sparse.diags_array(pull)).tocsc(), permc_spec="MMD_AT_PLUS_A",
-                diag_pivot_thresh=0, options={"SymmetricMode": True},
-            )  # fmt: skip
-            colours[inner] = solver.solve(toward)
+            colours[inner] = _solve(own + sparse.diags_array(pull), toward)
         way = csgraph.dijkstra(
             self._lengths, indices=np.flatnonzero(known), min_only=True, limit=REACH
         )
         return colours, way <= self._reach
 
-    def smoothed(self, values: np.ndarray) -> np.ndarray:
-        """Values at vertices (V,), moved toward their neighbours' means a few times."""
-        for _ in range(SMOOTHINGS):
-            values = (values + self._means @ values) / 2
-        return values
+    def smoothed(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """(V,) float32: a smooth function near values (V,) where they are known, 0 far from them.
+
+        It minimises Σ_known (x - value)² + SMOOTH Σ_edges (x_i - x_j)² / length + FADE Σ x².
+        """
+        count = len(known)
+        system = sparse.diags_array(known + FADE) + SMOOTH * self._laplacian
+        return _solve(system, np.where(known, values, 0).reshape(count, 1))[:, 0].astype(np.float32)
+
+
+def _solve(system: sparse.sparray, right: np.ndarray) -> np.ndarray:
+    """The solution (n, C) of system x = right; the system (n, n) is positive definite."""
+    solver = linalg.splu(
+        system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0,
+        options={"SymmetricMode": True},
+    )  # fmt: skip
+    return solver.solve(right.astype(np.float64))
 
 
 def _group_of(joint: str) -> int:

@@ -15,11 +15,14 @@ from bodyreg.data.frames import image_from_frame
 from bodyreg.ops import Raster
 from bodyreg.transfer.surface import Surface
 
-FARTHEST = 0.12
-"""Metres from the body beyond which a foreground is not clothes."""
+FARTHEST = {"head": 0.07, "trunk": 0.09, "upper_arm": 0.04, "lower_arm": 0.04, "hand": 0,
+            "thigh": 0.12, "shank": 0.09, "foot": 0.03}  # fmt: skip
+DEEPEST = 0.04
+"""Metres outside of the body beyond which a foreground is not clothes, and inside of it beyond
+which its end is not the outline."""
 # A vertex is on the outline if its normal is this close to the plane of the picture (sine), and
 # nothing of the body is this many pixels outside of it.
-SQUARE, OUTSIDE = 0.35, 1.5
+SQUARE, OUTSIDE = 0.35, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +68,18 @@ class Posed:
         fineness = scale * float(fit.frame[0, 2])
         return cls(torch.from_numpy(places), normals, near, inside_out, fineness)
 
+    @property
+    def squareness(self) -> np.ndarray:
+        """(V,) float32 cosine between the normal and the line of sight, from 0."""
+        return np.abs(self.normals[:, 2])
+
     def drawn(self, surface: Surface, height: int, width: int) -> Raster:
         """The body in the picture."""
         return ops.raster(self.places, surface.corners, height, width, perspective=self.near)
 
 
 def outline_volume(
-    posed: Posed, face: np.ndarray, foreground: np.ndarray
+    posed: Posed, face: np.ndarray, foreground: np.ndarray, farthest: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far the foreground reaches from the outline of a body.
 
@@ -79,6 +87,7 @@ def outline_volume(
         posed: The bare body.
         face: (H, W) the body's faces in the picture, -1 = none.
         foreground: (H, W) bool.
+        farthest: (V,) metres beyond which a foreground is not clothes.
 
     Returns:
         Vertices (n,) on the outline, and their distances (n,) to the foreground's, metres.
@@ -86,20 +95,25 @@ def outline_volume(
     across = posed.normals[:, :2] * np.array([1, -1], np.float32)
     outline = np.flatnonzero(np.abs(posed.normals[:, 2]) < SQUARE)
     across = across[outline] / np.linalg.norm(across[outline], axis=1, keepdims=True)
-    steps = np.arange(OUTSIDE, max(OUTSIDE, FARTHEST * posed.fineness) + 1, dtype=np.float32)
-    at = posed.places[0, outline, :2].numpy()[:, None] + across[:, None] * steps[:, None]
+    pixels = np.arange(
+        -max(1, round(DEEPEST * posed.fineness)),
+        max(OUTSIDE, max(FARTHEST.values()) * posed.fineness) + 1,
+    )
+    at = posed.places[0, outline, :2].numpy()[:, None] + across[:, None] * pixels[:, None]
     cell = np.floor(at).astype(int)
     high, wide = face.shape
     inside = ((cell >= 0) & (cell < [wide, high])).all(2)
     column, row = cell[..., 0].clip(0, wide - 1), cell[..., 1].clip(0, high - 1)
     bare = inside & (face[row, column] < 0)
-    on = bare & foreground[row, column]
-    # Steps until the foreground ends, and what is there.
-    count = np.where(on.all(1), len(steps), on.argmin(1))
-    last = count.clip(max=len(steps) - 1)
+    # The foreground goes on from the innermost step, and ends before this one.
+    shown = foreground[row, column] & inside & (bare | (pixels < OUTSIDE))
+    end = np.where(shown.all(1), len(pixels), shown.argmin(1))
+    last = end.clip(max=len(pixels) - 1)
     rows = np.arange(len(outline))
-    kept = bare[:, 0] & inside[rows, last]
+    kept = bare[:, pixels.searchsorted(OUTSIDE)] & inside[rows, last] & (end > 0)
+    kept &= (end < len(pixels)) & (pixels[last] <= posed.fineness * farthest[outline] + 1)
     # Between two parts of the body, each has half of what is between them.
-    met = inside[rows, last] & ~bare[rows, last] & (count < len(steps))
-    pixels = np.where(count > 0, count + OUTSIDE - 1, 0) * np.where(met, 0.5, 1)
-    return outline[kept], (pixels[kept] / posed.fineness).astype(np.float32)
+    met = (pixels[last] >= OUTSIDE) & ~bare[rows, last]
+    reach = (pixels[last] - 0.5) * np.where(met, 0.5, 1)
+    reach[np.abs(reach) < OUTSIDE] = 0  # outlines of pixels are no more exact than this
+    return outline[kept], (reach[kept] / posed.fineness).astype(np.float32)
