@@ -114,8 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     same = [str(options.folder), "--size", options.size]
     failed = run_all(tasks(size, rows), same, options.processes)
     if options.page:
-        page.write(options.page, size, options.folder)
         figure.write(options.page.with_suffix(".jpg"), size, options.folder)
+        page.write(options.page, size, options.folder)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))

@@ -96,6 +96,7 @@ def write(page: Path, size: Size, folder: Path) -> None:
         second(results, size),
         third(results),
         fourth(results),
+        seventh(page),
         by_round(results),
         beyond(results),
         compute(results),
@@ -202,6 +203,16 @@ def fourth(results: Results) -> Iterator[str]:
         against = "one-again" if row.endswith("again") else "one"
         changes = ["–" if row == against else results.change(row, against, k) for k in KINDS]
         yield line(ROWS[row].title, *cells, *changes, results.seconds(row), papers.get(row, ""))
+
+
+def seventh(page: Path) -> Iterator[str]:
+    """Figure 7: pictures, once a network is there."""
+    picture = page.with_suffix(".jpg")
+    yield "**Figure 7**: held-out people, what the networks of some rows see, and that refined."
+    yield ""
+    yield (
+        f"![people and bodies]({picture.name})" if picture.exists() else f"{NOT_YET.capitalize()}."
+    )
 
 
 def by_round(results: Results) -> Iterator[str]:
