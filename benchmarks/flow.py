@@ -21,12 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 
 from bodyreg import Body, Observations, RegistrationConfig, ops, register
 from bodyreg.data import Fits
 from bodyreg.data.skeletons import COCO_18
-from bodyreg.flow import between
+from bodyreg.flow import between, extended
 from bodyreg.reference.flow import BACKGROUND, HIDDEN, VISIBLE
 from bodyreg.synthetic.layout import lay_out
 from bodyreg.synthetic.observe import ABSENT, Noise, annotate, joints_of, mark, see
@@ -125,18 +124,9 @@ def hidden_faces(people: People, source: int, target: int) -> int:
 
 
 def of_fits(fits: Fits, source: int, target: int) -> Flow:
-    found = between(Body.default(), fits.select([source]), fits.select([target]), (SIDE, SIDE))
-    return extended(found.flow[0].numpy(), found.visibility[0].numpy())
-
-
-def extended(flow: np.ndarray, kind: np.ndarray) -> Flow:
-    """The flow of the nearest pixel of the body, where there is none."""
-    if (kind == BACKGROUND).all():
-        return flow, kind
-    row, column = distance_transform_edt(
-        kind == BACKGROUND, return_distances=False, return_indices=True
-    )
-    return flow[row, column], kind
+    pair = fits.select([source]), fits.select([target])
+    found = extended(between(Body.default(), *pair, (SIDE, SIDE)))
+    return found.flow[0].numpy(), found.visibility[0].numpy()
 
 
 def joints_alone(joints: np.ndarray) -> Observations:
@@ -153,8 +143,9 @@ def mean_flow(people: People) -> np.ndarray:
         flow, kind = true_flow(people, *pair)
         total += flow
         count += kind < BACKGROUND
-    mean = total / np.maximum(count, 1)[..., None]
-    return extended(mean, np.where(count > 0, VISIBLE, BACKGROUND))[0]
+    mean = torch.from_numpy(total / np.maximum(count, 1)[..., None])[None]
+    kind = torch.from_numpy(np.where(count > 0, VISIBLE, BACKGROUND))[None]
+    return extended(ops.Flow(mean, kind)).flow[0].numpy()
 
 
 def limb_flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:

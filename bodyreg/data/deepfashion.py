@@ -38,6 +38,12 @@ ABSENT = -1
 # No joint is so many pixels away.
 FARTHEST = 1e6
 
+PARTS = {
+    1: (12, 15), 2: (0, 3, 6, 9), 3: (13, 16, 18, 20, 22), 4: (14, 17, 19, 21, 23),
+    5: (1, 4, 7, 10), 6: (2, 5, 8, 11),
+}  # fmt: skip
+"""Label of head, torso, left arm, right arm, left leg, right leg -> joints."""
+
 
 @dataclass(eq=False)
 class PosePairs:

@@ -1,4 +1,4 @@
-"""Flow between two pictures of a person, by the bodies that were fitted to both."""
+"""Flow between two pictures of a person, by the bodies in both."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Literal
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.body import Body
+from bodyreg.data.deepfashion import PARTS
 from bodyreg.data.fits import Fits
 from bodyreg.data.frames import image_from_frame
+from bodyreg.data.truth import Truth
 from bodyreg.ops import Flow, Raster
 from bodyreg.reference.flow import BACKGROUND, HIDDEN, VISIBLE
 
@@ -20,12 +23,14 @@ PIXELS_AT_ONCE = 2**22
 """Pixels of the pairs that are drawn in one step; this keeps their rasters below 100 MB."""
 
 Test = Literal["point", "face"]
+Bodies = Fits | Truth
+"""People of whom it is known where the picture shows their bodies."""
 
 
 def between(
     body: Body,
-    source: Fits,
-    target: Fits,
+    source: Bodies,
+    target: Bodies,
     size: tuple[int, int],
     source_size: tuple[int, int] | None = None,
     *,
@@ -34,10 +39,11 @@ def between(
     """Where each pixel of targets is in their sources, and whether it is visible there.
 
     Both fits of a pair are of the same person. With or without perspective, in any picture: the
-    fits know where their frames lie. Places that the source hides have a flow, too.
+    fits know where their frames lie. Places that the source hides have a flow, too. The truth of
+    made people can stand for fits.
 
     Args:
-        body: The fitted body.
+        body: The fitted body, or the one that people were made from.
         source: N fits, in the pictures that are read.
         target: N fits of the same people, in the pictures that are made.
         size: Height and width of the targets' pictures, pixels.
@@ -63,9 +69,44 @@ def between(
     return out
 
 
-def _alike(source: Fits, target: Fits, most: int) -> list[np.ndarray]:
+def extended(flow: Flow) -> Flow:
+    """The same, with a flow on the background too: that of the nearest pixel with a body.
+
+    Pictures without a body keep the flow 0.
+    """
+    out = flow.flow.clone()
+    for picture, kind in zip(out.numpy(), flow.visibility.numpy(), strict=True):
+        if (kind < BACKGROUND).any():
+            row, column = distance_transform_edt(
+                kind == BACKGROUND, return_distances=False, return_indices=True
+            )
+            picture[:] = picture[row, column]
+    return Flow(out, flow.visibility)
+
+
+def parts(body: Body, people: Bodies, size: tuple[int, int]) -> Tensor:
+    """(N, H, W) uint8, the part that pixels show: `PARTS` of DeepFashion, 0 = background.
+
+    Args:
+        body: As of `between`.
+        people: N fits, in pictures of `size`.
+        size: Height and width, pixels.
+    """
+    faces = torch.from_numpy(body.faces.astype(np.int32))
+    label = np.zeros(1 + len(body.faces), np.uint8)
+    for number, joints in PARTS.items():
+        label[1:][np.isin(body.segment[body.faces[:, 0]], joints)] = number
+    label_of = torch.from_numpy(label)
+    out = torch.empty(len(people), *size, dtype=torch.uint8)
+    for some in _alike(people, people, max(1, PIXELS_AT_ONCE // max(1, math.prod(size)))):
+        drawn = _drawn(_placed(body, people.select(some)), faces, size)
+        out[torch.from_numpy(some)] = label_of[1 + drawn.face.long()]
+    return out
+
+
+def _alike(source: Bodies, target: Bodies, most: int) -> list[np.ndarray]:
     """Positions of pairs that one call of the ops takes: of equal cameras and bodies, so many."""
-    kinds = np.column_stack([_is_near(source), _is_near(target), source.mirrored])
+    kinds = np.column_stack([_is_near(source), _is_near(target), _is_mirrored(source)])
     found = []
     for kind in np.unique(kinds, axis=0):
         pairs = np.flatnonzero((kinds == kind).all(axis=1))
@@ -73,15 +114,22 @@ def _alike(source: Fits, target: Fits, most: int) -> list[np.ndarray]:
     return found
 
 
-def _is_near(fits: Fits) -> np.ndarray:
-    """(N,) bool: fits in perspective."""
-    return fits.perspective[:, 0] > 0
+def _is_near(people: Bodies) -> np.ndarray:
+    """(N,) bool: those in perspective."""
+    if people.focal is None:
+        return np.zeros(len(people), bool)
+    return np.isfinite(people.focal)
+
+
+def _is_mirrored(people: Bodies) -> np.ndarray:
+    """(N,) bool; nobody is made so."""
+    return people.mirrored if isinstance(people, Fits) else np.zeros(len(people), bool)
 
 
 def _between(
     body: Body,
-    source: Fits,
-    target: Fits,
+    source: Bodies,
+    target: Bodies,
     size: tuple[int, int],
     source_size: tuple[int, int],
     visible: Test,
@@ -92,7 +140,7 @@ def _between(
     shown = _drawn(_placed(body, target), faces, size)
     read = _drawn((places, near), faces, source_size)
     # A mirrored body is inside out. The order of a face's vertices tells which side is seen.
-    order = [0, 2, 1] if source.mirrored[0] else [0, 1, 2]
+    order = [0, 2, 1] if _is_mirrored(source)[0] else [0, 1, 2]
     share = shown.barycentric[..., order].contiguous()
     corners = faces[:, order].contiguous()
     flow = ops.flow(shown.face, share, places, corners, read.depth, perspective=near)
@@ -101,18 +149,22 @@ def _between(
     return flow
 
 
-def _placed(body: Body, fits: Fits) -> tuple[Tensor, bool]:
+def _placed(body: Body, people: Bodies) -> tuple[Tensor, bool]:
     """Vertices as `ops.raster` takes them, (N, V, 3) float32, and whether in perspective.
 
     Depths are in pixels, as x and y are: without perspective relative to the pelvis, else to the
     camera, which is the focal length away from the pelvis.
     """
-    seen = fits.seen(fits.vertices(body))
-    xy = image_from_frame(seen[..., :2], fits.frame[:, None])
-    depth = seen[..., 2:] * fits.frame[:, None, 2:]
-    near = fits.focal is not None and bool(_is_near(fits)[0])
-    if fits.focal is not None and near:
-        depth -= fits.focal[:, None, None]
+    if isinstance(people, Fits):
+        places = people.vertices(body)
+    else:
+        places = people.placed(people.vertices)
+    seen = people.seen(places)
+    xy = image_from_frame(seen[..., :2], people.frame[:, None])
+    depth = seen[..., 2:] * people.frame[:, None, 2:]
+    near = bool(_is_near(people)[0])
+    if people.focal is not None and near:
+        depth -= people.focal[:, None, None]
     return torch.from_numpy(np.concatenate([xy, depth], axis=2).astype(np.float32)), near
 
 

@@ -39,16 +39,6 @@ def test_the_nearest_limb_moves_a_pixel():
     np.testing.assert_allclose(found, np.broadcast_to([0, -7], found.shape), atol=1e-9)
 
 
-def test_a_flow_reaches_beyond_its_body():
-    kind = np.full((4, 6), flow.BACKGROUND, np.uint8)
-    kind[1, 1], kind[1, 4] = flow.VISIBLE, flow.HIDDEN
-    given = np.zeros((4, 6, 2))
-    given[1, 1], given[1, 4] = (1, 2), (3, 4)
-    found, same = flow.extended(given, kind)
-    assert (found[:, :3] == [1, 2]).all() and (found[:, 3:] == [3, 4]).all()
-    assert same is kind
-
-
 def test_errors_of_known_flows():
     kind = np.array([[0, 0, 1, 2]], np.uint8)
     truth = np.zeros((1, 4, 2)), kind

@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 
 from bodyreg.body import Body
+from bodyreg.data.deepfashion import PARTS
 from bodyreg.data.skeletons import COCO_18
 from bodyreg.pictures import encode_picture
 from bodyreg.synthetic.formats.densepose_coco import compact
@@ -44,11 +45,6 @@ FROM_CENTRE = 0.5
 MISSING = [-1, -1]
 HEAD = tuple(COCO_18.joints.index(f"{s}_{n}") for s in ("left", "right") for n in ("eye", "ear"))
 
-PARTS = {
-    1: (12, 15), 2: (0, 3, 6, 9), 3: (13, 16, 18, 20, 22), 4: (14, 17, 19, 21, 23),
-    5: (1, 4, 7, 10), 6: (2, 5, 8, 11),
-}  # fmt: skip
-"""Label of head, torso, left arm, right arm, left leg, right leg -> joints."""
 MEDIAN = 5
 
 

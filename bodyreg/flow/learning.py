@@ -1,0 +1,184 @@
+"""How a network learns flow: the loop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from bodyreg.errors import UserError
+from bodyreg.flow.augmentation import FlowAugmentation
+from bodyreg.flow.lessons import Lessons
+from bodyreg.flow.losses import FlowLossConfig, end_point_error, losses_of
+from bodyreg.flow.regressor import FlowRegressor
+from bodyreg.training import (
+    NO_CURVES,
+    Curves,
+    Progress,
+    add_up,
+    check_numbers,
+    fingerprint_of,
+    generator,
+    mixed_precision,
+    own_share,
+    processes,
+    set_learning_rate,
+)
+
+TOLD = ("flow", "visibility", "parts", "epe")
+"""What is told of a step: the unweighted losses, and the end-point error in pixels."""
+
+Watch = Callable[[int, FlowRegressor, Curves], dict[str, float]]
+"""(step, regressor, curves) -> numbers by name, such as errors of people who are held out. It does
+not change the regressor, and may draw pictures into the curves."""
+
+
+@dataclass(frozen=True)
+class FlowLearningConfig:
+    """How a flow network learns. The defaults are the paper's on DeepFashion, and mirroring.
+
+    Attributes:
+        epochs: How often it sees every pair.
+        batch: Pairs in a step.
+        learning_rate: Adam's.
+        halved_every: Epochs after which it is halved; the first time an epoch earlier, as in the
+            paper. 0: never.
+        weight_decay: Adam's.
+        mixed_precision: Whether a GPU computes the network in bfloat16.
+        held_out: Share of the people who are held out to measure errors.
+        losses: Weights of the losses.
+        augmentation: How pairs are changed.
+    """
+
+    epochs: int = 30
+    batch: int = 8
+    learning_rate: float = 1e-4
+    halved_every: int = 8
+    weight_decay: float = 4e-4
+    mixed_precision: bool = False
+    held_out: float = 0.02
+    losses: FlowLossConfig = field(default_factory=FlowLossConfig)
+    augmentation: FlowAugmentation = field(default_factory=FlowAugmentation)
+
+    def __post_init__(self) -> None:
+        check_numbers(self, ("epochs", "batch", "learning_rate"))
+        if self.held_out >= 1:
+            raise UserError(f"option held_out is {self.held_out}; it must be below 1")
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of an epoch, which counts from 0."""
+        halved = (epoch + 1) // self.halved_every if self.halved_every else 0
+        return self.learning_rate * 0.5**halved
+
+
+def train_flow(
+    start: FlowRegressor,
+    lessons: Lessons,
+    config: FlowLearningConfig | None = None,
+    *,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    state: Path | None = None,
+    every: int = 200,
+    curves: Curves = NO_CURVES,
+    report: Callable[[int, dict[str, float]], None] = lambda step, numbers: None,
+    watch: Watch = lambda step, regressor, curves: {},
+) -> FlowRegressor:
+    """Teach a network flow and visibility.
+
+    The same seed gives the same bits on a CPU with the same number of threads, also if the training
+    was killed and goes on from `state`. Processes that torch.distributed has brought together share
+    each batch and add up their gradients, so they end where one process does, up to rounding.
+
+    Args:
+        start: What is taught; it stays as it is.
+        lessons: What it learns from, in pictures of its size; nothing of them is held out here.
+        config: How it learns.
+        seed: Of everything random.
+        device: Where to compute.
+        state: The file that keeps the training's state, from which it goes on.
+        every: Steps between two such states, and between two reports.
+        curves: Takes the losses.
+        report: Is told the number of steps that are done, and the numbers `TOLD` of the last one,
+            with what `watch` has found.
+        watch: Looks at the regressor of now before each report, see `Watch`.
+
+    Raises:
+        UserError: there is no pair, or a batch has fewer pairs than there are processes; or the
+            state is of another training, or damaged.
+        ValueError: the lessons' pictures are of another size, or lack fits that it corrects.
+    """
+    config = config or FlowLearningConfig()
+    how = start.architecture
+    if not len(lessons):
+        raise UserError("there is no pair to learn from")
+    least, (_, together) = min(len(lessons), config.batch), processes()
+    if least < together:
+        raise UserError(f"{together} processes cannot share {least} pairs of a batch; start fewer")
+    if lessons.size != how.size:
+        raise ValueError(f"lessons: expected pictures of {how.size}, got {lessons.size}")
+    if how.corrects and lessons.fitted is None:
+        raise ValueError("lessons: expected fits, whose flow the network corrects, got None")
+    network = copy.deepcopy(start.network).to(device)
+    config.losses.level_weights(how.levels)
+    adam = torch.optim.Adam(
+        network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+    )
+    random = generator(seed)
+    progress = Progress(
+        state,
+        made_of={
+            "config": asdict(config),
+            "architecture": asdict(how),
+            "seed": seed,
+            "start": fingerprint_of(start.network.state_dict().values()),
+            "lessons": lessons.fingerprint,
+        },
+        modules={"network": network},
+        adams={"network": adam},
+        random=random,
+    )
+    progress.resume()
+    batches = max(1, len(lessons) // config.batch)
+    while progress.step < config.epochs * batches:
+        epoch, place = divmod(progress.step, batches)
+        set_learning_rate(config.rate(epoch), adam)
+        order = torch.randperm(len(lessons), generator=generator(1_000_003 * seed + epoch))
+        chosen = order[place * config.batch : (place + 1) * config.batch]
+        own = own_share(len(chosen))
+        changes = config.augmentation.draw(len(chosen), random).select(own)
+        lesson = lessons.lesson(chosen[own], changes).to(torch.device(device))
+
+        network.train()
+        given = lesson.given if how.corrects else ()
+        with mixed_precision(torch.device(device), config.mixed_precision):
+            guess = network(lesson.joints, *given)
+        losses = losses_of(
+            config.losses,
+            guess,
+            *(lesson.flow, lesson.visibility, lesson.source, lesson.target),
+        )
+        loss = config.losses.total(losses).sum() / len(chosen)
+        adam.zero_grad()
+        loss.backward()
+        add_up([weight.grad for weight in network.parameters() if weight.grad is not None])
+        adam.step()
+
+        progress.step += 1
+        with torch.no_grad():
+            errors = end_point_error(guess.flow.float(), lesson.flow, lesson.visibility)
+            means = torch.stack([x.sum() for x in (*losses.values(), errors)]) / len(chosen)
+        add_up([means])
+        numbers = dict(zip(TOLD, means.tolist(), strict=True))
+        for name, number in numbers.items():
+            curves.add_scalar(name, number, progress.step)
+        if progress.step % every == 0 or progress.step == config.epochs * batches:
+            progress.save()
+            watched = watch(progress.step, FlowRegressor(network), curves)
+            for name, number in watched.items():
+                curves.add_scalar(name, number, progress.step)
+            report(progress.step, numbers | watched)
+    return FlowRegressor(network.to("cpu").eval())
