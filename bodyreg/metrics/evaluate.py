@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 MILLIMETRES, PER_CENT = 1000.0, 100.0
 SIDE = 256
+"""Side of a frame in pixels, for `pixel`, `iou` and `gps`."""
 SMALLEST = 1e-6
 """Frame units per metre. A body of a smaller scale is a point."""
-"""Side of a frame in pixels, for `pixel`, `iou` and `gps`."""
 SURFACE_POINTS = 512
 """Number of vertices, spread evenly over the body; `gps` compares the visible ones of them."""
 AT_ITS_PLACE = 0.03
@@ -59,7 +59,7 @@ METRICS: dict[str, Metric] = {
     "gpsm": Metric("GPSm", "%", "geometric mean of IoU and GPS", best=100),
     "across": Metric("± across", "%", "joints within one deviation across the view", best=100),
     "along": Metric("± along", "%", "joints within one deviation along the view", best=100),
-    "reflected": Metric("mirrored", "", "mirrored bodies (det rotation or scale < 0)"),
+    "reflected": Metric("mirrored", "", "bodies that are mirror images"),
     "turned_away": Metric("turned away", "", "facing more than 90 degrees away"),
 }
 """The metrics of `evaluate`, in the order of the tables."""
