@@ -96,6 +96,7 @@ def transfer(request: TransferRequest, *, quiet: bool = False) -> Transferred:
     from bodyreg.transfer import Appearance, Provenance
     from bodyreg.transfer.compositing import before, without_person
     from bodyreg.transfer.filling import covering
+    from bodyreg.transfer.textured import charts_of
 
     clock = Clock()
     pictures = [read_picture(path) for path in request.sources]
@@ -103,6 +104,8 @@ def transfer(request: TransferRequest, *, quiet: bool = False) -> Transferred:
     backdrop = _backdrop(request.background)
     clock.lap("reading")
     bodies = Bodies.open(request.people, request.run, request.images, request.body)
+    if request.mesh is not None:
+        charts_of(bodies.body)  # before anything is written
     sizes = [picture.shape[1::-1] for picture in pictures]
     fits = [bodies.fit(path, size) for path, size in zip(request.sources, sizes, strict=True)]
     size = request.size or sizes[0]

@@ -55,9 +55,7 @@ def textured(appearance: Appearance, fit: Fits, side: int = 1024) -> Textured:
         UserError: the body has no charts.
     """
     body = appearance.body
-    charts = body.charts
-    if charts is None:
-        raise UserError(f"body '{body.name}' has no charts for a texture; give SMPL's with --uv")
+    charts = charts_of(body)
     uv = _in_atlas(charts.uv, charts.extended_part)
     height, width = (
         round(side * ROWS / max(ROWS, COLUMNS)),
@@ -92,6 +90,17 @@ def textured(appearance: Appearance, fit: Fits, side: int = 1024) -> Textured:
         filled(picture, kind != Provenance.BACKGROUND),
         kind,
     )
+
+
+def charts_of(body: Body) -> Charts:
+    """The charts of a body, which a texture needs.
+
+    Raises:
+        UserError: it has none.
+    """
+    if body.charts is None:
+        raise UserError(f"body '{body.name}' has no charts for a texture; give SMPL's with --uv")
+    return body.charts
 
 
 def to_glb(mesh: Textured) -> bytes:
