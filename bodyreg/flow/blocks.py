@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -48,17 +50,20 @@ class ResidualBlock(nn.Module):
     Args:
         channels: Of input and output.
         side: Channels of the side input; 0: there is none.
+        normalised: Channels -> BN.
     """
 
-    def __init__(self, channels: int, side: int = 0) -> None:
+    def __init__(
+        self, channels: int, side: int = 0, normalised: Callable[[int], nn.Module] = BatchNorm
+    ) -> None:
         super().__init__()
         if side:
             self.side = nn.Sequential(
-                nn.ReLU(), nn.Conv2d(side, channels, 1, bias=False), BatchNorm(channels)
+                nn.ReLU(), nn.Conv2d(side, channels, 1, bias=False), normalised(channels)
             )
         inputs = 2 * channels if side else channels
         self.main = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(inputs, channels, 3, 1, 1, bias=False), BatchNorm(channels)
+            nn.ReLU(), nn.Conv2d(inputs, channels, 3, 1, 1, bias=False), normalised(channels)
         )
 
     def forward(self, x: Tensor, side: Tensor | None = None) -> Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bodyreg.flow.blocks import initialise
 from bodyreg.painting.generator import JOINTS
-from bodyreg.painting.unet import initialise
+from bodyreg.painting.unet import normalisation
 
 WIDTHS = (64, 128, 256, 512)
 """Channels of its layers."""
@@ -28,7 +29,7 @@ class Discriminator(nn.Module):
             stride = 1 if place == 3 else 2
             layers += [
                 nn.Conv2d(WIDTHS[place - 1], WIDTHS[place], 4, stride, 1, bias=False),
-                nn.BatchNorm2d(WIDTHS[place], track_running_stats=not batch_statistics),
+                normalisation(WIDTHS[place], batch_statistics),
                 nn.LeakyReLU(0.2),
             ]
         self.layers = nn.Sequential(*layers, nn.Conv2d(WIDTHS[3], 1, 4, 1, 1))

@@ -10,15 +10,14 @@ from torch import Tensor, nn
 
 from bodyreg import ops
 from bodyreg.errors import UserError
+from bodyreg.flow.blocks import ResidualBlock, initialise
 from bodyreg.painting.unet import (
-    Block,
     Decoder,
     Encoder,
     Unet,
     UnetConfig,
     channels_last,
     head,
-    initialise,
 )
 
 JOINTS = 18
@@ -123,9 +122,9 @@ class Gate(nn.Module):
         self.gating = config.gating
         self.layer: nn.Module | None = None
         if config.gating == "residual":
-            self.layer = Block(channels, 2 * channels, config.normalised)
+            self.layer = ResidualBlock(channels, 2 * channels, config.normalised)
         elif config.gating == "residual_alone":
-            self.layer = Block(channels, 0, config.normalised)
+            self.layer = ResidualBlock(channels, 0, config.normalised)
         elif config.gating == "soft_gate":
             self.layer = nn.Conv2d(2 * channels, channels, 1)
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from bodyreg import ops
-from bodyreg.painting.unet import Unet, UnetConfig, head, initialise
+from bodyreg.flow.blocks import initialise
+from bodyreg.painting.unet import Unet, UnetConfig, head
 
 OUTSIDE = -1.0
 """The colour of the background in a warped picture: black."""

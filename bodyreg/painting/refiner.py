@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bodyreg.errors import UserError
+from bodyreg.flow.blocks import initialise
 from bodyreg.painting.generator import JOINTS
-from bodyreg.painting.unet import Unet, UnetConfig, head, initialise
+from bodyreg.painting.unet import Unet, UnetConfig, head
 from bodyreg.transfer import Provenance
 
 TRUST = 0.9
@@ -57,7 +59,7 @@ class Refiner(nn.Module):
         last = self.trust[-1]
         assert isinstance(last, nn.Conv2d) and last.bias is not None
         nn.init.zeros_(last.weight)
-        nn.init.constant_(last.bias, torch.logit(torch.tensor(TRUST)).item())
+        nn.init.constant_(last.bias, math.log(TRUST / (1 - TRUST)))
 
     def forward(self, painting: Tensor, provenance: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """Refine paintings.

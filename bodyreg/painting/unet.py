@@ -1,4 +1,4 @@
-"""What the painting networks are built of: pre-activated residual blocks along a U."""
+"""What the painting networks are built of: residual blocks along a U."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bodyreg.errors import UserError
+from bodyreg.flow.blocks import BatchNorm, ResidualBlock
 
 DEEPEST, WIDEST = 10, 4096
 """The most levels, and channels."""
@@ -54,32 +55,7 @@ class UnetConfig:
 
     def normalised(self, channels: int) -> nn.Module:
         """A layer that normalises."""
-        return nn.BatchNorm2d(channels, track_running_stats=not self.batch_statistics)
-
-
-class Block(nn.Module):
-    """What a convolution adds to its input, with what a side input says.
-
-        x + N(conv3(relu(x)))      or      x + N(conv3(relu(x, N(conv1(relu(side))))))
-
-    Args:
-        channels: Of the input and the result.
-        side: Of the side input; 0 = there is none.
-        normalised: N.
-    """
-
-    def __init__(self, channels: int, side: int, normalised: Normalisation) -> None:
-        super().__init__()
-        self.side = _convolution(side, channels, 1, normalised) if side else None
-        inputs = 2 * channels if side else channels
-        self.change = _convolution(inputs, channels, 3, normalised)
-
-    def forward(self, x: Tensor, side: Tensor | None = None) -> Tensor:
-        """(N, channels, H, W) and, if there is one, (N, side, H, W) -> as the first."""
-        seen = x
-        if self.side is not None and side is not None:
-            seen = torch.cat([x, self.side(torch.relu(side))], 1)
-        return x + self.change(torch.relu(seen))
+        return normalisation(channels, self.batch_statistics)
 
 
 class Encoder(nn.Module):
@@ -96,7 +72,9 @@ class Encoder(nn.Module):
         levels, normalised = range(config.levels), config.normalised
         self.stem = _convolution(inputs, config.channels(0), 1, normalised)
         self.blocks = nn.ModuleList(
-            nn.ModuleList(Block(config.channels(k), 0, normalised) for _ in range(config.blocks))
+            nn.ModuleList(
+                ResidualBlock(config.channels(k), 0, normalised) for _ in range(config.blocks)
+            )
             for k in levels
         )
         self.downs = nn.ModuleList(
@@ -137,7 +115,7 @@ class Decoder(nn.Module):
         )
         self.blocks = nn.ModuleList(
             nn.ModuleList(
-                Block(config.channels(k), sides * config.channels(k), normalised)
+                ResidualBlock(config.channels(k), sides * config.channels(k), normalised)
                 for _ in range(config.blocks)
             )
             for k in levels
@@ -174,20 +152,16 @@ class Unet(nn.Module):
         return self.decoder(bottom, [skips])
 
 
+def normalisation(channels: int, batch_statistics: bool) -> nn.Module:
+    """A layer that normalises, after learning too by the batch if `batch_statistics`."""
+    if batch_statistics:
+        return nn.BatchNorm2d(channels, track_running_stats=False)
+    return BatchNorm(channels)
+
+
 def head(channels: int, outputs: int) -> nn.Sequential:
     """The last layer, which mirrors the picture at its border: (N, channels, H, W) -> outputs."""
     return nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(channels, outputs, 7))
-
-
-def initialise(network: nn.Module) -> None:
-    """Give a new network the paper's random weights."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1, 0.02)
 
 
 def channels_last(pictures: Tensor) -> Tensor:
@@ -195,7 +169,7 @@ def channels_last(pictures: Tensor) -> Tensor:
     return pictures.contiguous(memory_format=torch.channels_last)
 
 
-def _each(blocks: nn.Module) -> list[Block]:
+def _each(blocks: nn.Module) -> list[ResidualBlock]:
     return list(blocks.children())  # type: ignore[arg-type]
 
 

@@ -138,10 +138,10 @@ def test_gates_follow_their_formulas(gating):
         elif gating == "soft_gate":
             expected = warped * torch.sigmoid(gate.layer(apart.relu()))
         elif gating == "residual":
-            side = gate.layer.side(apart.relu())
-            expected = warped + gate.layer.change(torch.cat([warped, side], 1).relu())
+            side = gate.layer.side(apart)
+            expected = warped + gate.layer.main(torch.cat([warped, side], 1))
         elif gating == "residual_alone":
-            expected = warped + gate.layer.change(warped.relu())
+            expected = warped + gate.layer.main(warped)
         else:
             expected = warped
         found = gate(features, flow, visibility)

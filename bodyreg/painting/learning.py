@@ -1,0 +1,206 @@
+"""How a painter learns: the loop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from bodyreg.errors import UserError
+from bodyreg.painting.discriminator import Discriminator
+from bodyreg.painting.lessons import PaintingLessons
+from bodyreg.painting.losses import (
+    PaintingLossConfig,
+    discriminator_loss,
+    painting_losses,
+    realism_loss,
+)
+from bodyreg.painting.painter import Painter
+from bodyreg.painting.vgg import Vgg19
+from bodyreg.training import (
+    NO_CURVES,
+    Curves,
+    Progress,
+    add_up,
+    check_numbers,
+    fingerprint_of,
+    generator,
+    mixed_precision,
+    own_share,
+    processes,
+    seeded,
+)
+
+TOLD = ("colour", "content", "style", "realism", "discriminator")
+"""The losses that are told of a step, unweighted but for the last; 0 if they do not count."""
+
+BETAS, DECAY = (0.5, 0.999), 4e-4
+"""Adam's momenta, and the weight decay of the discriminator."""
+
+Watch = Callable[[int, Painter, Curves], dict[str, float]]
+"""(step, painter, curves) -> numbers by name, such as errors of pairs that are held out. It does
+not change the painter, and may draw pictures into the curves."""
+
+
+@dataclass(frozen=True)
+class PaintingConfig:
+    """How a painter learns. The defaults are the paper's, and mirroring.
+
+    Attributes:
+        epochs: How often it sees every pair.
+        batch: Pairs in a step.
+        learning_rate: Adam's.
+        discriminator_rate: That of the discriminator.
+        mirror: Share of pairs that are mirrored.
+        mixed_precision: Whether a GPU computes the networks in bfloat16.
+        held_out: Share of the people who are held out to measure errors.
+        losses: Weights of the losses.
+    """
+
+    epochs: int = 30
+    batch: int = 8
+    learning_rate: float = 2e-4
+    discriminator_rate: float = 2e-5
+    mirror: float = 0.5
+    mixed_precision: bool = False
+    held_out: float = 0.02
+    losses: PaintingLossConfig = field(default_factory=PaintingLossConfig)
+
+    def __post_init__(self) -> None:
+        check_numbers(self, ("epochs", "batch", "learning_rate", "discriminator_rate"))
+        if self.held_out >= 1:
+            raise UserError(f"option held_out is {self.held_out}; it must be below 1")
+
+
+def train_painter(
+    start: Painter,
+    lessons: PaintingLessons,
+    config: PaintingConfig | None = None,
+    *,
+    vgg: Vgg19 | None = None,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    state: Path | None = None,
+    every: int = 200,
+    curves: Curves = NO_CURVES,
+    report: Callable[[int, dict[str, float]], None] = lambda step, numbers: None,
+    watch: Watch = lambda step, painter, curves: {},
+) -> Painter:
+    """Teach a network to paint.
+
+    The same seed gives the same bits on a CPU with the same number of threads, also if the training
+    was killed and goes on from `state`. Processes that torch.distributed has brought together share
+    each batch and add up their gradients, so they end where one process does, up to rounding.
+
+    Args:
+        start: What is taught; it stays as it is.
+        lessons: What it learns from, in pictures of its size; a refiner needs paintings.
+        config: How it learns.
+        vgg: Compares pictures, see `vgg_for`.
+        seed: Of everything random.
+        device: Where to compute.
+        state: The file that keeps the training's state, from which it goes on.
+        every: Steps between two such states, and between two reports.
+        curves: Takes the losses.
+        report: Is told the number of steps that are done, and the numbers `TOLD` of the last one,
+            with what `watch` has found.
+        watch: Looks at the painter of now before each report, see `Watch`.
+
+    Raises:
+        UserError: there is no pair, or a batch has fewer pairs than there are processes; or the
+            state is of another training, or damaged.
+        ValueError: the lessons are of another size, or lack paintings, or `vgg` is missing.
+    """
+    config = config or PaintingConfig()
+    how, losses, there = start.architecture, config.losses, torch.device(device)
+    if not len(lessons):
+        raise UserError("there is no pair to learn from")
+    least, (_, together) = min(len(lessons), config.batch), processes()
+    if least < together:
+        raise UserError(f"{together} processes cannot share {least} pairs of a batch; start fewer")
+    if lessons.pairs.size != (how.height, how.width):
+        raise ValueError(
+            f"lessons: expected pictures of {(how.height, how.width)}, got {lessons.pairs.size}"
+        )
+    network = copy.deepcopy(start.network).to(there)
+    with seeded(seed):
+        judge = Discriminator(how.network.batch_statistics).to(there)
+    vgg = None if vgg is None else vgg.to(there)
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    adam = torch.optim.Adam(weights, config.learning_rate, BETAS)
+    judges = torch.optim.Adam(
+        judge.parameters(), config.discriminator_rate, BETAS, weight_decay=DECAY
+    )
+    random = generator(seed)
+    progress = Progress(
+        state,
+        made_of={
+            "config": asdict(config),
+            "architecture": asdict(how),
+            "seed": seed,
+            "start": fingerprint_of(start.network.state_dict().values()),
+            "vgg": None if vgg is None else fingerprint_of(vgg.state_dict().values()),
+            "lessons": lessons.fingerprint,
+        },
+        modules={"network": network, "discriminator": judge},
+        adams={"network": adam, "discriminator": judges},
+        random=random,
+    )
+    progress.resume()
+    batches = max(1, len(lessons) // config.batch)
+    while progress.step < config.epochs * batches:
+        epoch, place = divmod(progress.step, batches)
+        order = torch.randperm(len(lessons), generator=generator(1_000_003 * seed + epoch))
+        chosen = order[place * config.batch : (place + 1) * config.batch]
+        own = own_share(len(chosen))
+        mirror = torch.rand(len(chosen), generator=random) < config.mirror
+        lesson = lessons.lesson(chosen[own], mirror[own]).to(there)
+        share = len(lesson.target) / len(chosen)
+        adversarial = losses.adversarial > 0 and epoch + 1 >= losses.adversarial_from
+
+        network.train()
+        with mixed_precision(there, config.mixed_precision):
+            painted = network(lesson)
+        painted = painted.float()
+        found = painting_losses(painted, lesson.target, losses, vgg)
+        if adversarial:
+            judge.requires_grad_(True)
+            of_true = judge(lesson.source, lesson.target, lesson.pose)
+            of_painted = judge(lesson.source, painted.detach(), lesson.pose)
+            found["discriminator"] = discriminator_loss(of_true, of_painted, losses)
+            judges.zero_grad()
+            (share * found["discriminator"]).backward()
+            add_up([weight.grad for weight in judge.parameters() if weight.grad is not None])
+            judges.step()
+            judge.requires_grad_(False)
+            scores = judge(lesson.source, painted, lesson.pose)
+            found["realism"] = realism_loss(scores, True, losses)
+        factors = {
+            "colour": losses.colour,
+            "content": losses.content,
+            "style": losses.style,
+            "realism": losses.adversarial,
+        }
+        terms = [factor * found[name] for name, factor in factors.items() if name in found]
+        adam.zero_grad()
+        (share * torch.stack(terms).sum()).backward()
+        add_up([weight.grad for weight in weights if weight.grad is not None])
+        adam.step()
+
+        progress.step += 1
+        none = torch.zeros((), device=there)
+        means = share * torch.stack([found.get(name, none).detach() for name in TOLD])
+        add_up([means])
+        numbers = dict(zip(TOLD, means.tolist(), strict=True))
+        for name, number in numbers.items():
+            curves.add_scalar(name, number, progress.step)
+        if progress.step % every == 0 or progress.step == config.epochs * batches:
+            progress.save()
+            watched = watch(progress.step, Painter(network), curves)
+            for name, number in watched.items():
+                curves.add_scalar(name, number, progress.step)
+            report(progress.step, numbers | watched)
+    return Painter(network.to("cpu").eval())

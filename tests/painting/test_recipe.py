@@ -1,0 +1,59 @@
+"""train/transfer.py, from a folder of made pairs to painters."""
+
+from __future__ import annotations
+
+import pytest
+
+from bodyreg import Fits
+from bodyreg.cli import main as bodyreg
+from bodyreg.painting import Painter
+from train.transfer import main as train
+
+SMALL = ["architecture.height=64", "architecture.width=32", "epochs=1", "held_out=0.4"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Market-1501's folder with two people who learn and others who are held out."""
+    out = tmp_path_factory.mktemp("made")
+    options = ["--people", "20", "--seed", "3", "--quiet", "--formats", "market1501"]
+    assert bodyreg(["synthesize", *options, "--out", str(out)]) == 0
+    return out / "market1501"
+
+
+def test_from_pairs_to_painters(made, tmp_path, capsys):
+    """A generator, a pixel warper on top of it, and a refiner; again, the same bytes."""
+    common = ["--pairs", str(made), "--preset", "smoke"]
+
+    def command(kind: str, *more: str) -> list[str]:
+        return [*common, "--kind", kind, "--out", str(tmp_path / kind), *more, "--set", *SMALL]
+
+    assert train(command("generator")) == 0
+    path = tmp_path / "generator" / "painter.safetensors"
+    printed = capsys.readouterr().out
+    assert "held out person " in printed and printed.endswith(f"painter: {path}\n")
+    assert Painter.load(path).facts["pairs"] > 0
+    fits = tmp_path / "generator" / "fits.npz"
+    assert len(Fits.load(fits)) == 20
+    given = ["--fits", str(fits)]
+    data = path.read_bytes()
+    assert train(command("generator")) == 0 and path.read_bytes() == data
+    assert train(command("pixel_warper", *given, "--generator", str(path))) == 0
+    warper = Painter.load(tmp_path / "pixel_warper" / "painter.safetensors")
+    for name, weight in Painter.load(path).network.generator.state_dict().items():
+        assert weight.equal(warper.network.generator.state_dict()[name])
+    capsys.readouterr()
+    assert train(command("refiner", *given)) == 0
+    assert "held out person of paintings " in capsys.readouterr().out
+
+    for more, message in (
+        (["--split", "some"], "--split some: choose one of "),
+        (["--kind", "pixel_warper"], "a pixel warper needs a generator"),
+        (["--preset", "market1501"], "the losses content and style need VGG-19's weights"),
+        (["--set", "architecture.width=64"], "cannot be taught as 64 x 32"),
+    ):
+        arguments = [*common, *given, "--out", str(tmp_path / "other"), *more]
+        assert train(arguments) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "other").exists()

@@ -1,0 +1,275 @@
+r"""Train a network that paints people in another pose, on pairs of pictures of the same people.
+
+    bodyreg synthesize --people 2000 --formats deepfashion --out made
+    python -m train.transfer --pairs made/deepfashion --preset small --out runs/painter
+    python -m train.transfer --pairs made/deepfashion --preset small --kind pixel_warper \
+        --generator runs/painter/painter.safetensors --out runs/warper
+
+--kind refiner improves paintings that need no training. People are registered to the joints first,
+or --fits has their fits. If the command was killed, the same command continues, and ends with the
+same numbers. They depend on the number of threads, OMP_NUM_THREADS. `torchrun --nproc-per-node N
+-m train.transfer ...` starts processes that share each batch. It needs `pip install
+bodyreg[train]`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+
+from bodyreg import Body, Fits, UserError, flow, register
+from bodyreg.data.deepfashion import PosePairs, read_pose_pairs
+from bodyreg.files import provenance
+from bodyreg.flow.bodies import parts
+from bodyreg.painting import (
+    GeneratorConfig,
+    Painter,
+    PainterArchitecture,
+    PaintingConfig,
+    PaintingLessons,
+    PaintingLossConfig,
+    train_painter,
+    vgg_for,
+)
+from bodyreg.pictures import read_picture
+from bodyreg.runs import ranks
+from bodyreg.runs.device import choose_device
+from bodyreg.training import NO_CURVES, Curves, curves
+from bodyreg.transfer.foreground import foreground_of
+from train.options import changed, run, tell_losses, tell_nothing
+
+EXAMPLES = 6
+"""Pairs whose pictures are drawn."""
+
+
+@dataclass(frozen=True)
+class Recipe(PaintingConfig):
+    """How a new painter learns.
+
+    Attributes:
+        architecture: What it is like.
+    """
+
+    architecture: PainterArchitecture = field(default_factory=PainterArchitecture)
+
+
+ALONE = PaintingLossConfig(content=0)
+"""The losses that need no file."""
+
+PRESETS = {
+    "deepfashion": Recipe(),
+    "market1501": Recipe(
+        architecture=PainterArchitecture(
+            height=128, width=64, radius=4.0, network=GeneratorConfig(levels=5, warped=4), reach=8
+        )
+    ),
+    "small": Recipe(
+        epochs=20,
+        held_out=0.1,
+        losses=ALONE,
+        architecture=PainterArchitecture(
+            height=64,
+            width=64,
+            radius=2.0,
+            network=GeneratorConfig(levels=5, width=16, widest=64, warped=4),
+            reach=4,
+        ),
+    ),
+    "smoke": Recipe(
+        epochs=2,
+        batch=4,
+        held_out=0.2,
+        losses=replace(ALONE, adversarial_from=2),
+        architecture=PainterArchitecture(
+            height=32,
+            width=32,
+            radius=1.5,
+            network=GeneratorConfig(levels=3, width=8, widest=16, warped=2),
+            reach=2,
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `python -m train.transfer`.
+
+    Attributes:
+        pairs: DeepFashion's or Market-1501's folder.
+        out: Folder of painter.safetensors, of fits.npz, and of the training's state.
+        split: The pairs to learn from; some of its people are held out.
+        fits: The people's fits (.npz), by the order of the pictures in the folder's labels; if left
+            out, people are registered.
+        kind: generator: the paper's. pixel_warper: on top of --generator. refiner: of paintings
+            that need no training. plain: one encoder, no flow.
+        generator: The painter whose generator a pixel warper uses.
+        vgg: VGG-19's weights, in torchvision's .pth or as .safetensors, for the loss of content.
+        preset: deepfashion, market1501: the paper's sizes, for a GPU. small: 64 pixels, for a CPU.
+            smoke: seconds.
+        seed: Of everything random.
+        device: Where to compute: cpu, cuda, or auto.
+        set: Other fields of the recipe, as NAME=VALUE or PART.NAME=VALUE.
+        curves: Folder of TensorBoard's curves and pictures.
+    """
+
+    pairs: Path
+    out: Path
+    split: str = "train"
+    fits: Path | None = None
+    kind: Literal["generator", "pixel_warper", "refiner", "plain"] = "generator"
+    generator: Path | None = None
+    vgg: Path | None = None
+    preset: Literal["deepfashion", "market1501", "small", "smoke"] = "deepfashion"
+    seed: int = 0
+    device: str = "cpu"
+    set: tuple[str, ...] = ()
+    curves: Path | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train; returns the exit status."""
+    return run("train.transfer", Options, __doc__, train, arguments)
+
+
+def train(options: Options, command: str) -> None:
+    """Train a painter. Of several processes, the first one writes it and the fits."""
+    body, begin = Body.default(), time.process_time()
+    device, _ = choose_device(options.device)
+    recipe = changed(PRESETS[options.preset], options.set)
+    architecture = replace(recipe.architecture, kind=options.kind)
+    vgg = vgg_for(recipe.losses, options.vgg)
+    below = None if options.generator is None else Painter.load(options.generator)
+    start = Painter.new(architecture, options.seed, below)
+    people = read_pose_pairs(options.pairs)
+    fits = fits_of(people, options, body, device)
+    lessons = lessons_of(people, fits, options.split, body, architecture)
+    learnt, held_out = lessons.split(recipe.held_out, options.seed)
+    if options.kind == "refiner":
+        learnt, held_out = painted(learnt), painted(held_out)
+    facts = provenance(command, seed=options.seed, device=str(device))
+    first = ranks.rank() == 0
+    if first:
+        fits.save(options.out / "fits.npz", **facts)
+    with curves(options.curves if first else None) as writer:
+        painter = train_painter(
+            start,
+            learnt,
+            recipe,
+            vgg=vgg,
+            seed=options.seed,
+            device=device,
+            state=options.out / "state.safetensors",
+            curves=writer,
+            report=tell_losses if first else tell_nothing,
+            watch=watcher(held_out) if first else watch_nothing,
+        )
+    if not first:
+        return
+    path = options.out / "painter.safetensors"
+    painter.save(path, **facts, pairs=len(learnt))
+    seconds = time.process_time() - begin
+    print(f"{len(learnt):,} pairs, {seconds:.0f} CPU-seconds; painter: {path}")
+
+
+def fits_of(people: PosePairs, options: Options, body: Body, device: torch.device) -> Fits:
+    """The people's fits, by their positions; those without joints have none."""
+    if options.fits is not None:
+        return Fits.load(options.fits)
+    seen, _ = people.observations()
+    return register(body, seen, device=device)
+
+
+def lessons_of(
+    people: PosePairs, fits: Fits, split: str, body: Body, architecture: PainterArchitecture
+) -> PaintingLessons:
+    """The pairs of a split whose people have fits.
+
+    Raises:
+        UserError: there is no such split or no such pair, or the pictures have different sizes.
+    """
+    if split not in people.pairs:
+        raise UserError(f"--split {split}: choose one of {', '.join(people.pairs)}")
+    pairs = people.pairs[split]
+    pairs = pairs[np.isin(pairs, fits.id).all(1)]
+    if not len(pairs):
+        raise UserError(f"--split {split}: no pair of pictures whose people have fits")
+    used, places = np.unique(pairs, return_inverse=True)
+    rows = {person: row for row, person in enumerate(fits.id.tolist())}
+    size = architecture.height, architecture.width
+    pictures = torch.empty(len(used), 3, *size, dtype=torch.uint8)
+    own: tuple[int, int] | None = None
+    for place, number in enumerate(used.tolist()):
+        picture = read_picture(people.picture(number))
+        own = own or picture.shape[:2]
+        if picture.shape[:2] != own:
+            raise UserError(
+                f"{people.picture(number)}: {picture.shape[1]} x {picture.shape[0]} pixels, "
+                f"expected {own[1]} x {own[0]} as of the others"
+            )
+        small = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+        pictures[place] = torch.from_numpy(small[..., ::-1].copy()).permute(2, 0, 1)
+    assert own is not None
+    of_pairs = flow.Lessons.of(
+        body,
+        fits.select([rows[number] for number in used.tolist()]),
+        people.joints[used],
+        places.reshape(-1, 2),
+        own,
+        size,
+    )
+    return PaintingLessons(of_pairs, pictures, architecture.radius)
+
+
+def painted(lessons: PaintingLessons) -> PaintingLessons:
+    """The same lessons with paintings that need no training."""
+    body, bodies = lessons.pairs.body, lessons.pairs.right
+    silhouettes = parts(body, bodies, lessons.pairs.size).numpy() > 0
+    fineness = np.abs(bodies.scale) * bodies.frame[:, 2]
+    pictures = lessons.pictures.permute(0, 2, 3, 1).numpy()
+    found = [
+        foreground_of(np.ascontiguousarray(picture), silhouette, float(fine))
+        for picture, silhouette, fine in zip(pictures, silhouettes, fineness, strict=True)
+    ]
+    return lessons.painted(np.stack(found))
+
+
+def watcher(held_out: PaintingLessons) -> Callable[[int, Painter, Curves], dict[str, float]]:
+    """Measures pairs that are held out, and draws some: source, painted, target."""
+
+    def watch(step: int, painter: Painter, writer: Curves) -> dict[str, float]:
+        if writer is not NO_CURVES and len(held_out):
+            writer.add_image("held out", sheet(painter, held_out), step, dataformats="HWC")
+        errors = painter.errors(held_out) if len(held_out) else {}
+        return {f"held out {name}": error for name, error in errors.items()}
+
+    return watch
+
+
+def watch_nothing(step: int, painter: Painter, writer: Curves) -> dict[str, float]:
+    """Leave it to the first process."""
+    return {}
+
+
+def sheet(painter: Painter, lessons: PaintingLessons) -> np.ndarray:
+    """(H, W, 3) uint8 red, green, blue: a row of pairs, each the source, as painted, the target."""
+    some = np.arange(min(EXAMPLES, len(lessons)))
+    few = lessons.select(some)
+    source, target = torch.from_numpy(few.pairs.pairs.T)
+    columns = [lessons.pictures[source], painter.paint(few), lessons.pictures[target]]
+    if few.paintings is not None:
+        columns.insert(1, few.paintings)
+    rows = torch.cat([torch.cat(list(column), 1) for column in columns], 2)
+    return rows.permute(1, 2, 0).numpy()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
