@@ -120,7 +120,7 @@ def test_the_papers_rates():
     assert FlowLearningConfig(halved_every=0).rate(29) == 1e-4
 
 
-def test_what_cannot_be_learnt_from(lessons):
+def test_what_cannot_be_learnt_from(monkeypatch, lessons):
     start = FlowRegressor.new(SMALL)
     with pytest.raises(UserError, match="no pair"):
         train_flow(start, replace(lessons, pairs=lessons.pairs[:0]))
@@ -133,6 +133,9 @@ def test_what_cannot_be_learnt_from(lessons):
     six = FlowRegressor.new(replace(SMALL, levels=6, height=128, width=128))
     with pytest.raises(UserError, match="has weights of 5 levels, not 6"):
         train_flow(six, replace(lessons, size=(128, 128)), coarse)
+    monkeypatch.setattr("bodyreg.flow.learning.processes", lambda: (0, 4))
+    with pytest.raises(UserError, match="4 processes cannot share 3 pairs of a batch"):
+        train_flow(start, lessons, QUICK)
     for values in ({"epochs": 0}, {"held_out": 1.0}, {"learning_rate": -1.0}):
         with pytest.raises(UserError, match="option "):
             FlowLearningConfig(**values)
