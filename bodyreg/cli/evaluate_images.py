@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
@@ -42,6 +43,12 @@ class Options:
             ones: white (over 127) is the person; or labels of parts, where 0 is the background.
         visibility: Folder of what the sources show of the true pictures: TARGET_SOURCE.corr of
             bodyreg flow, or pictures of 0 (visible), 1 (hidden) and 2 (background).
+        lpips: Also measure LPIPS by these two files of weights: torchvision's AlexNet, trained on
+            ImageNet, and alex.pth of LPIPS, version 0.1.
+        inception: Also measure FID and the inception score by this file of weights:
+            pt_inception-2015-12-05-6726825d.pth of pytorch-fid. Needs bodyreg[images].
+        real: With --inception: folder of real pictures for FID, which is often that of the training
+            pictures. The default are the compared true pictures.
         out: Output folder for evaluation.json (statistics) and evaluation.csv (one row per
             picture).
     """
@@ -56,6 +63,11 @@ class Options:
     split: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     masks: OptionalFolder = None
     visibility: OptionalFolder = None
+    lpips: Annotated[
+        tuple[Path, Path] | None, tyro.conf.arg(metavar="ALEXNET WEIGHTS", help_behavior_hint="")
+    ] = None
+    inception: OptionalFile = None
+    real: OptionalFolder = None
     out: OptionalFolder = None
 
 
@@ -75,6 +87,8 @@ def _protocol(options: Options) -> Protocol:
     protocol = PROTOCOLS[options.protocol]
     if options.split is not None and options.pairs is None:
         raise UserError("--split belongs to --pairs")
+    if options.real is not None and options.inception is None:
+        raise UserError("--real belongs to --inception")
     if options.size is None:
         return protocol
     if protocol.size is None:
@@ -86,12 +100,23 @@ def _protocol(options: Options) -> Protocol:
 
 def _evaluate(options: Options, protocol: Protocol, command: str) -> None:
     from bodyreg.data.pairs import read_split
-    from bodyreg.runs.images import Folders, Pictures, compare_pictures
+    from bodyreg.metrics.inception import Inception, require_torchmetrics
+    from bodyreg.metrics.lpips import Lpips
+    from bodyreg.metrics.table import finite
+    from bodyreg.runs.images import Folders, Pictures, compare_pictures, score_pictures
 
+    lpips = None if options.lpips is None else Lpips.load(*options.lpips)
+    if options.inception is not None:
+        require_torchmetrics()
+        inception = Inception.load(options.inception)
     folders = Folders(options.generated, options.truth, options.masks, options.visibility)
     pairs = None if options.pairs is None else read_split(options.pairs, options.split)
     pictures = Pictures.find(folders, pairs)
-    compared = compare_pictures(pictures, protocol)
+    compared = compare_pictures(pictures, protocol, lpips)
+    sets: dict[str, Any] = {}
+    if options.inception is not None:
+        scores, real = score_pictures(pictures, protocol, inception, options.real)
+        sets = {**scores._asdict(), "real_pictures": real}
     facts = _facts(options, protocol, pictures, compared)
     lines = [f"{name + ':':<11}{value}" for name, value in facts.items()]
     lines += _missing(pictures)
@@ -104,12 +129,19 @@ def _evaluate(options: Options, protocol: Protocol, command: str) -> None:
         )
     else:
         print("silhouette: the true pictures, with one mean colour on all of the person")
+    if sets:
+        print(
+            f"FID {sets['fid']:.3f} against {sets['real_pictures']:,} real pictures of "
+            f"{options.real or options.truth}\n"
+            f"inception score {sets['inception']:.3f} ± {sets['inception_deviation']:.3f}"
+        )
     if options.out is None:
         return
     content = {
         **provenance(command),
         "protocol": facts,
         "inputs": _inputs(options, pictures),
+        "sets": {name: finite(value) for name, value in sets.items()},
         "without_truth": pictures.lacking,
         "not_generated": pictures.missing,
     }
@@ -134,8 +166,8 @@ def _inputs(options: Options, pictures: Pictures) -> dict[str, str]:
     found = {
         str(getattr(options, name)): fingerprint(*pictures.paths(name)) for name in pictures.files
     }
-    if options.pairs is not None:
-        found[str(options.pairs)] = fingerprint(options.pairs)
+    files = (options.pairs, options.inception, *(options.lpips or ()))
+    found |= {str(path): fingerprint(path) for path in files if path is not None}
     return found
 
 
@@ -160,6 +192,12 @@ def _facts(
         f"compared {_counted(compared.prepared)}",
         "filter": protocol.filter,
         "padding": protocol.padding,
+        **({"LPIPS": "AlexNet, version 0.1"} if options.lpips else {}),
+        **(
+            {"FID, IS": "inception-2015-12-05; resized to 299 x 299, bilinear as TensorFlow 1"}
+            if options.inception
+            else {}
+        ),
     }
 
 

@@ -14,7 +14,9 @@ from bodyreg.metrics.images import (
     psnr,
     ssim,
 )
+from bodyreg.metrics.inception import Inception, InceptionScores, inception_scores
 from bodyreg.metrics.keypoints import pck
+from bodyreg.metrics.lpips import Lpips
 from bodyreg.metrics.pose import (
     bone_mpjpe,
     facing,
@@ -29,38 +31,10 @@ from bodyreg.metrics.surface import pixel_error, vertex_error
 from bodyreg.metrics.table import Metric, Statistics, Table
 
 __all__ = [
-    "IMAGE_METRICS",
-    "METRICS",
-    "PROTOCOLS",
-    "SSIM",
-    "BodyGeodesics",
-    "Evaluator",
-    "Metric",
-    "Protocol",
-    "Ssim",
-    "Statistics",
-    "Table",
-    "bone_mpjpe",
-    "evaluate",
-    "facing",
-    "flat_silhouette",
-    "gain",
-    "gps",
-    "gpsm",
-    "image_errors",
-    "joint_errors",
-    "l1",
-    "load_geodesics",
-    "mask_iou",
-    "mpjpe",
-    "n_mpjpe",
-    "pa_mpjpe",
-    "pck",
-    "pixel_error",
-    "procrustes",
-    "psnr",
-    "ssim",
-    "true_joints",
-    "turned_away",
-    "vertex_error",
+    "IMAGE_METRICS", "METRICS", "PROTOCOLS", "SSIM", "BodyGeodesics", "Evaluator", "Inception",
+    "InceptionScores", "Lpips", "Metric", "Protocol", "Ssim", "Statistics", "Table",
+    "bone_mpjpe", "evaluate", "facing", "flat_silhouette", "gain", "gps", "gpsm",
+    "image_errors", "inception_scores", "joint_errors", "l1", "load_geodesics", "mask_iou",
+    "mpjpe", "n_mpjpe", "pa_mpjpe", "pck", "pixel_error", "procrustes", "psnr", "ssim",
+    "true_joints", "turned_away", "vertex_error",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,13 @@ from bodyreg.data.pairs import Match, Pairs, match_names, match_pairs
 from bodyreg.errors import UserError
 from bodyreg.files import is_file
 from bodyreg.metrics.images import IMAGE_METRICS, flat_silhouette, image_errors
+from bodyreg.metrics.lpips import LPIPS_METRIC, Lpips
 from bodyreg.metrics.table import Table
-from bodyreg.pictures import pictures_by_stem, read_picture
+from bodyreg.pictures import picture_names, pictures_by_stem, read_picture
 from bodyreg.runs.progress import progress_bar
 
 if TYPE_CHECKING:
+    from bodyreg.metrics.inception import Inception, InceptionScores
     from bodyreg.metrics.protocols import Protocol
 
 WHITE, LABELS = 127, 32
@@ -129,8 +132,8 @@ class Compared:
     prepared: Counter[tuple[int, int]] = field(default_factory=Counter)
 
 
-def compare_pictures(pictures: Pictures, protocol: Protocol) -> Compared:
-    """Compare all matches.
+def compare_pictures(pictures: Pictures, protocol: Protocol, lpips: Lpips | None) -> Compared:
+    """Compare all matches, also by LPIPS if its network is given.
 
     Raises:
         UserError: a file cannot be read or has another size than its partner.
@@ -155,13 +158,50 @@ def compare_pictures(pictures: Pictures, protocol: Protocol) -> Compared:
             person, kind = labels["masks"], labels["visibility"]
             if person is None and kind is not None:
                 person = kind < BACKGROUND
-            errors.append(image_errors(generated, truth, person, kind, mask_ssim=protocol.ssim))
+            compared = [(generated, errors)]
             if person is not None:
-                silhouette = flat_silhouette(truth, person)
-                flat.append(image_errors(silhouette, truth, person, kind, mask_ssim=protocol.ssim))
+                compared.append((flat_silhouette(truth, person), flat))
+            for picture, rows in compared:
+                rows.append(image_errors(picture, truth, person, kind, mask_ssim=protocol.ssim))
+                if lpips is not None:
+                    rows[-1]["lpips"] = lpips.of_pictures(picture, truth)
             bar.update()
     silhouettes = _table(pictures, flat) if flat else None
     return Compared(_table(pictures, errors), silhouettes, sizes, prepared)
+
+
+def score_pictures(
+    pictures: Pictures, protocol: Protocol, network: Inception, real: Path | None
+) -> tuple[InceptionScores, int]:
+    """FID and inception score of all generated pictures that have a true one.
+
+    Args:
+        pictures: What is compared.
+        protocol: How pictures are prepared, the real ones too.
+        network: Sees the pictures.
+        real: Folder of real pictures; None: the true pictures of the matches.
+
+    Returns:
+        The scores, and the number of real pictures.
+
+    Raises:
+        UserError: a file cannot be read, or there are fewer than two of a kind.
+        InstallationError: torchmetrics cannot be imported.
+    """
+    from bodyreg.metrics.inception import inception_scores
+
+    truth = pictures.paths("truth")
+    if real is not None:
+        truth = [real / name for name in picture_names(real)]
+
+    def prepared(paths: list[Path]) -> Iterator[np.ndarray]:
+        for path in paths:
+            yield protocol.prepared(read_picture(path))
+            bar.update()
+
+    generated = pictures.paths("generated")
+    with progress_bar(len(generated) + len(truth), quiet=False, unit="pictures") as bar:
+        return inception_scores(network, prepared(generated), prepared(truth)), len(truth)
 
 
 def _table(pictures: Pictures, errors: list[dict[str, float]]) -> Table:
@@ -171,7 +211,8 @@ def _table(pictures: Pictures, errors: list[dict[str, float]]) -> Table:
         "source": [match.source for match in pictures.matches],
     }
     columns = {name: np.array([row[name] for row in errors]) for name in errors[0]}
-    metrics = {name: IMAGE_METRICS[name] for name in columns}
+    known = {**IMAGE_METRICS, "lpips": LPIPS_METRIC}
+    metrics = {name: known[name] for name in columns}
     return Table({name: np.array(column) for name, column in names.items()}, columns, metrics)
 
 

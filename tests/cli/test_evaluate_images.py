@@ -2,14 +2,19 @@
 
 import csv
 import json
+import sys
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from bodyreg.data.corr import Correspondence, write_corr
 from bodyreg.metrics.images import IMAGE_METRICS, flat_silhouette, image_errors
+from bodyreg.metrics.inception import Inception, inception_scores
+from bodyreg.metrics.lpips import Lpips
 from bodyreg.metrics.protocols import PROTOCOLS
+from tests.metrics.inception_weights import MeanColours
 
 SIDE, PICTURES = 60, 3
 
@@ -199,3 +204,44 @@ def test_refusals(measure, bodyreg, made, tmp_path):
     refused("generated: no pictures here; check the path")
     png(tmp_path / "generated" / "x.png", made[0][0])
     refused("no picture is named as one of")
+
+
+def test_networks(measure, made, tmp_path, monkeypatch):
+    """LPIPS for each picture, FID and the inception score of all, by files of weights."""
+    files = (tmp_path / "alexnet.pth", tmp_path / "alex.pth")
+    network = Lpips()
+    torch.save({f"features.{n}": t for n, t in network.features.state_dict().items()}, files[0])
+    torch.save({f"lin{n}.model.1.weight": w for n, w in enumerate(network.weights)}, files[1])
+    inception = tmp_path / "inception.pth"
+    inception.touch()
+    monkeypatch.setattr(Inception, "load", {inception: MeanColours()}.__getitem__)
+    for row in range(2):
+        png(tmp_path / "real" / f"{row}.png", made[row][1])
+    result = measure(
+        "--lpips", *files, "--inception", inception, "--real", tmp_path / "real",
+        "--masks", tmp_path / "masks", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert (result.status, result.error) == (0, "")
+    for row, (generated, truth, person, _) in zip(rows_of(tmp_path / "out"), made, strict=True):
+        expected = network.of_pictures(generated, truth)
+        assert float(row["lpips"]) == pytest.approx(expected, rel=1e-4)
+        expected = network.of_pictures(flat_silhouette(truth, person), truth)
+        assert float(row["silhouette_lpips"]) == pytest.approx(expected, rel=1e-4)
+    scores = inception_scores(
+        MeanColours(), [people[0] for people in made], [people[1] for people in made[:2]]
+    )
+    sets = json.loads((tmp_path / "out" / "evaluation.json").read_text())["sets"]
+    assert sets["fid"] == pytest.approx(scores.fid, rel=1e-4)
+    assert sets["inception"] == pytest.approx(scores.inception, rel=1e-4)
+    assert sets["real_pictures"] == 2
+    assert f"against 2 real pictures of {tmp_path / 'real'}" in result.out
+
+
+def test_refusals_of_networks(measure, tmp_path, monkeypatch):
+    assert "--real belongs to --inception" in measure("--real", tmp_path / "truth").refusal
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"no weights")
+    assert "no weights of torch, or damaged" in measure("--inception", path).refusal
+    assert "no weights of torch, or damaged" in measure("--lpips", path, path).refusal
+    monkeypatch.setitem(sys.modules, "torchmetrics.image", None)
+    assert "FID and IS need torchmetrics" in measure("--inception", path).refusal
