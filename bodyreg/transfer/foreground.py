@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-# Metres: a place this deep inside of the body's outline shows the person, a place this far outside
-# of it does not.
+# Metres: where colours of the person and of the background are learned, the first so deep inside of
+# the body's outline, the second so far outside of it.
 DEEP, FAR = 0.025, 0.15
 # Larger people are found in smaller pictures: pixels of the longer side.
 LONGEST = 192
@@ -47,15 +47,11 @@ def foreground_of(picture: np.ndarray, silhouette: np.ndarray, fineness: float) 
     if sides.all() or not sides.any():
         return silhouette.copy()
     cv2.setRNGSeed(0)
-    cv2.grabCut(
-        small,
-        labels,
-        (0, 0, 1, 1),
-        np.zeros((1, 65)),
-        np.zeros((1, 65)),
-        ROUNDS,
-        cv2.GC_INIT_WITH_MASK,
-    )
+    models = np.zeros((1, 65)), np.zeros((1, 65))  # of the background's and the person's colours
+    cv2.grabCut(small, labels, (0, 0, 1, 1), *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    # Once the colours are known, nothing is certain: fits are not exact.
+    labels[deep] = cv2.GC_PR_FGD
+    cv2.grabCut(small, labels, (0, 0, 1, 1), *models, 1, cv2.GC_EVAL)
     found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     # Only what hangs together with the body.
     _, pieces = cv2.connectedComponents(found, connectivity=4)
