@@ -150,6 +150,12 @@ def pictures_by_stem(folder: str | os.PathLike) -> dict[str, str]:
     return found
 
 
+def without_suffix(name: str) -> str:
+    """A picture's name without the suffix of a format."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in SUFFIXES else name
+
+
 def _decoded(data: bytes) -> np.ndarray:
     import cv2
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bodyreg.data.formats import Source, open_people
 from bodyreg.errors import UserError
-from bodyreg.pictures import SUFFIXES
+from bodyreg.pictures import without_suffix
 from bodyreg.runs.finished import FinishedRun
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Bodies:
         assert self.people is not None
         names = self._names()
         for start in range(len(picture.parts)):
-            wanted = _without_suffix("/".join(picture.parts[start:]))
+            wanted = without_suffix("/".join(picture.parts[start:]))
             rows = np.array([i for i, name in enumerate(names) if name == wanted], int)
             if len(rows):
                 return int(rows[self.people.frame[rows, 2].argmax()])
@@ -98,7 +98,7 @@ class Bodies:
         people = self.people
         assert people is not None
         names: np.ndarray = people.id if people.picture is None else people.picture
-        return [_without_suffix(str(name)).replace("\\", "/") for name in names.tolist()]
+        return [without_suffix(str(name)).replace("\\", "/") for name in names.tolist()]
 
 
 def registered(body: Body, people: Observations, size: tuple[int, int]) -> Fits:
@@ -111,8 +111,3 @@ def registered(body: Body, people: Observations, size: tuple[int, int]) -> Fits:
     if own is None or not own.all():
         people = replace(people, picture_size=np.array([size], np.int32))
     return register(body, people)
-
-
-def _without_suffix(name: str) -> str:
-    stem, dot, suffix = name.rpartition(".")
-    return stem if dot and f".{suffix.lower()}" in SUFFIXES else name

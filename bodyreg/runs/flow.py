@@ -17,6 +17,7 @@ from bodyreg.data.json_files import load_json
 from bodyreg.data.pairs import Pairs
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path, fingerprint, is_there, path_inside, provenance
+from bodyreg.pictures import without_suffix
 from bodyreg.runs.finished import FinishedRun
 from bodyreg.runs.progress import progress_bar
 from bodyreg.runs.shards import RUN, Shards, difference
@@ -155,7 +156,7 @@ class FittedPictures:
         for row in np.argsort(-self.fits.frame[:, 2], kind="stable").tolist():
             name = self._names[row]
             self._row.setdefault(name, row)
-            self._row.setdefault(_without_suffix(name), row)
+            self._row.setdefault(without_suffix(name), row)
         self.depends_on = {
             "fits": fingerprint(run.folder / "fits.npz"),
             "body": run.record.body.fingerprint,
@@ -195,7 +196,7 @@ class FittedPictures:
 
     def names(self, pair: tuple[int, int]) -> tuple[str, str]:
         """The names of a pair, without suffixes."""
-        source, target = (_without_suffix(self._names[row]) for row in pair)
+        source, target = (without_suffix(self._names[row]) for row in pair)
         return source, target
 
     def file(self, pair: tuple[int, int]) -> str:
@@ -348,10 +349,3 @@ def _digest(values: Any) -> str:
 def _shortened(name: str) -> str:
     """The end of a name that is too long for a caption."""
     return name if len(name) <= LONGEST else f"...{name[-LONGEST:]}"
-
-
-def _without_suffix(name: str) -> str:
-    from bodyreg.pictures import SUFFIXES
-
-    stem, dot, suffix = name.rpartition(".")
-    return stem if dot and f".{suffix.lower()}" in SUFFIXES else name
