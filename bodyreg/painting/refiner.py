@@ -43,8 +43,9 @@ class Refiner(nn.Module):
 
         refined = m · painting + (1 - m) · colour,      a network gives m and the colour
 
-    m begins near 1, so a new refiner changes little. It is 1 more than `reach` pixels away from the
-    body, to the side and up or down: there the painting's backdrop stays as it is.
+    m begins near 1, and the colour as grey, so a new refiner changes little. m is 1 more than
+    `reach` pixels away from the body, to the side and up or down: there the painting's backdrop
+    stays as it is.
 
     Args:
         config: What it is like.
@@ -56,10 +57,11 @@ class Refiner(nn.Module):
         self.unet = Unet(config, 3 + len(Provenance) + JOINTS)
         self.colour, self.trust = head(config.width, 3), head(config.width, 1)
         initialise(self)
-        last = self.trust[-1]
-        assert isinstance(last, nn.Conv2d) and last.bias is not None
-        nn.init.zeros_(last.weight)
-        nn.init.constant_(last.bias, math.log(TRUST / (1 - TRUST)))
+        trust = math.log(TRUST / (1 - TRUST))
+        for last, start in ((self.colour[-1], 0.0), (self.trust[-1], trust)):
+            assert isinstance(last, nn.Conv2d) and last.bias is not None
+            nn.init.zeros_(last.weight)  # random colours would be farther from the true ones
+            nn.init.constant_(last.bias, start)
 
     def forward(self, painting: Tensor, provenance: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """Refine paintings.
