@@ -13,7 +13,17 @@ import pytest
 import bodyreg
 
 PAGES = Path(__file__).parent.parent / "docs" / "reference"
-PACKAGES = ("body", "data", "lifting", "metrics", "ops", "painting", "registration", "regression")
+PACKAGES = (
+    "body",
+    "data",
+    "lifting",
+    "metrics",
+    "ops",
+    "painting",
+    "registration",
+    "regression",
+    "transfer",
+)
 
 
 def documented(page: Path) -> list[str]:
