@@ -11,6 +11,7 @@ import tyro
 from bodyreg.cli.body import body_files
 from bodyreg.cli.flags import OptionalFile, OptionalFolder, Switch
 from bodyreg.cli.sources import Sources, missing_source, source_of
+from bodyreg.data.formats import FORMATS
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -127,9 +128,11 @@ def _request(options: Options) -> TransferRequest:
 
 
 def _people(options: Options) -> Source:
-    """The people of the pictures; those of OpenPose lie beside the first source by default."""
+    """The people. Formats that find pictures in a folder take that of the first source."""
     found = source_of(options)
-    return found if found.images else replace(found, images=options.source[0].parent)
+    if found.images is not None or FORMATS[found.format].pictures == "named":
+        return found
+    return replace(found, images=options.source[0].parent)
 
 
 def _report(made: Transferred) -> str:
