@@ -33,10 +33,10 @@ FLOORS = {
 BY_ROUND = ("five", "five-again", "trusted-five", "distilled-five", "accurate-five")
 
 BEYOND = {
-    "distilled": "one",
+    "distilled-one": "one",
     "distilled-five": "five",
     "trusted-five": "five",
-    "accurate": "distilled",
+    "accurate": "distilled-one",
     "accurate-five": "accurate",
     "deviation": "accurate",
     "pose-then-accurate": "accurate",

@@ -144,7 +144,7 @@ ROWS = {
     "five": Row("five rounds", **FIVE),
     "truth": Row("taught by the truth", labels="truth", lifter="none"),
     "accurate": Row("`accurate` labels, one long round", labels="accurate", lifter="distilled"),
-    "distilled": Row("distilled lifting, one long round", lifter="distilled"),
+    "distilled-one": Row("distilled lifting, one long round", lifter="distilled"),
     "accurate-five": Row(
         "`accurate` labels, five rounds, the better label kept",
         labels="accurate",

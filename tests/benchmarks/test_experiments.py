@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,14 @@ def test_tasks_come_after_what_they_need(tmp_path, monkeypatch):
     begun.clear()
     assert experiments.main([*words[:4], "one"]) == 0
     assert begun == [*before, "one"]
+
+
+def test_all_rows_have_an_order():
+    """Each name is of one task: a row that is called as its lifter is would wait for itself."""
+    wanted = experiments.tasks(SIZES["small"], list(ROWS))
+    assert set(TopologicalSorter(wanted).static_order()) == set(wanted)
+    before = experiments.tasks(SIZES["small"], [])
+    assert len(wanted) == len(before) + len(ROWS)
 
 
 def test_a_page_of_nothing(tmp_path):

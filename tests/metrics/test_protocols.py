@@ -21,9 +21,10 @@ def test_resizing_is_that_of_pillow(old, size):
     after = resized(before, size)
     expected = np.asarray(Image.fromarray(before).resize(size, Image.Resampling.BICUBIC))
     assert after.shape == expected.shape and after.dtype == np.uint8
-    # The two round weights to integers differently.
+    # The two round weights to integers differently, so each direction may end one beside; negative
+    # weights let the second direction carry a 1 of the first one on as up to 1.3.
     away = np.abs(after.astype(int) - expected)
-    assert away.max() <= 1 and (away > 0).mean() < 0.02
+    assert away.max() <= 2 and (away > 0).mean() < 0.02 and (away > 1).mean() < 1e-3
 
 
 def test_intrinsic_flow_leaves_pictures_alone():
