@@ -12,10 +12,9 @@ from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.body import Body
+from bodyreg.data.bodies import Bodies, are_near, in_pixels
 from bodyreg.data.deepfashion import PARTS
 from bodyreg.data.fits import Fits
-from bodyreg.data.frames import image_from_frame
-from bodyreg.data.truth import Truth
 from bodyreg.ops import Flow, Raster
 from bodyreg.reference.flow import BACKGROUND, HIDDEN, VISIBLE
 
@@ -23,8 +22,6 @@ PIXELS_AT_ONCE = 2**22
 """Pixels of the pairs that are drawn in one step; this keeps their rasters below 100 MB."""
 
 Test = Literal["point", "face"]
-Bodies = Fits | Truth
-"""People of whom it is known where the picture shows their bodies."""
 
 
 def between(
@@ -106,7 +103,7 @@ def parts(body: Body, people: Bodies, size: tuple[int, int]) -> Tensor:
 
 def _alike(source: Bodies, target: Bodies, most: int) -> list[np.ndarray]:
     """Positions of pairs that one call of the ops takes: of equal cameras and bodies, so many."""
-    kinds = np.column_stack([_is_near(source), _is_near(target), _is_mirrored(source)])
+    kinds = np.column_stack([are_near(source), are_near(target), _are_mirrored(source)])
     found = []
     for kind in np.unique(kinds, axis=0):
         pairs = np.flatnonzero((kinds == kind).all(axis=1))
@@ -114,15 +111,8 @@ def _alike(source: Bodies, target: Bodies, most: int) -> list[np.ndarray]:
     return found
 
 
-def _is_near(people: Bodies) -> np.ndarray:
-    """(N,) bool: those in perspective."""
-    if people.focal is None:
-        return np.zeros(len(people), bool)
-    return np.isfinite(people.focal)
-
-
-def _is_mirrored(people: Bodies) -> np.ndarray:
-    """(N,) bool; nobody is made so."""
+def _are_mirrored(people: Bodies) -> np.ndarray:
+    """(N,) bool; made people never are."""
     return people.mirrored if isinstance(people, Fits) else np.zeros(len(people), bool)
 
 
@@ -140,7 +130,7 @@ def _between(
     shown = _drawn(_placed(body, target), faces, size)
     read = _drawn((places, near), faces, source_size)
     # A mirrored body is inside out. The order of a face's vertices tells which side is seen.
-    order = [0, 2, 1] if _is_mirrored(source)[0] else [0, 1, 2]
+    order = [0, 2, 1] if _are_mirrored(source)[0] else [0, 1, 2]
     share = shown.barycentric[..., order].contiguous()
     corners = faces[:, order].contiguous()
     flow = ops.flow(shown.face, share, places, corners, read.depth, perspective=near)
@@ -150,22 +140,12 @@ def _between(
 
 
 def _placed(body: Body, people: Bodies) -> tuple[Tensor, bool]:
-    """Vertices as `ops.raster` takes them, (N, V, 3) float32, and whether in perspective.
-
-    Depths are in pixels, as x and y are: without perspective relative to the pelvis, else to the
-    camera, which is the focal length away from the pelvis.
-    """
+    """Vertices (N, V, 3) as of `in_pixels`, and whether these people are in perspective."""
     if isinstance(people, Fits):
         places = people.vertices(body)
     else:
         places = people.placed(people.vertices)
-    seen = people.seen(places)
-    xy = image_from_frame(seen[..., :2], people.frame[:, None])
-    depth = seen[..., 2:] * people.frame[:, None, 2:]
-    near = bool(_is_near(people)[0])
-    if people.focal is not None and near:
-        depth -= people.focal[:, None, None]
-    return torch.from_numpy(np.concatenate([xy, depth], axis=2).astype(np.float32)), near
+    return torch.from_numpy(in_pixels(people, places)), bool(are_near(people)[0])
 
 
 def _drawn(placed: tuple[Tensor, bool], faces: Tensor, size: tuple[int, int]) -> Raster:

@@ -13,12 +13,12 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from bodyreg.body import Body
+from bodyreg.data.bodies import Bodies, in_pixels
 from bodyreg.data.fits import Fits
-from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import COCO_18
 from bodyreg.errors import UserError
 from bodyreg.flow.augmentation import Changes, mirrored_flow, mirrored_joints, mirrored_parts
-from bodyreg.flow.bodies import Bodies, Test, between, extended, parts
+from bodyreg.flow.bodies import Test, between, extended, parts
 from bodyreg.training import fingerprint_of, generator
 
 T = TypeVar("T", bound=Bodies)
@@ -212,8 +212,7 @@ class Lessons:
 
 def body_joints(body: Body, fits: Fits) -> np.ndarray:
     """(N, 18, 2) float32: the joints of COCO-18 where pictures show those of fits, pixels."""
-    seen = fits.seen(fits.keypoints(body, COCO_18.keypoints))
-    return image_from_frame(seen[..., :2], fits.frame[:, None]).astype(np.float32)
+    return in_pixels(fits, fits.keypoints(body, COCO_18.keypoints))[..., :2]
 
 
 def zoomed(people: T, factor: float) -> T:

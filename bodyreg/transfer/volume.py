@@ -10,8 +10,8 @@ from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.body.surface import vertex_normals
+from bodyreg.data.bodies import are_near, in_pixels
 from bodyreg.data.fits import Fits
-from bodyreg.data.frames import image_from_frame
 from bodyreg.ops import Raster
 from bodyreg.transfer.surface import Surface
 
@@ -30,7 +30,7 @@ class Posed:
     """A body in a picture, its clothes included.
 
     Attributes:
-        places: (1, V, 3) float32 as `ops.raster` takes them: x, y and depth in pixels.
+        places: (1, V, 3) float32 as of `in_pixels`.
         normals: (V, 3) float32 unit, out of the body; x right, y up, z toward the viewer.
         near: Whether in perspective.
         inside_out: Whether left and right are exchanged.
@@ -58,15 +58,9 @@ class Posed:
         scale = abs(float(fit.scale[0]))
         if volume is not None:
             vertices = vertices + (scale * volume[:, None] * normals)[None]
-        seen = fit.seen(vertices.astype(np.float32))
-        xy = image_from_frame(seen[..., :2], fit.frame[:, None])
-        depth = seen[..., 2:] * fit.frame[:, None, 2:]
-        near = fit.focal is not None and bool(fit.perspective[0, 0] > 0)
-        if fit.focal is not None and near:  # depths of perspective begin at the camera
-            depth = depth - fit.focal[:, None, None]
-        places = np.concatenate([xy, depth], 2).astype(np.float32)
+        places = torch.from_numpy(in_pixels(fit, vertices.astype(np.float32)))
         fineness = scale * float(fit.frame[0, 2])
-        return cls(torch.from_numpy(places), normals, near, inside_out, fineness)
+        return cls(places, normals, bool(are_near(fit)[0]), inside_out, fineness)
 
     @property
     def squareness(self) -> np.ndarray:

@@ -12,6 +12,7 @@ from bodyreg import reference
 from bodyreg.body import Body
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data import Fits, FitsById
+from bodyreg.data.bodies import are_near, in_pixels
 from bodyreg.data.fits import join_fits
 from bodyreg.data.flip import flip_fits
 from bodyreg.data.frames import image_from_frame
@@ -190,6 +191,25 @@ def test_bodies_keep_their_shape_and_pictures_show_perspective(body, change):
         pinhole = centre + fits.focal[person] * metres / z[:, None]
         np.testing.assert_allclose(
             image_from_frame(seen[person, :, :2], fits.frame[person]), pinhole, rtol=1e-4
+        )
+
+
+def test_bodies_in_pixels(body):
+    """Depths begin at the pelvis, or at the camera if it is near, whoever else is in the call."""
+    fits = with_camera(some_fits())
+    joints, near = fits.joints(body), are_near(fits)
+    assert near.tolist() == [True, False, True] and not are_near(some_fits()).any()
+    half, places = fits.frame[:, 2], in_pixels(fits, joints)
+    begin = np.where(near, fits.focal, 0)
+    np.testing.assert_allclose(
+        places[:, :, 2], half[:, None] * joints[..., 2] - begin[:, None], 1e-5
+    )
+    np.testing.assert_allclose(places[:, 0, 2], -begin, atol=1e-4)
+    shown = image_from_frame(fits.seen(joints)[..., :2], fits.frame[:, None])
+    np.testing.assert_array_equal(places[..., :2], shown)
+    for person in range(3):
+        np.testing.assert_array_equal(
+            in_pixels(fits.select([person]), joints[person : person + 1])[0], places[person]
         )
 
 
