@@ -105,7 +105,9 @@ def joined() -> Iterator[Ranks]:
     if count() == 1:
         yield Ranks()
         return
-    import torch.distributed
+    # torch.optim imports this module too. Its functions have the group as a default argument: if the
+    # group were there first, they would keep it, and its threads would abort the end of Python.
+    import torch.distributed.nn
 
     store, _, _ = next(torch.distributed.rendezvous("env://", timeout=PATIENCE))
     torch.distributed.init_process_group(
