@@ -105,8 +105,8 @@ def joined() -> Iterator[Ranks]:
     if count() == 1:
         yield Ranks()
         return
-    # torch.optim imports this module too. Its functions have the group as a default argument: if the
-    # group were there first, they would keep it, and its threads would abort the end of Python.
+    # torch.optim imports this module too. Its functions have the group as a default argument: if
+    # the group were there first, they would keep it, and its threads would abort Python's end.
     import torch.distributed.nn
 
     store, _, _ = next(torch.distributed.rendezvous("env://", timeout=PATIENCE))

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 PARTED = """
+from pathlib import Path
 from bodyreg.runs import ranks
 with ranks.joined() as processes, processes.together():
     import torch
