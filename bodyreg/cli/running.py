@@ -136,7 +136,7 @@ def report(
     if request.config.depth_weight and not predicts:
         used = f"{summary.with_depths:,} of {counted(summary.people, 'people')}"
         lines.append(f"depths of keypoints: used for {used}")
-    lines.append(f"cameras: {_cameras(summary.cameras, predicts)}")
+    lines.append(f"cameras: {_cameras(summary.cameras, request)}")
     if not predicts:
         lines.append(f"mean loss: {summary.mean_loss:.4g}")
     for name, pixels in summary.median_pixels.items():
@@ -170,10 +170,15 @@ def _learned(path: Path) -> str:
     return f"{', '.join(limbs) or 'as the body has them'} ({path})"
 
 
-def _cameras(counts: Mapping[str, int], predicts: bool) -> str:
+def _cameras(counts: Mapping[str, int], request: Request) -> str:
+    unknown = "found by the fits"
+    if request.regressor is not None or not request.config.find_focal:
+        unknown = "assumed"
+    elif request.initial is not None:
+        unknown = "of the initial fits"
     words = {
         "known": "focal length known for",
-        "assumed": f"focal length {'assumed' if predicts else 'found by the fits'} for",
+        "assumed": f"focal length {unknown} for",
         "weak": "no perspective for",
     }
     return ", ".join(f"{what} {counts[name]:,}" for name, what in words.items() if counts[name])
