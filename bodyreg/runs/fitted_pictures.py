@@ -1,14 +1,15 @@
-"""The body of the person in a picture, by the picture's name."""
+"""Pictures by their names, and the bodies of the people in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyreg.data.formats import Source, open_people
 from bodyreg.errors import UserError
+from bodyreg.files import path_inside
 from bodyreg.pictures import without_suffix
 from bodyreg.runs.finished import FinishedRun
 
@@ -21,48 +22,69 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Bodies:
-    """The bodies of people in pictures: those of a run, or registered when they are asked for.
+class FittedPictures:
+    """The pictures of N people, and the fit of the largest person in each.
+
+    Pictures go by their names with and without a suffix. People whose pictures have no names go by
+    their ids. Fits are those of a run, or people are registered when they are asked for.
 
     Attributes:
         body: The fitted body.
         where: What tells where people are, for messages.
-        people: The people, whose pictures have names.
-        fits: Their fits; None = to be registered.
+        images: The folder of pictures, or None.
+        names: (N) of each person's picture.
+        sizes: (N, 2) int64 width and height of each person's picture; 0 = not known.
+        people: N fits of a run, or N observations to be registered.
     """
 
     body: Body
     where: Path
-    people: Observations | None
-    fits: Fits | None
+    images: Path | None
+    names: list[str]
+    sizes: np.ndarray
+    people: Fits | Observations
 
     @classmethod
-    def open(
-        cls, people: Source | None, run: Path | None, images: Path | None, files: BodyFiles
-    ) -> Bodies:
-        """The bodies of a run, or of the people of a source.
+    def of_run(cls, run: FinishedRun, size: tuple[int, int] | None = None) -> FittedPictures:
+        """The pictures of a finished run.
 
         Args:
-            people: The source; None if there is a run, or if poses need no evidence.
-            run: The folder of a finished run.
-            images: The folder of pictures, if it is not the run's.
-            files: The body's files, without a run.
+            run: The run.
+            size: Width and height of pictures whose size is not known otherwise.
+        """
+        import numpy as np
+
+        from bodyreg.data import Fits
+
+        parts, names, each = [], [], []
+        for _, fits, observations in run.batches():
+            parts.append(fits)
+            names += _names(observations)
+            each.append(_sizes(observations))
+        sizes = np.concatenate(each)
+        sizes[(sizes == 0).any(axis=1)] = size or (0, 0)
+        people = Fits.concatenate(parts)
+        return cls(run.body, run.folder, run.source.images, names, sizes, people)
+
+    @classmethod
+    def to_register(cls, source: Source, files: BodyFiles) -> FittedPictures:
+        """The pictures of people who are registered when they are asked for.
+
+        Args:
+            source: The people.
+            files: The body's files.
 
         Raises:
-            UserError: as `FinishedRun.open` and `open_people`.
+            UserError: as `open_people`.
         """
-        from bodyreg.data import Fits, Observations
-
-        if run is not None:
-            found = FinishedRun.open(run, images)
-            batches = list(found.batches())
-            fits = Fits.concatenate([batch for _, batch, _ in batches])
-            seen = Observations.concatenate([batch for *_, batch in batches])
-            return cls(found.body, run, seen, fits)
         body = files.open()
-        assert people is not None
-        stored, _ = open_people(people, body)
-        return cls(body, people.path, stored.read(0, len(stored)), None)
+        stored, _ = open_people(source, body)
+        people = stored.read(0, len(stored))
+        return cls(body, source.path, source.images, _names(people), _sizes(people), people)
+
+    def row(self, name: str) -> int | None:
+        """The largest person in a picture, by its name; None if there is no such picture."""
+        return self._rows.get(name.replace("\\", "/"))
 
     def fit(self, picture: Path, size: tuple[int, int]) -> Fits:
         """The fit of the largest person in a picture.
@@ -74,31 +96,40 @@ class Bodies:
         Raises:
             UserError: no person is known to be in it.
         """
-        row = self._row(picture)
-        if self.fits is not None:
-            return self.fits.select([row])
-        assert self.people is not None
-        return registered(self.body, self.people.select([row]), size)
+        from bodyreg.data import Fits
 
-    def _row(self, picture: Path) -> int:
+        names = ("/".join(picture.parts[start:]) for start in range(len(picture.parts)))
+        rows = (self.row(without_suffix(name)) for name in names)
+        row = next((row for row in rows if row is not None), None)
+        if row is None:
+            raise UserError(f"{self.where}: knows no person in '{picture.name}'; {self.named}")
+        person = self.people.select([row])
+        return person if isinstance(person, Fits) else registered(self.body, person, size)
+
+    def picture(self, row: int) -> np.ndarray:
+        """The picture (h, w, 3) of a person, of a folder of pictures."""
+        from bodyreg.pictures import read_picture
+
+        of = f"{self.images}: a picture's name"
+        return read_picture(path_inside(self.images, self.names[row], of))
+
+    @property
+    def named(self) -> str:
+        """What the pictures are named, for messages."""
+        known = ", ".join(dict.fromkeys(filter(None, self.names[:3])))
+        return f"its pictures are named {known} ..." if known else "it names no pictures (--images)"
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        """Name, with and without a suffix -> the largest person."""
         import numpy as np
 
-        assert self.people is not None
-        names = self._names()
-        for start in range(len(picture.parts)):
-            wanted = without_suffix("/".join(picture.parts[start:]))
-            rows = np.array([i for i, name in enumerate(names) if name == wanted], int)
-            if len(rows):
-                return int(rows[self.people.frame[rows, 2].argmax()])
-        known = ", ".join(dict.fromkeys(filter(None, names[:3])))
-        rest = f"its pictures are named {known} ..." if known else "it names no pictures (--images)"
-        raise UserError(f"{self.where}: knows no person in '{picture.name}'; {rest}")
-
-    def _names(self) -> Sequence[str]:
-        people = self.people
-        assert people is not None
-        names: np.ndarray = people.id if people.picture is None else people.picture
-        return [without_suffix(str(name)).replace("\\", "/") for name in names.tolist()]
+        rows: dict[str, int] = {}
+        for row in np.argsort(-self.people.frame[:, 2], kind="stable").tolist():
+            name = self.names[row].replace("\\", "/")
+            rows.setdefault(name, row)
+            rows.setdefault(without_suffix(name), row)
+        return rows
 
 
 def registered(body: Body, people: Observations, size: tuple[int, int]) -> Fits:
@@ -111,3 +142,15 @@ def registered(body: Body, people: Observations, size: tuple[int, int]) -> Fits:
     if own is None or not own.all():
         people = replace(people, picture_size=np.array([size], np.int32))
     return register(body, people)
+
+
+def _names(people: Observations) -> list[str]:
+    names = people.id if people.picture is None else people.picture
+    return [str(name) for name in names.tolist()]
+
+
+def _sizes(people: Observations) -> np.ndarray:
+    import numpy as np
+
+    own = people.picture_size
+    return np.zeros((len(people), 2), np.int64) if own is None else own.astype(np.int64)

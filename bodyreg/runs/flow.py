@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from bodyreg.data.json_files import load_json
 from bodyreg.data.pairs import Pairs
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, fingerprint, is_there, path_inside, provenance
+from bodyreg.files import atomic_path, fingerprint, is_there, provenance
 from bodyreg.pictures import without_suffix
 from bodyreg.runs.finished import FinishedRun
+from bodyreg.runs.fitted_pictures import FittedPictures
 from bodyreg.runs.progress import progress_bar
 from bodyreg.runs.shards import RUN, Shards, difference
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from bodyreg.data import Fits
 
 RECORD = "flow.json"
 FOLDER = "corr"
@@ -94,15 +93,19 @@ def make_flows(request: FlowRequest, command: str, *, quiet: bool = False) -> Fl
         UserError: something is missing, damaged or not known, or cannot be written, or the folder
             holds other flows. Nothing is left half-written.
     """
-    people = FittedPictures(FinishedRun.open(request.run, request.images), request.size)
-    rows, skipped = people.rows(request.pairs)
+    run = FinishedRun.open(request.run, request.images)
+    pictures = FittedPictures.of_run(run, request.size)
+    rows, skipped = _rows(pictures, request.pairs)
     depends_on = {
-        **people.depends_on,
+        "fits": fingerprint(run.folder / "fits.npz"),
+        "body": run.record.body.fingerprint,
+        "landmarks": run.record.body.landmarks_fingerprint,
+        "proportions": run.record.body.proportions_fingerprint,
         "visibility": request.visible,
-        "pairs": _digest([people.names(pair) for pair in rows]),
-        "sizes": _digest(people.sizes[sorted({row for pair in rows for row in pair})].tolist()),
+        "pairs": _digest([_pair_names(pictures, pair) for pair in rows]),
+        "sizes": _digest(pictures.sizes[sorted({row for pair in rows for row in pair})].tolist()),
     }
-    work = _Work(request, people, rows, Shards(request.out / "shards", depends_on))
+    work = _Work(request, pictures, rows, Shards(request.out / "shards", depends_on))
     record = _finished(request.out, depends_on)
     finished = record is not None
     work.shards.take_up()
@@ -120,96 +123,44 @@ def make_flows(request: FlowRequest, command: str, *, quiet: bool = False) -> Fl
     return Flows(len(rows), made, seconds, skipped, record["shares"], finished)
 
 
-class FittedPictures:
-    """The pictures of a run: their names, sizes, and the fit of the largest person in each.
+def _rows(pictures: FittedPictures, pairs: Pairs) -> tuple[list[tuple[int, int]], Counter[str]]:
+    """The rows of pairs' fits, and how many pairs have none, by reason.
 
-    Pictures go by their names with and without a suffix. People whose pictures have no names go by
-    their ids.
-
-    Attributes:
-        run: The run.
-        fits: Its fits.
-        sizes: (N, 2) int64 width and height of each person's picture; 0 = not known.
-        images: The folder of pictures, or None.
-        depends_on: What fits depend on, as plain values for JSON.
+    Raises:
+        UserError: no pair has fits, two would have the same file, or the size of a picture is not
+            known.
     """
+    pairs = list(dict.fromkeys(pairs))
+    named = [(pictures.row(source), pictures.row(target)) for source, target in pairs]
+    found = list(dict.fromkeys(pair for pair in named if None not in pair))
+    missing = sum(None in pair for pair in named)
+    if not found:
+        lost = next(name for name in pairs[0] if pictures.row(name) is None)
+        raise UserError(f"{pictures.where}: has no fit of '{lost}'; {pictures.named}")
+    files = Counter(_file(pictures, pair) for pair in found)
+    file, count = files.most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{file}: would be written for {count} pairs; rename their pictures")
+    for pair in found:
+        for row in pair:
+            if not pictures.sizes[row].all():
+                raise UserError(
+                    f"{pictures.where}: does not tell the size of picture '{pictures.names[row]}'; "
+                    "give the folder of pictures (--images) or --size"
+                )
+    return found, +Counter({NOT_FITTED: missing})
 
-    def __init__(self, run: FinishedRun, size: tuple[int, int] | None) -> None:
-        import numpy as np
 
-        from bodyreg.data import Fits
+def _pair_names(pictures: FittedPictures, pair: tuple[int, int]) -> tuple[str, str]:
+    """The names of a pair, without suffixes."""
+    source, target = (without_suffix(pictures.names[row]) for row in pair)
+    return source, target
 
-        self.run, self.images = run, run.source.images
-        fits: list[Fits] = []
-        self._names: list[str] = []
-        sizes = []
-        for _, batch, observations in run.batches():
-            fits.append(batch)
-            known = observations.picture is not None
-            names = observations.picture if known else observations.id
-            self._names += [str(name) for name in names.tolist()]
-            own = observations.picture_size
-            sizes.append(np.zeros((len(batch), 2), int) if own is None else own.astype(int))
-        self.fits, self.sizes = Fits.concatenate(fits), np.concatenate(sizes)
-        self.sizes[(self.sizes == 0).any(axis=1)] = size or (0, 0)
-        self._row: dict[str, int] = {}
-        for row in np.argsort(-self.fits.frame[:, 2], kind="stable").tolist():
-            name = self._names[row]
-            self._row.setdefault(name, row)
-            self._row.setdefault(without_suffix(name), row)
-        self.depends_on = {
-            "fits": fingerprint(run.folder / "fits.npz"),
-            "body": run.record.body.fingerprint,
-            "landmarks": run.record.body.landmarks_fingerprint,
-            "proportions": run.record.body.proportions_fingerprint,
-        }
 
-    def rows(self, pairs: Pairs) -> tuple[list[tuple[int, int]], Counter[str]]:
-        """The rows of pairs' fits, and how many pairs have none, by reason.
-
-        Raises:
-            UserError: no pair has fits, two would have the same file, or the size of a picture is
-                not known.
-        """
-        pairs = list(dict.fromkeys(pairs))
-        named = [(self._row.get(source), self._row.get(target)) for source, target in pairs]
-        found = list(dict.fromkeys(pair for pair in named if None not in pair))
-        missing = sum(None in pair for pair in named)
-        if not found:
-            lost = [name for name in pairs[0] if name not in self._row]
-            raise UserError(
-                f"{self.run.folder}: has no fit of '{lost[0]}'; its pictures are named "
-                f"{', '.join(self._names[:3])}{' ...' if len(self._names) > 3 else ''}"
-            )
-        files = Counter(self.file(pair) for pair in found)
-        file, count = files.most_common(1)[0]
-        if count > 1:
-            raise UserError(f"{file}: would be written for {count} pairs; rename their pictures")
-        for pair in found:
-            for row in pair:
-                if not self.sizes[row].all():
-                    raise UserError(
-                        f"{self.run.folder}: does not tell the size of picture "
-                        f"'{self._names[row]}'; give the folder of pictures (--images) or --size"
-                    )
-        return found, +Counter({NOT_FITTED: missing})
-
-    def names(self, pair: tuple[int, int]) -> tuple[str, str]:
-        """The names of a pair, without suffixes."""
-        source, target = (without_suffix(self._names[row]) for row in pair)
-        return source, target
-
-    def file(self, pair: tuple[int, int]) -> str:
-        """The name of a pair's file, as DeepFashion's are: target, source."""
-        source, target = self.names(pair)
-        return f"{target}_{source}.corr".replace("\\", "/").replace("/", "_")
-
-    def picture(self, row: int) -> np.ndarray:
-        """The picture of a person (h, w, 3)."""
-        from bodyreg.pictures import read_picture
-
-        name = self._names[row]
-        return read_picture(path_inside(self.images, name, f"{self.images}: a picture's name"))
+def _file(pictures: FittedPictures, pair: tuple[int, int]) -> str:
+    """The name of a pair's file, as DeepFashion's are: target, source."""
+    source, target = _pair_names(pictures, pair)
+    return f"{target}_{source}.corr".replace("\\", "/").replace("/", "_")
 
 
 @dataclass(frozen=True)
@@ -217,7 +168,7 @@ class _Work:
     """Flows to be made, with everything that they are made of."""
 
     request: FlowRequest
-    people: FittedPictures
+    pictures: FittedPictures
     rows: Sequence[tuple[int, int]]
     shards: Shards
 
@@ -249,10 +200,10 @@ class _Work:
 
         from bodyreg.flow import between
 
-        people, (source, target) = self.people, np.array(pairs).T
-        sizes = [tuple(people.sizes[row[0]][::-1].tolist()) for row in (target, source)]
-        some = people.fits.select(source), people.fits.select(target)
-        found = between(people.run.body, *some, *sizes, visible=self.request.visible)
+        pictures, (source, target) = self.pictures, np.array(pairs).T
+        sizes = [tuple(pictures.sizes[row[0]][::-1].tolist()) for row in (target, source)]
+        fits = pictures.people.select(source), pictures.people.select(target)
+        found = between(pictures.body, *fits, *sizes, visible=self.request.visible)
         return found.flow.numpy(), found.visibility.numpy()
 
     def _portions(self, pairs: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
@@ -261,7 +212,7 @@ class _Work:
 
         groups: dict[tuple, list[tuple[int, int]]] = {}
         for pair in pairs:
-            sizes = tuple(tuple(self.people.sizes[row].tolist()) for row in pair)
+            sizes = tuple(tuple(self.pictures.sizes[row].tolist()) for row in pair)
             groups.setdefault(sizes, []).append(pair)
         for sizes, group in groups.items():
             most = max(1, PIXELS_AT_ONCE // sum(math.prod(size) for size in sizes))
@@ -274,7 +225,7 @@ class _Work:
 
         counts = np.zeros(len(KINDS), np.int64)
         for pair, flow, kind in zip(pairs, *self.flow(pairs), strict=True):
-            path = self.request.out / FOLDER / self.people.file(pair)
+            path = self.request.out / FOLDER / _file(self.pictures, pair)
             write_corr(path, Correspondence.of_flow(flow, kind), within=self.shards.folder)
             counts += np.bincount(kind.reshape(-1), minlength=len(KINDS))
         return counts
@@ -291,11 +242,11 @@ class _Work:
             pair = self.rows[number]
             flow, kind = (found[0] for found in self.flow([pair]))
             pictures = [flow_picture(flow, kind), visibility_picture(kind)]
-            if self.people.images is not None:
-                source, target = (self.people.picture(row) for row in pair)
+            if self.pictures.images is not None:
+                source, target = (self.pictures.picture(row) for row in pair)
                 pictures = [source, target, warped_picture(source, flow, kind), *pictures]
             tiles.append(pair_tile(pictures))
-            source, target = map(_shortened, self.people.names(pair))
+            source, target = map(_shortened, _pair_names(self.pictures, pair))
             seen = (kind == 0).sum() / max(1, int((kind < 2).sum()))
             captions.append((f"{source} -> {target}", f"{seen:.0%} visible"))
         title = f"{len(tiles)} of {len(self.rows):,} pairs"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bodyreg.errors import UserError
 from bodyreg.files import require_file
 from bodyreg.pictures import SUFFIXES
-from bodyreg.runs.fitted_pictures import Bodies, registered
+from bodyreg.runs.fitted_pictures import FittedPictures, registered
 from bodyreg.runs.job import evenly
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Target:
 
 def targets_of(
     poses: Sequence[Path],
-    bodies: Bodies,
+    fitted: FittedPictures,
     source: Fits,
     size: tuple[int, int],
     frames: int | None,
@@ -50,7 +50,7 @@ def targets_of(
 
     Args:
         poses: The files.
-        bodies: Finds the people of pictures.
+        fitted: Finds the people of pictures.
         source: The fit of the person who takes the poses.
         size: Width and height where the pose is no picture.
         frames: As of `TransferRequest`.
@@ -66,14 +66,14 @@ def targets_of(
         require_file(path, "pose")
         kind = path.suffix.lower()
         if kind in SUFFIXES:
-            targets.append(_of_picture(path, bodies))
+            targets.append(_of_picture(path, fitted))
             continue
         if kind == ".json":
-            found = _of_joints(path, bodies.body, size)
+            found = _of_joints(path, fitted.body, size)
         elif kind == ".npz":
             found = Fits.load(path)
         elif kind == ".bvh":
-            found = of_clip(path, bodies.body, source, height, width)
+            found = of_clip(path, fitted.body, source, height, width)
         else:
             raise UserError(f"{path}: not a pose; expected {KINDS}")
         if not len(found):
@@ -86,12 +86,12 @@ def targets_of(
     return targets
 
 
-def _of_picture(path: Path, bodies: Bodies) -> Target:
+def _of_picture(path: Path, fitted: FittedPictures) -> Target:
     from bodyreg.pictures import read_header, read_picture
 
     header = read_header(path)
     size = header[:2] if header is not None else read_picture(path).shape[1::-1]
-    return Target(path.stem, bodies.fit(path, size), size[1], size[0])
+    return Target(path.stem, fitted.fit(path, size), size[1], size[0])
 
 
 def _of_joints(path: Path, body: Body, size: tuple[int, int]) -> Fits:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path, is_folder, is_there
 from bodyreg.pictures import SUFFIXES
-from bodyreg.runs.fitted_pictures import Bodies
+from bodyreg.runs.finished import FinishedRun
+from bodyreg.runs.fitted_pictures import FittedPictures
 from bodyreg.runs.poses import Target, targets_of
 from bodyreg.runs.progress import Clock, progress_bar
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bodyreg.body import Body
     from bodyreg.data import Fits
     from bodyreg.data.formats import Source as People
     from bodyreg.runs.record import BodyFiles
@@ -103,22 +105,22 @@ def transfer(request: TransferRequest, *, quiet: bool = False) -> Transferred:
     masks = [_mask(path, picture) for path, picture in zip(request.masks, pictures, strict=False)]
     backdrop = _backdrop(request.background)
     clock.lap("reading")
-    bodies = Bodies.open(request.people, request.run, request.images, request.body)
+    fitted = _fitted(request)
     if request.mesh is not None:
-        charts_of(bodies.body)  # before anything is written
+        charts_of(fitted.body)  # before anything is written
     sizes = [picture.shape[1::-1] for picture in pictures]
-    fits = [bodies.fit(path, size) for path, size in zip(request.sources, sizes, strict=True)]
+    fits = [fitted.fit(path, size) for path, size in zip(request.sources, sizes, strict=True)]
     size = request.size or sizes[0]
-    targets = targets_of(request.poses, bodies, fits[0], size, request.frames)
+    targets = targets_of(request.poses, fitted, fits[0], size, request.frames)
     names = _names(request, targets)
     clock.lap("bodies")
     silhouettes = [
-        _silhouette(bodies, fit, picture) for fit, picture in zip(fits, pictures, strict=True)
+        _silhouette(fitted.body, fit, picture) for fit, picture in zip(fits, pictures, strict=True)
     ]
     sources = _sources(pictures, fits, masks, silhouettes)
     clock.lap("foreground")
     zoomed = _not_finer(sources, targets)
-    appearance = Appearance(bodies.body, zoomed)
+    appearance = Appearance(fitted.body, zoomed)
     clock.lap("surface")
     if backdrop is None:
         backdrop = without_person(pictures[0], sources[0].foreground | silhouettes[0])
@@ -136,7 +138,7 @@ def transfer(request: TransferRequest, *, quiet: bool = False) -> Transferred:
             own.lap("background")
             write_picture(path, picture)
             if request.details:
-                _write_details(path, bodies, zoomed, appearance, target, painting)
+                _write_details(path, zoomed, appearance, target, painting)
             if number in shown and len(targets) > 1:
                 strip.append(_of_height(picture, STRIP_HEIGHT))
             own.lap("writing")
@@ -155,6 +157,12 @@ def transfer(request: TransferRequest, *, quiet: bool = False) -> Transferred:
     shares = people / max(1, int(people.sum()))
     named = {kind.name.lower(): float(shares[kind]) for kind in list(Provenance)[:-1]}
     return Transferred(len(targets), dict(seconds), named, written)
+
+
+def _fitted(request: TransferRequest) -> FittedPictures:
+    if request.run is not None:
+        return FittedPictures.of_run(FinishedRun.open(request.run, request.images))
+    return FittedPictures.to_register(request.people, request.body)
 
 
 def _names(request: TransferRequest, targets: Sequence[Target]) -> list[Path]:
@@ -206,12 +214,12 @@ def _backdrop(background: str) -> np.ndarray | None:
     return read_picture(background, kind="background")
 
 
-def _silhouette(bodies: Bodies, fit: Fits, picture: np.ndarray) -> np.ndarray:
+def _silhouette(body: Body, fit: Fits, picture: np.ndarray) -> np.ndarray:
     """(H, W) bool: the body in its picture."""
     from bodyreg.transfer.surface import surface_of
     from bodyreg.transfer.volume import Posed
 
-    surface = surface_of(bodies.body)
+    surface = surface_of(body)
     drawn = Posed.of(surface, fit).drawn(surface, *picture.shape[:2])
     return drawn.face[0].numpy() >= 0
 
@@ -263,7 +271,6 @@ def _of_height(picture: np.ndarray, height: int) -> np.ndarray:
 
 def _write_details(
     path: Path,
-    bodies: Bodies,
     sources: Sequence[Source],
     appearance: Appearance,
     target: Target,
@@ -284,7 +291,7 @@ def _write_details(
     for number, source in enumerate(sources, 1):
         end = f"-{number}" if len(sources) > 1 else ""
         size = target.height, target.width
-        found = between(bodies.body, source.fit, target.fit, size, source.foreground.shape)
+        found = between(appearance.body, source.fit, target.fit, size, source.foreground.shape)
         flow, kind = found.flow[0].numpy(), found.visibility[0].numpy()
         write(f"flow{end}", flow_picture(flow, kind))
         write(f"visibility{end}", visibility_picture(kind))
