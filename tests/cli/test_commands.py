@@ -1,5 +1,6 @@
 """The commands end to end, on a tiny body and on a handful of made people."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -145,11 +146,16 @@ def test_people_without_evidence_are_skipped_and_counted(bodyreg, tmp_path, body
     assert record["skipped"] == {"no point and no keypoint, or all in one place": 1}
 
 
-def test_initial_fits_are_taken_up(bodyreg, tmp_path, observations_file, body_file):
-    common = ("register", "--observations", observations_file, "--body", body_file)
-    bodyreg(*common, "--iterations", 100, "--out", tmp_path / "first")
+def test_initial_fits_are_taken_up(bodyreg, tmp_path, body_file):
+    people = made_observations()
+    size = np.full((len(people), 2), 512, np.int32)
+    dataclasses.replace(people, picture_size=size).save(tmp_path / "people.npz")
+    common = ("register", "--observations", tmp_path / "people.npz", "--body", body_file)
+    cold = bodyreg(*common, "--iterations", 100, "--out", tmp_path / "first")
     start = tmp_path / "first" / "fits.npz"
-    bodyreg(*common, "--iterations", 1, "--initial", start, "--out", tmp_path / "second")
+    warm = bodyreg(*common, "--iterations", 1, "--initial", start, "--out", tmp_path / "second")
+    assert "focal length found by the fits for" in cold.out
+    assert "focal length of the initial fits for" in warm.out
     first, second = (Fits.load(tmp_path / run / "fits.npz") for run in ("first", "second"))
     assert np.abs(second.pose - first.pose).max() < 0.2
     record = json.loads((tmp_path / "second" / "run.json").read_text())
