@@ -7,6 +7,7 @@ the process.
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,6 +149,12 @@ def pictures_by_stem(folder: str | os.PathLike) -> dict[str, str]:
     for name in sorted(picture_names(folder), key=lambda n: order[Path(n).suffix.lower()]):
         found.setdefault(Path(name).stem, name)
     return found
+
+
+def number_of(name: str) -> int | None:
+    """The number with which a name without suffix ends: 139 of 000000000139.jpg; None if none."""
+    digits = re.search(r"[0-9]+$", Path(name).stem)
+    return None if digits is None else int(digits[0])
 
 
 def without_suffix(name: str) -> str:

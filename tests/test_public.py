@@ -16,6 +16,7 @@ PAGES = Path(__file__).parent.parent / "docs" / "reference"
 PACKAGES = (
     "body",
     "data",
+    "exchange",
     "lifting",
     "metrics",
     "ops",

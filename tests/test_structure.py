@@ -22,7 +22,7 @@ ROOMS = (
     ("runs",),
     ("painting", "regression"),
     ("flow", "lifting", "transfer"),
-    ("registration", "synthetic", "viz"),
+    ("exchange", "registration", "synthetic", "viz"),
     ("metrics",),
     ("data",),
     ("body",),

@@ -6,7 +6,6 @@ They have a frame and no evidence: a network can see them, and no registration c
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.json_files import flag, integer, load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
-from bodyreg.pictures import picture_names, read_header, read_picture
+from bodyreg.pictures import number_of, picture_names, read_header, read_picture
 
 PERSON = 1
 """COCO's category of people, of files that do not name their categories."""
@@ -178,9 +177,9 @@ def _by_number(names: Sequence[str]) -> dict[int, str]:
     """The number with which a name without suffix ends -> the name; of several, the first."""
     found: dict[int, str] = {}
     for name in names:
-        digits = re.search(r"[0-9]+$", Path(name).stem)
-        if digits is not None:
-            found.setdefault(int(digits[0]), name)
+        number = number_of(name)
+        if number is not None:
+            found.setdefault(number, name)
     return found
 
 

@@ -64,20 +64,7 @@ class FinishedRun:
         record, config = read_record(folder)
         if images is not None and not is_folder(images):
             raise UserError(f"{images}: no such folder; check --images")
-        files = record.body.files
-        files = BodyFiles(
-            _found(folder, files.path, "body"),
-            _found(folder, files.uv, "charts of the body"),
-            _found(folder, files.landmarks, "landmarks"),
-            _found(folder, files.proportions, "proportions"),
-        )
-        body = files.open()
-        if body.fingerprint != record.body.fingerprint:
-            raise UserError(f"{files.path}: is not the body of this run; register again")
-        if files.landmarks_fingerprint != record.body.landmarks_fingerprint:
-            raise UserError(f"{files.landmarks}: has changed since the run; register again")
-        if files.proportions_fingerprint != record.body.proportions_fingerprint:
-            raise UserError(f"{files.proportions}: has changed since the run; register again")
+        body = body_of(folder, record)
         source = replace(
             record.source,
             path=_found(folder, record.source.path, "people"),
@@ -187,6 +174,29 @@ class FinishedRun:
         first, last = int(at.min()), int(at.max()) + 1
         found = self.people.read(first, last).select(at - first)
         return found if self.record.depths else found.with_depths(None)
+
+
+def body_of(folder: Path, record: Record) -> Body:
+    """The body that a run has fitted.
+
+    Raises:
+        UserError: its files are missing or have changed.
+    """
+    files = record.body.files
+    files = BodyFiles(
+        _found(folder, files.path, "body"),
+        _found(folder, files.uv, "charts of the body"),
+        _found(folder, files.landmarks, "landmarks"),
+        _found(folder, files.proportions, "proportions"),
+    )
+    body = files.open()
+    if body.fingerprint != record.body.fingerprint:
+        raise UserError(f"{files.path}: is not the body of this run; register again")
+    if files.landmarks_fingerprint != record.body.landmarks_fingerprint:
+        raise UserError(f"{files.landmarks}: has changed since the run; register again")
+    if files.proportions_fingerprint != record.body.proportions_fingerprint:
+        raise UserError(f"{files.proportions}: has changed since the run; register again")
+    return body
 
 
 def _found(folder: Path, path: Path | None, what: str) -> Path | None:

@@ -1,0 +1,9 @@
+"""Fits for other tools: GLB and BVH for animation, SMPL's parameters, COCO's results."""
+
+from bodyreg.exchange.bvh import to_bvh
+from bodyreg.exchange.coco import keypoint_results
+from bodyreg.exchange.glb import to_glb
+from bodyreg.exchange.motion import Motion, motion_of
+from bodyreg.exchange.smpl import smpl_parameters
+
+__all__ = ["Motion", "keypoint_results", "motion_of", "smpl_parameters", "to_bvh", "to_glb"]

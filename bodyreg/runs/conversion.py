@@ -1,0 +1,250 @@
+"""Fits written for other tools."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bodyreg.errors import UserError
+from bodyreg.files import atomic_path, is_file, is_folder
+from bodyreg.pictures import number_of
+from bodyreg.runs.finished import AT_ONCE, FinishedRun, body_of
+from bodyreg.runs.record import NAME, BodyFiles, read_record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bodyreg.body import Body
+    from bodyreg.data.fits import Fits
+    from bodyreg.exchange import Motion
+
+FORMAT = "bodyreg-smpl-1"
+MIRRORED = "mirrored"
+"""Why a person is left out of files that know only rotations."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is to be written.
+
+    Attributes:
+        fits: The folder of a run, or a file of fits.
+        to: What is written.
+        out: A folder for glb and bvh, with a file for each person; else a file.
+        people: Ids; all people if it is empty.
+        rate: Pictures a second of a video.
+        body: The files of the body, if no run.json beside the fits says it.
+        images: The folder of the pictures, if it is not the run's.
+        annotations: A COCO file that has the numbers of the pictures.
+    """
+
+    fits: Path
+    to: Literal["glb", "bvh", "smpl", "coco"]
+    out: Path
+    people: tuple[int, ...] = ()
+    rate: float = 30.0
+    body: BodyFiles = field(default_factory=BodyFiles)
+    images: Path | None = None
+    annotations: Path | None = None
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written.
+
+    Attributes:
+        people: The number of people.
+        skipped: How many people were left out, by reason.
+    """
+
+    people: int
+    skipped: Counter[str]
+
+
+def convert(request: Conversion, facts: dict[str, Any]) -> Converted:
+    """Write fits for other tools.
+
+    Args:
+        request: What is to be written.
+        facts: What made the files.
+
+    Raises:
+        UserError: something is missing or damaged, an id is not there or, if files are named by
+            ids, there twice; all people are left out; or a file cannot be written.
+    """
+    with _Opened(request) as opened:
+        if request.to == "coco":
+            return _write_coco(opened)
+        if request.to == "smpl":
+            return _write_smpl(opened, facts)
+        return _write_motions(opened)
+
+
+class _Opened:
+    """The fits of a request and their body."""
+
+    def __init__(self, request: Conversion) -> None:
+        from bodyreg.data.fits import FitsFile
+
+        self.request = request
+        folder = request.fits if is_folder(request.fits) else request.fits.parent
+        if is_folder(request.fits) or is_file(folder / NAME):
+            if request.body != BodyFiles():
+                raise UserError(f"{folder / NAME} names the body of these fits; omit --body")
+            self.body: Body = body_of(folder, read_record(folder)[0])
+        else:
+            self.body = request.body.open()
+        self._folder = folder
+        self.fits = FitsFile(folder / "fits.npz" if is_folder(request.fits) else request.fits)
+        self._rows = self._chosen()
+
+    def __enter__(self) -> _Opened:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.fits.__exit__(*exception)
+
+    def _chosen(self) -> np.ndarray:
+        """(M,) the rows of the people that are wanted, rising."""
+        import numpy as np
+
+        ids, wanted = self.fits.ids(), np.array(self.request.people, np.int64)
+        missing = wanted[~np.isin(wanted, ids)]
+        if len(missing):
+            raise UserError(f"--people {missing[0]}: {self.request.fits} has no person of this id")
+        rows = np.flatnonzero(np.isin(ids, wanted)) if len(wanted) else np.arange(len(ids))
+        if not len(rows):
+            raise UserError(f"{self.request.fits}: holds no fits")
+        return rows
+
+    def batches(self) -> Iterator[tuple[np.ndarray, Fits]]:
+        """The rows and the fits of the people that are wanted, some thousands at a time."""
+        for start in range(0, len(self.fits), AT_ONCE):
+            rows = self._rows[(self._rows >= start) & (self._rows < start + AT_ONCE)]
+            if len(rows):
+                fits = self.fits.read(start, min(start + AT_ONCE, len(self.fits)))
+                yield rows, fits.select(rows - start)
+
+    def motions(self) -> Iterator[tuple[str, np.ndarray, Motion]]:
+        """Each person: the name of a file, the rows of its fits, and its motion."""
+        from bodyreg.exchange import motion_of
+
+        for rows, fits in self.batches():
+            for place, number in enumerate(fits.id.tolist()):
+                yield str(number), rows[[place]], motion_of(self.body, fits.select([place]))
+
+    def pictures(self) -> np.ndarray:
+        """(N,) the names of the pictures of all people of the file.
+
+        Raises:
+            UserError: there is no run, or its people do not name their pictures.
+        """
+        import numpy as np
+
+        if not is_file(self._folder / NAME):
+            raise UserError(
+                f"{self.request.fits}: only a run knows people's pictures; name its folder"
+            )
+        run = FinishedRun.open(self._folder, self.request.images)
+        names = [people.picture for *_, people in run.batches()]
+        if any(name is None for name in names):
+            raise UserError(f"{self._folder}: its people do not name their pictures")
+        found = np.concatenate(names)
+        if (found == "").any():
+            person = self.fits.ids()[(found == "").argmax()]
+            raise UserError(f"{self._folder}: the picture of person {person} is not known")
+        return found
+
+
+def _write_motions(opened: _Opened) -> Converted:
+    from bodyreg.exchange import to_bvh, to_glb
+
+    request, skipped, people = opened.request, Counter[str](), 0
+    if len(set(ids := opened.fits.ids().tolist())) < len(ids):
+        raise UserError(f"{request.fits}: ids are not unique, so files cannot be named by them")
+    for name, rows, motion in opened.motions():
+        if request.to == "bvh" and motion.mirrored:
+            skipped[MIRRORED] += len(rows)
+            continue
+        with atomic_path(request.out / f"{name}.{request.to}") as temporary:
+            if request.to == "glb":
+                temporary.write_bytes(to_glb(motion, request.rate))
+            else:
+                temporary.write_text(to_bvh(motion, request.rate), encoding="ascii")
+        people += len(rows)
+    _require(people, request)
+    return Converted(people, +skipped)
+
+
+def _write_smpl(opened: _Opened, facts: dict[str, Any]) -> Converted:
+    import numpy as np
+
+    from bodyreg.exchange import smpl_parameters
+    from bodyreg.npz import save_npz
+
+    found, kept, skipped = [], [], Counter[str]()
+    for _, rows, motion in opened.motions():
+        if motion.mirrored:
+            skipped[MIRRORED] += len(rows)
+        else:
+            found.append(smpl_parameters(motion))
+            kept.append(rows)
+    _require(len(kept), opened.request)
+    arrays = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+    ids = opened.fits.ids()[np.concatenate(kept)]
+    save_npz(opened.request.out, format=FORMAT, id=ids, **arrays, provenance=json.dumps(facts))
+    return Converted(len(ids), +skipped)
+
+
+def _write_coco(opened: _Opened) -> Converted:
+    from bodyreg.exchange import keypoint_results
+
+    request, pictures = opened.request, opened.pictures()
+    numbers = _numbers(pictures.tolist(), request.annotations)
+    results: list[dict[str, Any]] = []
+    for rows, fits in opened.batches():
+        results += keypoint_results(opened.body, fits, numbers[rows])
+    with atomic_path(request.out) as temporary:
+        temporary.write_text(json.dumps(results, allow_nan=False), encoding="ascii")
+    return Converted(len(results), Counter())
+
+
+def _numbers(pictures: Sequence[str], annotations: Path | None) -> np.ndarray:
+    """(N,) the numbers of pictures: those of a COCO file, or those with which their names end.
+
+    Raises:
+        UserError: the file does not name a picture, or a name has no number, or two names have one.
+    """
+    import numpy as np
+
+    from bodyreg.data.coco import load_coco
+
+    known: dict[str, int | None]
+    if annotations is not None:
+        images = load_coco(annotations).imgs.values()
+        known = {str(image.get("file_name")): image["id"] for image in images}
+        advice = f"{annotations} has no picture of this name"
+    else:
+        known = {name: number_of(name) for name in pictures}
+        advice = "its name has no number; give --annotations, a COCO file that has the pictures"
+    missing = next((name for name in pictures if known.get(name) is None), None)
+    if missing is not None:
+        raise UserError(f"picture '{missing}': {advice}")
+    names = {name: known[name] for name in pictures}
+    if len(set(names.values())) < len(names):
+        raise UserError(
+            "several pictures have names that end with the same number; give --annotations, a COCO "
+            "file that has the pictures"
+        )
+    return np.array([names[name] for name in pictures])
+
+
+def _require(people: int, request: Conversion) -> None:
+    if not people:
+        raise UserError(
+            f"{request.fits}: all people are mirrored, which {request.to} cannot hold; write glb"
+        )

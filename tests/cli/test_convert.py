@@ -1,0 +1,149 @@
+"""Fits written for other tools, by the command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bodyreg.body import Body
+from bodyreg.data import Fits
+from bodyreg.npz import load_npz
+from tests.exchange.people import Glb, from_pelvis, random_fits
+
+from .conftest import made_observations
+
+
+@pytest.fixture
+def fits(tmp_path) -> Fits:
+    """Three people of the built-in body, each with proportions of its own."""
+    random = np.random.default_rng(1)
+    fits = Fits.concatenate([random_fits(random, 1) for _ in range(3)])
+    fits = replace(fits, id=np.array([41, 7, 139]))
+    fits.save(tmp_path / "fits.npz")
+    return fits
+
+
+def test_a_glb_for_each_person(bodyreg, tmp_path, fits):
+    result = bodyreg("convert", tmp_path / "fits.npz", "--to", "glb", "--out", tmp_path / "glb")
+    assert (result.status, result.error) == (0, "")
+    assert result.out == f"3 people: {tmp_path / 'glb'}\n"
+    assert sorted(p.name for p in (tmp_path / "glb").iterdir()) == ["139.glb", "41.glb", "7.glb"]
+    vertices, _ = from_pelvis(Body.default(), fits)
+    for person, number in enumerate(fits.id):
+        glb = Glb((tmp_path / "glb" / f"{number}.glb").read_bytes())
+        np.testing.assert_allclose(glb.vertices(), vertices[person], atol=1e-5)
+
+
+def test_some_people_and_a_rate(bodyreg, tmp_path, fits):
+    out = tmp_path / "bvh"
+    result = bodyreg(
+        "convert", tmp_path / "fits.npz", "--to", "bvh", "--out", out, "--people", 139, 7,
+        "--rate", 12.5,
+    )  # fmt: skip
+    assert (result.status, result.out) == (0, f"2 people: {out}\n")
+    assert sorted(p.name for p in out.iterdir()) == ["139.bvh", "7.bvh"]
+    assert "Frames: 1\nFrame Time: 0.080000000\n" in (out / "7.bvh").read_text()
+
+
+def test_parameters_of_smpl(bodyreg, tmp_path, fits):
+    replace(fits, scale=fits.scale * [1, -1, 1]).save(tmp_path / "fits.npz")
+    out = tmp_path / "new" / "smpl.npz"
+    result = bodyreg("convert", tmp_path / "fits.npz", "--to", "smpl", "--out", out)
+    assert (result.status, result.out) == (0, f"skipped 1 (1 mirrored)\n2 people: {out}\n")
+    arrays = load_npz(out, kind="SMPL's")
+    assert str(arrays["format"]) == "bodyreg-smpl-1"
+    np.testing.assert_array_equal(arrays["id"], [41, 139])
+    np.testing.assert_array_equal(arrays["segment_scale"], fits.segment_scale[[0, 2]])
+    assert "bodyreg convert" in str(arrays["provenance"])
+
+
+def test_the_body_of_a_run_and_its_pictures(bodyreg, tmp_path, body_file):
+    """A run names its body; COCO's results take the numbers of its pictures."""
+    people = made_observations()
+    names = np.array(["a/000000000139.jpg", "b/COCO_val2014_000000000007.jpg", "12.png"])
+    replace(people, picture=names).save(tmp_path / "people.npz")
+    run = tmp_path / "run"
+    bodyreg("register", "--observations", tmp_path / "people.npz", "--body", body_file,
+            "--iterations", 5, "--out", run)  # fmt: skip
+    result = bodyreg("convert", run, "--to", "coco", "--out", tmp_path / "results.json")
+    assert (result.status, result.error) == (0, "")
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [r["image_id"] for r in results] == [139, 7, 12]
+    assert all(len(r["keypoints"]) == 51 and 0 < r["score"] < 1 for r in results)
+    result = bodyreg("convert", run / "fits.npz", "--to", "glb", "--out", tmp_path / "glb")
+    assert result.status == 0
+    assert Glb((tmp_path / "glb" / "10.glb").read_bytes()).vertices().shape == (96, 3)
+    assert "omit --body" in bodyreg(
+        "convert", run, "--to", "glb", "--out", tmp_path / "x", "--body", body_file
+    ).refusal  # fmt: skip
+
+    coco = {"images": [{"id": 50 + i, "file_name": n} for i, n in enumerate(names)]}
+    (tmp_path / "coco.json").write_text(json.dumps(coco | {"annotations": []}))
+    bodyreg("convert", run, "--to", "coco", "--out", tmp_path / "results.json",
+            "--annotations", tmp_path / "coco.json", "--people", 12)  # fmt: skip
+    (result,) = json.loads((tmp_path / "results.json").read_text())
+    assert result["image_id"] == 52
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["walk.jpg", "1.jpg", "2.jpg"], "picture 'walk.jpg': its name has no number"),
+        (["a1.jpg", "b1.jpg", "2.jpg"], "end with the same number"),
+        (["", "1.jpg", "2.jpg"], "the picture of person 10 is not known"),
+        (None, "do not name their pictures"),
+    ],
+)
+def test_pictures_without_numbers(bodyreg, tmp_path, body_file, names, message):
+    people = made_observations()
+    replace(people, picture=names and np.array(names)).save(tmp_path / "people.npz")
+    bodyreg("register", "--observations", tmp_path / "people.npz", "--body", body_file,
+            "--iterations", 2, "--out", tmp_path / "run")  # fmt: skip
+    out = tmp_path / "results.json"
+    assert message in bodyreg("convert", tmp_path / "run", "--to", "coco", "--out", out).refusal
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--to", "fbx", "--out", "x"], "--to fbx: choose one of glb, bvh, smpl, coco"),
+        (["--to", "smpl", "--out", "x"], "with --to smpl the file is a .npz"),
+        (["--to", "coco", "--out", "x.json"], "only a run knows people's pictures"),
+        (["--to", "glb", "--out", "x", "--images", "."], "--images belongs to --to coco"),
+        (["--to", "glb", "--out", "x", "--people", "5"], "has no person of this id"),
+        (["--to", "glb", "--out", "x", "--rate", "0"], "--rate 0.0: must be"),
+        (["--to", "glb", "--out", "x", "--body", "nowhere.npz"], "nowhere.npz"),
+    ],
+)
+def test_what_cannot_be(bodyreg, tmp_path, monkeypatch, fits, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in bodyreg("convert", "fits.npz", *arguments).refusal
+    assert [p.name for p in tmp_path.iterdir()] == ["fits.npz"]
+
+
+@pytest.mark.parametrize("to", ["bvh", "smpl"])
+def test_only_mirrored_people(bodyreg, tmp_path, fits, to):
+    replace(fits, scale=-fits.scale).save(tmp_path / "fits.npz")
+    out = tmp_path / ("x.npz" if to == "smpl" else "x")
+    result = bodyreg("convert", tmp_path / "fits.npz", "--to", to, "--out", out)
+    assert f"all people are mirrored, which {to} cannot hold" in result.refusal
+    assert not out.exists()
+
+
+def test_files_that_are_no_fits(bodyreg, tmp_path, fits):
+    made_observations().save(tmp_path / "people.npz")
+    Fits.empty().save(tmp_path / "none.npz")
+    replace(fits, id=np.array([1, 1, 2])).save(tmp_path / "twice.npz")
+    for name, message in (
+        ("people.npz", "bodyreg-observations-1"),
+        ("none.npz", "holds no fits"),
+        ("twice.npz", "ids are not unique"),
+        ("nothing.npz", "no such fits file"),
+    ):
+        result = bodyreg("convert", tmp_path / name, "--to", "glb", "--out", tmp_path / "x")
+        assert message in result.refusal
+    assert not (tmp_path / "x").exists()

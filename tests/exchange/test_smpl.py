@@ -1,0 +1,82 @@
+"""SMPL's parameters: SMPL's own skinning gives the fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from smplx.lbs import batch_rodrigues, lbs
+
+from bodyreg.body import PARENTS, Body
+from bodyreg.errors import UserError
+from bodyreg.exchange import motion_of, smpl_parameters
+from tests.body.smpl_files import smpl_arrays
+
+from .people import random_fits, with_camera
+
+
+@pytest.fixture
+def model(tmp_path) -> tuple[dict[str, np.ndarray], Body]:
+    arrays = smpl_arrays(11, vertices=200)
+    np.savez(tmp_path / "smpl.npz", **arrays)
+    return arrays, Body.load(tmp_path / "smpl.npz")
+
+
+def in_metres(body: Body, fits, place: np.ndarray) -> np.ndarray:
+    metre = abs(fits.scale.astype(np.float64))[:, None, None]
+    pelvis = fits.joints(body)[:, :1] / metre
+    return fits.vertices(body) / metre - pelvis + place[:, None]
+
+
+def test_smpl_alone_gives_a_person_of_the_templates_proportions(model):
+    arrays, body = model
+    random = np.random.default_rng(0)
+    fits = with_camera(random_fits(random, 5), random)
+    fits = replace(fits, segment_scale=np.ones_like(fits.segment_scale))
+    motion = motion_of(body, fits)
+    found = {n: torch.from_numpy(a).double() for n, a in smpl_parameters(motion).items()}
+    assert {n: tuple(a.shape) for n, a in found.items()} == {
+        "global_orient": (5, 3), "body_pose": (5, 69), "betas": (5, 10), "transl": (5, 3),
+        "segment_scale": (5, 24),
+    }  # fmt: skip
+    vertices, _ = lbs(
+        found["betas"],
+        torch.cat([found["global_orient"], found["body_pose"]], 1),
+        torch.from_numpy(arrays["v_template"]),
+        torch.zeros(len(arrays["v_template"]), 3, 10).double(),
+        torch.zeros(207, 3 * len(arrays["v_template"])).double(),
+        torch.from_numpy(arrays["J_regressor"]),
+        torch.tensor(PARENTS),
+        torch.from_numpy(arrays["weights"]),
+    )
+    vertices = (vertices + found["transl"][:, None]).numpy()
+    np.testing.assert_allclose(vertices, in_metres(body, fits, motion.place), atol=1e-5)
+
+
+def test_with_segment_scales_it_gives_the_fit(model):
+    """SMPL's skinning, with longer bones and scaled rotations, written out."""
+    arrays, body = model
+    random = np.random.default_rng(1)
+    fits = with_camera(random_fits(random, 5), random)
+    motion = motion_of(body, fits)
+    found = smpl_parameters(motion)
+    joints, rest, scale = arrays["J"], arrays["v_template"], found["segment_scale"].astype(float)
+    for person in range(5):
+        pose = np.concatenate([found["global_orient"][person], found["body_pose"][person]])
+        turns = batch_rodrigues(torch.from_numpy(pose.reshape(24, 3)).double()).numpy()
+        chain, places = [turns[0]], [joints[0]]
+        for k, q in enumerate(PARENTS[1:], 1):
+            chain.append(chain[q] @ turns[k])
+            places.append(places[q] + chain[q] @ (scale[person, q] * (joints[k] - joints[q])))
+        moved = [scale[person, k] * (rest - joints[k]) @ chain[k].T + places[k] for k in range(24)]
+        vertices = np.einsum("vk,kvi->vi", arrays["weights"], moved) + found["transl"][person]
+        expected = in_metres(body, fits, motion.place)[person]
+        np.testing.assert_allclose(vertices, expected, atol=1e-5)
+
+
+def test_a_mirrored_person_is_refused():
+    fits = random_fits(np.random.default_rng(2), 1)
+    with pytest.raises(UserError, match="mirrored, which SMPL cannot be"):
+        smpl_parameters(motion_of(Body.default(), replace(fits, scale=-fits.scale)))
