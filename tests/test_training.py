@@ -13,20 +13,10 @@ import torch
 
 from bodyreg import UserError
 from bodyreg.errors import InstallationError
-from bodyreg.training import (
-    NO_CURVES,
-    Progress,
-    cosine,
-    curves,
-    fingerprint_of,
-    follow,
-    generator,
-    load_checkpoint,
-    named,
-    save_checkpoint,
-    seeded,
-    set_learning_rate,
-)
+from bodyreg.training.checkpoints import fingerprint_of, load_checkpoint, save_checkpoint
+from bodyreg.training.curves import NO_CURVES, curves, named
+from bodyreg.training.loops import cosine, follow, generator, seeded, set_learning_rate
+from bodyreg.training.progress import Progress
 
 
 class KilledError(Exception):
@@ -199,7 +189,7 @@ def test_all_is_imported_without_the_libraries_of_training():
         "import sys\n"
         "for absent in ('safetensors', 'tensorboard'):\n"
         "    sys.modules[absent] = None\n"
-        "import bodyreg.lifting, bodyreg.regression, bodyreg.training, bodyreg.cli.lift\n"
+        "import bodyreg.lifting, bodyreg.regression, bodyreg.training.curves, bodyreg.cli.lift\n"
         "import train.lift, train.regress\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -36,7 +36,7 @@ from bodyreg.regression import (
 from bodyreg.regression.history import Round
 from bodyreg.runs import ranks
 from bodyreg.runs.device import choose_device
-from bodyreg.training import curves
+from bodyreg.training.curves import curves
 from train.options import (
     PAPERS,
     NetworkOptions,

@@ -42,7 +42,7 @@ from bodyreg.flow.learning import Watch
 from bodyreg.pictures import read_picture
 from bodyreg.runs import ranks
 from bodyreg.runs.device import choose_device
-from bodyreg.training import NO_CURVES, Curves, curves
+from bodyreg.training.curves import NO_CURVES, Curves, curves
 from bodyreg.viz.flow import flow_picture, pair_tile, visibility_picture
 from train.options import changed, run, tell_losses, tell_nothing
 

@@ -37,7 +37,7 @@ from bodyreg.lifting import (
 )
 from bodyreg.lifting.joints import poses_of
 from bodyreg.npz import load_npy
-from bodyreg.training import curves
+from bodyreg.training.curves import curves
 from train.options import changed, people_of, run, tell_losses
 
 

@@ -25,7 +25,7 @@ from bodyreg.lifting import Lifter
 from bodyreg.regression import Album, LearningConfig, Lessons, train_regressor
 from bodyreg.runs import ranks
 from bodyreg.runs.device import choose_device
-from bodyreg.training import curves
+from bodyreg.training.curves import curves
 from train.options import (
     PAPERS,
     NetworkOptions,

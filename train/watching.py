@@ -11,7 +11,7 @@ from bodyreg import Body, RegistrationConfig
 from bodyreg.metrics import joint_errors
 from bodyreg.regression import Album, Regressor
 from bodyreg.regression.learning import Watch
-from bodyreg.training import NO_CURVES, Curves
+from bodyreg.training.curves import NO_CURVES, Curves
 from bodyreg.viz.overlay import overlay
 
 EXAMPLES, COLUMNS = 12, 6

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bodyreg.data.flip import MIRROR_FLOW_PART
 from bodyreg.data.skeletons import COCO_18
-from bodyreg.training import check_numbers
+from bodyreg.training.loops import check_numbers
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bodyreg.training import processes
+from bodyreg.training.processes import processes
 
 
 class BatchNorm(nn.BatchNorm2d):

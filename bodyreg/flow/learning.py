@@ -14,19 +14,11 @@ from bodyreg.flow.augmentation import FlowAugmentation
 from bodyreg.flow.lessons import Lessons
 from bodyreg.flow.losses import FlowLossConfig, end_point_error, losses_of
 from bodyreg.flow.regressor import FlowRegressor
-from bodyreg.training import (
-    NO_CURVES,
-    Curves,
-    Progress,
-    add_up,
-    check_numbers,
-    fingerprint_of,
-    generator,
-    mixed_precision,
-    own_share,
-    processes,
-    set_learning_rate,
-)
+from bodyreg.training.checkpoints import fingerprint_of
+from bodyreg.training.curves import NO_CURVES, Curves
+from bodyreg.training.loops import check_numbers, generator, mixed_precision, set_learning_rate
+from bodyreg.training.processes import add_up, own_share, processes
+from bodyreg.training.progress import Progress
 
 TOLD = ("flow", "visibility", "parts", "epe")
 """What is told of a step: the unweighted losses, and the end-point error in pixels."""

@@ -19,7 +19,8 @@ from bodyreg.data.skeletons import COCO_18
 from bodyreg.errors import UserError
 from bodyreg.flow.augmentation import Changes, mirrored_flow, mirrored_joints, mirrored_parts
 from bodyreg.flow.bodies import Test, between, extended, parts
-from bodyreg.training import fingerprint_of, generator
+from bodyreg.training.checkpoints import fingerprint_of
+from bodyreg.training.loops import generator
 
 T = TypeVar("T", bound=Bodies)
 

@@ -17,7 +17,7 @@ from bodyreg.data.deepfashion import PARTS
 from bodyreg.errors import UserError
 from bodyreg.flow.network import UNIT, Guess
 from bodyreg.reference.flow import BACKGROUND, VISIBLE
-from bodyreg.training import check_numbers
+from bodyreg.training.loops import check_numbers
 
 COARSE = (0.005, 0.01, 0.02, 0.08, 0.32)
 """Weights of the resolutions in the paper's first code, from the finest to the coarsest."""

@@ -19,7 +19,8 @@ from bodyreg.flow.losses import end_point_error
 from bodyreg.flow.network import FlowArchitecture, FlowNetwork, Guess, on_person
 from bodyreg.ops import Flow
 from bodyreg.reference.flow import BACKGROUND
-from bodyreg.training import load_checkpoint, load_module, save_checkpoint, seeded
+from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training.loops import seeded
 
 FORMAT = "bodyreg-flow-regressor-1"
 

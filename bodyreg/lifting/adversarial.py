@@ -32,18 +32,17 @@ from bodyreg.lifting.losses import (
 )
 from bodyreg.lifting.network import Discriminator, Generator, check_width
 from bodyreg.lifting.sign import calibrated_sign
-from bodyreg.training import (
-    NO_CURVES,
-    Curves,
-    Progress,
+from bodyreg.training.checkpoints import fingerprint_of
+from bodyreg.training.curves import NO_CURVES, Curves
+from bodyreg.training.loops import (
     check_numbers,
     cosine,
-    fingerprint_of,
     follow,
     generator,
     seeded,
     set_learning_rate,
 )
+from bodyreg.training.progress import Progress
 
 FIXED_VIEWS = torch.arange(1, 8) * math.pi / 4
 """Radians. The paper has fixed views and does not say which; these are around the circle, without

@@ -37,17 +37,10 @@ from bodyreg.lifting.lifter import Lifter
 from bodyreg.lifting.losses import likelihood
 from bodyreg.lifting.network import Generator, check_width
 from bodyreg.registration import RegistrationConfig, register
-from bodyreg.training import (
-    NO_CURVES,
-    Curves,
-    Progress,
-    check_numbers,
-    cosine,
-    fingerprint_of,
-    generator,
-    seeded,
-    set_learning_rate,
-)
+from bodyreg.training.checkpoints import fingerprint_of
+from bodyreg.training.curves import NO_CURVES, Curves
+from bodyreg.training.loops import check_numbers, cosine, generator, seeded, set_learning_rate
+from bodyreg.training.progress import Progress
 
 NEAREST = 0.3
 """Of a point's distance from the camera over the pelvis'. Nearer points do not grow any more."""

@@ -15,7 +15,7 @@ from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.lifting.joints import JOINTS, Poses, columns, poses_of
 from bodyreg.lifting.network import LARGEST_WIDTH, Generator
-from bodyreg.training import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
 
 FORMAT = "bodyreg-lifter-1"
 

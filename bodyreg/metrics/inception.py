@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from bodyreg.errors import InstallationError, UserError
 from bodyreg.metrics.lpips import as_tensor
-from bodyreg.training import load_module, load_weights
+from bodyreg.training.checkpoints import load_module, load_weights
 
 SIDE = 299
 EPSILON = 1e-3

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bodyreg.metrics.table import Metric
-from bodyreg.training import load_module, load_weights
+from bodyreg.training.checkpoints import load_module, load_weights
 
 LPIPS_METRIC = Metric("LPIPS", "", "perceptual difference, AlexNet, version 0.1")
 LAYERS = ((64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1))

@@ -20,19 +20,11 @@ from bodyreg.painting.losses import (
 )
 from bodyreg.painting.painter import Painter
 from bodyreg.painting.vgg import Vgg19
-from bodyreg.training import (
-    NO_CURVES,
-    Curves,
-    Progress,
-    add_up,
-    check_numbers,
-    fingerprint_of,
-    generator,
-    mixed_precision,
-    own_share,
-    processes,
-    seeded,
-)
+from bodyreg.training.checkpoints import fingerprint_of
+from bodyreg.training.curves import NO_CURVES, Curves
+from bodyreg.training.loops import check_numbers, generator, mixed_precision, seeded
+from bodyreg.training.processes import add_up, own_share, processes
+from bodyreg.training.progress import Progress
 
 TOLD = ("colour", "content", "style", "realism", "discriminator")
 """The losses that are told of a step, unweighted but for the last; 0 if they do not count."""

@@ -14,7 +14,7 @@ from bodyreg import flow
 from bodyreg.data.fits import Fits
 from bodyreg.flow.augmentation import Changes
 from bodyreg.flow.maps import joint_maps
-from bodyreg.training import fingerprint_of
+from bodyreg.training.checkpoints import fingerprint_of
 from bodyreg.transfer import Appearance, Source
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from bodyreg.errors import UserError
 from bodyreg.painting.vgg import WIDTHS, Vgg19
-from bodyreg.training import check_numbers
+from bodyreg.training.loops import check_numbers
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from bodyreg.painting.pixel_warper import PixelWarper
 from bodyreg.painting.refiner import Refiner, RefinerConfig
 from bodyreg.painting.unet import UnetConfig
 from bodyreg.reference.flow import BACKGROUND, VISIBLE
-from bodyreg.training import load_checkpoint, load_module, save_checkpoint, seeded
+from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training.loops import seeded
 
 FORMAT = "bodyreg-painter-1"
 

@@ -6,7 +6,8 @@ import os
 
 from torch import Tensor, nn
 
-from bodyreg.training import for_imagenet, load_module, load_weights
+from bodyreg.training.checkpoints import load_module, load_weights
+from bodyreg.training.imagenet import for_imagenet
 
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512,))
 """Channels of the convolutions of each resolution; those after the last compared one are left out.

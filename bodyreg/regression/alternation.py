@@ -38,7 +38,9 @@ from bodyreg.regression.labels import LabelConfig, confidence_of, kept
 from bodyreg.regression.learning import LearningConfig, Watch, train_regressor
 from bodyreg.regression.lessons import Album, Lessons, check_shares
 from bodyreg.regression.regressor import Regressor
-from bodyreg.training import NO_CURVES, Curves, fingerprint_of, is_first, named
+from bodyreg.training.checkpoints import fingerprint_of
+from bodyreg.training.curves import NO_CURVES, Curves, named
+from bodyreg.training.processes import is_first
 
 SEEDS = 1000
 """Seeds of a run's trainings are this many times its own, and the number of the round."""

@@ -13,7 +13,7 @@ from typing import Any
 from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path, is_file
-from bodyreg.training import is_first
+from bodyreg.training.processes import is_first
 
 NAME = "history.json"
 

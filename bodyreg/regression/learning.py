@@ -25,20 +25,11 @@ from bodyreg.regression.losses import (
 )
 from bodyreg.regression.regressor import Regressor
 from bodyreg.regression.views import MARGIN
-from bodyreg.training import (
-    NO_CURVES,
-    Curves,
-    Progress,
-    add_up,
-    cosine,
-    fingerprint_of,
-    follow,
-    generator,
-    mixed_precision,
-    own_share,
-    processes,
-    set_learning_rate,
-)
+from bodyreg.training.checkpoints import fingerprint_of
+from bodyreg.training.curves import NO_CURVES, Curves
+from bodyreg.training.loops import cosine, follow, generator, mixed_precision, set_learning_rate
+from bodyreg.training.processes import add_up, own_share, processes
+from bodyreg.training.progress import Progress
 
 TOLD = ("parameters", "dense", "keypoint", "depth")
 """The losses that are told of a step, unweighted means over its people."""

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from bodyreg.body import QUATERNION, SIX_NUMBERS, Parameters
 from bodyreg.errors import UserError
 from bodyreg.regression.outputs import mean_parameters, parameters_of
-from bodyreg.training import for_imagenet, load_module, load_weights
+from bodyreg.training.checkpoints import load_module, load_weights
+from bodyreg.training.imagenet import for_imagenet
 
 GROUP = 8
 """Channels that are normalised together in a small network."""

@@ -17,7 +17,8 @@ from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
 from bodyreg.regression.network import Architecture, Network
 from bodyreg.regression.outputs import as_fits
-from bodyreg.training import load_checkpoint, load_module, save_checkpoint, seeded
+from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training.loops import seeded
 
 FORMAT = "bodyreg-regressor-1"
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import lifting, people
 from bodyreg.lifting import AdversarialConfig, Lifter
 from bodyreg.lifting.network import Generator
-from bodyreg.training import seeded
+from bodyreg.training.loops import seeded
 
 
 @pytest.fixture(scope="module")

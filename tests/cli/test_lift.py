@@ -12,7 +12,7 @@ from bodyreg.data.skeletons import MPII_16
 from bodyreg.lifting import Lifter
 from bodyreg.lifting.network import Generator
 from bodyreg.npz import load_npz
-from bodyreg.training import seeded
+from bodyreg.training.loops import seeded
 from tests.lifting.people import people
 from train.lift import main as train
 

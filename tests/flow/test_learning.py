@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bodyreg import UserError, training
+from bodyreg import UserError
 from bodyreg.data import Fits
 from bodyreg.flow import (
     FlowArchitecture,
@@ -21,6 +21,7 @@ from bodyreg.flow import (
     train_flow,
 )
 from bodyreg.flow.lessons import Lesson
+from bodyreg.training.progress import Progress
 
 from .made import in_pictures
 
@@ -58,7 +59,7 @@ def same(one: FlowRegressor, other: FlowRegressor) -> bool:
 def test_a_training_that_was_killed(tmp_path, monkeypatch, lessons, kind, corrects):
     start = FlowRegressor.new(replace(SMALL, kind=kind, corrects=corrects), 1)
     before, path = [tensor.clone() for tensor in weights(start)], tmp_path / "state.safetensors"
-    keep = training.Progress.save
+    keep = Progress.save
 
     def train(state=None, seed=2):
         return train_flow(start, lessons, QUICK, seed=seed, state=state, every=1)
@@ -69,7 +70,7 @@ def test_a_training_that_was_killed(tmp_path, monkeypatch, lessons, kind, correc
             raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Progress, "save", save)
+        patch.setattr(Progress, "save", save)
         with pytest.raises(KilledError):
             train(path)
     resumed, whole = train(path), train()

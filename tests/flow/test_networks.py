@@ -11,7 +11,7 @@ from bodyreg.flow import FlowArchitecture, FlowRegressor
 from bodyreg.flow.blocks import ResidualBlock
 from bodyreg.flow.maps import joint_maps
 from bodyreg.flow.network import FlowNetwork, on_person
-from bodyreg.training import seeded
+from bodyreg.training.loops import seeded
 
 SMALL = {"channels": 4, "height": 32, "width": 32, "radius": 2.0}
 

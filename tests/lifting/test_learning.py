@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bodyreg import RegistrationConfig, UserError, training
+from bodyreg import RegistrationConfig, UserError
 from bodyreg.lifting import (
     AdversarialConfig,
     DistilledConfig,
@@ -19,7 +19,8 @@ from bodyreg.lifting import (
 from bodyreg.lifting.distilled import bodies_of, lesson
 from bodyreg.lifting.joints import JOINTS, poses_of
 from bodyreg.registration import register
-from bodyreg.training import generator
+from bodyreg.training.loops import generator
+from bodyreg.training.progress import Progress
 
 from .people import people
 from .test_losses import true_people
@@ -37,7 +38,7 @@ def weights(lifter: Lifter) -> list[torch.Tensor]:
 
 def killed_and_resumed(train, path, monkeypatch, saves: int) -> Lifter:
     """A training that is killed after so many states were kept, and goes on."""
-    keep, kept = training.Progress.save, []
+    keep, kept = Progress.save, []
 
     def save(progress):
         keep(progress)
@@ -46,7 +47,7 @@ def killed_and_resumed(train, path, monkeypatch, saves: int) -> Lifter:
             raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Progress, "save", save)
+        patch.setattr(Progress, "save", save)
         with pytest.raises(KilledError):
             train(path)
     return train(path)

@@ -16,7 +16,8 @@ from bodyreg.lifting import Lifter
 from bodyreg.lifting.joints import JOINTS, poses_of
 from bodyreg.lifting.network import Generator
 from bodyreg.lifting.sign import calibrated_sign
-from bodyreg.training import FACTS, save_checkpoint, seeded
+from bodyreg.training.checkpoints import FACTS, save_checkpoint
+from bodyreg.training.loops import seeded
 from tests.data.test_damaged import attempt
 
 from .people import people

@@ -7,7 +7,7 @@ from torch import nn
 
 from bodyreg.lifting.joints import JOINTS, MIRROR, poses_of
 from bodyreg.lifting.network import SPREADS, Discriminator, Generator
-from bodyreg.training import seeded
+from bodyreg.training.loops import seeded
 
 from .people import people
 

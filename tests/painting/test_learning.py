@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bodyreg import UserError, training
+from bodyreg import UserError
 from bodyreg.painting import (
     Painter,
     PainterArchitecture,
@@ -17,7 +17,8 @@ from bodyreg.painting import (
     PaintingLossConfig,
     train_painter,
 )
-from bodyreg.training import load_checkpoint, save_checkpoint
+from bodyreg.training.checkpoints import load_checkpoint, save_checkpoint
+from bodyreg.training.progress import Progress
 
 from .people import SIDE, architecture, lessons_of
 
@@ -51,7 +52,7 @@ def same(one: Painter, other: Painter) -> bool:
 def test_a_training_that_was_killed(tmp_path, monkeypatch, lessons, kind):
     start, path = new(kind), tmp_path / "state.safetensors"
     before = [tensor.clone() for tensor in weights(start)]
-    keep, kept = training.Progress.save, []
+    keep, kept = Progress.save, []
 
     def train(state=None, seed=2):
         return train_painter(start, lessons, QUICK, seed=seed, state=state, every=2)
@@ -63,7 +64,7 @@ def test_a_training_that_was_killed(tmp_path, monkeypatch, lessons, kind):
             raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Progress, "save", save)
+        patch.setattr(Progress, "save", save)
         with pytest.raises(KilledError):
             train(path)
     resumed, whole = train(path), train()

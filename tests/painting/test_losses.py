@@ -16,7 +16,8 @@ from bodyreg.painting import (
     realism_loss,
     vgg_for,
 )
-from bodyreg.training import PICTURE_MEAN, PICTURE_SPREAD, seeded
+from bodyreg.training.imagenet import PICTURE_MEAN, PICTURE_SPREAD
+from bodyreg.training.loops import seeded
 
 CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
 """Places of torchvision's vgg19 that have weights; a pooling is at 4, 9, 18, 27 and 36."""

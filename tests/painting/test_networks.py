@@ -19,7 +19,7 @@ from bodyreg.painting import (
 )
 from bodyreg.painting.generator import Gate
 from bodyreg.painting.refiner import TRUST
-from bodyreg.training import seeded
+from bodyreg.training.loops import seeded
 from bodyreg.transfer import Provenance
 
 DEEPFASHION, MARKET = {}, {"levels": 5, "warped": 4}

@@ -13,7 +13,7 @@ import torch
 from bodyreg import UserError
 from bodyreg.regression import Regressor
 from bodyreg.regression.regressor import FORMAT
-from bodyreg.training import FACTS, load_checkpoint, save_checkpoint
+from bodyreg.training.checkpoints import FACTS, load_checkpoint, save_checkpoint
 
 from .nets import untaught
 

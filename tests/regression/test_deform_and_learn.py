@@ -21,7 +21,7 @@ from bodyreg.lifting import Lifter
 from bodyreg.lifting.network import Generator
 from bodyreg.metrics import Evaluator
 from bodyreg.regression import Regressor
-from bodyreg.training import seeded
+from bodyreg.training.loops import seeded
 from train.deform_and_learn import PRESETS, Options, recipe_of
 from train.deform_and_learn import main as train
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bodyreg import UserError, training
+from bodyreg import UserError
 from bodyreg.registration.padding import Padded
 from bodyreg.regression import (
     Album,
@@ -19,6 +19,8 @@ from bodyreg.regression import (
     Regressor,
     train_regressor,
 )
+from bodyreg.training.loops import mixed_precision
+from bodyreg.training.progress import Progress
 
 from .people import drawn, lessons_of, standing
 
@@ -54,7 +56,7 @@ def test_a_training_that_was_killed(
     config, every = replace(QUICK, batch=batch), 7 // batch + 1
     start, path = Regressor.new(architecture, SIDE, 1), tmp_path / "state.safetensors"
     before = [tensor.clone() for tensor in weights(start)]
-    keep, kept = training.Progress.save, []
+    keep, kept = Progress.save, []
 
     def train(state=None, seed=2):
         return train_regressor(body, start, lessons, config, seed=seed, state=state, every=every)
@@ -66,7 +68,7 @@ def test_a_training_that_was_killed(
             raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Progress, "save", save)
+        patch.setattr(Progress, "save", save)
         with pytest.raises(KilledError):
             train(path)
     resumed, whole = train(path), train()
@@ -160,7 +162,7 @@ def test_mixed_precision_is_for_gpus(body, lessons):
         for on in (True, False)
     )
     assert same(mixed, plain)
-    assert not training.mixed_precision(torch.device("cpu"), True)._enabled
+    assert not mixed_precision(torch.device("cpu"), True)._enabled
     pictures = lessons.crops[:3, :, 8:40, 8:40].float() / 255
     with torch.autocast("cpu", torch.bfloat16):
         assert start.network.numbers(pictures).dtype == torch.bfloat16

@@ -12,7 +12,7 @@ from bodyreg import UserError
 from bodyreg.pictures import write_picture
 from bodyreg.regression.lessons import Album, Lessons, check_shares, crops_of
 from bodyreg.regression.outputs import labels_of
-from bodyreg.training import generator
+from bodyreg.training.loops import generator
 
 from .people import lessons_of, seen_exactly, some_fits, standing
 

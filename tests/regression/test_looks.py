@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from bodyreg.regression.augmentation import AugmentationConfig
-from bodyreg.training import generator
+from bodyreg.training.loops import generator
 
 from .test_views import NOTHING
 

@@ -12,7 +12,8 @@ from bodyreg.body import QUATERNION
 from bodyreg.regression import Architecture, Regressor
 from bodyreg.regression.network import Network
 from bodyreg.regression.outputs import mean_parameters
-from bodyreg.training import load_checkpoint, save_checkpoint, seeded
+from bodyreg.training.checkpoints import load_checkpoint, save_checkpoint
+from bodyreg.training.loops import seeded
 
 from .people import seen_in, some_fits
 

@@ -16,7 +16,7 @@ from bodyreg.lifting import Lifter
 from bodyreg.lifting.network import Generator
 from bodyreg.metrics import joint_errors
 from bodyreg.regression import Album, Regressor, crops_of
-from bodyreg.training import seeded
+from bodyreg.training.loops import seeded
 from train.options import joints_of
 from train.regress import main as train
 from train.watching import drawn

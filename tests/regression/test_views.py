@@ -16,7 +16,7 @@ from bodyreg.data.flip import flip_fits
 from bodyreg.regression.augmentation import AugmentationConfig
 from bodyreg.regression.outputs import labels_of
 from bodyreg.regression.views import MARGIN, Views
-from bodyreg.training import generator
+from bodyreg.training.loops import generator
 
 from .people import some_fits
 

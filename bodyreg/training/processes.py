@@ -1,0 +1,37 @@
+"""Several processes that train together: each computes a part of every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def processes() -> tuple[int, int]:
+    """The number of this process, from 0, and how many train together by torch.distributed."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+
+def is_first() -> bool:
+    """Whether this process is the first one, which writes the files."""
+    return processes()[0] == 0
+
+
+def own_share(count: int) -> slice:
+    """The part of a batch of this size that this process computes."""
+    number, together = processes()
+    return slice(count * number // together, count * (number + 1) // together)
+
+
+def add_up(tensors: Sequence[Tensor]) -> None:
+    """Give tensors the sums over all processes, in place."""
+    if processes()[1] == 1:
+        return
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    torch.distributed.all_reduce(flat)
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor.copy_(part.view_as(tensor))

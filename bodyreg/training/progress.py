@@ -1,0 +1,102 @@
+"""What a loop keeps, to go on where it was killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bodyreg.errors import UserError
+from bodyreg.files import is_file
+from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training.processes import is_first
+
+
+@dataclass
+class Progress:
+    """All that changes while a loop runs, and the file that keeps it.
+
+    Attributes:
+        path: The file; None keeps nothing.
+        made_of: What the loop's result depends on, plain values; another run's file is refused.
+        modules, adams: By name. Learning rates follow from the step.
+        random: The loop's only source of random numbers.
+        step: Steps that are done.
+    """
+
+    path: Path | None
+    made_of: Mapping[str, Any]
+    modules: Mapping[str, nn.Module]
+    adams: Mapping[str, torch.optim.Adam]
+    random: torch.Generator
+    step: int = 0
+
+    FORMAT = "bodyreg-progress-1"
+
+    def save(self) -> None:
+        """Keep the state of now. Of several processes, the first one does."""
+        if self.path is None or not is_first():
+            return
+        tensors = {"random": self.random.get_state()}
+        for name, module in self.modules.items():
+            tensors |= {f"module.{name}.{key}": t for key, t in module.state_dict().items()}
+        for name, adam in self.adams.items():
+            for number, state in adam.state_dict()["state"].items():
+                tensors |= {f"adam.{name}.{number}.{key}": t for key, t in state.items()}
+        facts = {"step": self.step, "made_of": dict(self.made_of)}
+        save_checkpoint(self.path, self.FORMAT, tensors, facts)
+
+    def resume(self) -> None:
+        """Go back to the state that the file keeps, if there is one.
+
+        Raises:
+            UserError: the file is damaged, or of a run that was made of something else.
+        """
+        if self.path is None or not is_file(self.path):
+            return
+        tensors, facts = load_checkpoint(self.path, self.FORMAT)
+        ours, theirs = json.loads(json.dumps(dict(self.made_of))), facts.get("made_of")
+        if theirs != ours:
+            theirs = theirs if isinstance(theirs, dict) else {}
+            other = [n for n in {**ours, **theirs} if n not in ours or theirs.get(n) != ours[n]]
+            raise UserError(
+                f"{self.path}: of a run with other {', '.join(other)}; give the same data and "
+                "options, or another folder"
+            )
+        for name, module in self.modules.items():
+            load_module(module, tensors, f"module.{name}.", self.path)
+        try:
+            for name, adam in self.adams.items():
+                adam.load_state_dict(_adam_state(adam, tensors, f"adam.{name}."))
+            self.random.set_state(tensors["random"])
+            self.step = facts["step"]
+            if type(self.step) is not int or self.step < 0:
+                raise ValueError("step")
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise UserError(f"{self.path}: damaged; remove it to begin again") from error
+
+
+def _adam_state(
+    adam: torch.optim.Adam, tensors: Mapping[str, Tensor], prefix: str
+) -> dict[str, Any]:
+    """What `adam` can load, of the tensors whose names begin with `prefix`.
+
+    Raises:
+        ValueError: they are not those of its weights; Adam itself would notice it steps later.
+    """
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            number, key = name.removeprefix(prefix).split(".")
+            state.setdefault(int(number), {})[key] = tensor
+    weights = [weight for group in adam.param_groups for weight in group["params"]]
+    expected = [{"step": (), "exp_avg": w.shape, "exp_avg_sq": w.shape} for w in weights]
+    found = [{key: t.shape for key, t in state[number].items()} for number in sorted(state)]
+    if found not in ([], expected):
+        raise ValueError(f"{prefix} is not the state of this Adam")
+    return {"state": state, "param_groups": adam.state_dict()["param_groups"]}
