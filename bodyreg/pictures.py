@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from bodyreg.files import atomic_path, entries, is_file, reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 KINDS = "JPEG, PNG, BMP, WebP or TIFF"
+# How a PNG file begins.
+PNG = b"\x89PNG\r\n\x1a\n"
 # A camera's largest pictures have 2 · 10^8 pixels. A damaged header claims any number.
 MAX_PIXELS = 2**28
 MAX_BYTES = 2**30
@@ -48,17 +51,51 @@ def read_picture(path: str | os.PathLike, *, kind: str = "picture") -> np.ndarra
     Raises:
         UserError: the file cannot be read, is not a whole picture, or has too many pixels.
     """
-    import cv2
+    return decode_picture(picture_bytes(path, kind=kind), str(path), kind=kind)
 
+
+def picture_bytes(path: str | os.PathLike, *, kind: str = "picture") -> bytes:
+    """The bytes of a picture file, for `decode_picture`.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     if not is_file(path):
         raise UserError(f"{path}: no {kind} here; check the path")
     with reading(path), open(path, "rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
+        return stream.read(MAX_BYTES + 1)
+
+
+def decode_picture(data: bytes, where: str, *, kind: str = "picture") -> np.ndarray:
+    """The picture (H, W, 3) of an untrusted file's bytes, as of `read_picture`.
+
+    Args:
+        data: The bytes.
+        where: The file, or the place of the bytes in it, for messages.
+        kind: What the picture is, for messages.
+
+    Raises:
+        UserError: they are not a whole picture, or it has too many pixels.
+    """
+    import cv2
+
     try:
         return _decoded(data)
     except (ValueError, struct.error, cv2.error, MemoryError) as error:
         reason = error if type(error) is ValueError else "it may be damaged"
-        raise UserError(f"{path}: no readable {kind} ({reason}); expected {KINDS}") from error
+        raise UserError(f"{where}: no readable {kind} ({reason}); expected {KINDS}") from error
+
+
+def picture_size(data: bytes, where: str, *, kind: str = "picture") -> tuple[int, int]:
+    """Width and height that a picture file's header claims, of its bytes.
+
+    Raises:
+        UserError: there is no such header.
+    """
+    try:
+        return _size(data)
+    except (ValueError, struct.error) as error:
+        raise UserError(f"{where}: no readable {kind}; expected {KINDS}") from error
 
 
 class Header(NamedTuple):
@@ -128,6 +165,29 @@ def write_picture(
         temporary.write_bytes(data)
 
 
+def png_texts(data: bytes) -> dict[str, str]:
+    """The texts in a PNG file's bytes, by their keywords; none of another or a damaged file."""
+    found: dict[str, str] = {}
+    if not data.startswith(PNG):
+        return found
+    place = len(PNG)
+    while len(head := data[place : place + 8]) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"tEXt":
+            keyword, _, text = data[place + 8 : place + 8 + length].partition(b"\0")
+            found[keyword.decode("latin1")] = text.decode("latin1")
+        place += 12 + length
+    return found
+
+
+def with_png_text(data: bytes, keyword: str, text: str) -> bytes:
+    """A PNG file's bytes with one more text, which viewers do not show."""
+    content = b"tEXt" + keyword.encode("latin1") + b"\0" + text.encode("latin1")
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    behind_header = len(PNG) + 25
+    return data[:behind_header] + chunk + data[behind_header:]
+
+
 def picture_names(folder: str | os.PathLike) -> list[str]:
     """The picture files in a folder, in the order of their names. Suffixes may be in capitals.
 
@@ -157,6 +217,22 @@ def number_of(name: str) -> int | None:
     return None if digits is None else int(digits[0])
 
 
+def pictures_by_number(folder: str | os.PathLike) -> dict[int, str]:
+    """The number with which a picture's name ends -> name; of several, the first.
+
+    COCO's results name pictures in this way: 000000000139.jpg is number 139.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    found: dict[int, str] = {}
+    for name in picture_names(folder):
+        number = number_of(name)
+        if number is not None:
+            found.setdefault(number, name)
+    return found
+
+
 def without_suffix(name: str) -> str:
     """A picture's name without the suffix of a format."""
     stem, dot, suffix = name.rpartition(".")
@@ -184,7 +260,7 @@ def _decoded(data: bytes) -> np.ndarray:
 
 def _size(data: bytes) -> tuple[int, int]:
     """Width and height by the header, before memory is taken for the pixels."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if data.startswith(PNG):
         return struct.unpack_from(">II", data, 16)
     if data.startswith(b"\xff\xd8"):
         return _jpeg_size(data)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from bodyreg.cli.flags import OptionalFolder, Switch
+from bodyreg.cli.flags import MOST_POINTS, OptionalFolder, Switch, require
 from bodyreg.data.focal import Focal
 from bodyreg.data.formats import FORMATS, Format, Source
 from bodyreg.errors import UserError
@@ -60,6 +60,11 @@ FOCAL = (
     "it, and a network assumes one, if the size of the picture is known."
 )
 
+POINTS = (
+    "Points of each person that are kept of a dense map ({formats}), spread over all parts of the "
+    "body."
+)
+
 EVIDENCE = [form for form in FORMATS.values() if form.evidence]
 """The formats whose people can be registered."""
 
@@ -72,6 +77,7 @@ def _of_people(formats: Sequence[Format]) -> list[tuple[str, Any, Any]]:
     return [
         *(_paths(form) for form in formats),
         *(switch for form in formats for switch in _switches(form)),
+        _points([form.option for form in formats if form.sampled]),
         (
             "focal",
             Annotated[
@@ -81,6 +87,12 @@ def _of_people(formats: Sequence[Format]) -> list[tuple[str, Any, Any]]:
             field(default=None),
         ),
     ]
+
+
+def _points(options: Sequence[str]) -> tuple[str, Any, Any]:
+    words = POINTS.format(formats=", ".join(options))
+    argument = tyro.conf.arg(metavar="N", help=words, help_behavior_hint="(default: 500)")
+    return "points", Annotated[int | None, argument], field(default=None)
 
 
 def _in_pictures(name: str, formats: Sequence[Format]) -> type:
@@ -138,7 +150,7 @@ def source_in_pictures(options: Any) -> Source:
     """
     folder, names = _folder_of(options.pictures)
     if not _named(options):
-        _require_switches(options, None)
+        _require_own(options, None)
         return Source(
             format=PICTURES, path=folder, images=folder, names=names, focal=_focal(options)
         )
@@ -151,18 +163,24 @@ def _source(options: Any, images: Path | None) -> Source:
     form, *more = _named(options)
     if more:
         raise UserError(f"give only one of {' and '.join(f.option for f in (form, *more))}")
-    _require_switches(options, form)
+    _require_own(options, form)
     return Source(
         format=form.name,
         path=getattr(options, _field(form.name)),
         images=images,
         switches=tuple(name for name in form.switches if getattr(options, name)),
         focal=_focal(options),
+        points=options.points,
     )
 
 
-def _require_switches(options: Any, form: Format | None) -> None:
-    """Refuse a switch that is not one of the format's."""
+def _require_own(options: Any, form: Format | None) -> None:
+    """Refuse a switch that is not one of the format's, and a number of points if it has no maps."""
+    if options.points is not None:
+        if form is None or not form.sampled:
+            sampled = " and ".join(form.option for form in FORMATS.values() if form.sampled)
+            raise UserError(f"--points belongs to {sampled}")
+        require("--points", options.points, 1, MOST_POINTS)
     for other in FORMATS.values():
         for name in other.switches:
             if getattr(options, name) and (form is None or name not in form.switches):

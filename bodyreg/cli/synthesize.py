@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from bodyreg.runs.data_sets import Made
     from bodyreg.synthetic.motions.performance import Motions
 
-Name = Literal["densepose-coco", "mpii", "human36m", "deepfashion", "market1501"]
+Name = Literal["densepose-coco", "mpii", "human36m", "deepfashion", "market1501", "iuv"]
+CROWDS = ("densepose-coco", "mpii", "iuv")
+"""Formats of pictures of crowds."""
 
 # Sides of pictures, pixels.
 SMALLEST, LARGEST = 32, 4096
@@ -43,14 +45,14 @@ class Options:
     Attributes:
         out: Output folder; each format gets a folder in it. If a command was killed, the same
             command finishes its work.
-        formats: Data sets whose file formats are written. densepose-coco and mpii share their
-            pictures.
+        formats: Data sets whose file formats are written. densepose-coco, mpii and iuv
+            share their pictures.
         people: Number of people in each format. A picture of a crowd shows one to three people;
             human36m shows each person with four cameras, so its number is rounded up.
         seed: Seed of all random numbers. The same seed makes the same files, with any number of
             workers.
-        size: Side of the pictures of crowds (densepose-coco, mpii), pixels. Other formats have the
-            sizes of the real data sets.
+        size: Side of the pictures of crowds (densepose-coco, mpii, iuv), pixels. Other formats have
+            the sizes of the real data sets.
         pictures: Render pictures. Without pictures, only annotations and truth are written.
         backgrounds: A folder of pictures that are used as backgrounds, instead of made ones.
         points: Dense points per person.
@@ -124,8 +126,8 @@ def _check(options: Options) -> None:
         require("--distance", far, NEAREST, FARTHEST)
         if far < near:
             raise UserError(f"--distance {near:g} {far:g}: the nearer distance comes first")
-        if not {"densepose-coco", "mpii"} & set(options.formats):
-            raise UserError("--distance is of crowds: it needs --formats densepose-coco or mpii")
+        if not set(CROWDS) & set(options.formats):
+            raise UserError(f"--distance is of crowds: it needs --formats {' or '.join(CROWDS)}")
     if options.motions is None and (options.motion_names or options.motion_up):
         raise UserError("--motion-names and --motion-up need --motions")
     if options.motion_up not in (None, *UP_AXES):

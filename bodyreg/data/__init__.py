@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bodyreg.data.densepose_coco import read_densepose_coco
     from bodyreg.data.fits import Fits, FitsById
     from bodyreg.data.human36m import Poses3D, read_videopose3d
+    from bodyreg.data.iuv import read_iuv
     from bodyreg.data.landmarks import read_landmarks, write_landmarks
     from bodyreg.data.mpii import read_mpii
     from bodyreg.data.observations import Observations
@@ -36,6 +37,7 @@ _HOMES = {
     "read_deepfashion": "bodyreg.data.deepfashion",
     "read_boxes": "bodyreg.data.boxes",
     "read_densepose_coco": "bodyreg.data.densepose_coco",
+    "read_iuv": "bodyreg.data.iuv",
     "read_landmarks": "bodyreg.data.landmarks",
     "read_market1501": "bodyreg.data.deepfashion",
     "read_mpii": "bodyreg.data.mpii",
@@ -61,6 +63,7 @@ __all__ = [
     "read_boxes",
     "read_deepfashion",
     "read_densepose_coco",
+    "read_iuv",
     "read_landmarks",
     "read_market1501",
     "read_mpii",

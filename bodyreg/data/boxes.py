@@ -19,7 +19,7 @@ from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.json_files import flag, integer, load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
-from bodyreg.pictures import number_of, picture_names, read_header, read_picture
+from bodyreg.pictures import picture_names, pictures_by_number, read_header, read_picture
 
 PERSON = 1
 """COCO's category of people, of files that do not name their categories."""
@@ -113,7 +113,7 @@ def read_pictures(
 def _of_results(
     content: list[Any], path: str | os.PathLike, images: str | os.PathLike | None
 ) -> tuple[Observations, Counter[str]]:
-    pictures = {} if images is None else _by_number(picture_names(images))
+    pictures = {} if images is None else pictures_by_number(images)
     found, skipped = [], Counter[str]()
     for place, result in enumerate(content):
         where = f"{path}: [{place}]"
@@ -171,16 +171,6 @@ def _people_of(categories: Any, path: str) -> set[int]:
         raise UserError(f"{path}: 'categories' is not a list of objects")
     named = {integer(c.get("id"), "id", f"{path}: categories"): c.get("name") for c in categories}
     return {n for n, name in named.items() if name is None or str(name).lower() == "person"}
-
-
-def _by_number(names: Sequence[str]) -> dict[int, str]:
-    """The number with which a name without suffix ends -> the name; of several, the first."""
-    found: dict[int, str] = {}
-    for name in names:
-        number = number_of(name)
-        if number is not None:
-            found.setdefault(number, name)
-    return found
 
 
 def _size(path: Path) -> tuple[int, int]:

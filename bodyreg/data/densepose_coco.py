@@ -21,6 +21,7 @@ import numpy as np
 
 from bodyreg.data.cameras import Camera, arrays_of
 from bodyreg.data.coco import CROWD, KeypointOrders, box_of, camera_of, load_coco
+from bodyreg.data.dense_maps import DENSEPOSE_CHARTS, charts_of
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.json_files import flag, keypoint_rows, numbers
 from bodyreg.data.masks import check_run_lengths, decode_run_lengths
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from bodyreg.body import Body, Charts
 
-DENSEPOSE_CHARTS = "densepose"
 PARTS = 24
 
 # dp_x and dp_y count from the box's top left corner, as if the box were 256 x 256 (detectron2).
@@ -113,7 +113,8 @@ def read_densepose_coco(
             f"{path}: no annotation has dense points (dp_x, dp_y, dp_I, dp_U, dp_V); "
             "give a DensePose-COCO file, not plain COCO"
         )
-    charts = _charts_of(path, coco, body)
+    info = coco.dataset.get("info", {})
+    charts = charts_of(path, str(info.get("charts", DENSEPOSE_CHARTS)), body)
 
     people: list[_Person] = []
     skipped: Counter[str] = Counter()
@@ -184,24 +185,6 @@ class _Person:
 
 def _has_charts(annotation: dict[str, Any]) -> bool:
     return any(annotation.get(key) is not None for key in ("dp_x", "dp_I", "dp_U"))
-
-
-def _charts_of(path: str | os.PathLike, coco: COCO, body: Body) -> Charts:
-    info = coco.dataset.get("info", {})
-    name = str(info.get("charts", DENSEPOSE_CHARTS))
-    needs = (
-        "DensePose's charts need SMPL and its UV_Processed.mat (--body, --uv)"
-        if name == DENSEPOSE_CHARTS
-        else f"register it with the body that has '{name}'"
-    )
-    if body.charts is None:
-        raise UserError(f"{path}: its points lie in charts, body '{body.name}' has none; {needs}")
-    if body.charts.name != name:
-        raise UserError(
-            f"{path}: its points lie in the charts '{name}', body '{body.name}' has "
-            f"'{body.charts.name}'; {needs}"
-        )
-    return body.charts
 
 
 def _person(

@@ -37,6 +37,7 @@ class Source:
         switches: The format's switches that are on.
         focal: The focal length of all pictures; None if only the files know it.
         names: Of `pictures`: those of the folder that are read; all if empty.
+        points: Of formats that are `sampled`: points of each person; None: the reader's default.
     """
 
     format: str
@@ -45,6 +46,12 @@ class Source:
     switches: tuple[str, ...] = ()
     focal: Focal | None = field(default=None, metadata={"before": None})
     names: tuple[str, ...] = field(default=(), metadata={"before": ()})
+    points: int | None = field(default=None, metadata={"before": None})
+
+    @property
+    def sampling(self) -> dict[str, int]:
+        """The reader's argument for `points`, if they are told."""
+        return {} if self.points is None else {"points": self.points}
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class Format:
         pictures: `named`: the files name their pictures, or have none. `found`: `read` finds them
             in `Source.images`. `needed`: it cannot read people without them.
         switches: Name -> help of the switches that belong to this format alone.
+        sampled: Whether people have dense maps, of which `Source.points` points are kept.
         masks: Whether it is a DensePose-COCO file, whose masks can be drawn behind people.
         holds: The files and what is in them, for the documentation.
         gives: What people get from them, for the documentation.
@@ -76,6 +84,7 @@ class Format:
     files: Callable[[Source], Sequence[Path]] = lambda source: [source.path]
     pictures: Literal["named", "found", "needed"] = "named"
     switches: Mapping[str, str] = field(default_factory=dict)
+    sampled: bool = False
     masks: bool = False
     holds: str = ""
     gives: str = ""
@@ -208,6 +217,25 @@ def _deepfashion_files(source: Source) -> list[Path]:
     return [source.path / label for label in LABELS]
 
 
+def _iuv(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.iuv import Channel, read_iuv
+
+    channels: dict[str, Channel] = {"part_in_blue": "blue", "part_in_red": "red"}
+    told = [channels[name] for name in source.switches]
+    if len(told) > 1:
+        raise UserError("give one of --part-in-blue and --part-in-red")
+    return read_iuv(
+        source.path, body, source.images, channel=told[0] if told else None, **source.sampling
+    )
+
+
+def _iuv_files(source: Source) -> list[Path]:
+    from bodyreg.data.iuv import map_files, numbers_file
+
+    maps = map_files(source.path)
+    return [file for path in maps for file in (path, numbers_file(path)) if file is not None]
+
+
 def _boxes(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
     from bodyreg.data.boxes import read_boxes
 
@@ -248,6 +276,22 @@ FORMATS: dict[str, Format] = {
             holds="COCO's JSON with dp_*",
             gives="dense points, COCO-17 keypoints and their depths",
             functions=("read_densepose_coco",),
+        ),
+        Format(
+            name="iuv",
+            reads="FILE|FOLDER",
+            what="A folder of DensePose's *_IUV.png, or of arrays of I, U, V: dense points.",
+            read=_iuv,
+            files=_iuv_files,
+            pictures="found",
+            switches={
+                "part_in_blue": "the part is the blue channel, as DensePose writes it by OpenCV",
+                "part_in_red": "the part is the red channel",
+            },
+            sampled=True,
+            holds="NAME_IUV.png and NAME_INDS.png; arrays (H, W, 3), `.npy` and `.npz`",
+            gives="dense points",
+            functions=("read_iuv",),
         ),
         Format(
             name="mpii",

@@ -130,6 +130,7 @@ class Job:
             "people": people.fingerprint,
             "format": source.format,
             "switches": list(source.switches),
+            "points": source.points,
             "focal": to_plain(source.focal, request.out),
             "pictures": source.images is not None,
             "body": body.fingerprint,

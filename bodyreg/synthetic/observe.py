@@ -224,7 +224,7 @@ def annotate(
     surface = layout.surface[sight.place]
     x, y, width, height = sight.box.astype(int)
     window = np.s_[y : y + height, x : x + width]
-    face_part, face_uv = _faces_in_charts(body)
+    face_part, face_uv = faces_in_charts(body)
     parts = np.where(
         sight.pixels[window], COARSE_PART[face_part][surface.face[window]], np.uint8(0)
     )
@@ -305,7 +305,7 @@ def _part_masks(parts: np.ndarray) -> list[dict[str, Any] | list]:
 
 
 @lru_cache(maxsize=1)
-def _faces_in_charts(body: Body) -> tuple[np.ndarray, np.ndarray]:
+def faces_in_charts(body: Body) -> tuple[np.ndarray, np.ndarray]:
     """Part (F,) of each face of the body, 0 = in no chart, and its chart corners (F, 3, 2)."""
     charts = body.charts
     corners = charts.vertex[charts.faces]

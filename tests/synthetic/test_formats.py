@@ -13,6 +13,7 @@ from bodyreg.data import Truth, read_densepose_coco
 from bodyreg.data.deepfashion import read_deepfashion, read_market1501
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.human36m import read_videopose3d
+from bodyreg.data.iuv import read_iuv
 from bodyreg.data.mpii import read_mpii
 from bodyreg.data.skeletons import COCO_18, H36M_17, MPII_16
 from bodyreg.data.spin import read_spin
@@ -57,7 +58,12 @@ def write(folder, recipe: Recipe, *names: str) -> None:
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     recipe = Recipe(PEOPLE, SEED, 256, EXACT)
-    for names in (("densepose-coco", "mpii"), ("human36m",), ("deepfashion",), ("market1501",)):
+    for names in (
+        ("densepose-coco", "mpii", "iuv"),
+        ("human36m",),
+        ("deepfashion",),
+        ("market1501",),
+    ):
         write(folder, recipe, *names)
     return folder
 
@@ -76,6 +82,37 @@ def test_densepose_coco(made, body, capsys):
     assert [image["file_name"] for image in coco.imgs.values()] == [
         f"{number:012}.jpg" for number in range(1, len(coco.imgs) + 1)
     ]
+
+
+def test_iuv(made, body):
+    """Maps of several people in a picture: who they are, and where their points lie."""
+    folder = made / "iuv"
+    truth = Truth.load(folder / "truth.npz")
+    people, skipped = read_iuv(folder / "maps", body, points=200)
+    assert not skipped and len(people) == len(truth) >= PEOPLE - 2
+    np.testing.assert_array_equal(people.id, truth.id)
+    xy = image_from_frame(true_points(people, truth), truth.frame[people.point_person])
+    # Chart coordinates of 8 bits: a pixel's place is known to a tenth of a pixel.
+    distance = np.linalg.norm(xy - people.point_xy, axis=1)
+    assert np.median(distance) < 0.1 and np.percentile(distance, 99) < 1
+    assert (np.abs(people.frame - truth.frame).max(1) < 0.05 * truth.frame[:, 2]).mean() > 0.9
+
+
+def test_noise_of_maps_is_smooth(tmp_path, body):
+    """Neighbours err alike, by as much as the recipe says."""
+    write(tmp_path, Recipe(12, SEED, 256, Noise(pixels=3)), "iuv")
+    truth = Truth.load(tmp_path / "iuv" / "truth.npz")
+    people, _ = read_iuv(tmp_path / "iuv" / "maps", body, points=400)
+    crop = truth.frame[people.point_person]
+    error = (image_from_frame(true_points(people, truth), crop) - people.point_xy) / crop[:, 2:]
+    assert 0.6 * 3 / 128 < np.sqrt((error**2).mean()) < 1.2 * 3 / 128
+    for row in range(len(people)):
+        own = people.points_of(row)
+        place = people.point_xy[own] / truth.frame[row, 2]
+        gap = np.linalg.norm(place[:, None] - place, axis=2) + 9 * np.eye(len(place))
+        near = gap.argmin(1)
+        mine = error[own]
+        assert (mine * mine[near]).sum() > 0.4 * (mine**2).sum()
 
 
 def test_mpii(made):

@@ -6,10 +6,12 @@ from bodyreg.synthetic.formats.deepfashion import DeepFashion, Market1501
 from bodyreg.synthetic.formats.densepose_coco import DensePoseCoco
 from bodyreg.synthetic.formats.format import Format, Recipe, Shot
 from bodyreg.synthetic.formats.human36m import Human36M
+from bodyreg.synthetic.formats.iuv import Iuv
 from bodyreg.synthetic.formats.mpii import Mpii
 
 FORMATS: dict[str, Format] = {
-    each.name: each for each in (DensePoseCoco(), Mpii(), Human36M(), DeepFashion(), Market1501())
+    each.name: each
+    for each in (DensePoseCoco(), Mpii(), Human36M(), DeepFashion(), Market1501(), Iuv())
 }
 
 __all__ = ["FORMATS", "Format", "Recipe", "Shot"]
