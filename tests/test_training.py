@@ -6,6 +6,7 @@ import builtins
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -15,7 +16,18 @@ from bodyreg import UserError
 from bodyreg.errors import InstallationError
 from bodyreg.training.checkpoints import fingerprint_of, load_checkpoint, save_checkpoint
 from bodyreg.training.curves import NO_CURVES, curves, named
-from bodyreg.training.loops import cosine, follow, generator, seeded, set_learning_rate
+from bodyreg.training.loops import (
+    batches,
+    check_batch,
+    check_numbers,
+    cosine,
+    end_step,
+    follow,
+    generator,
+    seeded,
+    set_learning_rate,
+    summed,
+)
 from bodyreg.training.progress import Progress
 
 
@@ -48,6 +60,82 @@ def loop(path, steps, *, killed_at=-1, every=3, made_of="one"):
             progress.save()
     progress.save()
     return [*net.parameters(), *mean.parameters()], losses
+
+
+def steps_from(step: int, count: int, batch: int, epochs: int = 2):
+    """What the batches of a loop that goes on at a step were, and what it told when."""
+    progress = Progress(None, {}, {}, {}, generator(0), step)
+    taken, told = [], {}
+
+    def order(random):
+        return torch.randperm(count, generator=random)
+
+    for one in batches(progress, order, epochs, batch, seed=5):
+        taken.append((one.chosen.tolist(), one.epoch, one.passed, one.last))
+        numbers = summed(("a", "b"), (torch.tensor(1.5), torch.tensor(len(one)).float()))
+        end_step(
+            progress,
+            numbers,
+            last=one.last,
+            every=3,
+            curves=NO_CURVES,
+            report=told.__setitem__,
+            watch=lambda step: {"step": step},
+        )
+    return taken, told
+
+
+@pytest.mark.parametrize(("count", "batch"), [(7, 3), (6, 3), (2, 3), (1, 1)])
+def test_batches(count, batch):
+    """An epoch takes what is there once, but for the rest; a loop goes on where it was."""
+    taken, told = steps_from(0, count, batch)
+    steps, size = len(taken) // 2, min(batch, count)
+    assert steps == max(1, count // batch) and all(len(one[0]) == size for one in taken)
+    for epoch in (0, 1):
+        some = taken[epoch * steps : (epoch + 1) * steps]
+        places = [place for one in some for place in one[0]]
+        assert len(set(places)) == len(places) and set(places) <= set(range(count))
+        assert [one[1] for one in some] == [epoch] * steps
+    assert [one[2] for one in taken] == [n / len(taken) for n in range(len(taken))]
+    assert [one[3] for one in taken] == [False] * (len(taken) - 1) + [True]
+    due = [n for n in range(1, len(taken) + 1) if n % 3 == 0 or n == len(taken)]
+    assert told == {n: {"a": 1.5, "b": size, "step": n} for n in due}
+    for step in range(len(taken) + 1):
+        assert steps_from(step, count, batch)[0] == taken[step:]
+
+
+def test_what_no_process_can_learn_from(monkeypatch):
+    check_batch(1, 8, "pair", "pairs")
+    with pytest.raises(UserError, match=r"^there is no pair to learn from$"):
+        check_batch(0, 8, "pair", "pairs")
+    monkeypatch.setattr("bodyreg.training.loops.processes", lambda: (0, 4))
+    check_batch(4, 8, "pair", "pairs")
+    for count, batch in ((3, 8), (8, 3)):
+        with pytest.raises(UserError, match=r"^4 processes cannot share 3 pairs of a batch; start"):
+            check_batch(count, batch, "pair", "pairs")
+
+
+def test_numbers_that_no_training_can_have():
+    @dataclass
+    class Config:
+        epochs: int = 1
+        rate: float = 0.0
+        held_out: float = 0.5
+        name: str = "any"
+
+    def check(**values):
+        check_numbers(Config(**values), ("epochs",), below_one=("held_out",))
+
+    check(rate=7.0, held_out=0)
+    for values, message in (
+        ({"epochs": 0}, "option epochs is 0; it must be finite and above 0"),
+        ({"rate": -1.0}, "option rate is -1.0; it must be finite and at least 0"),
+        ({"rate": math.nan}, "option rate is nan"),
+        ({"held_out": 1.0}, "option held_out is 1.0; it must be below 1"),
+        ({"held_out": math.inf}, "option held_out is inf; it must be finite"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check(**values)
 
 
 @pytest.mark.parametrize("killed_at", range(11))

@@ -9,15 +9,23 @@ from pathlib import Path
 
 import torch
 
-from bodyreg.errors import UserError
 from bodyreg.flow.augmentation import FlowAugmentation
 from bodyreg.flow.lessons import Lessons
 from bodyreg.flow.losses import FlowLossConfig, end_point_error, losses_of
 from bodyreg.flow.regressor import FlowRegressor
 from bodyreg.training.checkpoints import fingerprint_of
 from bodyreg.training.curves import NO_CURVES, Curves
-from bodyreg.training.loops import check_numbers, generator, mixed_precision, set_learning_rate
-from bodyreg.training.processes import add_up, own_share, processes
+from bodyreg.training.loops import (
+    batches,
+    check_batch,
+    check_numbers,
+    end_step,
+    generator,
+    mixed_precision,
+    set_learning_rate,
+    summed,
+)
+from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
 TOLD = ("flow", "visibility", "parts", "epe")
@@ -56,9 +64,7 @@ class FlowLearningConfig:
     augmentation: FlowAugmentation = field(default_factory=FlowAugmentation)
 
     def __post_init__(self) -> None:
-        check_numbers(self, ("epochs", "batch", "learning_rate"))
-        if self.held_out >= 1:
-            raise UserError(f"option held_out is {self.held_out}; it must be below 1")
+        check_numbers(self, ("epochs", "batch", "learning_rate"), below_one=("held_out",))
 
     def rate(self, epoch: int) -> float:
         """The learning rate of an epoch, which counts from 0."""
@@ -105,11 +111,7 @@ def train_flow(
     """
     config = config or FlowLearningConfig()
     how = start.architecture
-    if not len(lessons):
-        raise UserError("there is no pair to learn from")
-    least, (_, together) = min(len(lessons), config.batch), processes()
-    if least < together:
-        raise UserError(f"{together} processes cannot share {least} pairs of a batch; start fewer")
+    check_batch(len(lessons), config.batch, "pair", "pairs")
     if lessons.size != how.size:
         raise ValueError(f"lessons: expected pictures of {how.size}, got {lessons.size}")
     if how.corrects and lessons.fitted is None:
@@ -134,15 +136,10 @@ def train_flow(
         random=random,
     )
     progress.resume()
-    batches = max(1, len(lessons) // config.batch)
-    while progress.step < config.epochs * batches:
-        epoch, place = divmod(progress.step, batches)
-        set_learning_rate(config.rate(epoch), adam)
-        order = torch.randperm(len(lessons), generator=generator(1_000_003 * seed + epoch))
-        chosen = order[place * config.batch : (place + 1) * config.batch]
-        own = own_share(len(chosen))
-        changes = config.augmentation.draw(len(chosen), random).select(own)
-        lesson = lessons.lesson(chosen[own], changes).to(torch.device(device))
+    for batch in batches(progress, lessons.order, config.epochs, config.batch, seed):
+        set_learning_rate(config.rate(batch.epoch), adam)
+        changes = config.augmentation.draw(len(batch), random).select(batch.own)
+        lesson = lessons.lesson(batch.chosen[batch.own], changes).to(torch.device(device))
 
         network.train()
         given = lesson.given if how.corrects else ()
@@ -153,24 +150,22 @@ def train_flow(
             guess,
             *(lesson.flow, lesson.visibility, lesson.source, lesson.target),
         )
-        loss = config.losses.total(losses).sum() / len(chosen)
+        loss = config.losses.total(losses).sum() / len(batch)
         adam.zero_grad()
         loss.backward()
-        add_up([weight.grad for weight in network.parameters() if weight.grad is not None])
+        add_up_gradients(network.parameters())
         adam.step()
 
-        progress.step += 1
         with torch.no_grad():
             errors = end_point_error(guess.flow.float(), lesson.flow, lesson.visibility)
-            means = torch.stack([x.sum() for x in (*losses.values(), errors)]) / len(chosen)
-        add_up([means])
-        numbers = dict(zip(TOLD, means.tolist(), strict=True))
-        for name, number in numbers.items():
-            curves.add_scalar(name, number, progress.step)
-        if progress.step % every == 0 or progress.step == config.epochs * batches:
-            progress.save()
-            watched = watch(progress.step, FlowRegressor(network), curves)
-            for name, number in watched.items():
-                curves.add_scalar(name, number, progress.step)
-            report(progress.step, numbers | watched)
+        numbers = summed(TOLD, [x.sum() / len(batch) for x in (*losses.values(), errors)])
+        end_step(
+            progress,
+            numbers,
+            last=batch.last,
+            every=every,
+            curves=curves,
+            report=report,
+            watch=lambda step: watch(step, FlowRegressor(network), curves),
+        )
     return FlowRegressor(network.to("cpu").eval())

@@ -179,6 +179,10 @@ class Lessons:
         out = np.isin(person[self.pairs[:, 0]], people[order[:held]])
         return replace(self, pairs=self.pairs[~out]), replace(self, pairs=self.pairs[out])
 
+    def order(self, random: torch.Generator) -> Tensor:
+        """(P,) int64, positions in `pairs` in the order in which an epoch sees them."""
+        return torch.randperm(len(self), generator=random)
+
     def lesson(self, chosen: Tensor, changes: Changes | None = None) -> Lesson:
         """Some pairs.
 

@@ -37,6 +37,7 @@ from bodyreg.training.curves import NO_CURVES, Curves
 from bodyreg.training.loops import (
     check_numbers,
     cosine,
+    end_step,
     follow,
     generator,
     seeded,
@@ -254,13 +255,14 @@ def train_adversarial(
         lifting_adam.step()
         follow(average, lifting, config.average)
 
-        progress.step += 1
-        numbers = {name: term.item() for name, term in terms.items()}
-        for name, number in numbers.items():
-            curves.add_scalar(name, number, progress.step)
-        if progress.step % every == 0 or progress.step == config.steps:
-            progress.save()
-            report(progress.step, numbers)
+        end_step(
+            progress,
+            {name: term.item() for name, term in terms.items()},
+            last=progress.step + 1 == config.steps,
+            every=every,
+            curves=curves,
+            report=report,
+        )
     sign = calibrated_sign(average, poses)
     return Lifter(average, joints, sign, spread_factor=SPREAD_FACTOR)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from bodyreg.errors import UserError
 from bodyreg.painting.discriminator import Discriminator
 from bodyreg.painting.lessons import PaintingLessons
 from bodyreg.painting.losses import (
@@ -22,8 +21,17 @@ from bodyreg.painting.painter import Painter
 from bodyreg.painting.vgg import Vgg19
 from bodyreg.training.checkpoints import fingerprint_of
 from bodyreg.training.curves import NO_CURVES, Curves
-from bodyreg.training.loops import check_numbers, generator, mixed_precision, seeded
-from bodyreg.training.processes import add_up, own_share, processes
+from bodyreg.training.loops import (
+    batches,
+    check_batch,
+    check_numbers,
+    end_step,
+    generator,
+    mixed_precision,
+    seeded,
+    summed,
+)
+from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
 TOLD = ("colour", "content", "style", "realism", "discriminator")
@@ -62,9 +70,8 @@ class PaintingConfig:
     losses: PaintingLossConfig = field(default_factory=PaintingLossConfig)
 
     def __post_init__(self) -> None:
-        check_numbers(self, ("epochs", "batch", "learning_rate", "discriminator_rate"))
-        if self.held_out >= 1:
-            raise UserError(f"option held_out is {self.held_out}; it must be below 1")
+        positive = ("epochs", "batch", "learning_rate", "discriminator_rate")
+        check_numbers(self, positive, below_one=("held_out",))
 
 
 def train_painter(
@@ -108,11 +115,7 @@ def train_painter(
     """
     config = config or PaintingConfig()
     how, losses, there = start.architecture, config.losses, torch.device(device)
-    if not len(lessons):
-        raise UserError("there is no pair to learn from")
-    least, (_, together) = min(len(lessons), config.batch), processes()
-    if least < together:
-        raise UserError(f"{together} processes cannot share {least} pairs of a batch; start fewer")
+    check_batch(len(lessons), config.batch, "pair", "pairs")
     if lessons.pairs.size != (how.height, how.width):
         raise ValueError(
             f"lessons: expected pictures of {(how.height, how.width)}, got {lessons.pairs.size}"
@@ -142,16 +145,11 @@ def train_painter(
         random=random,
     )
     progress.resume()
-    batches = max(1, len(lessons) // config.batch)
-    while progress.step < config.epochs * batches:
-        epoch, place = divmod(progress.step, batches)
-        order = torch.randperm(len(lessons), generator=generator(1_000_003 * seed + epoch))
-        chosen = order[place * config.batch : (place + 1) * config.batch]
-        own = own_share(len(chosen))
-        mirror = torch.rand(len(chosen), generator=random) < config.mirror
-        lesson = lessons.lesson(chosen[own], mirror[own]).to(there)
-        share = len(lesson.target) / len(chosen)
-        adversarial = losses.adversarial > 0 and epoch + 1 >= losses.adversarial_from
+    for batch in batches(progress, lessons.pairs.order, config.epochs, config.batch, seed):
+        mirror = torch.rand(len(batch), generator=random) < config.mirror
+        lesson = lessons.lesson(batch.chosen[batch.own], mirror[batch.own]).to(there)
+        share = len(lesson.target) / len(batch)
+        adversarial = losses.adversarial > 0 and batch.epoch + 1 >= losses.adversarial_from
 
         network.train()
         with mixed_precision(there, config.mixed_precision):
@@ -165,7 +163,7 @@ def train_painter(
             found["discriminator"] = discriminator_loss(of_true, of_painted, losses)
             judges.zero_grad()
             (share * found["discriminator"]).backward()
-            add_up([weight.grad for weight in judge.parameters() if weight.grad is not None])
+            add_up_gradients(judge.parameters())
             judges.step()
             judge.requires_grad_(False)
             scores = judge(lesson.source, painted, lesson.pose)
@@ -179,20 +177,18 @@ def train_painter(
         terms = [factor * found[name] for name, factor in factors.items() if name in found]
         adam.zero_grad()
         (share * torch.stack(terms).sum()).backward()
-        add_up([weight.grad for weight in weights if weight.grad is not None])
+        add_up_gradients(weights)
         adam.step()
 
-        progress.step += 1
         none = torch.zeros((), device=there)
-        means = share * torch.stack([found.get(name, none).detach() for name in TOLD])
-        add_up([means])
-        numbers = dict(zip(TOLD, means.tolist(), strict=True))
-        for name, number in numbers.items():
-            curves.add_scalar(name, number, progress.step)
-        if progress.step % every == 0 or progress.step == config.epochs * batches:
-            progress.save()
-            watched = watch(progress.step, Painter(network), curves)
-            for name, number in watched.items():
-                curves.add_scalar(name, number, progress.step)
-            report(progress.step, numbers | watched)
+        numbers = summed(TOLD, [share * found.get(name, none) for name in TOLD])
+        end_step(
+            progress,
+            numbers,
+            last=batch.last,
+            every=every,
+            curves=curves,
+            report=report,
+            watch=lambda step: watch(step, Painter(network), curves),
+        )
     return Painter(network.to("cpu").eval())

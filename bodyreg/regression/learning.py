@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from bodyreg.body import Body, Parameters
-from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
 from bodyreg.regression.augmentation import AugmentationConfig
 from bodyreg.regression.lessons import Lessons
@@ -27,8 +26,18 @@ from bodyreg.regression.regressor import Regressor
 from bodyreg.regression.views import MARGIN
 from bodyreg.training.checkpoints import fingerprint_of
 from bodyreg.training.curves import NO_CURVES, Curves
-from bodyreg.training.loops import cosine, follow, generator, mixed_precision, set_learning_rate
-from bodyreg.training.processes import add_up, own_share, processes
+from bodyreg.training.loops import (
+    batches,
+    check_batch,
+    cosine,
+    end_step,
+    follow,
+    generator,
+    mixed_precision,
+    set_learning_rate,
+    summed,
+)
+from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
 TOLD = ("parameters", "dense", "keypoint", "depth")
@@ -120,11 +129,7 @@ def train_regressor(
     """
     config = config or LearningConfig()
     registration = registration or RegistrationConfig.preset("accurate")
-    if not len(lessons):
-        raise UserError("there is no person to learn from")
-    least, (_, together) = min(len(lessons), config.batch), processes()
-    if least < together:
-        raise UserError(f"{together} processes cannot share {least} people of a batch; start fewer")
+    check_batch(len(lessons), config.batch, "person", "people")
     if lessons.crops.shape[2] != round(MARGIN * start.side):
         raise ValueError(
             f"lessons: expected crops of {round(MARGIN * start.side)} pixels, got "
@@ -157,21 +162,16 @@ def train_regressor(
     progress.resume()
     rig = rig_of(body, lessons.people.keypoint_name, torch.device(device))
     evidence = evidence_of(rig, lessons.people, registration)
-    batches = max(1, len(lessons.order(generator(0))) // config.batch)
     network.train()
-    while progress.step < config.epochs * batches:
+    for batch in batches(progress, lessons.order, config.epochs, config.batch, seed):
         if config.decay:
-            (begin, end), share = config.part, progress.step / (config.epochs * batches)
-            rate = cosine(begin + (end - begin) * share, 0.02)
+            begin, end = config.part
+            rate = cosine(begin + (end - begin) * batch.passed, 0.02)
             set_learning_rate(config.learning_rate * rate, adam)
 
-        epoch, place = divmod(progress.step, batches)
-        order = lessons.order(generator(1_000_003 * seed + epoch))
-        chosen = order[place * config.batch : (place + 1) * config.batch]
-        own = own_share(len(chosen))
-        mine = chosen[own]
-        views = config.augmentation.views(len(chosen), random).select(own)
-        looks = config.augmentation.looks(len(chosen), random).select(own)
+        mine = batch.chosen[batch.own]
+        views = config.augmentation.views(len(batch), random).select(batch.own)
+        looks = config.augmentation.looks(len(batch), random).select(batch.own)
         seen = in_views(evidence.select(mine), views, torch.device(device))
         crops, confidence = lessons.crops[mine].to(device), lessons.confidence[mine].to(device)
         labels = Parameters(*(block[mine].to(device) for block in lessons.labels))
@@ -183,28 +183,25 @@ def train_regressor(
         found = views.undo(seen_bodies)
         of_labels = parameter_loss(found, labels)
         of_evidence = evidence_losses(rig, seen, found, config.losses.of_bodies)
-        loss = total(config.losses, of_labels, of_evidence, confidence).sum() / len(chosen)
+        loss = total(config.losses, of_labels, of_evidence, confidence).sum() / len(batch)
         adam.zero_grad()
         loss.backward()
-        add_up([weight.grad for weight in network.parameters() if weight.grad is not None])
+        add_up_gradients(network.parameters())
         torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
         adam.step()
         # The average of few steps must not remember the start.
         follow(average, network, min(config.average, (1 + progress.step) / (10 + progress.step)))
 
-        progress.step += 1
         terms = {"parameters": confidence * of_labels, **of_evidence}
         none = torch.zeros_like(of_labels)
-        sums = [terms.get(name, none).detach().sum() for name in TOLD]
-        means = torch.stack(sums) / len(chosen)
-        add_up([means])
-        numbers = dict(zip(TOLD, means.tolist(), strict=True))
-        for name, number in numbers.items():
-            curves.add_scalar(name, number, progress.step)
-        if progress.step % every == 0 or progress.step == config.epochs * batches:
-            progress.save()
-            watched = watch(progress.step, Regressor(average, start.side), curves)
-            for name, number in watched.items():
-                curves.add_scalar(name, number, progress.step)
-            report(progress.step, numbers | watched)
+        numbers = summed(TOLD, [terms.get(name, none).sum() / len(batch) for name in TOLD])
+        end_step(
+            progress,
+            numbers,
+            last=batch.last,
+            every=every,
+            curves=curves,
+            report=report,
+            watch=lambda step: watch(step, Regressor(average, start.side), curves),
+        )
     return Regressor(average.to("cpu").eval(), start.side, body=body.fingerprint)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def processes() -> tuple[int, int]:
@@ -35,3 +35,8 @@ def add_up(tensors: Sequence[Tensor]) -> None:
     parts = flat.split([tensor.numel() for tensor in tensors])
     for tensor, part in zip(tensors, parts, strict=True):
         tensor.copy_(part.view_as(tensor))
+
+
+def add_up_gradients(weights: Iterable[nn.Parameter]) -> None:
+    """Give weights the sums of their gradients over all processes; some may have none."""
+    add_up([weight.grad for weight in weights if weight.grad is not None])

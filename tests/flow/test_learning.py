@@ -134,7 +134,7 @@ def test_what_cannot_be_learnt_from(monkeypatch, lessons):
     six = FlowRegressor.new(replace(SMALL, levels=6, height=128, width=128))
     with pytest.raises(UserError, match="has weights of 5 levels, not 6"):
         train_flow(six, replace(lessons, size=(128, 128)), coarse)
-    monkeypatch.setattr("bodyreg.flow.learning.processes", lambda: (0, 4))
+    monkeypatch.setattr("bodyreg.training.loops.processes", lambda: (0, 4))
     with pytest.raises(UserError, match="4 processes cannot share 3 pairs of a batch"):
         train_flow(start, lessons, QUICK)
     for values in ({"epochs": 0}, {"held_out": 1.0}, {"learning_rate": -1.0}):
