@@ -15,7 +15,7 @@ import pickle
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -39,9 +39,11 @@ class ForbiddenError(Exception):
 class Record:
     """Keeps the arguments and the state of an object that the pickle would have made."""
 
+    arguments: tuple[Any, ...] = ()
+    state: Any = None  # both of an object that is made without `__init__`
+
     def __init__(self, *arguments: Any) -> None:
         self.arguments = arguments
-        self.state: Any = None
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
@@ -71,6 +73,31 @@ class SparseRecord(Record):
     """A SciPy sparse matrix: state is its attributes."""
 
 
+class ValueRecord(Record):
+    """A record that knows what it stands for."""
+
+    def value(self, plain: Callable[[Any], Any]) -> Any:
+        """What it stands for.
+
+        Args:
+            plain: Makes this of the record's own content.
+
+        Raises:
+            ValueError, TypeError, KeyError: the record contradicts itself.
+        """
+        raise NotImplementedError
+
+
+class ObjectRecord(ValueRecord):
+    """An object of which only the attributes matter: it becomes a dictionary of them."""
+
+    def value(self, plain: Callable[[Any], Any]) -> dict[str, Any]:
+        """Attribute -> value."""
+        if self.state is not None and not isinstance(self.state, dict):
+            raise TypeError("an object whose attributes are no dictionary")
+        return plain(self.state or {})
+
+
 def load_pickle(path: Path, *, kind: str, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Read arrays from a pickled dictionary.
 
@@ -85,7 +112,7 @@ def load_pickle(path: Path, *, kind: str, names: tuple[str, ...]) -> dict[str, n
     Raises:
         UserError: the file is missing, broken, not a dictionary, or names anything but arrays.
     """
-    with _explained(path, kind), path.open("rb") as stream:
+    with explained(path, kind), path.open("rb") as stream:
         content = _unpickled(stream)
         if not isinstance(content, dict):
             raise TypeError(f"a {type(content).__name__} instead of a dictionary")
@@ -106,7 +133,7 @@ def load_objects(path: Path, *, kind: str) -> Any:
     Raises:
         UserError: the file is missing, broken, or names anything but arrays.
     """
-    with _explained(path, kind), path.open("rb") as stream:
+    with explained(path, kind), path.open("rb") as stream:
         return as_plain(_unpickled(stream))
 
 
@@ -123,7 +150,7 @@ def load_npz_objects(path: Path, *, kind: str) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, broken, or names anything but arrays.
     """
-    with _explained(path, kind), zipfile.ZipFile(path) as archive:
+    with explained(path, kind), zipfile.ZipFile(path) as archive:
         content = {}
         for member in archive.infolist():
             check_member(member)
@@ -134,7 +161,16 @@ def load_npz_objects(path: Path, *, kind: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _explained(path: Path, kind: str) -> Iterator[None]:
+def explained(path: Path, kind: str) -> Iterator[None]:
+    """A section that reads an untrusted pickle.
+
+    Args:
+        path: The file.
+        kind: What it should be, for messages.
+
+    Raises:
+        UserError: there is no such file, or an error of any type occurs in the section.
+    """
     require_file(path, kind)
     try:
         yield
@@ -276,6 +312,8 @@ def _as_plain(value: Any, made: dict[int, Any]) -> Any:
         result = _nested(items, tuple(shape), "F" if fortran else "C")
     elif isinstance(value, ScalarRecord):
         result = _plain_scalar(value)
+    elif isinstance(value, ValueRecord):
+        result = value.value(lambda content: _as_plain(content, made))
     elif isinstance(value, Record):
         result = as_array(value)
     else:

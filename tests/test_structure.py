@@ -28,6 +28,7 @@ ROOMS = (
     ("body",),
     ("ops",),
     ("reference",),
+    ("torch_files",),
     ("native", "matlab", "pickles", "pictures", "training"),
     ("npz",),
     ("files",),

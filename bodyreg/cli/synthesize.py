@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from bodyreg.runs.data_sets import Made
     from bodyreg.synthetic.motions.performance import Motions
 
-Name = Literal["densepose-coco", "mpii", "human36m", "deepfashion", "market1501", "iuv"]
-CROWDS = ("densepose-coco", "mpii", "iuv")
+Name = Literal[
+    "densepose-coco", "mpii", "human36m", "deepfashion", "market1501", "iuv", "densepose-results"
+]
+CROWDS = ("densepose-coco", "mpii", "iuv", "densepose-results")
 """Formats of pictures of crowds."""
 
 # Sides of pictures, pixels.
@@ -45,14 +47,14 @@ class Options:
     Attributes:
         out: Output folder; each format gets a folder in it. If a command was killed, the same
             command finishes its work.
-        formats: Data sets whose file formats are written. densepose-coco, mpii and iuv
-            share their pictures.
+        formats: Data sets whose file formats are written. densepose-coco, mpii, iuv and
+            densepose-results share their pictures.
         people: Number of people in each format. A picture of a crowd shows one to three people;
             human36m shows each person with four cameras, so its number is rounded up.
         seed: Seed of all random numbers. The same seed makes the same files, with any number of
             workers.
-        size: Side of the pictures of crowds (densepose-coco, mpii, iuv), pixels. Other formats have
-            the sizes of the real data sets.
+        size: Side of the pictures of crowds (the formats that share them), pixels. Other formats
+            have the sizes of the real data sets.
         pictures: Render pictures. Without pictures, only annotations and truth are written.
         backgrounds: A folder of pictures that are used as backgrounds, instead of made ones.
         points: Dense points per person.

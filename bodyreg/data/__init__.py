@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         read_pose_pairs,
     )
     from bodyreg.data.densepose_coco import read_densepose_coco
+    from bodyreg.data.densepose_results import read_densepose_results
     from bodyreg.data.fits import Fits, FitsById
     from bodyreg.data.human36m import Poses3D, read_videopose3d
     from bodyreg.data.iuv import read_iuv
@@ -37,6 +38,7 @@ _HOMES = {
     "read_deepfashion": "bodyreg.data.deepfashion",
     "read_boxes": "bodyreg.data.boxes",
     "read_densepose_coco": "bodyreg.data.densepose_coco",
+    "read_densepose_results": "bodyreg.data.densepose_results",
     "read_iuv": "bodyreg.data.iuv",
     "read_landmarks": "bodyreg.data.landmarks",
     "read_market1501": "bodyreg.data.deepfashion",
@@ -63,6 +65,7 @@ __all__ = [
     "read_boxes",
     "read_deepfashion",
     "read_densepose_coco",
+    "read_densepose_results",
     "read_iuv",
     "read_landmarks",
     "read_market1501",

@@ -236,6 +236,12 @@ def _iuv_files(source: Source) -> list[Path]:
     return [file for path in maps for file in (path, numbers_file(path)) if file is not None]
 
 
+def _densepose_results(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.densepose_results import read_densepose_results
+
+    return read_densepose_results(source.path, body, source.images, **source.sampling)
+
+
 def _boxes(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
     from bodyreg.data.boxes import read_boxes
 
@@ -292,6 +298,18 @@ FORMATS: dict[str, Format] = {
             holds="NAME_IUV.png and NAME_INDS.png; arrays (H, W, 3), `.npy` and `.npz`",
             gives="dense points",
             functions=("read_iuv",),
+        ),
+        Format(
+            name="densepose-results",
+            reads="FILE",
+            what="detectron2's dump (.pkl), or DensePose's results (.json): dense points.",
+            read=_densepose_results,
+            pictures="found",
+            sampled=True,
+            holds="detectron2's dumps and results (`.pkl`, `.pth`, JSON); DensePose's challenge "
+            "results",
+            gives="dense points, scores and confidences as weights",
+            functions=("read_densepose_results",),
         ),
         Format(
             name="mpii",

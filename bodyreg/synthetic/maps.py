@@ -36,8 +36,8 @@ def dense_map(
 ) -> DenseMap:
     """The map of a person.
 
-    Its outline is exact. Inside, a pixel shows what is up to some pixels beside it; this offset is
-    random, changes smoothly, and has the noise's standard deviation.
+    A pixel shows what is some pixels beside it. This offset is random, changes smoothly, and has
+    the noise's standard deviation.
 
     Args:
         body: The template of the person; it must have charts.
@@ -51,19 +51,16 @@ def dense_map(
     mine = sight.pixels[window]
     face, barycentric = surface.face[window], surface.barycentric[window]
 
-    row, column = np.indices(mine.shape)
     if noise.pixels > 0:
         cell = float(pixel_sizes(sight.frame)) * 256 / CELLS
         offset = _smooth(mine.shape, cell, random) * sight.noise_sd(noise)
-        rows = np.rint(row + offset[0]).astype(int).clip(0, height - 1)
-        columns = np.rint(column + offset[1]).astype(int).clip(0, width - 1)
-        on_body = face[rows, columns] >= 0
-        row, column = np.where(on_body, rows, row), np.where(on_body, columns, column)
+        row, column = np.rint(np.indices(mine.shape) + offset).astype(int)
+        shown = row.clip(0, height - 1), column.clip(0, width - 1)
+        mine, face, barycentric = mine[shown], face[shown], barycentric[shown]
 
     face_part, face_uv = faces_in_charts(body)
-    seen = face[row, column]
-    part = np.where(mine, face_part[seen], 0).astype(np.uint8)
-    uv = np.einsum("hwk,hwkc->hwc", barycentric[row, column], face_uv[seen]).clip(0, 1)
+    part = np.where(mine, face_part[face], 0).astype(np.uint8)
+    uv = np.einsum("hwk,hwkc->hwc", barycentric, face_uv[face]).clip(0, 1)
     return DenseMap(part, np.where(part[..., None] > 0, uv, 0), np.array([x, y, width, height]))
 
 

@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 from bodyreg.body import Body
 from bodyreg.data import Truth, read_densepose_coco
 from bodyreg.data.deepfashion import read_deepfashion, read_market1501
+from bodyreg.data.densepose_results import read_densepose_results
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.human36m import read_videopose3d
 from bodyreg.data.iuv import read_iuv
@@ -59,7 +60,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     recipe = Recipe(PEOPLE, SEED, 256, EXACT)
     for names in (
-        ("densepose-coco", "mpii", "iuv"),
+        ("densepose-coco", "mpii", "iuv", "densepose-results"),
         ("human36m",),
         ("deepfashion",),
         ("market1501",),
@@ -96,6 +97,18 @@ def test_iuv(made, body):
     distance = np.linalg.norm(xy - people.point_xy, axis=1)
     assert np.median(distance) < 0.1 and np.percentile(distance, 99) < 1
     assert (np.abs(people.frame - truth.frame).max(1) < 0.05 * truth.frame[:, 2]).mean() > 0.9
+
+
+def test_densepose_results(made, body):
+    """The same maps as people's entries of a list."""
+    folder = made / "densepose-results"
+    truth = Truth.load(folder / "truth.npz")
+    people, skipped = read_densepose_results(folder / "results.json", body, points=200)
+    assert not skipped
+    np.testing.assert_array_equal(people.id, truth.id)
+    maps, _ = read_iuv(made / "iuv" / "maps", body, points=200)
+    np.testing.assert_array_equal(people.point_vertex, maps.point_vertex)
+    np.testing.assert_allclose(people.point_xy, maps.point_xy, atol=1e-3)
 
 
 def test_noise_of_maps_is_smooth(tmp_path, body):
