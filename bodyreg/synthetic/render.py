@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -54,10 +55,8 @@ def render(scene: Scene, backgrounds: Sequence[Path] | None = None) -> np.ndarra
     Raises:
         UserError: a background cannot be read.
     """
-    random = [np.random.default_rng([*scene.seed, number]) for number in range(4)]
-    up = scene.figures[0].up if scene.figures else np.array([0, 1, 0], np.float32)
-    outdoors = bool(random[0].random() < OUTDOORS)
-    light = sample_light(random[0], up, outdoors)
+    random = [_random(scene, number) for number in range(4)]
+    light, outdoors = _light(scene, random[0])
     picture = paint_background(random[1], scene, outdoors, backgrounds)
     draped, bright = [], np.ones((scene.height, scene.width), np.float32)
     for figure in scene.figures:
@@ -70,37 +69,98 @@ def render(scene: Scene, backgrounds: Sequence[Path] | None = None) -> np.ndarra
     for figure in scene.figures:
         paint_seat(random[3], picture, figure, light)
     for figure, mesh, vertices, normals in draped:
-        _add_figure(picture, figure, mesh, vertices, normals, light)
+        layer = _layer(picture.shape[:2], figure, mesh, vertices, normals, light)
+        if layer is not None:
+            layer.put_over(picture)
     for occluder in scene.occluders:
         paint_occluder(picture, occluder)
     return photograph(random[2], picture)
 
 
-def _add_figure(
-    picture: np.ndarray, figure: Figure, mesh: Mesh, vertices: np.ndarray, normals: np.ndarray,
+def render_alone(scene: Scene, backdrop: int = 255) -> tuple[np.ndarray, np.ndarray]:
+    """Render a scene's people alone, in the light of `render`.
+
+    There are no shadows on the ground, no objects, and no effects of a camera.
+
+    Args:
+        scene: The scene.
+        backdrop: The grey level behind the people.
+
+    Returns:
+        (height, width, 3) uint8 blue, green, red, and (height, width) float32, the share of each
+        pixel that people cover.
+    """
+    light, _ = _light(scene, _random(scene, 0))
+    shape = scene.height, scene.width
+    picture, behind = np.full((*shape, 3), backdrop, np.float32), np.ones(shape, np.float32)
+    for figure in scene.figures:
+        mesh = mesh_of(figure.person.body.faces, len(figure.vertices))
+        vertices, normals = drape(look_of(figure.person), figure.vertices, mesh)
+        layer = _layer(shape, figure, mesh, vertices, normals, light)
+        if layer is not None:
+            layer.put_over(picture)
+            behind[layer.window] *= 1 - layer.share
+    return cv2.add(picture, 0, dtype=cv2.CV_8U), 1 - behind
+
+
+def _random(scene: Scene, number: int) -> np.random.Generator:
+    """One of a scene's sources of random numbers: light, background, camera, seats."""
+    return np.random.default_rng([*scene.seed, number])
+
+
+def _light(scene: Scene, random: np.random.Generator) -> tuple[Light, bool]:
+    """A scene's light, and whether it is outdoors."""
+    up = scene.figures[0].up if scene.figures else np.array([0, 1, 0], np.float32)
+    outdoors = bool(random.random() < OUTDOORS)
+    return sample_light(random, up, outdoors), outdoors
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A figure that is drawn, to be put over a picture.
+
+    Attributes:
+        window: The rows and columns that it may cover.
+        colour: (h, w, 3) float32 in that window, times `share`.
+        share: (h, w) float32, the share of each pixel that it covers.
+    """
+
+    window: tuple[slice, slice]
+    colour: np.ndarray
+    share: np.ndarray
+
+    def put_over(self, picture: np.ndarray) -> None:
+        """Cover a picture (H, W, 3) float32, in place."""
+        region = picture[self.window]
+        region *= threefold(1 - self.share)
+        region += self.colour
+
+
+def _layer(
+    shape: tuple[int, int], figure: Figure, mesh: Mesh, vertices: np.ndarray, normals: np.ndarray,
     light: Light,
-) -> None:  # fmt: skip
-    """Draw a dressed figure over a picture (H, W, 3) float32, in place."""
-    height, width = picture.shape[:2]
+) -> Layer | None:  # fmt: skip
+    """A dressed figure in a picture of height and width `shape`; None if it is outside."""
+    height, width = shape
     places = figure.project(vertices)
     x, y = np.ascontiguousarray(places[:, :2].T)
     left, right = (int(v) for v in np.clip((x.min() - 1, x.max() + 2), 0, width))
     top, low = (int(v) for v in np.clip((y.min() - 1, y.max() + 2), 0, height))
     if right <= left or low <= top:
-        return
+        return None
     columns, rows = right - left, low - top
     fine = np.clip(np.sqrt(MOST_SAMPLES / (columns * rows)), LEAST_FINE, FINE)
-    shape = int(np.ceil(fine * rows)), int(np.ceil(fine * columns))
-    places[:, 0] = (x - left) * (shape[1] / columns)
-    places[:, 1] = (y - top) * (shape[0] / rows)
+    grid = int(np.ceil(fine * rows)), int(np.ceil(fine * columns))
+    places[:, 0] = (x - left) * (grid[1] / columns)
+    places[:, 1] = (y - top) * (grid[0] / rows)
     drawn = raster(
-        torch.from_numpy(places.astype(np.float32))[None], mesh.faces, *shape,
+        torch.from_numpy(places.astype(np.float32))[None], mesh.faces, *grid,
         perspective=figure.camera.perspective, cull=True,
     )  # fmt: skip
     inside = drawn.face[0] >= 0
     pixels = np.flatnonzero(inside.numpy())
     if not len(pixels):
-        return
+        return None
     at = torch.from_numpy(pixels)
     look, seen = look_of(figure.person), shadow_map_places(light, vertices)
     # Interpolate the values of each pixel's three corners.
@@ -119,7 +179,7 @@ def _add_figure(
     def spread(values: np.ndarray) -> np.ndarray:
         """Scatter values of the covered pixels into the window; 0 elsewhere."""
         all_ = torch.from_numpy(np.zeros((inside.numel(), *values.shape[1:]), np.float32))
-        return all_.index_copy_(0, at, torch.from_numpy(values)).numpy().reshape(*shape, -1)
+        return all_.index_copy_(0, at, torch.from_numpy(values)).numpy().reshape(*grid, -1)
 
     scale = fine * figure.camera.weak().pixels_per_metre
     known = inside.numpy().astype(np.float32)
@@ -135,6 +195,4 @@ def _add_figure(
     # Divide by the coverage: a colour is the mean of the covered samples.
     colour *= threefold(share / np.maximum(covered, np.float32(1e-3)))
     share *= covered > 0
-    region = picture[top:low, left:right]
-    region *= threefold(1 - share)
-    region += colour
+    return Layer((slice(top, low), slice(left, right)), colour, share)

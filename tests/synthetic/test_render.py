@@ -18,7 +18,7 @@ from bodyreg.synthetic.people import sample_person
 from bodyreg.synthetic.places.ground_view import ground_view_of
 from bodyreg.synthetic.places.occluders import Occluder
 from bodyreg.synthetic.places.seats import paint_seat
-from bodyreg.synthetic.render import render
+from bodyreg.synthetic.render import render, render_alone
 from tests.synthetic.scenery import near, scene, seated, standing
 
 KEY = (255, 0, 255)
@@ -186,3 +186,16 @@ def test_shadows_fall_on_the_ground_beside_the_feet():
         assert shadow[row - 3 : row + 4, column - 3 : column + 4].max() > 0.4
         # No ground pixel is as high in the picture as the head.
         assert shadow[: int(figure.project(figure.joints[15])[1])].max() < 0.2
+
+
+def test_people_alone_are_those_of_the_whole_picture(keyed):
+    """Before their backdrop; the share of a pixel that they cover says how much of it shows."""
+    made = scene(3, people=2)
+    alone, share = render_alone(made, backdrop=0)
+    behind = np.float32(KEY) * (1 - share[..., None])
+    whole = render(replace(made, occluders=[])).astype(np.float32)
+    np.testing.assert_allclose(alone + behind, whole, atol=1)
+    assert 0.02 < (share > 0.5).mean() < 0.9 and share.min() == 0 and share.max() == 1
+    white, again = render_alone(made)
+    np.testing.assert_array_equal(share, again)
+    assert (white[share == 0] == 255).all()

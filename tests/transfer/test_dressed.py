@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 
 from bodyreg import Body
-from bodyreg.synthetic import render as renderer
+from bodyreg.synthetic.render import render_alone
 from bodyreg.synthetic.scenes.catalogue import FASHION_VIEWS, POSING, Catalogue
-from bodyreg.synthetic.scenes.scene import Scene
 from bodyreg.transfer import Appearance, Provenance, Source
 from tests.flow.made import fits_of
 
@@ -24,16 +22,7 @@ PAIRS = [(0, 3), (3, 1), (1, 2)]
 
 @pytest.fixture(scope="module")
 def dressed():
-    """PEOPLE people in views: before white, alone, without shadows on the ground and a lens."""
-
-    def alone(scene: Scene, value: int) -> np.ndarray:
-        with pytest.MonkeyPatch.context() as patch:
-            ground = np.full((SIDE, SIDE, 3), value, np.float32)
-            patch.setattr(renderer, "paint_background", lambda *_: ground.copy())
-            patch.setattr(renderer, "ground_shadow", lambda *_: np.zeros((SIDE, SIDE), np.float32))
-            patch.setattr(renderer, "photograph", lambda _, x: cv2.add(x, 0, dtype=cv2.CV_8U))
-            return renderer.render(scene)
-
+    """PEOPLE people in views: before white, alone."""
     people = []
     for person in range(PEOPLE):
         views = len(FASHION_VIEWS)
@@ -43,9 +32,9 @@ def dressed():
         shown = []
         for number in list(catalogue.pictures_of(person))[:4]:
             scene = replace(catalogue.scene(Body.default(), number), seed=[60, person])
-            white, black = (alone(scene, value) for value in (255, 0))
-            mask = (white.astype(int) - black).mean(2) < 25
-            shown.append((scene.figures[0], white, mask, fits_of(scene.figures[0], number)))
+            white, share = render_alone(scene)
+            fits = fits_of(scene.figures[0], number)
+            shown.append((scene.figures[0], white, share > 0.9, fits))
         people.append(shown)
     return people
 
