@@ -23,10 +23,12 @@ import numpy as np
 import torch
 
 from bodyreg import Body, Observations, RegistrationConfig, ops, register
-from bodyreg.data import Fits
+from bodyreg.data import Fits, Truth
 from bodyreg.data.skeletons import COCO_18
 from bodyreg.flow import between, extended
+from bodyreg.flow.bodies import Test
 from bodyreg.reference.flow import BACKGROUND, HIDDEN, VISIBLE
+from bodyreg.synthetic.dataset import stack, truth_of
 from bodyreg.synthetic.layout import lay_out
 from bodyreg.synthetic.observe import ABSENT, Noise, annotate, joints_of, mark, see
 from bodyreg.synthetic.scenes.catalogue import FASHION_VIEWS, POSING, Catalogue
@@ -47,20 +49,20 @@ class People:
     """What N pictures show, five of each person.
 
     Attributes:
-        vertices: (N, V, 3) true places: pixels and depth, pixels.
+        truth: The true bodies.
         joints: (N, 18, 2) pixels without errors; NaN = not in the picture.
         noisy: The same with errors.
         points: Dense points and noisy joints for registration.
     """
 
-    vertices: np.ndarray
+    truth: Truth
     joints: np.ndarray
     noisy: np.ndarray
     points: Observations
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """Source and target of all pairs of pictures of a person."""
-        for first in range(0, len(self.vertices), VIEWS):
+        for first in range(0, len(self.joints), VIEWS):
             yield from itertools.permutations(range(first, first + VIEWS), 2)
 
 
@@ -68,22 +70,23 @@ Flow = tuple[np.ndarray, np.ndarray]
 """(H, W, 2) pixels, and what each pixel shows."""
 
 
-def make(count: int, seed: int) -> People:
-    """Make people and what annotators would say of them."""
+def catalogue(count: int, seed: int) -> Catalogue:
+    """People in five views each; another seed has other people in other clothes."""
+    return Catalogue("flow", VIEWS * count, seed, SIDE, SIDE, FASHION_VIEWS, POSING, True)
+
+
+def make(scenes: Catalogue, numbers: Sequence[int]) -> People:
+    """Make the people of some pictures, and what annotators would say of them."""
     body, noise = Body.default(), Noise()
-    scenes = Catalogue("flow", VIEWS * count, seed, SIDE, SIDE, FASHION_VIEWS, POSING, True)
-    vertices, joints, noisy, points = [], [], [], []
-    for number in range(len(scenes)):
+    rows, joints, noisy, points = [], [], [], []
+    for number in numbers:
         scene = scenes.scene(body, number)
         layout = lay_out(scene)
         (sight,) = see(scene, layout)
-        figure = sight.figure
-        placed = figure.project(figure.vertices)
-        placed[:, 2] *= figure.camera.weak().pixels_per_metre
-        vertices.append(placed.astype(np.float32))
+        rows.append(truth_of(scene, sight))
         marks, _ = mark(layout, sight, COCO_18, noise, seeded(scenes, "joints", number))
         absent = (marks[:, 2] == ABSENT)[:, None]
-        true = figure.project(joints_of(figure, COCO_18))[:, :2]
+        true = sight.figure.project(joints_of(sight.figure, COCO_18))[:, :2]
         joints.append(np.where(absent, np.nan, true))
         noisy.append(np.where(absent, np.nan, marks[:, :2]))
         found = annotate(body, layout, sight, noise, seeded(scenes, "points", number))
@@ -93,7 +96,7 @@ def make(count: int, seed: int) -> People:
     columns = list(COCO_18.evidence)
     marks = np.array(noisy)[:, columns]
     observations = Observations(
-        id=np.arange(len(xy)),
+        id=np.asarray(numbers),
         frame=np.array(frames),
         point_start=start,
         point_xy=np.concatenate(xy),
@@ -104,26 +107,19 @@ def make(count: int, seed: int) -> People:
         keypoint_xy=np.nan_to_num(marks),
         keypoint_weight=~np.isnan(marks[..., 0]),
     )
-    return People(np.array(vertices), np.array(joints), np.array(noisy), observations)
+    truth = Truth(**stack(rows), body=body.fingerprint)
+    return People(truth, np.array(joints), np.array(noisy), observations)
 
 
-def true_flow(people: People, source: int, target: int) -> Flow:
-    faces = torch.from_numpy(Body.default().faces.astype(np.int32))
-    read, made = (torch.from_numpy(people.vertices[[i]]) for i in (source, target))
-    shown, depth = ops.raster(made, faces, SIDE, SIDE), ops.raster(read, faces, SIDE, SIDE).depth
-    found = ops.flow(shown.face, shown.barycentric, read, faces, depth)
+def true_flow(people: People, source: int, target: int, visible: Test = "point") -> Flow:
+    """The flow of the true bodies; 0 on the background."""
+    pair = people.truth.select([source]), people.truth.select([target])
+    found = between(Body.default(), *pair, (SIDE, SIDE), visible=visible)
     return found.flow[0].numpy(), found.visibility[0].numpy()
 
 
-def hidden_faces(people: People, source: int, target: int) -> int:
-    """How many pixels show a face of which the source shows no pixel."""
-    faces = torch.from_numpy(Body.default().faces.astype(np.int32))
-    read, made = (torch.from_numpy(people.vertices[[i]]) for i in (source, target))
-    shown, seen = (ops.raster(v, faces, SIDE, SIDE).face.numpy() for v in (made, read))
-    return int((~np.isin(shown, seen) & (shown >= 0)).sum())
-
-
 def of_fits(fits: Fits, source: int, target: int) -> Flow:
+    """The flow of fitted bodies."""
     pair = fits.select([source]), fits.select([target])
     found = extended(between(Body.default(), *pair, (SIDE, SIDE)))
     return found.flow[0].numpy(), found.visibility[0].numpy()
@@ -170,8 +166,15 @@ def limb_flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Errors:
-    """Sums over pairs."""
+    """Sums over pairs.
 
+    Attributes:
+        pairs: How many.
+        epe: Of mean distances, pixels.
+        right, right_if_covered: Of the shares of the body's pixels whose visibility is right.
+    """
+
+    pairs: int = 0
     epe: float = 0.0
     right: float = 0.0
     right_if_covered: float = 0.0
@@ -180,18 +183,32 @@ class Errors:
         body = truth[1] < BACKGROUND
         covered = body & (found[1] < BACKGROUND)
         right = found[1] == truth[1]
+        self.pairs += 1
         self.epe += np.linalg.norm(found[0] - truth[0], axis=-1)[body].mean()
         self.right += right[body].mean()
         self.right_if_covered += right[covered].mean() if covered.any() else 0.0
 
+    @property
+    def means(self) -> dict[str, float]:
+        """Means over pairs."""
+        sums = {name: value for name, value in vars(self).items() if name != "pairs"}
+        return {name: float(value / self.pairs) for name, value in sums.items()}
 
-def main(words: Sequence[str]) -> None:
-    """Make people, measure, print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--people", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=5150)
-    options = parser.parse_args(words)
-    people, others = make(options.people, options.seed), make(options.people, options.seed + 1)
+
+Way = Callable[[int, int], Flow]
+"""From source and target, positions of pictures, to the flow between them."""
+
+BODIES = "bodies registered to "
+"""Begins the names of ways that need no training and tell visibility."""
+
+
+def ways(people: People, others: People) -> dict[str, Way]:
+    """Ways to get a flow that need no network.
+
+    Args:
+        people: Whose flow is wanted.
+        others: Whose mean flow one of the ways knows.
+    """
     body, config = Body.default(), RegistrationConfig.preset("accurate")
     mean, visible = mean_flow(others), np.full((SIDE, SIDE), VISIBLE, np.uint8)
     evidence = {
@@ -199,7 +216,7 @@ def main(words: Sequence[str]) -> None:
         "exact joints": joints_alone(people.joints),
         "120 dense points and noisy joints": people.points,
     }
-    ways: dict[str, Callable[[int, int], Flow]] = {
+    found: dict[str, Way] = {
         "zero": lambda s, t: (np.zeros((SIDE, SIDE, 2)), visible),
         "mean of each pixel": lambda s, t: (mean, visible),
         "nearest limb's 2-D similarity": lambda s, t: (
@@ -208,29 +225,50 @@ def main(words: Sequence[str]) -> None:
     }  # fmt: skip
     for name, seen in evidence.items():
         fits = register(body, seen, config)
-        ways[f"bodies registered to {name}"] = lambda s, t, fits=fits: of_fits(fits, s, t)
-    errors = {name: Errors() for name in ways}
-    hidden = by_faces = 0.0
-    count = 0
+        found[BODIES + name] = lambda s, t, fits=fits: of_fits(fits, s, t)
+    return found
+
+
+def measured(people: People, by: dict[str, Way]) -> dict[str, dict[str, float]]:
+    """Name of a way -> its mean errors over all pairs, as of `Errors`."""
+    errors = {name: Errors() for name in by}
     for pair in people.pairs():
         truth = true_flow(people, *pair)
-        shown = (truth[1] < BACKGROUND).sum()
-        hidden += (truth[1] == HIDDEN).sum() / shown
-        by_faces += hidden_faces(people, *pair) / shown
-        count += 1
-        for name, way in ways.items():
+        for name, way in by.items():
             errors[name].add(way(*pair), truth)
+    return {name: found.means for name, found in errors.items()}
+
+
+def hidden_shares(people: People) -> tuple[float, float]:
+    """The share of a body's pixels that the source hides, and that by faces; means over pairs."""
+    found = []
+    for pair in people.pairs():
+        kinds = [true_flow(people, *pair, test)[1] for test in ("point", "face")]
+        found.append([(kind == HIDDEN).sum() / (kind < BACKGROUND).sum() for kind in kinds])
+    point, face = np.mean(found, 0).tolist()
+    return point, face
+
+
+def main(words: Sequence[str]) -> None:
+    """Make people, measure, print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--people", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=5150)
+    options = parser.parse_args(words)
+    several = [catalogue(options.people, options.seed + place) for place in range(2)]
+    people, others = (make(scenes, range(len(scenes))) for scenes in several)
+    hidden, by_faces = hidden_shares(people)
     print(
-        f"{count:,} pairs of {options.people} people. Hidden in the source: {hidden / count:.0%} "
-        f"of a body's pixels; by faces {by_faces / count:.0%}.\n"
+        f"{len(list(people.pairs())):,} pairs of {options.people} people. Hidden in the source: "
+        f"{hidden:.0%} of a body's pixels; by faces {by_faces:.0%}.\n"
     )
     print(
         "| flow | EPE, px | visibility right | where the fit covers the body |\n|---|---|---|---|"
     )
-    for name, e in errors.items():
-        shares = [f"{share / count:.0%}" for share in (e.right, e.right_if_covered)]
-        right = " | ".join(shares if name.startswith("bodies") else ["", ""])
-        print(f"| {name} | {e.epe / count:.1f} | {right} |")
+    for name, errors in measured(people, ways(people, others)).items():
+        shares = [f"{errors[share]:.0%}" for share in ("right", "right_if_covered")]
+        right = " | ".join(shares if name.startswith(BODIES) else ["", ""])
+        print(f"| {name} | {errors['epe']:.1f} | {right} |")
 
 
 if __name__ == "__main__":

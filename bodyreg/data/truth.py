@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -97,6 +98,17 @@ class Truth:
         """The people at these positions, in this order."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values |= {n: v[people] for n, v in values.items() if isinstance(v, np.ndarray)}
+        return Truth(**values)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Truth]) -> Truth:
+        """Several sets of people of one body, one after the other; all or none have cameras."""
+        first, values = parts[0], {}
+        for field in fields(first):
+            value = getattr(first, field.name)
+            if isinstance(value, np.ndarray):
+                value = np.concatenate([getattr(part, field.name) for part in parts])
+            values[field.name] = value
         return Truth(**values)
 
     def save(self, path: str | os.PathLike, **facts: str) -> None:

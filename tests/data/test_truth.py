@@ -41,6 +41,15 @@ def test_people_are_read_as_they_were_written(truth, tmp_path):
         assert len(file.read(2, 2)) == 0
 
 
+def test_parts_are_one_after_the_other(truth):
+    parts = [truth.select(np.array(some)) for some in ([0, 1], [2], [3, 4])]
+    assert_same(Truth.concatenate(parts), truth)
+    plain = dataclasses.replace(truth, focal=None, principal_point=None)
+    assert_same(
+        Truth.concatenate([plain.select(np.arange(3)), plain.select(np.arange(3, 5))]), plain
+    )
+
+
 def test_numbers_become_float32(truth, tmp_path):
     """Whatever wrote the file: people of float64 would not fit those of other files."""
     wide = {
