@@ -43,9 +43,9 @@ bench: $(VENV)/.benched           ## measure everything; rewrite the tables of R
 	$(PY) -m pytest benchmarks -rs --benchmark-json build/benchmarks.json
 	$(PY) -m benchmarks.table build/benchmarks.json
 
-experiments: $(VENV)/.installed   ## hours on two cores: the first paper's experiments; rewrite the tables of docs/experiments.md
+experiments: $(VENV)/.installed   ## hours on two cores: the papers' experiments; rewrite the tables of docs/experiments.md and docs/transfer_experiments.md
 	$(PIP) install $(EDIT) ".[train]"
-	$(PY) -m benchmarks.experiments runs/experiments --page docs/experiments.md
+	$(PY) -m benchmarks.experiments bodies runs/experiments --page docs/experiments.md
 
 docs: $(VENV)/.documented         ## the documentation as a site, in build/site; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict

@@ -1,1 +1,1 @@
-"""The experiments of "Learning Body Shape and Pose from Dense Correspondences" on made people."""
+"""The experiments of papers, on made people."""

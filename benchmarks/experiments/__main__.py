@@ -1,10 +1,10 @@
-"""The experiments of the paper, and beyond it, on made people. `make experiments` calls this.
+"""The experiments of papers, and beyond them, on made people. `make experiments` calls this.
 
-    python -m benchmarks.experiments runs/experiments --page docs/experiments.md
+    python -m benchmarks.experiments bodies runs/experiments --page docs/experiments.md
 
-First people are made and lifters taught. Then every row of `rows.ROWS` is trained, two side by
-side, one thread each. If the command was killed, the same command goes on. Rows that are finished
-are not repeated. The page gets the tables of all rows that are finished, and a picture beside it.
+First people are made. Then every row of the paper's `rows.py` is trained, two side by side, one
+thread each. If the command was killed, the same command goes on. Rows that are finished are not
+repeated. The page gets the tables of all rows that are finished, and a picture beside it.
 """
 
 from __future__ import annotations
@@ -19,39 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from benchmarks.experiments import figure, floor, page, people, training
-from benchmarks.experiments.rows import ROWS, SIZES, Size
+from benchmarks.experiments.bodies import tasks as bodies
 from bodyreg.errors import UserError
 
-FLOOR = "floor"
-"""The task that measures what needs no network."""
-
-
-def tasks(size: Size, rows: Sequence[str]) -> dict[str, list[str]]:
-    """Name -> the names of what must be finished before: people, lifters, rows."""
-    made = [one.name for one in (*size.held.values(), *size.learn.values())]
-    found: dict[str, list[str]] = {name: [] for name in made}
-    found |= {name: made for name in size.lifters} | {FLOOR: list(size.lifters)}
-    for name in rows:
-        lifter, begin = ROWS[name].lifter, ROWS[name].begin
-        found[name] = [*(made if lifter == "none" else [lifter]), *filter(None, [begin])]
-    return found
-
-
-def work(name: str, size: Size, folder: Path) -> None:
-    """Do one task in this process."""
-    learn = {one.name: one for one in size.learn.values()}
-    held = {one.name: one for one in size.held.values()}
-    if name in learn or name in held:
-        made = (learn | held)[name]
-        people.make(made, size.side, folder / training.PEOPLE, truth=name in held, tell=tell)
-    elif name in size.lifters:
-        training.teach_lifter(name, size, folder)
-    elif name == FLOOR:
-        floor.run(size, folder)
-    else:
-        training.run(name, size, folder, tell)
-    tell(f"{name}: done")
+PAPERS = {"bodies": bodies.PAPER}
+"""Name of a paper -> its experiments."""
 
 
 def tell(text: str) -> None:
@@ -98,24 +70,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("paper", choices=list(PAPERS))
     parser.add_argument("folder", type=Path, help="of the experiments")
-    parser.add_argument("--size", choices=list(SIZES), default="small")
-    parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS), metavar="ROW")
+    parser.add_argument("--size", default="small")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="all if left out")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--page", type=Path, help="a page with marks, between which the tables go")
     parser.add_argument("--task", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    size = SIZES[options.size]
+    paper = PAPERS[options.paper]
+    for name, found in ((options.size, paper.sizes), *((row, paper.rows) for row in options.only)):
+        if name not in found:
+            parser.error(f"'{name}': choose from {', '.join(found)}")
+    size = paper.sizes[options.size]
     if options.task:
-        work(options.task, size, options.folder)
+        paper.work(options.task, size, options.folder, tell)
+        tell(f"{options.task}: done")
         return 0
-    begun = [ROWS[name].begin for name in options.only]
-    rows = [name for name in ROWS if name in (*options.only, *begun)]
-    same = [str(options.folder), "--size", options.size]
-    failed = run_all(tasks(size, rows), same, options.processes)
+    same = [options.paper, str(options.folder), "--size", options.size]
+    failed = run_all(paper.tasks(size, options.only or paper.rows), same, options.processes)
     if options.page:
-        figure.write(options.page.with_suffix(".jpg"), size, options.folder)
-        page.write(options.page, size, options.folder)
+        paper.write(options.page, size, options.folder)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.experiments import measure
-from benchmarks.experiments.people import album, truths
-from benchmarks.experiments.rows import ROUNDS, Size
-from benchmarks.experiments.training import PEOPLE, Clock, lifted, teach_lifter
+from benchmarks.experiments.bodies import measure
+from benchmarks.experiments.bodies.people import album, truths
+from benchmarks.experiments.bodies.rows import ROUNDS, Size
+from benchmarks.experiments.bodies.training import PEOPLE, lifted, teach_lifter
+from benchmarks.experiments.clock import Clock
 from benchmarks.lifting import Study
 from bodyreg import Body, Observations, RegistrationConfig, register
 from bodyreg.data import Truth

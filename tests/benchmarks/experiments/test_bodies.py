@@ -1,4 +1,4 @@
-"""The experiments of the paper, of a size that shows nothing but that they run."""
+"""The experiments of the first paper, of a size that shows nothing but that they run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from benchmarks.experiments import __main__ as experiments
-from benchmarks.experiments import figure, page, training
-from benchmarks.experiments.people import album, true_fits, truths
-from benchmarks.experiments.rows import ROUNDS, ROWS, SIZES
+from benchmarks.experiments.bodies import figure, page, tasks, training
+from benchmarks.experiments.bodies.people import album, true_fits, truths
+from benchmarks.experiments.bodies.rows import ROUNDS, ROWS, SIZES
+from benchmarks.experiments.clock import Clock
+from benchmarks.experiments.tables import NOT_YET
 from bodyreg import Body
 from bodyreg.metrics import Evaluator, joint_errors, true_joints
 from bodyreg.npz import load_npz
@@ -28,8 +30,8 @@ SHORT = ("accurate-fifth", "pose")
 def folder(tmp_path_factory):
     """People, what needs no network, and three rows; one of them begins with another."""
     path = tmp_path_factory.mktemp("experiments")
-    for task in experiments.tasks(SMOKE, ["five", "truth", "pose-then-accurate"]):
-        assert experiments.main([str(path), "--size", "smoke", "--task", task]) == 0
+    for task in tasks.tasks(SMOKE, ["five", "truth", "pose-then-accurate"]):
+        assert experiments.main(["bodies", str(path), "--size", "smoke", "--task", task]) == 0
     return path
 
 
@@ -88,14 +90,14 @@ def test_what_is_finished_is_not_repeated(folder, monkeypatch):
     monkeypatch.setattr(training, "deform_and_learn", None)
     before = (folder / "five" / training.RESULT).read_text()
     assert training.run("five", SMOKE, folder)["seconds"] == json.loads(before)["seconds"]
-    for task in experiments.tasks(SMOKE, ["five"]):
-        assert experiments.main([str(folder), "--size", "smoke", "--task", task]) == 0
+    for task in tasks.tasks(SMOKE, ["five"]):
+        assert experiments.main(["bodies", str(folder), "--size", "smoke", "--task", task]) == 0
 
 
 def test_seconds_of_killed_processes_count(tmp_path):
     path = tmp_path / "seconds"
     path.write_text("1000")
-    clock = training.Clock(path)
+    clock = Clock(path)
     assert clock() > 1000 and json.loads(path.read_text()) > 1000
 
 
@@ -110,10 +112,10 @@ def test_page(folder, tmp_path):
     results = page.Results(folder)
     row = next(row for row in text.splitlines() if row.startswith("| network: five rounds |"))
     found = [f"{results.error('five', k, 'network', 'bone_mpjpe'):.1f} / " for k in page.KINDS]
-    assert all(error in row for error in found) and page.NOT_YET not in row
-    assert f"| {ROWS['one'].title} | {page.NOT_YET} | {page.NOT_YET} |" in text
+    assert all(error in row for error in found) and NOT_YET not in row
+    assert f"| {ROWS['one'].title} | {NOT_YET} | {NOT_YET} |" in text
     labels = [row for row in text.splitlines() if row.startswith("| five rounds | labels |")]
-    assert len(labels) == 1 and page.NOT_YET not in labels[0]
+    assert len(labels) == 1 and NOT_YET not in labels[0]
     assert results.change("five", "truth", "crowd").count(" ± ") == 1
     assert results.change("five", "one", "crowd") == "–"
 
@@ -138,21 +140,21 @@ def test_tasks_come_after_what_they_need(tmp_path, monkeypatch):
         return subprocess.CompletedProcess(command, status)
 
     monkeypatch.setattr(experiments.subprocess, "run", run)
-    words = [str(tmp_path), "--processes", "1", "--only", "pose-then-accurate", "one"]
+    words = ["bodies", str(tmp_path), "--processes", "1", "--only", "pose-then-accurate", "one"]
     assert experiments.main(words) == 1
     people = [p.name for p in (*SIZES["small"].held.values(), *SIZES["small"].learn.values())]
-    before = [*people, "robust", "distilled", experiments.FLOOR]
+    before = [*people, "robust", "distilled", tasks.FLOOR]
     assert begun == [*before, "one", "pose"]
     begun.clear()
-    assert experiments.main([*words[:4], "one"]) == 0
+    assert experiments.main([*words[:5], "one"]) == 0
     assert begun == [*before, "one"]
 
 
 def test_all_rows_have_an_order():
     """Each name is of one task: a row that is called as its lifter is would wait for itself."""
-    wanted = experiments.tasks(SIZES["small"], list(ROWS))
+    wanted = tasks.tasks(SIZES["small"], list(ROWS))
     assert set(TopologicalSorter(wanted).static_order()) == set(wanted)
-    before = experiments.tasks(SIZES["small"], [])
+    before = tasks.tasks(SIZES["small"], [])
     assert len(wanted) == len(before) + len(ROWS)
 
 
@@ -160,4 +162,4 @@ def test_a_page_of_nothing(tmp_path):
     path = Path(tmp_path / "page.md")
     path.write_text("<!-- tables:begin --><!-- tables:end -->")
     page.write(path, SMOKE, tmp_path)
-    assert page.NOT_YET in path.read_text()
+    assert NOT_YET in path.read_text()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.experiments.clock import Tell
 from bodyreg import Body, Observations
 from bodyreg.data import Fits, Truth, read_densepose_coco
 from bodyreg.data.crops import crop
@@ -77,7 +78,7 @@ def make(
     folder: Path,
     *,
     truth: bool = False,
-    tell: Callable[[str], None] = print,
+    tell: Tell = print,
 ) -> None:
     """Make the blocks that are not there yet.
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.experiments import measure
-from benchmarks.experiments.people import album, true_fits, truths
-from benchmarks.experiments.rows import ROWS, Row, Size
+from benchmarks.experiments.bodies import measure
+from benchmarks.experiments.bodies.people import album, true_fits, truths
+from benchmarks.experiments.bodies.rows import ROWS, Row, Size
+from benchmarks.experiments.clock import Clock, Tell
 from bodyreg import Body, Observations
 from bodyreg.files import atomic_path
 from bodyreg.lifting import (
@@ -32,27 +31,6 @@ EVERY = 200
 
 PEOPLE, LIFTERS, RESULT, ERRORS = "people", "lifters", "result.json", "errors.npz"
 """Names in the folder of the experiments, and in that of a row."""
-
-Tell = Callable[[str], None]
-
-
-class Clock:
-    """CPU-seconds of this process and of those before it that were killed.
-
-    Args:
-        path: Where they are kept.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._before = json.loads(path.read_text()) if path.exists() else 0.0
-
-    def __call__(self) -> float:
-        """Read the clock, and keep what it says."""
-        now = self._before + time.process_time()
-        with atomic_path(self._path) as temporary:
-            temporary.write_text(json.dumps(round(now, 1)))
-        return now
 
 
 def recipe(row: Row, size: Size) -> Recipe:

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import lifting
-from benchmarks.experiments.floor import FLOOR
-from benchmarks.experiments.rows import ROUNDS, ROWS, Size
-from benchmarks.experiments.training import ERRORS, RESULT
+from benchmarks.experiments.bodies.floor import FLOOR
+from benchmarks.experiments.bodies.rows import ROUNDS, ROWS, Size
+from benchmarks.experiments.bodies.training import ERRORS, RESULT
+from benchmarks.experiments.tables import NOT_YET, change, head, line, write_tables
 from bodyreg.npz import load_npz
-
-NOT_YET = "not yet run"
 
 KINDS = ("crowd", "studio")
 JOINTS = ("bone_mpjpe", "pa_mpjpe")
@@ -77,9 +75,7 @@ class Results:
             return "–"
         both = [load_npz(self.folder / r / ERRORS, kind="errors") for r in (row, against)]
         now, before = (errors[f"{kind}.network.{JOINTS[0]}"] for errors in both)
-        change = now - before
-        spread = change.std(ddof=1) / math.sqrt(len(change))
-        return f"{change.mean():+.1f} ± {spread:.1f}"
+        return change(now - before, 1)
 
     def rounds(self, row: str) -> list[dict[str, Any]]:
         """The rounds of a row that have been measured."""
@@ -102,18 +98,7 @@ def write(page: Path, size: Size, folder: Path) -> None:
         compute(results),
         options(size),
     ]
-    lifting.write(page, "\n\n".join("\n".join(table) for table in tables))
-
-
-def line(*cells: object) -> str:
-    """A line of a table."""
-    return "| " + " | ".join(map(str, cells)) + " |"
-
-
-def head(*cells: str) -> Iterator[str]:
-    """The first two lines of a table."""
-    yield line(*cells)
-    yield "|---" * len(cells) + "|"
+    write_tables(page, tables)
 
 
 def labels(results: Results) -> Iterator[str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.experiments import measure
-from benchmarks.experiments.people import album
-from benchmarks.experiments.rows import ROWS, Size
-from benchmarks.experiments.training import LIFTERS, PEOPLE, lifted, recipe
+from benchmarks.experiments.bodies import measure
+from benchmarks.experiments.bodies.people import album
+from benchmarks.experiments.bodies.rows import ROWS, Size
+from benchmarks.experiments.bodies.training import LIFTERS, PEOPLE, lifted, recipe
 from bodyreg import Body, Fits
 from bodyreg.lifting import Lifter
 from bodyreg.pictures import write_picture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.experiments.people import People
+from benchmarks.experiments.bodies.people import People
 from bodyreg.lifting import AdversarialConfig, DistilledConfig
 
 ROUNDS = 5
