@@ -62,8 +62,7 @@ class People:
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """Source and target of all pairs of pictures of a person."""
-        for first in range(0, len(self.joints), VIEWS):
-            yield from itertools.permutations(range(first, first + VIEWS), 2)
+        yield from map(tuple, pairs_of(len(self.joints)).tolist())
 
 
 Flow = tuple[np.ndarray, np.ndarray]
@@ -73,6 +72,12 @@ Flow = tuple[np.ndarray, np.ndarray]
 def catalogue(count: int, seed: int) -> Catalogue:
     """People in five views each; another seed has other people in other clothes."""
     return Catalogue("flow", VIEWS * count, seed, SIDE, SIDE, FASHION_VIEWS, POSING, True)
+
+
+def pairs_of(pictures: int) -> np.ndarray:
+    """(P, 2) int64 source and target of all pairs of pictures of a person, person by person."""
+    some = np.array(list(itertools.permutations(range(VIEWS), 2)))
+    return (some + np.arange(0, pictures, VIEWS)[:, None, None]).reshape(-1, 2)
 
 
 def make(scenes: Catalogue, numbers: Sequence[int]) -> People:

@@ -1,6 +1,7 @@
 """The experiments of papers, and beyond them, on made people. `make experiments` calls this.
 
     python -m benchmarks.experiments bodies runs/experiments --page docs/experiments.md
+    python -m benchmarks.experiments transfer runs/transfer_experiments --page docs/transfer_experiments.md
 
 First people are made. Then every row of the paper's `rows.py` is trained, two side by side, one
 thread each. If the command was killed, the same command goes on. Rows that are finished are not
@@ -20,10 +21,11 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from benchmarks.experiments.bodies import tasks as bodies
+from benchmarks.experiments.transfer import tasks as transfer
 from bodyreg.errors import UserError
 
-PAPERS = {"bodies": bodies.PAPER}
-"""Name of a paper -> its experiments."""
+PAPERS = {"bodies": bodies.PAPER, "transfer": transfer.PAPER}
+"""The first paper's and the second one's."""
 
 
 def tell(text: str) -> None:

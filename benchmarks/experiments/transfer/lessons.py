@@ -1,0 +1,74 @@
+"""Pairs of pictures to learn to paint from, and those that are held out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import flow
+from benchmarks.experiments.bodies.people import as_fits
+from benchmarks.experiments.clock import Clock
+from benchmarks.experiments.transfer import people
+from benchmarks.experiments.transfer.people import People
+from benchmarks.experiments.transfer.results import SECONDS
+from benchmarks.experiments.transfer.rows import PAINTED, Bodies, Size
+from bodyreg import Body
+from bodyreg.flow import Lessons
+from bodyreg.npz import load_npz, save_npz
+from bodyreg.painting import PaintingLessons
+from train.transfer import PRESETS
+
+PAINTINGS = "paintings.npz"
+
+
+def held_out(size: Size, bodies: Bodies, folder: Path) -> PaintingLessons:
+    """All pairs of the people to measure errors of, with paintings that need no training."""
+    every = flow.pairs_of(1).shape[0]
+    found, foreground = lessons(size.held_out, size, bodies, every, folder)
+    return found.painted(foreground)
+
+
+def to_learn(size: Size, bodies: Bodies, folder: Path) -> PaintingLessons:
+    """The pairs to learn from, without paintings."""
+    return lessons(size.learn, size, bodies, size.of_each, folder)[0]
+
+
+def to_refine(size: Size, bodies: Bodies, folder: Path) -> PaintingLessons:
+    """The same with the paintings that `paint` has kept."""
+    kept = load_npz(folder / PAINTED[bodies] / PAINTINGS, kind="paintings")
+    arrays = {name: torch.from_numpy(kept[name]) for name in ("paintings", "provenance")}
+    return replace(to_learn(size, bodies, folder), **arrays)
+
+
+def paint(bodies: Bodies, size: Size, folder: Path) -> None:
+    """Paint the pairs to learn from without training; what is there is not repeated."""
+    path = folder / PAINTED[bodies] / PAINTINGS
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clock = Clock(path.parent / SECONDS)
+    found, foreground = lessons(size.learn, size, bodies, size.of_each, folder)
+    painted = found.painted(foreground)
+    assert painted.paintings is not None and painted.provenance is not None
+    save_npz(path, paintings=painted.paintings.numpy(), provenance=painted.provenance.numpy())
+    clock()
+
+
+def lessons(
+    some: People, size: Size, bodies: Bodies, of_each: int, folder: Path
+) -> tuple[PaintingLessons, np.ndarray]:
+    """Pairs of people, so many of each, and the (N, H, W) bool pixels that show them."""
+    made = people.load(some, folder)
+    pictures, foreground = people.pictures(some, folder)
+    pairs = Lessons.of(
+        Body.default(),
+        people.fits(some, folder) if bodies == "fits" else as_fits(made.truth),
+        made.noisy,
+        some.pairs(of_each),
+        (flow.SIDE, flow.SIDE),
+        (size.side, size.side),
+    )
+    return PaintingLessons(pairs, pictures, PRESETS["small"].architecture.radius), foreground
