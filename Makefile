@@ -46,7 +46,7 @@ bench: $(VENV)/.benched           ## measure everything; rewrite the tables of R
 experiments: $(VENV)/.installed   ## hours on two cores: the papers' experiments; rewrite the tables of docs/experiments.md and docs/transfer_experiments.md
 	$(PIP) install $(EDIT) ".[train]"
 	$(PY) -m benchmarks.experiments bodies runs/experiments --page docs/experiments.md
-	$(PY) -m benchmarks.experiments transfer runs/transfer_experiments --page docs/transfer_experiments.md
+	$(PY) -m benchmarks.experiments transfer runs/transfer --page docs/transfer_experiments.md
 
 docs: $(VENV)/.documented         ## the documentation as a site, in build/site; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict

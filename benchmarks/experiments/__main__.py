@@ -1,7 +1,7 @@
 """The experiments of papers, and beyond them, on made people. `make experiments` calls this.
 
     python -m benchmarks.experiments bodies runs/experiments --page docs/experiments.md
-    python -m benchmarks.experiments transfer runs/transfer_experiments --page docs/transfer_experiments.md
+    python -m benchmarks.experiments transfer runs/transfer --page docs/transfer_experiments.md
 
 First people are made. Then every row of the paper's `rows.py` is trained, two side by side, one
 thread each. If the command was killed, the same command goes on. Rows that are finished are not
