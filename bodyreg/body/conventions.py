@@ -79,6 +79,10 @@ OPENPOSE: Convention = {
     ),
 }
 
+# Halpe marks COCO's keypoints anew, with OpenPose's feet, and adds the head's top. That its neck
+# and the middle of its hips are OpenPose's is assumed: nothing was measured.
+HALPE: Convention = {**OPENPOSE, "head_top": _at("head_top")}
+
 # MPII's annotators mark limbs as COCO's do. Counts: pelvis and thorax are the middles of hips and
 # shoulders (to half a pixel), the shoulders are lower than COCO's (hip to shoulder against shoulder
 # to head top), and the upper neck is 71 mm above the thorax; calibration then moved it by 8 mm down
@@ -172,6 +176,7 @@ BLAZEPOSE: Convention = {
 CONVENTIONS: dict[str, Convention] = {
     "coco": COCO,
     "openpose": OPENPOSE,
+    "halpe": HALPE,
     "mpii": MPII,
     "lsp": LSP,
     "h36m": H36M,

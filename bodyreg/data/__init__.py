@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bodyreg.data.fits import Fits, FitsById
     from bodyreg.data.human36m import Poses3D, read_videopose3d
     from bodyreg.data.iuv import read_iuv
+    from bodyreg.data.keypoint_files import read_keypoints
     from bodyreg.data.landmarks import read_landmarks, write_landmarks
     from bodyreg.data.mpii import read_mpii
     from bodyreg.data.observations import Observations
@@ -40,6 +41,7 @@ _HOMES = {
     "read_densepose_coco": "bodyreg.data.densepose_coco",
     "read_densepose_results": "bodyreg.data.densepose_results",
     "read_iuv": "bodyreg.data.iuv",
+    "read_keypoints": "bodyreg.data.keypoint_files",
     "read_landmarks": "bodyreg.data.landmarks",
     "read_market1501": "bodyreg.data.deepfashion",
     "read_mpii": "bodyreg.data.mpii",
@@ -67,6 +69,7 @@ __all__ = [
     "read_densepose_coco",
     "read_densepose_results",
     "read_iuv",
+    "read_keypoints",
     "read_landmarks",
     "read_market1501",
     "read_mpii",

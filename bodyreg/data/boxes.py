@@ -14,20 +14,25 @@ from typing import Any
 import numpy as np
 
 from bodyreg.data.cameras import Camera, arrays_of
-from bodyreg.data.coco import CROWD, box_of, camera_of, load_coco
+from bodyreg.data.coco import (
+    CROWD,
+    NO_PERSON,
+    PERSON,
+    box_of,
+    camera_of,
+    index_coco,
+    is_person,
+    people_categories,
+)
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.json_files import flag, integer, load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.pictures import picture_names, pictures_by_number, read_header, read_picture
 
-PERSON = 1
-"""COCO's category of people, of files that do not name their categories."""
-
 LEAST_SCORE = 0.5
 """Of a detector's box; boxes below are left out."""
 
-NO_PERSON = "another category than person"
 LOW_SCORE = f"a score below {LEAST_SCORE:g}"
 
 
@@ -60,14 +65,14 @@ def read_boxes(
     content = load_json(path)
     if isinstance(content, list):
         return _of_results(content, path, images)
-    coco = load_coco(path)
-    people = _people_of(coco.dataset.get("categories"), str(path))
+    coco = index_coco(content, path)
+    people = people_categories(coco, path)
     found, skipped = [], Counter[str]()
     for annotation in coco.anns.values():
         where = f"{path}: annotation {annotation['id']}"
         if flag(annotation.get("iscrowd"), "iscrowd", where):
             skipped[CROWD] += 1
-        elif not _is_person(annotation, people, where):
+        elif not is_person(annotation, people, where):
             skipped[NO_PERSON] += 1
         else:
             image = coco.imgs.get(annotation["image_id"], {})
@@ -119,7 +124,7 @@ def _of_results(
         where = f"{path}: [{place}]"
         if not isinstance(result, dict):
             raise UserError(f"{where} is not an object; expected COCO's annotations or results")
-        if not _is_person(result, {PERSON}, where):
+        if not is_person(result, {PERSON}, where):
             skipped[NO_PERSON] += 1
             continue
         if numbers({"score": [result.get("score", 1)]}, "score", where, 1)[0] < LEAST_SCORE:
@@ -155,22 +160,6 @@ def _observations(people: list[tuple[int, np.ndarray, str, Camera]], source: str
 def _frame(item: dict[str, Any], where: str) -> np.ndarray:
     """(3,) the frame of an item's box."""
     return frames_of_boxes(box_of(item, where)[None])[0]
-
-
-def _is_person(item: dict[str, Any], people: set[int], where: str) -> bool:
-    """Whether an item is of one of the categories of people, or of none at all."""
-    category = item.get("category_id")
-    return category is None or integer(category, "category_id", where) in people
-
-
-def _people_of(categories: Any, path: str) -> set[int]:
-    """The categories that are named "person"; COCO's if the file has no categories."""
-    if categories is None or categories == []:
-        return {PERSON}
-    if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
-        raise UserError(f"{path}: 'categories' is not a list of objects")
-    named = {integer(c.get("id"), "id", f"{path}: categories"): c.get("name") for c in categories}
-    return {n for n, name in named.items() if name is None or str(name).lower() == "person"}
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bodyreg.data.cameras import Camera
-from bodyreg.data.json_files import integer, load_json, numbers
+from bodyreg.data.json_files import integer, keypoint_rows, load_json, numbers
 from bodyreg.data.observation_checks import LARGEST_SIDE
 from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 CROWD = "a crowd (iscrowd)"
 """Why an annotation is left out that is not of one person."""
 
+PERSON = 1
+"""COCO's category of people, of files that do not name their categories."""
+
+NO_PERSON = "another category than person"
+
+# COCO's keypoints are indices of pixels; the centre of pixel 0 is at 0.5. Boxes, polygons and dense
+# points are continuous (detectron2, "Standard dataset dicts"; facebookresearch/detectron2#175).
+FROM_INDEX = 0.5
+
 
 def load_coco(path: str | os.PathLike) -> COCO:
     """Read a COCO file and check what its index needs: unique integer ids, lists of objects.
@@ -29,9 +38,17 @@ def load_coco(path: str | os.PathLike) -> COCO:
     Raises:
         UserError: the file is missing, not JSON, or not COCO.
     """
+    return index_coco(load_json(path), path)
+
+
+def index_coco(content: Any, path: str | os.PathLike) -> COCO:
+    """Check and index what a COCO file holds, as `load_coco`.
+
+    Raises:
+        UserError: it is not COCO.
+    """
     from pycocotools.coco import COCO
 
-    content = load_json(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a COCO file: an object with 'annotations'")
     if not isinstance(content.get("info"), dict):  # some tools write null
@@ -56,6 +73,27 @@ def load_coco(path: str | os.PathLike) -> COCO:
         coco.createIndex()
     coco.dataset = content
     return coco
+
+
+def people_categories(coco: COCO, path: str | os.PathLike) -> set[int]:
+    """The categories that are named "person"; COCO's if the file has no categories.
+
+    Raises:
+        UserError: the categories are damaged.
+    """
+    categories = coco.dataset.get("categories")
+    if categories is None or categories == []:
+        return {PERSON}
+    if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
+        raise UserError(f"{path}: 'categories' is not a list of objects")
+    named = {integer(c.get("id"), "id", f"{path}: categories"): c.get("name") for c in categories}
+    return {n for n, name in named.items() if name is None or str(name).lower() == "person"}
+
+
+def is_person(item: dict[str, Any], people: set[int], where: str) -> bool:
+    """Whether an item is of one of the categories of people, or of none at all."""
+    category = item.get("category_id")
+    return category is None or integer(category, "category_id", where) in people
 
 
 def box_of(item: dict[str, Any], where: str) -> np.ndarray:
@@ -140,6 +178,33 @@ class KeypointOrders:
         if number is None and len(self._orders) == 1:
             return next(iter(self._orders.values()))
         return self._orders.get(number, COCO_17) if isinstance(number, int | float) else COCO_17
+
+    def rows(self, annotation: dict[str, Any], where: str) -> np.ndarray:
+        """(17, 3) x, y in indices of pixels and v of an annotation's keypoints, in COCO's order.
+
+        Raises:
+            UserError: they are damaged, or none of their names is one of COCO's.
+        """
+        order = self.of(annotation)
+        if not annotation.get("keypoints"):
+            return np.zeros((len(COCO_17), 3))
+        rows = keypoint_rows(annotation, "keypoints", where, len(order))
+        first, second, *_ = COCO_17.joints
+        if not set(order.joints) & set(COCO_17.joints):
+            raise UserError(
+                f"{where}: its category names keypoints '{order.joints[0]}' ..., none of which is "
+                f"one of COCO's ('{first}', '{second}' ...)"
+            )
+        return in_cocos_order(rows, order, 0)
+
+
+def in_cocos_order(rows: np.ndarray, order: Skeleton, absent: float) -> np.ndarray:
+    """Rows (J, ...) of a file's keypoints -> (17, ...); what the file lacks is absent."""
+    ours = np.full((len(COCO_17), *rows.shape[1:]), absent, np.float64)
+    for row, name in enumerate(COCO_17.joints):
+        if name in order.joints:
+            ours[row] = rows[order.joints.index(name)]
+    return ours
 
 
 def _order(names: Any, where: str) -> Skeleton:

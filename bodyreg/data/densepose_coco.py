@@ -20,14 +20,22 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bodyreg.data.cameras import Camera, arrays_of
-from bodyreg.data.coco import CROWD, KeypointOrders, box_of, camera_of, load_coco
+from bodyreg.data.coco import (
+    CROWD,
+    FROM_INDEX,
+    KeypointOrders,
+    box_of,
+    camera_of,
+    in_cocos_order,
+    load_coco,
+)
 from bodyreg.data.dense_maps import DENSEPOSE_CHARTS, charts_of
 from bodyreg.data.frames import frames_of_boxes
-from bodyreg.data.json_files import flag, keypoint_rows, numbers
+from bodyreg.data.json_files import flag, numbers
 from bodyreg.data.masks import check_run_lengths, decode_run_lengths
 from bodyreg.data.observation_checks import FEWEST
 from bodyreg.data.observations import Observations
-from bodyreg.data.skeletons import COCO_17, Skeleton
+from bodyreg.data.skeletons import COCO_17
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,10 +51,6 @@ BOX_UNITS: Literal[256] = 256
 UNITS = f"they must count {BOX_UNITS}ths of its sides"
 # dp_masks are pictures of the box stretched to this square.
 MASK_SIDE = 256
-
-# COCO's keypoints are indices of pixels; the centre of pixel 0 is at 0.5. Boxes, polygons and dense
-# points are continuous (detectron2, "Standard dataset dicts"; facebookresearch/detectron2#175).
-FROM_INDEX = 0.5
 
 # COCO's keypoints under the names that the body has for them.
 KEYPOINTS = COCO_17.joints
@@ -133,7 +137,7 @@ def read_densepose_coco(
             where,
             str(image.get("file_name") or ""),
             camera_of(image, f"{path}: image {annotation['image_id']}"),
-            orders.of(annotation),
+            orders,
             box_units,
         )
         if whole_body and not _is_whole(person, annotation, coco, path):
@@ -192,46 +196,31 @@ def _person(
     where: str,
     picture: str,
     camera: Camera,
-    order: Skeleton,
+    orders: KeypointOrders,
     box_units: int,
 ) -> _Person:
     box = box_of(annotation, where)
     xy, part, uv = dense_points(annotation, where)
     mask_codes(annotation, where)
 
-    rows = np.zeros((len(order), 3))
-    if annotation.get("keypoints"):
-        rows = keypoint_rows(annotation, "keypoints", where, len(order))
-        rows[rows[:, 2] > 0, :2] += FROM_INDEX
-        if not set(order.joints) & set(KEYPOINTS):
-            raise UserError(
-                f"{where}: its category names keypoints '{order.joints[0]}' ..., none of which is "
-                f"one of COCO's ('{KEYPOINTS[0]}', '{KEYPOINTS[1]}' ...)"
-            )
+    rows = orders.rows(annotation, where)
+    rows[rows[:, 2] > 0, :2] += FROM_INDEX
     depths = None
     if annotation.get("keypoint_depths") is not None:
+        order = orders.of(annotation)
         depths = numbers(annotation, "keypoint_depths", where, len(order), absent=True)
-        depths = _in_our_order(depths, order, np.nan)
+        depths = in_cocos_order(depths, order, np.nan)
     return _Person(
         id=annotation["id"],
         box=box,
         xy=box[:2] + xy * box[2:] / box_units,
         part=part,
         uv=uv,
-        keypoints=_in_our_order(rows, order, 0),
+        keypoints=rows,
         depths=depths,
         picture=picture,
         camera=camera,
     )
-
-
-def _in_our_order(rows: np.ndarray, order: Skeleton, absent: float) -> np.ndarray:
-    """Rows of a file's keypoints -> those of COCO's; a keypoint that the file lacks is absent."""
-    ours = np.full((len(KEYPOINTS), *rows.shape[1:]), absent, np.float64)
-    for row, name in enumerate(KEYPOINTS):
-        if name in order.joints:
-            ours[row] = rows[order.joints.index(name)]
-    return ours
 
 
 def _is_whole(

@@ -205,6 +205,18 @@ def _openpose_files(source: Source) -> list[Path]:
     return openpose_files(source.path)
 
 
+def _keypoints(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.keypoint_files import read_keypoints
+
+    return read_keypoints(source.path, source.images)
+
+
+def _keypoint_files(source: Source) -> list[Path]:
+    from bodyreg.data.keypoint_files import keypoint_files
+
+    return keypoint_files(source.path)
+
+
 def _deepfashion(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
     from bodyreg.data.deepfashion import read_pose_pairs
 
@@ -331,13 +343,24 @@ FORMATS: dict[str, Format] = {
             functions=("read_videopose3d", "read_spin"),
         ),
         Format(
+            name="keypoints",
+            reads="FILE|FOLDER",
+            what="Keypoints of COCO, MMPose, AlphaPose or BlazePose (.json), or a folder of them.",
+            read=_keypoints,
+            files=_keypoint_files,
+            pictures="found",
+            holds="COCO's annotations or results; MMPose's, AlphaPose's, BlazePose's JSON",
+            gives="keypoints, confidences as weights; BlazePose's depths",
+            functions=("read_keypoints",),
+        ),
+        Format(
             name="openpose",
             reads="FOLDER",
-            what="A folder of OpenPose's *_keypoints.json: keypoints.",
+            what="A folder of OpenPose's JSON files: keypoints.",
             read=_openpose,
             files=_openpose_files,
             pictures="found",
-            holds="NAME_keypoints.json of BODY_25 or COCO's 18 joints",
+            holds="NAME_keypoints.json or other .json of BODY_25 or COCO's 18 joints",
             gives="keypoints, confidences as weights",
             functions=("read_openpose",),
         ),

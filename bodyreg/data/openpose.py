@@ -1,4 +1,4 @@
-"""OpenPose's output: a folder with one NAME_keypoints.json for every picture."""
+"""OpenPose's output: a folder with one JSON file for every picture, NAME_keypoints.json."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from bodyreg.data.frames import NOT_SPREAD_OUT, spread_out
+from bodyreg.data.detections import Detection, Pictures, observations_of
 from bodyreg.data.json_files import keypoint_rows, load_json
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, COCO_18, Skeleton
 from bodyreg.errors import UserError
 from bodyreg.files import entries, is_file
-from bodyreg.pictures import pictures_by_stem
 
 SUFFIX = "_keypoints.json"
 KEY = "pose_keypoints_2d"
@@ -33,8 +32,8 @@ def read_openpose(
     0; skipped people count. Frames are round the boxes of the keypoints.
 
     Args:
-        folder: Files NAME_keypoints.json of BODY_25 or of COCO's 18 joints, all of one kind; or
-            such a file, whatever its name.
+        folder: Files NAME_keypoints.json of BODY_25 or of COCO's 18 joints, all of one kind. If it
+            has none of this name, all its files *.json. Or such a file, whatever its name.
         images: The folder of the pictures NAME.jpg (.png ...); observations then name them.
 
     Returns:
@@ -46,22 +45,20 @@ def read_openpose(
     folder = Path(folder)
     paths = openpose_files(folder)
     if not paths:
-        raise UserError(f"{folder}: no file *{SUFFIX} of OpenPose in this folder")
+        raise UserError(f"{folder}: no file *{SUFFIX} or *.json of OpenPose in this folder")
     found: list[np.ndarray | None] = []
-    pictures: list[str] = []
+    names: list[str] = []
     skeleton: Skeleton | None = None
-    by_stem = {} if images is None else pictures_by_stem(images)
+    pictures = Pictures(images)
     for path in paths:
         stem = path.name[: -len(SUFFIX)] if path.name.lower().endswith(SUFFIX) else path.stem
-        if images is not None and stem not in by_stem:
-            raise UserError(f"{images}: no picture {stem} (.jpg, .png ...) in this folder")
-        picture = by_stem.get(stem, "")
+        picture = pictures.of_stem(stem)
         for number, person in enumerate(_people(path)):
             where = f"{path}: person {number}"
+            names.append(picture)
             key = OLD_KEY if OLD_KEY in person else KEY
             if key in person and not person[key]:  # null or empty: a face or a hand alone
                 found.append(None)
-                pictures.append(picture)
                 continue
             rows = keypoint_rows(person, key, where)
             layout = LAYOUTS.get(len(rows))
@@ -71,24 +68,14 @@ def read_openpose(
                 raise UserError(f"{where}: {key} has {rows.size} numbers, expected {wanted}")
             skeleton = layout
             found.append(rows)
-            pictures.append(picture)
 
     skeleton = skeleton or BODY_25
-    joints = list(skeleton.evidence)
     nothing = np.zeros((len(skeleton), 3))
-    keypoints = np.array([nothing if rows is None else rows for rows in found])
-    keypoints = keypoints.reshape(-1, len(skeleton), 3)[:, joints]
-    kept = np.flatnonzero(spread_out(keypoints[..., :2], keypoints[..., 2] > 0))
-    skipped = Counter({NOT_SPREAD_OUT: len(keypoints) - len(kept)})
-    observations = Observations.of_keypoints(
-        skeleton.evidence_keypoints,
-        keypoints[kept, :, :2],
-        keypoints[kept, :, 2],
-        id=kept,
-        picture=None if images is None else np.array(pictures, np.str_)[kept],
-    )
-    observations.check(source=str(folder))
-    return observations, +skipped
+    people = [
+        Detection(nothing if rows is None else rows, picture)
+        for rows, picture in zip(found, names, strict=True)
+    ]
+    return observations_of(people, skeleton, str(folder))
 
 
 def openpose_files(folder: Path) -> list[Path]:
@@ -99,7 +86,8 @@ def openpose_files(folder: Path) -> list[Path]:
     """
     if is_file(folder):
         return [folder]
-    return [path for path in entries(folder) if path.name.lower().endswith(SUFFIX)]
+    files = [path for path in entries(folder) if path.suffix.lower() == ".json"]
+    return [path for path in files if path.name.lower().endswith(SUFFIX)] or files
 
 
 def _people(path: Path) -> list[dict[str, Any]]:

@@ -90,6 +90,26 @@ BODY_25 = Skeleton(
     ),
 )  # fmt: skip
 
+# Halpe's, of AlphaPose: https://github.com/Fang-Haoshu/Halpe-FullBody lists the order.
+HALPE_26 = Skeleton(
+    "Halpe-26",
+    "halpe",
+    (
+        *COCO_17.joints, "head_top", "neck", "pelvis", "left_toe", "right_toe",
+        "left_small_toe", "right_small_toe", "left_heel", "right_heel",
+    ),
+)  # fmt: skip
+
+# The first joints of COCO-WholeBody, before its points of the face and of the hands.
+WHOLE_BODY_23 = Skeleton(
+    "COCO-WholeBody-23",
+    "openpose",
+    (
+        *COCO_17.joints, "left_toe", "left_small_toe", "left_heel",
+        "right_toe", "right_small_toe", "right_heel",
+    ),
+)  # fmt: skip
+
 MPII_16 = Skeleton(
     "MPII-16",
     "mpii",
@@ -174,7 +194,7 @@ BLAZEPOSE_33 = Skeleton(
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
     for skeleton in (
-        SMPL_24, COCO_17, COCO_18, BODY_25, MPII_16, LSP_14, SPIN_24, H36M_17, H36M_32,
-        BLAZEPOSE_33,
+        SMPL_24, COCO_17, COCO_18, BODY_25, HALPE_26, WHOLE_BODY_23, MPII_16, LSP_14, SPIN_24,
+        H36M_17, H36M_32, BLAZEPOSE_33,
     )
 }  # fmt: skip

@@ -8,13 +8,11 @@ import numpy as np
 
 from bodyreg.body import Body
 from bodyreg.body.joints import JOINT_NAMES
-from bodyreg.data.densepose_coco import FROM_INDEX
+from bodyreg.data.coco import FROM_INDEX, PERSON
 from bodyreg.data.fits import Fits
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import COCO_17
 
-PERSON = 1
-"""COCO's category."""
 NEAR = 2 * np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
 """COCO's distance at which a keypoint counts exp(-1/2), over the root of the person's area."""
 JOINTS = [JOINT_NAMES.index(n if n in JOINT_NAMES else "head") for n in COCO_17.joints]

@@ -25,6 +25,7 @@ from bodyreg.data import (
     fits,
     read_deepfashion,
     read_densepose_coco,
+    read_keypoints,
     read_mpii,
     read_openpose,
     read_spin,
@@ -36,10 +37,12 @@ from bodyreg.data.skeletons import COCO_17
 from bodyreg.errors import UserError
 from bodyreg.npz import save_npz
 from bodyreg.pickles import load_objects
+from bodyreg.pictures import write_picture
 from tests.body.smpl_files import smpl_arrays
 
 from .test_densepose_coco import annotation, random_masks
 from .test_human36m import SYMMETRY, poses_2d, poses_3d, write_cameras
+from .test_keypoint_files import GOOD as GOOD_KEYPOINTS
 from .test_mpii import mat_file
 from .test_mpii import person as mpii_person
 from .test_observations import make
@@ -145,6 +148,21 @@ def test_json_with_odd_values(tmp_path, body):
             path.write_text(json.dumps(damaged(content, random, PLAIN)))
             refused += attempt(read, str(tmp_path))
         assert 0 < refused < ROUNDS, name
+
+
+@pytest.mark.parametrize("name", GOOD_KEYPOINTS)
+def test_keypoints_with_odd_values(tmp_path, name):
+    """What detectors write: most of a file's numbers are of keypoints, which may be absent."""
+    random, path = np.random.default_rng(7), tmp_path / "7.json"
+    (tmp_path / "images").mkdir()
+    write_picture(tmp_path / "images" / "7.png", np.zeros((600, 600, 3), np.uint8))
+    content = [GOOD_KEYPOINTS[name][0]]
+    refused = 0
+    for number in range(ROUNDS):
+        changed = damaged(content, random, PLAIN) if number else content
+        path.write_text(json.dumps(changed[0] if isinstance(changed, list) and changed else 0))
+        refused += attempt(lambda: read_keypoints(path, tmp_path / "images"), str(tmp_path))
+    assert 0 < refused < ROUNDS
 
 
 def test_annotations_with_odd_values_flipped(body):

@@ -16,6 +16,7 @@ import pytest
 from bodyreg.data import (
     read_deepfashion,
     read_densepose_coco,
+    read_keypoints,
     read_mpii,
     read_openpose,
     read_spin,
@@ -86,6 +87,29 @@ def openpose(folder: Path) -> np.ndarray:
     return read_openpose(folder)[0].keypoint_xy[0, 0]
 
 
+def results(folder: Path) -> np.ndarray:
+    """COCO's results, AlphaPose: indices of pixels, as COCO's annotations, that they learn."""
+    item = {"image_id": "a.jpg", "keypoints": np.ravel(rows(17, [COLUMN, ROW], 0.9)).tolist()}
+    (folder / "a.json").write_text(json.dumps([item]))
+    return read_keypoints(folder / "a.json")[0].keypoint_xy[0, 0]
+
+
+def mmpose(folder: Path) -> np.ndarray:
+    """Likewise."""
+    item = {"keypoints": rows(17, [COLUMN, ROW]), "keypoint_scores": [0.9] * 17}
+    (folder / "a.json").write_text(json.dumps([item]))
+    return read_keypoints(folder / "a.json")[0].keypoint_xy[0, 0]
+
+
+def blazepose(folder: Path) -> np.ndarray:
+    """Shares of the continuous picture."""
+    shares = np.array(rows(33, CENTRE)) / [640, 480]
+    landmarks = [{"x": x, "y": y, "z": 0} for x, y in shares.tolist()]
+    content = {"landmarks": landmarks, "width": 640, "height": 480}
+    (folder / "a.json").write_text(json.dumps(content))
+    return read_keypoints(folder / "a.json")[0].keypoint_xy[0, 0]
+
+
 def videopose3d(folder: Path) -> np.ndarray:
     """What a camera with its principal point in continuous pixels projects, or Detectron finds."""
     np.savez(folder / "a.npz", positions_2d={"S1": {"Eating": [np.array([rows(17, CENTRE)])]}})
@@ -110,10 +134,13 @@ def deepfashion(folder: Path) -> np.ndarray:
     return read_deepfashion(folder).observations()[0].keypoint_xy[0, 0]
 
 
-@pytest.mark.parametrize(
-    "read",
-    [coco, coco_dense, mpii_json, mpii_array, openpose, videopose3d, spin, deepfashion],
-)
+READERS = (
+    coco, coco_dense, mpii_json, mpii_array, openpose, results, mmpose, blazepose, videopose3d,
+    spin, deepfashion,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("read", READERS)
 def test_the_centre_of_a_pixel(tmp_path, read):
     np.testing.assert_allclose(read(tmp_path), CENTRE, rtol=1e-6)
 

@@ -94,6 +94,21 @@ def test_suffixes_may_be_in_capitals(tmp_path):
     assert found.picture.tolist() == ["B.JPG"]
 
 
+def test_files_of_any_name(tmp_path):
+    """Where no file has OpenPose's ending, all are its; where some have it, only these are."""
+    write(tmp_path, "b", keypoints())
+    write(tmp_path, "a", keypoints(seed=1))
+    expected, _ = read_openpose(tmp_path)
+    (tmp_path / "b_keypoints.json").rename(tmp_path / "b.json")
+    assert len(read_openpose(tmp_path)[0]) == 1
+    (tmp_path / "a_keypoints.json").rename(tmp_path / "a.JSON")
+    (tmp_path / "a.png").touch()
+    (tmp_path / "b.png").touch()
+    found, _ = read_openpose(tmp_path, tmp_path)
+    np.testing.assert_array_equal(found.keypoint_xy, expected.keypoint_xy)
+    assert found.picture.tolist() == ["a.png", "b.png"]
+
+
 def test_no_person_in_any_picture(tmp_path):
     write(tmp_path, "a")
     people, skipped = read_openpose(tmp_path)

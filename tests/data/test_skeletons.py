@@ -13,14 +13,17 @@ from bodyreg.data.skeletons import (
     H36M_17_OF_32,
     H36M_17_OF_SPIN,
     H36M_32,
+    HALPE_26,
     MPII_16,
     SKELETONS,
     SPIN_24,
+    WHOLE_BODY_23,
 )
 
 SIZES = {
     "COCO-17": 17, "COCO-18": 18, "BODY_25": 25, "MPII-16": 16, "LSP-14": 14, "H36M-17": 17,
     "H36M-32": 32, "SPIN-24": 24, "SMPL-24": 24, "BlazePose-33": 33,
+    "Halpe-26": 26, "COCO-WholeBody-23": 23,
 }  # fmt: skip
 
 
@@ -106,3 +109,12 @@ def test_blazepose_extends_coco():
     assert set(COCO_17.joints) < set(BLAZEPOSE_33.joints)
     numbers = {11: "left_shoulder", 16: "right_wrist", 23: "left_hip", 32: "right_foot_index"}
     assert {number: BLAZEPOSE_33.joints[number] for number in numbers} == numbers
+
+
+def test_halpe_as_its_authors_list_it():
+    joints = HALPE_26.joints
+    assert joints[:17] == COCO_17.joints == WHOLE_BODY_23.joints[:17]
+    assert [joints[i] for i in (17, 18, 19, 20, 23, 25)] == [
+        "head_top", "neck", "pelvis", "left_toe", "right_small_toe", "right_heel",
+    ]  # fmt: skip
+    assert [WHOLE_BODY_23.joints[i] for i in (17, 19, 20)] == ["left_toe", "left_heel", "right_toe"]

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bodyreg.data.densepose_coco import BOX_UNITS, FROM_INDEX, KEYPOINTS
+from bodyreg.data.coco import FROM_INDEX
+from bodyreg.data.densepose_coco import BOX_UNITS, KEYPOINTS
 from bodyreg.files import atomic_path
 from bodyreg.synthetic.dataset import Picture
 from bodyreg.synthetic.formats.format import Destination, Recipe, Shot
