@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,8 @@ PART_COUNT = 24
 TABLE_SIDE = 256
 # Cells per side of the grid that finds candidate triangles. A triangle covers a few of them.
 GRID_SIDE = 32
+# Points outside of all triangles that are moved inside in one step.
+SNAPPED = 1024
 # A point this far outside a triangle, in barycentric units, lies on its edge up to rounding.
 EDGE_TOLERANCE = 1e-6
 
@@ -45,8 +46,7 @@ class Charts:
         """The surface point of each (part, u, v).
 
         The triangle of the part that contains the point gives three vertices and barycentric
-        coordinates. A point outside of all triangles gets the vertex of the part that is nearest
-        in the chart.
+        coordinates. A point outside of all triangles is moved to the nearest point inside one.
 
         Args:
             part: (P,) 1..24.
@@ -56,19 +56,26 @@ class Charts:
             vertex (P, 3) int32 body vertices, barycentric (P, 3) float32 that sum to 1.
 
         Raises:
-            UserError: a part is not in 1..24, or a coordinate is not finite.
+            UserError: a part is not in 1..24 or empty, or a coordinate is not finite.
+        """
+        face, barycentric = self.find(part, uv)
+        return self.vertex[self.faces[face]].astype(np.int32), barycentric.astype(np.float32)
+
+    def find(self, part: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The chart triangle (P,) of each (part, u, v), and barycentrics (P, 3) float64.
+
+        Arguments and errors are those of `locate`.
         """
         part = np.asarray(part).astype(np.int64).reshape(-1)
         uv = np.asarray(uv, np.float64).reshape(-1, 2)
         _check_queries(part, uv)
         face, barycentric = self._containing(part, uv)
-        vertex = self.vertex[self.faces[face]]
         outside = np.flatnonzero(face < 0)
         for number in np.unique(part[outside]):
             rows = outside[part[outside] == number]
-            vertex[rows] = self._nearest(number, uv[rows])[:, None]
-            barycentric[rows] = (1, 0, 0)
-        return vertex.astype(np.int32), barycentric.astype(np.float32)
+            for some in np.split(rows, range(SNAPPED, len(rows), SNAPPED)):
+                face[some], barycentric[some] = self._snapped(number, uv[some])
+        return face, barycentric
 
     def coordinates(
         self, part: np.ndarray, vertex: np.ndarray, barycentric: np.ndarray
@@ -134,11 +141,17 @@ class Charts:
         """(256, 256) int32: the part's nearest vertex, indexed by [round 255 v, round 255 u]."""
         if not 1 <= part <= PART_COUNT:
             raise ValueError(f"part: expected 1..{PART_COUNT}, got {part}")
+        from scipy.spatial import cKDTree
+
         if part not in self._tables:
             steps = np.arange(TABLE_SIDE) / (TABLE_SIDE - 1)
             v, u = np.meshgrid(steps, steps, indexing="ij")
-            nearest = self._nearest(part, np.stack([u, v], -1).reshape(-1, 2))
-            self._tables[part] = nearest.astype(np.int32).reshape(TABLE_SIDE, TABLE_SIDE)
+            members = np.flatnonzero(self.extended_part == part)
+            if not len(members):
+                raise UserError(f"charts '{self.name}': part {part} is empty")
+            nearest = cKDTree(self.uv[members]).query(np.stack([u, v], -1).reshape(-1, 2))[1]
+            table = self.vertex[members[nearest]].astype(np.int32)
+            self._tables[part] = table.reshape(TABLE_SIDE, TABLE_SIDE)
         return self._tables[part]
 
     @cached_property
@@ -148,18 +161,36 @@ class Charts:
         part[self.faces.reshape(-1)] = np.repeat(self.part, 3)
         return part
 
-    @cached_property
-    def _trees(self) -> list[tuple[Any, np.ndarray]]:
-        from scipy.spatial import cKDTree
+    def _snapped(self, part: int, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The points on the border of a part that are nearest to uv (P, 2), as `find` gives them.
 
-        members = [np.flatnonzero(self.extended_part == p) for p in range(1, PART_COUNT + 1)]
-        return [(cKDTree(self.uv[ids]) if len(ids) else None, ids) for ids in members]
-
-    def _nearest(self, part: int, uv: np.ndarray) -> np.ndarray:
-        tree, members = self._trees[part - 1]
-        if tree is None:
+        Outside of a flat figure, the nearest point of it lies on its border.
+        """
+        face, corner = self._borders[part - 1]
+        if not len(face):
             raise UserError(f"charts '{self.name}': part {part} is empty; it cannot hold a point")
-        return self.vertex[members[tree.query(uv)[1]]]
+        ends = np.stack([corner, (corner + 1) % 3], 1)
+        start, end = self.uv.astype(np.float64)[self.faces[face[:, None], ends].T]
+        along = end - start
+        share = ((uv[:, None] - start) * along).sum(2) / np.maximum((along**2).sum(1), 1e-24)
+        share = share.clip(0, 1)
+        away = ((start + share[..., None] * along - uv[:, None]) ** 2).sum(2)
+        best = away.argmin(1)
+        share = np.take_along_axis(share, best[:, None], 1)
+        barycentric = np.zeros((len(uv), 3))
+        np.put_along_axis(barycentric, ends[best], np.hstack([1 - share, share]), 1)
+        return face[best], barycentric
+
+    @cached_property
+    def _borders(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each part: the edges of its border, as faces (B,) and the corners that begin them."""
+        edges = np.sort(np.stack([self.faces, np.roll(self.faces, -1, 1)], 2).reshape(-1, 2), 1)
+        _, number, count = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
+        face, corner = np.divmod(np.flatnonzero(count[number.reshape(-1)] == 1), 3)
+        return [
+            (face[self.part[face] == part], corner[self.part[face] == part])
+            for part in range(1, PART_COUNT + 1)
+        ]
 
     @cached_property
     def _grid(self) -> tuple[np.ndarray, np.ndarray]:

@@ -148,7 +148,7 @@ def flip_chart_points(
 
     The surface points are mirrored, so the charts need not be symmetric. On torso and head a point
     may keep its part and change its coordinates. A point outside of all triangles of its part
-    moves to the nearest vertex, as in `Charts.locate`.
+    moves to the nearest point inside, as in `Charts.locate`.
 
     Raises:
         UserError: the body has no charts, or no mirror vertices.

@@ -114,11 +114,15 @@ def test_locate_against_a_loop_over_all_triangles(body):
             assert any(np.array_equal(v, f) and np.allclose(b, s, atol=1e-4) for f, s in inside)
         else:
             outside += 1
-            mine = np.flatnonzero(charts.extended_part == p)
-            nearest = np.linalg.norm(charts.uv[mine] - q, axis=1).min()
-            places = charts.uv[mine[charts.vertex[mine] == v[0]]]
-            assert np.linalg.norm(places - q, axis=1).min() == pytest.approx(nearest, abs=1e-6)
-            np.testing.assert_array_equal(b, [1, 0, 0])
+            mine = charts.faces[charts.part == p]
+            ends = np.concatenate([mine[:, [0, 1]], mine[:, [1, 2]], mine[:, [2, 0]]])
+            start, end = charts.uv.astype(np.float64)[ends.T]
+            step = np.linspace(0, 1, 2001)[:, None, None]
+            nearest = np.linalg.norm(start + step * (end - start) - q, axis=-1).min()
+            face = mine[[sorted(f) == sorted(v) for f in charts.vertex[mine].tolist()]][0]
+            place = b @ charts.uv[face][[charts.vertex[face].tolist().index(i) for i in v]]
+            assert np.linalg.norm(place - q) == pytest.approx(nearest, abs=1e-4)
+            assert b.min() == pytest.approx(0, abs=1e-6)
     assert 0 < outside < 30
 
 
@@ -167,7 +171,22 @@ def test_bad_queries(body, part, uv, message):
         body.charts.locate(np.array(part), np.array(uv))
 
 
-def test_far_outside_gives_a_vertex_of_the_part(body):
+def test_many_points_outside_are_moved_as_each_alone(body):
+    rng = np.random.default_rng(7)
+    part, uv = rng.integers(1, 25, 5000), rng.normal(0.5, 2, (5000, 2))
+    vertex, share = body.charts.locate(part, uv)
+    np.testing.assert_allclose(share.sum(1), 1, atol=1e-6)
+    for row in rng.integers(0, 5000, 40):
+        alone = body.charts.locate(part[row], uv[row])
+        np.testing.assert_array_equal(alone[0][0], vertex[row])
+        np.testing.assert_array_equal(alone[1][0], share[row])
+    inside = body.charts.coordinates(part, vertex, share)
+    again = body.charts.locate(part, inside)
+    places = [(body.vertices[v] * b[..., None]).sum(1) for v, b in ((vertex, share), again)]
+    np.testing.assert_allclose(*places, atol=1e-4)
+
+
+def test_far_outside_gives_a_point_of_the_part(body):
     vertex, _ = body.charts.locate(np.array([5, 5]), np.array([[-3.0, 9.0], [1e6, -1e6]]))
     members = body.charts.vertex[body.charts.extended_part == 5]
     assert np.isin(vertex, members).all()
