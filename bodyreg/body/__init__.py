@@ -13,6 +13,7 @@ from bodyreg.body.rotations import (
     quaternion_to_axis_angle,
     rotation_matrices,
 )
+from bodyreg.body.smpl import CarriedCharts, SmplVertices
 
 __all__ = [
     "AXIS_ANGLE",
@@ -24,12 +25,14 @@ __all__ = [
     "QUATERNION",
     "SIX_NUMBERS",
     "Body",
+    "CarriedCharts",
     "Charts",
     "Landmark",
     "Layout",
     "Parameters",
     "Place",
     "RigPoints",
+    "SmplVertices",
     "axis_angle_to_quaternion",
     "matrix_to_quaternion",
     "mirror_pose",

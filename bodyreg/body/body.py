@@ -14,15 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bodyreg.body.charts import Charts
+from bodyreg.body.charts import DENSEPOSE_CHARTS, Charts
 from bodyreg.body.conventions import CONVENTIONS, LANDMARKS
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS
-from bodyreg.body.landmarks import Landmark, bases, placed
+from bodyreg.body.landmarks import SMPL_VERTEX_COUNT, Landmark, bases, placed
 from bodyreg.body.proportions import check_proportions
 from bodyreg.body.rig import RigPoints
 from bodyreg.body.rotations import rotation_matrices
+from bodyreg.body.smpl import CarriedCharts, SmplVertices, built_in_table
 from bodyreg.body.storage import FORMAT, read_body
 from bodyreg.body.surface import face_normals, sample_normals, vertex_normals
+from bodyreg.body.uv import load_uv
 from bodyreg.errors import UserError
 from bodyreg.npz import save_npz
 
@@ -43,6 +45,8 @@ class Body:
         parents: Parent of each joint, -1 for the root.
         joint_names: Names of the joints.
         charts: The surface's 24 charts, or None.
+        carried_charts: DensePose's charts, if `charts` are others (`with_uv`), or None.
+        smpl: Where SMPL's vertices lie on the surface, or None if that is not known.
         mirror_vertices: (V,) int64 the vertex on the other side of the body, or None.
         landmarks: Name -> landmark. They go before those of `CONVENTIONS`, which every body has.
         shape_names: Names of the shape directions; see `with_shape`.
@@ -61,6 +65,8 @@ class Body:
     parents: tuple[int, ...] = PARENTS
     joint_names: tuple[str, ...] = JOINT_NAMES
     charts: Charts | None = None
+    carried_charts: CarriedCharts | None = None
+    smpl: SmplVertices | None = None
     mirror_vertices: np.ndarray | None = None
     landmarks: dict[str, Landmark] = field(default_factory=dict)
     shape_names: tuple[str, ...] = ()
@@ -83,7 +89,7 @@ class Body:
 
         Args:
             path: The body file.
-            uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+            uv: DensePose's UV_Processed.mat; see `with_uv`.
             regressor: A (J', V) joint regressor, .npy or .npz, dense or SciPy-sparse. Its rows
                 become landmarks, whose names are in its `names` array, or "regressor_0",
                 "regressor_1" ...
@@ -91,12 +97,9 @@ class Body:
         Raises:
             UserError: a file is missing, malformed, or does not fit the others.
         """
-        fields = read_body(
-            Path(path),
-            None if uv is None else Path(uv),
-            None if regressor is None else Path(regressor),
-        )
-        return Body(**fields)
+        fields = read_body(Path(path), None if regressor is None else Path(regressor))
+        body = Body(**fields)
+        return body if uv is None else body.with_uv(uv)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the project's own .npz: SMPL's keys, and those for charts, landmarks and shapes."""
@@ -122,6 +125,8 @@ class Body:
             arrays["chart_vertex"] = self.charts.vertex.astype(np.uint32)
             arrays["chart_faces"] = self.charts.faces.astype(np.uint32)
             arrays["chart_part"] = self.charts.part.astype(np.uint8)
+        if self.smpl is not None:
+            arrays |= self.smpl.arrays()
         if self.landmarks:
             landmarks = list(self.landmarks.values())
             arrays["landmark_names"] = np.array(list(self.landmarks))
@@ -242,6 +247,74 @@ class Body:
                 f"{len(self.vertices)}; use the body the points were made for"
             )
         return self.vertex_points().mix(vertex, barycentric)
+
+    def smpl_points(self, numbers: np.ndarray | Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """SMPL's vertices with these numbers, as points of this body.
+
+        The first 6,890 vertices of DensePose CSE's mesh smpl_27554 are SMPL's.
+
+        Args:
+            numbers: (P,) 0 to 6889.
+
+        Returns:
+            vertex (P, 3) int32 body vertices, barycentric (P, 3) float32 that sum to 1.
+
+        Raises:
+            UserError: SMPL has no such vertex, or it is not known where they lie on this body.
+        """
+        return self._smpl.of(numbers)
+
+    @property
+    def _smpl(self) -> SmplVertices:
+        if self.smpl is not None:
+            return self.smpl
+        if len(self.vertices) == SMPL_VERTEX_COUNT:
+            vertex = np.arange(SMPL_VERTEX_COUNT)[:, None].repeat(3, 1)
+            return SmplVertices(vertex, np.eye(3, dtype=np.float32)[0][None].repeat(len(vertex), 0))
+        raise UserError(
+            f"body '{self.name}': not known where SMPL's vertices lie on it; "
+            "find out with `bodyreg make-map`"
+        )
+
+    def with_uv(self, path: str | os.PathLike) -> Body:
+        """The body with DensePose's charts.
+
+        On SMPL's mesh they are its charts. On another mesh, as the built-in one, they are carried
+        there by `smpl`, and become `carried_charts`; the body keeps its own charts.
+
+        Args:
+            path: DensePose's UV_Processed.mat.
+
+        Raises:
+            UserError: the file is missing or damaged, or it is not known where SMPL's vertices lie
+                on this body.
+        """
+        if self.smpl is None:
+            return replace(self, charts=load_uv(Path(path), len(self.vertices)))
+        charts = load_uv(Path(path), SMPL_VERTEX_COUNT)
+        return replace(
+            self, carried_charts=CarriedCharts(charts, self.smpl, self.vertices, self.faces)
+        )
+
+    def charts_named(self, name: str) -> Charts | CarriedCharts:
+        """The charts that are called so: the same (part, u, v) are other points in other charts.
+
+        Raises:
+            UserError: the body does not have them; the message says how to get them.
+        """
+        there = [charts for charts in (self.charts, self.carried_charts) if charts is not None]
+        for charts in there:
+            if charts.name == name:
+                return charts
+        has = " and ".join(f"'{charts.name}'" for charts in there) or "none"
+        needs = (
+            "give DensePose's UV_Processed.mat (--uv)"
+            if name == DENSEPOSE_CHARTS
+            else f"use the body that has '{name}'"
+        )
+        raise UserError(
+            f"its points lie in the charts '{name}', body '{self.name}' has {has}; {needs}"
+        )
 
     def with_landmarks(self, landmarks: Mapping[str, Landmark]) -> Body:
         """The body with these landmarks; they replace those of the same names.
@@ -395,4 +468,4 @@ class Body:
 
 @lru_cache(maxsize=1)
 def _default() -> Body:
-    return Body.load(DEFAULT_BODY)
+    return replace(Body.load(DEFAULT_BODY), smpl=built_in_table())

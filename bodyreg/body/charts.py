@@ -11,6 +11,8 @@ from bodyreg.body.surface import barycentric_coordinates
 from bodyreg.errors import UserError
 
 PART_COUNT = 24
+DENSEPOSE_CHARTS = "densepose"
+"""The name of the charts in DensePose's UV_Processed.mat."""
 # DensePose's maps store u and v in 8 bits, so a table of this side is exact.
 TABLE_SIDE = 256
 # Cells per side of the grid that finds candidate triangles. A triangle covers a few of them.

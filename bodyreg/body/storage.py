@@ -10,9 +10,9 @@ import numpy as np
 
 from bodyreg.body.charts import Charts
 from bodyreg.body.joints import JOINT_NAMES, PARENTS
-from bodyreg.body.landmarks import Landmark, Place, smpl_landmarks
+from bodyreg.body.landmarks import SMPL_VERTEX_COUNT, Landmark, Place, smpl_landmarks
 from bodyreg.body.proportions import check_proportions
-from bodyreg.body.uv import load_uv
+from bodyreg.body.smpl import SmplVertices
 from bodyreg.errors import UserError
 from bodyreg.files import first_bytes
 from bodyreg.npz import NPY, ZIP, as_texts, load_npy, load_npz
@@ -24,7 +24,8 @@ OWN_KEYS = (
     "format", "name", "mirror_vertices", "chart_name", "chart_uv", "chart_vertex", "chart_faces",
     "chart_part", "landmark_names", "landmark_count", "landmark_vertices", "landmark_weights",
     "place_landmark", "place_point", "place_offset", "place_moves_with", "place_share",
-    "shape_names", "shape_directions", "shape_joint_directions", "proportions",
+    "shape_names", "shape_directions", "shape_joint_directions", "proportions", "smpl_vertex",
+    "smpl_barycentric",
 )  # fmt: skip
 # The root's parent in kintree_table: -1 as an unsigned 32-bit number.
 UNSIGNED_ROOT = 2**32 - 1
@@ -36,7 +37,7 @@ MAX_WEIGHT_ERROR = 0.01
 SMALLEST, LARGEST = 0.2, 10.0
 
 
-def read_body(path: Path, uv: Path | None, regressor: Path | None) -> dict[str, Any]:
+def read_body(path: Path, regressor: Path | None) -> dict[str, Any]:
     """The fields of a `Body` in a file; see `Body.load`."""
     arrays = _read_arrays(path)
     _check_format(arrays, path)
@@ -49,7 +50,6 @@ def read_body(path: Path, uv: Path | None, regressor: Path | None) -> dict[str, 
     landmarks = _landmarks(arrays, path, vertices)
     if regressor is not None:
         landmarks |= load_regressor(regressor, len(vertices))
-    charts = _charts(arrays, path, len(vertices)) if uv is None else load_uv(uv, len(vertices))
     return {
         "name": _text(arrays, "name", path) if "name" in arrays else path.stem,
         "vertices": vertices,
@@ -57,7 +57,8 @@ def read_body(path: Path, uv: Path | None, regressor: Path | None) -> dict[str, 
         "joints": joints,
         "weight_joint_ids": weight_joint_ids,
         "weights": weights,
-        "charts": charts,
+        "charts": _charts(arrays, path, len(vertices)),
+        "smpl": _smpl(arrays, path, len(vertices)),
         "mirror_vertices": _mirror(arrays, path, len(vertices)),
         "landmarks": landmarks,
         **_shapes(arrays, path, len(vertices)),
@@ -261,6 +262,19 @@ def _charts(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> Cha
         faces=_indices(arrays, "chart_faces", path, len(uv), (None, 3)),
         part=_indices(arrays, "chart_part", path, 25, (len(arrays["chart_faces"]),)),
     )
+
+
+def _smpl(arrays: dict[str, np.ndarray], path: Path, vertex_count: int) -> SmplVertices | None:
+    if "smpl_vertex" not in arrays:
+        return None
+    shape = (SMPL_VERTEX_COUNT, 3)
+    vertex = _indices(arrays, "smpl_vertex", path, vertex_count, shape)
+    if "smpl_barycentric" not in arrays:
+        raise UserError(f"{path}: has 'smpl_vertex' without 'smpl_barycentric'; it is damaged")
+    barycentric = _numbers(arrays, "smpl_barycentric", path, shape)
+    if barycentric.min() < 0:
+        raise UserError(f"{path}: 'smpl_barycentric' holds negative numbers; the file is damaged")
+    return SmplVertices(vertex, _unit_rows(barycentric, path, "SMPL's vertex").astype(np.float32))
 
 
 def _landmarks(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bodyreg.body.charts import PART_COUNT, Charts
+from bodyreg.body.charts import DENSEPOSE_CHARTS, PART_COUNT, Charts
 from bodyreg.errors import UserError
 from bodyreg.matlab import load_mat
 
@@ -48,4 +48,9 @@ def load_uv(path: Path, vertex_count: int) -> Charts:
             )
     if len(vertex) != len(uv) or len(faces) != len(part):
         raise UserError(f"{path}: its arrays have contradictory lengths; the file is damaged")
-    return Charts("densepose", uv, vertex, faces, part)
+    if vertex.max() + 1 != vertex_count:
+        raise UserError(
+            f"{path}: its charts are of a body with {vertex.max() + 1} vertices, not "
+            f"{vertex_count}; `bodyreg make-map` finds where they lie on this body"
+        )
+    return Charts(DENSEPOSE_CHARTS, uv, vertex, faces, part)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bodyreg.errors import UserError
-
 if TYPE_CHECKING:
     from bodyreg.runs.record import BodyFiles
 
@@ -20,13 +18,7 @@ class HasBody(Protocol):
 
 
 def body_files(options: HasBody) -> BodyFiles:
-    """The files of the body that options name.
-
-    Raises:
-        UserError: --uv is given without --body.
-    """
+    """The files of the body that options name."""
     from bodyreg.runs.record import BodyFiles
 
-    if options.uv is not None and options.body is None:
-        raise UserError("--uv belongs to SMPL; give it with --body")
     return BodyFiles(options.body, options.uv, options.landmarks)

@@ -34,7 +34,7 @@ class Options(Sources):
         rounds: The most rounds of fitting all people and moving the landmarks.
         body: Body to fit: SMPL's .npz or .pkl, or the project's .npz. The default is the built-in
             body.
-        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        uv: DensePose's UV_Processed.mat, to read points in DensePose's charts.
         landmarks: Landmarks (.json) to begin with, instead of those of the data sets' conventions.
         preset: Losses, weights and schedule: accurate, or the paper's.
         solver: Gradient steps (adam), or fewer but costlier steps that use curvature (lm).

@@ -42,7 +42,7 @@ class Options:
         densepose_coco: Compare with the points, keypoints and masks of this DensePose-COCO file.
         body: The fitted body: SMPL's .npz or .pkl, or the project's .npz. The default is the
             built-in body.
-        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        uv: DensePose's UV_Processed.mat, to read points in DensePose's charts.
         landmarks: The landmarks (.json) that people were registered with.
         geodesics: Distances along the body's surface in metres, vertices by vertices (.npy), for
             GPS. By default they are computed.

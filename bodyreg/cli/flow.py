@@ -41,7 +41,7 @@ class Options(Sources):
         drawn: Also draw this number of pairs, evenly chosen, as flow.png.
         body: Body to fit, without --run: SMPL's .npz or .pkl, or the project's .npz. The default is
             the built-in body.
-        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        uv: DensePose's UV_Processed.mat, to read points in DensePose's charts.
         landmarks: Your own landmarks (.json), which replace or join those of the data sets'
             conventions.
         device: Where to register. auto takes CUDA if it can be used.

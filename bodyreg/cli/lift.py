@@ -28,7 +28,7 @@ class Options(Sources):
             spread of these depths. `bodyreg register --observations` reads it.
         body: Body that dense points lie on: SMPL's .npz or .pkl, or the project's .npz. The default
             is the built-in body.
-        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        uv: DensePose's UV_Processed.mat, to read points in DensePose's charts.
         landmarks: Your own landmarks (.json), of the keypoints' names.
         quiet: Print nothing but errors.
     """

@@ -46,7 +46,7 @@ class Options(Sources):
         mesh: Also write the textured body in the first pose (.glb).
         body: Body to fit, without --run: SMPL's .npz or .pkl, or the project's .npz. The default is
             the built-in body.
-        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        uv: DensePose's UV_Processed.mat, to read points in DensePose's charts.
         landmarks: Your own landmarks (.json), which replace or join those of the data sets'
             conventions.
         quiet: Print nothing but errors.

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bodyreg.body import Body, Charts
+from bodyreg.body import Body, CarriedCharts, Charts
 from bodyreg.data.cameras import Camera, arrays_of
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.observations import Observations
@@ -36,9 +36,6 @@ LEAST_OF_PART = 8
 
 BORDER = 2
 """Pixels nearer than this to another part, or to the background, are dropped."""
-
-DENSEPOSE_CHARTS = "densepose"
-"""The charts of files that do not name theirs."""
 
 UNKNOWN = Camera()
 
@@ -68,7 +65,7 @@ class DensePerson:
     weight: np.ndarray
 
 
-def charts_of(path: str | os.PathLike, name: str, body: Body) -> Charts:
+def charts_of(path: str | os.PathLike, name: str, body: Body) -> Charts | CarriedCharts:
     """The body's charts, if they are those of a file.
 
     Args:
@@ -79,23 +76,14 @@ def charts_of(path: str | os.PathLike, name: str, body: Body) -> Charts:
     Raises:
         UserError: the body has other charts, or none: the same (part, u, v) is another point there.
     """
-    if body.charts is not None and body.charts.name == name:
-        return body.charts
-    needs = (
-        "DensePose's charts need SMPL and its UV_Processed.mat (--body, --uv)"
-        if name == DENSEPOSE_CHARTS
-        else f"register it with the body that has '{name}'"
-    )
-    if body.charts is None:
-        raise UserError(f"{path}: its points lie in charts, body '{body.name}' has none; {needs}")
-    raise UserError(
-        f"{path}: its points lie in the charts '{name}', body '{body.name}' has "
-        f"'{body.charts.name}'; {needs}"
-    )
+    try:
+        return body.charts_named(name)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def person_in_charts(
-    charts: Charts,
+    charts: Charts | CarriedCharts,
     part: np.ndarray,
     uv: np.ndarray,
     region: np.ndarray,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bodyreg.body.charts import DENSEPOSE_CHARTS
 from bodyreg.data.cameras import Camera, arrays_of
 from bodyreg.data.coco import (
     CROWD,
@@ -29,7 +30,7 @@ from bodyreg.data.coco import (
     in_cocos_order,
     load_coco,
 )
-from bodyreg.data.dense_maps import DENSEPOSE_CHARTS, charts_of
+from bodyreg.data.dense_maps import charts_of
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.json_files import flag, numbers
 from bodyreg.data.masks import check_run_lengths, decode_run_lengths
@@ -41,7 +42,7 @@ from bodyreg.errors import UserError
 if TYPE_CHECKING:
     from pycocotools.coco import COCO
 
-    from bodyreg.body import Body, Charts
+    from bodyreg.body import Body, CarriedCharts, Charts
 
 PARTS = 24
 
@@ -238,7 +239,9 @@ def _is_whole(
     )
 
 
-def _observations(people: list[_Person], body: Body, charts: Charts, source: str) -> Observations:
+def _observations(
+    people: list[_Person], body: Body, charts: Charts | CarriedCharts, source: str
+) -> Observations:
     def stack(name: str, *shape: int) -> np.ndarray:
         return np.array([getattr(person, name) for person in people]).reshape(len(people), *shape)
 

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bodyreg.body import Body
+from bodyreg.body.charts import DENSEPOSE_CHARTS
 from bodyreg.data.boxes import NO_PERSON
 from bodyreg.data.coco import box_of
 from bodyreg.data.dense_maps import (
-    DENSEPOSE_CHARTS,
     LEAST_SCORE,
     LOW_SCORE,
     NO_PART,

@@ -142,7 +142,7 @@ def flip_poses(poses: Poses3D, width: float | np.ndarray) -> Poses3D:
 
 
 def flip_chart_points(
-    body: Body, part: np.ndarray, uv: np.ndarray
+    body: Body, part: np.ndarray, uv: np.ndarray, *, charts: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points in charts -> parts (P,) and uv (P, 2) float64 of the opposite points of the body.
 
@@ -150,16 +150,28 @@ def flip_chart_points(
     may keep its part and change its coordinates. A point outside of all triangles of its part
     moves to the nearest point inside, as in `Charts.locate`.
 
+    Args:
+        body: The body.
+        part: (P,) 1..24.
+        uv: (P, 2) in [0, 1].
+        charts: The name of the charts, if the body has several (`Body.with_uv`).
+
     Raises:
-        UserError: the body has no charts, or no mirror vertices.
+        UserError: the body has no such charts, or no mirror vertices.
     """
     from bodyreg.data.densepose_coco import MIRROR_PART
 
-    if body.charts is None:
+    there = body.charts if charts is None else body.charts_named(charts)
+    if there is None:
         raise UserError(f"body '{body.name}' has no charts; give one that has (--uv)")
-    vertex, barycentric = body.charts.locate(part, uv)
+    if charts is None and body.carried_charts is not None:
+        raise UserError(
+            f"body '{body.name}' has the charts '{there.name}' and '{body.carried_charts.name}'; "
+            "say which the points lie in"
+        )
+    vertex, barycentric = there.locate(part, uv)
     other = MIRROR_PART[np.asarray(part).astype(np.int64)]
-    return other, body.charts.coordinates(other, _mirror_vertices(body)[vertex], barycentric)
+    return other, there.coordinates(other, _mirror_vertices(body)[vertex], barycentric)
 
 
 def flip_flow_parts(parts: np.ndarray) -> np.ndarray:

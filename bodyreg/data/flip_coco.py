@@ -33,6 +33,7 @@ def flip_annotation(
     *,
     order: Skeleton = COCO_17,
     box_units: int = BOX_UNITS,
+    charts: str | None = None,
     where: str = "annotation",
 ) -> dict[str, Any]:
     """One annotation in the mirrored picture; masks become compressed run lengths.
@@ -43,6 +44,7 @@ def flip_annotation(
         width, height: Of the picture.
         order: In which its keypoints stand (`coco.KeypointOrders`).
         box_units: Width and height of the box in units of dp_x and dp_y.
+        charts: The name of the charts that the dense points lie in, if the body has several.
         where: The place of the annotation, for messages.
 
     Returns:
@@ -74,7 +76,7 @@ def flip_annotation(
         flipped["dp_masks"] = _flip_part_masks(annotation, where)
     if annotation.get("dp_I") is not None:
         xy, part, uv = dense_points(annotation, where)
-        part, uv = flip_chart_points(body, part, uv)
+        part, uv = flip_chart_points(body, part, uv, charts=charts)
         flipped["dp_x"] = (box_units - xy[:, 0]).tolist()
         flipped["dp_I"] = part.astype(np.float64).tolist()
         flipped["dp_U"], flipped["dp_V"] = uv.T.tolist()

@@ -20,9 +20,9 @@ from typing import Literal
 import numpy as np
 
 from bodyreg.body import Body
+from bodyreg.body.charts import DENSEPOSE_CHARTS
 from bodyreg.data.cameras import Camera
 from bodyreg.data.dense_maps import (
-    DENSEPOSE_CHARTS,
     NO_PART,
     POINTS,
     DensePerson,

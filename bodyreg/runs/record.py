@@ -39,7 +39,7 @@ class BodyFiles:
 
     Attributes:
         path: SMPL's file or the project's.
-        uv: DensePose's UV_Processed.mat, which gives SMPL its charts.
+        uv: DensePose's UV_Processed.mat, which gives the body DensePose's charts.
         landmarks: Landmarks that replace or join the body's.
         proportions: Usual proportions of the people.
     """
@@ -58,7 +58,9 @@ class BodyFiles:
         from bodyreg.body import Body
         from bodyreg.data import read_landmarks, read_proportions
 
-        body = Body.default() if self.path is None else Body.load(self.path, uv=self.uv)
+        body = Body.default() if self.path is None else Body.load(self.path)
+        if self.uv is not None:
+            body = body.with_uv(self.uv)
         if self.landmarks is not None:
             body = body.with_landmarks(read_landmarks(self.landmarks, body))
         if self.proportions is not None:

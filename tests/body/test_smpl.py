@@ -311,7 +311,7 @@ def uv_content(seed=0, vertices=61):
     square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
     triangles = np.array([[0, 1, 2], [0, 2, 3]])
     return {
-        "All_vertices": rng.integers(1, vertices + 1, (1, 96)),
+        "All_vertices": rng.permutation(96)[None] % vertices + 1,
         "All_Faces": np.concatenate([triangles + 4 * p for p in range(24)]) + 1,
         "All_FaceIndices": np.repeat(np.arange(1, 25), 2)[:, None],
         "All_U_norm": np.tile(square[:, :1], (24, 1)),

@@ -273,7 +273,7 @@ def test_initial_fits_of_other_people(refused, tmp_path, observations_file, body
         (("--densepose-coco", "PEOPLE"), "people.npz: is an .npz or another zip file; name a JSON"),
         (("--observations", "PEOPLE", "--whole-body"), "--whole-body"),
         (("--observations", "PEOPLE", "--overlays", "-1"), "--overlays"),
-        (("--observations", "PEOPLE", "--uv", "uv.mat"), "--uv"),
+        (("--observations", "PEOPLE", "--uv", "uv.mat"), "uv.mat: no such chart file"),
         (("--observations", "PEOPLE", "--starts", "0"), "starts"),
         (("--observations", "PEOPLE", "--set", "dense_wieght=2"), "did you mean dense_weight"),
         (("--observations", "PEOPLE", "--set", "foo=1"), "bodyreg info --preset accurate lists"),

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bodyreg.body.charts import Charts
+from bodyreg.body import Body, Charts
 
 
 def square_body(charts: str = "densepose") -> SimpleNamespace:
@@ -15,7 +15,7 @@ def square_body(charts: str = "densepose") -> SimpleNamespace:
     corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
     quads = 4 * np.arange(24)[:, None, None] + np.array([[0, 1, 3], [0, 3, 2]])
     uv = np.tile(corners, (24, 1))
-    return SimpleNamespace(
+    squares = SimpleNamespace(
         name="squares",
         vertices=np.concatenate([uv, np.zeros((96, 1), np.float32)], axis=1),
         charts=Charts(
@@ -23,7 +23,10 @@ def square_body(charts: str = "densepose") -> SimpleNamespace:
         ),
         fingerprint="squares",
         check_keypoints=lambda names: None,
+        carried_charts=None,
     )
+    squares.charts_named = lambda name: Body.charts_named(squares, name)
+    return squares
 
 
 @pytest.fixture
