@@ -133,6 +133,9 @@ def report(
         lines.append(rates + (f", {outcome.processes} processes" * (outcome.processes > 1)))
     if request.learn_proportions:
         lines.append(f"proportions: {_learned(request.out / PROPORTIONS)}")
+    if request.source.keypoints is not None:
+        joined = f"{summary.with_keypoints:,} of {counted(summary.people, 'people')}"
+        lines.append(f"keypoints of {request.source.keypoints.path}: found for {joined}")
     if request.config.depth_weight and not predicts:
         used = f"{summary.with_depths:,} of {counted(summary.people, 'people')}"
         lines.append(f"depths of keypoints: used for {used}")

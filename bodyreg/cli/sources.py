@@ -150,7 +150,7 @@ def source_in_pictures(options: Any) -> Source:
     """
     folder, names = _folder_of(options.pictures)
     if not _named(options):
-        _require_own(options, None)
+        _require_own(options, [])
         return Source(
             format=PICTURES, path=folder, images=folder, names=names, focal=_focal(options)
         )
@@ -160,30 +160,43 @@ def source_in_pictures(options: Any) -> Source:
 
 
 def _source(options: Any, images: Path | None) -> Source:
-    form, *more = _named(options)
-    if more:
-        raise UserError(f"give only one of {' and '.join(f.option for f in (form, *more))}")
-    _require_own(options, form)
+    named = sorted(_named(options), key=lambda form: not form.points_alone)
+    # One source of dense points alone may have its keypoints from another one.
+    joined = len(named) == 2 and named[0].points_alone and not named[1].points_alone
+    if len(named) > 1 and not (joined and named[1].evidence):
+        raise UserError(f"give only one of {' and '.join(form.option for form in named)}")
+    _require_own(options, named)
+    keypoints = None
+    if joined:
+        keypoints = Source(images=images, **_files(options, named[1]))
     return Source(
-        format=form.name,
-        path=getattr(options, _field(form.name)),
         images=images,
-        switches=tuple(name for name in form.switches if getattr(options, name)),
         focal=_focal(options),
         points=options.points,
+        keypoints=keypoints,
+        **_files(options, named[0]),
     )
 
 
-def _require_own(options: Any, form: Format | None) -> None:
-    """Refuse a switch that is not one of the format's, and a number of points if it has no maps."""
+def _files(options: Any, form: Format) -> dict[str, Any]:
+    """What options say of one format's files, as arguments of `Source`."""
+    return {
+        "format": form.name,
+        "path": getattr(options, _field(form.name)),
+        "switches": tuple(name for name in form.switches if getattr(options, name)),
+    }
+
+
+def _require_own(options: Any, formats: Sequence[Format]) -> None:
+    """Refuse a switch that none of the formats has, and a number of points if none has maps."""
     if options.points is not None:
-        if form is None or not form.sampled:
+        if not any(form.sampled for form in formats):
             sampled = " and ".join(form.option for form in FORMATS.values() if form.sampled)
             raise UserError(f"--points belongs to {sampled}")
         require("--points", options.points, 1, MOST_POINTS)
     for other in FORMATS.values():
         for name in other.switches:
-            if getattr(options, name) and (form is None or name not in form.switches):
+            if getattr(options, name) and not any(name in form.switches for form in formats):
                 raise UserError(f"--{name.replace('_', '-')} belongs to {other.option}")
 
 

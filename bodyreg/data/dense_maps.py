@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from bodyreg.body import Body, CarriedCharts, Charts
@@ -247,6 +246,8 @@ def collect(
 
 def _rings(part: np.ndarray) -> np.ndarray:
     """(H, W) how far a pixel is from another part, up to `BORDER`; the map's edge is none."""
+    import cv2
+
     inside = np.zeros(part.shape, np.uint8)
     for ring in range(1, BORDER + 1):
         window = np.ones((2 * ring + 1, 2 * ring + 1), np.uint8)

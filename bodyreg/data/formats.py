@@ -7,6 +7,7 @@ that reads it, and a row here.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Source:
         focal: The focal length of all pictures; None if only the files know it.
         names: Of `pictures`: those of the folder that are read; all if empty.
         points: Of formats that are `sampled`: points of each person; None: the reader's default.
+        keypoints: Of formats of `points_alone`: where the people's keypoints are.
     """
 
     format: str
@@ -47,6 +49,7 @@ class Source:
     focal: Focal | None = field(default=None, metadata={"before": None})
     names: tuple[str, ...] = field(default=(), metadata={"before": ()})
     points: int | None = field(default=None, metadata={"before": None})
+    keypoints: Source | None = field(default=None, metadata={"before": None})
 
     @property
     def sampling(self) -> dict[str, int]:
@@ -69,6 +72,8 @@ class Format:
             in `Source.images`. `needed`: it cannot read people without them.
         switches: Name -> help of the switches that belong to this format alone.
         sampled: Whether people have dense maps, of which `Source.points` points are kept.
+        points_alone: Whether people have dense points and no keypoints. Those of another source
+            may be joined to them.
         masks: Whether it is a DensePose-COCO file, whose masks can be drawn behind people.
         holds: The files and what is in them, for the documentation.
         gives: What people get from them, for the documentation.
@@ -85,6 +90,7 @@ class Format:
     pictures: Literal["named", "found", "needed"] = "named"
     switches: Mapping[str, str] = field(default_factory=dict)
     sampled: bool = False
+    points_alone: bool = False
     masks: bool = False
     holds: str = ""
     gives: str = ""
@@ -108,29 +114,9 @@ def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]
         UserError: as the reader of the format; or this version has no such format, the format has
             no such switch, or its pictures are needed and not given.
     """
-    from bodyreg.data.stored import (
-        ObservationsInMemory,
-        ObservationsInPictures,
-        ObservationsOfFocal,
-        open_observations,
-    )
-    from bodyreg.files import fingerprint
+    from bodyreg.data.stored import ObservationsInPictures, ObservationsOfFocal
 
-    form = FORMATS.get(source.format)
-    if form is None or not set(source.switches) <= set(form.switches):
-        words = " ".join([source.format, *source.switches])
-        raise UserError(f"{source.path}: this version cannot read '{words}'; update bodyreg")
-    if form.pictures == "needed" and source.images is None:
-        raise UserError(f"{source.path}: cannot be read without its pictures; give --images")
-    people: StoredPeople
-    skipped: Counter[str] = Counter()
-    if form.read is None:
-        people = open_observations(source.path, body)
-    else:
-        observations, skipped = form.read(source, body)
-        if form.evidence:
-            observations, skipped = with_evidence(observations, skipped)
-        people = ObservationsInMemory(observations, fingerprint(*form.files(source)))
+    people, skipped = _opened(source, body)
     if source.images is not None:
         people = ObservationsInPictures(people, source.images)
     if source.focal is None:
@@ -141,6 +127,35 @@ def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]
             "millimetres needs; give the pictures (--images), or pixels (--focal 1145)"
         )
     return ObservationsOfFocal(people, source.focal), skipped
+
+
+def _opened(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]:
+    """The people that a source's own files tell of, and how many they leave out, by reason."""
+    from bodyreg.data.partners import with_keypoints_of
+    from bodyreg.data.stored import ObservationsInMemory, open_observations
+    from bodyreg.files import fingerprint
+
+    form = FORMATS.get(source.format)
+    if form is None or not set(source.switches) <= set(form.switches):
+        words = " ".join([source.format, *source.switches])
+        raise UserError(f"{source.path}: this version cannot read '{words}'; update bodyreg")
+    if form.pictures == "needed" and source.images is None:
+        raise UserError(f"{source.path}: cannot be read without its pictures; give --images")
+    if form.read is None:
+        return open_observations(source.path, body), Counter()
+    observations, skipped = form.read(source, body)
+    if form.evidence:
+        observations, skipped = with_evidence(observations, skipped)
+    print_of_files = fingerprint(*form.files(source))
+    if source.keypoints is not None:
+        others, more = _opened(source.keypoints, body)
+        observations, unmatched = with_keypoints_of(
+            observations, others.read(0, len(others)), str(source.keypoints.path)
+        )
+        skipped += more + unmatched
+        both = print_of_files + others.fingerprint
+        print_of_files = hashlib.sha256(both.encode()).hexdigest()
+    return ObservationsInMemory(observations, print_of_files), skipped
 
 
 def with_evidence(
@@ -307,6 +322,7 @@ FORMATS: dict[str, Format] = {
                 "part_in_red": "the part is the red channel",
             },
             sampled=True,
+            points_alone=True,
             holds="NAME_IUV.png and NAME_INDS.png; arrays (H, W, 3), `.npy` and `.npz`",
             gives="dense points",
             functions=("read_iuv",),
@@ -318,6 +334,7 @@ FORMATS: dict[str, Format] = {
             read=_densepose_results,
             pictures="found",
             sampled=True,
+            points_alone=True,
             holds="detectron2's dumps and results (`.pkl`, `.pth`, JSON); DensePose's challenge "
             "results",
             gives="dense points, scores and confidences as weights",

@@ -70,6 +70,10 @@ class FinishedRun:
             path=_found(folder, record.source.path, "people"),
             images=images or _found(folder, record.source.images, "pictures"),
         )
+        if source.keypoints is not None:
+            found = _found(folder, source.keypoints.path, "keypoints")
+            keypoints = replace(source.keypoints, path=found, images=source.images)
+            source = replace(source, keypoints=keypoints)
         people, _ = open_people(source, body)
         if people.fingerprint != record.people_fingerprint:
             raise UserError(f"{source.path}: has changed since the run; register again")

@@ -131,6 +131,11 @@ class Job:
             "format": source.format,
             "switches": list(source.switches),
             "points": source.points,
+            "keypoints": source.keypoints
+            and [
+                source.keypoints.format,
+                *source.keypoints.switches,
+            ],
             "focal": to_plain(source.focal, request.out),
             "pictures": source.images is not None,
             "body": body.fingerprint,

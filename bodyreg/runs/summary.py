@@ -68,6 +68,7 @@ class Summary:
     Attributes:
         people: The number of people who were fitted.
         skipped: The number of people who were not, by reason.
+        with_keypoints: The number of fitted people with keypoints.
         with_depths: The number of fitted people with depths of keypoints.
         cameras: The numbers of people by what is known of the camera: its focal length is `known`,
             or `assumed`, or there is no perspective (`weak`).
@@ -83,6 +84,7 @@ class Summary:
 
     people: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    with_keypoints: int = 0
     with_depths: int = 0
     cameras: Counter[str] = field(default_factory=Counter)
     mirrored: int = 0
@@ -116,6 +118,7 @@ class Summary:
         return Summary(
             people=len(fits),
             skipped=skipped,
+            with_keypoints=int((observations.keypoint_weight > 0).any(axis=1).sum()),
             with_depths=int(observations.has_depths.sum()),
             cameras=_cameras(fits, observations),
             mirrored=int(fits.mirrored.sum()),
@@ -131,6 +134,7 @@ class Summary:
         return Summary(
             people=self.people + other.people,
             skipped=self.skipped + other.skipped,
+            with_keypoints=self.with_keypoints + other.with_keypoints,
             with_depths=self.with_depths + other.with_depths,
             cameras=self.cameras + other.cameras,
             mirrored=self.mirrored + other.mirrored,

@@ -1,12 +1,15 @@
 """Dense maps on the command line: from made maps to fits, and options that do not fit."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from bodyreg.data import Fits, Truth
 from bodyreg.data.dense_maps import POINTS
+
+from ..true_keypoints import true_pixels
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +23,10 @@ def made(tmp_path_factory):
 
 
 def test_maps_are_registered(bodyreg, made, tmp_path):
-    out = tmp_path / "out"
+    out, folder = tmp_path / "out", tmp_path / "maps"
+    shutil.copytree(made / "maps", folder)
     result = bodyreg(
-        "register", "--iuv", made / "maps", "--images", made / "images", "--points", 200,
+        "register", "--iuv", folder, "--images", made / "images", "--points", 200,
         "--iterations", 60, "--overlays", 2, "--out", out,
     )  # fmt: skip
     assert (result.status, result.error) == (0, "")
@@ -31,9 +35,53 @@ def test_maps_are_registered(bodyreg, made, tmp_path):
     source = json.loads((out / "run.json").read_text())["source"]
     assert (source["format"], source["points"]) == ("iuv", 200)
     assert bodyreg("report", out).status == 0
-    maps = sorted((made / "maps").glob("*_INDS.png"))
+    maps = sorted(folder.glob("*_INDS.png"))
     maps[0].write_bytes(maps[1].read_bytes())
     assert "maps: has changed since the run" in bodyreg("report", out).error
+
+
+def openpose_files(made, folder) -> int:
+    """The made people's keypoints as OpenPose writes them, of all but the first person."""
+    from bodyreg.data.skeletons import BODY_25
+
+    truth = Truth.load(made / "truth.npz")
+    with np.load(made / "truth.npz") as arrays:
+        pictures = arrays["picture"].tolist()
+    keypoints = true_pixels(truth, BODY_25.keypoints)
+    people = {}
+    for row, name in enumerate(pictures):
+        person = np.column_stack([keypoints[row], np.ones(25)])
+        people.setdefault(name, []).append({"pose_keypoints_2d": person.reshape(-1).tolist()})
+    people[pictures[0]].pop(0)
+    folder.mkdir()
+    for name, found in people.items():
+        stem = name.removeprefix("images/").removesuffix(".jpg")
+        (folder / f"{stem}_keypoints.json").write_text(json.dumps({"people": found}))
+    return len(truth)
+
+
+def test_keypoints_of_another_detector(bodyreg, made, tmp_path):
+    people = openpose_files(made, tmp_path / "keypoints")
+    out, images = tmp_path / "out", ("--images", made / "images")
+    sources = ("--iuv", made / "maps", "--openpose", tmp_path / "keypoints")
+    result = bodyreg("register", *sources, *images, "--iterations", 60, "--out", out)
+    assert (result.status, result.error) == (0, "")
+    assert f"keypoints: found for {people - 1} of {people} people" in result.out
+    assert "median distance of keypoints" in result.out
+    source = json.loads((out / "run.json").read_text())["source"]
+    assert source["keypoints"]["format"] == "openpose"
+    assert bodyreg("report", out).status == 0
+    alone = tmp_path / "alone"
+    command = ("register", "--iuv", made / "maps", *images, "--iterations", 60, "--out", alone)
+    assert bodyreg(*command).status == 0
+    fits, points = Fits.load(out / "fits.npz"), Fits.load(alone / "fits.npz")
+    changed = (fits.pose != points.pose).any((1, 2))
+    assert changed.tolist() == [row > 0 for row in range(people)]
+    path = next((tmp_path / "keypoints").iterdir())
+    path.write_text(path.read_text() + " ")
+    assert "maps: has changed since the run" in bodyreg("report", out).error
+    result = bodyreg("register", *sources, "--out", tmp_path / "no")
+    assert "give the folder of the pictures (--images)" in result.refusal
 
 
 def test_options_that_do_not_fit(bodyreg, made, tmp_path):
@@ -45,6 +93,10 @@ def test_options_that_do_not_fit(bodyreg, made, tmp_path):
             "give one of --part-in-blue and --part-in-red",
         ),
         (("--iuv", made / "maps", "--part-in-red"), "its red channel is no part"),
+        (
+            ("--iuv", made / "maps", "--densepose-results", "a.pkl"),
+            "give only one of --iuv and --densepose-results",
+        ),
         (("--mpii", "a.mat", "--part-in-red"), "--part-in-red belongs to --iuv"),
     ):
         result = bodyreg("register", *arguments, "--out", tmp_path / "no")
