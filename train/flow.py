@@ -4,7 +4,7 @@ r"""Train a network that tells flow and visibility between two pictures of a per
     python -m train.flow --pairs-of made/deepfashion --truth made/deepfashion/truth.npz \
         --out runs/flow
     python -m train.flow --pairs-of made/deepfashion --truth made/deepfashion/truth.npz \
-        --set architecture.corrects=true --out runs/correction
+        --preset correction --out runs/correction
 
 Bodies are registered to the joints first, or --fits has them. Without --truth their flow is the
 right one. If the command was killed, the same command continues, and ends with the same numbers.
@@ -69,21 +69,24 @@ class Recipe(FlowLearningConfig):
             raise UserError(f"joints '{self.joints}' are unknown; choose detected or fitted")
 
 
+SMALL = Recipe(
+    epochs=8,
+    batch=16,
+    learning_rate=1e-3,
+    halved_every=2,
+    losses=FlowLossConfig(full_size_weight=0.64),
+    augmentation=FlowAugmentation(across=5, down=3),
+    architecture=FlowArchitecture("unet", 5, 16, 64, 64, 2.0),
+)
+
 PRESETS = {
     "deepfashion": Recipe(joints="fitted"),
     "market1501": Recipe(
         architecture=FlowArchitecture("unet_v2", 4, height=128, width=64, radius=4.0),
         augmentation=FlowAugmentation(across=5, down=5),
     ),
-    "small": Recipe(
-        epochs=20,
-        batch=16,
-        learning_rate=1e-3,
-        halved_every=5,
-        losses=FlowLossConfig(full_size_weight=0.64),
-        augmentation=FlowAugmentation(across=5, down=3),
-        architecture=FlowArchitecture("unet", 5, 16, 64, 64, 2.0),
-    ),
+    "small": SMALL,
+    "correction": replace(SMALL, architecture=replace(SMALL.architecture, corrects=True)),
     "smoke": Recipe(
         epochs=1,
         learning_rate=1e-3,
@@ -106,7 +109,8 @@ class Options:
             out, bodies are registered to the joints.
         truth: The true bodies of made people (.npz), likewise, whose flow is the right one.
         start: A flow regressor's file, from which learning goes on, instead of a new network.
-        preset: deepfashion, market1501: the paper's. small: 64 pixels, for a CPU. smoke: seconds.
+        preset: deepfashion, market1501: the paper's. small: 64 pixels, for a CPU. correction: the
+            same, of the flow of fits. smoke: seconds.
         seed: Of everything random.
         device: Where to compute: cpu, cuda, or auto.
         set: Other fields of the recipe, as NAME=VALUE or PART.NAME=VALUE.
@@ -119,7 +123,7 @@ class Options:
     fits: Path | None = None
     truth: Path | None = None
     start: Path | None = None
-    preset: Literal["deepfashion", "market1501", "small", "smoke"] = "small"
+    preset: Literal["deepfashion", "market1501", "small", "correction", "smoke"] = "small"
     seed: int = 0
     device: str = "cpu"
     set: tuple[str, ...] = ()

@@ -72,9 +72,11 @@ PRESETS = {
         )
     ),
     "small": Recipe(
-        epochs=20,
+        epochs=4,
+        learning_rate=1e-3,
+        decay=True,
         held_out=0.1,
-        losses=ALONE,
+        losses=replace(ALONE, adversarial=0),
         architecture=PainterArchitecture(
             height=64,
             width=64,

@@ -25,10 +25,12 @@ from bodyreg.training.loops import (
     batches,
     check_batch,
     check_numbers,
+    cosine,
     end_step,
     generator,
     mixed_precision,
     seeded,
+    set_learning_rate,
     summed,
 )
 from bodyreg.training.processes import add_up_gradients
@@ -54,6 +56,7 @@ class PaintingConfig:
         batch: Pairs in a step.
         learning_rate: Adam's.
         discriminator_rate: That of the discriminator.
+        decay: Whether both fall along a cosine to 2 %.
         mirror: Share of pairs that are mirrored.
         mixed_precision: Whether a GPU computes the networks in bfloat16.
         held_out: Share of the people who are held out to measure errors.
@@ -64,6 +67,7 @@ class PaintingConfig:
     batch: int = 8
     learning_rate: float = 2e-4
     discriminator_rate: float = 2e-5
+    decay: bool = False
     mirror: float = 0.5
     mixed_precision: bool = False
     held_out: float = 0.02
@@ -151,6 +155,10 @@ def train_painter(
         share = len(lesson.target) / len(batch)
         adversarial = losses.adversarial > 0 and batch.epoch + 1 >= losses.adversarial_from
 
+        if config.decay:
+            falling = cosine(batch.passed, 0.02)
+            set_learning_rate(falling * config.learning_rate, adam)
+            set_learning_rate(falling * config.discriminator_rate, judges)
         network.train()
         with mixed_precision(there, config.mixed_precision):
             painted = network(lesson)

@@ -15,6 +15,7 @@ from bodyreg.painting import (
     PainterArchitecture,
     PaintingConfig,
     PaintingLossConfig,
+    learning,
     train_painter,
 )
 from bodyreg.training.checkpoints import load_checkpoint, save_checkpoint
@@ -48,14 +49,27 @@ def same(one: Painter, other: Painter) -> bool:
     return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
 
 
+def test_rates_fall_along_a_cosine(monkeypatch, lessons):
+    """From the whole rate to 2 % of it, whatever the epochs; without `decay` nothing sets them."""
+    found: list[float] = []
+    monkeypatch.setattr(learning, "set_learning_rate", lambda rate, adam: found.append(rate))
+    train_painter(new("plain"), lessons, QUICK)
+    assert not found
+    train_painter(new("plain"), lessons, replace(QUICK, decay=True, discriminator_rate=3e-3))
+    share = 0.02 + 0.98 * (0.5 + 0.5 * np.cos(np.pi * np.arange(6) / 6))
+    np.testing.assert_allclose(found[::2], QUICK.learning_rate * share)
+    np.testing.assert_allclose(found[1::2], 3e-3 * share)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_that_was_killed(tmp_path, monkeypatch, lessons, kind):
     start, path = new(kind), tmp_path / "state.safetensors"
     before = [tensor.clone() for tensor in weights(start)]
     keep, kept = Progress.save, []
 
-    def train(state=None, seed=2):
-        return train_painter(start, lessons, QUICK, seed=seed, state=state, every=2)
+    def train(state=None, seed=2, lessons=lessons):
+        config = replace(QUICK, decay=True)
+        return train_painter(start, lessons, config, seed=seed, state=state, every=2)
 
     def save(progress):
         keep(progress)
@@ -78,7 +92,7 @@ def test_a_training_that_was_killed(tmp_path, monkeypatch, lessons, kind):
     with pytest.raises(UserError, match="of a run with other seed"):
         train(path, seed=3)
     with pytest.raises(UserError, match="of a run with other lessons"):
-        train_painter(start, replace(lessons, radius=3.0), QUICK, seed=2, state=path, every=2)
+        train(path, lessons=replace(lessons, radius=3.0))
 
 
 def test_a_generator_below_a_pixel_warper_stays(lessons):

@@ -19,7 +19,7 @@ NETWORK = "flow.safetensors"
 
 def recipe(row: FlowRow, size: Size) -> Recipe:
     """The options of a row as `train.flow` reads them."""
-    return changed(PRESETS["small"], (*size.flow_set, *row.set))
+    return changed(PRESETS[row.preset], ("held_out=0", *size.flow_set, *row.set))
 
 
 def run(name: str, size: Size, folder: Path, tell: Tell) -> None:
@@ -33,7 +33,7 @@ def run(name: str, size: Size, folder: Path, tell: Tell) -> None:
         body,
         made.truth,
         made.noisy,
-        flow.pairs_of(len(made.noisy)),
+        size.learn.pairs(size.flow_pairs),
         (flow.SIDE, flow.SIDE),
         config.architecture.size,
         fitted=people.fits(size.learn, folder) if config.architecture.corrects else None,

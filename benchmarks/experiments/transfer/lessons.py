@@ -33,7 +33,7 @@ def held_out(size: Size, bodies: Bodies, folder: Path) -> PaintingLessons:
 
 def to_learn(size: Size, bodies: Bodies, folder: Path) -> PaintingLessons:
     """The pairs to learn from, without paintings."""
-    return lessons(size.learn, size, bodies, size.of_each, folder)[0]
+    return lessons(size.learn, size, bodies, size.painting_pairs, folder)[0]
 
 
 def to_refine(size: Size, bodies: Bodies, folder: Path) -> PaintingLessons:
@@ -50,7 +50,7 @@ def paint(bodies: Bodies, size: Size, folder: Path) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     clock = Clock(path.parent / SECONDS)
-    found, foreground = lessons(size.learn, size, bodies, size.of_each, folder)
+    found, foreground = lessons(size.learn, size, bodies, size.painting_pairs, folder)
     painted = found.painted(foreground)
     assert painted.paintings is not None and painted.provenance is not None
     save_npz(path, paintings=painted.paintings.numpy(), provenance=painted.provenance.numpy())

@@ -147,13 +147,13 @@ def pictures(page: Path) -> Iterator[str]:
 
 def options(results: Results) -> Iterator[str]:
     """How each row is written for the recipes."""
-    size = results.size
-    yield "**Rows** as options of `train.flow` and `train.transfer`, both with `--preset small`."
+    yield "**Rows** as options of `python -m train.flow` and `python -m train.transfer`."
     yield ""
-    yield from head("name", "recipe", "--kind", "--set")
-    yield line("all", "`train.flow`", "", f"`{' '.join(size.flow_set)}`")
+    yield from head("name", "recipe", "--preset", "--kind", "--set")
     for name, row in ROWS.items():
-        if isinstance(row, FlowRow):
-            yield line(f"`{name}`", "`train.flow`", "", f"`{' '.join(row.set)}`")
-        else:
-            yield line(f"`{name}`", "`train.transfer`", row.kind, f"`{' '.join(row.set)}`")
+        kinds = (
+            ("flow", row.preset, "")
+            if isinstance(row, FlowRow)
+            else ("transfer", "small", row.kind)
+        )
+        yield line(f"`{name}`", *kinds, " ".join(f"`{word}`" for word in row.set))

@@ -35,7 +35,7 @@ FLAT = "flat silhouette"
 
 def recipe(row: PaintingRow, size: Size) -> Recipe:
     """The options of a row as `train.transfer` reads them. All of its steps are one epoch."""
-    options = ("epochs=1", "held_out=0", "losses.adversarial=0", *size.painting_set, *row.set)
+    options = ("epochs=1", "held_out=0", *size.painting_set, *row.set)
     return changed(PRESETS["small"], options)
 
 

@@ -24,7 +24,7 @@ class Size:
         learn: People to learn from.
         held_out: People to measure errors of: others, in other clothes and poses.
         side: Pixels of the pictures that networks see.
-        of_each: Pairs of each person to learn to paint from; flow is learnt from all twenty.
+        flow_pairs, painting_pairs: Of each person, to learn from; there are twenty.
         painting_seconds: CPU-seconds of a row that paints, about.
         flow_set, painting_set: Options of all rows, as of --set.
     """
@@ -32,7 +32,8 @@ class Size:
     learn: People
     held_out: People
     side: int
-    of_each: int
+    flow_pairs: int
+    painting_pairs: int
     painting_seconds: float
     flow_set: tuple[str, ...] = ()
     painting_set: tuple[str, ...] = ()
@@ -49,11 +50,13 @@ class FlowRow:
 
     Attributes:
         title: For people.
-        set: Further options, as of --set of `python -m train.flow --preset small`.
+        preset: Of `python -m train.flow`.
+        set: Further options, as of --set.
         seed: Of everything random.
     """
 
     title: str
+    preset: str = "small"
     set: tuple[str, ...] = ()
     seed: int = 0
 
@@ -97,19 +100,19 @@ SIZES = {
         learn=People(1600, 9101),
         held_out=People(60, 9102),
         side=64,
-        of_each=8,
+        flow_pairs=12,
+        painting_pairs=8,
         painting_seconds=1200,
-        flow_set=("epochs=5", "halved_every=1", "learning_rate=2e-3", "held_out=0"),
     ),
     "smoke": Size(
         learn=People(3, 9101),
         held_out=People(2, 9102),
         side=32,
-        of_each=3,
+        flow_pairs=4,
+        painting_pairs=3,
         painting_seconds=1,
         flow_set=(
             "epochs=1",
-            "held_out=0",
             "architecture.levels=3",
             "architecture.height=32",
             "architecture.width=32",
@@ -138,8 +141,8 @@ WARPER = {"kind": "pixel_warper", "cost": 0.36, "share": 0.5}
 
 FLOW_ROWS = {
     "unet": FlowRow("network `unet`, by joints alone"),
-    "correction": FlowRow("network that corrects the fits", ("architecture.corrects=true",)),
-    "unet_v2": FlowRow("network `unet_v2`, by joints alone", ("architecture.kind=unet_v2",)),
+    "correction": FlowRow("network that corrects the fits to noisy joints", "correction"),
+    "unet_v2": FlowRow("network `unet_v2`, by joints alone", set=("architecture.kind=unet_v2",)),
 }
 
 PAINTING_ROWS = {
