@@ -212,8 +212,11 @@ def pictures_by_stem(folder: str | os.PathLike) -> dict[str, str]:
 
 
 def number_of(name: str) -> int | None:
-    """The number with which a name without suffix ends: 139 of 000000000139.jpg; None if none."""
-    digits = re.search(r"[0-9]+$", Path(name).stem)
+    """The number with which a name without suffix ends: 139 of 000000000139.jpg; None if none.
+
+    Of its last 18 digits, so that it is an int64.
+    """
+    digits = re.search(r"[0-9]{1,18}$", Path(name).stem)
     return None if digits is None else int(digits[0])
 
 

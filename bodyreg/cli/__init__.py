@@ -21,6 +21,7 @@ COMMANDS = {
     "register": "Fit bodies to people. Exactly one of the first options is their file or folder.",
     "predict": "See bodies in pictures, by a network that was trained (train/regress.py).",
     "refine": "See bodies in pictures by a network, then fit them to people's evidence from there.",
+    "track": "Follow people over the pictures of a video, and make their motion smooth.",
     "convert": "Write fits for Blender and other tools: GLB, BVH, SMPL's parameters, COCO results.",
     "export": "Write a network that was trained (train/regress.py) as ONNX.",
     "lift": "Give keypoints their depths, by a lifter that was trained (train/lift.py).",

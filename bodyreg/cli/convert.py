@@ -27,9 +27,9 @@ class Options:
         fits: The --out folder of a run (`bodyreg register`, `predict` ...), or a file of fits.
         to: glb: mesh, skeleton and skin, for Blender, Unreal or three.js. bvh: a skeleton in
             motion. smpl: SMPL's parameters (.npz). coco: COCO's results of keypoints (.json).
-        out: For glb and bvh a folder, with a file for each person, named by the id; for smpl and
-            coco a file.
-        people: Ids of the people to write; all if left out.
+        out: For glb and bvh a folder, with a file for each person; for smpl and coco a file.
+        people: The people to write, by the names of their files: ids, or after `bodyreg track` the
+            numbers of tracks. All if left out.
         rate: Pictures a second, of a video.
         body: The fitted body, for fits without a run: SMPL's .npz or .pkl, or the project's .npz.
             The default is the built-in body.

@@ -48,6 +48,9 @@ class Fits:
             the pelvis, millimetres (1000 / scale frame units): of the distance across the view, and
             of the distance along it. The true joint is within one deviation for about 68 of 100
             people. None if the fits do not tell.
+        track: (N,) int64, the person in a video; fits of one track are of one person. None if the
+            pictures are no video.
+        moment: (N,) int64, the picture's number in its video. None if `track` is.
         terms: name -> (N,) float32, the weighted terms; they add up to the loss. A term is 0 for
             a person without evidence for it.
     """
@@ -63,6 +66,8 @@ class Fits:
     focal: np.ndarray | None = None
     principal_point: np.ndarray | None = None
     joint_deviation: np.ndarray | None = None
+    track: np.ndarray | None = None
+    moment: np.ndarray | None = None
     terms: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -82,9 +87,10 @@ class Fits:
     def empty() -> Fits:
         """No people."""
         arrays: dict[str, Any] = {
-            name: np.zeros((0, *shape), np.float32) for name, (_, shape) in ARRAYS.items()
+            name: np.zeros((0, *shape), np.float32 if "f" in kinds else np.int64)
+            for name, (kinds, shape) in ARRAYS.items()
         }
-        return Fits(**(arrays | {"id": np.zeros(0, np.int64)}))
+        return Fits(**arrays)
 
     @staticmethod
     def concatenate(parts: Sequence[Fits]) -> Fits:
@@ -165,7 +171,7 @@ class Fits:
         Raises:
             UserError: the file is missing, damaged or of another format, or an array is missing,
                 has the wrong shape, or holds a number that is not finite. Only the loss, the
-                camera and the deviations may be missing.
+                camera, the deviations and the tracks may be missing.
         """
         with FitsFile(path) as file:
             return file.read(0, len(file))
@@ -191,6 +197,12 @@ class FitsFile(PeopleFile):
             if name.startswith(TERM_PREFIX) and self._reader.shape(name) == (len(self),)
         ]
 
+    def tracks(self) -> np.ndarray | None:
+        """(N,) int64, the tracks of all people; None if the file has no tracks and moments."""
+        if not set(TIMES) <= set(self._reader.names):
+            return None
+        return self._reader.read("track").astype(np.int64)
+
     def read(self, start: int, stop: int) -> Fits:
         """The fits of the people from `start` up to `stop`.
 
@@ -205,6 +217,7 @@ class FitsFile(PeopleFile):
             raise UserError(
                 f"{self._path}: joint_deviation of person {ids[bad.argmax()]} is negative"
             )
+        times = {name: arrays.pop(name).astype(np.int64) for name in TIMES if name in arrays}
         terms = {
             name.removeprefix(TERM_PREFIX): self._reader.rows(name, start, stop)
             for name in self._terms
@@ -212,6 +225,7 @@ class FitsFile(PeopleFile):
         return Fits(
             id=ids,
             **arrays,
+            **times,
             terms=terms,
         )
 
@@ -306,15 +320,18 @@ def _layout(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         }
 
 
+TIMES: Layout = {"track": ("iu", ()), "moment": ("iu", ())}
+"""The arrays of fits in videos."""
+
 ARRAYS: Layout = {
     "id": ("iu", ()), "frame": ("iuf", (3,)), "pose": ("iuf", (24, 3)),
     "segment_scale": ("iuf", (24,)), "rotation": ("iuf", (3, 3)), "scale": ("iuf", ()),
     "translation": ("iuf", (2,)), "loss": ("iuf", ()), **CAMERA,
-    "joint_deviation": ("iuf", (24, 2)),
+    "joint_deviation": ("iuf", (24, 2)), **TIMES,
 }  # fmt: skip
 """The arrays of the file format."""
 
-OPTIONAL = ("loss", *CAMERA, "joint_deviation")
+OPTIONAL = ("loss", *CAMERA, "joint_deviation", *TIMES)
 """Those of them that may be missing."""
 
 assert set(ARRAYS) | {"terms"} == {f.name for f in fields(Fits)}

@@ -14,6 +14,9 @@ from bodyreg.errors import UserError
 ORTHONORMAL = 1e-3
 """Most that R R^T may differ from the identity."""
 
+MOST_POSES = 10**6
+"""Of a person, with those that are interpolated."""
+
 
 @dataclass(frozen=True, eq=False)
 class Motion:
@@ -69,7 +72,8 @@ def motion_of(body: Body, fits: Fits, moments: np.ndarray | None = None) -> Moti
 
     Raises:
         UserError: a segment scale is not positive, a camera's scale is 0, a rotation is not
-            orthonormal, or the person is mirrored in some of the fits only.
+            orthonormal, the person is mirrored in some of the fits only, or moments do not rise or
+            are too far apart.
     """
     square = fits.rotation @ fits.rotation.swapaxes(1, 2)
     for what, bad in (
@@ -113,7 +117,10 @@ def _place(body: Body, fits: Fits) -> np.ndarray:
 
 
 def _filled(motion: Motion, moments: np.ndarray) -> Motion:
-    wanted = np.arange(moments[0], moments[-1] + 1)
+    first, last = int(moments[0]), int(moments[-1])
+    if (np.diff(moments) <= 0).any() or last - first >= MOST_POSES:
+        raise UserError("the moments of a track do not rise, or are too far apart; track it again")
+    wanted = np.arange(first, last + 1)
     if len(wanted) == len(moments):
         return motion
     place = np.stack([np.interp(wanted, moments, along) for along in motion.place.T], 1)

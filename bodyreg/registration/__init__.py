@@ -6,6 +6,7 @@ from bodyreg.registration.objective import ExtraLoss
 from bodyreg.registration.padding import Padded
 from bodyreg.registration.proportions import LearnedProportions, learn_proportions
 from bodyreg.registration.register import register
+from bodyreg.registration.sequences import smooth
 
 __all__ = [
     "Calibration",
@@ -16,4 +17,5 @@ __all__ = [
     "calibrate",
     "learn_proportions",
     "register",
+    "smooth",
 ]

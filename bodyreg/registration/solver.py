@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import torch
@@ -18,6 +18,9 @@ from bodyreg.registration.losses import TERMS
 from bodyreg.registration.objective import ExtraLoss, Objective
 from bodyreg.registration.padding import pad
 from bodyreg.registration.schedule import ADAM, Setting, phases
+
+Losses = Callable[[Tensor, Setting], Tensor]
+"""(B,108) parameters and a setting -> (B,) losses: an `Objective`, or one like it."""
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
 
@@ -64,7 +67,7 @@ def fit(
     return flat, loss, torch.stack(weighted, 1)
 
 
-def minimise(objective: Objective, start: Tensor, settings: Sequence[Setting]) -> Tensor:
+def minimise(objective: Losses, start: Tensor, settings: Sequence[Setting]) -> Tensor:
     """Adam from `start`, for every person separately: people share no parameter.
 
     All parameters are one tensor, so a step is few operations. torch.optim.Adam gives the same

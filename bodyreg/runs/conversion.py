@@ -35,7 +35,7 @@ class Conversion:
         fits: The folder of a run, or a file of fits.
         to: What is written.
         out: A folder for glb and bvh, with a file for each person; else a file.
-        people: Ids; all people if it is empty.
+        people: Ids, or numbers of tracks in a video; all people if it is empty.
         rate: Pictures a second of a video.
         body: The files of the body, if no run.json beside the fits says it.
         images: The folder of the pictures, if it is not the run's.
@@ -100,6 +100,7 @@ class _Opened:
             self.body = request.body.open()
         self._folder = folder
         self.fits = FitsFile(folder / "fits.npz" if is_folder(request.fits) else request.fits)
+        self._tracks = self.fits.tracks()
         self._rows = self._chosen()
 
     def __enter__(self) -> _Opened:
@@ -112,14 +113,27 @@ class _Opened:
         """(M,) the rows of the people that are wanted, rising."""
         import numpy as np
 
-        ids, wanted = self.fits.ids(), np.array(self.request.people, np.int64)
-        missing = wanted[~np.isin(wanted, ids)]
+        names, wanted = self.names, np.array(self.request.people, np.int64)
+        missing = wanted[~np.isin(wanted, names)]
         if len(missing):
-            raise UserError(f"--people {missing[0]}: {self.request.fits} has no person of this id")
-        rows = np.flatnonzero(np.isin(ids, wanted)) if len(wanted) else np.arange(len(ids))
+            raise UserError(
+                f"--people {missing[0]}: {self.request.fits} has no "
+                f"{'person of this id' if self._tracks is None else 'track of this number'}"
+            )
+        rows = np.flatnonzero(np.isin(names, wanted)) if len(wanted) else np.arange(len(names))
         if not len(rows):
             raise UserError(f"{self.request.fits}: holds no fits")
         return rows
+
+    @property
+    def followed(self) -> bool:
+        """Whether fits tell who is who in a video."""
+        return self._tracks is not None
+
+    @property
+    def names(self) -> np.ndarray:
+        """(N,) what persons are named by: the tracks of a video, else ids."""
+        return self.fits.ids() if self._tracks is None else self._tracks
 
     def batches(self) -> Iterator[tuple[np.ndarray, Fits]]:
         """The rows and the fits of the people that are wanted, some thousands at a time."""
@@ -129,13 +143,30 @@ class _Opened:
                 fits = self.fits.read(start, min(start + AT_ONCE, len(self.fits)))
                 yield rows, fits.select(rows - start)
 
-    def motions(self) -> Iterator[tuple[str, np.ndarray, Motion]]:
-        """Each person: the name of a file, the rows of its fits, and its motion."""
+    def motions(self, *, whole: bool) -> Iterator[tuple[str, np.ndarray, Motion]]:
+        """Each person: the name of a file, the rows of its fits in order, and its motion.
+
+        Args:
+            whole: Whether poses are interpolated where a person was not seen for a while.
+        """
+        import numpy as np
+
+        from bodyreg.data import Fits
         from bodyreg.exchange import motion_of
 
-        for rows, fits in self.batches():
-            for place, number in enumerate(fits.id.tolist()):
-                yield str(number), rows[[place]], motion_of(self.body, fits.select([place]))
+        if self._tracks is None:
+            for rows, fits in self.batches():
+                for place, number in enumerate(fits.id.tolist()):
+                    yield str(number), rows[[place]], motion_of(self.body, fits.select([place]))
+            return
+        fits = Fits.concatenate([batch for _, batch in self.batches()])
+        assert fits.track is not None and fits.moment is not None
+        for number in np.unique(fits.track).tolist():
+            own = np.flatnonzero(fits.track == number)
+            own = own[np.argsort(fits.moment[own], kind="stable")]
+            some = fits.select(own)
+            moments = some.moment if whole else None
+            yield str(number), self._rows[own], motion_of(self.body, some, moments)
 
     def pictures(self) -> np.ndarray:
         """(N,) the names of the pictures of all people of the file.
@@ -164,9 +195,9 @@ def _write_motions(opened: _Opened) -> Converted:
     from bodyreg.exchange import to_bvh, to_glb
 
     request, skipped, people = opened.request, Counter[str](), 0
-    if len(set(ids := opened.fits.ids().tolist())) < len(ids):
+    if not opened.followed and len(set(ids := opened.fits.ids().tolist())) < len(ids):
         raise UserError(f"{request.fits}: ids are not unique, so files cannot be named by them")
-    for name, rows, motion in opened.motions():
+    for name, rows, motion in opened.motions(whole=True):
         if request.to == "bvh" and motion.mirrored:
             skipped[MIRRORED] += len(rows)
             continue
@@ -187,7 +218,7 @@ def _write_smpl(opened: _Opened, facts: dict[str, Any]) -> Converted:
     from bodyreg.npz import save_npz
 
     found, kept, skipped = [], [], Counter[str]()
-    for _, rows, motion in opened.motions():
+    for _, rows, motion in opened.motions(whole=False):
         if motion.mirrored:
             skipped[MIRRORED] += len(rows)
         else:
@@ -195,7 +226,10 @@ def _write_smpl(opened: _Opened, facts: dict[str, Any]) -> Converted:
             kept.append(rows)
     _require(len(kept), opened.request)
     arrays = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
-    ids = opened.fits.ids()[np.concatenate(kept)]
+    rows = np.concatenate(kept)
+    ids = opened.fits.ids()[rows]
+    if opened.followed:
+        arrays["track"] = opened.names[rows]
     save_npz(opened.request.out, format=FORMAT, id=ids, **arrays, provenance=json.dumps(facts))
     return Converted(len(ids), +skipped)
 

@@ -72,7 +72,11 @@ def with_deviations(fits: Fits) -> Fits:
     return replace(fits, joint_deviation=np.float32(deviation))
 
 
-KINDS = [lambda fits: fits, without_loss, with_camera, with_deviations]
+def with_tracks(fits: Fits) -> Fits:
+    return replace(fits, track=np.arange(len(fits)) % 2, moment=np.arange(len(fits))[::-1].copy())
+
+
+KINDS = [lambda fits: fits, without_loss, with_camera, with_deviations, with_tracks]
 
 
 @pytest.mark.parametrize("made_by", KINDS)
@@ -102,6 +106,8 @@ def test_round_trip(tmp_path, made_by):
         ({"principal_point": np.full((3, 2), -np.inf)}, "principal_point of person 10 is not fin"),
         ({"principal_point": np.zeros((3, 3))}, "principal_point has shape"),
         ({"scale": np.array(["a", "b", "c"])}, "scale has dtype"),
+        ({"track": np.zeros(3)}, "track has dtype"),
+        ({"moment": np.zeros((3, 1), int)}, "moment has shape"),
         ({"rotation": None}, "'rotation' is missing"),
     ],
 )
