@@ -9,7 +9,7 @@ from bodyreg.cli.body import body_files
 from bodyreg.cli.config import make_config
 from bodyreg.cli.flags import OfPreset, OptionalFile, Switch
 from bodyreg.cli.running import Fitting, Run, check_run, report
-from bodyreg.cli.sources import Sources, missing_source, source_of
+from bodyreg.cli.sources import Sources, missing_source, source_of, source_to_detect
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,15 +47,19 @@ def run(options: Options, command: str) -> None:
 
 
 def _request(options: Options) -> Request:
-    missing = missing_source(options)
-    if options.out is None or missing:
-        missing = ["--out FOLDER"] * (options.out is None) + missing
+    unnamed = missing_source(options)
+    detects = bool(unnamed) and options.images is not None
+    if options.out is None or (unnamed and not detects):
+        alone = [f"{names}, or --images alone" for names in unnamed if not detects]
+        missing = ["--out FOLDER"] * (options.out is None) + alone
         raise UserError(
             f"Missing from bodyreg register: {'; '.join(missing)}; see bodyreg register --help"
         )
     if options.proportions is not None and options.learn_proportions:
         raise UserError("give one of --proportions and --learn-proportions")
-    source = source_of(options)
+    from bodyreg.runs.detection import NAME
+
+    source = source_to_detect(options, options.out / NAME) if detects else source_of(options)
     body = replace(body_files(options), proportions=options.proportions)
     check_run(options)
     config = make_config(
@@ -75,4 +79,5 @@ def _request(options: Options) -> Request:
         meshes=options.meshes,
         overlays=options.overlays,
         learn_proportions=options.learn_proportions,
+        detects=detects,
     )

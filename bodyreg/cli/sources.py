@@ -48,10 +48,18 @@ PICTURES = "pictures"
 
 LOOKED_AT = "The folder of the pictures; or some picture files of one folder."
 
+Pictures = Annotated[
+    tuple[Path, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="PICTURES", help=LOOKED_AT, help_behavior_hint="(required)"),
+]
+"""The pictures that a command looks at."""
+
 IMAGES = (
     "Folder of the pictures that people are in. Fits are drawn over them: by --overlays, and later "
     "by `bodyreg report` and `bodyreg view`. Their sizes and focal lengths (EXIF) are used where "
-    "the people's files do not tell them."
+    "the people's files do not tell them. If no other option names people, one person is detected "
+    "in each picture (pip install 'bodyreg[detect]')."
 )
 
 FOCAL = (
@@ -97,14 +105,9 @@ def _points(options: Sequence[str]) -> tuple[str, Any, Any]:
 
 def _in_pictures(name: str, formats: Sequence[Format]) -> type:
     """Options of a command that looks at pictures."""
-    pictures = Annotated[
-        tuple[Path, ...],
-        tyro.conf.Positional,
-        tyro.conf.arg(metavar="PICTURES", help=LOOKED_AT, help_behavior_hint="(required)"),
-    ]
     return make_dataclass(
         name,
-        [("pictures", pictures, field(default=())), *_of_people(formats)],
+        [("pictures", Pictures, field(default=())), *_of_people(formats)],
         namespace={"__doc__": "The people to see in pictures."},
         frozen=True,
         kw_only=True,
@@ -141,6 +144,20 @@ def source_of(options: Any) -> Source:
     return _source(options, options.images)
 
 
+def source_to_detect(options: Any, path: Path) -> Source:
+    """The source of people that no option names: they are detected in the pictures, into a file.
+
+    Args:
+        options: As of `Sources`; `images` is given.
+        path: The file of observations that will be there.
+
+    Raises:
+        UserError: other options do not fit.
+    """
+    _require_own(options, [])
+    return Source(format="observations", path=path, images=options.images, focal=_focal(options))
+
+
 def source_in_pictures(options: Any) -> Source:
     """The source that options with pictures name: the people of a file, or whole pictures.
 
@@ -148,7 +165,7 @@ def source_in_pictures(options: Any) -> Source:
         UserError: the pictures are not one folder or files of one folder, several files of people
             are named, or other options do not fit.
     """
-    folder, names = _folder_of(options.pictures)
+    folder, names = folder_of(options.pictures)
     if not _named(options):
         _require_own(options, [])
         return Source(
@@ -204,7 +221,7 @@ def _focal(options: Any) -> Focal | None:
     return None if options.focal is None else Focal.of_text(options.focal)
 
 
-def _folder_of(pictures: Sequence[Path]) -> tuple[Path, tuple[str, ...]]:
+def folder_of(pictures: Sequence[Path]) -> tuple[Path, tuple[str, ...]]:
     """The folder that holds pictures, and their names; no names for the folder itself."""
     if len(pictures) == 1 and is_folder(pictures[0]):
         return pictures[0], ()

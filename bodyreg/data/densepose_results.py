@@ -26,8 +26,7 @@ import numpy as np
 
 from bodyreg.body import Body
 from bodyreg.body.charts import DENSEPOSE_CHARTS
-from bodyreg.data.boxes import NO_PERSON
-from bodyreg.data.coco import box_of
+from bodyreg.data.coco import NO_PERSON, box_of
 from bodyreg.data.dense_maps import (
     LEAST_SCORE,
     LOW_SCORE,

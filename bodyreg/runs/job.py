@@ -31,6 +31,8 @@ AT_ONCE = 8192
 """People read at a time."""
 NOT_SEEN = "not seen by the network"
 """Why a person is left out of a refinement."""
+SHARDS = "shards"
+"""The folder of what a run has done so far, in its folder."""
 PROPORTIONS = "proportions.json"
 """The file of learned proportions, in the folder of a run."""
 
@@ -53,6 +55,7 @@ class Request:
         meshes: The kind of mesh to write for each person: obj, ply or glb.
         overlays: The number of fits to draw.
         learn_proportions: Whether the people's usual proportions are learned first.
+        detects: Whether people are first detected in the pictures of `source`, into its file.
     """
 
     out: Path
@@ -67,6 +70,7 @@ class Request:
     meshes: str | None = None
     overlays: int = 0
     learn_proportions: bool = False
+    detects: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ class Job:
             initial_file=initial_file,
             regressor=regressor,
             regressor_file=regressor_file,
-            shards=FittedShards(request.out / "shards", len(people), depends_on, size),
+            shards=FittedShards(request.out / SHARDS, len(people), depends_on, size),
         )
 
     def in_learned_proportions(self) -> Job:

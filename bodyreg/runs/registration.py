@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bodyreg.errors import UserError
 from bodyreg.files import is_there, provenance
 from bodyreg.runs import ranks
+from bodyreg.runs.detection import detect_for_run
 from bodyreg.runs.drawings import draw, write_meshes
 from bodyreg.runs.fitted_shards import FittedShards, pipeline
 from bodyreg.runs.job import Fitted, Job, Reading, Request, no_people
@@ -74,12 +75,16 @@ def register_people(request: Request, command: str, *, quiet: bool = False) -> O
     Raises:
         UserError: something is missing or damaged, cannot be done or cannot be written, another
             run works in the folder, or the folder holds another one. Nothing is left half-written.
+        InstallationError: people are to be detected, and the detector is not installed.
     """
     clock = Clock()
     with ranks.joined() as processes, contextlib.ExitStack() as lock:
         with processes.together():
             if processes.rank == 0:
                 lock.enter_context(working_in(request.out))
+                if request.detects:
+                    detect_for_run(request, command, quiet=quiet)
+        with processes.together():
             job = Job.open(request)
             if request.learn_proportions and processes.rank == 0:
                 learn(job, command, quiet=quiet)

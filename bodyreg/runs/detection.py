@@ -1,0 +1,177 @@
+"""From photographs to observations: a detector of keypoints looks at people, one by one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bodyreg.data.boxes import read_boxes, read_pictures, unreadable
+from bodyreg.data.cameras import Camera
+from bodyreg.data.detections import Detection, observations_of
+from bodyreg.data.frames import corners
+from bodyreg.data.observations import Observations
+from bodyreg.data.skeletons import BLAZEPOSE_33
+from bodyreg.errors import UserError
+from bodyreg.files import fingerprint, is_there, path_inside, provenance
+from bodyreg.npz import NpzReader
+from bodyreg.pictures import picture_names, read_picture
+from bodyreg.runs.blazepose import BlazePose
+from bodyreg.runs.job import SHARDS, Request, reasons
+from bodyreg.runs.progress import counted, progress_bar
+from bodyreg.runs.record import NAME as RUN
+
+Detector = Callable[[np.ndarray], Detection | None]
+"""Finds the person of a picture (H, W, 3), uint8 blue, green, red, with BlazePose's joints."""
+
+NAME = "detected.npz"
+"""The file of what was detected, in the folder of a run."""
+
+SEEN = "pictures_fingerprint"
+"""The fact in it that names the pictures that were looked at."""
+
+NO_PERSON = "in whose place no person was found"
+
+
+def detect_people(
+    folder: Path,
+    names: Sequence[str] = (),
+    boxes: Path | None = None,
+    *,
+    detector: Detector | None = None,
+    quiet: bool = False,
+) -> tuple[Observations, Counter[str]]:
+    """Detect the people of pictures: one in each picture, or one in each box.
+
+    Args:
+        folder: The pictures.
+        names: Those that are looked at; all if left out.
+        boxes: A file of boxes of people, as of `read_boxes`. The detector sees the frames round
+            them.
+        detector: What finds a person; `BlazePose` if left out.
+        quiet: Show no progress.
+
+    Returns:
+        The observations, and how many people were left out, by reason. Ids are those of
+        `read_pictures` or of `read_boxes`.
+
+    Raises:
+        UserError: there are no pictures, or the boxes cannot be read.
+        InstallationError: the detector is not installed.
+    """
+    people, skipped = read_pictures(folder, names) if boxes is None else read_boxes(boxes, folder)
+    if detector is None:
+        with BlazePose() as blazepose:
+            found, missed = _look(people, folder, blazepose, quiet)
+    else:
+        found, missed = _look(people, folder, detector, quiet)
+    observations, in_one_place = observations_of(found, BLAZEPOSE_33, str(folder))
+    return observations, skipped + missed + in_one_place
+
+
+def detect_for_run(request: Request, command: str, *, quiet: bool = False) -> None:
+    """Detect the people of all pictures of a run's folder, and write them into the run's folder.
+
+    A run that was killed finds what it has detected.
+
+    Args:
+        request: Its `source` names the pictures and the file to write.
+        command: For the record.
+        quiet: Print nothing.
+
+    Raises:
+        UserError: as `detect_people`, no person was found, or the run's folder holds another run.
+        InstallationError: as `detect_people`.
+    """
+    path, folder, seen = request.source.path, request.source.images, ""
+    assert folder is not None
+    if is_there(path):
+        with NpzReader(path, kind="observations") as reader:
+            seen = str(reader.texts(SEEN)) if SEEN in reader.names else ""
+    pictures = _fingerprint(folder)
+    if seen == pictures:
+        return
+    if any(is_there(path.with_name(name)) for name in (path.name, RUN, SHARDS)):
+        raise UserError(
+            f"{path.parent}: holds another run, or people of other pictures; remove it, or choose "
+            "another --out"
+        )
+    people, skipped = detect_people(folder, quiet=quiet)
+    if not len(people):
+        raise UserError(f"{folder}: no person was found{reasons(skipped)}")
+    facts = {name: str(value) for name, value in provenance(command).items()}
+    people.save(path, **facts, **{SEEN: pictures})
+    if not quiet:
+        print(summary(people, skipped), flush=True)
+
+
+def summary(people: Observations, skipped: Counter[str]) -> str:
+    """How many people were detected, for reading."""
+    left_out = f"; left out {skipped.total():,}{reasons(skipped)}" if skipped else ""
+    return f"detected {counted(len(people), 'people')}{left_out}"
+
+
+def _fingerprint(folder: Path) -> str:
+    """64 hexadecimal digits that name the pictures of a folder, and their content."""
+    names = picture_names(folder)
+    prints = "".join(f"{name}\0{fingerprint(folder / name)}" for name in names)
+    return hashlib.sha256(prints.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _look(
+    people: Observations, folder: Path, detector: Detector, quiet: bool
+) -> tuple[list[Detection], Counter[str]]:
+    """What a detector finds where these people are, and how often it finds nothing, by reason."""
+    found, missed = [], Counter[str]()
+    seen, picture = "", None
+    names = [] if people.picture is None else people.picture.tolist()
+    with progress_bar(len(people), quiet) as bar:
+        for number, name in enumerate(names):
+            if name != seen:
+                seen, picture = name, _read(folder, name)
+            bar.update()
+            if picture is None:
+                missed[unreadable(name)] += 1
+                continue
+            person = _find(picture, people.frame[number], detector)
+            if person is None:
+                missed[NO_PERSON] += 1
+                continue
+            camera = _camera(people, number, picture)
+            found.append(replace(person, picture=name, id=int(people.id[number]), camera=camera))
+    return found, missed
+
+
+def _read(folder: Path, name: str) -> np.ndarray | None:
+    path = path_inside(folder, name, f"{folder}: a picture's name")
+    try:
+        return read_picture(path)
+    except UserError:
+        return None
+
+
+def _find(picture: np.ndarray, frame: np.ndarray, detector: Detector) -> Detection | None:
+    """The person of a picture in this frame."""
+    sides = picture.shape[1::-1]
+    low, high = (np.clip(corner.round(), 0, sides).astype(int) for corner in corners(frame))
+    crop = picture[low[1] : high[1], low[0] : high[0]]
+    found = detector(crop) if crop.size else None
+    if found is None:
+        return None
+    rows = found.rows + np.where(found.rows[:, 2:] > 0, [*low, 0], 0)
+    return replace(found, rows=rows)
+
+
+def _camera(people: Observations, number: int, picture: np.ndarray) -> Camera:
+    height, width = picture.shape[:2]
+    focal, point = np.nan, (np.nan, np.nan)
+    if people.focal is not None:
+        focal = float(people.focal[number])
+    if people.principal_point is not None:
+        x, y = people.principal_point[number].tolist()
+        point = x, y
+    return Camera(focal, point, (width, height))
