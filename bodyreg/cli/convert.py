@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from bodyreg.cli.flags import OptionalFile, OptionalFolder, require
+from bodyreg.cli.flags import OptionalFile, OptionalFolder, Switch, require
 from bodyreg.errors import UserError
 from bodyreg.files import provenance
 
@@ -31,6 +31,7 @@ class Options:
         people: The people to write, by the names of their files: ids, or after `bodyreg track` the
             numbers of tracks. All if left out.
         rate: Pictures a second, of a video.
+        vertices: With smpl: also write where SMPL's 6,890 vertices are, on any body.
         body: The fitted body, for fits without a run: SMPL's .npz or .pkl, or the project's .npz.
             The default is the built-in body.
         images: With coco: the folder of the pictures, if it is not the run's.
@@ -43,6 +44,7 @@ class Options:
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER|FILE")]
     people: Annotated[tuple[int, ...], tyro.conf.arg(metavar="ID ...", help_behavior_hint="")] = ()
     rate: float = 30.0
+    vertices: Switch = False
     body: OptionalFile = None
     images: OptionalFolder = None
     annotations: OptionalFile = None
@@ -58,6 +60,8 @@ def run(options: Options, command: str) -> None:
     for name in ("images", "annotations"):
         if options.to != "coco" and getattr(options, name) is not None:
             raise UserError(f"--{name} belongs to --to coco")
+    if options.vertices and options.to != "smpl":
+        raise UserError("--vertices belongs to --to smpl")
     require("--rate", options.rate, 1e-3, MOST_FRAMES_A_SECOND)
 
     from bodyreg.runs.conversion import Conversion, convert
@@ -71,6 +75,7 @@ def run(options: Options, command: str) -> None:
         out=options.out,
         people=options.people,
         rate=options.rate,
+        vertices=options.vertices,
         body=BodyFiles(options.body),
         images=options.images,
         annotations=options.annotations,

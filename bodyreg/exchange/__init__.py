@@ -4,6 +4,14 @@ from bodyreg.exchange.bvh import to_bvh
 from bodyreg.exchange.coco import keypoint_results
 from bodyreg.exchange.glb import to_glb
 from bodyreg.exchange.motion import Motion, motion_of
-from bodyreg.exchange.smpl import smpl_parameters
+from bodyreg.exchange.smpl import smpl_parameters, smpl_vertices
 
-__all__ = ["Motion", "keypoint_results", "motion_of", "smpl_parameters", "to_bvh", "to_glb"]
+__all__ = [
+    "Motion",
+    "keypoint_results",
+    "motion_of",
+    "smpl_parameters",
+    "smpl_vertices",
+    "to_bvh",
+    "to_glb",
+]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation, Slerp
 
-from bodyreg.body import Body
+from bodyreg import ops
+from bodyreg.body import Body, RigPoints
 from bodyreg.data.fits import Fits
 from bodyreg.errors import UserError
 
@@ -45,6 +47,18 @@ class Motion:
     def mirrored(self) -> bool:
         """Whether left and right are exchanged."""
         return bool(np.linalg.det(self.rotations[0, 0]) < 0)
+
+    def points(self, points: RigPoints) -> np.ndarray:
+        """(T, P, 3) float64 positions of rig points of the body, metres."""
+        joints = torch.from_numpy(self.body.joints).double()
+        transforms, places = ops.kinematics(
+            torch.from_numpy(self.rotations),
+            torch.from_numpy(np.tile(self.scale, (len(self), 1))),
+            joints,
+            self.body.parents,
+        )
+        transforms[..., 3] += torch.from_numpy(self.place)[:, None] - places[:, :1]
+        return ops.lbs(transforms, points.joint_ids, points.anchors.double()).numpy()
 
     @property
     def bones(self) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from bodyreg.body.landmarks import SMPL_VERTEX_COUNT
 from bodyreg.errors import UserError
 from bodyreg.exchange.motion import Motion
 
@@ -44,3 +45,19 @@ def smpl_parameters(motion: Motion) -> dict[str, np.ndarray]:
         "segment_scale": np.tile(motion.scale, (count, 1)),
     }
     return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def smpl_vertices(motion: Motion) -> np.ndarray:
+    """Where SMPL's vertices lie on the body, in T poses.
+
+    SMPL's own vertices if it is fitted; on another body the points that `Body.smpl_points` tells.
+
+    Returns:
+        (T, 6890, 3) float32 metres, in the axes of `motion`.
+
+    Raises:
+        UserError: it is not known where they lie on this body.
+    """
+    body = motion.body
+    points = body.surface_points(*body.smpl_points(np.arange(SMPL_VERTEX_COUNT)))
+    return motion.points(points).astype(np.float32)

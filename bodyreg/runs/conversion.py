@@ -38,6 +38,7 @@ class Conversion:
         people: Ids, or numbers of tracks in a video; all people if it is empty.
         rate: Pictures a second of a video.
         body: The files of the body, if no run.json beside the fits says it.
+        vertices: Whether smpl has SMPL's vertices, too.
         images: The folder of the pictures, if it is not the run's.
         annotations: A COCO file that has the numbers of the pictures.
     """
@@ -48,6 +49,7 @@ class Conversion:
     people: tuple[int, ...] = ()
     rate: float = 30.0
     body: BodyFiles = field(default_factory=BodyFiles)
+    vertices: bool = False
     images: Path | None = None
     annotations: Path | None = None
 
@@ -214,7 +216,7 @@ def _write_motions(opened: _Opened) -> Converted:
 def _write_smpl(opened: _Opened, facts: dict[str, Any]) -> Converted:
     import numpy as np
 
-    from bodyreg.exchange import smpl_parameters
+    from bodyreg.exchange import smpl_parameters, smpl_vertices
     from bodyreg.npz import save_npz
 
     found, kept, skipped = [], [], Counter[str]()
@@ -223,6 +225,8 @@ def _write_smpl(opened: _Opened, facts: dict[str, Any]) -> Converted:
             skipped[MIRRORED] += len(rows)
         else:
             found.append(smpl_parameters(motion))
+            if opened.request.vertices:
+                found[-1]["vertices"] = smpl_vertices(motion)
             kept.append(rows)
     _require(len(kept), opened.request)
     arrays = {name: np.concatenate([one[name] for one in found]) for name in found[0]}

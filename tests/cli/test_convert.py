@@ -88,6 +88,16 @@ def test_the_body_of_a_run_and_its_pictures(bodyreg, tmp_path, body_file):
     assert result["image_id"] == 52
 
 
+def test_vertices_of_smpl_on_the_built_in_body(bodyreg, tmp_path, fits):
+    out = tmp_path / "smpl.npz"
+    bodyreg("convert", tmp_path / "fits.npz", "--to", "smpl", "--vertices", "--out", out)
+    found, body = load_npz(out, kind="SMPL's")["vertices"], Body.default()
+    vertices, _ = from_pelvis(body, fits)
+    corners, share = body.smpl_points(np.arange(6890))
+    expected = (vertices[:, corners] * share[..., None]).sum(2)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -114,6 +124,7 @@ def test_pictures_without_numbers(bodyreg, tmp_path, body_file, names, message):
         (["--to", "smpl", "--out", "x"], "with --to smpl the file is a .npz"),
         (["--to", "coco", "--out", "x.json"], "only a run knows people's pictures"),
         (["--to", "glb", "--out", "x", "--images", "."], "--images belongs to --to coco"),
+        (["--to", "glb", "--out", "x", "--vertices"], "--vertices belongs to --to smpl"),
         (["--to", "glb", "--out", "x", "--people", "5"], "has no person of this id"),
         (["--to", "glb", "--out", "x", "--rate", "0"], "--rate 0.0: must be"),
         (["--to", "glb", "--out", "x", "--body", "nowhere.npz"], "nowhere.npz"),

@@ -11,7 +11,7 @@ from smplx.lbs import batch_rodrigues, lbs
 
 from bodyreg.body import PARENTS, Body
 from bodyreg.errors import UserError
-from bodyreg.exchange import motion_of, smpl_parameters
+from bodyreg.exchange import motion_of, smpl_parameters, smpl_vertices
 from tests.body.smpl_files import smpl_arrays
 
 from .people import random_fits, with_camera
@@ -74,6 +74,22 @@ def test_with_segment_scales_it_gives_the_fit(model):
         vertices = np.einsum("vk,kvi->vi", arrays["weights"], moved) + found["transl"][person]
         expected = in_metres(body, fits, motion.place)[person]
         np.testing.assert_allclose(vertices, expected, atol=1e-5)
+
+
+def test_vertices_of_fitted_smpl(tmp_path):
+    np.savez(tmp_path / "smpl.npz", **smpl_arrays(12, vertices=6890))
+    body, random = Body.load(tmp_path / "smpl.npz"), np.random.default_rng(3)
+    fits = with_camera(random_fits(random, 2), random)
+    motion = motion_of(body, fits)
+    expected = in_metres(body, fits, motion.place)
+    np.testing.assert_allclose(smpl_vertices(motion), expected, atol=1e-5)
+
+
+def test_vertices_of_an_unknown_body(model):
+    _, body = model
+    motion = motion_of(body, random_fits(np.random.default_rng(4), 1))
+    with pytest.raises(UserError, match="not known where SMPL's vertices lie"):
+        smpl_vertices(motion)
 
 
 def test_a_mirrored_person_is_refused():
