@@ -24,6 +24,8 @@ class Options:
         out: The HTML file. The default is report.html in the run's folder.
         images: The folder of the pictures, if it is not the run's.
         truth: A truth file (.npz) to compare with. The default is the truth of a demo's people.
+        pose: Also paint the people shown in this pose, without training: a picture of the run,
+            joints of OpenPose (.json), fits (.npz), or a clip of motion (.bvh), the first one.
     """
 
     run: Annotated[Folder, tyro.conf.Positional]
@@ -31,6 +33,7 @@ class Options:
     out: OptionalFile = None
     images: OptionalFolder = None
     truth: OptionalFile = None
+    pose: OptionalFile = None
 
 
 def run(options: Options, command: str) -> None:
@@ -48,7 +51,7 @@ def run(options: Options, command: str) -> None:
     inside = options.out is None and is_folder(options.run)
     with working_in(options.run) if inside else contextlib.nullcontext():
         finished = FinishedRun.open(options.run, options.images)
-        shown = write_report(finished, path, options.people, options.truth)
+        shown = write_report(finished, path, options.people, options.truth, options.pose)
     truth = options.truth or finished.record.truth
     compared = "without truth" if truth is None else f"compared with {truth}"
     people = counted(len(finished), "people")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bodyreg.errors import UserError
 from bodyreg.files import atomic_path
 from bodyreg.runs.finished import FinishedRun
 from bodyreg.runs.job import evenly
+from bodyreg.runs.painted import painted
 from bodyreg.runs.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -37,7 +39,11 @@ CAMERAS = ("camera", "assumed_focal")
 
 
 def write_report(
-    finished: FinishedRun, path: Path, people: int = 24, truth_file: Path | None = None
+    finished: FinishedRun,
+    path: Path,
+    people: int = 24,
+    truth_file: Path | None = None,
+    pose: Path | None = None,
 ) -> int:
     """Write the report of a run.
 
@@ -46,6 +52,7 @@ def write_report(
         path: The HTML file.
         people: How many people to show.
         truth_file: The truth, if it is not in the run's folder.
+        pose: In which those people are also painted, as of `bodyreg transfer`; None = in none.
 
     Returns:
         How many people are shown.
@@ -67,7 +74,7 @@ def write_report(
         "faults": _faults(errors),
         "groups": {} if truth is None else _groups(errors, truth),
         "total": len(finished),
-        **_people(finished, rows, errors, truth),
+        **_people(finished, rows, errors, truth, pose),
     }
     with atomic_path(path) as temporary:
         # A folder's name need not be UTF-8: its title then shows codes.
@@ -236,7 +243,11 @@ def _inputs(finished: FinishedRun) -> list[tuple[str, str]]:
 
 
 def _people(
-    finished: FinishedRun, rows: np.ndarray, errors: dict[str, np.ndarray], truth: Truth | None
+    finished: FinishedRun,
+    rows: np.ndarray,
+    errors: dict[str, np.ndarray],
+    truth: Truth | None,
+    pose: Path | None,
 ) -> dict[str, Any]:
     """The shown people: numbers, pictures, the course of their fits, and their evidence."""
     from bodyreg.registration.cameras import as_fitted
@@ -257,6 +268,11 @@ def _people(
         )
     poses = report.poses_data(along, body)
     grounds, pictured = finished.grounds(observations, report.TILE)
+    paintings = [None] * len(fits)
+    if pose is not None:
+        if not pictured:
+            raise UserError("--pose: the run has no pictures of its people; give --images")
+        paintings = painted(finished, fits, grounds, pose)
     xy, keypoints = observations.points_in_frame(), observations.keypoints_in_frame()
     vertices = fits.vertices(body)
     seen = fits.seen(vertices)
@@ -298,7 +314,7 @@ def _people(
                 ],
                 "tiles": report.tiles(
                     vertices[i], seen[i], before[i], body.faces, grounds[i], pictured, xy[own],
-                    keypoints[i][present], doubt.doubt_of(body, fits, i),
+                    keypoints[i][present], doubt.doubt_of(body, fits, i), paintings[i],
                 ),
             }
         )  # fmt: skip

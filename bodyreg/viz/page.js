@@ -5,7 +5,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const find = (id) => document.getElementById(id);
 const measures = Object.fromEntries(data.measures.map((measure) => [measure.key, measure]));
-const COLUMNS = { picture: "picture", evidence: "evidence", before: "before", fit: "fit", side: "from the side" };
+const COLUMNS = { picture: "picture", evidence: "evidence", before: "before", fit: "fit", side: "from the side", painted: "painted in the pose" };
 
 // Text of the data enters the page only here, as text and never as markup.
 function element(tag, attributes = {}, ...children) {

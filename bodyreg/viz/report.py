@@ -164,6 +164,7 @@ def tiles(
     points: np.ndarray,
     keypoints: np.ndarray,
     doubt: np.ndarray | None,
+    painting: np.ndarray | None,
 ) -> dict[str, str]:
     """The pictures of one person, as data URIs by name.
 
@@ -176,6 +177,7 @@ def tiles(
         pictured: Whether the ground is the person's picture.
         points, keypoints: (P, 2) and (K, 2) the evidence, frame units.
         doubt: (V,) from 0 to 1: the colour of the body from the side; None if it is not known.
+        painting: (S, S, 3) the person painted in another pose, or None.
     """
     found = {"picture": ground} if pictured else {}
     found["evidence"] = draw_evidence(ground, points, keypoints)
@@ -183,6 +185,8 @@ def tiles(
         found["before"] = overlay(ground, before, faces)
     found["fit"] = overlay(ground, seen, faces)
     found["side"] = overlay(plain_ground(len(ground)), side_view(vertices), faces, 1.0, doubt)
+    if painting is not None:
+        found["painted"] = painting
     return {name: jpeg(picture) for name, picture in found.items()}
 
 

@@ -1,14 +1,22 @@
 """bodyreg report: it finds the run's inputs, and names a missing one in one line."""
 
+import base64
 import json
+import re
 import shutil
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
+from bodyreg import Body
 from bodyreg.data import Fits, Observations, Truth
 from bodyreg.errors import UserError
+from bodyreg.flow.bodies import parts
 from bodyreg.runs.finished import FinishedRun
+from bodyreg.viz.grounds import GROUND
+from bodyreg.viz.report import TILE
 
 from .conftest import made_observations
 
@@ -168,6 +176,34 @@ def test_pictures_that_have_moved(bodyreg, demo, tmp_path):
     assert "or name their folder with --images" in line
     moved = ("report", tmp_path / "demo", "--images", tmp_path / "elsewhere")
     assert bodyreg(*moved).status == 0
+
+
+def test_people_are_painted_in_a_pose(bodyreg, demo, tmp_path):
+    """All those shown, before the report's ground, in the pose and not in their own."""
+    fits = Fits.load(demo / "fits.npz").select([3])
+    fits.save(tmp_path / "pose.npz")
+    page = tmp_path / "a.html"
+    words = ("report", demo, "--people", 3, "--out", page)
+    plain = bodyreg(*words)
+    assert plain.status == 0 and '"painted":' not in page.read_text(encoding="utf-8")
+    result = bodyreg(*words, "--pose", tmp_path / "pose.npz")
+    assert (result.status, result.out) == (0, plain.out)
+    tiles = re.findall(r'"painted":"data:image/jpeg;base64,([^"]+)"', page.read_text("utf-8"))
+    assert len(tiles) == 3
+    frame = np.array([[TILE / 2, TILE / 2, TILE / 2]], np.float32)
+    shown = parts(Body.default(), replace(fits, frame=frame, focal=None, principal_point=None),
+                  (TILE, TILE))[0].numpy() > 0  # fmt: skip
+    for tile in tiles:
+        picture = cv2.imdecode(np.frombuffer(base64.b64decode(tile), np.uint8), cv2.IMREAD_COLOR)
+        person = np.abs(picture.astype(int) - GROUND).max(2) > 20
+        overlap = (person & shown).sum() / (person | shown).sum()
+        assert picture.shape == (TILE, TILE, 3) and overlap > 0.7
+    assert "b.bvh: no such pose file" in bodyreg(*words, "--pose", tmp_path / "b.bvh").refusal
+
+
+def test_paintings_need_pictures(bodyreg, run):
+    line = bodyreg("report", run, "--pose", run / "fits.npz").refusal
+    assert "--pose: the run has no pictures of its people; give --images" in line
 
 
 def test_a_truth_of_others(bodyreg, run, demo, tmp_path):
