@@ -58,8 +58,8 @@ Pictures = Annotated[
 IMAGES = (
     "Folder of the pictures that people are in. Fits are drawn over them: by --overlays, and later "
     "by `bodyreg report` and `bodyreg view`. Their sizes and focal lengths (EXIF) are used where "
-    "the people's files do not tell them. If no other option names people, one person is detected "
-    "in each picture (pip install 'bodyreg[detect]')."
+    "the people's files do not tell them. If nothing else names people, `bodyreg register` detects "
+    "one person in each picture (pip install 'bodyreg[detect]')."
 )
 
 FOCAL = (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bodyreg.data.iuv import read_iuv
     from bodyreg.data.keypoint_files import read_keypoints
     from bodyreg.data.landmarks import read_landmarks, write_landmarks
+    from bodyreg.data.lsp import read_lsp
     from bodyreg.data.mpii import read_mpii
     from bodyreg.data.observations import Observations
     from bodyreg.data.openpose import read_openpose
@@ -43,6 +44,7 @@ _HOMES = {
     "read_iuv": "bodyreg.data.iuv",
     "read_keypoints": "bodyreg.data.keypoint_files",
     "read_landmarks": "bodyreg.data.landmarks",
+    "read_lsp": "bodyreg.data.lsp",
     "read_market1501": "bodyreg.data.deepfashion",
     "read_mpii": "bodyreg.data.mpii",
     "read_openpose": "bodyreg.data.openpose",
@@ -71,6 +73,7 @@ __all__ = [
     "read_iuv",
     "read_keypoints",
     "read_landmarks",
+    "read_lsp",
     "read_market1501",
     "read_mpii",
     "read_openpose",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bodyreg.body import Body
     from bodyreg.data.human36m import Poses3D
     from bodyreg.data.observations import Observations
+    from bodyreg.data.spin import Joints
     from bodyreg.data.stored import StoredPeople
 
 # Readers are imported when they are used: options are made from the rows without them.
@@ -172,13 +173,18 @@ def with_evidence(
 
 
 def read_human36m(
-    path: Path, positions_3d: Path | None = None, cameras: Path | None = None
+    path: Path,
+    positions_3d: Path | None = None,
+    cameras: Path | None = None,
+    *,
+    joints: Joints | None = None,
 ) -> tuple[Poses3D, Counter[str]]:
     """Read VideoPose3D's 2-D poses or SPIN's data, whichever the .npz file holds.
 
     Args:
         path: The file.
         positions_3d, cameras: As of `read_videopose3d`; SPIN's data hold them in the same file.
+        joints: As of `read_spin`.
     """
     from bodyreg.data.human36m import read_videopose3d
     from bodyreg.data.spin import read_spin
@@ -188,7 +194,9 @@ def read_human36m(
         spin = "imgname" in reader.names
     if spin and (positions_3d or cameras):
         raise UserError(f"{path}: is SPIN's data, which hold their 3-D poses; give no others")
-    return read_spin(path) if spin else read_videopose3d(path, positions_3d, cameras)
+    if joints and not spin:
+        raise UserError(f"{path}: says itself whose joints it has; leave out --{joints}-joints")
+    return read_spin(path, joints=joints) if spin else read_videopose3d(path, positions_3d, cameras)
 
 
 def _densepose_coco(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
@@ -203,8 +211,18 @@ def _mpii(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
     return read_mpii(source.path)
 
 
+def _lsp(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.lsp import read_lsp
+
+    return read_lsp(source.path)
+
+
 def _human36m(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
-    poses, skipped = read_human36m(source.path)
+    choices: dict[str, Joints] = {"h36m_joints": "h36m", "coco_joints": "coco"}
+    told = [choices[name] for name in source.switches]
+    if len(told) > 1:
+        raise UserError("give one of --h36m-joints and --coco-joints")
+    poses, skipped = read_human36m(source.path, joints=told[0] if told else None)
     return poses.observations, skipped
 
 
@@ -350,10 +368,23 @@ FORMATS: dict[str, Format] = {
             functions=("read_mpii",),
         ),
         Format(
+            name="lsp",
+            reads="FILE",
+            what="joints.mat of LSP, or of its extension: keypoints.",
+            read=_lsp,
+            holds="joints.mat of LSP, or of its extension",
+            gives="keypoints",
+            functions=("read_lsp",),
+        ),
+        Format(
             name="human36m",
             reads="FILE",
             what="VideoPose3D's 2-D poses, or SPIN's .npz: keypoints.",
             read=_human36m,
+            switches={
+                "h36m_joints": "the 17 joints of a file like SPIN's are Human3.6M's",
+                "coco_joints": "the 17 joints of a file like SPIN's are COCO's",
+            },
             holds="VideoPose3D's data_2d_*.npz (with data_3d_h36m.npz and a JSON of cameras), "
             "SPIN's and HMR's .npz",
             gives="keypoints; 3-D joints",

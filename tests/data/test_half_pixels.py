@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from bodyreg.data import (
     read_deepfashion,
     read_densepose_coco,
     read_keypoints,
+    read_lsp,
     read_mpii,
     read_openpose,
     read_spin,
@@ -72,6 +74,13 @@ def mpii_mat(folder: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     )
     people = read_mpii(mat_file(folder / "a.mat"))[0]
     return people.keypoint_xy[0, people.keypoint_name.index("mpii/right_ankle")]
+
+
+def lsp(folder: Path) -> np.ndarray:
+    """MATLAB's, likewise."""
+    joints = np.array([rows(14, [COLUMN + 1, ROW + 1], 0)])
+    savemat(folder / "joints.mat", {"joints": joints.transpose(2, 1, 0)})
+    return read_lsp(folder / "joints.mat")[0].keypoint_xy[0, 0]
 
 
 def mpii_array(folder: Path) -> np.ndarray:
@@ -136,7 +145,7 @@ def deepfashion(folder: Path) -> np.ndarray:
 
 READERS = (
     coco, coco_dense, mpii_json, mpii_array, openpose, results, mmpose, blazepose, videopose3d,
-    spin, deepfashion,
+    spin, deepfashion, lsp,
 )  # fmt: skip
 
 

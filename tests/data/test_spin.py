@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bodyreg.data.human36m import LEFT_OUT
-from bodyreg.data.skeletons import BODY_25, SPIN_24
+from bodyreg.data.skeletons import BODY_25, COCO_17, H36M_17, SPIN_24
 from bodyreg.data.spin import read_spin
 from bodyreg.errors import UserError
 
@@ -124,3 +124,36 @@ def test_bad_arrays_are_refused(path, changes, expected):
         read_spin(save(path, **changes))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def seventeen(**changes) -> dict[str, np.ndarray]:
+    content = arrays()
+    return {"part": content["part"][:, :17], "S": content["S"][:, :17]} | changes
+
+
+@pytest.mark.parametrize(
+    ("joints", "skeleton"), [("h36m", H36M_17), ("coco", COCO_17), (None, H36M_17)]
+)
+def test_seventeen_joints(path, joints, skeleton):
+    names = np.array([NAMES[0]] * 4) if joints is None else np.array(NAMES)
+    content = seventeen(imgname=names)
+    people, _ = read_spin(save(path, **content), broken=True, joints=joints)
+    seen, there = people.observations, content["part"][..., 2] > 0
+    assert seen.keypoint_name == skeleton.keypoints
+    np.testing.assert_array_equal(seen.keypoint_weight > 0, there)
+    np.testing.assert_allclose(seen.keypoint_xy[there], content["part"][there, :2], rtol=1e-6)
+    if skeleton is COCO_17:
+        assert np.isnan(people.joints).all()
+    else:
+        np.testing.assert_allclose(
+            people.joints[:3], content["S"][:3, :, :3] * [1, -1, -1], rtol=1e-6
+        )
+
+
+def test_seventeen_joints_of_whom(path):
+    with pytest.raises(UserError, match="say whose joints they are"):
+        read_spin(save(path, **seventeen()))
+    with pytest.raises(UserError, match="different numbers of joints"):
+        read_spin(save(path, part=arrays()["part"][:, :17]), joints="coco")
+    with pytest.raises(UserError, match="part has shape"):
+        read_spin(save(path, part=arrays()["part"][:, :16], S=None), joints="coco")
