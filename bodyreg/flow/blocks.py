@@ -20,13 +20,15 @@ class BatchNorm(nn.BatchNorm2d):
         """(B, C, H, W) -> the same shape."""
         if not self.training or processes()[1] == 1:
             return super().forward(x)
-        from torch.distributed.nn.functional import all_reduce
+        from torch.distributed._functional_collectives import all_reduce
 
+        world = torch.distributed.group.WORLD
+        assert world is not None
         size = x.new_tensor([x.numel() / x.shape[1]])
-        sums = all_reduce(torch.cat([size, x.sum((0, 2, 3))]))
+        sums = all_reduce(torch.cat([size, x.sum((0, 2, 3))]), "sum", world)
         count, mean = sums[0].detach(), sums[1:] / sums[0].detach()
         centred = x - mean[:, None, None]
-        variance = all_reduce(centred.square().sum((0, 2, 3))) / count
+        variance = all_reduce(centred.square().sum((0, 2, 3)), "sum", world) / count
         with torch.no_grad():
             assert self.momentum is not None
             assert self.running_mean is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,7 +109,10 @@ def test_two_processes_end_where_one_does(folder, smoke, tmp_path):
     assert train([*options, str(tmp_path / "one")]) == 0
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, "-m", "train.flow", *options, str(tmp_path / "two")]
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT)
+    strict = {**os.environ, "PYTHONWARNINGS": "error::FutureWarning"}  # of what torch will remove
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, cwd=ROOT, env=strict
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("flow regressor: ") == 1
     one, two = (FlowRegressor.load(tmp_path / n / "flow.safetensors") for n in ("one", "two"))
