@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from bodyreg import Fits
 from bodyreg.cli import main as bodyreg
 from bodyreg.painting import Painter
+from bodyreg.painting.discriminator import Discriminator
+from bodyreg.training.loops import seeded
 from train.transfer import main as train
 
+ROOT = Path(__file__).parents[2]
 SMALL = ["architecture.height=64", "architecture.width=32", "epochs=1", "held_out=0.4"]
 
 
@@ -57,3 +67,44 @@ def test_from_pairs_to_painters(made, tmp_path, capsys):
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
     assert not (tmp_path / "other").exists()
+
+
+def test_two_processes_end_where_one_does(made, tmp_path):
+    """Each computes a half of every batch, for the painter and for its judge.
+
+    Rounding switches some units of the networks, so gradients agree to some percent. If processes
+    did not add up gradients or statistics, they would end farther apart.
+    """
+    common = ["--pairs", str(made), "--preset", "smoke", "--set", *SMALL]
+    assert train([*common, "batch=15", "--out", str(tmp_path / "first")]) == 0
+    fits = str(tmp_path / "first" / "fits.npz")
+    options = [*common, "losses.adversarial_from=1", "--fits", fits, "--out"]
+    assert train([*options, str(tmp_path / "one")]) == 0
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "train.transfer", *options, str(tmp_path / "two")]
+    strict = {**os.environ, "PYTHONWARNINGS": "error::FutureWarning"}  # of what torch will remove
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, cwd=ROOT, env=strict
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("painter: ") == 1
+
+    one, two = (load_file(tmp_path / n / "state.safetensors") for n in ("one", "two"))
+    architecture = Painter.load(tmp_path / "one" / "painter.safetensors").architecture
+    with seeded(0):
+        judge = Discriminator(architecture.network.batch_statistics)
+    start = {
+        f"module.{name}.{key}": tensor
+        for name, network in (("network", Painter.new(architecture).network),
+                              ("discriminator", judge))
+        for key, tensor in network.state_dict().items()
+    }  # fmt: skip
+
+    def apart(*names: str, running: bool = False) -> float:
+        """The distance between both ends, in steps from the start."""
+        chosen = [k for k in start if k.split(".")[1] in names and ("running_" in k) == running]
+        ends = [torch.cat([s[k].flatten().double() for k in chosen]) for s in (start, one, two)]
+        return float((ends[2] - ends[1]).norm() / (ends[1] - ends[0]).norm())
+
+    assert apart("network") < 0.2 and apart("discriminator") < 0.08
+    assert apart("network", "discriminator", running=True) < 0.01
