@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from bodyreg.synthetic.motions.performance import Motions
 
 Name = Literal[
-    "densepose-coco", "mpii", "human36m", "deepfashion", "market1501", "iuv", "densepose-results"
-]
-CROWDS = ("densepose-coco", "mpii", "iuv", "densepose-results")
+    "densepose-coco", "mpii", "human36m", "deepfashion", "market1501", "iuv", "densepose-results",
+    "point-list",
+]  # fmt: skip
+CROWDS = ("densepose-coco", "mpii", "iuv", "densepose-results", "point-list")
 """Formats of pictures of crowds."""
 
 # Sides of pictures, pixels.
@@ -47,8 +48,8 @@ class Options:
     Attributes:
         out: Output folder; each format gets a folder in it. If a command was killed, the same
             command finishes its work.
-        formats: Data sets whose file formats are written. densepose-coco, mpii, iuv and
-            densepose-results share their pictures.
+        formats: Data sets whose file formats are written. densepose-coco, mpii, iuv,
+            densepose-results and point-list share their pictures.
         people: Number of people in each format. A picture of a crowd shows one to three people;
             human36m shows each person with four cameras, so its number is rounded up.
         seed: Seed of all random numbers. The same seed makes the same files, with any number of

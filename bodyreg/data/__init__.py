@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bodyreg.data.boxes import read_boxes, read_pictures
+    from bodyreg.data.cse import read_cse
     from bodyreg.data.deepfashion import (
         PosePairs,
         read_deepfashion,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bodyreg.data.mpii import read_mpii
     from bodyreg.data.observations import Observations
     from bodyreg.data.openpose import read_openpose
+    from bodyreg.data.point_lists import read_points
     from bodyreg.data.proportions import read_proportions, write_proportions
     from bodyreg.data.spin import read_spin
     from bodyreg.data.stored import ObservationsInMemory, open_observations
@@ -37,6 +39,8 @@ _HOMES = {
     "Poses3D": "bodyreg.data.human36m",
     "Truth": "bodyreg.data.truth",
     "open_observations": "bodyreg.data.stored",
+    "read_cse": "bodyreg.data.cse",
+    "read_points": "bodyreg.data.point_lists",
     "read_deepfashion": "bodyreg.data.deepfashion",
     "read_boxes": "bodyreg.data.boxes",
     "read_densepose_coco": "bodyreg.data.densepose_coco",
@@ -67,6 +71,7 @@ __all__ = [
     "Truth",
     "open_observations",
     "read_boxes",
+    "read_cse",
     "read_deepfashion",
     "read_densepose_coco",
     "read_densepose_results",
@@ -78,6 +83,7 @@ __all__ = [
     "read_mpii",
     "read_openpose",
     "read_pictures",
+    "read_points",
     "read_pose_pairs",
     "read_proportions",
     "read_spin",

@@ -119,7 +119,7 @@ def person_in_charts(
     return DensePerson(
         picture=picture,
         camera=camera,
-        box=_box(part, corner, pixel),
+        box=box_of_map(part, region),
         xy=corner + (np.column_stack([column, row]) + 0.5) * pixel,
         vertex=vertex,
         barycentric=barycentric,
@@ -127,7 +127,9 @@ def person_in_charts(
     )
 
 
-def sample(part: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def sample(
+    part: np.ndarray, count: int, outline: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of pixels that stand for a map.
 
     Parts of fewer than `LEAST_AREA` pixels are left out. A part gets points as the square root of
@@ -138,6 +140,7 @@ def sample(part: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     Args:
         part: (H, W) uint8, 0 background, 1 ... the parts.
         count: How many at most.
+        outline: (H, W) uint8, a map whose borders are left out instead of those of `part`.
 
     Returns:
         rows (n,), columns (n,), part by part.
@@ -145,7 +148,7 @@ def sample(part: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     part = np.ascontiguousarray(part, np.uint8)
     area = np.bincount(part.reshape(-1), minlength=1)
     area[0] = 0
-    inside = _rings(part)
+    inside = _rings(part if outline is None else np.ascontiguousarray(outline, np.uint8))
     pools = []
     for number in np.flatnonzero(area >= LEAST_AREA):
         depth = inside[mine := np.nonzero(part == number)]
@@ -181,6 +184,12 @@ def shares(wanted: np.ndarray, room: Iterable[int], count: int) -> np.ndarray:
         owner.append(np.full(len(place), number))
     first = np.argsort(np.concatenate(ranks), kind="stable")[:count]
     return np.bincount(np.concatenate(owner)[first], minlength=len(wanted))
+
+
+def whole(numbers: np.ndarray, low: int, high: int) -> bool:
+    """Whether all are whole numbers from `low` to `high`; infinity and NaN are not."""
+    within = (numbers >= low) & (numbers <= high)
+    return bool(within.all() and (numbers % 1 == 0).all())
 
 
 def observations_of(people: list[tuple[int, DensePerson]], body: Body, source: str) -> Observations:
@@ -281,8 +290,9 @@ def _spaced(numbers: np.ndarray) -> np.ndarray:
     return spaced
 
 
-def _box(part: np.ndarray, corner: np.ndarray, pixel: np.ndarray) -> np.ndarray:
-    """(4,) the box of a map's foreground in the picture."""
+def box_of_map(part: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """(4,) x, y, width, height in the picture of what a map (H, W) shows that fills a region."""
+    corner, pixel = region[:2], region[2:] / part.shape[::-1]
     rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
     low = np.array([columns[0], rows[0]])
     high = np.array([columns[-1], rows[-1]]) + 1

@@ -19,7 +19,7 @@ import binascii
 import os
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,21 +36,24 @@ from bodyreg.data.dense_maps import (
     charts_of,
     collect,
     person_in_charts,
+    whole,
 )
 from bodyreg.data.densepose_coco import PARTS
-from bodyreg.data.json_files import integer, load_json, numbers
+from bodyreg.data.json_files import integer, numbers
 from bodyreg.data.observations import Observations
+from bodyreg.data.result_lists import (
+    array_of,
+    box_of_entry,
+    check_size,
+    floats,
+    picture_of,
+    read_list,
+)
 from bodyreg.errors import UserError
-from bodyreg.files import first_bytes
-from bodyreg.npz import ZIP
 from bodyreg.pictures import decode_picture, picture_size, pictures_by_number
-from bodyreg.torch_files import load_torch
 
 PEOPLE = (0, 1)
 """The category of people: detectron2 counts from 0, COCO from 1."""
-
-# Detectron's boxes count their last pixel, so their maps are up to this much smaller.
-OFF = 2
 
 ENCODED = {"uv_data": "uv_shape", "labels_uv_str": "shape_chw"}
 """A map as a PNG picture in base64 -> its shape."""
@@ -81,11 +84,7 @@ def read_densepose_results(
             message names the entry.
     """
     path = Path(path)
-    start = first_bytes(path, "DensePose results")
-    saved = start.startswith((ZIP, b"\x80"))
-    content = load_torch(path, kind="DensePose results") if saved else load_json(path)
-    if not isinstance(content, list):
-        raise UserError(f"{path}: expected a list of pictures or people with DensePose's maps")
+    content = read_list(path)
     by_number = None if images is None else pictures_by_number(images)
 
     def people() -> Iterator[DensePerson | str]:
@@ -113,8 +112,8 @@ def _entries(content: list[Any], path: str) -> Iterator[_Found]:
         if "pred_boxes_XYXY" in item or "pred_densepose" in item:
             yield from _of_picture(item, where)
         else:
-            score = _floats(item.get("score", 1), (), "score", where)
-            yield _Found(where, item, _box(item, where), float(score), _result(item, where))
+            score = floats(item.get("score", 1), (), "score", where)
+            yield _Found(where, item, box_of_entry(item, where), float(score), _result(item, where))
 
 
 def _of_picture(item: dict[str, Any], where: str) -> Iterator[_Found]:
@@ -128,10 +127,10 @@ def _of_picture(item: dict[str, Any], where: str) -> Iterator[_Found]:
         )
     if not isinstance(results, list):
         raise UserError(f"{where}: pred_densepose is not a list")
-    boxes = _floats(item.get("pred_boxes_XYXY"), (len(results), 4), "pred_boxes_XYXY", where)
+    boxes = floats(item.get("pred_boxes_XYXY"), (len(results), 4), "pred_boxes_XYXY", where)
     scores = np.ones(len(results))
     if item.get("scores") is not None:
-        scores = _floats(item["scores"], (len(results),), "scores", where)
+        scores = floats(item["scores"], (len(results),), "scores", where)
     for number, result in enumerate(results):
         person = f"{where}: person {number}"
         low, high = boxes[number, :2], boxes[number, 2:]
@@ -170,61 +169,43 @@ def _person(
         found.box,
         points,
         weight=weight * min(found.score, 1),
-        picture=_picture(item, by_number, where),
+        picture=picture_of(item, by_number, where),
     )
     return NO_PART if person is None else person
 
 
-def _picture(item: dict[str, Any], by_number: dict[int, str] | None, where: str) -> str:
-    """The picture's name in the folder of pictures; paths of another machine end with it."""
-    if item.get("file_name") is not None:
-        name = PureWindowsPath(str(item["file_name"])).name  # which knows both kinds of slashes
-        if not name or name == "..":
-            raise UserError(f"{where}: file_name '{item['file_name']}' names no file")
-        return name
-    if by_number is None:
-        return ""
-    number = integer(item.get("image_id"), "image_id", where)
-    if number not in by_number:
-        raise UserError(
-            f"{where}: no picture in the folder has a name that ends with its image_id, {number}"
-        )
-    return by_number[number]
-
-
 def _map(result: Any, box: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray, Any]:
     """The part (H, W), uv (H, W, 2) and weights of a person's map."""
-    size = max(int(box[3]), 1), max(int(box[2]), 1)
     if isinstance(result, dict) and "labels" in result:
-        return _of_numbers(result, size, where)
+        return _of_numbers(result, box, where)
     if isinstance(result, dict) and "labels_uv_uint8" in result:
         result = result["labels_uv_uint8"]
     if isinstance(result, dict) or _is_encoded(result):
-        result = _decoded(*_encoded(result, where), size, where)
-    array = _array(result, where)
+        result = _decoded(*_encoded(result, where), box, where)
+    array = array_of(result, where)
     if array.dtype.kind not in "ui" or array.ndim != 3 or array.shape[0] != 3:
         raise UserError(f"{where}: its map is not (3, H, W) of 8 bits")
     if array.size and not 0 <= array.min() <= array.max() <= 255:
         raise UserError(f"{where}: its map has numbers of more than 8 bits")
-    _check_size(array.shape[1:], size, where)
+    check_size(array.shape[1:], box, where)
     part, u, v = array.astype(np.uint8)
     return _checked_part(part, where), np.dstack([u, v]), 1.0
 
 
 def _of_numbers(
-    result: dict[str, Any], size: tuple[int, int], where: str
+    result: dict[str, Any], box: np.ndarray, where: str
 ) -> tuple[np.ndarray, np.ndarray, Any]:
     """A map of labels and of uv, with confidences if the network has them."""
-    labels = _array(result["labels"], where)
+    labels = array_of(result["labels"], where)
     if labels.ndim != 2 or labels.dtype.kind not in "uif":
         raise UserError(f"{where}: labels is not (H, W)")
-    _check_size(labels.shape, size, where)
+    check_size(labels.shape, box, where)
     part = _checked_part(labels, where)
-    uv = _floats(result.get("uv"), (2, *labels.shape), "uv", where, inside=part > 0)
+    uv = floats(result.get("uv"), (2, *labels.shape), "uv", where, inside=part > 0)
     weight = np.ones(labels.shape)
     for name, rising in (("fine_segm_confidence", True), ("sigma_2", False)):
         if result.get(name) is not None and (part > 0).any():
-            value = _floats(result[name], labels.shape, name, where, inside=part > 0)
+            value = floats(result[name], labels.shape, name, where, inside=part > 0)
             weight *= _relative(value, part > 0, rising)
     return part, np.moveaxis(uv, 0, 2).clip(0, 1), weight
 
@@ -255,7 +236,7 @@ def _encoded(result: Any, where: str) -> tuple[Any, str]:
     raise UserError(f"{where}: its map is none of {', '.join(['labels', *ENCODED])}")
 
 
-def _decoded(shape: Any, text: str, size: tuple[int, int], where: str) -> np.ndarray:
+def _decoded(shape: Any, text: str, box: np.ndarray, where: str) -> np.ndarray:
     """(3, H, W) uint8 of a PNG picture in base64; its size is checked before it is decoded."""
     shape = numbers({"shape": shape}, "shape", where, 3)
     try:
@@ -265,47 +246,12 @@ def _decoded(shape: Any, text: str, size: tuple[int, int], where: str) -> np.nda
     width, height = picture_size(data, where, kind="map")
     if shape.tolist() != [3, height, width]:
         raise UserError(f"{where}: its map is {width} x {height}, and its shape says otherwise")
-    _check_size((height, width), size, where)
+    check_size((height, width), box, where)
     # Red is the part, and OpenCV's last channel.
     return np.moveaxis(decode_picture(data, where, kind="map")[..., ::-1], 2, 0)
 
 
-def _check_size(found: tuple[int, ...], box: tuple[int, int], where: str) -> None:
-    height, width = found
-    if abs(height - box[0]) > OFF or abs(width - box[1]) > OFF or not height * width:
-        raise UserError(
-            f"{where}: its map is {width} x {height}, its box {box[1]} x {box[0]}; a map fills its "
-            "box"
-        )
-
-
 def _checked_part(part: np.ndarray, where: str) -> np.ndarray:
-    if not ((part >= 0) & (part <= PARTS) & (part % 1 == 0)).all():
+    if not whole(part, 0, PARTS):
         raise UserError(f"{where}: has parts that are not 0 to {PARTS}")
     return part.astype(np.uint8)
-
-
-def _box(item: dict[str, Any], where: str) -> np.ndarray:
-    box = item.get("bbox")
-    return box_of({"bbox": box.tolist() if isinstance(box, np.ndarray) else box}, where)
-
-
-def _array(value: Any, where: str) -> np.ndarray:
-    try:
-        return np.asarray(value)
-    except ValueError as error:  # lists of different lengths inside
-        raise UserError(f"{where}: its map is not an array") from error
-
-
-def _floats(
-    value: Any, shape: tuple[int, ...], name: str, where: str, inside: np.ndarray | None = None
-) -> np.ndarray:
-    """An array of this shape, finite where `inside` is, or everywhere."""
-    array = _array(value, where)
-    if array.shape != shape or array.dtype.kind not in "uif":
-        what = f"an array of shape {shape}" if shape else "a number"
-        raise UserError(f"{where}: {name} is missing or not {what}")
-    array = array.astype(np.float64)
-    if not np.isfinite(array if inside is None else array[..., inside]).all():
-        raise UserError(f"{where}: {name} is not finite")
-    return array

@@ -287,6 +287,24 @@ def _densepose_results(source: Source, body: Body) -> tuple[Observations, Counte
     return read_densepose_results(source.path, body, source.images, **source.sampling)
 
 
+def _cse(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.cse import read_cse
+
+    return read_cse(source.path, body, source.images, **source.sampling)
+
+
+def _cse_files(source: Source) -> list[Path]:
+    from bodyreg.data.cse import map_files
+
+    return map_files(source.path)
+
+
+def _point_list(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+    from bodyreg.data.point_lists import read_points
+
+    return read_points(source.path, body)
+
+
 def _boxes(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
     from bodyreg.data.boxes import read_boxes
 
@@ -357,6 +375,30 @@ FORMATS: dict[str, Format] = {
             "results",
             gives="dense points, scores and confidences as weights",
             functions=("read_densepose_results",),
+        ),
+        Format(
+            name="cse",
+            reads="FILE|FOLDER",
+            what="DensePose CSE's closest vertices: dense points.",
+            read=_cse,
+            files=_cse_files,
+            pictures="found",
+            sampled=True,
+            points_alone=True,
+            holds="arrays (H, W) of vertices, `.npy` and `.npz`; results with cse_indices (`.pkl`, "
+            "`.pth`, JSON)",
+            gives="dense points, scores as weights",
+            functions=("read_cse",),
+        ),
+        Format(
+            name="point-list",
+            reads="FILE",
+            what="A table of points, .csv, .json or .npz: x, y, I, U, V, or x, y, vertex.",
+            read=_point_list,
+            points_alone=True,
+            holds="tables of x, y, I, U, V or x, y, vertex: `.csv`, JSON, `.npz`",
+            gives="dense points, weights",
+            functions=("read_points",),
         ),
         Format(
             name="mpii",

@@ -29,6 +29,7 @@ from bodyreg.data.dense_maps import (
     charts_of,
     collect,
     person_in_charts,
+    whole,
 )
 from bodyreg.data.densepose_coco import PARTS
 from bodyreg.data.observations import Observations
@@ -282,7 +283,7 @@ def _read_array(path: Path) -> _Map:
     if array.dtype.kind not in "uif":
         raise UserError(f"{path}: has the type {array.dtype}, expected numbers: I, U, V")
     part, uv = array[..., 0], array[..., 1:]
-    if not ((part >= 0) & (part <= PARTS) & (part % 1 == 0)).all():
+    if not whole(part, 0, PARTS):
         raise UserError(f"{path}: its first channel is no part: whole numbers, 0 to {PARTS}")
     part = part.astype(np.uint8)
     if array.dtype == np.uint8:

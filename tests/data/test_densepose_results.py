@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bodyreg.body import Body
-from bodyreg.data.boxes import NO_PERSON
+from bodyreg.data.coco import NO_PERSON
 from bodyreg.data.dense_maps import LOW_SCORE, NO_PART
 from bodyreg.data.densepose_results import read_densepose_results
 from bodyreg.errors import UserError
@@ -23,6 +23,9 @@ from .test_damaged import PLAIN, ROUNDS, attempt, damaged, memory_of
 
 BOX = [20.25, 30.5, 40.75, 60.5]  # x, y, width, height
 H, W = 60, 40
+
+# A command's user sees one line, so nothing may be warned of beside it.
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,9 @@ from bodyreg.pictures import encode_picture, png_texts, with_png_text
 
 SIDE = 64
 
+# A command's user sees one line, so nothing may be warned of beside it.
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 
 @pytest.fixture(scope="module")
 def body() -> Body:
@@ -145,6 +148,7 @@ ODD_ARRAYS = {
     "no pixels": (np.zeros((0, 5, 3)), r"has the shape \(0, 5, 3\)"),
     "a part of 25": (np.full((5, 5, 3), 25, np.uint8), "its first channel is no part"),
     "half a part": (np.full((5, 5, 3), 0.5), "its first channel is no part"),
+    "infinity": (np.full((5, 5, 3), np.inf), "its first channel is no part"),
     "no number": (np.full((5, 5, 3), np.nan), "its first channel is no part"),
     "u of 255": (np.full((5, 5, 3), 24.0), r"U or V is not in 0\.\.1"),
     "u is no number": (np.dstack([np.ones((5, 5))] + [np.full((5, 5), np.nan)] * 2), "U or V"),

@@ -16,6 +16,7 @@ from bodyreg.data.frames import image_from_frame
 from bodyreg.data.human36m import read_videopose3d
 from bodyreg.data.iuv import read_iuv
 from bodyreg.data.mpii import read_mpii
+from bodyreg.data.point_lists import read_points
 from bodyreg.data.skeletons import COCO_18, H36M_17, MPII_16
 from bodyreg.data.spin import read_spin
 from bodyreg.metrics.pose import facing
@@ -60,7 +61,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     recipe = Recipe(PEOPLE, SEED, 256, EXACT)
     for names in (
-        ("densepose-coco", "mpii", "iuv", "densepose-results"),
+        ("densepose-coco", "mpii", "iuv", "densepose-results", "point-list"),
         ("human36m",),
         ("deepfashion",),
         ("market1501",),
@@ -109,6 +110,18 @@ def test_densepose_results(made, body):
     maps, _ = read_iuv(made / "iuv" / "maps", body, points=200)
     np.testing.assert_array_equal(people.point_vertex, maps.point_vertex)
     np.testing.assert_allclose(people.point_xy, maps.point_xy, atol=1e-3)
+
+
+def test_point_list(made, body):
+    """The points of DensePose-COCO, as a table."""
+    folder = made / "point-list"
+    truth = Truth.load(folder / "truth.npz")
+    people, skipped = read_points(folder / "points.csv", body)
+    assert not skipped
+    np.testing.assert_array_equal(people.id, truth.id)
+    coco, _ = read_densepose_coco(made / "densepose-coco" / "densepose.json", body)
+    np.testing.assert_array_equal(people.point_vertex, coco.point_vertex)
+    np.testing.assert_allclose(people.point_xy, coco.point_xy, atol=5e-3)
 
 
 def test_noise_of_maps_is_smooth(tmp_path, body):

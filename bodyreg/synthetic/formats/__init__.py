@@ -9,6 +9,7 @@ from bodyreg.synthetic.formats.format import Format, Recipe, Shot
 from bodyreg.synthetic.formats.human36m import Human36M
 from bodyreg.synthetic.formats.iuv import Iuv
 from bodyreg.synthetic.formats.mpii import Mpii
+from bodyreg.synthetic.formats.point_list import PointList
 
 FORMATS: dict[str, Format] = {
     each.name: each
@@ -20,6 +21,7 @@ FORMATS: dict[str, Format] = {
         Market1501(),
         Iuv(),
         DensePoseResults(),
+        PointList(),
     )
 }
 

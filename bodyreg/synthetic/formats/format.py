@@ -96,6 +96,17 @@ class Destination:
         )
 
 
+def ids_of_shown(shown: np.ndarray) -> np.ndarray:
+    """Ids of people (N,) of whom only some (N,) bool are in a file that numbers them from 0.
+
+    The others have the numbers that follow.
+    """
+    ids = np.empty(len(shown), np.int64)
+    ids[shown] = np.arange(shown.sum())
+    ids[~shown] = shown.sum() + np.arange((~shown).sum())
+    return ids
+
+
 class Format(Protocol):
     """The layout of one data set on disk. Formats with equal scenes share their pictures."""
 

@@ -7,7 +7,7 @@ import numpy as np
 from bodyreg.data.iuv import CHARTS, MAP, PEOPLE
 from bodyreg.pictures import encode_picture, with_png_text, without_suffix
 from bodyreg.synthetic.formats.densepose_coco import DensePoseCoco, file_name
-from bodyreg.synthetic.formats.format import Destination, Shot
+from bodyreg.synthetic.formats.format import Destination, Shot, ids_of_shown
 from bodyreg.synthetic.maps import dense_map, quantised
 from bodyreg.synthetic.pieces import Piece, Pieces
 
@@ -34,12 +34,9 @@ class Iuv(DensePoseCoco):
         return {"iuv.shown": np.array(shown, bool)}
 
     def join(self, destination: Destination, pieces: Pieces) -> int:
-        """Write the truth, with the numbers that `read_iuv` gives the people; others follow."""
+        """Write the truth, with the numbers that `read_iuv` gives the people."""
         shown = np.concatenate(list(pieces.arrays("iuv.shown")))
-        ids = np.empty(len(shown), np.int64)
-        ids[shown] = np.arange(shown.sum())
-        ids[~shown] = shown.sum() + np.arange((~shown).sum())
-        return destination.save_truth(pieces, ids)
+        return destination.save_truth(pieces, ids_of_shown(shown))
 
 
 def _maps(shot: Shot) -> tuple[np.ndarray, np.ndarray]:
