@@ -33,6 +33,7 @@ from bodyreg.data.dense_maps import (
     sample,
     whole,
 )
+from bodyreg.data.detections import Pictures
 from bodyreg.data.observations import Observations
 from bodyreg.data.result_lists import (
     array_of,
@@ -45,7 +46,7 @@ from bodyreg.data.result_lists import (
 from bodyreg.errors import UserError
 from bodyreg.files import entries, is_file
 from bodyreg.npz import NpzReader, load_npy
-from bodyreg.pictures import MAX_PIXELS, pictures_by_number, pictures_by_stem
+from bodyreg.pictures import MAX_PIXELS
 
 ARRAYS = (".npy", ".npz")
 
@@ -98,10 +99,8 @@ def map_files(path: Path) -> list[Path]:
 def _of_arrays(
     files: list[Path], body: Body, images: str | os.PathLike | None, points: int
 ) -> Iterator[DensePerson | str]:
-    by_stem = {} if images is None else pictures_by_stem(images)
+    pictures = Pictures(images)
     for file in files:
-        if images is not None and file.stem not in by_stem:
-            raise UserError(f"{images}: no picture {file.stem} (.jpg, .png ...) in this folder")
         vertex = _read(file)
         height, width = vertex.shape
         yield _person(
@@ -110,7 +109,7 @@ def _of_arrays(
             vertex >= 0,
             np.array([0, 0, width, height], np.float64),
             points,
-            by_stem.get(file.stem, ""),
+            pictures.of_stem(file.stem),
             Camera(picture_size=(width, height)),
             1,
         )
@@ -134,7 +133,7 @@ def _read(path: Path) -> np.ndarray:
 def _of_results(
     path: Path, body: Body, images: str | os.PathLike | None, points: int
 ) -> Iterator[DensePerson | str]:
-    by_number = None if images is None else pictures_by_number(images)
+    pictures = Pictures(images)
     for place, item in enumerate(read_list(path)):
         where = f"{path}: [{place}]"
         if not isinstance(item, dict) or "cse_indices" not in item or "cse_mask" not in item:
@@ -153,7 +152,7 @@ def _of_results(
         check_size(mask.shape, box, where)
         mask = floats(mask, mask.shape, "cse_mask", where) > 0
         vertex = floats(item["cse_indices"], mask.shape, "cse_indices", where)
-        picture = picture_of(item, by_number, where)
+        picture = picture_of(item, pictures, where)
         vertex = _checked(vertex, mask, where)
         yield _person(body, vertex, mask, box, points, picture, Camera(), min(score, 1))
 

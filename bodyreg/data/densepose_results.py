@@ -39,6 +39,7 @@ from bodyreg.data.dense_maps import (
     whole,
 )
 from bodyreg.data.densepose_coco import PARTS
+from bodyreg.data.detections import Pictures
 from bodyreg.data.json_files import integer, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.data.result_lists import (
@@ -50,7 +51,7 @@ from bodyreg.data.result_lists import (
     read_list,
 )
 from bodyreg.errors import UserError
-from bodyreg.pictures import decode_picture, picture_size, pictures_by_number
+from bodyreg.pictures import decode_picture, picture_size
 
 PEOPLE = (0, 1)
 """The category of people: detectron2 counts from 0, COCO from 1."""
@@ -85,11 +86,11 @@ def read_densepose_results(
     """
     path = Path(path)
     content = read_list(path)
-    by_number = None if images is None else pictures_by_number(images)
+    pictures = Pictures(images)
 
     def people() -> Iterator[DensePerson | str]:
         for found in _entries(content, str(path)):
-            yield _person(found, body, by_number, points)
+            yield _person(found, body, pictures, points)
 
     return collect(people(), body, str(path))
 
@@ -151,9 +152,7 @@ def _result(item: dict[str, Any], where: str) -> Any:
     return item
 
 
-def _person(
-    found: _Found, body: Body, by_number: dict[int, str] | None, points: int
-) -> DensePerson | str:
+def _person(found: _Found, body: Body, pictures: Pictures, points: int) -> DensePerson | str:
     where, item = found.where, found.item
     category = item.get("category_id")
     if category is not None and integer(category, "category_id", where) not in PEOPLE:
@@ -169,7 +168,7 @@ def _person(
         found.box,
         points,
         weight=weight * min(found.score, 1),
-        picture=picture_of(item, by_number, where),
+        picture=picture_of(item, pictures, where),
     )
     return NO_PART if person is None else person
 

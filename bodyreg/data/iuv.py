@@ -32,6 +32,7 @@ from bodyreg.data.dense_maps import (
     whole,
 )
 from bodyreg.data.densepose_coco import PARTS
+from bodyreg.data.detections import Pictures
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.files import entries, is_file
@@ -41,9 +42,7 @@ from bodyreg.pictures import (
     PNG,
     decode_picture,
     picture_bytes,
-    pictures_by_stem,
     png_texts,
-    read_header,
     read_picture,
 )
 
@@ -89,7 +88,7 @@ def read_iuv(
             certain, or pictures are missing or have other sizes.
     """
     path = Path(path)
-    pictures = None if images is None else _Pictures(Path(images), pictures_by_stem(images))
+    pictures = Pictures(images)
     files = map_files(path)
     found: dict[Path, list[DensePerson | str]] = {}
 
@@ -135,14 +134,6 @@ def numbers_file(path: Path) -> Path | None:
         return None
     beside = path.with_name(f"{path.stem[: -len(MAP)]}{PEOPLE}{path.suffix}")
     return beside if is_file(beside) else None
-
-
-@dataclass(frozen=True)
-class _Pictures:
-    """A folder of pictures: their names by their names without suffix."""
-
-    folder: Path
-    by_stem: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,22 +285,18 @@ def _read_array(path: Path) -> _Map:
 
 
 def _people(
-    path: Path, iuv: _Map, body: Body, pictures: _Pictures | None, points: int
+    path: Path, iuv: _Map, body: Body, pictures: Pictures, points: int
 ) -> Iterator[DensePerson | str]:
     charts = charts_of(path, iuv.charts, body)
     height, width = iuv.part.shape
-    name = ""
-    if pictures is not None:
-        stem = path.stem[: -len(MAP)] if path.stem.upper().endswith(MAP) else path.stem
-        if stem not in pictures.by_stem:
-            raise UserError(f"{pictures.folder}: no picture {stem} (.jpg, .png ...) in this folder")
-        name = pictures.by_stem[stem]
-        header = read_header(pictures.folder / name)
-        if header is not None and (header.width, header.height) != (width, height):
-            raise UserError(
-                f"{path}: is {width} x {height}, its picture {header.width} x {header.height}; "
-                "a map must have the size of its picture"
-            )
+    stem = path.stem[: -len(MAP)] if path.stem.upper().endswith(MAP) else path.stem
+    name = pictures.of_stem(stem)
+    size = pictures.size(name)
+    if size is not None and size != (width, height):
+        raise UserError(
+            f"{path}: is {width} x {height}, its picture {size[0]} x {size[1]}; a map must have "
+            "the size of its picture"
+        )
     camera = Camera(picture_size=(width, height))
     for mine in _owners(path, iuv.part):
         rows, columns = np.flatnonzero(mine.any(1)), np.flatnonzero(mine.any(0))

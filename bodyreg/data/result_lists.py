@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bodyreg.data.coco import box_of
+from bodyreg.data.detections import Pictures
 from bodyreg.data.json_files import integer, load_json
 from bodyreg.errors import UserError
 from bodyreg.files import first_bytes
@@ -33,13 +34,13 @@ def read_list(path: Path) -> list[Any]:
     return content
 
 
-def picture_of(item: dict[str, Any], by_number: dict[int, str] | None, where: str) -> str:
+def picture_of(item: dict[str, Any], pictures: Pictures, where: str) -> str:
     """The name in the folder of pictures of an entry's picture.
 
     Args:
         item: The entry; `file_name` may be a path of another machine, of which the last part
             counts. Without it the picture has the number `image_id`.
-        by_number: The pictures of the folder, as of `pictures_by_number`; None without a folder.
+        pictures: The folder of the pictures.
         where: The place of the entry, for messages.
 
     Returns:
@@ -53,14 +54,9 @@ def picture_of(item: dict[str, Any], by_number: dict[int, str] | None, where: st
         if not name or name == "..":
             raise UserError(f"{where}: file_name '{item['file_name']}' names no file")
         return name
-    if by_number is None:
+    if pictures.folder is None:
         return ""
-    number = integer(item.get("image_id"), "image_id", where)
-    if number not in by_number:
-        raise UserError(
-            f"{where}: no picture in the folder has a name that ends with its image_id, {number}"
-        )
-    return by_number[number]
+    return pictures.of_number(integer(item.get("image_id"), "image_id", where), where)
 
 
 def box_of_entry(item: dict[str, Any], where: str) -> np.ndarray:

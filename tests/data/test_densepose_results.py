@@ -182,7 +182,7 @@ def test_pictures_by_number(tmp_path, body):
     people, _ = read_densepose_results(path, body, tmp_path)
     assert people.picture.tolist() == ["COCO_val2014_000000000007.jpg"]
     path.write_text(json.dumps([entry(uv=bits().tolist(), image_id=8)]))
-    with pytest.raises(UserError, match=r"\[0\]: no picture in the folder .* image_id, 8"):
+    with pytest.raises(UserError, match=r"\[0\]: no picture in .* image_id, 8"):
         read_densepose_results(path, body, tmp_path)
 
 
