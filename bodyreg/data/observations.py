@@ -5,43 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bodyreg.data.frames import boxes_of_points, frame_from_image, frames_of_boxes
+from bodyreg.data.observation_arrays import FORMAT, ObservationArrays
 from bodyreg.data.observation_checks import (
     DTYPES,
     check_shapes,
     check_values,
     converted,
-    expected_shapes,
     extents,
     texts,
     unknown,
-    wrong_starts,
 )
 from bodyreg.errors import UserError
-from bodyreg.files import fingerprint
-from bodyreg.npz import NpzReader, save_npz
+from bodyreg.npz import save_npz
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
 
-FORMAT = "bodyreg-observations-1"
-
-OPTIONAL = (
-    "keypoint_depth", "keypoint_depth_spread", "body", "picture", "focal", "principal_point",
-    "picture_size",
-)  # fmt: skip
-"""Arrays that a file may lack."""
-
 OF_KEYPOINTS = ("keypoint_xy", "keypoint_weight", "keypoint_depth", "keypoint_depth_spread")
 """Arrays with a column for each keypoint."""
-
-# Starts of points that are checked in one step when a file is opened.
-STARTS_AT_ONCE = 1 << 20
 
 
 @dataclass(eq=False)
@@ -361,73 +347,23 @@ class Observations:
         body.check_keypoints(self.keypoint_name)
 
 
-class ObservationsFile:
+class ObservationsFile(ObservationArrays):
     """An open bodyreg-observations-1 file; people are read and checked when needed.
 
-    Opening it checks the format, the shape of every array, and `point_start`. Only the people that
-    are read take memory. A file that `numpy.savez_compressed` wrote can only be read forward: read
-    its people in order.
-
-    Attributes:
-        path: The file.
-        keypoint_name: K names.
+    Only the people that are read take memory. A file that `numpy.savez_compressed` wrote can only
+    be read forward: read its people in order.
 
     Args:
         path: The file.
         body: If given, people are checked against this body too.
 
     Raises:
-        UserError: the file is missing, damaged or of another format, or its arrays do not fit each
-            other.
+        UserError: as `ObservationArrays`.
     """
 
     def __init__(self, path: str | os.PathLike, body: Body | None = None) -> None:
-        self.path, self._checked_for = Path(path), body
-        self._reader = NpzReader(path, kind="observations")
-        try:
-            self._open()
-        except BaseException:
-            self.close()
-            raise
-
-    def _open(self) -> None:
-        reader, there = self._reader, set(self._reader.names)
-        names = (field.name for field in fields(Observations))
-        reader.require(FORMAT, [name for name in names if name not in OPTIONAL])
-        keypoint_name = reader.texts("keypoint_name")
-        if keypoint_name.ndim != 1:
-            raise UserError(f"{self.path}: keypoint_name must be a list of names")
-        self.keypoint_name = tuple(keypoint_name.tolist())
-        self._body = str(reader.texts("body")) if "body" in there else ""
-
-        people, self._points = (
-            shape[0] if shape else 0 for shape in map(reader.shape, ("id", "point_xy"))
-        )
-        expected = expected_shapes(people, self._points, len(self.keypoint_name))
-        self._arrays = [name for name in expected if name in there]
-        for name in self._arrays:
-            if reader.shape(name) != expected[name]:
-                raise UserError(
-                    f"{self.path}: {name} has shape {reader.shape(name)}, expected {expected[name]}"
-                )
-        self._people = people
-        self._check_starts()
-
-    def _check_starts(self) -> None:
-        """Check all starts first: they say which rows of the other arrays are read."""
-        last = 0
-        for start in range(0, self._people + 1, STARTS_AT_ONCE):
-            stop = min(start + STARTS_AT_ONCE, self._people + 1)
-            rows = self._reader.rows("point_start", start, stop)
-            if rows.dtype.kind not in "iu":
-                raise UserError(f"{self.path}: point_start has dtype {rows.dtype}, expected int64")
-            begins = start > 0 or rows[0] == 0
-            if not begins or rows[0] < last or (rows[1:] < rows[:-1]).any():
-                last = -1
-                break
-            last = int(rows[-1])
-        if last != self._points:
-            raise wrong_starts(self.path, self._points)
+        super().__init__(path)
+        self._checked_for = body
 
     def __enter__(self) -> ObservationsFile:
         return self
@@ -435,37 +371,15 @@ class ObservationsFile:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def __len__(self) -> int:
-        return self._people
-
-    def close(self) -> None:
-        """Close the file."""
-        self._reader.close()
-
-    @property
-    def fingerprint(self) -> str:
-        """64 hexadecimal digits: a hash of the file's content."""
-        return fingerprint(self.path)
-
-    def ids(self) -> np.ndarray:
-        """(N,) int64, the ids of all people."""
-        return self._reader.read("id")
-
     def read(self, start: int, stop: int) -> Observations:
         """The people from `start` up to `stop`, checked.
 
         Raises:
             UserError: the file is damaged, or `Observations.check` refuses a person.
         """
-        point_start = self._reader.rows("point_start", start, stop + 1)
-        values = {"point_start": point_start - point_start[0]}
-        for name in self._arrays:
-            if name == "point_start":
-                continue
-            first, last = point_start[[0, -1]] if name.startswith("point_") else (start, stop)
-            values[name] = self._reader.rows(name, int(first), int(last))
+        arrays: dict[str, Any] = self.rows(start, stop)
         try:
-            observations = Observations(**values, keypoint_name=self.keypoint_name, body=self._body)
+            observations = Observations(**arrays, keypoint_name=self.keypoint_name, body=self.body)
         except UserError as error:
             raise UserError(f"{self.path}: {error}") from None
         observations.check(self._checked_for, source=str(self.path))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bodyreg.data.frames import frame_from_image
-from bodyreg.data.observations import FORMAT, Observations
+from bodyreg.data.observation_arrays import FORMAT
+from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.npz import save_npz
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bodyreg.data import Observations, ObservationsInMemory, observations, open_observations
+from bodyreg.data import Observations, ObservationsInMemory, observation_arrays, open_observations
 from bodyreg.data.focal import Focal
 from bodyreg.data.stored import ObservationsInPictures, ObservationsOfFocal
 from bodyreg.errors import UserError
@@ -41,7 +41,7 @@ def source(request, people, tmp_path):
 @pytest.mark.parametrize("cuts", [[0, 4, 5, 11], [0, 11], [7, 9, 2, 5, 0, 3], [0, 0, 11, 11]])
 def test_slices_are_the_whole_cut(source, people, cuts, monkeypatch):
     """In order and out of it; deflated members are then read anew."""
-    monkeypatch.setattr(observations, "STARTS_AT_ONCE", 4)
+    monkeypatch.setattr(observation_arrays, "STARTS_AT_ONCE", 4)
     assert len(source) == PEOPLE
     np.testing.assert_array_equal(source.ids(), people.id)
     for start, stop in itertools.pairwise(cuts):

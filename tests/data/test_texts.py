@@ -21,7 +21,7 @@ from bodyreg.data import (
     read_videopose3d,
 )
 from bodyreg.data.json_files import load_json
-from bodyreg.data.observations import FORMAT
+from bodyreg.data.observation_arrays import FORMAT
 from bodyreg.errors import UserError
 from bodyreg.files import path_inside
 
