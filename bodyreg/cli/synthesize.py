@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 Name = Literal[
     "densepose-coco", "mpii", "human36m", "deepfashion", "market1501", "iuv", "densepose-results",
-    "point-list",
+    "point-list", "keypoints",
 ]  # fmt: skip
-CROWDS = ("densepose-coco", "mpii", "iuv", "densepose-results", "point-list")
+CROWDS = ("densepose-coco", "mpii", "iuv", "densepose-results", "point-list", "keypoints")
 """Formats of pictures of crowds."""
 
 # Sides of pictures, pixels.
@@ -49,7 +49,7 @@ class Options:
         out: Output folder; each format gets a folder in it. If a command was killed, the same
             command finishes its work.
         formats: Data sets whose file formats are written. densepose-coco, mpii, iuv,
-            densepose-results and point-list share their pictures.
+            densepose-results, point-list and keypoints share their pictures.
         people: Number of people in each format. A picture of a crowd shows one to three people;
             human36m shows each person with four cameras, so its number is rounded up.
         seed: Seed of all random numbers. The same seed makes the same files, with any number of

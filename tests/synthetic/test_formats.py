@@ -9,7 +9,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from bodyreg.body import Body
-from bodyreg.data import Truth, read_densepose_coco
+from bodyreg.data import Truth, read_densepose_coco, read_keypoints, read_openpose
 from bodyreg.data.deepfashion import read_deepfashion, read_market1501
 from bodyreg.data.densepose_results import read_densepose_results
 from bodyreg.data.frames import image_from_frame
@@ -17,7 +17,15 @@ from bodyreg.data.human36m import read_videopose3d
 from bodyreg.data.iuv import read_iuv
 from bodyreg.data.mpii import read_mpii
 from bodyreg.data.point_lists import read_points
-from bodyreg.data.skeletons import COCO_18, H36M_17, MPII_16
+from bodyreg.data.skeletons import (
+    BLAZEPOSE_33,
+    BODY_25,
+    COCO_17,
+    COCO_18,
+    H36M_17,
+    HALPE_26,
+    MPII_16,
+)
 from bodyreg.data.spin import read_spin
 from bodyreg.metrics.pose import facing
 from bodyreg.pickles import load_objects
@@ -61,7 +69,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     recipe = Recipe(PEOPLE, SEED, 256, EXACT)
     for names in (
-        ("densepose-coco", "mpii", "iuv", "densepose-results", "point-list"),
+        ("densepose-coco", "mpii", "iuv", "densepose-results", "point-list", "keypoints"),
         ("human36m",),
         ("deepfashion",),
         ("market1501",),
@@ -139,6 +147,37 @@ def test_noise_of_maps_is_smooth(tmp_path, body):
         near = gap.argmin(1)
         mine = error[own]
         assert (mine * mine[near]).sum() > 0.4 * (mine**2).sum()
+
+
+@pytest.mark.parametrize(
+    ("path", "skeleton"),
+    [
+        ("results.json", COCO_17),
+        ("mmpose", COCO_17),
+        ("alphapose-results.json", HALPE_26),
+        ("blazepose", BLAZEPOSE_33),
+        ("openpose", BODY_25),
+    ],
+)
+def test_keypoints_of_detectors(made, path, skeleton):
+    """The same people in the files of five detectors."""
+    folder = made / "keypoints"
+    truth = Truth.load(folder / "truth.npz")
+    read = read_openpose if path == "openpose" else read_keypoints
+    people, skipped = read(folder / path)
+    assert people.keypoint_name == skeleton.evidence_keypoints
+    assert len(people) + skipped.total() == len(truth) and skipped.total() < 3
+    truth = truth.select(people.id)
+    there = people.keypoint_weight > 0
+    off = people.keypoint_xy - true_pixels(truth, people.keypoint_name)
+    assert np.abs(off[there]).max() < PIXELS and 0.7 < there.mean() < 1
+    if skeleton is BLAZEPOSE_33:
+        depth = true_keypoints(truth, people.keypoint_name)[..., 2] * truth.scale[:, None]
+        hips = [skeleton.joints.index(f"{side}_hip") for side in ("left", "right")]
+        depth = (depth - depth[:, hips].mean(1, keepdims=True)) * truth.frame[:, 2:]
+        found = people.keypoint_depth * people.frame[:, 2:]
+        # Landmarks without noise, but at a size that is that of the seen ones.
+        np.testing.assert_allclose(found[there], depth[there], atol=2)
 
 
 def test_mpii(made):

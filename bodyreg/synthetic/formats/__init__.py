@@ -8,6 +8,7 @@ from bodyreg.synthetic.formats.densepose_results import DensePoseResults
 from bodyreg.synthetic.formats.format import Format, Recipe, Shot
 from bodyreg.synthetic.formats.human36m import Human36M
 from bodyreg.synthetic.formats.iuv import Iuv
+from bodyreg.synthetic.formats.keypoints import Keypoints
 from bodyreg.synthetic.formats.mpii import Mpii
 from bodyreg.synthetic.formats.point_list import PointList
 
@@ -22,6 +23,7 @@ FORMATS: dict[str, Format] = {
         Iuv(),
         DensePoseResults(),
         PointList(),
+        Keypoints(),
     )
 }
 
