@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,8 @@ class Truth:
     @staticmethod
     def concatenate(parts: Sequence[Truth]) -> Truth:
         """Several sets of people of one body, one after the other; all or none have cameras."""
-        first, values = parts[0], {}
+        first = parts[0]
+        values: dict[str, Any] = {}
         for field in fields(first):
             value = getattr(first, field.name)
             if isinstance(value, np.ndarray):
