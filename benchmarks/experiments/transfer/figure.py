@@ -12,7 +12,6 @@ from benchmarks.experiments.transfer.painters import PAINTER
 from benchmarks.experiments.transfer.rows import PAINTING_ROWS, Size
 from bodyreg.painting import Painter
 from bodyreg.pictures import write_picture
-from bodyreg.viz.overlay import sheet
 
 SHOWN = 10
 """Pairs, of as many people."""
@@ -24,26 +23,36 @@ COLUMNS = ("no-flow", "warped", "residual", "pixel", "refiner")
 """Rows whose paintings are shown."""
 
 
+def shown(folder: Path) -> list[str]:
+    """The rows whose painters are there."""
+    return [name for name in COLUMNS if (folder / name / PAINTER).exists()]
+
+
 def write(path: Path, size: Size, folder: Path) -> None:
-    """Draw the painters that are there; nothing if there is none."""
-    names = [name for name in COLUMNS if (folder / name / PAINTER).exists()]
+    """Draw what `legend` says, a line for each pair; nothing if no painter is there."""
+    names = shown(folder)
     if not names:
         return
     held = lessons.held_out(size, "fits", folder)
-    people = np.linspace(0, size.held_out.count - 1, min(SHOWN, size.held_out.count)).astype(int)
-    each = len(held) // size.held_out.count
+    count = size.held_out.count
+    people = np.linspace(0, count - 1, min(SHOWN, count)).astype(int)
+    each = len(held) // count
     few = held.select(people * each + np.arange(len(people)) * 7 % each)
     source, target = few.pairs.pairs.T
-    columns = [few.pictures[source], few.paintings]
+    assert few.paintings is not None
+    columns = [few.pictures[source], few.pictures[target], few.paintings]
     columns += [Painter.load(folder / name / PAINTER).paint(few) for name in names]
-    columns.append(few.pictures[target])
-    tiles = [
+    lines = [
         np.concatenate([large(picture.permute(1, 2, 0).numpy()) for picture in pictures], 1)
         for pictures in zip(*columns, strict=True)
     ]
-    titles = ", ".join(PAINTING_ROWS[name].title.replace("`", "") for name in names)
-    text = f"source, without training, {titles}, target"
-    write_picture(path, sheet(tiles, [("", "")] * len(tiles), text, 1))
+    write_picture(path, np.concatenate(lines))
+
+
+def legend(folder: Path) -> str:
+    """The columns from the left."""
+    titles = [PAINTING_ROWS[name].title for name in shown(folder)]
+    return ", ".join(["source", "target", "painting without training", *titles])
 
 
 def large(picture: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import flow
 from benchmarks.experiments.tables import NOT_YET, change, head, line, write_tables
+from benchmarks.experiments.transfer import figure
 from benchmarks.experiments.transfer.floor import FLOOR
 from benchmarks.experiments.transfer.painters import ERRORS, FLAT, METRICS, REGIONS
 from benchmarks.experiments.transfer.results import Result, kept
@@ -88,8 +89,8 @@ class Results:
 def write(page: Path, size: Size, folder: Path) -> None:
     """Put the tables between the marks of a page."""
     results = Results(size, folder)
-    tables = flows, paintings, changes, pictures(page), options
-    write_tables(page, [table(results) if callable(table) else table for table in tables])
+    tables = [flows(results), paintings(results), changes(results)]
+    write_tables(page, [*tables, pictures(page, folder), options(results)])
 
 
 def flows(results: Results) -> Iterator[str]:
@@ -137,12 +138,15 @@ def changes(results: Results) -> Iterator[str]:
         yield line(row.title, BY[row.bodies], other, *found)
 
 
-def pictures(page: Path) -> Iterator[str]:
+def pictures(page: Path, folder: Path) -> Iterator[str]:
     """The sheet, once it is there."""
     picture = page.with_suffix(".jpg")
-    yield "**Pictures** of people who are held out."
+    if not picture.exists():
+        yield f"**Pictures** of people who are held out: {NOT_YET}."
+        return
+    yield f"**Pictures** of people who are held out, by fits: {figure.legend(folder)}."
     yield ""
-    yield f"![paintings]({picture.name})" if picture.exists() else f"{NOT_YET.capitalize()}."
+    yield f"![paintings]({picture.name})"
 
 
 def options(results: Results) -> Iterator[str]:

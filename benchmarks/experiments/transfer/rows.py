@@ -151,7 +151,7 @@ PAINTING_ROWS = {
     "warped": PaintingRow("warped features", "generator", 0.33, set=gated("none")),
     "residual": PaintingRow("+ visibility: `residual`", "generator", 0.46),
     "half": PaintingRow("`residual`, half of the steps", **HALF),
-    "pixel": PaintingRow("+ pixel warping, half and half", begin="half", **WARPER),
+    "pixel": PaintingRow("+ pixel warping (half and half)", begin="half", **WARPER),
     "refiner-truth": PaintingRow("refiner", "refiner", 0.26, "truth"),
     "hard-gate": PaintingRow(
         "+ visibility: `hard_gate`", "generator", 0.33, set=gated("hard_gate")
@@ -166,7 +166,7 @@ PAINTING_ROWS = {
     "residual-truth": PaintingRow("+ visibility: `residual`", "generator", 0.46, "truth"),
     "half-truth": PaintingRow("`residual`, half of the steps", bodies="truth", **HALF),
     "pixel-truth": PaintingRow(
-        "+ pixel warping, half and half", bodies="truth", begin="half-truth", **WARPER
+        "+ pixel warping (half and half)", bodies="truth", begin="half-truth", **WARPER
     ),
     "warped-again": PaintingRow(
         "warped features, another seed", "generator", 0.33, set=gated("none"), seed=1

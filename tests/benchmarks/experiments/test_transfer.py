@@ -147,8 +147,10 @@ def test_page(folder, tmp_path):
     assert change.startswith(f"{own['l1_person'] - plain['l1_person']:+.3f} ± ")
     assert found.change("pixel", "residual", "l1_person") == NOT_YET
     drawn = read_picture(path.with_suffix(".jpg"))
-    assert 5 * figure.TILE < drawn.shape[1] < 6 * figure.TILE  # source, painting, two rows, target
-    assert drawn.shape[0] > SMOKE.held_out.count * figure.TILE
+    people = SMOKE.held_out.count  # each as source, target, painting and two rows
+    assert drawn.shape == (people * figure.TILE, 5 * figure.TILE, 3)
+    legend = "source, target, painting without training, + pixel warping (half and half), refiner"
+    assert figure.legend(folder) == legend and f" {legend}." in text
 
 
 def test_a_page_of_nothing(tmp_path):
