@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from bodyreg.data.cameras import Camera
-from bodyreg.data.detections import UNKNOWN, Detection, Pictures, checked_rows
+from bodyreg.data.detections import UNKNOWN, Detection, Pictures, checked_rows, pixels_per_metre
 from bodyreg.data.json_files import numbers
 from bodyreg.data.observation_checks import LARGEST_SIDE
 from bodyreg.data.skeletons import BLAZEPOSE_33
@@ -110,7 +110,7 @@ def detection(
     present = rows[:, 2] > 0
     with np.errstate(over="ignore", invalid="ignore"):  # depths that are not finite are left out
         if world is not None:
-            size = _pixels_per_metre(rows, world)
+            size = pixels_per_metre(rows, world)
             depths = size * world[:, 2]
         elif present[TRUNK_ENDS].all():
             hips, shoulders = np.column_stack([rows[:, :2], depths])[TRUNK_ENDS].mean(1)
@@ -121,17 +121,6 @@ def detection(
     found[~present] = np.nan
     known = size > 0 and np.isfinite(found[present]).all()
     return Detection(rows=rows, picture=picture, camera=camera, depths=found if known else None)
-
-
-def _pixels_per_metre(rows: np.ndarray, world: np.ndarray) -> float:
-    """The scale of least squares from metres (33, 3) to pixels, weighed by visibility."""
-    weight = rows[:, 2:]
-    if not weight.any():
-        return np.nan
-    pixels, metres = (
-        xy - (weight * xy).sum(0) / weight.sum() for xy in (rows[:, :2], world[:, :2])
-    )
-    return (weight * pixels * metres).sum() / max((weight * metres**2).sum(), 1e-12)
 
 
 def _is_landmark(value: Any) -> bool:

@@ -32,10 +32,10 @@ from bodyreg.data.skeletons import (
 from bodyreg.errors import UserError
 from bodyreg.pictures import pictures_by_number, pictures_by_stem, read_header
 
-LAYOUTS: dict[int, Skeleton] = {
-    len(skeleton): skeleton
-    for skeleton in (COCO_17, COCO_18, BODY_25, HALPE_26, MPII_16, BLAZEPOSE_33)
-} | {68: HALPE_26, 133: WHOLE_BODY_23, 136: HALPE_26}
+_SKELETONS = (COCO_17, COCO_18, BODY_25, HALPE_26, WHOLE_BODY_23, MPII_16, BLAZEPOSE_33)
+_FOLLOWED = {68: HALPE_26, 133: WHOLE_BODY_23, 136: HALPE_26}
+
+LAYOUTS: dict[int, Skeleton] = {len(skeleton): skeleton for skeleton in _SKELETONS} | _FOLLOWED
 """How many joints a file has -> those that are read, its first ones; face and hands follow them."""
 
 LEAST_SCORE = 0.3
@@ -147,6 +147,17 @@ def from_indices(rows: np.ndarray) -> np.ndarray:
     """
     shift = np.where(rows[:, 2:] > 0, FROM_INDEX, 0)
     return np.column_stack([rows[:, :2] + shift, rows[:, 2]])
+
+
+def pixels_per_metre(rows: np.ndarray, world: np.ndarray) -> float:
+    """The scale of least squares from metres (J, 3) to pixels (J, 3), weighed by confidence."""
+    weight = rows[:, 2:]
+    if not weight.any():
+        return np.nan
+    pixels, metres = (
+        xy - (weight * xy).sum(0) / weight.sum() for xy in (rows[:, :2], world[:, :2])
+    )
+    return (weight * pixels * metres).sum() / max((weight * metres**2).sum(), 1e-12)
 
 
 def observations_of(

@@ -439,8 +439,9 @@ FORMATS: dict[str, Format] = {
             read=_keypoints,
             files=_keypoint_files,
             pictures="found",
-            holds="COCO's annotations or results; MMPose's, AlphaPose's, BlazePose's JSON",
-            gives="keypoints, confidences as weights; BlazePose's depths",
+            holds="COCO's annotations or results; MMPose's, AlphaPose's, BlazePose's JSON; SAM 3D "
+            "Body's .npz",
+            gives="keypoints, confidences as weights; depths of the last two",
             functions=("read_keypoints",),
         ),
         Format(

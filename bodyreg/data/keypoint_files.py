@@ -14,9 +14,13 @@ from bodyreg.data.detections import Detection, Pictures, layout, observations_of
 from bodyreg.data.json_files import load_json
 from bodyreg.data.mmpose import is_mmpose, mmpose_people
 from bodyreg.data.observations import Observations
+from bodyreg.data.sam3d import sam3d_people
 from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
 from bodyreg.files import entries, is_file
+
+NPZ = ".npz"
+"""How the names of SAM 3D Body's files end; those of all others end with .json."""
 
 
 def read_keypoints(
@@ -25,11 +29,12 @@ def read_keypoints(
     """Read keypoints of COCO, MMPose, AlphaPose and BlazePose; confidences are the weights.
 
     COCO's annotations and results; MMPose's predictions; AlphaPose's results in all its forms;
-    BlazePose's landmarks, with their depths (docs/formats.md). The number of joints tells the
-    skeleton.
+    BlazePose's landmarks, with their depths; SAM 3D Body's keypoints, with theirs
+    (docs/formats.md). The number of joints tells the skeleton.
 
     Args:
-        path: A JSON file, or a folder of them: one for each picture, named as the picture.
+        path: A JSON file, or an .npz file of SAM 3D Body; or a folder of them: one for each
+            picture, named as the picture.
         images: The folder of the pictures. Needed where a file tells them by number (then
             observations name them), or tells places as shares of a picture whose size it lacks.
 
@@ -70,13 +75,15 @@ def keypoint_files(path: Path) -> list[Path]:
     """
     if is_file(path):
         return [path]
-    files = [file for file in entries(path) if file.suffix.lower() == ".json"]
+    files = [file for file in entries(path) if file.suffix.lower() in (".json", NPZ)]
     if not files:
-        raise UserError(f"{path}: no .json file of keypoints in this folder")
+        raise UserError(f"{path}: no .json file of keypoints, nor .npz, in this folder")
     return files
 
 
 def _people(path: Path, pictures: Pictures) -> tuple[list[Detection], Counter[str]]:
+    if path.suffix.lower() == NPZ:
+        return sam3d_people(path, pictures), Counter()
     content: Any = load_json(path)
     if is_mmpose(content):
         return mmpose_people(content, path, pictures)
