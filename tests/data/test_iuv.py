@@ -10,6 +10,8 @@ from bodyreg.data.iuv import read_iuv
 from bodyreg.errors import UserError
 from bodyreg.pictures import encode_picture, png_texts, with_png_text
 
+from .test_damaged import ROUNDS, attempt
+
 SIDE = 64
 
 # A command's user sees one line, so nothing may be warned of beside it.
@@ -218,3 +220,22 @@ def test_texts_of_png_files():
     np.testing.assert_array_equal(image, person())
     assert png_texts(b"") == png_texts(b"no PNG file") == {}
     assert png_texts(texted[:50]) == {"charts": "ma"}
+
+
+@pytest.mark.parametrize("suffix", ["png", "npz", "npy"])
+def test_bytes_changed_and_ends_cut(tmp_path, body, suffix):
+    random, path = np.random.default_rng(11), tmp_path / f"a.{suffix}"
+    if suffix == "png":
+        save(path, person())
+    elif suffix == "npz":
+        np.savez_compressed(path, iuv=person(), charts="makehuman-24")
+    else:
+        np.save(path, person())
+    good, refused = path.read_bytes(), 0
+    for _ in range(ROUNDS):
+        data = bytearray(good)
+        for place in random.integers(0, len(data), random.integers(1, 4)):
+            data[place] = random.integers(0, 256)
+        path.write_bytes(data[: random.integers(len(data) // 2, 2 * len(data))])
+        refused += attempt(lambda: read_iuv(tmp_path, body), str(tmp_path))
+    assert refused > ROUNDS // 3
