@@ -20,7 +20,7 @@ from bodyreg.body import AXIS_ANGLE, JOINT_NAMES, Body
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
-from bodyreg.registration import cameras, schedule, solver
+from bodyreg.registration import cameras, precision, schedule, solver
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.deviations import joint_deviations
 from bodyreg.registration.evidence import gather, make_rig
@@ -58,7 +58,7 @@ def smooth(
         fits: Fits to start from, one for every picture, matched by id.
         seconds: (T,) the times of the pictures, rising.
         config: The terms of the single pictures; the preset `accurate` if left out. What it says of
-            solvers is not read.
+            solvers is not read. Dense points weigh more if those of most pictures are precise.
         smoothness: Factor of the weight of accelerations. 0 only makes the body the same.
 
     Returns:
@@ -68,11 +68,14 @@ def smooth(
     Raises:
         UserError: as `register`.
     """
-    config = config or RegistrationConfig.preset("accurate")
-    config = replace(config, solver="adam", warm_iterations=ITERATIONS)
+    usual = config or RegistrationConfig.preset("accurate")
     observations.check(body)
     require_evidence(observations)
-    fits = _of_one_body(matched(fits, observations))
+    fits = matched(fits, observations)
+    precise = 2 * len(precision.precise(fits, observations, usual)) > len(fits)
+    config = precision.for_precise(usual) if precise else usual
+    config = replace(config, solver="adam", warm_iterations=ITERATIONS)
+    fits = _of_one_body(fits)
     observations = _of_one_camera(observations, fits)
     device, dtype = torch.device("cpu"), torch.float32
     rig = make_rig(body, observations.keypoint_name, device, dtype)
@@ -91,12 +94,13 @@ def smooth(
     weighted = torch.stack(terms, 1)
     found = as_fits(body, observations, config, evidence, flat, weighted.sum(1), weighted)
     assert found.loss is not None
-    return replace(
+    found = replace(
         found,
         loss=found.loss + cost,
         terms=found.terms | {"smoothness": cost},
         joint_deviation=joint_deviations(config, flat, weighted, rig, evidence, plan),
     )
+    return precision.with_usual_weights(found, usual) if precise else found
 
 
 def of_one_body(flat: Tensor) -> Tensor:

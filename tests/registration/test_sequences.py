@@ -54,6 +54,28 @@ def moving(seed: int, count: int = 20, noise: float = 2.0) -> tuple[Fits, Observ
     return truth, people
 
 
+def with_points(people: Observations, truth: Fits, seed: int, noise: float) -> Observations:
+    """The same with dense points on faces that are turned to the viewer; pixels of noise."""
+    random, body, count = np.random.default_rng(seed), Body.default(), 60
+    corners = truth.vertices(body)[:, body.faces].astype(np.float64)
+    normal = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])[
+        ..., 2
+    ]
+    faces = np.stack([random.choice(len(n), count, p=n / n.sum()) for n in normal.clip(0)])
+    share = random.dirichlet(np.ones(3), faces.shape)
+    xy = (corners[np.arange(len(truth))[:, None], faces, :, :2] * share[..., None]).sum(2)
+    xy = image_from_frame(xy, truth.frame[:, None]) + random.normal(0, noise, xy.shape)
+    return replace(
+        people,
+        point_start=count * np.arange(len(truth) + 1),
+        point_xy=xy.reshape(-1, 2),
+        point_vertex=body.faces[faces].reshape(-1, 3).astype(np.int32),
+        point_barycentric=share.reshape(-1, 3),
+        point_weight=np.ones(faces.size),
+        body=body.fingerprint,
+    )
+
+
 def joints_of(fits: Fits) -> np.ndarray:
     joints = fits.joints(Body.default()) / abs(fits.scale.astype(float))[:, None, None]
     return joints - joints[:, :1]
@@ -84,6 +106,20 @@ def test_motion_is_smoother_and_nearer_to_the_truth(seed):
     assert (found.terms["smoothness"][1:-1] > 0).all()
     np.testing.assert_allclose(found.loss, sum(found.terms.values()), rtol=1e-4)
     assert found.joint_deviation.shape == (len(people), 24, 2)
+
+
+@pytest.mark.parametrize("noise", [0.2, 3.0])
+def test_dense_points(noise):
+    """Precise ones weigh more, as in a fit of a single picture, and losses have usual weights."""
+    body = Body.default()
+    truth, people = moving(9, 12, noise=noise)
+    people = with_points(people, truth, 9, noise)
+    single = register(body, people)
+    found = smooth(body, people, single, np.arange(12) / RATE)
+    (distance, jitter), (before, jitter_before) = errors(found, truth), errors(single, truth)
+    assert distance < before and jitter < 0.2 * jitter_before
+    assert found.terms["dense"].mean() < 2 * single.terms["dense"].mean()
+    np.testing.assert_allclose(found.loss, sum(found.terms.values()), rtol=1e-4)
 
 
 def test_the_same_bits_each_time_and_in_any_order_of_fits():
