@@ -274,8 +274,10 @@ def archives(folder: Path) -> dict[str, tuple[Path, Callable[[], Any]]]:
     people = make(4)
     people.picture = np.array(["a.jpg", "b.jpg", "", "c.jpg"])
     people.save(folder / "observations.npz")
-    rows = {name: (4, *shape) for name, (_, shape) in fits.ARRAYS.items()}
-    arrays = {name: np.ones(shape, np.float32) for name, shape in rows.items()}
+    arrays = {
+        name: np.ones((4, *shape), np.int64 if kind == "iu" else np.float32)
+        for name, (kind, shape) in fits.ARRAYS.items()
+    }
     Fits(**arrays | {"id": np.arange(4)}).save(folder / "fits.npz")
     sizes = {"V": 3, "S": 2}
     kinds = {"iu": "i8", "f": "f4", "iuf": "f4", "b": "?", "U": "U3"}
