@@ -50,8 +50,9 @@ from train.options import (
     start_of,
     tell_losses,
     tell_nothing,
+    watch_nothing,
 )
-from train.watching import watch_nothing, watcher
+from train.watching import watcher
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from bodyreg import Body, Fits, UserError, register
+from bodyreg import Body, Fits, UserError
 from bodyreg.data.deepfashion import PosePairs, read_pose_pairs
 from bodyreg.data.truth import Truth
 from bodyreg.files import provenance
@@ -44,7 +44,8 @@ from bodyreg.runs import ranks
 from bodyreg.runs.device import choose_device
 from bodyreg.training.curves import NO_CURVES, Curves, curves
 from bodyreg.viz.flow import flow_picture, pair_tile, visibility_picture
-from train.options import changed, run, tell_losses, tell_nothing
+from train.options import changed, run, tell_losses, tell_nothing, watch_nothing
+from train.pairs import fits_of, pairs_of
 
 DRAWN = 8
 """Pairs that are held out whose flow is drawn."""
@@ -142,10 +143,7 @@ def train(options: Options, command: str) -> None:
     recipe = changed(PRESETS[options.preset], options.set)
     start = start_of(options, recipe)
     data = read_pose_pairs(options.pairs_of)
-    if options.fits is None:
-        fits = register(body, data.observations()[0], device=device)
-    else:
-        fits = Fits.load(options.fits)
+    fits = fits_of(data, options.fits, body, device)
     lessons, held_out = lessons_of(options, recipe, body, data, fits, start.architecture)
     facts = provenance(command, seed=options.seed, device=str(device))
     first = ranks.rank() == 0
@@ -192,9 +190,6 @@ def lessons_of(
 
     Pictures without a fit, and without a true body if there are some, are left out.
     """
-    if options.split not in data.pairs:
-        names = ", ".join(data.pairs)
-        raise UserError(f"--split {options.split}: no such pairs; choose one of {names}")
     if architecture.corrects and options.truth is None:
         raise UserError("a network that corrects fits learns from true bodies; give --truth")
     known, right = fits.id, fits
@@ -212,10 +207,7 @@ def lessons_of(
         raise UserError(f"the bodies' ids must be places in the file of joints, below {len(data)}")
     place = np.full(len(data), -1)
     place[known] = np.arange(len(known))
-    pairs = place[data.pairs[options.split]].reshape(-1, 2)
-    pairs = pairs[(pairs >= 0).all(1)]
-    if not len(pairs):
-        raise UserError(f"{data.folder}: no pair of {options.split} has bodies in both pictures")
+    pairs = place[pairs_of(data, options.split, known)]
     joints = data.joints[known]
     if recipe.joints == "fitted":
         joints = np.where(np.isnan(joints), np.nan, body_joints(body, fits))
@@ -246,11 +238,6 @@ def watcher(held_out: Lessons) -> Watch:
         return {f"held out {name}": e for name, e in regressor.errors(held_out).items()}
 
     return watch
-
-
-def watch_nothing(step: int, regressor: FlowRegressor, curves: Curves) -> dict[str, float]:
-    """Leave it to the first process."""
-    return {}
 
 
 def drawn(regressor: FlowRegressor, lessons: Lessons) -> np.ndarray:

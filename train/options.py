@@ -21,6 +21,7 @@ from bodyreg.metrics import true_joints
 from bodyreg.metrics.evaluate import require_people
 from bodyreg.regression import Album, Architecture, Regressor
 from bodyreg.runs import ranks
+from bodyreg.training.curves import Curves
 
 LARGEST_SEED = 2**32 - 1
 AT_ONCE = 256
@@ -202,6 +203,11 @@ def tell_losses(step: int, numbers: dict[str, float]) -> None:
 
 def tell_nothing(step: int, numbers: dict[str, float]) -> None:
     """Leave it to the first process."""
+
+
+def watch_nothing(step: int, network: Any, curves: Curves) -> dict[str, float]:
+    """Leave it to the first process."""
+    return {}
 
 
 def _read(source: Source, body: Body) -> Observations:

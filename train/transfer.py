@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import torch
 
-from bodyreg import Body, Fits, UserError, flow, register
+from bodyreg import Body, Fits, UserError, flow
 from bodyreg.data.deepfashion import PosePairs, read_pose_pairs
 from bodyreg.files import provenance
 from bodyreg.flow.bodies import parts
@@ -44,7 +44,8 @@ from bodyreg.runs import ranks
 from bodyreg.runs.device import choose_device
 from bodyreg.training.curves import NO_CURVES, Curves, curves
 from bodyreg.transfer.foreground import foreground_of
-from train.options import changed, run, tell_losses, tell_nothing
+from train.options import changed, run, tell_losses, tell_nothing, watch_nothing
+from train.pairs import fits_of, pairs_of
 
 EXAMPLES = 6
 """Pairs whose pictures are drawn."""
@@ -152,7 +153,7 @@ def train(options: Options, command: str) -> None:
     below = None if options.generator is None else Painter.load(options.generator)
     start = Painter.new(architecture, options.seed, below)
     people = read_pose_pairs(options.pairs)
-    fits = fits_of(people, options, body, device)
+    fits = fits_of(people, options.fits, body, device)
     lessons = lessons_of(people, fits, options.split, body, architecture)
     learnt, held_out = lessons.split(recipe.held_out, options.seed)
     if options.kind == "refiner":
@@ -182,28 +183,15 @@ def train(options: Options, command: str) -> None:
     print(f"{len(learnt):,} pairs, {seconds:.0f} CPU-seconds; painter: {path}")
 
 
-def fits_of(people: PosePairs, options: Options, body: Body, device: torch.device) -> Fits:
-    """The people's fits, by their positions; those without joints have none."""
-    if options.fits is not None:
-        return Fits.load(options.fits)
-    seen, _ = people.observations()
-    return register(body, seen, device=device)
-
-
 def lessons_of(
     people: PosePairs, fits: Fits, split: str, body: Body, architecture: PainterArchitecture
 ) -> PaintingLessons:
     """The pairs of a split whose people have fits.
 
     Raises:
-        UserError: there is no such split or no such pair, or the pictures have different sizes.
+        UserError: as `pairs_of`, or the pictures have different sizes.
     """
-    if split not in people.pairs:
-        raise UserError(f"--split {split}: choose one of {', '.join(people.pairs)}")
-    pairs = people.pairs[split]
-    pairs = pairs[np.isin(pairs, fits.id).all(1)]
-    if not len(pairs):
-        raise UserError(f"--split {split}: no pair of pictures whose people have fits")
+    pairs = pairs_of(people, split, fits.id)
     used, places = np.unique(pairs, return_inverse=True)
     rows = {person: row for row, person in enumerate(fits.id.tolist())}
     size = architecture.height, architecture.width
@@ -254,11 +242,6 @@ def watcher(held_out: PaintingLessons) -> Callable[[int, Painter, Curves], dict[
         return {f"held out {name}": error for name, error in errors.items()}
 
     return watch
-
-
-def watch_nothing(step: int, painter: Painter, writer: Curves) -> dict[str, float]:
-    """Leave it to the first process."""
-    return {}
 
 
 def sheet(painter: Painter, lessons: PaintingLessons) -> np.ndarray:

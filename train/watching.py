@@ -52,11 +52,6 @@ def watcher(
     return watch
 
 
-def watch_nothing(step: int, regressor: Regressor, curves: Curves) -> dict[str, float]:
-    """Leave it to the first process."""
-    return {}
-
-
 def drawn(
     body: Body, regressor: Regressor, album: Album, registration: RegistrationConfig | None = None
 ) -> np.ndarray:

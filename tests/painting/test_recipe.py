@@ -57,7 +57,7 @@ def test_from_pairs_to_painters(made, tmp_path, capsys):
     assert "held out person of paintings " in capsys.readouterr().out
 
     for more, message in (
-        (["--split", "some"], "--split some: choose one of "),
+        (["--split", "some"], "--split some: no such pairs; choose one of "),
         (["--kind", "pixel_warper"], "a pixel warper needs a generator"),
         (["--preset", "market1501"], "the losses content and style need VGG-19's weights"),
         (["--set", "architecture.width=64"], "cannot be taught as 64 x 32"),
