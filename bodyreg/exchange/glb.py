@@ -27,6 +27,14 @@ SHAPES = {(): "SCALAR", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.uint8): BYTE, np.dtype(np.uint32): WORD}
 INFLUENCES = 4
 """Of a vertex in one set of glTF's."""
+MATERIAL = {
+    "pbrMetallicRoughness": {
+        "baseColorFactor": [0.39, 0.60, 0.83, 1.0],
+        "metallicFactor": 0.0,
+        "roughnessFactor": 0.8,
+    }
+}
+"""Without a material, a mesh is of glTF's: polished metal, which is dark in an empty room."""
 
 
 def to_glb(motion: Motion, rate: float = 30.0) -> bytes:
@@ -70,6 +78,7 @@ def to_glb(motion: Motion, rate: float = 30.0) -> bytes:
         "scene": 0,
         "scenes": [{"nodes": [0, len(nodes)]}],
         "nodes": [*nodes, {"name": body.name, "mesh": 0, "skin": 0}],
+        "materials": [MATERIAL],
         "meshes": [{"name": body.name, "primitives": [_primitive(motion, buffer)]}],
         "skins": [
             {
@@ -99,7 +108,8 @@ def _primitive(motion: Motion, buffer: _Buffer) -> dict[str, Any]:
         own = slice(INFLUENCES * number, INFLUENCES * (number + 1))
         attributes[f"JOINTS_{number}"] = buffer.add(joints[:, own], VERTICES)
         attributes[f"WEIGHTS_{number}"] = buffer.add(weights[:, own], VERTICES)
-    return {"attributes": attributes, "indices": buffer.add(faces.reshape(-1), TRIANGLES)}
+    indices = buffer.add(faces.reshape(-1), TRIANGLES)
+    return {"attributes": attributes, "indices": indices, "material": 0}
 
 
 def _animation(
