@@ -300,7 +300,7 @@ def _people(
                 "doubt": None
                 if deviation is None
                 else {
-                    "words": doubt.least_certain(body, deviation),
+                    "words": doubt.uncertain_joints(body, deviation)[0],
                     "segments": doubt.segment_doubt(body, deviation).tolist(),
                 },
                 "points": {

@@ -21,12 +21,13 @@ def whole_deviation(deviation: np.ndarray) -> np.ndarray:
     return np.linalg.norm(deviation, axis=-1)
 
 
-def least_certain(body: Body, deviation: np.ndarray) -> str:
-    """A person's least certain joint in words, from the deviations (24, 2) of all."""
-    joint = int(whole_deviation(deviation).argmax())
-    across, along = deviation[joint]
-    name = body.joint_names[joint].replace("_", " ")
-    return f"{name}, ± {across:.0f} mm across the view, ± {along:.0f} mm along it"
+def uncertain_joints(body: Body, deviation: np.ndarray) -> list[str]:
+    """A person's joints in words, the least certain first, from their deviations (24, 2)."""
+    return [
+        f"{body.joint_names[joint].replace('_', ' ')}, ± {deviation[joint, 0]:.0f} mm across the "
+        f"view, ± {deviation[joint, 1]:.0f} mm along it"
+        for joint in np.argsort(-whole_deviation(deviation), kind="stable").tolist()
+    ]
 
 
 def segment_doubt(body: Body, deviation: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bodyreg.body.joints import mirror_name
-from bodyreg.viz.doubt import SURE_COLOUR, UNSURE_COLOUR, doubt_of, least_certain
+from bodyreg.viz.doubt import SURE_COLOUR, UNSURE_COLOUR, doubt_of, uncertain_joints
 
 if TYPE_CHECKING:
     import viser
@@ -149,7 +149,9 @@ class Viewer:
         fit = self._shown.fit
         lines = ["no loss" if fit.loss is None else f"loss {fit.loss[0]:.4g}"]
         if fit.joint_deviation is not None:
-            lines.append(f"least certain: {least_certain(self._body, fit.joint_deviation[0])}")
+            lines.append(
+                f"least certain: {uncertain_joints(self._body, fit.joint_deviation[0])[0]}"
+            )
         return "\n\n".join(lines)
 
     def _stand(self, eye: _Eye) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bodyreg.body import JOINT_NAMES, Body
-from bodyreg.viz.doubt import SURE, UNSURE, least_certain, segment_doubt, vertex_doubt
+from bodyreg.viz.doubt import SURE, UNSURE, segment_doubt, uncertain_joints, vertex_doubt
 from bodyreg.viz.shading import render_body
 
 BODY = Body.default()
@@ -16,7 +16,7 @@ def test_a_limb_in_doubt_is_named_and_coloured():
     wrist, hand, elbow = (JOINT_NAMES.index(f"left_{n}") for n in ("wrist", "hand", "elbow"))
     deviation[wrist] = 30, 2 * UNSURE
     deviation[hand] = 20, 2 * UNSURE
-    words = least_certain(BODY, deviation)
+    words = uncertain_joints(BODY, deviation)[0]
     assert words == "left wrist, ± 30 mm across the view, ± 400 mm along it"
     doubt = segment_doubt(BODY, deviation)
     assert doubt[wrist] == doubt[hand] == doubt[elbow] == 1  # an elbow's segment ends at the wrist

@@ -14,7 +14,7 @@ from bodyreg.cli import main
 from bodyreg.cli.view import Options, serve
 from bodyreg.errors import UserError
 from bodyreg.runs.finished import FinishedRun
-from bodyreg.viz.doubt import least_certain, vertex_doubt
+from bodyreg.viz.doubt import uncertain_joints, vertex_doubt
 from bodyreg.viz.viewer import CERTAIN
 
 from .browser import chromium, console_errors, picture
@@ -58,7 +58,7 @@ def eventually(holds):
 
 
 def test_it_says_that_a_fit_has_no_loss(run, viewer, monkeypatch):
-    words = least_certain(run.body, run.fits.read(1, 2).joint_deviation[0])
+    words = uncertain_joints(run.body, run.fits.read(1, 2).joint_deviation[0])[0]
     assert re.fullmatch(rf"loss 0\.\d+\n\nleast certain: {words}", viewer.about.content)
     load = viewer._load
 
