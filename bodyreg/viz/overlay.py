@@ -125,6 +125,17 @@ def fit_sheet(
     Returns:
         (H, W, 3) uint8 blue-green-red.
     """
+    return sheet(fit_tiles(body, fits, observations, grounds, side), captions, title, columns)
+
+
+def fit_tiles(
+    body: Body,
+    fits: Fits,
+    observations: Observations,
+    grounds: Sequence[np.ndarray] | None,
+    side: int,
+) -> list[np.ndarray]:
+    """The tiles of `fit_sheet`: of each fit the picture if it is given, then `fit_tile`."""
     points, keypoints = observations.points_in_frame(), observations.keypoints_in_frame()
     tiles = []
     vertices = fits.vertices(body)
@@ -137,7 +148,7 @@ def fit_sheet(
         tile = fit_tile(vertices[person], seen[person], body.faces, ground, own, present, doubt)
         gutter = np.full((side, GUTTER, 3), PAPER, np.uint8)
         tiles.append(tile if grounds is None else np.concatenate([ground, gutter, tile], axis=1))
-    return sheet(tiles, captions, title, columns)
+    return tiles
 
 
 def sheet(
