@@ -19,8 +19,9 @@ ALLOWED = (
     "only one CUDA device",
     r"less than \d+ GiB of free memory on the device",
     "no (avx2|avx512) on this machine",
-    # MediaPipe wants other versions of libraries than the tests do.
+    # MediaPipe and Gradio want other versions of libraries than the tests do.
     r"MediaPipe \(the extra 'detect'\) is not installed",
+    r"Gradio \(the extra 'app'\) is not installed",
     # The other kind of build.
     "nvcc is not on PATH: kernels cannot be compiled here",
     "built with CUDA",
