@@ -33,7 +33,7 @@ COMMANDS = {
     "evaluate": "Measure the errors of fits against the truth.",
     "evaluate-images": "Measure how near painted pictures are to true ones.",
     "report": "Write the results of a run to one HTML file: pictures, numbers, 3-D bodies.",
-    "app": "Serve a page on which a picture and a detector's file become a body.",
+    "app": "Serve a page on which a picture becomes a body, with a detector's file or without.",
     "view": "Show a run's bodies in the browser: turn them, take them apart, resize them.",
     "info": "Show the versions, the build, the device and the body.",
 }

@@ -20,6 +20,7 @@ from bodyreg.files import provenance
 from bodyreg.pictures import read_picture
 from bodyreg.registration import RegistrationConfig
 from bodyreg.runs.conversion import Conversion, convert
+from bodyreg.runs.detection import NAME as DETECTED
 from bodyreg.runs.finished import FinishedRun
 from bodyreg.runs.job import Request, reasons
 from bodyreg.runs.record import BodyFiles
@@ -72,7 +73,8 @@ class Uploads:
 
         Args:
             picture: The picture.
-            files: What a detector has written: a file, or those of a folder.
+            files: What a detector has written: a file, or those of a folder. Without them one
+                person is detected in the picture.
             kind: What kind of files that is, one of `KINDS`.
 
         Returns:
@@ -81,6 +83,7 @@ class Uploads:
         Raises:
             UserError: something is missing, damaged or not of this picture. No message has a path
                 of this machine.
+            InstallationError: there are no files, and the project's own detector is not installed.
         """
         self._forget()
         place = self.folder / f"fit-{secrets.token_hex(8)}"
@@ -111,16 +114,18 @@ def _fit(
 ) -> list[Shown]:
     if picture is None:
         raise UserError("the picture is missing; drop one")
-    if not files:
-        raise UserError("the detector's file is missing; drop it beside the picture")
     if kind not in KINDS:
         raise UserError("the kind of the detector's file is missing; choose one")
-    images, run, people = place / "picture", place / "run", place / "people.npz"
+    images, run = place / "picture", place / "run"
     _copy([picture], images)
     read_picture(images / picture.name)
-    form, switches = KINDS[kind]
-    source = Source(form, _file_of(files, place / "files", form), images, switches)
-    _people(source, picture.name, body.open()).save(people)
+    if files:
+        form, switches = KINDS[kind]
+        source = Source(form, _file_of(files, place / "files", form), images, switches)
+        people = place / "people.npz"
+        _people(source, picture.name, body.open()).save(people)
+    else:
+        people = run / DETECTED
     request = Request(
         out=run,
         source=Source("observations", people, images),
@@ -128,6 +133,7 @@ def _fit(
         preset="accurate",
         device=device,
         body=body,
+        detects=not files,
     )
     register_people(request, COMMAND, quiet=True)
     convert(Conversion(run, "glb", place), provenance(COMMAND))

@@ -34,7 +34,7 @@ FAULT = "This is a fault of the program; the terminal in which it runs has the d
 
 INTRODUCTION = (
     "Drop a picture, and the file in which a detector wrote what it found there: a body is fitted "
-    "to each person."
+    "to each person. Without such a file, one person is looked for."
 )
 
 
@@ -130,7 +130,9 @@ def _page(gradio: Any, fit: Fit, kinds: Sequence[str]) -> gradio.Blocks:
         gradio.Markdown(f"# bodyreg\n{INTRODUCTION}")
         with gradio.Row():
             picture = gradio.File(label="Picture", file_types=list(SUFFIXES), height=130)
-            files = gradio.File(label="A detector's file", file_count="multiple", height=130)
+            files = gradio.File(
+                label="A detector's file, if there is one", file_count="multiple", height=130
+            )
         kind = gradio.Dropdown(list(kinds), value=kinds[0], label="Kind of the detector's file")
         start = gradio.Button("Fit", variant="primary")
         person = gradio.Dropdown([], label="Person", visible=False, interactive=True)

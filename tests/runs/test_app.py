@@ -8,9 +8,11 @@ import pytest
 import trimesh
 
 from bodyreg.errors import UserError
-from bodyreg.runs import app
+from bodyreg.pictures import write_picture
+from bodyreg.runs import app, detection
 from bodyreg.runs.app import KINDS, Uploads
 from bodyreg.runs.finished import FinishedRun
+from tests.cli.test_detect import RED, StandIn
 
 DENSEPOSE = next(kind for kind, (form, _) in KINDS.items() if form == "densepose-coco")
 MPII = next(kind for kind, (form, _) in KINDS.items() if form == "mpii")
@@ -65,6 +67,19 @@ def test_people_of_a_file_without_names_are_in_the_picture(made, picture, tmp_pa
     assert one.glb.is_file()
 
 
+def test_without_a_file_a_person_is_detected(tmp_path, monkeypatch):
+    monkeypatch.setattr(detection, "BlazePose", StandIn)
+    picture = np.full((400, 640, 3), 90, np.uint8)
+    write_picture(tmp_path / "empty.png", picture)
+    picture[50:350, 120:380] = RED
+    write_picture(tmp_path / "person.png", picture)
+    (one,) = Uploads(tmp_path / "work").fit(tmp_path / "person.png", [], DENSEPOSE)
+    assert one.glb.is_file()
+    with pytest.raises(UserError, match="no person was found") as error:
+        Uploads(tmp_path / "work").fit(tmp_path / "empty.png", [], DENSEPOSE)
+    assert str(tmp_path) not in str(error.value)
+
+
 def test_errors_are_one_line_without_a_folder_of_the_machine(made, picture, tmp_path):
     source, _ = made
     alien = tmp_path / "elsewhere.jpg"
@@ -73,7 +88,6 @@ def test_errors_are_one_line_without_a_folder_of_the_machine(made, picture, tmp_
     broken.write_bytes(source.path.read_bytes()[:-20])
     cases = (
         (None, [source.path], DENSEPOSE, "picture is missing"),
-        (picture, [], DENSEPOSE, "file is missing"),
         (picture, [source.path], "densepose-coco", "choose one"),
         (picture, [source.path, source.path], DENSEPOSE, "drop one"),
         (picture, [broken], DENSEPOSE, "broken.json"),
