@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,22 @@ def unreadable(name: str) -> str:
     return f"unreadable picture {name}"
 
 
+class Boxed(NamedTuple):
+    """A person in a box.
+
+    Attributes:
+        id: The person's number.
+        box: (4,) x, y, width, height in picture pixels.
+        picture: The picture's file; "" if not known.
+        camera: What is known of its camera.
+    """
+
+    id: int
+    box: np.ndarray
+    picture: str
+    camera: Camera
+
+
 def read_boxes(
     path: str | os.PathLike, images: str | os.PathLike | None = None
 ) -> tuple[Observations, Counter[str]]:
@@ -62,24 +78,9 @@ def read_boxes(
         UserError: the file is no such file, or a box is wrong; the message names it. Or a result's
             picture is not in the folder.
     """
-    content = load_json(path)
-    if isinstance(content, list):
-        return _of_results(content, path, images)
-    coco = index_coco(content, path)
-    people = people_categories(coco, path)
-    found, skipped = [], Counter[str]()
-    for annotation in coco.anns.values():
-        where = f"{path}: annotation {annotation['id']}"
-        if flag(annotation.get("iscrowd"), "iscrowd", where):
-            skipped[CROWD] += 1
-        elif not is_person(annotation, people, where):
-            skipped[NO_PERSON] += 1
-        else:
-            image = coco.imgs.get(annotation["image_id"], {})
-            name = str(image.get("file_name") or "")
-            camera = camera_of(image, f"{path}: image {annotation['image_id']}")
-            found.append((annotation["id"], _frame(annotation, where), name, camera))
-    return _observations(found, str(path)), skipped
+    found, skipped = boxed_people(path, images)
+    boxes = np.array([person.box for person in found]).reshape(-1, 4)
+    return _observations(found, frames_of_boxes(boxes), str(path)), skipped
 
 
 def read_pictures(
@@ -99,6 +100,40 @@ def read_pictures(
     Raises:
         UserError: there is no such folder, or it has no pictures.
     """
+    found, skipped = whole_pictures(folder, names)
+    sizes = np.array([person.box[2:] for person in found]).reshape(-1, 2)
+    frames = np.column_stack([sizes / 2, sizes.max(axis=1) / 2])
+    return _observations(found, frames, str(folder)), skipped
+
+
+def boxed_people(
+    path: str | os.PathLike, images: str | os.PathLike | None = None
+) -> tuple[list[Boxed], Counter[str]]:
+    """The people in the boxes of a file; arguments, numbers left out and errors of `read_boxes`."""
+    content = load_json(path)
+    if isinstance(content, list):
+        return _of_results(content, path, images)
+    coco = index_coco(content, path)
+    people = people_categories(coco, path)
+    found, skipped = [], Counter[str]()
+    for annotation in coco.anns.values():
+        where = f"{path}: annotation {annotation['id']}"
+        if flag(annotation.get("iscrowd"), "iscrowd", where):
+            skipped[CROWD] += 1
+        elif not is_person(annotation, people, where):
+            skipped[NO_PERSON] += 1
+        else:
+            image = coco.imgs.get(annotation["image_id"], {})
+            name = str(image.get("file_name") or "")
+            camera = camera_of(image, f"{path}: image {annotation['image_id']}")
+            found.append(Boxed(annotation["id"], box_of(annotation, where), name, camera))
+    return found, skipped
+
+
+def whole_pictures(
+    folder: str | os.PathLike, names: Sequence[str] = ()
+) -> tuple[list[Boxed], Counter[str]]:
+    """A person in each picture; arguments, numbers left out and errors of `read_pictures`."""
     chosen = list(names) or picture_names(folder)
     if not chosen:
         raise UserError(f"{folder}: no pictures in this folder")
@@ -109,15 +144,14 @@ def read_pictures(
         except UserError:
             skipped[unreadable(name)] += 1
             continue
-        side = max(width, height)
-        frame = np.array([width / 2, height / 2, side / 2])
-        found.append((number, frame, name, Camera(picture_size=(width, height))))
-    return _observations(found, str(folder)), skipped
+        box = np.array([0, 0, width, height], np.float64)
+        found.append(Boxed(number, box, name, Camera(picture_size=(width, height))))
+    return found, skipped
 
 
 def _of_results(
     content: list[Any], path: str | os.PathLike, images: str | os.PathLike | None
-) -> tuple[Observations, Counter[str]]:
+) -> tuple[list[Boxed], Counter[str]]:
     pictures = {} if images is None else pictures_by_number(images)
     found, skipped = [], Counter[str]()
     for place, result in enumerate(content):
@@ -136,30 +170,25 @@ def _of_results(
                 f"{where}: no picture in {images or 'a folder'} has a name that ends with its "
                 f"image_id, {number}"
             )
-        found.append((place, _frame(result, where), pictures[number], Camera()))
-    return _observations(found, str(path)), skipped
+        found.append(Boxed(place, box_of(result, where), pictures[number], Camera()))
+    return found, skipped
 
 
-def _observations(people: list[tuple[int, np.ndarray, str, Camera]], source: str) -> Observations:
-    """People of these ids, frames, pictures and cameras."""
+def _observations(people: list[Boxed], frames: np.ndarray, source: str) -> Observations:
+    """People without evidence in these frames (N, 3)."""
     count = len(people)
-    cameras: dict[str, Any] = arrays_of([camera for *_, camera in people])
+    cameras: dict[str, Any] = arrays_of([person.camera for person in people])
     observations = Observations.of_keypoints(
         (),
         np.zeros((count, 0, 2)),
         np.zeros((count, 0)),
-        id=np.array([number for number, *_ in people], np.int64),
-        frame=np.array([frame for _, frame, *_ in people]).reshape(count, 3),
-        picture=np.array([name for _, _, name, _ in people], np.str_),
+        id=np.array([person.id for person in people], np.int64),
+        frame=frames,
+        picture=np.array([person.picture for person in people], np.str_),
         **cameras,
     )
     observations.check(source=source)
     return observations
-
-
-def _frame(item: dict[str, Any], where: str) -> np.ndarray:
-    """(3,) the frame of an item's box."""
-    return frames_of_boxes(box_of(item, where)[None])[0]
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -10,10 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bodyreg.data.boxes import read_boxes, read_pictures, unreadable
-from bodyreg.data.cameras import Camera
+from bodyreg.data.boxes import Boxed, boxed_people, unreadable, whole_pictures
 from bodyreg.data.detections import Detection, observations_of
-from bodyreg.data.frames import corners
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BLAZEPOSE_33
 from bodyreg.errors import UserError
@@ -34,6 +32,9 @@ NAME = "detected.npz"
 SEEN = "pictures_fingerprint"
 """The fact in it that names the pictures that were looked at."""
 
+MARGIN = 0.1
+"""Of what a detector sees round a box, on each side, over the side of the box."""
+
 NO_PERSON = "in whose place no person was found"
 
 
@@ -50,8 +51,8 @@ def detect_people(
     Args:
         folder: The pictures.
         names: Those that are looked at; all if left out.
-        boxes: A file of boxes of people, as of `read_boxes`. The detector sees the frames round
-            them.
+        boxes: A file of boxes of people, as of `read_boxes`. The detector sees the boxes, with a
+            margin.
         detector: What finds a person; `BlazePose` if left out.
         quiet: Show no progress.
 
@@ -63,7 +64,10 @@ def detect_people(
         UserError: there are no pictures, or the boxes cannot be read.
         InstallationError: the detector is not installed.
     """
-    people, skipped = read_pictures(folder, names) if boxes is None else read_boxes(boxes, folder)
+    if boxes is None:
+        people, skipped = whole_pictures(folder, names)
+    else:
+        people, skipped = boxed_people(boxes, folder)
     if detector is None:
         with BlazePose() as blazepose:
             found, missed = _look(people, folder, blazepose, quiet)
@@ -123,26 +127,27 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _look(
-    people: Observations, folder: Path, detector: Detector, quiet: bool
+    people: Sequence[Boxed], folder: Path, detector: Detector, quiet: bool
 ) -> tuple[list[Detection], Counter[str]]:
     """What a detector finds where these people are, and how often it finds nothing, by reason."""
     found, missed = [], Counter[str]()
     seen, picture = "", None
-    names = [] if people.picture is None else people.picture.tolist()
     with progress_bar(len(people), quiet) as bar:
-        for number, name in enumerate(names):
+        for boxed in people:
+            name = boxed.picture
             if name != seen:
                 seen, picture = name, _read(folder, name)
             bar.update()
             if picture is None:
                 missed[unreadable(name)] += 1
                 continue
-            person = _find(picture, people.frame[number], detector)
+            person = _find(picture, boxed.box, detector)
             if person is None:
                 missed[NO_PERSON] += 1
                 continue
-            camera = _camera(people, number, picture)
-            found.append(replace(person, picture=name, id=int(people.id[number]), camera=camera))
+            height, width = picture.shape[:2]
+            camera = boxed.camera._replace(picture_size=(width, height))
+            found.append(replace(person, picture=name, id=boxed.id, camera=camera))
     return found, missed
 
 
@@ -154,24 +159,16 @@ def _read(folder: Path, name: str) -> np.ndarray | None:
         return None
 
 
-def _find(picture: np.ndarray, frame: np.ndarray, detector: Detector) -> Detection | None:
-    """The person of a picture in this frame."""
+def _find(picture: np.ndarray, box: np.ndarray, detector: Detector) -> Detection | None:
+    """The person of a picture in this box."""
+    corner, size = box[:2], box[2:]
+    low, high = corner - MARGIN * size, corner + (1 + MARGIN) * size
     sides = picture.shape[1::-1]
-    low, high = (np.clip(corner.round(), 0, sides).astype(int) for corner in corners(frame))
-    crop = picture[low[1] : high[1], low[0] : high[0]]
+    left, top = np.clip(np.floor(low), 0, sides).astype(int)
+    right, bottom = np.clip(np.ceil(high), 0, sides).astype(int)
+    crop = picture[top:bottom, left:right]
     found = detector(crop) if crop.size else None
     if found is None:
         return None
-    rows = found.rows + np.where(found.rows[:, 2:] > 0, [*low, 0], 0)
+    rows = found.rows + np.where(found.rows[:, 2:] > 0, [left, top, 0], 0)
     return replace(found, rows=rows)
-
-
-def _camera(people: Observations, number: int, picture: np.ndarray) -> Camera:
-    height, width = picture.shape[:2]
-    focal, point = np.nan, (np.nan, np.nan)
-    if people.focal is not None:
-        focal = float(people.focal[number])
-    if people.principal_point is not None:
-        x, y = people.principal_point[number].tolist()
-        point = x, y
-    return Camera(focal, point, (width, height))

@@ -87,8 +87,7 @@ def test_one_person_in_each_box(bodyreg, tmp_path, pictures):
     assert (result.status, result.error) == (0, "")
     people = Observations.load(out)
     assert people.id.tolist() == [0, 1]
-    low = [40, 340 - (360 - 260) / 2]  # frames are wider than boxes, and see a neighbour's arm
-    assert left_edges(people)[0] == low[0] and left_edges(people)[1] == pytest.approx(low[1], abs=1)
+    assert left_edges(people) == [40, 340]  # in one picture they look like a wide one
 
 
 def test_a_picture_alone(bodyreg, tmp_path, pictures):
