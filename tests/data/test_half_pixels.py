@@ -14,13 +14,18 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from bodyreg.body import Body
 from bodyreg.data import (
+    read_cse,
     read_deepfashion,
     read_densepose_coco,
+    read_densepose_results,
+    read_iuv,
     read_keypoints,
     read_lsp,
     read_mpii,
     read_openpose,
+    read_points,
     read_spin,
     read_videopose3d,
 )
@@ -119,6 +124,38 @@ def blazepose(folder: Path) -> np.ndarray:
     return read_keypoints(folder / "a.json")[0].keypoint_xy[0, 0]
 
 
+def iuv(folder: Path) -> np.ndarray:
+    """A pixel shows what is at its centre: here the pixels round the one that is looked for."""
+    array = np.zeros((99, 99, 3), np.uint8)
+    array[ROW - 9 : ROW + 10, COLUMN - 9 : COLUMN + 10] = 2, 90, 90
+    np.savez(folder / "a.npz", iuv=array, charts="makehuman-24")
+    return read_iuv(folder / "a.npz", Body.default(), points=10**4)[0].point_xy.mean(0)
+
+
+def cse(folder: Path) -> np.ndarray:
+    """Likewise."""
+    array = np.full((99, 99), -1)
+    array[ROW - 9 : ROW + 10, COLUMN - 9 : COLUMN + 10] = 3500
+    np.save(folder / "a.npy", array)
+    return read_cse(folder, Body.default(), points=10**4)[0].point_xy.mean(0)
+
+
+def densepose_results(folder: Path) -> np.ndarray:
+    """Equal shares of a continuous box, which need not be pixels."""
+    box = [30.2, 40.3, 20.6, 20.4]  # whose middle is the centre of the pixel
+    item = {"image_id": 1, "bbox": box, "uv": np.full((3, 20, 20), 5).tolist()}
+    (folder / "a.json").write_text(json.dumps([item | {"charts": "makehuman-24"}]))
+    people, _ = read_densepose_results(folder / "a.json", Body.default(), points=10**4)
+    return people.point_xy.mean(0)
+
+
+def point_list(folder: Path) -> np.ndarray:
+    """Picture pixels, as they are."""
+    places = {"x": [CENTRE[0], 90], "y": [CENTRE[1], 90], "vertex": [1, 2]}
+    (folder / "a.json").write_text(json.dumps(places))
+    return read_points(folder / "a.json", Body.default())[0].point_xy[0]
+
+
 def videopose3d(folder: Path) -> np.ndarray:
     """What a camera with its principal point in continuous pixels projects, or Detectron finds."""
     np.savez(folder / "a.npz", positions_2d={"S1": {"Eating": [np.array([rows(17, CENTRE)])]}})
@@ -145,7 +182,7 @@ def deepfashion(folder: Path) -> np.ndarray:
 
 READERS = (
     coco, coco_dense, mpii_json, mpii_array, openpose, results, mmpose, blazepose, videopose3d,
-    spin, deepfashion, lsp,
+    spin, deepfashion, lsp, iuv, cse, densepose_results, point_list,
 )  # fmt: skip
 
 
