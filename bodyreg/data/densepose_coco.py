@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bodyreg.body.charts import DENSEPOSE_CHARTS
+from bodyreg.body.landmarks import SMPL_VERTEX_COUNT
+from bodyreg.body.smpl import CSE_VERTEX_COUNT
 from bodyreg.data.cameras import Camera, arrays_of
 from bodyreg.data.coco import (
     CROWD,
@@ -30,7 +32,7 @@ from bodyreg.data.coco import (
     in_cocos_order,
     load_coco,
 )
-from bodyreg.data.dense_maps import charts_of
+from bodyreg.data.dense_maps import charts_of, whole
 from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.json_files import flag, numbers
 from bodyreg.data.masks import check_run_lengths, decode_run_lengths
@@ -78,8 +80,11 @@ WHOLE_BODY_REQUIRED = [
 ]
 WHOLE_BODY_MARGIN = 2
 
+CSE_MESH = f"smpl_{CSE_VERTEX_COUNT}"
+"""DensePose CSE's mesh of a person, as `ref_model` names it."""
+
 NO_DENSE_POINTS = "no dense points (dp_*)"
-OTHER_MODEL = "points on another model (dp_vertex), not in charts"
+OTHER_MODEL = f"points on another model than {CSE_MESH} (ref_model)"
 NOT_WHOLE = "not the whole body"
 NO_EVIDENCE = "no point and no keypoint, or all in one place"
 
@@ -93,8 +98,9 @@ def read_densepose_coco(
 ) -> tuple[Observations, Counter[str]]:
     """Read the people of a DensePose-COCO file as observations of a body.
 
-    The body's charts turn dense points into body points. The frame is the square round the box. An
-    observation's id is its annotation's.
+    The body's charts turn dense points into body points. Points of DensePose CSE are vertices of
+    its mesh (`dp_vertex`); those that are SMPL's own vertices are read, which need no charts. The
+    frame is the square round the box. An observation's id is its annotation's.
 
     Args:
         path: The JSON file.
@@ -112,20 +118,22 @@ def read_densepose_coco(
     """
     coco = load_coco(path)
     annotations = list(coco.anns.values())
-    dense = [_has_charts(annotation) for annotation in annotations]
+    dense = [_names(annotation) for annotation in annotations]
     if not any(dense):
         raise UserError(
             f"{path}: no annotation has dense points (dp_x, dp_y, dp_I, dp_U, dp_V); "
             "give a DensePose-COCO file, not plain COCO"
         )
-    info = coco.dataset.get("info", {})
-    charts = charts_of(path, str(info.get("charts", DENSEPOSE_CHARTS)), body)
+    charts = None
+    if "charts" in dense:
+        info = coco.dataset.get("info", {})
+        charts = charts_of(path, str(info.get("charts", DENSEPOSE_CHARTS)), body)
 
     people: list[_Person] = []
     skipped: Counter[str] = Counter()
     orders = KeypointOrders(coco, path)
-    for annotation, has_charts in zip(annotations, dense, strict=True):
-        if not has_charts:
+    for annotation, names in zip(annotations, dense, strict=True):
+        if names is None:
             skipped[OTHER_MODEL if "dp_vertex" in annotation else NO_DENSE_POINTS] += 1
             continue
         where = f"{path}: annotation {annotation['id']}"
@@ -182,14 +190,22 @@ class _Person:
     xy: np.ndarray  # (n, 2)
     part: np.ndarray  # (n,) 1..24
     uv: np.ndarray  # (n, 2)
+    smpl: np.ndarray  # (n,) SMPL's vertex in place of part and uv; -1 if it is in charts
     keypoints: np.ndarray  # (17, 3) x, y, v
     depths: np.ndarray | None  # (17,)
     picture: str
     camera: Camera
 
 
-def _has_charts(annotation: dict[str, Any]) -> bool:
-    return any(annotation.get(key) is not None for key in ("dp_x", "dp_I", "dp_U"))
+def _names(annotation: dict[str, Any]) -> Literal["charts", "vertices"] | None:
+    """How an annotation names points of the body; None if it has no points that can be read."""
+    there = {
+        key for key in ("dp_x", "dp_I", "dp_U", "dp_vertex") if annotation.get(key) is not None
+    }
+    if "dp_vertex" in there and not there & {"dp_I", "dp_U"}:
+        known = "dp_x" in there and annotation.get("ref_model", CSE_MESH) == CSE_MESH
+        return "vertices" if known else None
+    return "charts" if there else None
 
 
 def _person(
@@ -201,7 +217,12 @@ def _person(
     box_units: int,
 ) -> _Person:
     box = box_of(annotation, where)
-    xy, part, uv = dense_points(annotation, where)
+    if _names(annotation) == "charts":
+        xy, part, uv = dense_points(annotation, where)
+        smpl = np.full(len(xy), -1)
+    else:
+        xy, smpl = _vertices(annotation, where)
+        part, uv = np.zeros(len(xy), np.int64), np.zeros((len(xy), 2))
     mask_codes(annotation, where)
 
     rows = orders.rows(annotation, where)
@@ -217,6 +238,7 @@ def _person(
         xy=box[:2] + xy * box[2:] / box_units,
         part=part,
         uv=uv,
+        smpl=smpl,
         keypoints=rows,
         depths=depths,
         picture=picture,
@@ -240,7 +262,7 @@ def _is_whole(
 
 
 def _observations(
-    people: list[_Person], body: Body, charts: Charts | CarriedCharts, source: str
+    people: list[_Person], body: Body, charts: Charts | CarriedCharts | None, source: str
 ) -> Observations:
     def stack(name: str, *shape: int) -> np.ndarray:
         return np.array([getattr(person, name) for person in people]).reshape(len(people), *shape)
@@ -248,8 +270,16 @@ def _observations(
     def join(name: str, *shape: int) -> np.ndarray:
         return np.concatenate([np.zeros((0, *shape)), *(getattr(p, name) for p in people)])
 
-    part = join("part").astype(np.int64)
-    vertex, barycentric = charts.locate(part, join("uv", 2))
+    part, smpl = join("part").astype(np.int64), join("smpl").astype(np.int64)
+    vertex, barycentric = np.zeros((len(part), 3), np.int32), np.zeros((len(part), 3), np.float32)
+    if charts is not None:
+        inside = smpl < 0
+        vertex[inside], barycentric[inside] = charts.locate(part[inside], join("uv", 2)[inside])
+    if (smpl >= 0).any():
+        try:
+            vertex[smpl >= 0], barycentric[smpl >= 0] = body.smpl_points(smpl[smpl >= 0])
+        except UserError as error:
+            raise UserError(f"{source}: {error}") from None
     keypoints = stack("keypoints", len(KEYPOINTS), 3)
     depths = None
     if any(person.depths is not None for person in people):
@@ -283,20 +313,38 @@ def dense_points(
     Raises:
         UserError: they are damaged or out of range.
     """
-    x = numbers(annotation, "dp_x", where)
-    y, part, u, v = (numbers(annotation, f"dp_{k}", where, len(x)) for k in ("y", "I", "U", "V"))
-    xy = np.stack([x, y], axis=1)
-    if len(xy) >= FEWEST and xy.min() >= 0 and xy.min() < xy.max() <= 1:
-        raise UserError(f"{where}: dp_x and dp_y are shares of the box; {UNITS}")
-    outside = ((xy < -BOX_UNITS) | (xy > 2 * BOX_UNITS)).any(axis=1)
-    if 2 * outside.sum() > len(xy):
-        raise UserError(f"{where}: most dp_x and dp_y are far outside of the box; {UNITS}")
+    xy = _places(annotation, where)
+    part, u, v = (numbers(annotation, f"dp_{k}", where, len(xy)) for k in ("I", "U", "V"))
     if not ((part >= 1) & (part <= PARTS) & (part % 1 == 0)).all():
         raise UserError(f"{where}: dp_I is out of range; parts are 1 to {PARTS}")
     uv = np.stack([u, v], axis=1)
     if not ((uv >= -1e-3) & (uv <= 1 + 1e-3)).all():
         raise UserError(f"{where}: dp_U or dp_V is out of range; chart coordinates are 0 to 1")
     return xy, part.astype(np.int64), uv.clip(0, 1)
+
+
+def _vertices(annotation: dict[str, Any], where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Of the points of CSE that are SMPL's own vertices: xy (n, 2) in units of the box, numbers."""
+    xy = _places(annotation, where)
+    vertex = numbers(annotation, "dp_vertex", where, len(xy))
+    if not whole(vertex, 0, CSE_VERTEX_COUNT - 1):
+        raise UserError(
+            f"{where}: dp_vertex is out of range; {CSE_MESH} has 0 to {CSE_VERTEX_COUNT - 1}"
+        )
+    own = vertex < SMPL_VERTEX_COUNT
+    return xy[own], vertex[own].astype(np.int64)
+
+
+def _places(annotation: dict[str, Any], where: str) -> np.ndarray:
+    """(n, 2) dp_x and dp_y."""
+    x = numbers(annotation, "dp_x", where)
+    xy = np.stack([x, numbers(annotation, "dp_y", where, len(x))], axis=1)
+    if len(xy) >= FEWEST and xy.min() >= 0 and xy.min() < xy.max() <= 1:
+        raise UserError(f"{where}: dp_x and dp_y are shares of the box; {UNITS}")
+    outside = ((xy < -BOX_UNITS) | (xy > 2 * BOX_UNITS)).any(axis=1)
+    if 2 * outside.sum() > len(xy):
+        raise UserError(f"{where}: most dp_x and dp_y are far outside of the box; {UNITS}")
+    return xy
 
 
 def mask_codes(annotation: dict[str, Any], where: str) -> list[dict[str, Any] | None]:

@@ -1,6 +1,7 @@
 """DensePose-COCO files made by hand, with the quirks of the real ones."""
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 from pycocotools import mask
 
+from bodyreg.body import Body
 from bodyreg.data.densepose_coco import (
     COARSE_PART,
+    NO_EVIDENCE,
+    OTHER_MODEL,
     decode_part_masks,
     load_coco,
     read_densepose_coco,
@@ -107,6 +111,57 @@ def test_what_is_skipped_is_counted(path, body):
     )
     np.testing.assert_array_equal(people.id, [5, 6])
     assert sorted(skipped.values()) == [1, 1, 1, 1]
+
+
+def vertices_of_cse(number: int, seed: int = 0) -> dict:
+    """An annotation of DensePose CSE's data sets: a vertex for each point, and no chart."""
+    person = annotation(number, seed=seed)
+    vertex = np.random.default_rng(seed).integers(0, 13000, len(person["dp_x"]))
+    person = {k: v for k, v in person.items() if k not in ("dp_I", "dp_U", "dp_V")}
+    return person | {"dp_vertex": vertex.tolist(), "ref_model": "smpl_27554"}
+
+
+def test_vertices_of_cse(path):
+    """SMPL's own vertices are read, on the built-in body and without charts; others are left."""
+    body, first, second = Body.default(), vertices_of_cse(1), vertices_of_cse(2, 1)
+    bear = vertices_of_cse(3, 2) | {"ref_model": "bear_4936"}
+    nothing = vertices_of_cse(4, 3) | {"dp_vertex": [20000] * 30, "keypoints": [0] * 51}
+    people, skipped = read_densepose_coco(coco_file(path, first, second, bear, nothing), body)
+    assert people.id.tolist() == [1, 2] and skipped == {OTHER_MODEL: 1, NO_EVIDENCE: 1}
+    for row, person in enumerate((first, second)):
+        own = np.array(person["dp_vertex"]) < 6890
+        assert 0 < own.sum() < len(own)
+        vertex, barycentric = body.smpl_points(np.array(person["dp_vertex"])[own])
+        points = people.points_of(row)
+        np.testing.assert_array_equal(people.point_vertex[points], vertex)
+        np.testing.assert_array_equal(people.point_barycentric[points], barycentric)
+        box = np.array(person["bbox"])
+        xy = box[:2] + np.column_stack([person["dp_x"], person["dp_y"]])[own] * box[2:] / 256
+        np.testing.assert_allclose(people.point_xy[points], xy, rtol=1e-6)
+
+
+def test_people_in_charts_and_of_cse_in_one_file(path):
+    body, charts = Body.default(), {"charts": "makehuman-24"}
+    persons = annotation(1), vertices_of_cse(2)
+    people, _ = read_densepose_coco(coco_file(path, *persons, **charts), body)
+    for row, person in enumerate(persons):
+        alone, _ = read_densepose_coco(coco_file(path, person, **charts), body)
+        points = people.points_of(row)
+        np.testing.assert_array_equal(people.point_vertex[points], alone.point_vertex)
+        np.testing.assert_array_equal(people.point_barycentric[points], alone.point_barycentric)
+
+
+@pytest.mark.parametrize("vertex", [-1, 27554, 0.5])
+def test_vertices_that_cse_lacks(path, vertex):
+    person = vertices_of_cse(7) | {"dp_vertex": [vertex] * 30}
+    with pytest.raises(UserError, match="annotation 7: dp_vertex is out of range"):
+        read_densepose_coco(coco_file(path, person), Body.default())
+
+
+def test_vertices_on_a_body_that_does_not_know_them(path):
+    body = dataclasses.replace(Body.default(), smpl=None)
+    with pytest.raises(UserError, match=r"people.json: .*SMPL's vertices"):
+        read_densepose_coco(coco_file(path, vertices_of_cse(7)), body)
 
 
 def test_no_keypoints_at_all_is_fine(path, body):
