@@ -128,9 +128,12 @@ def closest_in_triangles(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
     u, v, w = second - first, third - first, points - first
     uu, uv, vv = (u * u).sum(-1), (u * v).sum(-1), (v * v).sum(-1)
     wu, wv = (w * u).sum(-1), (w * v).sum(-1)
-    area = np.maximum(uu * vv - uv * uv, 1e-30)
+    area = uu * vv - uv * uv
+    flat = area <= 1e-14 * uu * vv
+    area = np.where(flat, 1, area)
     s, t = (vv * wu - uv * wv) / area, (uu * wv - uv * wu) / area
     inside = np.stack([1 - s - t, s, t], -1)
+    inside[flat] = -1
     along = {(0, 1): (u, w, uu), (0, 2): (v, w, vv), (1, 2): (v - u, points - second, None)}
     best, least = inside, np.where(inside.min(-1) >= 0, -1.0, np.inf)
     for (start, end), (edge, offset, length) in along.items():

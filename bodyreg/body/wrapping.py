@@ -68,10 +68,10 @@ class Pins:
         """(P, count) sparse: the landmarks as mixes of `count` vertices."""
         from scipy import sparse
 
-        row = np.repeat(np.arange(len(self.landmarks)), [len(p.vertices) for p in self.landmarks])
-        column = np.concatenate([p.vertices for p in self.landmarks])
-        share = np.concatenate([p.weights for p in self.landmarks]).astype(np.float64)
-        return sparse.coo_matrix((share, (row, column)), (len(self.landmarks), count)).tocsr()
+        rows = sparse.lil_matrix((len(self.landmarks), count))
+        for row, landmark in enumerate(self.landmarks):
+            rows[row, landmark.vertices] = landmark.weights
+        return rows.tocsr()
 
 
 def settle(

@@ -35,6 +35,7 @@ COMMANDS = {
     "report": "Write the results of a run to one HTML file: pictures, numbers, 3-D bodies.",
     "app": "Serve a page on which a picture becomes a body, with a detector's file or without.",
     "view": "Show a run's bodies in the browser: turn them, take them apart, resize them.",
+    "make-map": "Find where SMPL's vertices lie on a body of your own, for DensePose's charts.",
     "info": "Show the versions, the build, the device and the body.",
 }
 
