@@ -44,17 +44,21 @@ TURN = 0.01
 
 
 def map_smpl(
-    vertices: np.ndarray, faces: np.ndarray, triangle: np.ndarray, barycentric: np.ndarray
+    body: Body,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    triangle: np.ndarray,
+    barycentric: np.ndarray,
 ) -> SmplVertices:
     """Run all steps.
 
     Args:
+        body: The built-in body, in any shape.
         vertices: (M, 3) MHR's, metres; its two sides are mirror images.
         faces: (G, 3) MHR's.
         triangle: (6890,) the triangle of MHR that each of SMPL's vertices lies in.
         barycentric: (6890, 3) its place in there.
     """
-    body = Body.default()
     own = body.vertices.astype(np.float64)
     places, _ = Surface(vertices, faces).at(triangle, barycentric)
     nearest = [np.linalg.norm(vertices - places[n], axis=1).argmin() for n in SMPL_FINGERTIPS]
@@ -119,13 +123,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("mesh", type=Path, help="MHR's mhr_face_mask.ply")
     parser.add_argument("mapping", type=Path, help="MHR's mhr2smpl_mapping.npz")
+    parser.add_argument(
+        "--shape",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="begin with the built-in body in another shape: how much does the map depend on it?",
+    )
     parser.add_argument("--out", type=Path, default=SMPL_TABLE, help="the .npz to write")
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # sums in one order
     mesh = trimesh.load(arguments.mesh, process=False)
     mapping = load_npz(arguments.mapping, kind="mapping")
     share = mapping["baryc_coords"].clip(0)
+    body = Body.default()
+    shape = {name: float(value) for name, value in (item.split("=") for item in arguments.shape)}
     table = map_smpl(
+        body.with_shape([shape.pop(name, 0.0) for name in body.shape_names]),
         np.asarray(mesh.vertices) * CENTIMETRE,
         np.asarray(mesh.faces),
         mapping["triangle_ids"],
