@@ -196,6 +196,8 @@ def body_of(folder: Path, record: Record) -> Body:
     body = files.open()
     if body.fingerprint != record.body.fingerprint:
         raise UserError(f"{files.path}: is not the body of this run; register again")
+    if record.body.charts_fingerprint not in (None, files.charts_fingerprint):
+        raise UserError(f"{files.uv}: has changed since the run; register again")
     if files.landmarks_fingerprint != record.body.landmarks_fingerprint:
         raise UserError(f"{files.landmarks}: has changed since the run; register again")
     if files.proportions_fingerprint != record.body.proportions_fingerprint:

@@ -143,6 +143,7 @@ class Job:
             "focal": to_plain(source.focal, request.out),
             "pictures": source.images is not None,
             "body": body.fingerprint,
+            "charts": request.body.charts_fingerprint,
             "landmarks": request.body.landmarks_fingerprint,
             "proportions": request.body.proportions_fingerprint,
             "initial_fits": initial_file and initial_file.fingerprint,

@@ -68,6 +68,13 @@ class BodyFiles:
         return body
 
     @property
+    def charts_fingerprint(self) -> str | None:
+        """64 hexadecimal digits: a hash of DensePose's charts, and of the body they are on."""
+        if self.uv is None:
+            return None
+        return fingerprint(self.uv) if self.path is None else fingerprint(self.uv, self.path)
+
+    @property
     def landmarks_fingerprint(self) -> str | None:
         """64 hexadecimal digits: a hash of the file of landmarks."""
         return self.landmarks and fingerprint(self.landmarks)
@@ -99,12 +106,13 @@ class FittedBody:
         name: The body's name.
         fingerprint: 12 hexadecimal digits, as `Body.fingerprint`.
         files: Where it was read from.
-        landmarks_fingerprint, proportions_fingerprint: As those of `BodyFiles`.
+        charts_fingerprint, landmarks_fingerprint, proportions_fingerprint: As those of `BodyFiles`.
     """
 
     name: str
     fingerprint: str
     files: BodyFiles
+    charts_fingerprint: str | None = field(default=None, metadata={BEFORE: None})
     landmarks_fingerprint: str | None = field(default=None, metadata={BEFORE: None})
     proportions_fingerprint: str | None = field(default=None, metadata={BEFORE: None})
 

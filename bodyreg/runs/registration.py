@@ -219,6 +219,7 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
             job.body.name,
             job.body.fingerprint,
             request.body,
+            request.body.charts_fingerprint,
             request.body.landmarks_fingerprint,
             request.body.proportions_fingerprint,
         ),
