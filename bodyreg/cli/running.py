@@ -16,6 +16,7 @@ from bodyreg.errors import UserError
 if TYPE_CHECKING:
     from bodyreg.runs.job import Request
     from bodyreg.runs.registration import Outcome
+    from bodyreg.runs.summary import Summary
 
 MESHES = ("obj", "ply", "glb")
 
@@ -36,9 +37,9 @@ class Run:
             conventions.
         device: Where to compute. auto takes CUDA if it can be used.
         meshes: Also write a mesh for each person: metres, x right, y up, z toward the viewer.
-        overlays: Also draw this number of fits, evenly chosen, as overlays.png: over the picture
-            with its keypoints (red) and dense points (dark), and from the side, with limbs that are
-            in doubt in orange.
+        overlays: Also draw this number of fits as overlays.png: over the picture with its keypoints
+            (red) and dense points (dark), and from the side, with limbs that are in doubt in
+            orange. Doubtful fits come first, the worst of them; the others are evenly chosen.
         quiet: Print nothing but errors.
     """
 
@@ -152,6 +153,10 @@ def report(
             f"median standard deviation of joints: {deviations['across']:.0f} mm across the view, "
             f"{deviations['along']:.0f} mm along it"
         )
+    if summary.exchanged:
+        lines.append(f"left and right of evidence exchanged: for {summary.exchanged:,}")
+    if summary.doubtful:
+        lines.append(f"doubtful fits: {_doubtful(summary)}")
     if summary.mirrored:
         lines.append(
             f"mirrored fits (determinant of the rotation, or scale, below 0): {summary.mirrored:,}"
@@ -162,6 +167,14 @@ def report(
         times = ", ".join(f"{name} {time:.3g} ms" for name, time in stages.items())
         lines.append(f"median time of a person: {times}")
     return "\n".join([*lines, f"results: {request.out}"])
+
+
+def _doubtful(summary: Summary) -> str:
+    """How many fits are doubtful, and why."""
+    from bodyreg.data.fits import REASONS
+
+    why = ", ".join(f"{REASONS[name]} {n:,}" for name, n in summary.doubtful.most_common())
+    return f"{summary.doubtful.total():,} of {summary.people:,} ({why})"
 
 
 def _learned(path: Path) -> str:

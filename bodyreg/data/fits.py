@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -20,7 +21,23 @@ FORMAT = "bodyreg-fits-1"
 POSED_AT_ONCE = 64
 """People whose points are posed in one step; this keeps the work arrays below some tens of MB."""
 
-TERM_PREFIX = "term_"
+TERM_PREFIX, DOUBT_PREFIX = "term_", "doubt_"
+"""Of the names in a file of arrays that belong to `Fits.terms` and to `Fits.doubts`."""
+
+REASONS = {
+    "evidence": "few points and keypoints",
+    "parts": "few parts of the body are seen",
+    "strip": "only a strip of the body is seen",
+    "small": "small in the picture",
+    "points": "far from the dense points",
+    "keypoints": "far from the keypoints",
+    "pose": "an unlikely pose",
+    "shape": "unlikely proportions",
+    "deviation": "joints are uncertain",
+    "sides": "left and right may be exchanged",
+    "mirrored": "a mirrored body",
+}
+"""Why a fit is doubtful, as names of `Fits.doubts`, and in words."""
 
 
 @dataclass(eq=False)
@@ -51,8 +68,12 @@ class Fits:
         track: (N,) int64, the person in a video; fits of one track are of one person. None if the
             pictures are no video.
         moment: (N,) int64, the picture's number in its video. None if `track` is.
+        exchanged: (N,) uint8, the groups of evidence that the fit read as of the other side, as
+            sets of `data.sides`; 0 = none. None if no registration has made the fits.
         terms: name -> (N,) float32, the weighted terms; they add up to the loss. A term is 0 for
             a person without evidence for it.
+        doubts: name -> (N,) float32 >= 0, what makes a fit doubtful, over its limit: above 1 it is
+            doubtful. `REASONS` has the names. Empty if the fits do not tell.
     """
 
     id: np.ndarray
@@ -68,7 +89,9 @@ class Fits:
     joint_deviation: np.ndarray | None = None
     track: np.ndarray | None = None
     moment: np.ndarray | None = None
+    exchanged: np.ndarray | None = None
     terms: dict[str, np.ndarray] = field(default_factory=dict)
+    doubts: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.id)
@@ -78,10 +101,30 @@ class Fits:
         """(N,) bool: left and right are exchanged, by a reflection or else by a negative scale."""
         return np.linalg.det(self.rotation.astype(np.float64)) * self.scale < 0
 
+    @property
+    def doubt(self) -> np.ndarray:
+        """(N,) float32 the largest of a fit's doubts; 0 if the fits do not tell."""
+        return functools.reduce(np.maximum, self.doubts.values(), np.zeros(len(self), np.float32))
+
+    @property
+    def doubtful(self) -> np.ndarray:
+        """(N,) bool: fits with a doubt above 1."""
+        return self.doubt > 1
+
+    def reasons(self, person: int) -> list[str]:
+        """Why the fit at this position is doubtful, in words, the strongest first; [] if not."""
+        found = {name: float(values[person]) for name, values in self.doubts.items()}
+        names = sorted((name for name in found if found[name] > 1), key=lambda name: -found[name])
+        return [REASONS.get(name, name) for name in names]
+
     def select(self, people: np.ndarray | slice | Sequence[int]) -> Fits:
         """The fits at these positions (integers, a mask or a slice), in this order."""
-        arrays = {name: array[people] for name, array in self._arrays().items()}
-        return Fits(**arrays, terms={name: value[people] for name, value in self.terms.items()})
+        arrays: dict[str, Any] = {name: array[people] for name, array in self._arrays().items()}
+        named: dict[str, Any] = {
+            kind: {name: value[people] for name, value in getattr(self, kind).items()}
+            for kind in NAMED
+        }
+        return Fits(**arrays, **named)
 
     @staticmethod
     def empty() -> Fits:
@@ -90,20 +133,29 @@ class Fits:
             name: np.zeros((0, *shape), np.float32 if "f" in kinds else np.int64)
             for name, (kinds, shape) in ARRAYS.items()
         }
+        arrays["exchanged"] = np.zeros(0, np.uint8)
         return Fits(**arrays)
 
     @staticmethod
     def concatenate(parts: Sequence[Fits]) -> Fits:
         """Several sets of fits, one after the other.
 
-        All or none have a loss, cameras and deviations, and their terms are equal.
+        All or none have a loss, cameras, deviations and exchanged sides, and the names of their
+        terms and doubts are equal.
         """
         if len(parts) == 1:
             return parts[0]
-        return Fits(
-            **{n: np.concatenate([getattr(p, n) for p in parts]) for n in parts[0]._arrays()},
-            terms={n: np.concatenate([p.terms[n] for p in parts]) for n in parts[0].terms},
-        )
+        arrays: dict[str, Any] = {
+            n: np.concatenate([getattr(p, n) for p in parts]) for n in parts[0]._arrays()
+        }
+        named: dict[str, Any] = {
+            kind: {
+                name: np.concatenate([getattr(part, kind)[name] for part in parts])
+                for name in getattr(parts[0], kind)
+            }
+            for kind in NAMED
+        }
+        return Fits(**arrays, **named)
 
     def in_frames(self, frame: np.ndarray) -> Fits:
         """The same bodies in the same pictures, seen through other crops.
@@ -161,7 +213,8 @@ class Fits:
     def save(self, path: str | os.PathLike, **facts: str) -> None:
         """Write a bodyreg-fits-1 file; `facts` say what made it, and are stored as arrays too."""
         arrays: dict[str, Any] = self._arrays()
-        arrays |= {TERM_PREFIX + name: value for name, value in self.terms.items()}
+        for kind, prefix in NAMED.items():
+            arrays |= {prefix + name: value for name, value in getattr(self, kind).items()}
         save_npz(path, format=FORMAT, **(arrays | facts))
 
     @classmethod
@@ -170,8 +223,8 @@ class Fits:
 
         Raises:
             UserError: the file is missing, damaged or of another format, or an array is missing,
-                has the wrong shape, or holds a number that is not finite. Only the loss, the
-                camera, the deviations and the tracks may be missing.
+                has the wrong shape, or holds a number that is not finite. Only the arrays of
+                `OPTIONAL`, terms and doubts may be missing.
         """
         with FitsFile(path) as file:
             return file.read(0, len(file))
@@ -191,11 +244,16 @@ class FitsFile(PeopleFile):
 
     def __init__(self, path: str | os.PathLike) -> None:
         super().__init__(path, "fits", FORMAT, ARRAYS, optional=OPTIONAL)
-        self._terms = [
-            name
-            for name in self._reader.names
-            if name.startswith(TERM_PREFIX) and self._reader.shape(name) == (len(self),)
-        ]
+        self._named = {
+            kind: [
+                name
+                for name in self._reader.names
+                if name.startswith(prefix)
+                and self._reader.shape(name) == (len(self),)
+                and self._reader.dtype(name).kind in "iuf"
+            ]
+            for kind, prefix in NAMED.items()
+        }
 
     def tracks(self) -> np.ndarray | None:
         """(N,) int64, the tracks of all people; None if the file has no tracks and moments."""
@@ -210,24 +268,28 @@ class FitsFile(PeopleFile):
             UserError: the file is damaged, or holds a number that is not finite, or a deviation
                 that is negative.
         """
-        arrays = self.rows(start, stop)
+        arrays: dict[str, Any] = self.rows(start, stop)
         ids = arrays.pop("id").astype(np.int64)
         if "joint_deviation" in arrays and (arrays["joint_deviation"] < 0).any():
             bad = (arrays["joint_deviation"] < 0).any(axis=(1, 2))
             raise UserError(
                 f"{self._path}: joint_deviation of person {ids[bad.argmax()]} is negative"
             )
-        times = {name: arrays.pop(name).astype(np.int64) for name in TIMES if name in arrays}
-        terms = {
-            name.removeprefix(TERM_PREFIX): self._reader.rows(name, start, stop)
-            for name in self._terms
+        for name in TIMES:
+            if name in arrays:
+                arrays[name] = arrays[name].astype(np.int64)
+        if "exchanged" in arrays:
+            arrays["exchanged"] = arrays["exchanged"].astype(np.uint8)
+        named: dict[str, Any] = {
+            kind: {
+                name.removeprefix(NAMED[kind]): self._reader.rows(name, start, stop).astype(
+                    np.float32, copy=False
+                )
+                for name in names
+            }
+            for kind, names in self._named.items()
         }
-        return Fits(
-            id=ids,
-            **arrays,
-            **times,
-            terms=terms,
-        )
+        return Fits(id=ids, **arrays, **named)
 
 
 class FitsById:
@@ -316,7 +378,7 @@ def _layout(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         return {
             name: (reader.shape(name), reader.dtype(name))
             for name in reader.names
-            if name in ARRAYS or name.startswith(TERM_PREFIX)
+            if name in ARRAYS or name.startswith(tuple(NAMED.values()))
         }
 
 
@@ -327,11 +389,14 @@ ARRAYS: Layout = {
     "id": ("iu", ()), "frame": ("iuf", (3,)), "pose": ("iuf", (24, 3)),
     "segment_scale": ("iuf", (24,)), "rotation": ("iuf", (3, 3)), "scale": ("iuf", ()),
     "translation": ("iuf", (2,)), "loss": ("iuf", ()), **CAMERA,
-    "joint_deviation": ("iuf", (24, 2)), **TIMES,
+    "joint_deviation": ("iuf", (24, 2)), **TIMES, "exchanged": ("iu", ()),
 }  # fmt: skip
 """The arrays of the file format."""
 
-OPTIONAL = ("loss", *CAMERA, "joint_deviation", *TIMES)
+OPTIONAL = ("loss", *CAMERA, "joint_deviation", *TIMES, "exchanged")
 """Those of them that may be missing."""
 
-assert set(ARRAYS) | {"terms"} == {f.name for f in fields(Fits)}
+NAMED = {"terms": TERM_PREFIX, "doubts": DOUBT_PREFIX}
+"""Attributes that hold arrays (N,) by name -> the prefix of these arrays in a file."""
+
+assert set(ARRAYS) | set(NAMED) == {f.name for f in fields(Fits)}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.body import Parameters
+from bodyreg.data.sides import with_exchanged
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -24,6 +25,8 @@ def reprojection_error(
 ) -> dict[str, np.ndarray]:
     """Mean distance between the observed points and their places on the fit.
 
+    Left and right of evidence are exchanged as the fits have read them.
+
     Args:
         fits: N fits.
         observations: The same N people, in the same order and frames.
@@ -34,6 +37,7 @@ def reprojection_error(
         `dense points` and `keypoints`, each (N,) pixels of such a frame; NaN for a person without
         them.
     """
+    observations = with_exchanged(observations, fits.exchanged, body)
     placed = placed_segments(fits, body)
     points = body.keypoints(observations.keypoint_name)
     keypoints = ops.lbs(placed, points.joint_ids, points.anchors).numpy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def focal_lengths(observations: Observations, config: RegistrationConfig) -> np.
     return np.where(focal < LARGEST, focal, np.float32(np.nan))
 
 
-def camera_arrays(observations: Observations, config: RegistrationConfig) -> dict[str, np.ndarray]:
+def camera_arrays(observations: Observations, config: RegistrationConfig) -> dict[str, Any]:
     """The arrays of fits about their cameras.
 
     Whether there are arrays depends on the configuration alone, so that shards of a run agree.

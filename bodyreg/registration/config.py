@@ -45,6 +45,12 @@ class RegistrationConfig:
             weigh more. The loss has the usual weights. 0 for no such fit.
         precise_factor: How many times `dense_weight` they weigh in that fit.
         keypoint_weight: Squared distance of keypoints on the picture, per frame unit².
+        outside_share: Share of its weight that a keypoint has which lies outside of its picture, if
+            the picture's size is known: a detector has guessed it.
+        suspect_error: If the dense points or the keypoints of a cold fit are farther than this
+            (roots of the mean robust and of the mean square, frame units), fits follow in which
+            left and right are exchanged, of everything, of one kind of evidence or of limbs. One of
+            a much lower loss stays. inf for no such fits.
         depth_weight: Squared error of the keypoints' depth relative to the pelvis, per frame unit².
         depth_weight_start: The same at the start.
         depth_spread: Spread of a depth that has these weights, frame units: a depth of another
@@ -130,6 +136,8 @@ class RegistrationConfig:
     precise_error: float = field(default=2.2 * PIXEL, metadata={"before": 0.0})
     precise_factor: float = field(default=6.0, metadata={"before": 6.0})
     keypoint_weight: float = 0.5
+    outside_share: float = field(default=0.02, metadata={"before": 1.0})
+    suspect_error: float = field(default=6 * PIXEL, metadata={"before": math.inf})
     depth_weight: float = 0.05
     depth_weight_start: float = 0.5
     depth_spread: float = field(default=0.04, metadata={"before": 0.0})
@@ -254,9 +262,9 @@ _ANNEALED = (
 
 _POSITIVE = (
     "dense_count", "keypoint_count", "dense_width", "dense_width_start", "visibility_sharpness",
-    "learning_rate", "carried_learning_rate", "warm_learning_rate", "camera_scale",
+    "learning_rate", "carried_learning_rate", "warm_learning_rate", "camera_scale", "suspect_error",
 )  # fmt: skip
-_SHARES = ("learning_rate_end", "decay_share", "anneal_share", "explore_share")
+_SHARES = ("learning_rate_end", "decay_share", "anneal_share", "explore_share", "outside_share")
 
 
 def _require(
@@ -279,6 +287,8 @@ PRESETS = {
         dense_width_start=math.inf,
         precise_error=0.0,
         keypoint_weight=1.0,
+        outside_share=1.0,
+        suspect_error=math.inf,
         depth_weight=1.0,
         depth_weight_start=1.0,
         depth_spread=0.0,

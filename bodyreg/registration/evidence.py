@@ -21,6 +21,10 @@ from bodyreg.registration.prior import pose_prior
 SURFACE_SAMPLES = 16
 """Rest normals per segment that stand for its surface in the visibility term."""
 
+OUTSIDE = 8 / 128
+"""Half sides of the frame by which a keypoint outside of the picture is beyond its border: twice
+the error of a keypoint that is seen."""
+
 NUMPY_DTYPES: dict[torch.dtype, type[np.floating]] = {
     torch.float32: np.float32,
     torch.float64: np.float64,
@@ -78,17 +82,13 @@ def gather(
         config: Says how sums are divided, and what the camera is.
     """
     real = NUMPY_DTYPES[dtype]
-    by_count = config.evidence == "mean"
     weight = point_weights(observations, config, real)
     # In float32 the three sum to 1 up to rounding; fits in float64 need a better sum.
     barycentric = observations.point_barycentric.astype(real)
     barycentric /= (barycentric[:, 0] + barycentric[:, 1] + barycentric[:, 2])[:, None]
 
-    keypoint_weight = observations.keypoint_weight.astype(real)
+    keypoint_weight = keypoint_weights(observations, config, real)
     used = keypoint_weight > 0
-    keypoint_weight /= (
-        np.maximum(used.sum(1, keepdims=True), 1) if by_count else real(config.keypoint_count)
-    )
     keypoint_xy = observations.keypoints_in_frame()
     depth = depth_weight = np.zeros_like(keypoint_weight)
     if observations.keypoint_depth is not None:
@@ -124,6 +124,32 @@ def point_weights(
     if config.evidence == "sum":
         return weight / real(config.dense_count)
     return weight / _present(weight, observations.point_start, observations.point_count)
+
+
+def keypoint_weights(
+    observations: Observations, config: RegistrationConfig, real: type[np.floating]
+) -> np.ndarray:
+    """(N, K) weights of keypoints, divided by counts; less for those outside of the picture."""
+    weight = observations.keypoint_weight.astype(real)
+    by_count = config.evidence == "mean"
+    weight /= (
+        np.maximum((weight > 0).sum(1, keepdims=True), 1)
+        if by_count
+        else real(config.keypoint_count)
+    )
+    if config.outside_share < 1 and observations.picture_size is not None:
+        weight[outside(observations)] *= real(config.outside_share)
+    return weight
+
+
+def outside(observations: Observations) -> np.ndarray:
+    """(N, K) bool: keypoints that lie clearly outside of pictures of known size."""
+    if observations.picture_size is None:
+        return np.zeros(observations.keypoint_weight.shape, bool)
+    margin = OUTSIDE * observations.frame[:, None, 2:]
+    size = observations.picture_size[:, None].astype(np.float32)
+    beyond = np.maximum(-observations.keypoint_xy, observations.keypoint_xy - size) > margin
+    return beyond.any(2) & (size > 0).all(2)
 
 
 def _perspective(observations: Observations, config: RegistrationConfig) -> np.ndarray:

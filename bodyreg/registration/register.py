@@ -16,12 +16,14 @@ from bodyreg import ops
 from bodyreg.body import AXIS_ANGLE, Body, Parameters
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
+from bodyreg.data.sides import with_exchanged
 from bodyreg.errors import UserError
 from bodyreg.ops.fit import Evidence, Plan, Rig
-from bodyreg.registration import cameras, precision, schedule, solver
+from bodyreg.registration import cameras, precision, schedule, sides, solver
 from bodyreg.registration.cameras import focal_lengths
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.deviations import joint_deviations, with_focal_unknown
+from bodyreg.registration.doubts import doubts
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.floor import visibility_floor
 from bodyreg.registration.losses import TERMS
@@ -81,10 +83,11 @@ def register(
         progress: Show a progress bar with people per second.
 
     Returns:
-        N fits with the deviations of their joints, in the order of the observations. An extra loss
-        does not make deviations smaller. With `camera="perspective"` they have the focal
-        lengths and principal points that they were fitted with; a warm fit has those of `initial`
-        where the picture's are unknown.
+        N fits with the deviations of their joints and with doubts, in the order of the
+        observations. An extra loss does not make deviations smaller. `exchanged` says of which
+        evidence left and right were exchanged (`suspect_error`). With `camera="perspective"` they
+        have the focal lengths and principal points that they were fitted with. A warm fit exchanges
+        the sides that `initial` has exchanged, and has its cameras where the picture's are unknown.
 
     Raises:
         UserError: the observations do not fit the body; a person has no evidence; the initial fits
@@ -101,10 +104,26 @@ def register(
     def fit(*args: Any, config: RegistrationConfig = config, **options: Any) -> Fits:
         return _fit(body, config, device, dtype, engine, extra_loss, *args, **options)
 
+    def with_doubts(fits: Fits, unsure: np.ndarray) -> Fits:
+        return replace(fits, doubts=doubts(body, observations, config, fits, unsure))
+
+    exchanged, unsure = np.zeros(len(observations), np.uint8), np.zeros(len(observations))
     if initial is not None:
         initial = matched(initial, observations)
-        return fit(observations, initial, progress=progress)
+        if initial.exchanged is not None:
+            exchanged = initial.exchanged
+            observations = with_exchanged(observations, exchanged, body)
+        fits = fit(observations, initial, progress=progress)
+        return with_doubts(replace(fits, exchanged=exchanged), unsure)
     fits = fit(observations, None, progress=progress)
+    suspects = sides.suspects(body, fits, observations, config)
+    if len(suspects):
+        some, first = observations.select(suspects), fits.select(suspects)
+        found, exchanged[suspects], share = sides.decide(
+            body, some, first, functools.partial(fit, initial=None, positions=suspects)
+        )
+        fits, unsure[suspects] = _replaced(fits, suspects, found), share / sides.ACCEPTED
+        observations = with_exchanged(observations, exchanged, body)
     unknown = cameras.unknown(observations, config)
     if len(unknown):
         first, tried = fits.select(unknown), cameras.tried(observations.select(unknown), config)
@@ -115,7 +134,7 @@ def register(
         some, first = observations.select(precise), fits.select(precise)
         found = fit(some, first, config=precision.for_precise(config), positions=precise)
         fits = _replaced(fits, precise, precision.with_usual_weights(found, config))
-    return fits
+    return with_doubts(replace(fits, exchanged=exchanged), unsure)
 
 
 def _replaced(fits: Fits, positions: np.ndarray, others: Fits) -> Fits:

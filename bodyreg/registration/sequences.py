@@ -20,9 +20,11 @@ from bodyreg.body import AXIS_ANGLE, JOINT_NAMES, Body
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
+from bodyreg.data.sides import with_exchanged
 from bodyreg.registration import cameras, precision, schedule, solver
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.deviations import joint_deviations
+from bodyreg.registration.doubts import doubts
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.losses import TERMS
 from bodyreg.registration.objective import Objective, frozen_root
@@ -72,6 +74,7 @@ def smooth(
     observations.check(body)
     require_evidence(observations)
     fits = matched(fits, observations)
+    observations = with_exchanged(observations, fits.exchanged, body)
     precise = 2 * len(precision.precise(fits, observations, usual)) > len(fits)
     config = precision.for_precise(usual) if precise else usual
     config = replace(config, solver="adam", warm_iterations=ITERATIONS)
@@ -99,8 +102,10 @@ def smooth(
         loss=found.loss + cost,
         terms=found.terms | {"smoothness": cost},
         joint_deviation=joint_deviations(config, flat, weighted, rig, evidence, plan),
+        exchanged=fits.exchanged,
     )
-    return precision.with_usual_weights(found, usual) if precise else found
+    found = precision.with_usual_weights(found, usual) if precise else found
+    return replace(found, doubts=doubts(body, observations, usual, found, np.zeros(len(found))))
 
 
 def of_one_body(flat: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from bodyreg.files import atomic_path, writing
 from bodyreg.runs.job import Job, evenly
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bodyreg.data import Fits
 
 
@@ -35,7 +37,10 @@ def write_meshes(job: Job, fits: Fits) -> None:
 
 
 def draw(job: Job) -> None:
-    """Draw some of the fits of the finished shards over their evidence, as overlays.png."""
+    """Draw some of the fits of the finished shards over their evidence, as overlays.png.
+
+    Doubtful fits come first, the worst of them.
+    """
     import numpy as np
 
     from bodyreg.data import Fits, Observations
@@ -44,23 +49,26 @@ def draw(job: Job) -> None:
     from bodyreg.viz.overlay import fit_sheet
 
     last = np.cumsum(job.shards.counts)
-    chosen = evenly(last[-1], job.request.overlays)
-    of_shard = np.searchsorted(last, chosen, side="right")
+    doubt = np.concatenate([Fits.load(path).doubt for path in job.shards.paths()])
+    rows = chosen(doubt, job.request.overlays)
+    of_shard = np.searchsorted(last, rows, side="right")
     fits, observations = [], []
     for shard in np.unique(of_shard).tolist():
-        here = chosen[of_shard == shard] - (last[shard] - job.shards.counts[shard])
+        here = rows[of_shard == shard] - (last[shard] - job.shards.counts[shard])
         found, read = Fits.load(job.shards.path(shard)), job.read(shard).observations
         if len(found) < len(read):  # some of the pictures cannot be read
             read = read.select(np.isin(read.id, found.id))
         fits.append(found.select(here))
         observations.append(read.select(here))
     drawn, seen = Fits.concatenate(fits), Observations.concatenate(observations)
+    order = np.argsort(-drawn.doubt, kind="stable")
+    drawn, seen = drawn.select(order), seen.select(order)
     images = job.request.source.images
     grounds = None if images is None else picture_grounds(images, seen)
     losses = [None] * len(drawn) if drawn.loss is None else drawn.loss
     captions = [
-        (str(number), "no loss" if loss is None else f"loss {loss:.3g}")
-        for number, loss in zip(drawn.id, losses, strict=True)
+        (_caption(drawn, person), "no loss" if loss is None else f"loss {loss:.3g}")
+        for person, loss in enumerate(losses)
     ]
     title = f"{len(drawn)} of {last[-1]:,} fits"
     page = fit_sheet(job.body, drawn, seen, captions, title, grounds)
@@ -68,3 +76,23 @@ def draw(job: Job) -> None:
     path = job.request.out / "overlays.png"
     with writing(path):
         os.replace(job.shards.folder / "overlays.png", path)
+
+
+def chosen(doubt: np.ndarray, count: int) -> np.ndarray:
+    """Rows of `count` fits with these doubts: the worst that are doubtful, and others evenly.
+
+    At most half of them are doubtful, rounded up, if there are enough others. Rows rise.
+    """
+    import numpy as np
+
+    worst = np.argsort(-doubt, kind="stable")
+    worst = worst[doubt[worst] > 1]
+    sure = np.flatnonzero(~(doubt > 1))
+    doubtful = min(len(worst), max((count + 1) // 2, count - len(sure)))
+    others = sure[evenly(len(sure), count - doubtful)] if len(sure) else sure
+    return np.sort(np.concatenate([worst[:doubtful], others]))
+
+
+def _caption(fits: Fits, person: int) -> str:
+    reasons = fits.reasons(person)
+    return str(fits.id[person]) + (f", doubtful: {reasons[0]}" if reasons else "")

@@ -242,6 +242,8 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
         shards=len(shards),
         cameras=dict(summary.cameras),
         mirrored=summary.mirrored,
+        exchanged=summary.exchanged,
+        doubtful=dict(summary.doubtful),
         loss=summary.mean_loss,
         terms=summary.mean_terms,
         median_pixel=summary.median_pixels,

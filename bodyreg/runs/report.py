@@ -28,12 +28,14 @@ JUDGED = {
         "mm",
         "standard deviation of its place, by the fit itself",
     ),
+    "doubt": ("doubt", "", "the strongest reason for doubt, over its limit"),
+    "doubtful": ("doubtful", "", "fits with a doubt above 1"),
     "reflected": ("mirrored", "", "mirrored bodies (det of rotation, or scale, < 0)"),
 }
 # People measured at a time.
 AT_ONCE = 256
 # People are put in order by the first of these measures that their fits have.
-ORDER = ("vertex", "loss", "points", "keypoints")
+ORDER = ("vertex", "doubt", "loss", "points", "keypoints")
 # Fields of the configuration that say what a network's cameras are.
 CAMERAS = ("camera", "assumed_focal")
 
@@ -107,6 +109,8 @@ def _measure(finished: FinishedRun, truth: Truth | None) -> dict[str, np.ndarray
                 }
                 if seen.joint_deviation is not None:
                     found["deviation"] = whole_deviation(seen.joint_deviation).max(axis=1)
+                if seen.doubts:
+                    found |= {"doubt": seen.doubt, "doubtful": seen.doubtful}
                 if evaluate is not None:
                     found |= evaluate(seen, truth)
                 measured.append(found)
@@ -250,12 +254,14 @@ def _people(
     pose: Path | None,
 ) -> dict[str, Any]:
     """The shown people: numbers, pictures, the course of their fits, and their evidence."""
+    from bodyreg.data.sides import with_exchanged
     from bodyreg.registration.cameras import as_fitted
     from bodyreg.registration.trace import stops, trace
     from bodyreg.viz import doubt, report
 
     fits, observations = finished.read(rows)
     body, marks, along = finished.body, [0], [fits]
+    observations = with_exchanged(observations, fits.exchanged, body)
     registered = finished.record.regressor is None
     if registered:
         marks = stops(finished.config, warm_start=finished.warm)
@@ -292,6 +298,7 @@ def _people(
             {
                 "id": int(fits.id[i]),
                 "caption": captions[i],
+                "reasons": fits.reasons(i),
                 "numbers": {n: e[row].item() for n, e in errors.items()},
                 "losses": [stop.loss[i].item() for stop in along] if registered else [],
                 "poses": poses[i],

@@ -73,6 +73,8 @@ class Summary:
         cameras: The numbers of people by what is known of the camera: its focal length is `known`,
             or `assumed`, or there is no perspective (`weak`).
         mirrored: Fits whose rotation is a reflection.
+        exchanged: Fits that read left and right of some evidence exchanged.
+        doubtful: Doubtful fits, by the name of their strongest reason.
         loss: Sum of the losses; NaN if the fits have none.
         terms: Name -> sum of the weighted term.
         distances: "dense points" or "keypoints" -> each measured person's mean distance, pixels.
@@ -88,6 +90,8 @@ class Summary:
     with_depths: int = 0
     cameras: Counter[str] = field(default_factory=Counter)
     mirrored: int = 0
+    exchanged: int = 0
+    doubtful: Counter[str] = field(default_factory=Counter)
     loss: float = 0.0
     terms: Counter[str] = field(default_factory=Counter)
     distances: dict[str, Histogram] = field(default_factory=dict)
@@ -122,6 +126,8 @@ class Summary:
             with_depths=int(observations.has_depths.sum()),
             cameras=_cameras(fits, observations),
             mirrored=int(fits.mirrored.sum()),
+            exchanged=0 if fits.exchanged is None else int((fits.exchanged > 0).sum()),
+            doubtful=_doubtful(fits),
             loss=math.nan if fits.loss is None else float(fits.loss.sum(dtype=np.float64)),
             terms=Counter({n: float(t.sum(dtype=np.float64)) for n, t in fits.terms.items()}),
             distances={name: Histogram.of(error) for name, error in errors.items()},
@@ -138,6 +144,8 @@ class Summary:
             with_depths=self.with_depths + other.with_depths,
             cameras=self.cameras + other.cameras,
             mirrored=self.mirrored + other.mirrored,
+            exchanged=self.exchanged + other.exchanged,
+            doubtful=self.doubtful + other.doubtful,
             loss=self.loss + other.loss,
             terms=_added(self.terms, other.terms),
             distances=_joined(self.distances, other.distances),
@@ -187,7 +195,7 @@ class Summary:
                 key: Histogram(Counter({int(number): count for number, count in counts.items()}))
                 for key, counts in values[name].items()
             }
-        for name in ("skipped", "cameras", "terms"):
+        for name in ("skipped", "cameras", "doubtful", "terms"):
             values[name] = Counter(values[name])
         return Summary(**values)
 
@@ -206,6 +214,15 @@ def _deviations(fits: Fits, every: int) -> dict[str, Histogram]:
         return {}
     across, along = (Histogram.of(fits.joint_deviation[::every, 1:, axis]) for axis in (0, 1))
     return {"across": across, "along": along}
+
+
+def _doubtful(fits: Fits) -> Counter[str]:
+    """The numbers of doubtful fits by their strongest reason."""
+    if not fits.doubts:
+        return Counter()
+    names = list(fits.doubts)
+    strongest = np.argmax(list(fits.doubts.values()), axis=0)[fits.doubtful]
+    return Counter(names[place] for place in strongest.tolist())
 
 
 def _cameras(fits: Fits, observations: Observations) -> Counter[str]:

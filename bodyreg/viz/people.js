@@ -47,6 +47,7 @@ function card(person) {
       element("i", { style: `width:${100 * Math.max(0.02, share)}%;background:${Scene.mixed(share, Scene.SCALE)}` }),
     ),
     element("div", { class: "label" }, element("b", {}, `Person ${person.id}`), element("span", {}, person.caption)),
+    ...(person.reasons.length ? [element("div", { class: "reasons" }, `doubtful: ${person.reasons.join("; ")}`)] : []),
     element(
       "div",
       { class: "values" },
@@ -105,7 +106,9 @@ function openPerson(person) {
     ...data.measures.map((m) => row(m.title, m.what, number(person.numbers[m.key], m.unit))),
     ...data.faults.filter((fault) => person.numbers[fault.key]).map((fault) => row(fault.title, fault.what, "yes")),
   );
-  find("doubt").textContent = person.doubt ? `Least certain: ${person.doubt.words}.` : "";
+  const doubts = person.reasons.length ? [`Doubtful: ${person.reasons.join("; ")}.`] : [];
+  if (person.doubt) doubts.push(`Least certain: ${person.doubt.words}.`);
+  find("doubt").textContent = doubts.join(" ");
   drawChoices(person);
   find("mark").value = last;
   scene.show(person, last);

@@ -152,6 +152,8 @@ class Viewer:
             lines.append(
                 f"least certain: {uncertain_joints(self._body, fit.joint_deviation[0])[0]}"
             )
+        if reasons := fit.reasons(0):
+            lines.append(f"doubtful: {'; '.join(reasons)}")
         return "\n\n".join(lines)
 
     def _stand(self, eye: _Eye) -> None:

@@ -41,14 +41,16 @@ def some_fits(count: int = 3, seed: int = 0) -> Fits:
         translation=np.float32(rng.normal(0, 0.1, (count, 2))),
         loss=np.float32(rng.uniform(0, 1, count)),
         terms={"dense": np.float32(rng.uniform(0, 1, count))},
+        exchanged=rng.integers(0, 256, count).astype(np.uint8),
+        doubts={name: np.float32(rng.uniform(0, 2, count)) for name in ("parts", "of later")},
     )
 
 
 def assert_equal(got: Fits, expected: Fits) -> None:
-    """Equal arrays, terms included; a loss is absent in both or in neither."""
+    """Equal arrays, terms and doubts included; a loss is absent in both or in neither."""
     for field in fields(Fits):
         one, other = getattr(got, field.name), getattr(expected, field.name)
-        if field.name == "terms":
+        if field.name in ("terms", "doubts"):
             assert one.keys() == other.keys()
             assert all(np.array_equal(one[name], other[name]) for name in one)
         else:
@@ -274,3 +276,35 @@ def test_fits_are_found_by_id(tmp_path):
     fits.select([0, 1, 0]).save(tmp_path / "twice.npz")
     with pytest.raises(UserError, match="names a person twice"):
         FitsById(tmp_path / "twice.npz")
+
+
+def test_doubts_say_which_fits_are_doubtful_and_why(tmp_path):
+    fits = replace(
+        some_fits(3),
+        doubts={
+            "parts": np.float32([0.5, 3, 1]),
+            "small": np.float32([0, 1.5, 0.2]),
+            "of later": np.float32([1.1, 0, 1]),
+        },
+    )
+    fits.save(tmp_path / "fits.npz")
+    for one in (fits, Fits.load(tmp_path / "fits.npz")):
+        np.testing.assert_array_equal(one.doubt, np.float32([1.1, 3, 1]))
+        assert one.doubtful.tolist() == [True, True, False]
+        assert one.reasons(0) == ["of later"]
+        assert one.reasons(1) == ["few parts of the body are seen", "small in the picture"]
+        assert one.reasons(2) == []
+
+
+def test_files_without_doubts_load(tmp_path):
+    fits = some_fits()
+    fits.save(tmp_path / "fits.npz")
+    arrays = load_npz(tmp_path / "fits.npz", kind="fits")
+    old = {n: a for n, a in arrays.items() if n != "exchanged" and not n.startswith("doubt_")}
+    save_npz(tmp_path / "old.npz", **old)
+    loaded = Fits.load(tmp_path / "old.npz")
+    assert loaded.exchanged is None and loaded.doubts == {}
+    assert not loaded.doubtful.any() and loaded.reasons(0) == []
+    odd = {"doubt_words": np.array(["a"] * len(fits)), "doubt_short": np.zeros(1)}
+    save_npz(tmp_path / "odd.npz", **old, **odd)
+    assert Fits.load(tmp_path / "odd.npz").doubts == {}

@@ -9,7 +9,7 @@ import trimesh
 
 from bodyreg.body import Body
 from bodyreg.data import Fits
-from bodyreg.runs.drawings import write_meshes
+from bodyreg.runs.drawings import chosen, write_meshes
 from bodyreg.runs.job import evenly
 
 
@@ -41,3 +41,13 @@ def test_people_are_chosen_evenly():
     assert evenly(9, 3).tolist() == [0, 4, 8]
     assert evenly(1, 5).tolist() == [0]
     assert evenly(7, 10**12).tolist() == list(range(7))  # and no memory is taken for 10^12
+
+
+def test_doubtful_people_are_drawn_first():
+    doubt = np.float32([0, 2, 0.5, 7, 0.1, 1, 3, 0.9])
+    assert chosen(doubt, 4).tolist() == [0, 3, 6, 7]  # two of three doubtful ones, and two others
+    assert chosen(doubt, 1).tolist() == [3]
+    assert chosen(doubt, 100).tolist() == list(range(8))
+    assert set(chosen(doubt, 7)) >= {1, 3, 6} and len(chosen(doubt, 7)) == 7
+    assert chosen(np.float32([2, 3]), 2).tolist() == [0, 1]
+    assert chosen(np.zeros(9, np.float32), 3).tolist() == evenly(9, 3).tolist()

@@ -44,7 +44,8 @@ def runs(demo, tmp_path_factory):
         ["register", "--densepose-coco", str(folder / "people.json"), "--out", str(plain), *common]
     ) == 0  # fmt: skip
     shutil.copytree(plain, predicted)
-    replace(Fits.load(plain / "fits.npz"), loss=None, terms={}).save(predicted / "fits.npz")
+    without = replace(Fits.load(plain / "fits.npz"), loss=None, terms={}, doubts={})
+    without.save(predicted / "fits.npz")
     reports = {n: folder / f"{n}.html" for n in ("demo", "plain", "named", "predicted")}
     for run, name in zip((demo, plain, named, predicted), reports, strict=True):
         people = "5" if name == "demo" else "24"
@@ -168,7 +169,11 @@ def test_the_data_are_the_runs(runs):
     assert set(plain["people"][0]["tiles"]) == {"evidence", "fit", "side"}
     named = data_of(runs["reports"]["named"])
     assert set(named["people"][0]["tiles"]) == {"picture", "evidence", "before", "fit", "side"}
-    assert named["order"] == "loss" and named["groups"] == {}
+    assert named["order"] == "doubt" and named["groups"] == {}
+    doubts = [person["numbers"]["doubt"] for person in named["people"]]
+    assert doubts == sorted(doubts)
+    for person, doubt in zip(named["people"], doubts, strict=True):
+        assert bool(person["reasons"]) == (doubt > 1)
 
 
 def test_fits_without_a_loss_are_judged_by_their_distances(runs, opened):
