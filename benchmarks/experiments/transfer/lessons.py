@@ -15,10 +15,11 @@ from benchmarks.experiments.transfer import people
 from benchmarks.experiments.transfer.people import People
 from benchmarks.experiments.transfer.results import SECONDS
 from benchmarks.experiments.transfer.rows import PAINTED, Bodies, Size
-from bodyreg import Body
+from bodyreg import Body, Fits
 from bodyreg.flow import Lessons
 from bodyreg.npz import load_npz, save_npz
 from bodyreg.painting import PaintingLessons
+from bodyreg.synthetic.people import sample_person
 from train.transfer import PRESETS
 
 PAINTINGS = "paintings.npz"
@@ -28,7 +29,7 @@ def held_out(size: Size, bodies: Bodies, folder: Path) -> PaintingLessons:
     """All pairs of the people to measure errors of, with paintings that need no training."""
     every = flow.pairs_of(1).shape[0]
     found, foreground = lessons(size.held_out, size, bodies, every, folder)
-    return found.painted(foreground)
+    return painted(found, foreground, size.held_out)
 
 
 def to_learn(size: Size, bodies: Bodies, folder: Path) -> PaintingLessons:
@@ -51,10 +52,28 @@ def paint(bodies: Bodies, size: Size, folder: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     clock = Clock(path.parent / SECONDS)
     found, foreground = lessons(size.learn, size, bodies, size.painting_pairs, folder)
-    painted = found.painted(foreground)
-    assert painted.paintings is not None and painted.provenance is not None
-    save_npz(path, paintings=painted.paintings.numpy(), provenance=painted.provenance.numpy())
+    found = painted(found, foreground, size.learn)
+    assert found.paintings is not None and found.provenance is not None
+    save_npz(path, paintings=found.paintings.numpy(), provenance=found.provenance.numpy())
     clock()
+
+
+def painted(found: PaintingLessons, foreground: np.ndarray, some: People) -> PaintingLessons:
+    """Pairs of people with paintings that need no training; true bodies are each person's own."""
+    right = found.pairs.right
+    if isinstance(right, Fits):
+        return found.painted(foreground)
+    person = found.pairs.pairs[:, 0] // flow.VIEWS
+    parts = []
+    for number in range(some.count):
+        body = sample_person(Body.default(), some.seed, number).body
+        few = found.select(np.flatnonzero(person == number))
+        few = replace(few, pairs=replace(few.pairs, body=body, right=as_fits(right)))
+        parts.append(few.painted(foreground))
+    paintings, provenance = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("paintings", "provenance")
+    )
+    return replace(found, paintings=paintings, provenance=provenance)
 
 
 def lessons(
@@ -65,7 +84,7 @@ def lessons(
     pictures, foreground = people.pictures(some, folder)
     pairs = Lessons.of(
         Body.default(),
-        people.fits(some, folder) if bodies == "fits" else as_fits(made.truth),
+        people.fits(some, folder) if bodies == "fits" else made.truth,
         made.noisy,
         some.pairs(of_each),
         (flow.SIDE, flow.SIDE),

@@ -9,7 +9,7 @@ from benchmarks.experiments.transfer.people import People
 from bodyreg.painting.painter import Kind
 
 Bodies = Literal["fits", "truth"]
-"""By which bodies people are painted: those registered to noisy joints, or the true pose."""
+"""By which bodies people are painted: those registered to noisy joints, or their true ones."""
 
 
 PAINTED: dict[Bodies, str] = {"fits": "painted", "truth": "painted-truth"}

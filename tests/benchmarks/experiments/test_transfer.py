@@ -32,6 +32,7 @@ from bodyreg.metrics.images import image_errors
 from bodyreg.npz import load_npz
 from bodyreg.painting import Painter
 from bodyreg.pictures import read_picture
+from bodyreg.transfer import Provenance
 
 SMOKE = SIZES["smoke"]
 DONE = ("refiner", "pixel", "correction")
@@ -79,6 +80,19 @@ def test_people_stand_before_white(folder):
     assert np.median(outside) == 255 and np.median(colours[foreground]) < 220
     shares = foreground.mean((1, 2))
     assert (shares > 0.05).all() and (shares < 0.9).all()
+
+
+def test_true_bodies_cover_people_better_than_fits(folder):
+    """Each person's own body, in its own shape, in both pictures of a pair."""
+    _, foreground = people.pictures(SMOKE.held_out, folder)
+    overlap = {}
+    for bodies in PAINTED:
+        held = lessons.held_out(SMOKE, bodies, folder)
+        person = foreground[held.pairs.pairs[:, 1]]
+        covered = held.provenance.numpy() != Provenance.BACKGROUND
+        overlap[bodies] = ((covered & person).sum() / (covered | person).sum()).item()
+        assert len(held) == len(held.paintings) == 40
+    assert overlap["truth"] > max(0.8, overlap["fits"])
 
 
 def test_pairs_are_seen_in_turn():
