@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from benchmarks.experiments.transfer import lessons
-from benchmarks.experiments.transfer.painters import PAINTER
+from benchmarks.experiments.transfer.painters import PAINTER, UNTRAINED
 from benchmarks.experiments.transfer.rows import PAINTING_ROWS, Size
 from bodyreg.painting import Painter
 from bodyreg.pictures import write_picture
@@ -52,7 +52,7 @@ def write(path: Path, size: Size, folder: Path) -> None:
 def legend(folder: Path) -> str:
     """The columns from the left."""
     titles = [PAINTING_ROWS[name].title for name in shown(folder)]
-    return ", ".join(["source", "target", "painting without training", *titles])
+    return ", ".join(["source", "target", UNTRAINED, *titles])
 
 
 def large(picture: np.ndarray) -> np.ndarray:

@@ -9,7 +9,13 @@ from benchmarks import flow
 from benchmarks.experiments.tables import NOT_YET, change, head, line, write_tables
 from benchmarks.experiments.transfer import figure
 from benchmarks.experiments.transfer.floor import FLOOR
-from benchmarks.experiments.transfer.painters import ERRORS, FLAT, METRICS, REGIONS
+from benchmarks.experiments.transfer.painters import (
+    ERRORS,
+    FLAT,
+    METRICS,
+    REGIONS,
+    UNTRAINED,
+)
 from benchmarks.experiments.transfer.results import Result, kept
 from benchmarks.experiments.transfer.rows import (
     FLOW_ROWS,
@@ -23,24 +29,21 @@ from bodyreg.npz import load_npz
 
 BY = {"fits": "fits", "truth": "true bodies"}
 
-COMPARED = {
-    "warped": "no-flow",
-    "residual": "warped",
-    "residual-again": "warped-again",
-    "hard-gate": "warped",
-    "soft-gate": "warped",
-    "residual-alone": "warped",
-    "pixel": "residual",
-    "pixel-truth": "residual-truth",
-    "refiner": PAINTED["fits"],
-    "refiner-truth": PAINTED["truth"],
-}
-"""Row -> the row, or what needs no training, that it is compared with."""
-
-PLAIN = {
-    PAINTED["fits"]: "painting without training",
-    PAINTED["truth"]: "painting without training",
-}
+COMPARED = (
+    ("no-flow", "plain"),
+    ("warped", "no-flow"),
+    ("residual", "no-flow"),
+    ("residual", "warped"),
+    ("residual-again", "warped-again"),
+    ("hard-gate", "warped"),
+    ("soft-gate", "warped"),
+    ("residual-alone", "warped"),
+    ("pixel", "residual"),
+    ("pixel-truth", "residual-truth"),
+    ("refiner", PAINTED["fits"]),
+    ("refiner-truth", PAINTED["truth"]),
+)
+"""Rows, and the rows, or what needs no training, that they are compared with."""
 
 
 class Results:
@@ -120,7 +123,7 @@ def paintings(results: Results) -> Iterator[str]:
     )
     for bodies, name in PAINTED.items():
         cells = results.cells(name, METRICS, ".3f")
-        yield line("painting without training", BY[bodies], *cells, "–", "–")
+        yield line(UNTRAINED, BY[bodies], *cells, "–", "–")
     for name, row in PAINTING_ROWS.items():
         cells = results.cells(name, METRICS, ".3f")
         yield line(row.title, BY[row.bodies], *cells, *results.cost(name))
@@ -131,9 +134,9 @@ def changes(results: Results) -> Iterator[str]:
     yield "**What helps**: changes on the person, of the same pairs; standard errors over people."
     yield ""
     yield from head("", "bodies", "against", "L1", "SSIM")
-    for name, against in COMPARED.items():
+    for name, against in COMPARED:
         row = PAINTING_ROWS[name]
-        other = PAINTING_ROWS[against].title if against in ROWS else "painting without training"
+        other = PAINTING_ROWS[against].title if against in ROWS else UNTRAINED
         found = [results.change(name, against, f"{metric}_person") for metric in ("l1", "ssim")]
         yield line(row.title, BY[row.bodies], other, *found)
 

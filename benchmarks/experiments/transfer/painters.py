@@ -30,7 +30,7 @@ METRICS = [f"{metric}_{region}" for metric in ("l1", "ssim") for region in REGIO
 Errors = dict[str, np.ndarray]
 """Name of a metric -> (P,), of pairs."""
 
-FLAT = "flat silhouette"
+FLAT, UNTRAINED = "flat silhouette", "painting without training"
 
 
 def recipe(row: PaintingRow, size: Size) -> Recipe:
