@@ -18,7 +18,7 @@ from bodyreg.errors import UserError
 
 COMMANDS = {
     "synthesize": "Make data sets of people with known truth, in the formats of real data sets.",
-    "register": "Fit bodies to people. Exactly one of the first options is their file or folder.",
+    "register": "Fit bodies to people. The first options name their file or folder.",
     "detect": "Find people's keypoints in pictures, by a detector (pip install 'bodyreg[detect]').",
     "predict": "See bodies in pictures, by a network that was trained (train/regress.py).",
     "refine": "See bodies in pictures by a network, then fit them to people's evidence from there.",

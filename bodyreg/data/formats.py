@@ -435,7 +435,8 @@ FORMATS: dict[str, Format] = {
         Format(
             name="keypoints",
             reads="FILE|FOLDER",
-            what="Keypoints of COCO, MMPose, AlphaPose or BlazePose (.json), or a folder of them.",
+            what="Keypoints of COCO, MMPose, AlphaPose, BlazePose (.json) or SAM 3D Body (.npz), "
+            "or a folder of them.",
             read=_keypoints,
             files=_keypoint_files,
             pictures="found",

@@ -6,11 +6,20 @@ import pickle
 
 import cv2
 import numpy as np
+from scipy.io import savemat
 
 from bodyreg.body import Body
 from bodyreg.data import Fits, Observations
 from bodyreg.data.frames import image_from_frame
-from bodyreg.data.skeletons import BODY_25, COCO_18, H36M_17, MPII_16, SPIN_24
+from bodyreg.data.skeletons import (
+    BODY_25,
+    COCO_17,
+    COCO_18,
+    H36M_17,
+    LSP_14,
+    MPII_16,
+    SPIN_24,
+)
 
 
 def test_every_format_is_registered(bodyreg, tmp_path):
@@ -46,7 +55,16 @@ def test_every_format_is_registered(bodyreg, tmp_path):
     (tmp_path / "Label" / "pair_split.json").write_text("{}")
     cv2.imwrite(str(tmp_path / "a.jpg"), np.full((600, 600, 3), 200, np.uint8))
 
+    result = np.column_stack([pixels(COCO_17) - 0.5, np.ones(17)]).reshape(-1).tolist()
+    (tmp_path / "results.json").write_text(
+        json.dumps([{"image_id": "a.jpg", "keypoints": result, "score": 0.9}])
+    )
+    lsp = np.column_stack([pixels(LSP_14) + 0.5, np.zeros(14)])
+    savemat(tmp_path / "joints.mat", {"joints": lsp.T[..., None]})
+    cv2.imwrite(str(tmp_path / "im0001.jpg"), np.full((600, 600, 3), 200, np.uint8))
+
     sources = {
+        "--keypoints": "results.json", "--lsp": "joints.mat",
         "--mpii": "train.json", "--human36m": "2d.npz", "--human36m ": "spin.npz",
         "--openpose": "", "--deepfashion": "",
     }  # fmt: skip
