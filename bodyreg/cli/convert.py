@@ -43,7 +43,9 @@ class Options:
     to: Annotated[str, tyro.conf.arg(metavar="|".join(KINDS))]
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER|FILE")]
     people: Annotated[tuple[int, ...], tyro.conf.arg(metavar="ID ...", help_behavior_hint="")] = ()
-    rate: float = 30.0
+    rate: Annotated[
+        float | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: the run's, or 30)")
+    ] = None
     vertices: Switch = False
     body: OptionalFile = None
     images: OptionalFolder = None
@@ -62,7 +64,8 @@ def run(options: Options, command: str) -> None:
             raise UserError(f"--{name} belongs to --to coco")
     if options.vertices and options.to != "smpl":
         raise UserError("--vertices belongs to --to smpl")
-    require("--rate", options.rate, 1e-3, MOST_FRAMES_A_SECOND)
+    if options.rate is not None:
+        require("--rate", options.rate, 1e-3, MOST_FRAMES_A_SECOND)
 
     from bodyreg.runs.conversion import Conversion, convert
     from bodyreg.runs.job import reasons

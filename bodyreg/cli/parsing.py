@@ -16,7 +16,12 @@ from bodyreg.runs import ranks
 Options = TypeVar("Options")
 
 # Kinds of numbers as the options declare them, and what a value must be.
-NUMBERS = {int: "a whole number", int | None: "a whole number", float: "a number"}
+NUMBERS = {
+    int: "a whole number",
+    int | None: "a whole number",
+    float: "a number",
+    float | None: "a number",
+}
 PAIR = tuple[float, float] | None
 # The parts of a box that do not say what is wrong.
 ASIDE = ("Argument helptext", "For full helptext", "Got errors")
@@ -106,7 +111,7 @@ def _numbers() -> tyro.constructors.ConstructorRegistry:
             )
         if info.type not in NUMBERS:
             return None
-        kind = float if info.type is float else int
+        kind = float if info.type in (float, float | None) else int
         return tyro.constructors.PrimitiveConstructorSpec(
             nargs=1,
             metavar=kind.__name__.upper(),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bodyreg.exchange import Motion
 
 FORMAT = "bodyreg-smpl-1"
+RATE = 30.0
+"""Pictures a second, where nothing tells."""
 MIRRORED = "mirrored"
 """Why a person is left out of files that know only rotations."""
 
@@ -36,7 +38,7 @@ class Conversion:
         to: What is written.
         out: A folder for glb and bvh, with a file for each person; else a file.
         people: Ids, or numbers of tracks in a video; all people if it is empty.
-        rate: Pictures a second of a video.
+        rate: Pictures a second of a video; by default what the run says, else `RATE`.
         body: The files of the body, if no run.json beside the fits says it.
         vertices: Whether smpl has SMPL's vertices, too.
         images: The folder of the pictures, if it is not the run's.
@@ -47,7 +49,7 @@ class Conversion:
     to: Literal["glb", "bvh", "smpl", "coco"]
     out: Path
     people: tuple[int, ...] = ()
-    rate: float = 30.0
+    rate: float | None = None
     body: BodyFiles = field(default_factory=BodyFiles)
     vertices: bool = False
     images: Path | None = None
@@ -97,9 +99,13 @@ class _Opened:
         if is_folder(request.fits) or is_file(folder / NAME):
             if request.body != BodyFiles():
                 raise UserError(f"{folder / NAME} names the body of these fits; omit --body")
-            self.body: Body = body_of(folder, read_record(folder)[0])
+            record, _ = read_record(folder)
+            self.body: Body = body_of(folder, record)
+            rate = record.rate
         else:
+            rate = None
             self.body = request.body.open()
+        self.rate = request.rate or rate or RATE
         self._folder = folder
         self.fits = FitsFile(folder / "fits.npz" if is_folder(request.fits) else request.fits)
         self._tracks = self.fits.tracks()
@@ -205,9 +211,9 @@ def _write_motions(opened: _Opened) -> Converted:
             continue
         with atomic_path(request.out / f"{name}.{request.to}") as temporary:
             if request.to == "glb":
-                temporary.write_bytes(to_glb(motion, request.rate))
+                temporary.write_bytes(to_glb(motion, opened.rate))
             else:
-                temporary.write_text(to_bvh(motion, request.rate), encoding="ascii")
+                temporary.write_text(to_bvh(motion, opened.rate), encoding="ascii")
         people += len(rows)
     _require(people, request)
     return Converted(people, +skipped)

@@ -83,6 +83,11 @@ class FinishedRun:
         return len(self.fits)
 
     @property
+    def has_course(self) -> bool:
+        """Whether fits can be followed along their iterations: each picture was fitted alone."""
+        return self.record.regressor is None and self.record.rate is None
+
+    @property
     def warm(self) -> bool:
         """Whether fits started from earlier ones."""
         return self.record.initial_fits is not None

@@ -137,6 +137,7 @@ class Record:
             started again.
         skipped: The number of people who were not fitted, by reason.
         seconds: The time of the fits, reading and writing included.
+        rate: Pictures a second, of a video whose people were tracked; else None.
     """
 
     version: str
@@ -160,6 +161,7 @@ class Record:
     skipped: dict[str, int]
     seconds: float
     regressor: File | None = field(default=None, metadata={BEFORE: None})
+    rate: float | None = field(default=None, metadata={BEFORE: None})
 
 
 def machine_facts() -> dict[str, Any]:

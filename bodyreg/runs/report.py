@@ -231,6 +231,8 @@ def _maker(finished: FinishedRun) -> str:
     record = finished.record
     if record.regressor is not None:
         return f"network {record.regressor.path.name}"
+    if record.rate is not None:
+        return f"tracks in a video of {record.rate:g} pictures/s, preset {record.preset}"
     return f"registration, preset {record.preset}"
 
 
@@ -262,8 +264,7 @@ def _people(
     fits, observations = finished.read(rows)
     body, marks, along = finished.body, [0], [fits]
     observations = with_exchanged(observations, fits.exchanged, body)
-    registered = finished.record.regressor is None
-    if registered:
+    if finished.has_course:
         marks = stops(finished.config, warm_start=finished.warm)
         along = trace(
             body,
@@ -283,7 +284,7 @@ def _people(
     vertices = fits.vertices(body)
     seen = fits.seen(vertices)
     before = [None] * len(fits)
-    if finished.warm:
+    if finished.warm and finished.has_course:
         before = along[0].seen(along[0].vertices(body))
     truths, captions = [None] * len(fits), _captions(observations)
     if truth is not None:
@@ -300,7 +301,7 @@ def _people(
                 "caption": captions[i],
                 "reasons": fits.reasons(i),
                 "numbers": {n: e[row].item() for n, e in errors.items()},
-                "losses": [stop.loss[i].item() for stop in along] if registered else [],
+                "losses": [stop.loss[i].item() for stop in along] if finished.has_course else [],
                 "poses": poses[i],
                 "perspective": fits.perspective[i].tolist(),
                 "truth": truths[i],
@@ -327,7 +328,7 @@ def _people(
         )  # fmt: skip
     return {
         "marks": marks,
-        "curveNote": _curve_note(finished, len(rows)) if registered else "",
+        "curveNote": _curve_note(finished, len(rows)) if finished.has_course else "",
         "body": report.body_data(body, observations.keypoint_name),
         "doubt": {
             "ends": [doubt.SURE, doubt.UNSURE],

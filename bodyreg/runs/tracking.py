@@ -111,8 +111,9 @@ def track_people(request: Tracking, command: str, *, quiet: bool = False) -> Tra
             initial_fits=File(initial, fingerprint(initial)),
             regressor=None,
             seconds=clock.laps["tracking"],
+            rate=request.rate,
         )
-        write_record(request.out, record, run.config, rate=request.rate, tracks=len(rows))
+        write_record(request.out, record, run.config, tracks=len(rows))
     sizes = [(_accelerations(run.body, f, rows, moment, request.rate)) for f in (fits, found)]
     return Tracked(len(fits), len(rows), max(map(len, rows)), *sizes)
 

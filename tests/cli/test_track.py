@@ -66,21 +66,23 @@ def test_from_a_video_to_motion(bodyreg, tmp_path, run):
     assert record["command"].startswith("bodyreg track") and record["rate"] == 10
     assert bodyreg("evaluate", "--fits", out, "--truth", tmp_path / "nowhere").refusal
     assert bodyreg("report", out).status == 0
+    assert "tracks in a video of 10 pictures/s" in (out / "report.html").read_text()
 
-    result = bodyreg("convert", out, "--to", "bvh", "--rate", 10, "--out", tmp_path / "bvh")
+    result = bodyreg("convert", out, "--to", "bvh", "--out", tmp_path / "bvh")
     assert (result.status, result.error) == (0, "")
     assert sorted(p.name for p in (tmp_path / "bvh").iterdir()) == ["0.bvh", "1.bvh"]
     for track, count in ((0, 6), (1, 5)):  # the missing poses are there
         places, _ = read_bvh(tmp_path / "bvh" / f"{track}.bvh", 1000.0).place()
         assert len(places) == count
+        assert "Frame Time: 0.100000000" in (tmp_path / "bvh" / f"{track}.bvh").read_text()
         steps = np.diff(places[:, 0, 0])  # 5 pixels of 1 / 200 metre
         np.testing.assert_allclose(steps, 0.025, rtol=0.5)
-    bodyreg("convert", out, "--to", "glb", "--rate", 10, "--out", tmp_path / "glb", "--people", 1)
+    bodyreg("convert", out, "--to", "glb", "--rate", 20, "--out", tmp_path / "glb", "--people", 1)
     (path,) = (tmp_path / "glb").iterdir()
     assert path.name == "1.glb"
     glb = Glb(path.read_bytes())
     times = glb.array(glb.gltf.animations[0].samplers[0].input)
-    np.testing.assert_allclose(times, np.arange(5) / 10)
+    np.testing.assert_allclose(times, np.arange(5) / 20)
     bodyreg("convert", out, "--to", "smpl", "--out", tmp_path / "smpl.npz")
     arrays = load_npz(tmp_path / "smpl.npz", kind="SMPL's")
     assert arrays["track"].tolist() == [0] * 6 + [1] * 3
