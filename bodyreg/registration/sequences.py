@@ -105,7 +105,8 @@ def smooth(
         exchanged=fits.exchanged,
     )
     found = precision.with_usual_weights(found, usual) if precise else found
-    return replace(found, doubts=doubts(body, observations, usual, found, np.zeros(len(found))))
+    sides = fits.doubts.get("sides", np.zeros(len(fits)))
+    return replace(found, doubts=doubts(body, observations, usual, found, sides))
 
 
 def of_one_body(flat: Tensor) -> Tensor:
