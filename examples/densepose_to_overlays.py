@@ -4,7 +4,7 @@
     python examples/densepose_to_overlays.py --annotations runs/demo/densepose-coco/densepose.json \
         --images runs/demo/densepose-coco/images --out runs/overlays.jpg
 
-For DensePose's own files give SMPL's model and DensePose's charts as well: --body, --uv.
+For DensePose's own files give DensePose's charts as well: --uv.
 """
 
 import argparse
@@ -22,14 +22,16 @@ def main() -> None:
     parser.add_argument("--annotations", required=True, help="the JSON file")
     parser.add_argument("--images", required=True, help="the folder of its pictures")
     parser.add_argument("--body", help="SMPL's .pkl or .npz; the built-in body if left out")
-    parser.add_argument("--uv", help="DensePose's UV_Processed.mat, for SMPL")
+    parser.add_argument("--uv", help="DensePose's UV_Processed.mat, for its own files")
     parser.add_argument("--people", type=int, default=16, help="how many to draw")
     parser.add_argument("--out", default="runs/overlays.jpg")
     options = parser.parse_args()
 
     body = bodyreg.Body.default()
     if options.body:
-        body = bodyreg.Body.load(options.body, uv=options.uv)
+        body = bodyreg.Body.load(options.body)
+    if options.uv:
+        body = body.with_uv(options.uv)
     people, skipped = bodyreg.read_densepose_coco(options.annotations, body)
     print(f"{len(people)} people; left out: {dict(skipped) or 'none'}")
 

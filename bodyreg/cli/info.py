@@ -93,11 +93,12 @@ def _body(body: Body) -> dict[str, str]:
     import numpy as np
 
     size = np.ptp(body.vertices, axis=0)
+    charts = [there.name for there in (body.charts, body.carried_charts) if there is not None]
     return {
         "body": f"{body.name}, fingerprint {body.fingerprint}",
         "mesh": f"{len(body.vertices):,} vertices, {len(body.faces):,} faces, {size[1]:.2f} m tall",
         "rig": f"{len(body.joints)} joints, up to {body.weights.shape[1]} per vertex",
-        "charts": body.charts.name if body.charts is not None else "none",
+        "charts": ", ".join(charts) or "none",
         "landmarks": ", ".join(body.landmarks) or "none",
         "shape directions": ", ".join(body.shape_names) or "none",
     }

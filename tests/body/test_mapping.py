@@ -105,6 +105,17 @@ def test_what_is_no_person_is_refused(body, hasty):
         map_smpl(thing)
 
 
+def test_a_handful_of_tetrahedra_is_refused(tmp_path, hasty, capsys):
+    from tests.cli.conftest import smpl_arrays
+
+    np.savez(tmp_path / "tetrahedra.npz", **smpl_arrays())
+    command = ["make-map", "--template", str(tmp_path / "tetrahedra.npz"), "--out"]
+    assert main([*command, str(tmp_path / "out.npz")]) == 2
+    error = capsys.readouterr().err
+    assert "'tetrahedra': a tenth of the built-in body" in error and error.count("\n") == 1
+    assert not (tmp_path / "out.npz").exists()
+
+
 def test_settling_finds_pose_and_shape(body, hasty):
     """The target is the body itself, bent and reshaped: every vertex has a known place."""
     import torch
