@@ -30,6 +30,7 @@ from bodyreg.data.skeletons import (
     Skeleton,
 )
 from bodyreg.errors import UserError
+from bodyreg.files import path_inside
 from bodyreg.pictures import pictures_by_number, pictures_by_stem, read_header
 
 _SKELETONS = (COCO_17, COCO_18, BODY_25, HALPE_26, WHOLE_BODY_23, MPII_16, BLAZEPOSE_33)
@@ -108,10 +109,14 @@ class Pictures:
         return self._by_number[number]
 
     def size(self, name: str) -> tuple[int, int] | None:
-        """Width and height of a picture of the folder; None if they are not known."""
+        """Width and height of a picture of the folder; None if they are not known.
+
+        Raises:
+            UserError: the name leads out of the folder.
+        """
         if self.folder is None or not name:
             return None
-        header = read_header(self.folder / name)
+        header = read_header(path_inside(self.folder, name, f"{self.folder}: a picture's name"))
         return None if header is None else (header.width, header.height)
 
 

@@ -39,8 +39,8 @@ class BlazePose:
                 self._pose.process(np.zeros((64, 64, 3), np.uint8))  # its threads are ready then
         except ImportError as error:
             raise InstallationError(
-                "detecting people needs MediaPipe: pip install 'bodyreg[detect]'; or give what "
-                "another detector wrote (--keypoints, --openpose)"
+                "detecting people needs MediaPipe: pip install 'bodyreg[detect]', with Python 3.12 "
+                "or older; or give what another detector wrote (--keypoints, --openpose)"
             ) from error
 
     def __enter__(self) -> BlazePose:

@@ -90,6 +90,19 @@ def test_one_person_in_each_box(bodyreg, tmp_path, pictures):
     assert left_edges(people) == [40, 340]  # in one picture they look like a wide one
 
 
+def test_boxes_do_not_lead_out_of_the_folder(bodyreg, tmp_path, pictures):
+    (pictures / "1.png").rename(tmp_path / "outside.png")
+    content = {
+        "images": [{"id": 1, "file_name": "../outside.png"}],
+        "annotations": [{"id": 1, "image_id": 1, "bbox": [40, 50, 260, 300]}],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    out = tmp_path / "people.npz"
+    result = bodyreg("detect", pictures, "--boxes", tmp_path / "boxes.json", "--out", out)
+    assert result.status == 2 and "is not a path inside" in result.error
+    assert not out.exists()
+
+
 def test_a_picture_alone(bodyreg, tmp_path, pictures):
     out = tmp_path / "people.npz"
     assert bodyreg("detect", pictures / "3.png", "--out", out, "--quiet").out == ""

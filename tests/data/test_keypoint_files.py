@@ -16,6 +16,7 @@ from bodyreg.data import read_keypoints
 from bodyreg.data.blazepose import SPREAD
 from bodyreg.data.coco import CROWD, NO_PERSON
 from bodyreg.data.detections import LOW_SCORE
+from bodyreg.data.formats import Source, open_people
 from bodyreg.data.frames import NOT_SPREAD_OUT
 from bodyreg.data.skeletons import (
     BLAZEPOSE_33,
@@ -383,6 +384,17 @@ def test_broken_files_are_refused_in_one_line(read, name):
     with pytest.raises(UserError, match=expected) as caught:
         read(content)
     assert "\n" not in str(caught.value) and "7" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../outside.png", "/outside.png", "a/../../outside.png", "a\0b"])
+def test_pictures_outside_of_the_folder(tmp_path, images, name):
+    """No file outside is looked at, whichever way its name comes from a file."""
+    cv2.imwrite(str(tmp_path / "outside.png"), np.zeros((SIDE, SIDE, 3), np.uint8))
+    path = tmp_path / "7.json"
+    for content in ({name: {"landmarks": SHARES}}, [result(image_id=name)]):
+        path.write_text(json.dumps(content))
+        with pytest.raises(UserError, match="is not a path inside"):
+            open_people(Source("keypoints", path, images), Body.default())[0].read(0, 1)
 
 
 def test_no_files(tmp_path):
