@@ -168,15 +168,10 @@ def write_picture(
 def png_texts(data: bytes) -> dict[str, str]:
     """The texts in a PNG file's bytes, by their keywords; none of another or a damaged file."""
     found: dict[str, str] = {}
-    if not data.startswith(PNG):
-        return found
-    place = len(PNG)
-    while len(head := data[place : place + 8]) == 8:
-        length, kind = struct.unpack(">I4s", head)
+    for kind, content, _ in _png_chunks(data):
         if kind == b"tEXt":
-            keyword, _, text = data[place + 8 : place + 8 + length].partition(b"\0")
+            keyword, _, text = bytes(content).partition(b"\0")
             found[keyword.decode("latin1")] = text.decode("latin1")
-        place += 12 + length
     return found
 
 
@@ -250,6 +245,8 @@ def _decoded(data: bytes) -> np.ndarray:
     width, height = _size(data)
     if not 0 < width * height <= MAX_PIXELS:
         raise ValueError(f"{width} x {height} pixels; the limit is {MAX_PIXELS:,}")
+    if data.startswith(PNG):
+        _check_png(data)
     # OpenCV would print its own lines beside the one that the caller gets.
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
@@ -259,6 +256,32 @@ def _decoded(data: bytes) -> np.ndarray:
     if picture is None:
         raise ValueError("it may be damaged")
     return picture
+
+
+def _check_png(data: bytes) -> None:
+    """Refuse a PNG file whose chunks are damaged: libpng would print a line about it.
+
+    Raises:
+        ValueError: a chunk's checksum is wrong, or the file ends early.
+    """
+    last = b""
+    for last, content, checksum in _png_chunks(data):
+        if zlib.crc32(content, zlib.crc32(last)) != checksum:
+            raise ValueError("it is damaged")
+    if last != b"IEND":
+        raise ValueError("it ends early")
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
+    """Kind, content and checksum of a PNG file's whole chunks, up to its end; of others, none."""
+    view, place, kind = memoryview(data), len(PNG), b""
+    while data.startswith(PNG) and kind != b"IEND" and place + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        end = place + 12 + length
+        if end > len(data):
+            return
+        yield kind, view[place + 8 : end - 4], struct.unpack_from(">I", data, end - 4)[0]
+        place = end
 
 
 def _size(data: bytes) -> tuple[int, int]:

@@ -249,6 +249,23 @@ def test_what_opencv_refuses_is_one_line(tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_png_files_are_refused_in_silence(tmp_path, seed, capfd):
+    """libpng prints about what is wrong in a file, beside the one line that the user gets."""
+    random = np.random.default_rng(seed)
+    picture = random.integers(0, 256, (40, 30, 3)).astype(np.uint8)
+    good, path = encode_picture(picture, ".png"), tmp_path / "a.png"
+    for _ in range(60):
+        data, place = bytearray(good), int(random.integers(8, len(good) - 12))
+        data[place] ^= int(random.integers(1, 256))
+        path.write_bytes(data if random.uniform() < 0.7 else good[:place])
+        with pytest.raises(UserError, match=r"a\.png: no readable picture"):
+            read_picture(path)
+    assert capfd.readouterr() == ("", "")
+    path.write_bytes(good + b"more")
+    np.testing.assert_array_equal(read_picture(path), picture)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".tif"])
 def test_damaged_files_are_read_or_refused(tmp_path, suffix):
     random, path = np.random.default_rng(0), tmp_path / f"a{suffix}"

@@ -219,7 +219,7 @@ def test_texts_of_png_files():
     image = cv2.imdecode(np.frombuffer(texted, np.uint8), cv2.IMREAD_COLOR)
     np.testing.assert_array_equal(image, person())
     assert png_texts(b"") == png_texts(b"no PNG file") == {}
-    assert png_texts(texted[:50]) == {"charts": "ma"}
+    assert png_texts(texted[:50]) == {}  # the text is not whole
 
 
 @pytest.mark.parametrize("suffix", ["png", "npz", "npy"])
