@@ -31,6 +31,7 @@ from bodyreg.registration import register
 
 POINTS = 40_000
 FOLDS = 5
+FRAME = 256
 GROUPS = {
     "torso": (1, 2), "hands": (3, 4), "feet": (5, 6), "upper legs": (7, 8, 9, 10),
     "lower legs": (11, 12, 13, 14), "upper arms": (15, 16, 17, 18), "lower arms": (19, 20, 21, 22),
@@ -62,9 +63,9 @@ def main() -> None:
         compare(body, charts, SmplVertices(other["smpl_vertex"], other["smpl_barycentric"]))
     if options.detections:
         people = load_npz(options.detections, kind="detections")
-        print("\nheld-out points of real detections, pixels")
+        print(f"\nheld-out points of real detections, pixels of a {FRAME}-pixel frame")
         for name, there in (("these charts", carried), ("the body's own charts", body.charts)):
-            print(f"  {name}: {_percentiles(held_out(body, there, people), 1)}")
+            print(f"  {name}: {_percentiles(held_out(body, there, people))}")
     if options.picture:
         cv2.imwrite(str(options.picture), picture(places(body, body.smpl), charts))
 
@@ -106,6 +107,9 @@ def seams(body: Body, charts: Charts, carried: CarriedCharts) -> None:
     same = (ends[order[1:]] == ends[order[:-1]]).all(1)
     one, other = order[:-1][same], order[1:][same]
     border = part[one] != part[other]
+    if not border.any():
+        print("seams: no edge is in two parts")
+        return
     found = [
         places(body, carried.locate(part[rows], charts.uv[edges[rows]].astype(np.float64).mean(1)))
         for rows in (one[border], other[border])
@@ -150,7 +154,7 @@ def compare(body: Body, charts: Charts, other: SmplVertices) -> None:
 def held_out(
     body: Body, charts: Charts | CarriedCharts, people: dict[str, np.ndarray]
 ) -> np.ndarray:
-    """Distances in the picture of points that the fits have not seen, pixels."""
+    """Distances of points that the fits have not seen, pixels of a frame 256 pixels wide."""
     away = []
     count = sum(name.startswith("I_") for name in people)
     for person in range(count):
@@ -180,7 +184,8 @@ def held_out(
             )
             points = body.surface_points(vertex[hidden], share[hidden])
             shown = fits.seen(fits.points(body, points))[0, :, :2]
-            away.append(frame[0, :2] + shown * [1, -1] * frame[0, 2] - xy[hidden])
+            place = (xy[hidden] - frame[0, :2]) * [1, -1] / frame[0, 2]
+            away.append((shown - place) * FRAME / 2)
     return np.linalg.norm(np.concatenate(away), axis=1)
 
 
@@ -228,8 +233,8 @@ def _by_group(part: np.ndarray, away: np.ndarray) -> None:
         print(f"  {name}: {_percentiles(away[np.isin(part, parts)])}")
 
 
-def _percentiles(values: np.ndarray, digits: int = 2) -> str:
-    return ", ".join(f"{q} % {np.percentile(values, q):.{digits}f}" for q in (50, 90, 99, 100))
+def _percentiles(values: np.ndarray) -> str:
+    return ", ".join(f"{q} % {np.percentile(values, q):.2f}" for q in (50, 90, 99, 100))
 
 
 if __name__ == "__main__":
