@@ -46,7 +46,7 @@ def with_keypoints_of(
         person's camera is taken of the other. And how many others were left out, by reason.
 
     Raises:
-        UserError: a source does not name its pictures.
+        UserError: a source does not name its pictures, or the two have no picture in common.
     """
     for observations in (people, others):
         if observations.picture is None and len(observations):
@@ -54,6 +54,12 @@ def with_keypoints_of(
                 f"{source}: people and keypoints are matched by the names of their pictures, which "
                 "one of the files does not tell; give the folder of the pictures (--images)"
             )
+    names = [sorted(_rows_by_picture(observations)) for observations in (people, others)]
+    if all(names) and not set(names[0]) & set(names[1]):
+        raise UserError(
+            f"{source}: none of its pictures ({names[1][0]} ...) is one of those with dense points "
+            f"({names[0][0]} ...); names must be alike, but for folders and suffixes"
+        )
     mine, theirs = matches(people, others)
     count, keypoints = len(people), len(others.keypoint_name)
     values: dict[str, Any] = {"keypoint_name": others.keypoint_name}

@@ -113,6 +113,14 @@ def test_pictures_must_be_named():
             with_keypoints_of(*pair, "k.json")
 
 
+def test_pictures_of_another_data_set_are_refused():
+    seen, other = people([[9, 9.0]], ["a.png"]), keypoints([[9, 9.0]] * 2, ["c.png", "b.png"])
+    with pytest.raises(
+        UserError, match=r"k.json: none of its pictures \(b \.\.\.\) .* \(a \.\.\.\)"
+    ):
+        with_keypoints_of(seen, other, "k.json")
+
+
 def test_a_person_without_any_evidence_has_no_partner():
     seen = people([[100, 100.0]], ["a.png"])
     other = keypoints([[100, 100.0]], ["a.png"])

@@ -32,7 +32,7 @@ from bodyreg.pickles import load_objects
 from bodyreg.synthetic import generate
 from bodyreg.synthetic.formats import FORMATS, Recipe
 from bodyreg.synthetic.formats.deepfashion import FROM_CENTRE
-from bodyreg.synthetic.formats.format import Destination
+from bodyreg.synthetic.formats.format import Destination, ids_of_shown
 from bodyreg.synthetic.observe import Noise
 from bodyreg.synthetic.pieces import Pieces
 from bodyreg.synthetic.scenes.catalogue import is_test
@@ -130,6 +130,11 @@ def test_point_list(made, body):
     coco, _ = read_densepose_coco(made / "densepose-coco" / "densepose.json", body)
     np.testing.assert_array_equal(people.point_vertex, coco.point_vertex)
     np.testing.assert_allclose(people.point_xy, coco.point_xy, atol=5e-3)
+
+
+def test_people_whom_a_file_does_not_show_have_the_last_numbers():
+    assert ids_of_shown(np.array([True, False, True, False])).tolist() == [0, 2, 1, 3]
+    assert ids_of_shown(np.zeros(0, bool)).tolist() == []
 
 
 def test_noise_of_maps_is_smooth(tmp_path, body):
