@@ -4,7 +4,7 @@
         --template smpl_topology_from_mhr_template.npy   # sides and mirror
         --detections standing.npz                        # how real detections fit
         --table other.npz                                # another map (tools/map_smpl.py --shape)
-        --picture docs/charts.png
+        --picture charts.png                             # the charts on the body
 
 The files are not part of this project. `standing.npz` has, for each person i, what DensePose shows:
 `x_i`, `y_i` picture pixels, `I_i` 1 to 24, `U_i`, `V_i` in [0, 1].
