@@ -154,9 +154,10 @@ def _fit(
 
 def _doubts(body: Body, fits: Fits, row: int) -> str:
     """What is uncertain of a fit, a line each."""
-    if fits.joint_deviation is None:
-        return ""
-    return "\n".join(uncertain_joints(body, fits.joint_deviation[row])[:UNCERTAIN])
+    lines = [f"doubtful: {reason}" for reason in fits.reasons(row)]
+    if fits.joint_deviation is not None:
+        lines += uncertain_joints(body, fits.joint_deviation[row])[:UNCERTAIN]
+    return "\n".join(lines)
 
 
 def _without_folder(text: str, folder: Path) -> str:

@@ -65,11 +65,7 @@ def draw(job: Job) -> None:
     drawn, seen = drawn.select(order), seen.select(order)
     images = job.request.source.images
     grounds = None if images is None else picture_grounds(images, seen)
-    losses = [None] * len(drawn) if drawn.loss is None else drawn.loss
-    captions = [
-        (_caption(drawn, person), "no loss" if loss is None else f"loss {loss:.3g}")
-        for person, loss in enumerate(losses)
-    ]
+    captions = [_caption(drawn, person) for person in range(len(drawn))]
     title = f"{len(drawn)} of {last[-1]:,} fits"
     page = fit_sheet(job.body, drawn, seen, captions, title, grounds)
     write_picture(job.shards.folder / "overlays.png", page)
@@ -93,6 +89,9 @@ def chosen(doubt: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.concatenate([worst[:doubtful], others]))
 
 
-def _caption(fits: Fits, person: int) -> str:
-    reasons = fits.reasons(person)
-    return str(fits.id[person]) + (f", doubtful: {reasons[0]}" if reasons else "")
+def _caption(fits: Fits, person: int) -> tuple[str, str]:
+    """A person's id, and why the fit is doubtful, or else its loss."""
+    reasons, loss = fits.reasons(person), "no loss"
+    if fits.loss is not None:
+        loss = f"loss {fits.loss[person]:.3g}"
+    return str(fits.id[person]), reasons[0] if reasons else loss
