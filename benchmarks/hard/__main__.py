@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.hard import fading
+from benchmarks.hard import bodies, fading
 from benchmarks.hard.planting import ERRORS, WITHOUT
-from bodyreg import Body, Observations, RegistrationConfig, __version__, register
+from bodyreg import Body, Observations, RegistrationConfig, register
 from bodyreg.data import Fits, Truth, read_densepose_coco
 from bodyreg.data.fits import REASONS
 from bodyreg.files import atomic_path
@@ -153,6 +153,7 @@ def limits() -> str:
         "shape": f"segment scales spread by {doubts.LEAST_PROPORTIONED} (logarithms)",
         "deviation": f"joints' deviations of {doubts.LEAST_CERTAIN} mm",
         "sides": f"exchanged sides leave {sides.ACCEPTED} to 1 of the loss",
+        "mirrored": "the rotation is a reflection, or the scale is negative",
     }
     lines = [f"| `{name}` | {REASONS[name]} | {limit} |" for name, limit in rows.items()]
     return "\n".join(["| name | reason | limit |", "|---|---|---|", *lines])
@@ -163,7 +164,7 @@ def page(study: Study, command: str, seed: int) -> str:
     made = f"""on {len(study.people):,} people of a held-out seed in pictures of 256 x 256 pixels,
     {DISTANCE[0]:g} to {DISTANCE[1]:g} m from the camera, with the usual errors of a detector, which
     whole segments share. Errors are mean distances of 24 joints from the pelvis, true scale. No
-    depths, except where a row says so. Version {__version__}, CPU."""
+    depths, except where a row says so. In float32, on a CPU."""
     flat = study.people.with_depths(None)
     return f"""# Doubts
 
@@ -220,6 +221,15 @@ next.
 {fading.table(study, fading.by_limb(flat))}
 
 {fading.table(study, fading.by_row(study, flat))}
+
+## Other bodies
+
+Children and adults who are neither cut nor covered, with depths: visible vertices on the picture,
+and all vertices after Procrustes, also per metre of the person's stature. Templates are the
+built-in body with shape directions at an end. The people's shapes are mixed of the same directions.
+Registration fits one template to all; the last row is what a choice by loss would give.
+
+{bodies.table(study)}
 """
 
 
