@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bodyreg.body import Parameters
 from bodyreg.data import Fits, Observations
 from bodyreg.npz import load_npz
 from bodyreg.synthetic.motions.bvh import read_bvh
@@ -97,6 +98,20 @@ def test_the_same_bytes_each_time(bodyreg, tmp_path, run):
         bodyreg("track", run, "--out", tmp_path / name, "--quiet")
     one, two = (load_npz(tmp_path / name / "fits.npz", kind="fits") for name in "ab")
     assert all(one[n].tobytes() == two[n].tobytes() for n in one if n != "provenance")
+
+
+def test_a_person_does_not_depend_on_the_others(bodyreg, tmp_path, run, body_file):
+    bodyreg("track", run, "--out", tmp_path / "all")
+    together = Fits.load(tmp_path / "all" / "fits.npz")
+    own = np.flatnonzero(together.track == 1)
+    people = Observations.load(tmp_path / "people.npz")
+    people.select(own).save(tmp_path / "one.npz")
+    bodyreg("register", "--observations", tmp_path / "one.npz", "--body", body_file,
+            "--iterations", 30, "--out", tmp_path / "run of one")  # fmt: skip
+    bodyreg("track", tmp_path / "run of one", "--out", tmp_path / "one")
+    alone = Fits.load(tmp_path / "one" / "fits.npz")
+    for name in (*Parameters._fields, "loss", "joint_deviation"):
+        assert getattr(together.select(own), name).tobytes() == getattr(alone, name).tobytes()
 
 
 def test_what_cannot_be_tracked(bodyreg, tmp_path, run, body_file):
