@@ -15,7 +15,8 @@ from bodyreg import Body, Observations, UserError
 from bodyreg.cli import process
 from bodyreg.cli.parsing import parse
 from bodyreg.cli.sources import Sources, missing_source, source_of
-from bodyreg.data.formats import Source, open_people
+from bodyreg.data.opening import open_people
+from bodyreg.data.source import Source
 from bodyreg.data.truth import TruthFile
 from bodyreg.metrics import true_joints
 from bodyreg.metrics.evaluate import require_people

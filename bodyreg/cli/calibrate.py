@@ -76,7 +76,7 @@ def run(options: Options, command: str) -> None:
     )
 
     from bodyreg.data import write_landmarks
-    from bodyreg.data.formats import open_people
+    from bodyreg.data.opening import open_people
     from bodyreg.registration.calibration import calibrate
     from bodyreg.runs.device import choose_device
     from bodyreg.runs.job import some_people

@@ -105,7 +105,7 @@ def _demonstrate(options: Options, command: str) -> None:
 
     from bodyreg.body import Body
     from bodyreg.data import Truth, read_densepose_coco
-    from bodyreg.data.formats import Source
+    from bodyreg.data.source import Source
     from bodyreg.files import fingerprint, provenance
     from bodyreg.metrics import METRICS, Table, evaluate
     from bodyreg.registration import register

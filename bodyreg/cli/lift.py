@@ -47,7 +47,7 @@ def run(options: Options, command: str) -> None:
         raise UserError(f"Missing from bodyreg lift: {missing[0]}; see bodyreg lift --help")
     source, files = source_of(options), body_files(options)
 
-    from bodyreg.data.formats import open_people
+    from bodyreg.data.opening import open_people
     from bodyreg.lifting import Lifter
     from bodyreg.runs.job import reasons
     from bodyreg.runs.progress import counted

@@ -11,7 +11,8 @@ import tyro
 
 from bodyreg.cli.flags import MOST_POINTS, OptionalFolder, Switch, require
 from bodyreg.data.focal import Focal
-from bodyreg.data.formats import FORMATS, Format, Source
+from bodyreg.data.formats import FORMATS, Format
+from bodyreg.data.source import Source
 from bodyreg.errors import UserError
 from bodyreg.files import is_folder, require_file
 

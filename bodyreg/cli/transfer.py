@@ -15,7 +15,7 @@ from bodyreg.data.formats import FORMATS
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
-    from bodyreg.data.formats import Source
+    from bodyreg.data.source import Source
     from bodyreg.runs.transfer import Transferred, TransferRequest
 
 Files = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE ...", help_behavior_hint="")]

@@ -7,55 +7,22 @@ that reads it, and a row here.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from bodyreg.data.focal import Focal
 from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
     from bodyreg.data.human36m import Poses3D
     from bodyreg.data.observations import Observations
+    from bodyreg.data.source import Source
     from bodyreg.data.spin import Joints
-    from bodyreg.data.stored import StoredPeople
 
 # Readers are imported when they are used: options are made from the rows without them.
-
-
-@dataclass(frozen=True)
-class Source:
-    """People: where they are, and how they are read.
-
-    Attributes:
-        format: A name in `FORMATS`.
-        path: The file or folder.
-        images: The folder of the pictures that people are in.
-        switches: The format's switches that are on.
-        focal: The focal length of all pictures; None if only the files know it.
-        names: Of `pictures`: those of the folder that are read; all if empty.
-        points: Of formats that are `sampled`: points of each person; None: the reader's default.
-        keypoints: Of formats of `points_alone`: where the people's keypoints are.
-    """
-
-    format: str
-    path: Path
-    images: Path | None = None
-    switches: tuple[str, ...] = ()
-    focal: Focal | None = field(default=None, metadata={"before": None})
-    names: tuple[str, ...] = field(default=(), metadata={"before": ()})
-    points: int | None = field(default=None, metadata={"before": None})
-    keypoints: Source | None = field(default=None, metadata={"before": None})
-
-    @property
-    def sampling(self) -> dict[str, int]:
-        """The reader's argument for `points`, if they are told."""
-        return {} if self.points is None else {"points": self.points}
 
 
 @dataclass(frozen=True)
@@ -102,74 +69,6 @@ class Format:
     def option(self) -> str:
         """The option that names such people."""
         return f"--{self.name}"
-
-
-def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]:
-    """Open the people of a source, and count those that cannot be registered, by reason.
-
-    Args:
-        source: The people.
-        body: The body that dense points lie on.
-
-    Raises:
-        UserError: as the reader of the format; or this version has no such format, the format has
-            no such switch, or its pictures are needed and not given.
-    """
-    from bodyreg.data.stored import ObservationsInPictures, ObservationsOfFocal
-
-    people, skipped = _opened(source, body)
-    if source.images is not None:
-        people = ObservationsInPictures(people, source.images)
-    if source.focal is None:
-        return people, skipped
-    if source.focal.unit == "mm" and len(people) and people.read(0, 1).picture_size is None:
-        raise UserError(
-            f"{source.path}: does not hold the sizes of its pictures, which a focal length in "
-            "millimetres needs; give the pictures (--images), or pixels (--focal 1145)"
-        )
-    return ObservationsOfFocal(people, source.focal), skipped
-
-
-def _opened(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]:
-    """The people that a source's own files tell of, and how many they leave out, by reason."""
-    from bodyreg.data.partners import with_keypoints_of
-    from bodyreg.data.stored import ObservationsInMemory, open_observations
-    from bodyreg.files import fingerprint
-
-    form = FORMATS.get(source.format)
-    if form is None or not set(source.switches) <= set(form.switches):
-        words = " ".join([source.format, *source.switches])
-        raise UserError(f"{source.path}: this version cannot read '{words}'; update bodyreg")
-    if form.pictures == "needed" and source.images is None:
-        raise UserError(f"{source.path}: cannot be read without its pictures; give --images")
-    if form.read is None:
-        return open_observations(source.path, body), Counter()
-    observations, skipped = form.read(source, body)
-    if form.evidence:
-        observations, skipped = with_evidence(observations, skipped)
-    print_of_files = fingerprint(*form.files(source))
-    if source.keypoints is not None:
-        others, more = _opened(source.keypoints, body)
-        observations, unmatched = with_keypoints_of(
-            observations, others.read(0, len(others)), str(source.keypoints.path)
-        )
-        skipped += more + unmatched
-        both = print_of_files + others.fingerprint
-        print_of_files = hashlib.sha256(both.encode()).hexdigest()
-    return ObservationsInMemory(observations, print_of_files), skipped
-
-
-def with_evidence(
-    observations: Observations, skipped: Mapping[str, int] = MappingProxyType({})
-) -> tuple[Observations, Counter[str]]:
-    """Leave out people without evidence, and count them under their reason."""
-    from bodyreg.data.densepose_coco import NO_EVIDENCE
-
-    skipped, evidence = Counter(skipped), observations.has_evidence
-    if not evidence.all():
-        skipped[NO_EVIDENCE] += int((~evidence).sum())
-        observations = observations.select(evidence)
-    return observations, skipped
 
 
 def read_human36m(

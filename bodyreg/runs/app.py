@@ -14,7 +14,9 @@ import numpy as np
 
 from bodyreg.body import Body
 from bodyreg.data import Fits, Observations
-from bodyreg.data.formats import FORMATS, Source, open_people
+from bodyreg.data.formats import FORMATS
+from bodyreg.data.opening import open_people
+from bodyreg.data.source import Source
 from bodyreg.errors import UserError
 from bodyreg.files import provenance
 from bodyreg.pictures import read_picture

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyreg.data.formats import FORMATS, Source, open_people
+from bodyreg.data.formats import FORMATS
+from bodyreg.data.opening import open_people
+from bodyreg.data.source import Source
 from bodyreg.errors import UserError
 from bodyreg.files import is_folder, is_there
 from bodyreg.runs.record import BodyFiles, Record, read_record

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyreg.data.formats import Source, open_people
+from bodyreg.data.opening import open_people
+from bodyreg.data.source import Source
 from bodyreg.errors import UserError
 from bodyreg.files import path_inside
 from bodyreg.pictures import without_suffix

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bodyreg.data.formats import FORMATS, Source, open_people, with_evidence
+from bodyreg.data.formats import FORMATS
+from bodyreg.data.opening import open_people, with_evidence
+from bodyreg.data.source import Source
 from bodyreg.errors import UserError
 from bodyreg.files import fingerprint
 from bodyreg.runs import fitted_shards

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bodyreg.data.formats import Source
 from bodyreg.data.json_files import load_json
+from bodyreg.data.source import Source
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path, fingerprint, is_file
 from bodyreg.runs.plain import BEFORE, from_plain, to_plain

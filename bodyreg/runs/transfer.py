@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bodyreg.body import Body
     from bodyreg.data import Fits
-    from bodyreg.data.formats import Source as People
+    from bodyreg.data.source import Source as People
     from bodyreg.runs.record import BodyFiles
     from bodyreg.transfer import Appearance, Painting, Source
 

@@ -16,8 +16,8 @@ from bodyreg.data import read_keypoints
 from bodyreg.data.blazepose import SPREAD
 from bodyreg.data.coco import CROWD, NO_PERSON
 from bodyreg.data.detections import LOW_SCORE
-from bodyreg.data.formats import Source, open_people
 from bodyreg.data.frames import NOT_SPREAD_OUT
+from bodyreg.data.opening import open_people
 from bodyreg.data.skeletons import (
     BLAZEPOSE_33,
     COCO_17,
@@ -27,6 +27,7 @@ from bodyreg.data.skeletons import (
     WHOLE_BODY_23,
     Skeleton,
 )
+from bodyreg.data.source import Source
 from bodyreg.errors import UserError
 
 METRE, CENTRE, SIDE = 200, 300, 600

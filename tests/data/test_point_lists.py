@@ -178,7 +178,8 @@ def test_texts_that_are_refused(tmp_path, body, text, words):
 
 
 def test_names_of_pictures_that_lead_out_are_refused(tmp_path, body):
-    from bodyreg.data.formats import Source, open_people
+    from bodyreg.data.opening import open_people
+    from bodyreg.data.source import Source
 
     write_csv(tmp_path / "a.csv", points() | {"picture": np.full(30, "../a.jpg")})
     people, _ = open_people(Source("point-list", tmp_path / "a.csv", tmp_path), body)

@@ -9,7 +9,7 @@ import pytest
 
 from bodyreg import Body, UserError
 from bodyreg.data import Observations
-from bodyreg.data.formats import Source
+from bodyreg.data.source import Source
 from bodyreg.runs.fitted_pictures import FittedPictures
 from bodyreg.runs.record import BodyFiles
 

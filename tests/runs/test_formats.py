@@ -15,7 +15,9 @@ from bodyreg.body import Body
 from bodyreg.cli import main
 from bodyreg.data import Fits, Observations
 from bodyreg.data.focal import Focal
-from bodyreg.data.formats import FORMATS, Format, Source, open_people
+from bodyreg.data.formats import FORMATS, Format
+from bodyreg.data.opening import open_people
+from bodyreg.data.source import Source
 from bodyreg.errors import UserError
 from bodyreg.runs.finished import FinishedRun
 
