@@ -68,12 +68,11 @@ def decide(
     """
     loss, place = _losses(first), np.zeros(len(first), np.int64)
     tried, sets, rival = [first], [0], np.full(len(first), np.inf)
-    for exchange in HYPOTHESES:
+    # Without opposite vertices only keypoints are exchanged, and some exchanges are alike.
+    possible = bits(POINTS if body.mirror_vertices is not None else (), KEYPOINTS)
+    for exchange in dict.fromkeys(some & possible for some in HYPOTHESES if some & possible):
         exchanged = np.full(len(first), exchange, np.uint8)
-        other = with_exchanged(observations, exchanged, body)
-        if other is observations:
-            continue
-        found = fit(other)
+        found = fit(with_exchanged(observations, exchanged, body))
         better = _losses(found) < rival
         rival = np.where(better, _losses(found), rival)
         place = np.where(better, len(tried), place)
