@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -63,7 +63,7 @@ def picture_bytes(path: str | os.PathLike, *, kind: str = "picture") -> bytes:
     if not is_file(path):
         raise UserError(f"{path}: no {kind} here; check the path")
     with reading(path), open(path, "rb") as stream:
-        return stream.read(MAX_BYTES + 1)
+        return _read(stream, MAX_BYTES + 1)
 
 
 def decode_picture(data: bytes, where: str, *, kind: str = "picture") -> np.ndarray:
@@ -125,7 +125,7 @@ def read_header(path: str | os.PathLike) -> Header | None:
         try:
             return _header(data)
         except (ValueError, struct.error):
-            data += stream.read(MAX_BYTES - ENOUGH)
+            data += _read(stream, MAX_BYTES - ENOUGH)
     try:
         return _header(data)
     except (ValueError, struct.error):
@@ -235,6 +235,11 @@ def without_suffix(name: str) -> str:
     """A picture's name without the suffix of a format."""
     stem, dot, suffix = name.rpartition(".")
     return stem if dot and f".{suffix.lower()}" in SUFFIXES else name
+
+
+def _read(stream: BinaryIO, most: int) -> bytes:
+    """The rest of a file, or `most` bytes of it. Python sets `most` bytes aside if told to."""
+    return stream.read(min(most, os.fstat(stream.fileno()).st_size))
 
 
 def _decoded(data: bytes) -> np.ndarray:
