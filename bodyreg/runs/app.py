@@ -155,7 +155,7 @@ def _fit(
 
 
 def _doubts(body: Body, fits: Fits, row: int) -> str:
-    """What is uncertain of a fit, a line each."""
+    """Why a fit is doubtful, if it is, and its least certain joints, a line each."""
     lines = [f"doubtful: {reason}" for reason in fits.reasons(row)]
     if fits.joint_deviation is not None:
         lines += uncertain_joints(body, fits.joint_deviation[row])[:UNCERTAIN]

@@ -39,8 +39,8 @@ def test_a_picture_and_a_file_become_bodies(made, picture, tmp_path):
     for one in shown:
         assert one.overlay.dtype == np.uint8 and one.overlay.shape[2] == 3
         assert one.overlay.std() > 10
-        lines = one.doubts.splitlines()
-        assert len(lines) == app.UNCERTAIN and all("mm along it" in line for line in lines)
+        joints = [line for line in one.doubts.splitlines() if "mm along it" in line]
+        assert len(joints) == app.UNCERTAIN
         mesh = trimesh.load(one.glb, force="mesh")
         assert len(mesh.faces) > 1000
 
@@ -65,6 +65,7 @@ def test_people_of_a_file_without_names_are_in_the_picture(made, picture, tmp_pa
     np.save(file, np.random.default_rng().uniform(20, 200, (1, 34)))
     (one,) = Uploads(tmp_path / "work").fit(picture, [file], MPII)
     assert one.glb.is_file()
+    assert one.doubts.startswith("doubtful: "), "random places are no person"
 
 
 def test_without_a_file_a_person_is_detected(tmp_path, monkeypatch):
