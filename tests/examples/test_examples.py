@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
+import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +16,11 @@ import pytest
 import trimesh
 
 import bodyreg
+from bodyreg.cli import main
+from bodyreg.pictures import write_picture
+from bodyreg.runs import detection
+from tests.cli.test_detect import RED, StandIn
+from tests.data.test_keypoint_files import GOOD
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -92,3 +100,48 @@ def test_an_example_is_short_and_says_how_to_run_it(path):
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_the_notebook(run, tmp_path, capsys):
+    """Its cells run one after the other, as a notebook's program does."""
+    cells = json.loads((ROOT / "examples" / "keypoints_to_blender.ipynb").read_text())["cells"]
+    assert all(not cell.get("outputs") for cell in cells)
+    names: dict[str, Any] = {}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"mm across the view, +\d+ mm along it", printed)) == 5
+    mesh = trimesh.load(tmp_path / "person.glb", force="mesh")
+    assert len(mesh.vertices) == len(bodyreg.Body.default().vertices)
+    assert len(names["figure"].data[0].x) == len(mesh.vertices)
+
+
+def commands(page: str) -> list[list[str]]:
+    """The lines of a page that are commands of bodyreg."""
+    lines = (ROOT / "docs" / page).read_text().splitlines()
+    return [
+        shlex.split(line, comments=True)[1:] for line in lines if line.startswith("    bodyreg ")
+    ]
+
+
+def test_commands_of_the_tutorial(tmp_path, monkeypatch):
+    """With a detector that finds red people."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(detection, "BlazePose", StandIn)
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "keypoints").mkdir()
+    for number in (1, 2):
+        picture = np.full((400, 640, 3), 90, np.uint8)
+        picture[50:350, 100 * number : 100 * number + 260] = RED
+        write_picture(tmp_path / "photographs" / f"{number}.png", picture)
+        content = GOOD["mmpose"][0]
+        (tmp_path / "keypoints" / f"{number}.json").write_text(json.dumps(content))
+    *found, app = commands("tutorial.md")
+    assert [command[0] for command in found] == ["register", "report", "convert", "register"]
+    assert app == ["app"]
+    for command in found:
+        assert main(command) == 0
+    run = tmp_path / "runs" / "photographs"
+    assert {path.name for path in run.iterdir()} >= {"overlays.png", "report.html", "glb"}
+    assert len(list((run / "glb").glob("*.glb"))) == 2
