@@ -128,5 +128,5 @@ def test_bad_landmarks_are_refused(body):
         body.with_landmarks({"left_hip": knee})
     with pytest.raises(UserError, match="'a': body 'makehuman' has no 'tail'"):
         body.with_landmarks({"a": Landmark(places=(Place("tail"),))})
-    with pytest.raises(UserError, match=r"no joint or landmark 'coco/tail'.*coco, openpose, mpii"):
+    with pytest.raises(UserError, match=r"no joint or landmark 'coco/tail'.*coco, openpose, halpe"):
         body.keypoints(["coco/tail"])
