@@ -23,10 +23,13 @@ def is_alphapose(content: Any) -> bool:
     """Whether the content of a file is one of the two forms, of a picture or of several."""
     if not isinstance(content, dict):
         return False
-    version = content.get("version")
-    if isinstance(version, str):
-        return version.startswith("AlphaPose")
-    return bool(content) and all(is_alphapose(value) for value in content.values())
+    return _is_picture(content) or (bool(content) and all(map(_is_picture, content.values())))
+
+
+def _is_picture(content: Any) -> bool:
+    """Whether it is what a file has of one picture."""
+    version = content.get("version") if isinstance(content, dict) else None
+    return isinstance(version, str) and version.startswith("AlphaPose")
 
 
 def alphapose_people(content: dict[str, Any], path: Path, pictures: Pictures) -> list[Detection]:
@@ -35,7 +38,7 @@ def alphapose_people(content: dict[str, Any], path: Path, pictures: Pictures) ->
     Raises:
         UserError: the file is damaged, or the folder lacks a picture; the message says where.
     """
-    if "version" in content:
+    if _is_picture(content):
         return _people(content, pictures.of_stem(path.stem), str(path))
     return [
         person

@@ -27,7 +27,7 @@ import numpy as np
 from bodyreg.body import Body
 from bodyreg.body.charts import DENSEPOSE_CHARTS
 from bodyreg.data.cameras import Camera
-from bodyreg.data.dense_maps import DensePerson, charts_of, collect
+from bodyreg.data.dense_maps import DensePerson, charts_of, collect, whole
 from bodyreg.data.densepose_coco import PARTS
 from bodyreg.data.frames import boxes_of_points
 from bodyreg.data.json_files import load_json
@@ -269,6 +269,6 @@ def _size(value: Any, where: str) -> tuple[int, int]:
     if value is None:
         return 0, 0
     size = _numbers(value, SIZE, where)
-    if len(size) != 2 or not ((size > 0) & (size <= LARGEST_SIDE) & (size % 1 == 0)).all():
+    if len(size) != 2 or not whole(size, 1, LARGEST_SIDE):
         raise UserError(f"{where}: size is not the width and height of a picture")
     return int(size[0]), int(size[1])

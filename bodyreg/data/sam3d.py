@@ -43,7 +43,7 @@ def sam3d_people(path: Path, pictures: Pictures) -> list[Detection]:
         UserError: the file is damaged or holds something else, or the folder lacks the picture.
     """
     content = load_npz_objects(path, kind="SAM 3D Body")
-    people = content[LIST] if LIST in content else _apart(content)
+    people = content[LIST] if LIST in content else _apart(content, str(path))
     people = [people] if isinstance(people, dict) else people
     if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
         raise UserError(
@@ -55,9 +55,9 @@ def sam3d_people(path: Path, pictures: Pictures) -> list[Detection]:
     ]
 
 
-def _apart(content: dict[str, Any]) -> list[dict[str, Any]]:
+def _apart(content: dict[str, Any], where: str) -> list[dict[str, Any]]:
     """The arrays of each person."""
-    arrays = {n: np.asarray(content[n]) for n in (PLACES, METRES, FOCAL) if n in content}
+    arrays = {n: _as_array(content, n, where) for n in (PLACES, METRES, FOCAL) if n in content}
     if PLACES not in arrays or arrays[PLACES].ndim != 3:
         return [arrays]
     count = len(arrays[PLACES])
@@ -90,7 +90,14 @@ def _person(content: dict[str, Any], picture: str, where: str) -> Detection:
 
 
 def _array(content: dict[str, Any], name: str, shape: tuple[int, ...], where: str) -> np.ndarray:
-    array = np.asarray(content.get(name))
+    array = _as_array(content, name, where)
     if array.dtype.kind not in "iuf" or array.size != np.prod(shape):
         raise UserError(f"{where}: {name} is missing or not an array of {shape}")
     return array.reshape(shape).astype(np.float64)
+
+
+def _as_array(content: dict[str, Any], name: str, where: str) -> np.ndarray:
+    try:
+        return np.asarray(content.get(name))
+    except ValueError as error:  # lists of different lengths
+        raise UserError(f"{where}: {name} is not an array") from error

@@ -35,7 +35,7 @@ from bodyreg.npz import as_texts, load_npz
 Joints = Literal["h36m", "coco"]
 SEVENTEEN: dict[Joints, Skeleton] = {"h36m": H36M_17, "coco": COCO_17}
 
-HUMAN36M_PICTURE = re.compile(r"(S\d+)_(.+)\.(\d{8})_(\d+)\.\w+$")
+HUMAN36M_PICTURE = re.compile(r"(S\d+)_(.+)\.(\d{8})_(\d{1,18})\.\w+$")
 
 
 def read_spin(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, is_file, is_folder
+from bodyreg.files import atomic_path, is_file, is_folder, is_there
 from bodyreg.pictures import number_of
 from bodyreg.runs.finished import AT_ONCE, FinishedRun, body_of
 from bodyreg.runs.record import NAME, BodyFiles, read_record
@@ -107,7 +107,9 @@ class _Opened:
             self.body = request.body.open()
         self.rate = request.rate or rate or RATE
         self._folder = folder
-        self.fits = FitsFile(folder / "fits.npz" if is_folder(request.fits) else request.fits)
+        file = folder / "fits.npz" if is_folder(request.fits) else request.fits
+        _require_other(request.out, [file, folder / NAME, request.annotations])
+        self.fits = FitsFile(file)
         self._tracks = self.fits.tracks()
         self._rows = self._chosen()
 
@@ -121,14 +123,14 @@ class _Opened:
         """(M,) the rows of the people that are wanted, rising."""
         import numpy as np
 
-        names, wanted = self.names, np.array(self.request.people, np.int64)
-        missing = wanted[~np.isin(wanted, names)]
-        if len(missing):
+        names, people = self.names, self.request.people
+        missing = set(people) - set(names.tolist())
+        if missing:
             raise UserError(
-                f"--people {missing[0]}: {self.request.fits} has no "
+                f"--people {min(missing)}: {self.request.fits} has no "
                 f"{'person of this id' if self._tracks is None else 'track of this number'}"
             )
-        rows = np.flatnonzero(np.isin(names, wanted)) if len(wanted) else np.arange(len(names))
+        rows = np.flatnonzero(np.isin(names, people)) if people else np.arange(len(names))
         if not len(rows):
             raise UserError(f"{self.request.fits}: holds no fits")
         return rows
@@ -285,6 +287,13 @@ def _numbers(pictures: Sequence[str], annotations: Path | None) -> np.ndarray:
             "file that has the pictures"
         )
     return np.array([names[name] for name in pictures])
+
+
+def _require_other(out: Path, read: list[Path | None]) -> None:
+    """Refuse to write over a file that is read."""
+    there = [path for path in read if path is not None and is_file(path)]
+    if is_there(out) and any(path.samefile(out) for path in there):
+        raise UserError(f"{out}: is read, so it cannot be written; choose another --out")
 
 
 def _require(people: int, request: Conversion) -> None:

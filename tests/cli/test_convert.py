@@ -68,6 +68,12 @@ def test_the_body_of_a_run_and_its_pictures(bodyreg, tmp_path, body_file):
     run = tmp_path / "run"
     bodyreg("register", "--observations", tmp_path / "people.npz", "--body", body_file,
             "--iterations", 5, "--out", run)  # fmt: skip
+    for path in (run / "run.json", tmp_path / "people.json"):
+        path.touch()
+        result = bodyreg(
+            "convert", run, "--to", "coco", "--out", path, "--annotations", tmp_path / "people.json"
+        )
+        assert "is read, so it cannot be written" in result.refusal
     result = bodyreg("convert", run, "--to", "coco", "--out", tmp_path / "results.json")
     assert (result.status, result.error) == (0, "")
     results = json.loads((tmp_path / "results.json").read_text())
@@ -126,14 +132,20 @@ def test_pictures_without_numbers(bodyreg, tmp_path, body_file, names, message):
         (["--to", "glb", "--out", "x", "--images", "."], "--images belongs to --to coco"),
         (["--to", "glb", "--out", "x", "--vertices"], "--vertices belongs to --to smpl"),
         (["--to", "glb", "--out", "x", "--people", "5"], "has no person of this id"),
+        (["--to", "glb", "--out", "x", "--people", str(2**80)], "has no person of this id"),
+        (["--to", "smpl", "--out", "fits.npz"], "fits.npz: is read, so it cannot be written"),
+        (["--to", "smpl", "--out", "../{folder}/fits.npz"], "is read, so it cannot be written"),
         (["--to", "glb", "--out", "x", "--rate", "0"], "--rate 0.0: must be"),
         (["--to", "glb", "--out", "x", "--body", "nowhere.npz"], "nowhere.npz"),
     ],
 )
 def test_what_cannot_be(bodyreg, tmp_path, monkeypatch, fits, arguments, message):
     monkeypatch.chdir(tmp_path)
+    before = (tmp_path / "fits.npz").read_bytes()
+    arguments = [text.format(folder=tmp_path.name) for text in arguments]
     assert message in bodyreg("convert", "fits.npz", *arguments).refusal
     assert [p.name for p in tmp_path.iterdir()] == ["fits.npz"]
+    assert (tmp_path / "fits.npz").read_bytes() == before
 
 
 @pytest.mark.parametrize("to", ["bvh", "smpl"])

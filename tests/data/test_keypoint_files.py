@@ -299,6 +299,9 @@ def test_sam_3d_body(tmp_path, images, form):
     assert set(people.focal.tolist()) == {900} and set(people.picture.tolist()) == {"7.png"}
 
 
+RAGGED = np.array([[1, 2], [3]], object)
+
+
 class Hostile:
     def __reduce__(self):
         return print, ("run",)
@@ -314,6 +317,8 @@ class Hostile:
         ({"pred_keypoints_2d": np.full((70, 2), np.nan)}, "not finite"),
         ({"focal_length": np.zeros(3)}, "focal_length is missing or not"),
         ({"focal_length": np.array(-4.0)}, "focal"),
+        ({"pred_keypoints_2d": RAGGED}, "pred_keypoints_2d is not an array"),
+        ({"data": np.array([{"pred_keypoints_2d": RAGGED}], object)}, "2d is not an array"),
         ({"data": np.array(3)}, "or a list of people, 'data'"),
         ({"data": np.array([Hostile()], object)}, "could run code"),
     ],
@@ -331,6 +336,16 @@ def test_broken_files_of_sam_3d_body(tmp_path, capsys, changes, expected):
 
 
 HUGE = "[" + "1" * 400 + "]"
+
+
+def deep(count: int) -> dict[str, Any]:
+    """Objects in objects."""
+    found: dict[str, Any] = {}
+    for _ in range(count):
+        found = {"a": found}
+    return found
+
+
 BROKEN = {
     "truncated": ('[{"image_id": 7, "keyp', "not readable JSON"),
     "something else": ({"frames": 3}, "is no known file of keypoints"),
@@ -366,6 +381,7 @@ BROKEN = {
         {"7.png": {"version": "AlphaPose v0.3", "bodies": [{"joints": [1, 2]}]}},
         "'7.png': person 0: joints has 2 numbers",
     ),
+    "nothing, deeply": (deep(900), "is no known file of keypoints"),
     "too few landmarks": (SHARES[:20], "expected a list of 33 landmarks, got 20 of them"),
     "landmark": ([*SHARES[:32], {"x": "1", "y": 2}], "landmark 32: x, y, z is missing"),
     "landmark null": ([*SHARES[:32], None], "landmark 32"),

@@ -166,6 +166,7 @@ def test_tables_that_are_refused(tmp_path, body, table, words):
         ('{"x": [1], "y": [1, 2], "vertex": [3]}', "different lengths"),
         ('{"x": [[1]], "y": [1], "vertex": [3]}', "x is not a list of numbers"),
         ('{"x": [1], "y": [1], "vertex": [3], "size": [0, 9]}', "size is not the width"),
+        ('{"x": [1], "y": [1], "vertex": [3], "size": [1e999, 9]}', "size is not the width"),
         ("x,y,I,U,V\n1,2,3,0,0\n2,2,3,0,0\n", "the charts 'densepose'"),
         ('x,y,vertex\n"1,2,3\n', "row 2 has 1 columns"),
     ],

@@ -79,6 +79,12 @@ def test_pictures_of_human36m_name_subject_and_frame(path):
     assert people.observations.picture_size.tolist() == [[1000, 1002], [1000, 1002], [0, 0]]
 
 
+def test_numbers_of_too_many_digits_are_no_frames(path):
+    names = [f"S9_Walking.54138969_{'9' * digits}.jpg" for digits in (18, 19, 30, 5000)]
+    people, _ = read_spin(save(path, imgname=np.array(names)))
+    np.testing.assert_array_equal(people.frame, [10**18 - 2, -1, -1, -1])
+
+
 def test_openpose_stands_in_for_part(path):
     empty = np.zeros((len(NAMES), 24, 3))
     for part in (None, empty):
