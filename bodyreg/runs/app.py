@@ -170,6 +170,10 @@ def _without_folder(text: str, folder: Path) -> str:
 
 
 def _copy(files: Sequence[Path], folder: Path) -> None:
+    names = [file.name for file in files]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice}: two files have this name; drop one of them")
     folder.mkdir()
     for file in files:
         shutil.copyfile(file, folder / file.name)

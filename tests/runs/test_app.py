@@ -16,6 +16,7 @@ from tests.cli.test_detect import RED, StandIn
 
 DENSEPOSE = next(kind for kind, (form, _) in KINDS.items() if form == "densepose-coco")
 MPII = next(kind for kind, (form, _) in KINDS.items() if form == "mpii")
+OPENPOSE = next(kind for kind, (form, _) in KINDS.items() if form == "openpose")
 STORED = next(kind for kind, (form, _) in KINDS.items() if form == "observations")
 
 
@@ -103,6 +104,12 @@ def test_errors_are_one_line_without_a_folder_of_the_machine(made, picture, tmp_
         text = str(error.value)
         assert "\n" not in text and str(tmp_path) not in text and "/" not in text.split(":")[0]
         assert not list(work.iterdir())
+
+
+def test_files_of_one_name_are_not_lost_in_each_other(picture, tmp_path):
+    files = [tmp_path / folder / "7.json" for folder in "ab"]
+    with pytest.raises(UserError, match=r"^7\.json: two files have this name; drop one of them$"):
+        Uploads(tmp_path / "work").fit(picture, files, OPENPOSE)
 
 
 def test_only_the_last_results_are_kept(made, picture, tmp_path, monkeypatch):
