@@ -216,7 +216,7 @@ def _write_motions(opened: _Opened) -> Converted:
                 temporary.write_bytes(to_glb(motion, opened.rate))
             else:
                 temporary.write_text(to_bvh(motion, opened.rate), encoding="ascii")
-        people += len(rows)
+        people += 1
     _require(people, request)
     return Converted(people, +skipped)
 

@@ -19,12 +19,13 @@ from bodyreg.body import Body
 from bodyreg.cli import main
 from bodyreg.data import Fits, Observations, Truth
 from bodyreg.data.corr import Correspondence, read_corr, write_corr
-from bodyreg.data.formats import Source, open_people
 from bodyreg.data.landmarks import FORMAT as LANDMARKS
 from bodyreg.data.landmarks import read_landmarks
+from bodyreg.data.opening import open_people
 from bodyreg.data.pairs import read_split
 from bodyreg.data.proportions import FORMAT as PROPORTIONS
 from bodyreg.data.proportions import read_proportions
+from bodyreg.data.source import Source
 from bodyreg.exchange import motion_of, to_bvh
 from bodyreg.pictures import read_header, read_picture
 from bodyreg.synthetic.motions.bvh import read_bvh
