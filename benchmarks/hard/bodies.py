@@ -12,7 +12,7 @@ from bodyreg.metrics.surface import pixel_error, vertex_error
 from bodyreg.metrics.table import CUT, OCCLUDED
 
 if TYPE_CHECKING:
-    from benchmarks.hard.__main__ import Study
+    from benchmarks.hard.study import Study
 
 TEMPLATES: dict[str, dict[str, float]] = {
     "adult: the built-in body": {},

@@ -11,7 +11,7 @@ from bodyreg import Observations, register
 from bodyreg.body import JOINT_NAMES
 
 if TYPE_CHECKING:
-    from benchmarks.hard.__main__ import Study
+    from benchmarks.hard.study import Study
 
 ENDS = np.linspace(1.0, -0.3, 8)
 """Where the picture ends, half sides below the middle of a person's frame."""

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmarks.hard.__main__ import Study, false_alarms, limits, planted
+from benchmarks.hard.__main__ import false_alarms, limits, planted
 from benchmarks.hard.fading import by_limb, by_row
 from benchmarks.hard.planting import ERRORS
+from benchmarks.hard.study import Study
 from bodyreg.data.fits import REASONS
 
 
