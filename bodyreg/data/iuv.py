@@ -43,11 +43,13 @@ from bodyreg.pictures import (
     decode_picture,
     picture_bytes,
     png_texts,
-    read_picture,
 )
 
 MAP, PEOPLE = "_IUV", "_INDS"
 """How the names of maps, and of the numbers of people, end, before the suffix."""
+
+PALETTE = 3
+"""The kind of colours in a PNG file whose values are places in a table of colours."""
 
 CHARTS = "charts"
 """What says which charts a file means."""
@@ -247,11 +249,25 @@ class _Decided:
 def _read(path: Path) -> _Picture | _Map:
     if path.suffix.lower() in (".npy", ".npz"):
         return _read_array(path)
-    data = picture_bytes(path, kind="IUV map")
+    bgr, texts = _read_png(path, "IUV map")
+    return _Picture(path, bgr, texts.get(CHARTS, DENSEPOSE_CHARTS))
+
+
+def _read_png(path: Path, kind: str) -> tuple[np.ndarray, dict[str, str]]:
+    """The values of a PNG file (H, W, 3), as they are in the file, and its texts.
+
+    Raises:
+        UserError: it cannot be read, or reading it as a picture would change its values.
+    """
+    data = picture_bytes(path, kind=kind)
     if not data.startswith(PNG):
-        raise UserError(f"{path}: is no PNG file; other formats of pictures change IUV maps")
-    bgr = decode_picture(data, str(path), kind="IUV map")
-    return _Picture(path, bgr, png_texts(data).get(CHARTS, DENSEPOSE_CHARTS))
+        raise UserError(f"{path}: is no PNG file; other formats of pictures change an {kind}")
+    values = decode_picture(data, str(path), kind=kind)
+    bits, palette = data[24], data[25] == PALETTE
+    if bits != 8 or palette:
+        has = "a palette" if palette else f"{bits} bits a channel"
+        raise UserError(f"{path}: has {has}; write an {kind} with 8 bits a channel")
+    return values, png_texts(data)
 
 
 def _read_array(path: Path) -> _Map:
@@ -316,7 +332,7 @@ def _owners(path: Path, part: np.ndarray) -> Iterator[np.ndarray]:
         if there.any():
             yield there
         return
-    numbers = read_picture(beside, kind="map of people")[..., 0]
+    numbers = _read_png(beside, "INDS map")[0][..., 0]
     if numbers.shape != part.shape:
         raise UserError(f"{beside}: has another size than {path.name}")
     # DensePose numbers detections from 0, so one person has the number of the background.

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from bodyreg.body import Body
 from bodyreg.data.dense_maps import NO_PART
@@ -110,6 +111,23 @@ def test_numbers_of_people(tmp_path, body):
     assert len(read_iuv(tmp_path, body)[0]) == 1
     cv2.imwrite(str(tmp_path / "a_INDS.png"), numbers[:9])
     with pytest.raises(UserError, match=r"a_INDS.png: has another size than a_IUV.png"):
+        read_iuv(tmp_path, body)
+
+
+def test_numbers_that_a_picture_would_change(tmp_path, body):
+    """16 bits would keep their upper half, and a palette gives colours, not numbers."""
+    save(tmp_path / "a_IUV.png", person(1))
+    numbers = np.zeros((64, 64), np.uint16)
+    cv2.imwrite(str(tmp_path / "a_INDS.png"), numbers + 1)
+    with pytest.raises(UserError, match=r"a_INDS.png: has 16 bits a channel; write an INDS map"):
+        read_iuv(tmp_path, body)
+    picture = Image.fromarray(numbers.astype(np.uint8), "P")
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    picture.save(tmp_path / "a_INDS.png", bits=8)
+    with pytest.raises(UserError, match=r"a_INDS.png: has a palette; write an INDS map"):
+        read_iuv(tmp_path, body)
+    cv2.imwrite(str(tmp_path / "a_IUV.png"), person(1).astype(np.uint16))
+    with pytest.raises(UserError, match=r"a_IUV.png: has 16 bits a channel; write an IUV map"):
         read_iuv(tmp_path, body)
 
 
