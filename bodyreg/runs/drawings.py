@@ -28,7 +28,7 @@ def write_meshes(job: Job, fits: Fits) -> None:
     fits = replace(fits, scale=scale, translation=translation)
     for person, number in enumerate(fits.id.tolist()):
         vertices = fits.select([person]).vertices(job.body)[0]
-        # Without normals, viewers of GLB show every face flat.
+        # Without normals, viewers show every face flat.
         normals = vertex_normals(vertices, faces)
         mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
         path = job.request.out / "meshes" / f"{number}.{job.request.meshes}"
