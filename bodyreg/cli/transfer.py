@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,7 +30,8 @@ class Options(Sources):
     """Options of `bodyreg transfer`.
 
     Attributes:
-        source: Pictures of the person, one or several.
+        source: Pictures of the person, one or several: their paths, or, with --run, their names in
+            the run's folder of pictures.
         pose: The poses: other pictures, joints of OpenPose (.json), fits (.npz), or clips of motion
             (.bvh).
         run: The --out folder of `bodyreg register`, `predict` or `demo` with these pictures: its
@@ -80,6 +82,12 @@ def run(options: Options, command: str) -> None:
 
     made = transfer(request, quiet=options.quiet)
     if not options.quiet:
+        for path in made.not_found:
+            print(
+                f"warning: {path}: the person was not told from the background; check the result, "
+                "or give --masks",
+                file=sys.stderr,
+            )
         print(_report(made))
 
 

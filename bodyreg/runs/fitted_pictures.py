@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bodyreg.data.opening import open_people
 from bodyreg.data.source import Source
 from bodyreg.errors import UserError
-from bodyreg.files import path_inside
+from bodyreg.files import is_file, path_inside
 from bodyreg.pictures import without_suffix
 from bodyreg.runs.finished import FinishedRun
 
@@ -106,6 +106,13 @@ class FittedPictures:
             raise UserError(f"{self.where}: knows no person in '{picture.name}'; {self.named}")
         person = self.people.select([row])
         return person if isinstance(person, Fits) else registered(self.body, person, size)
+
+    def file(self, picture: Path) -> Path:
+        """The file of a picture that a user has named: where its path says, or in `images`."""
+        if self.images is None or is_file(picture):
+            return picture
+        inside = self.images / picture
+        return inside if is_file(inside) else picture
 
     def picture(self, row: int) -> np.ndarray:
         """The picture (h, w, 3) of a person, of a folder of pictures."""

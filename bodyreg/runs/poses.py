@@ -63,11 +63,11 @@ def targets_of(
     targets: list[Target] = []
     width, height = size
     for path in poses:
-        require_file(path, "pose")
         kind = path.suffix.lower()
         if kind in SUFFIXES:
-            targets.append(_of_picture(path, fitted))
+            targets.append(_of_picture(fitted.file(path), fitted))
             continue
+        require_file(path, "pose")
         if kind == ".json":
             found = _of_joints(path, fitted.body, size)
         elif kind == ".npz":
@@ -89,6 +89,7 @@ def targets_of(
 def _of_picture(path: Path, fitted: FittedPictures) -> Target:
     from bodyreg.pictures import read_header, read_picture
 
+    require_file(path, "pose")
     header = read_header(path)
     size = header[:2] if header is not None else read_picture(path).shape[1::-1]
     return Target(path.stem, fitted.fit(path, size), size[1], size[0])

@@ -27,9 +27,10 @@ class Clock:
         self._last = time.perf_counter()
 
     def lap(self, step: str) -> None:
-        """End a step."""
+        """End a step, or a part of one."""
         now = time.perf_counter()
-        self.laps[step], self._last = round(now - self._last, 3), now
+        self.laps[step] = round(self.laps.get(step, 0.0) + now - self._last, 3)
+        self._last = now
 
 
 def progress_bar(count: int, quiet: bool, unit: str = "people") -> tqdm:

@@ -38,7 +38,8 @@ class TransferRequest:
     """A person to be painted.
 
     Attributes:
-        sources: Pictures of the person.
+        sources: Pictures of the person. Pictures are named by their paths; those of a run also by
+            their names in its folder of pictures.
         poses: Pictures, files of joints (.json), of fits (.npz), clips (.bvh).
         out: A picture for one pose, a folder for several.
         people: Evidence of the people in the pictures; None if there is a run.
@@ -77,12 +78,14 @@ class Transferred:
         seconds: Stage -> seconds.
         shares: Provenance -> its share of the people's pixels.
         written: The files, apart from the details.
+        not_found: The sources in which the person was not told from the background.
     """
 
     pictures: int
     seconds: dict[str, float]
     shares: dict[str, float]
     written: list[Path] = field(default_factory=list)
+    not_found: list[Path] = field(default_factory=list)
 
 
 def transfer(request: TransferRequest, *, quiet: bool = False) -> Transferred:
@@ -98,18 +101,21 @@ def transfer(request: TransferRequest, *, quiet: bool = False) -> Transferred:
     from bodyreg.transfer import Appearance, Provenance
     from bodyreg.transfer.compositing import before, without_person
     from bodyreg.transfer.filling import covering
+    from bodyreg.transfer.foreground import is_found
     from bodyreg.transfer.textured import charts_of
 
     clock = Clock()
-    pictures = [read_picture(path) for path in request.sources]
+    fitted = _fitted(request)
+    clock.lap("bodies")
+    paths = [fitted.file(path) for path in request.sources]
+    pictures = [read_picture(path) for path in paths]
     masks = [_mask(path, picture) for path, picture in zip(request.masks, pictures, strict=False)]
     backdrop = _backdrop(request.background)
     clock.lap("reading")
-    fitted = _fitted(request)
     if request.mesh is not None:
         charts_of(fitted.body)  # before anything is written
     sizes = [picture.shape[1::-1] for picture in pictures]
-    fits = [fitted.fit(path, size) for path, size in zip(request.sources, sizes, strict=True)]
+    fits = [fitted.fit(path, size) for path, size in zip(paths, sizes, strict=True)]
     size = request.size or sizes[0]
     targets = targets_of(request.poses, fitted, fits[0], size, request.frames)
     names = _names(request, targets)
@@ -118,6 +124,11 @@ def transfer(request: TransferRequest, *, quiet: bool = False) -> Transferred:
         _silhouette(fitted.body, fit, picture) for fit, picture in zip(fits, pictures, strict=True)
     ]
     sources = _sources(pictures, fits, masks, silhouettes)
+    not_found = [
+        path
+        for path, source, silhouette in zip(paths, sources, silhouettes, strict=True)
+        if not masks and not is_found(source.foreground, silhouette)
+    ]
     clock.lap("foreground")
     zoomed = _not_finer(sources, targets)
     appearance = Appearance(fitted.body, zoomed)
@@ -156,7 +167,7 @@ def transfer(request: TransferRequest, *, quiet: bool = False) -> Transferred:
     people = counts[:-1]
     shares = people / max(1, int(people.sum()))
     named = {kind.name.lower(): float(shares[kind]) for kind in list(Provenance)[:-1]}
-    return Transferred(len(targets), dict(seconds), named, written)
+    return Transferred(len(targets), dict(seconds), named, written, not_found)
 
 
 def _fitted(request: TransferRequest) -> FittedPictures:

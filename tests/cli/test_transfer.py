@@ -188,3 +188,35 @@ def test_refusals(bodyreg, catalogue, run, tmp_path):
     assert "--frames must be the number" in refusal(*base, *one, "--frames", 0)
     assert "the file is a .glb" in refusal(*base, *one, "--mesh", tmp_path / "a.obj")
     assert "from 1 to 8,192" in refusal(*base, *one, "--size", 0, 3)
+
+
+def test_pictures_of_a_run_by_their_names(bodyreg, catalogue, run, tmp_path, monkeypatch):
+    source, _, _, target, _ = pictures(catalogue)
+    monkeypatch.chdir(tmp_path)
+    words = ("transfer", "--run", run, "--background", "white")
+    assert bodyreg(*words, "--source", source, "--pose", target, "--out", "a.png").status == 0
+    result = bodyreg(*words, "--source", source.name, "--pose", target.name, "--out", "b.png")
+    assert (result.status, result.error) == (0, "")
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+    # A file of this path goes before the run's.
+    write_picture(source.name, np.zeros((256, 256, 3), np.uint8))
+    bodyreg(*words, "--source", source.name, "--pose", target, "--out", "c.png", "--quiet")
+    assert Path("a.png").read_bytes() != Path("c.png").read_bytes()
+    missing = (*words, "--source", "none.png", "--pose", target, "--out", "d.png")
+    assert "none.png: no picture here" in bodyreg(*missing).refusal
+    missing = (*words, "--source", source, "--pose", "../none.png", "--out", "d.png")
+    assert "none.png: no such pose file" in bodyreg(*missing).refusal
+
+
+def test_a_person_of_the_colour_of_the_background(bodyreg, catalogue, run, tmp_path, monkeypatch):
+    source, _, _, target, _ = pictures(catalogue)
+    monkeypatch.chdir(tmp_path)
+    write_picture(source.name, np.full((256, 256, 3), 90, np.uint8))
+    words = ("transfer", "--run", run, "--source", source.name, "--pose", target)
+    warning = f"warning: {source.name}: the person was not told from the background"
+    assert warning in bodyreg(*words, "--out", "a.png").error
+    assert bodyreg(*words, "--out", "b.png", "--quiet").error == ""
+    mask = np.zeros((256, 256), np.uint8)
+    mask[20:250, 60:200] = 255
+    write_picture("mask.png", mask)
+    assert bodyreg(*words, "--masks", "mask.png", "--out", "c.png").error == ""
