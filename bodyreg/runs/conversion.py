@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, is_file, is_folder, is_there
+from bodyreg.files import atomic_path, is_file, is_folder, is_there, reading
 from bodyreg.pictures import number_of
 from bodyreg.runs.finished import AT_ONCE, FinishedRun, body_of
-from bodyreg.runs.record import NAME, BodyFiles, read_record
+from bodyreg.runs.lock import working_in
+from bodyreg.runs.record import NAME, BodyFiles, Record, read_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +30,8 @@ RATE = 30.0
 """Pictures a second, where nothing tells."""
 MIRRORED = "mirrored"
 """Why a person is left out of files that know only rotations."""
+UNFINISHED = ".bodyreg-unfinished"
+"""The folder of files that are being written, in the folder for a file of each person."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,15 @@ def convert(request: Conversion, facts: dict[str, Any]) -> Converted:
             ids, there twice; all people are left out; or a file cannot be written.
     """
     with _Opened(request) as opened:
-        if request.to == "coco":
-            return _write_coco(opened)
-        if request.to == "smpl":
-            return _write_smpl(opened, facts)
-        return _write_motions(opened)
+        if request.to in ("glb", "bvh"):
+            with working_in(request.out):
+                try:
+                    _clear(request.out)
+                    return _write_motions(opened)
+                finally:
+                    _clear(request.out)
+        opened.require_other(request.out)
+        return _write_coco(opened) if request.to == "coco" else _write_smpl(opened, facts)
 
 
 class _Opened:
@@ -101,14 +110,14 @@ class _Opened:
                 raise UserError(f"{folder / NAME} names the body of these fits; omit --body")
             record, _ = read_record(folder)
             self.body: Body = body_of(folder, record)
-            rate = record.rate
+            rate, files = record.rate, _files_of(folder, record)
         else:
-            rate = None
+            rate, files = None, list(vars(request.body).values())
             self.body = request.body.open()
         self.rate = request.rate or rate or RATE
         self._folder = folder
         file = folder / "fits.npz" if is_folder(request.fits) else request.fits
-        _require_other(request.out, [file, folder / NAME, request.annotations])
+        self._read = _identities([file, folder / NAME, request.annotations, *files])
         self.fits = FitsFile(file)
         self._tracks = self.fits.tracks()
         self._rows = self._chosen()
@@ -118,6 +127,16 @@ class _Opened:
 
     def __exit__(self, *exception: object) -> None:
         self.fits.__exit__(*exception)
+
+    def require_other(self, out: Path) -> None:
+        """Refuse to write over a file that is read, or that lies in a folder that is read."""
+        if not is_there(out):
+            return
+        for path in (out, out.parent):
+            with reading(path):
+                found = os.stat(path)
+            if (found.st_dev, found.st_ino) in self._read:
+                raise UserError(f"{out}: is read, so it cannot be written; choose another --out")
 
     def _chosen(self) -> np.ndarray:
         """(M,) the rows of the people that are wanted, rising."""
@@ -211,7 +230,9 @@ def _write_motions(opened: _Opened) -> Converted:
         if request.to == "bvh" and motion.mirrored:
             skipped[MIRRORED] += len(rows)
             continue
-        with atomic_path(request.out / f"{name}.{request.to}") as temporary:
+        path = request.out / f"{name}.{request.to}"
+        opened.require_other(path)
+        with atomic_path(path, within=request.out / UNFINISHED) as temporary:
             if request.to == "glb":
                 temporary.write_bytes(to_glb(motion, opened.rate))
             else:
@@ -289,11 +310,29 @@ def _numbers(pictures: Sequence[str], annotations: Path | None) -> np.ndarray:
     return np.array([names[name] for name in pictures])
 
 
-def _require_other(out: Path, read: list[Path | None]) -> None:
-    """Refuse to write over a file that is read."""
-    there = [path for path in read if path is not None and is_file(path)]
-    if is_there(out) and any(path.samefile(out) for path in there):
-        raise UserError(f"{out}: is read, so it cannot be written; choose another --out")
+def _clear(folder: Path) -> None:
+    """Remove what a command that was killed has left."""
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+
+
+def _files_of(folder: Path, record: Record) -> list[Path | None]:
+    """What a run has read, apart from pictures: where it was, or in the folder of a moved run."""
+    files = [*vars(record.body.files).values(), record.source.path, record.truth]
+    if record.source.keypoints is not None:
+        files.append(record.source.keypoints.path)
+    files += [file.path for file in (record.initial_fits, record.regressor) if file]
+    return [place for path in files if path for place in (path, folder / path.name)]
+
+
+def _identities(paths: list[Path | None]) -> set[tuple[int, int]]:
+    """The devices and numbers of files and folders, as far as these are there."""
+    found = set()
+    for path in paths:
+        if path is not None and is_there(path):
+            with reading(path):
+                about = os.stat(path)
+            found.add((about.st_dev, about.st_ino))
+    return found
 
 
 def _require(people: int, request: Conversion) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -146,6 +148,40 @@ def test_what_cannot_be(bodyreg, tmp_path, monkeypatch, fits, arguments, message
     assert message in bodyreg("convert", "fits.npz", *arguments).refusal
     assert [p.name for p in tmp_path.iterdir()] == ["fits.npz"]
     assert (tmp_path / "fits.npz").read_bytes() == before
+
+
+def test_nothing_that_a_run_has_read_is_written_over(
+    bodyreg, tmp_path, observations_file, body_file
+):
+    first, run, folder = tmp_path / "first", tmp_path / "run", tmp_path / "people"
+    words = ("register", "--body", body_file, "--iterations", 3, "--observations")
+    bodyreg(*words, observations_file, "--out", first)
+    folder.mkdir()
+    observations_file.rename(folder / "people.npz")
+    bodyreg(*words, folder, "--initial", first / "fits.npz", "--out", run)
+    read = [body_file, folder / "people.npz", first / "fits.npz", run / "fits.npz"]
+    before = [path.read_bytes() for path in read]
+    for path in read:
+        result = bodyreg("convert", run, "--to", "smpl", "--out", path)
+        assert f"{path}: is read, so it cannot be written" in result.refusal
+    assert [path.read_bytes() for path in read] == before
+    for out in (tmp_path / "smpl.npz", folder / "glb"):
+        for _ in range(2):
+            to = "smpl" if out.suffix else "glb"
+            assert bodyreg("convert", run, "--to", to, "--out", out).status == 0
+
+
+def test_what_a_killed_command_leaves_is_removed(bodyreg, tmp_path, fits, monkeypatch):
+    out = tmp_path / "glb"
+    words = ("convert", tmp_path / "fits.npz", "--to", "glb", "--out", out)
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(os, "replace", lambda *names: os.kill(os.getpid(), signal.SIGKILL))
+        bodyreg(*words)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert list(out.rglob(".*.glb")) and not list(out.glob("*.glb"))
+    assert bodyreg(*words).status == 0
+    assert sorted(p.name for p in out.iterdir()) == ["139.glb", "41.glb", "7.glb"]
 
 
 @pytest.mark.parametrize("to", ["bvh", "smpl"])
