@@ -120,12 +120,13 @@ def _fit(
         raise UserError("the kind of the detector's file is missing; choose one")
     images, run = place / "picture", place / "run"
     _copy([picture], images)
-    read_picture(images / picture.name)
+    name = _name(picture)
+    read_picture(images / name)
     if files:
         form, switches = KINDS[kind]
         source = Source(form, _file_of(files, place / "files", form), images, switches)
         people = place / "people.npz"
-        _people(source, picture.name, body.open()).save(people)
+        _people(source, name, body.open()).save(people)
     else:
         people = run / DETECTED
     request = Request(
@@ -170,13 +171,18 @@ def _without_folder(text: str, folder: Path) -> str:
 
 
 def _copy(files: Sequence[Path], folder: Path) -> None:
-    names = [file.name for file in files]
+    names = [_name(file) for file in files]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{twice}: two files have this name; drop one of them")
     folder.mkdir()
-    for file in files:
-        shutil.copyfile(file, folder / file.name)
+    for file, name in zip(files, names, strict=True):
+        shutil.copyfile(file, folder / name)
+
+
+def _name(file: Path | str) -> str:
+    """The name of a file without its folders, which slashes or backslashes separate."""
+    return PurePosixPath(str(file).replace("\\", "/")).name
 
 
 def _file_of(files: Sequence[Path], folder: Path, form: str) -> Path:
@@ -185,7 +191,7 @@ def _file_of(files: Sequence[Path], folder: Path, form: str) -> Path:
     if "FOLDER" not in reads and len(files) > 1:
         raise UserError(f"a detector's file of the kind {form} is one file; drop one")
     _copy(files, folder)
-    return folder if "FILE" not in reads or len(files) > 1 else folder / files[0].name
+    return folder if "FILE" not in reads or len(files) > 1 else folder / _name(files[0])
 
 
 def _people(source: Source, picture: str, body: Body) -> Observations:
@@ -200,7 +206,7 @@ def _people(source: Source, picture: str, body: Body) -> Observations:
     found = stored.read(0, len(stored))
     if found.picture is None or not found.picture.any():
         found = replace(found, picture=np.full(len(found), picture))
-    base = [PurePosixPath(name).name for name in found.picture.tolist()]
+    base = [_name(name) for name in found.picture.tolist()]
     found = found.select(np.flatnonzero(np.array(base, object) == picture))
     if not len(found):
         names = ", ".join(sorted(set(base))[:3])

@@ -1,5 +1,6 @@
 """What the page of `bodyreg app` shows: fits of dropped files are those of `bodyreg register`."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -110,6 +111,20 @@ def test_files_of_one_name_are_not_lost_in_each_other(picture, tmp_path):
     files = [tmp_path / folder / "7.json" for folder in "ab"]
     with pytest.raises(UserError, match=r"^7\.json: two files have this name; drop one of them$"):
         Uploads(tmp_path / "work").fit(picture, files, OPENPOSE)
+
+
+def test_names_with_backslashes(made, picture, tmp_path):
+    """Of a dropped file, and in a detector's file that another system has written."""
+    source, names = made
+    coco = json.loads(source.path.read_text())
+    for image in coco["images"]:
+        image["file_name"] = f"C:\\images\\{image['file_name']}"
+    written = tmp_path / "from\\elsewhere.json"
+    written.write_text(json.dumps(coco))
+    dropped = tmp_path / f"folder\\{picture.name}"
+    shutil.copyfile(picture, dropped)
+    shown = Uploads(tmp_path / "work").fit(dropped, [written], DENSEPOSE)
+    assert len(shown) == names.count(picture.name)
 
 
 def test_only_the_last_results_are_kept(made, picture, tmp_path, monkeypatch):
