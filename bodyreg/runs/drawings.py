@@ -12,7 +12,7 @@ from bodyreg.runs.job import Job, evenly
 if TYPE_CHECKING:
     import numpy as np
 
-    from bodyreg.data import Fits
+    from bodyreg.data import Fits, Observations
 
 
 def write_meshes(job: Job, fits: Fits) -> None:
@@ -65,8 +65,8 @@ def draw(job: Job) -> None:
     drawn, seen = drawn.select(order), seen.select(order)
     images = job.request.source.images
     grounds = None if images is None else picture_grounds(images, seen)
-    captions = [_caption(drawn, person) for person in range(len(drawn))]
-    title = f"{len(drawn)} of {last[-1]:,} fits"
+    captions = [_caption(drawn, seen, person) for person in range(len(drawn))]
+    title = f"{len(drawn)} of {last[-1]:,} fits, the most doubtful first"
     page = fit_sheet(job.body, drawn, seen, captions, title, grounds)
     write_picture(job.shards.folder / "overlays.png", page)
     path = job.request.out / "overlays.png"
@@ -89,9 +89,11 @@ def chosen(doubt: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.concatenate([worst[:doubtful], others]))
 
 
-def _caption(fits: Fits, person: int) -> tuple[str, str]:
-    """A person's id, and why the fit is doubtful, or else its loss."""
+def _caption(fits: Fits, people: Observations, person: int) -> tuple[str, str]:
+    """A person's picture and id, and why the fit is doubtful, or else its loss."""
     reasons, loss = fits.reasons(person), "no loss"
     if fits.loss is not None:
         loss = f"loss {fits.loss[person]:.3g}"
-    return str(fits.id[person]), reasons[0] if reasons else loss
+    name = "" if people.picture is None else people.picture[person].replace("\\", "/")
+    left = [name.rsplit("/", 1)[-1], f"person {fits.id[person]}"]
+    return ", ".join(filter(None, left)), reasons[0] if reasons else loss

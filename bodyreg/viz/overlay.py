@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from bodyreg.viz.doubt import doubt_of
+from bodyreg.viz.doubt import SURE, SURE_COLOUR, UNSURE, UNSURE_COLOUR, doubt_of
 from bodyreg.viz.grounds import TILE, plain_ground
 from bodyreg.viz.shading import render_body
 
@@ -28,6 +28,8 @@ LARGEST = 0.95
 GAP = 14
 GUTTER = 4
 LINE = 38
+SCALE = 90
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Text and dots are drawn this many times finer, then averaged.
 FINE = 2
 
@@ -110,7 +112,7 @@ def fit_sheet(
     side: int = TILE,
     columns: int = 3,
 ) -> np.ndarray:
-    """A sheet of fits.
+    """A sheet of fits, with a legend of the colours that it shows.
 
     Args:
         body: The fitted body.
@@ -125,7 +127,11 @@ def fit_sheet(
     Returns:
         (H, W, 3) uint8 blue-green-red.
     """
-    return sheet(fit_tiles(body, fits, observations, grounds, side), captions, title, columns)
+    page = sheet(fit_tiles(body, fits, observations, grounds, side), captions, title, columns)
+    points = len(observations.point_xy) > 0
+    keypoints = bool((observations.keypoint_weight > 0).any())
+    rows = legend(page.shape[1], points, keypoints, fits.joint_deviation is not None)
+    return np.concatenate([page, rows])
 
 
 def fit_tiles(
@@ -172,12 +178,37 @@ def sheet(
     for tile, (top, left) in zip(tiles, places, strict=True):
         page[top : top + height, left : left + width] = tile
     fine = cv2.resize(page, None, fx=FINE, fy=FINE, interpolation=cv2.INTER_NEAREST)
-    _text(fine, title, GAP, 2 * LINE - 16, 1.15, INK)
-    for (left_text, right_text), (top, left) in zip(captions, places, strict=True):
+    _text(fine, _drawable(title), GAP, 2 * LINE - 16, 1.15, INK)
+    for caption, (top, left) in zip(captions, places, strict=True):
+        left_text, right_text = map(_drawable, caption)
         baseline = top + height + LINE - 10
-        _text(fine, left_text, left + 1, baseline, 0.85, INK)
-        _text(fine, right_text, left + width - 1, baseline, 0.85, FAINT, right=True)
+        end = left + width - 1
+        room = width - GAP - _width(right_text, 0.85)
+        _text(fine, _shortened(left_text, room, 0.85), left + 1, baseline, 0.85, INK)
+        _text(fine, right_text, end - _width(right_text, 0.85), baseline, 0.85, FAINT)
     return cv2.resize(fine, page.shape[1::-1], interpolation=cv2.INTER_AREA)
+
+
+def legend(width: int, points: bool, keypoints: bool, deviations: bool) -> np.ndarray:
+    """(h, width, 3) what the colours of `fit_tile` mean, those that are there."""
+    entries = [("keypoint", KEYPOINT)] * keypoints + [("dense point", POINT)] * points
+    lines = 2 if deviations else 1
+    page = np.full((FINE * LINE * lines, FINE * width, 3), PAPER, np.uint8)
+    x, y = float(GAP), LINE - 14
+    for words, colour in entries:
+        centre = round(FINE * (x + 6)), round(FINE * (y - 6))
+        cv2.circle(page, centre, 5 * FINE, colour, -1, cv2.LINE_AA)
+        x = _text(page, words, x + 18, y, 0.7, FAINT) + 26
+    if deviations:
+        y += LINE - 8
+        x = _text(page, f"joints uncertain by {SURE:g} mm", GAP, y, 0.7, FAINT) + 10
+        share = np.linspace(0, 1, FINE * SCALE)[:, None]
+        colours = (1 - share) * SURE_COLOUR[::-1] + share * UNSURE_COLOUR[::-1]
+        left, bottom = round(FINE * x), FINE * y
+        bar = page[bottom - FINE * 12 : bottom, left : left + FINE * SCALE]
+        bar[:] = colours[: bar.shape[1]]
+        _text(page, f"{UNSURE:g} mm", x + SCALE + 10, y, 0.7, FAINT)
+    return cv2.resize(page, (width, LINE * lines), interpolation=cv2.INTER_AREA)
 
 
 def _text(
@@ -187,10 +218,26 @@ def _text(
     y: float,
     size: float,
     colour: tuple[int, int, int],
-    right: bool = False,
-) -> None:
-    font, size, thickness = cv2.FONT_HERSHEY_SIMPLEX, size * FINE, FINE
-    if right:
-        x -= cv2.getTextSize(text, font, size, thickness)[0][0] / FINE
+) -> float:
+    """Write a line, and return where it ends."""
     origin = (round(x * FINE), round(y * FINE))
-    cv2.putText(page, text, origin, font, size, colour, thickness, cv2.LINE_AA)
+    cv2.putText(page, text, origin, FONT, size * FINE, colour, FINE, cv2.LINE_AA)
+    return x + _width(text, size)
+
+
+def _drawable(text: str) -> str:
+    """A text without what is not UTF-8, at which OpenCV ends the process."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _width(text: str, size: float) -> float:
+    return cv2.getTextSize(text, FONT, size * FINE, FINE)[0][0] / FINE
+
+
+def _shortened(text: str, room: float, size: float) -> str:
+    """A text of this width, without its middle if it is longer."""
+    cut, kept = text, len(text)
+    while kept > 2 and _width(cut, size) > room:
+        kept -= 1
+        cut = f"{text[: kept // 2]}...{text[len(text) - (kept + 1) // 2 :]}"
+    return cut

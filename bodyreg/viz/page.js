@@ -32,4 +32,4 @@ function number(value, unit = "") {
 const better = (measure, a, b) => (measure.best ? b - a : a - b);
 
 // The measures that are shown in tiles and on cards.
-const SHORT = ["points", "keypoints", "deviation", "pixel", "vertex", "mpjpe", "pa_mpjpe"];
+const SHORT = ["points", "keypoints", "deviation", "doubt", "pixel", "vertex", "mpjpe", "pa_mpjpe"];

@@ -7,8 +7,11 @@ import trimesh
 from bodyreg.data.crops import crop
 from bodyreg.viz.grounds import GROUND, plain_ground, silhouette_ground
 from bodyreg.viz.overlay import (
+    KEYPOINT,
+    POINT,
     draw_evidence,
     fit_tile,
+    legend,
     overlay,
     sheet,
     side_view,
@@ -150,3 +153,29 @@ def test_a_sheet_holds_its_tiles(ball):
     page = sheet([tile] * 5, [("left", "right")] * 5, "title", columns=2)
     assert page.shape[1] > 2 * 120
     assert page.shape[0] > 3 * 60
+
+
+def test_long_captions_do_not_meet(ball):
+    """The right caption is whole; the left one is cut before it."""
+    tile = plain_ground(300)
+    name = 30 * "name " + ".jpg"
+    page, short, alone = (
+        sheet([tile], [captions], "title", columns=1).astype(int)
+        for captions in ((name, "far from the points"), ("n", "far from the points"), (name, ""))
+    )
+    right = page[-40:, -160:]
+    np.testing.assert_array_equal(right, short[-40:, -160:])
+    assert np.abs(page - short)[-40:, :-160].max() > 50 and np.abs(right - alone[-40:, -160:]).any()
+
+
+def test_a_legend_shows_the_colours_that_are_there():
+    everything, keypoints = legend(530, True, True, True), legend(530, False, True, False)
+    for colour, in_both in ((KEYPOINT, True), (POINT, False), ((84, 158, 250), False)):
+        assert (np.abs(everything.astype(int) - colour).max(-1) < 12).any()
+        assert (np.abs(keypoints.astype(int) - colour).max(-1) < 12).any() == in_both
+    assert legend(60, True, True, True).shape == (76, 60, 3)  # cut, not refused
+
+
+@pytest.mark.parametrize("name", ["\udcff.jpg", "人 ü.jpg", "a\nb.jpg", ""])
+def test_any_name_is_a_caption(name):
+    assert sheet([plain_ground(200)], [(name, name)], name, columns=1).shape[2] == 3
