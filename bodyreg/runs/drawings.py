@@ -66,7 +66,7 @@ def draw(job: Job) -> None:
     images = job.request.source.images
     grounds = None if images is None else picture_grounds(images, seen)
     captions = [_caption(drawn, seen, person) for person in range(len(drawn))]
-    title = f"{len(drawn)} of {last[-1]:,} fits, the most doubtful first"
+    title = f"{len(drawn)} of {last[-1]:,} fits, worst first"
     page = fit_sheet(job.body, drawn, seen, captions, title, grounds)
     write_picture(job.shards.folder / "overlays.png", page)
     path = job.request.out / "overlays.png"
