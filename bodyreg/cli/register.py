@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from bodyreg.cli.body import body_files
 from bodyreg.cli.config import make_config
-from bodyreg.cli.flags import OfPreset, OptionalFile, Switch
+from bodyreg.cli.flags import OfPreset, Switch
 from bodyreg.cli.running import Fitting, Run, check_run, report
 from bodyreg.cli.sources import Sources, missing_source, source_of, source_to_detect
 from bodyreg.errors import UserError
@@ -26,13 +29,17 @@ class Options(Fitting, Run, Sources):
             body's in the mean of all people: those who stand then bend their knees less.
         starts: Number of directions that a person's fit starts from; the best result is kept.
         iterations: Iterations of a fit; with lm, its Levenberg-Marquardt steps.
-        initial: Fits to start from (fits.npz); people are matched by id.
+        initial: Fits to start from (fits.npz); people are matched by id. Or what SAM 3D Body has
+            found in the same pictures (.npz, or a folder of them): the body is first fitted to its
+            keypoints in space, and people are matched by picture and place.
     """
 
     learn_proportions: Switch = False
     starts: OfPreset = None
     iterations: OfPreset = None
-    initial: OptionalFile = None
+    initial: Annotated[Path | None, tyro.conf.arg(metavar="FILE|FOLDER", help_behavior_hint="")] = (
+        None
+    )
 
 
 def run(options: Options, command: str) -> None:
@@ -57,9 +64,11 @@ def _request(options: Options) -> Request:
         )
     if options.proportions is not None and options.learn_proportions:
         raise UserError("give one of --proportions and --learn-proportions")
-    from bodyreg.runs.detection import NAME
+    from bodyreg.runs.detection import NAME as DETECTED
+    from bodyreg.runs.placed import NAME as PLACED
+    from bodyreg.runs.placed import is_placed
 
-    source = source_to_detect(options, options.out / NAME) if detects else source_of(options)
+    source = source_to_detect(options, options.out / DETECTED) if detects else source_of(options)
     body = replace(body_files(options), proportions=options.proportions)
     check_run(options)
     config = make_config(
@@ -68,6 +77,9 @@ def _request(options: Options) -> Request:
 
     from bodyreg.runs.job import Request
 
+    initial, placed = options.initial, None
+    if initial is not None and is_placed(initial):
+        initial, placed = options.out / PLACED, initial
     return Request(
         out=options.out,
         source=source,
@@ -75,7 +87,8 @@ def _request(options: Options) -> Request:
         preset=options.preset,
         device=options.device,
         body=body,
-        initial=options.initial,
+        initial=initial,
+        placed=placed,
         meshes=options.meshes,
         overlays=options.overlays,
         learn_proportions=options.learn_proportions,

@@ -20,6 +20,7 @@ from bodyreg.data.cameras import Camera
 from bodyreg.data.detections import Detection, Pictures, checked_rows, pixels_per_metre
 from bodyreg.data.skeletons import WHOLE_BODY_23
 from bodyreg.errors import UserError
+from bodyreg.npz import NpzReader
 from bodyreg.pickles import load_npz_objects
 
 PLACES, METRES, FOCAL, LIST = "pred_keypoints_2d", "pred_keypoints_3d", "focal_length", "data"
@@ -30,6 +31,16 @@ OF_70 = np.array([*range(9), 62, 41, *range(9, 21)])
 """The places of COCO-WholeBody's first joints among the 70."""
 
 HIPS = [WHOLE_BODY_23.joints.index(f"{side}_hip") for side in ("left", "right")]
+
+
+def is_sam3d(path: Path) -> bool:
+    """Whether an .npz file has arrays of SAM 3D Body.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    with NpzReader(path, kind="SAM 3D Body or fits") as reader:
+        return bool({PLACES, LIST} & set(reader.names))
 
 
 def sam3d_people(path: Path, pictures: Pictures) -> list[Detection]:

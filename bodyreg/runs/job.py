@@ -33,6 +33,8 @@ AT_ONCE = 8192
 """People read at a time."""
 NOT_SEEN = "not seen by the network"
 """Why a person is left out of a refinement."""
+NOT_PLACED = "without a start"
+"""Why a person is left out whom another tool has not placed in space."""
 SHARDS = "shards"
 """The folder of what a run has done so far, in its folder."""
 PROPORTIONS = "proportions.json"
@@ -51,6 +53,8 @@ class Request:
         device: Where fits are computed: auto, cpu or cuda.
         body: The files of the body to fit.
         initial: A file of fits to start from; people are matched by id.
+        placed: Keypoints in space of another tool: `initial` is then the file to which the body's
+            fits to them are written first. People who are not in them are left out.
         refines: Whether people who are not in `initial` are left out; else they are an error.
         regressor: A file of a network, which sees the people in their pictures. They are then not
             registered.
@@ -67,6 +71,7 @@ class Request:
     device: str = "auto"
     body: BodyFiles = field(default_factory=BodyFiles)
     initial: Path | None = None
+    placed: Path | None = None
     refines: bool = False
     regressor: Path | None = None
     meshes: str | None = None
@@ -192,9 +197,10 @@ class Job:
         observations, skipped = self.people.read(*self.shards.range(shard)), Counter[str]()
         if FORMATS[self.request.source.format].evidence:
             observations, skipped = with_evidence(observations)
-        if self.request.refines and self.initial is not None:
+        reason = NOT_SEEN if self.request.refines else self.request.placed and NOT_PLACED
+        if reason and self.initial is not None:
             known = np.isin(observations.id, self.initial.ids())
-            skipped[NOT_SEEN] += int((~known).sum())
+            skipped[reason] += int((~known).sum())
             observations = observations.select(known)
         initial = None if self.initial is None else self.initial.of(observations.id)
         return Reading(observations, +skipped, initial)

@@ -19,6 +19,7 @@ from bodyreg.runs.fitted_shards import FittedShards, pipeline
 from bodyreg.runs.job import Fitted, Job, Reading, Request, no_people
 from bodyreg.runs.learning import learn
 from bodyreg.runs.lock import working_in
+from bodyreg.runs.placed import place_for_run
 from bodyreg.runs.prediction import predict
 from bodyreg.runs.progress import Clock, progress_bar
 from bodyreg.runs.record import NAME, FittedBody, Record, machine_facts, made_of, write_record
@@ -84,6 +85,8 @@ def register_people(request: Request, command: str, *, quiet: bool = False) -> O
                 lock.enter_context(working_in(request.out))
                 if request.detects:
                     detect_for_run(request, command, quiet=quiet)
+                if request.placed is not None:
+                    place_for_run(request, command)
         with processes.together():
             job = Job.open(request)
             if request.learn_proportions and processes.rank == 0:
