@@ -1,17 +1,17 @@
-"""Find where SMPL's vertices lie on the built-in body, without any file of SMPL.
+"""Find where vertices of SMPL and of MHR lie on the built-in body, without any file of SMPL.
 
     python tools/map_smpl.py mhr_face_mask.ply mhr2smpl_mapping.npz
 
 Both files are of Meta's MHR (https://github.com/facebookresearch/MHR, tools/mhr_smpl_conversion;
 Apache License 2.0): MHR's mesh at its level of detail 1, centimetres, and each of SMPL's 6,890
-vertices as a triangle and barycentrics on that mesh. The script writes
-bodyreg/body/assets/smpl.npz; the same files give the same bytes. Steps:
+vertices as a triangle and barycentrics on that mesh. The script writes smpl.npz and mhr.npz in
+bodyreg/body/assets; the same files give the same bytes. Steps:
 
 1. find the fingers of both bodies: MHR's by the numbers that SMPL's fingertips have, because by
    place alone a finger can be taken for its neighbour (`fingers`);
 2. pose and resize the built-in body until it fits MHR's (`wrapping.settle`);
 3. bend it onto MHR's surface; fingers meet their own fingers only (`wrapping.bend`);
-4. take the nearest point of the bent body for each of SMPL's vertices.
+4. take the nearest point of the bent body for each of SMPL's vertices, and of MHR's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from body_maker import fingers
 
 from bodyreg.body import Body, Landmark
 from bodyreg.body.landmarks import SMPL_LANDMARK_VERTICES, vertex_landmark
-from bodyreg.body.nearest import Surface
+from bodyreg.body.mhr import MHR_TABLE, MhrVertices
+from bodyreg.body.nearest import Nearest, Surface
 from bodyreg.body.smpl import SMPL_TABLE, SmplVertices
 from bodyreg.body.wrapping import Pins, bend, settle
 from bodyreg.npz import load_npz, save_npz
@@ -43,14 +44,14 @@ CENTIMETRE = 0.01
 TURN = 0.01
 
 
-def map_smpl(
+def map_both(
     body: Body,
     vertices: np.ndarray,
     faces: np.ndarray,
     triangle: np.ndarray,
     barycentric: np.ndarray,
-) -> SmplVertices:
-    """Run all steps.
+) -> tuple[SmplVertices, MhrVertices]:
+    """Run all steps; the tables of SMPL's and of MHR's vertices.
 
     Args:
         body: The built-in body, in any shape.
@@ -65,7 +66,8 @@ def map_smpl(
     theirs = fingers.find(vertices, faces, np.array(nearest))
     tips = fingers.tips_by_shape(own, body.faces, body.joints[body.joint_names.index("left_wrist")])
     ours = fingers.find(own, body.faces, tips)
-    target = Surface(vertices, faces, _labels(vertices, theirs.finger, _mirror(vertices)))
+    their_labels = _labels(vertices, theirs.finger, _mirror(vertices))
+    target = Surface(vertices, faces, their_labels)
 
     hand = [vertex_landmark(int(v)) for v in (*ours.tips, *ours.webs)]
     hand_places = vertices[[*theirs.tips, *theirs.webs]]
@@ -87,14 +89,21 @@ def map_smpl(
         settled, body.faces, target, exact, mirror=body.mirror_vertices, allowed=_allowed(labels)
     )
     surface = Surface(bent, body.faces, labels)
-    points, normals = target.at(triangle, barycentric)
-    near = surface.nearest(
-        points, normals, turn=TURN, allowed=_allowed(target.face_labels[triangle])
-    )
+    near = _nearest(surface, *target.at(triangle, barycentric), target.face_labels[triangle])
+    smpl = SmplVertices(body.faces[near.face], near.barycentric.astype(np.float32))
+    near = _nearest(surface, vertices, target.normals, their_labels)
+    return smpl, MhrVertices.of(near.face, near.barycentric)
+
+
+def _nearest(
+    surface: Surface, points: np.ndarray, normals: np.ndarray, labels: np.ndarray
+) -> Nearest:
+    """The nearest point of the bent body for each point of MHR's surface."""
+    near = surface.nearest(points, normals, turn=TURN, allowed=_allowed(labels))
     away = 1000 * np.linalg.norm(near.place - points, axis=1)
     share = ", ".join(f"{q} %: {np.percentile(away, q):.2f}" for q in (50, 90, 99, 100))
     print(f"from MHR's surface to the bent body, mm: {share}")
-    return SmplVertices(body.faces[near.face], near.barycentric.astype(np.float32))
+    return near
 
 
 def _labels(vertices: np.ndarray, finger: np.ndarray, mirror: np.ndarray) -> np.ndarray:
@@ -130,7 +139,9 @@ def main() -> None:
         metavar="NAME=VALUE",
         help="begin with the built-in body in another shape: how much does the map depend on it?",
     )
-    parser.add_argument("--out", type=Path, default=SMPL_TABLE, help="the .npz to write")
+    parser.add_argument(
+        "--out", type=Path, default=SMPL_TABLE.parent, help="the folder to write both tables to"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # sums in one order
     mesh = trimesh.load(arguments.mesh, process=False)
@@ -138,15 +149,17 @@ def main() -> None:
     share = mapping["baryc_coords"].clip(0)
     body = Body.default()
     shape = {name: float(value) for name, value in (item.split("=") for item in arguments.shape)}
-    table = map_smpl(
+    tables = map_both(
         body.with_shape([shape.pop(name, 0.0) for name in body.shape_names]),
         np.asarray(mesh.vertices) * CENTIMETRE,
         np.asarray(mesh.faces),
         mapping["triangle_ids"],
         share / share.sum(1, keepdims=True),
     )
-    save_npz(arguments.out, compressed=True, **table.arrays())
-    print(f"{arguments.out}: {len(table)} vertices, {arguments.out.stat().st_size} bytes")
+    for path, table in zip((SMPL_TABLE, MHR_TABLE), tables, strict=True):
+        out = arguments.out / path.name
+        save_npz(out, compressed=True, **table.arrays())
+        print(f"{out}: {len(table)} vertices, {out.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from bodyreg.cli.flags import OptionalFile, OptionalFolder, Switch, require
 from bodyreg.errors import UserError
 from bodyreg.files import provenance
 
-KINDS = ("glb", "bvh", "smpl", "coco")
-SUFFIXES = {"smpl": ".npz", "coco": ".json"}
+KINDS = ("glb", "bvh", "smpl", "mhr", "coco")
+SUFFIXES = {"smpl": ".npz", "mhr": ".npz", "coco": ".json"}
 """Of what is one file."""
 
 MOST_FRAMES_A_SECOND = 1000
@@ -26,8 +26,9 @@ class Options:
     Attributes:
         fits: The --out folder of a run (`bodyreg register`, `predict` ...), or a file of fits.
         to: glb: mesh, skeleton and skin, for Blender, Unreal or three.js. bvh: a skeleton in
-            motion. smpl: SMPL's parameters (.npz). coco: COCO's results of keypoints (.json).
-        out: For glb and bvh a folder, with a file for each person; for smpl and coco a file.
+            motion. smpl: SMPL's parameters (.npz). mhr: where MHR's 18,439 vertices are (.npz).
+            coco: COCO's results of keypoints (.json).
+        out: For glb and bvh a folder, with a file for each person; for the others a file.
         people: The people to write, by the names of their files: ids, or after `bodyreg track` the
             numbers of tracks. All if left out.
         rate: Pictures a second, of a video.

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from bodyreg.data.fits import Fits
     from bodyreg.exchange import Motion
 
-FORMAT = "bodyreg-smpl-1"
+FORMATS = {"smpl": "bodyreg-smpl-1", "mhr": "bodyreg-mhr-1"}
+"""Of the .npz files."""
 RATE = 30.0
 """Pictures a second, where nothing tells."""
 MIRRORED = "mirrored"
@@ -51,7 +52,7 @@ class Conversion:
     """
 
     fits: Path
-    to: Literal["glb", "bvh", "smpl", "coco"]
+    to: Literal["glb", "bvh", "smpl", "mhr", "coco"]
     out: Path
     people: tuple[int, ...] = ()
     rate: float | None = None
@@ -94,7 +95,7 @@ def convert(request: Conversion, facts: dict[str, Any]) -> Converted:
                 finally:
                     _clear(request.out)
         opened.require_other(request.out)
-        return _write_coco(opened) if request.to == "coco" else _write_smpl(opened, facts)
+        return _write_coco(opened) if request.to == "coco" else _write_arrays(opened, facts)
 
 
 class _Opened:
@@ -242,29 +243,38 @@ def _write_motions(opened: _Opened) -> Converted:
     return Converted(people, +skipped)
 
 
-def _write_smpl(opened: _Opened, facts: dict[str, Any]) -> Converted:
+def _write_arrays(opened: _Opened, facts: dict[str, Any]) -> Converted:
     import numpy as np
 
-    from bodyreg.exchange import smpl_parameters, smpl_vertices
     from bodyreg.npz import save_npz
 
+    request = opened.request
     found, kept, skipped = [], [], Counter[str]()
     for _, rows, motion in opened.motions(whole=False):
-        if motion.mirrored:
+        if request.to == "smpl" and motion.mirrored:
             skipped[MIRRORED] += len(rows)
         else:
-            found.append(smpl_parameters(motion))
-            if opened.request.vertices:
-                found[-1]["vertices"] = smpl_vertices(motion)
+            found.append(_arrays_of(motion, request))
             kept.append(rows)
-    _require(len(kept), opened.request)
+    _require(len(kept), request)
     arrays = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
     rows = np.concatenate(kept)
     ids = opened.fits.ids()[rows]
     if opened.followed:
         arrays["track"] = opened.names[rows]
-    save_npz(opened.request.out, format=FORMAT, id=ids, **arrays, provenance=json.dumps(facts))
+    made = {"format": FORMATS[request.to], "provenance": json.dumps(facts)}
+    save_npz(request.out, id=ids, **arrays, **made)
     return Converted(len(ids), +skipped)
+
+
+def _arrays_of(motion: Motion, request: Conversion) -> dict[str, np.ndarray]:
+    """Name -> a row for each pose."""
+    from bodyreg.exchange import mhr_vertices, smpl_parameters, smpl_vertices
+
+    if request.to == "mhr":
+        return {"vertices": mhr_vertices(motion)}
+    vertices = {"vertices": smpl_vertices(motion)} if request.vertices else {}
+    return smpl_parameters(motion) | vertices
 
 
 def _write_coco(opened: _Opened) -> Converted:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bodyreg.body import Body
+from bodyreg.body.mhr import MhrVertices
 from bodyreg.data import Fits
 from bodyreg.npz import load_npz
 from tests.exchange.people import Glb, from_pelvis, random_fits
@@ -106,6 +107,21 @@ def test_vertices_of_smpl_on_the_built_in_body(bodyreg, tmp_path, fits):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_vertices_of_mhr(bodyreg, tmp_path, fits):
+    """Also of mirrored people: no rotation tells of them."""
+    mirrored = replace(fits, scale=fits.scale * np.array([1, -1, 1], np.float32))
+    mirrored.save(tmp_path / "fits.npz")
+    out = tmp_path / "mhr.npz"
+    result = bodyreg("convert", tmp_path / "fits.npz", "--to", "mhr", "--out", out)
+    assert (result.status, result.out) == (0, f"3 people: {out}\n")
+    arrays, body = load_npz(out, kind="MHR's"), Body.default()
+    assert str(arrays["format"]) == "bodyreg-mhr-1" and arrays["id"].tolist() == [41, 7, 139]
+    vertices, _ = from_pelvis(body, mirrored)
+    table = MhrVertices.built_in()
+    expected = (vertices[:, body.faces[table.face]] * table.barycentric[..., None]).sum(2)
+    np.testing.assert_allclose(arrays["vertices"], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -128,7 +144,7 @@ def test_pictures_without_numbers(bodyreg, tmp_path, body_file, names, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--to", "fbx", "--out", "x"], "--to fbx: choose one of glb, bvh, smpl, coco"),
+        (["--to", "fbx", "--out", "x"], "--to fbx: choose one of glb, bvh, smpl, mhr, coco"),
         (["--to", "smpl", "--out", "x"], "with --to smpl the file is a .npz"),
         (["--to", "coco", "--out", "x.json"], "only a run knows people's pictures"),
         (["--to", "glb", "--out", "x", "--images", "."], "--images belongs to --to coco"),

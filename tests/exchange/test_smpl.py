@@ -11,7 +11,7 @@ from smplx.lbs import batch_rodrigues, lbs
 
 from bodyreg.body import PARENTS, Body
 from bodyreg.errors import UserError
-from bodyreg.exchange import motion_of, smpl_parameters, smpl_vertices
+from bodyreg.exchange import mhr_vertices, motion_of, smpl_parameters, smpl_vertices
 from tests.body.smpl_files import smpl_arrays
 
 from .people import random_fits, with_camera
@@ -96,3 +96,25 @@ def test_a_mirrored_person_is_refused():
     fits = random_fits(np.random.default_rng(2), 1)
     with pytest.raises(UserError, match="mirrored, which SMPL cannot be"):
         smpl_parameters(motion_of(Body.default(), replace(fits, scale=-fits.scale)))
+
+
+def test_mhrs_vertices_are_spread_over_the_built_in_body(model):
+    """On its two sides alike, from head to toe; on other bodies they are not known."""
+    body = Body.default()
+    rest = random_fits(np.random.default_rng(6), 1)
+    rest = replace(
+        rest,
+        pose=np.zeros_like(rest.pose),
+        segment_scale=np.ones_like(rest.segment_scale),
+        rotation=np.eye(3, dtype=np.float32)[None],
+        scale=np.ones(1, np.float32),
+    )
+    (vertices,) = mhr_vertices(motion_of(body, rest))
+    assert vertices.shape == (18439, 3)
+    size = np.ptp(body.vertices, axis=0)
+    np.testing.assert_allclose(np.ptp(vertices, axis=0), size, rtol=0.02)  # toes
+    middle = body.vertices[:, 0].mean() + vertices[:, 0] - vertices[:, 0].mean()
+    assert abs((middle > 0).mean() - 0.5) < 0.01
+    _, other = model
+    with pytest.raises(UserError, match="only on the built-in body"):
+        mhr_vertices(motion_of(other, random_fits(np.random.default_rng(4), 1)))
