@@ -48,8 +48,8 @@ GROUP_FLAGS = {}
 if "avx2" in ISA_FLAGS:
     GROUP_FLAGS["four"] = [*ISA_FLAGS["avx2"], "-DBODYREG_LANES=4"]
     GROUP_FLAGS["one"] = [*ISA_FLAGS["avx2"], "-DBODYREG_LANES=1", "-fno-tree-vectorize"]
-NVCC_FLAGS = "-std=c++17 -O3 -lineinfo -Werror all-warnings".split()
-NVCC_FLAGS += ["-Xcompiler", "-fPIC,-fvisibility=hidden"]
+NVCC_FLAGS = "-std=c++17 -O3 -lineinfo -Werror all-warnings -Xptxas -v".split()
+NVCC_FLAGS += ["-Xcompiler", "-fPIC,-fvisibility=hidden,-Wall,-Wextra"]
 
 
 def package_folder(name: str) -> Path:
@@ -122,7 +122,9 @@ class NinjaFile:
             "ninja_required_version = 1.5",
             f"rule cxx\n  command = {cxx} -MMD -MF $out.d $flags -c $in -o $out\n"
             "  depfile = $out.d\n  deps = gcc\n  description = $in $isa",
-            f"rule cuda\n  command = {nvcc} -MMD -MF $out.d $flags -c $in -o $out\n"
+            # ptxas reports what each kernel needs; tests/native/resources.py reads it.
+            f"rule cuda\n  command = {nvcc} -MMD -MF $out.d $flags -c $in -o $out > $out.txt 2>&1"
+            " || (cat $out.txt; exit 1)\n"
             "  depfile = $out.d\n  deps = gcc\n  description = $in",
             f"rule link\n  command = {cxx} -shared $in -o $out $flags\n  description = $out",
         ]

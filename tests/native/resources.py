@@ -1,25 +1,21 @@
-"""Resources of a multiprocessor that every kernel needs, as reported by ptxas.
+"""Resources of a multiprocessor that every kernel needs, as ptxas reported to the build.
 
-``python -m tests.native.resources`` rewrites budget.json with what it measures.
+``python -m tests.native.resources`` rewrites budget.json with what the last build needs.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.native.build import CSRC, cuda_sources
 
-ARCHS = (80, 90)
+BUILD = CSRC.parent / "build" / f"native-{sys.implementation.cache_tag}"
 BUDGET = Path(__file__).with_name("budget.json")
-FLAGS = "-std=c++17 -O3 -lineinfo -Werror all-warnings -Xcompiler -Wall,-Wextra".split()
-
 _KERNEL = re.compile(r"Compiling entry function '\S+' for '(\w+)'")
 _STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _REGISTERS = re.compile(r"Used (\d+) registers")
@@ -35,23 +31,17 @@ class Resources:
     spill_loads: int
 
 
-def nvcc() -> str | None:
-    """The compiler, or None where there is none."""
-    return shutil.which("nvcc")
-
-
 def measure() -> dict[str, dict[str, Resources]]:
-    """Compiles every kernel file for every arch: {"sm_90": {kernel: resources}}.
+    """What the build of the native library has reported: {"sm_90": {kernel: resources}}.
 
     Raises:
-        RuntimeError: the compiler failed or warned; the message is its output.
+        FileNotFoundError: this copy was not built here, or without CUDA.
     """
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        reports = list(pool.map(_compile, cuda_sources()))
-    measured: dict[str, dict[str, Resources]] = {f"sm_{arch}": {} for arch in ARCHS}
-    for report in reports:
-        for arch, kernels in parse_report(report).items():
-            measured[arch].update(kernels)
+    measured: dict[str, dict[str, Resources]] = {}
+    for source in cuda_sources():
+        name = "_".join(source.relative_to(CSRC).with_suffix("").parts)
+        for arch, kernels in parse_report((BUILD / f"{name}_cu.o.txt").read_text()).items():
+            measured.setdefault(arch, {}).update(kernels)
     return measured
 
 
@@ -69,17 +59,6 @@ def parse_report(report: str) -> dict[str, dict[str, Resources]]:
         elif found := _REGISTERS.search(line):
             kernels.setdefault(arch, {})[name] = Resources(int(found.group(1)), *stack)
     return kernels
-
-
-def _compile(source: Path) -> str:
-    targets = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in ARCHS]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [nvcc(), *FLAGS, *targets, "-Xptxas", "-v"]
-        command += ["-c", str(source), "-o", f"{folder}/out.o"]
-        done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
 
 
 def budget() -> dict[str, dict[str, Resources]]:
