@@ -96,8 +96,17 @@ def outcome(folder: Path, **facts: object) -> None:
     )
 
 
+def warm_up(root: Path, arguments: list[str]) -> None:
+    """Run the command in this process: forks then need not import what it imports."""
+    folder = root / "warm"
+    folder.mkdir()
+    os.chdir(folder)
+    assert main(arguments) == 0
+
+
 def kill_at_moments(root: Path, arguments: list[str], step: int) -> None:
     """The first moments of writing and every `step`th, and again while the second start works."""
+    warm_up(root, arguments)
     note = root / "moments"
     folder = root / "whole"
     folder.mkdir()
@@ -116,6 +125,7 @@ def kill_at_moments(root: Path, arguments: list[str], step: int) -> None:
 
 def kill_at_random(root: Path, arguments: list[str], runs: int) -> None:
     """Four times at random times of a run's usual length, and then let it finish."""
+    warm_up(root, arguments)
     chance, usual = random.Random(0), 0.0
     for run in range(runs):
         folder = root / f"random{run}"
@@ -139,6 +149,7 @@ def kill_at_random(root: Path, arguments: list[str], runs: int) -> None:
 def two_at_once(root: Path, arguments: list[str], rounds: int) -> None:
     """Pairs of runs that begin together in one folder: of other options, and every third of the
     same. Prints what each pair leaves, and the poses of each run when it is alone."""
+    warm_up(root, arguments)
     weights = (0.1, 0.2)
 
     def start(folder: Path, weight: float) -> int:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from bodyreg import Body, Fits, RegistrationConfig, UserError, read_densepose_coco, register
+from bodyreg.cli import main
 from bodyreg.regression import Regressor, crops_of
 from bodyreg.runs import registration
 from bodyreg.runs.finished import FinishedRun
+from tests.forked import run_pair
 from tests.regression.nets import untaught
 
 FITTED = ("pose", "segment_scale", "rotation", "scale", "translation", "loss", "focal", "id")
@@ -155,13 +155,12 @@ def test_people_whose_picture_cannot_be_read(refine, people, tmp_path):
 
 def test_two_processes_refine_as_one(refine, people, tmp_path):
     assert refine("one").status == 0
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "bodyreg",
+    arguments = [
         "refine", people / "images", "--densepose-coco", people / "densepose.json",
         "--checkpoint", tmp_path / "net.safetensors", "--out", tmp_path / "two",
     ]  # fmt: skip
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert ended.returncode == 0, ended.stderr
+    ended = run_pair(main, arguments)
+    assert ended.statuses == [0, 0], ended.stderr
     assert ended.stdout.count("results: ") == 1 and "2 processes" in ended.stdout
     one, two = (Fits.load(tmp_path / name / "fits.npz") for name in ("one", "two"))
     for name in FITTED:

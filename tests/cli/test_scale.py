@@ -15,6 +15,8 @@ from bodyreg.data import Fits, Observations
 from bodyreg.runs import fitted_shards
 from bodyreg.runs.lock import working_in
 
+from ..forked import run_pair
+from . import shards_of_four
 from .conftest import made_observations, smpl_arrays
 
 HERE = Path(__file__).parent
@@ -36,6 +38,7 @@ def folder(tmp_path_factory) -> Path:
     people.point_weight[people.point_person == 5] = 0
     people.keypoint_weight[5] = 0
     people.save(folder / "people.npz")
+    people.select(slice(0, 10)).save(folder / "few.npz")
     (folder / "shards").mkdir()
     for number, cut in enumerate([slice(0, 7), slice(7, 7), slice(7, 9), slice(9, PEOPLE)]):
         people.select(cut).save(folder / "shards" / f"{number}.npz")
@@ -70,8 +73,8 @@ def forks(what: str, root: Path, number: int, *arguments: object) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def command(folder: Path) -> list[str]:
-    people = ("--observations", str(folder / "people.npz"), "--body", str(folder / "body.npz"))
+def command(folder: Path, people: str = "people.npz") -> list[str]:
+    people = ("--observations", str(folder / people), "--body", str(folder / "body.npz"))
     return ["register", *people, *OPTIONS, "--quiet"]
 
 
@@ -88,9 +91,10 @@ def in_all_shards(runs: list[dict], *learned: str) -> None:
 @pytest.mark.parametrize("learned", [(), ("proportions.json",)])
 def test_killed_at_any_moment_of_writing(folder, tmp_path, learned):
     options = ["--learn-proportions"] * len(learned)
-    step = 42 if learned else 21  # proportions take three more rounds of fits
-    whole, *runs = forks("kill_at_moments", tmp_path, step, *command(folder), *options)
-    assert whole["record"]["shards"] == 5
+    step = 25 if learned else 13  # proportions take three more rounds of fits
+    arguments = command(folder, "few.npz")
+    whole, *runs = forks("kill_at_moments", tmp_path, step, *arguments, *options)
+    assert whole["record"]["shards"] == 3
     assert len(runs) > 10
     assert all(run["statuses"][0] == -signal.SIGKILL for run in runs)
     assert sum(run["statuses"][1] == -signal.SIGKILL for run in runs) > len(runs) / 2
@@ -292,24 +296,21 @@ def test_memory_does_not_grow_with_the_people(folder, tmp_path):
     assert large - small < growth / 4
 
 
-def torchrun(folder: Path, *arguments: str, dead: int | None = None):
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    return subprocess.run(
-        [sys.executable, *launcher, *arguments], cwd=folder, capture_output=True, text=True,
-        env={**ENVIRONMENT, "DEAD": str(dead)}, timeout=120,
-    )  # fmt: skip
-
-
 def test_two_processes_one_of_which_dies(register, folder, tmp_path):
-    """The second start shares the missing shards; the result is that of one process."""
+    """torchrun ends the other one. The second start shares the missing shards; the result is that
+    of one process."""
     arguments = command(folder)[:-1]
-    first = torchrun(tmp_path, str(HERE / "small_shards.py"), *arguments, dead=1)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    first = subprocess.run(
+        [sys.executable, *launcher, HERE / "shards_of_four.py", *arguments],
+        env={**ENVIRONMENT, "DEAD": "1"}, cwd=tmp_path, timeout=300,
+    )  # fmt: skip
     assert first.returncode != 0
     done = {path.name for path in Path("out/shards").glob("*.npz")}
     assert "00001.npz" in done
     assert "00003.npz" not in done
-    second = torchrun(tmp_path, str(HERE / "small_shards.py"), *arguments)
-    assert second.returncode == 0, second.stderr
+    second = run_pair(shards_of_four.main, arguments)
+    assert second.statuses == [0, 0], second.stderr
     assert second.stdout.count("people/s") == 1
     assert "2 processes" in second.stdout
     shared = Path("out/fits.npz").read_bytes()
@@ -319,24 +320,26 @@ def test_two_processes_one_of_which_dies(register, folder, tmp_path):
     assert Path("out/fits.npz").read_bytes() == shared
 
 
-def test_two_processes_respect_the_lock_of_another_run(folder, tmp_path):
+def test_two_processes_respect_the_lock_of_another_run(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with working_in(tmp_path / "out"):
         before = sorted(tmp_path.rglob("*"))
-        done = torchrun(tmp_path, str(HERE / "small_shards.py"), *command(folder))
+        done = run_pair(shards_of_four.main, command(folder))
         assert sorted(tmp_path.rglob("*")) == before
-    assert done.returncode != 0
+    assert done.statuses == [2, 2]
     lines = [line for line in done.stderr.splitlines() if "another bodyreg command" in line]
     assert len(lines) == 1 and lines[0].startswith("bodyreg: error: out: ")
 
 
-def test_two_processes_refuse_with_one_line(folder, tmp_path):
+def test_two_processes_refuse_with_one_line(folder, tmp_path, monkeypatch):
     """The second process meets a bad person; both processes end."""
+    monkeypatch.chdir(tmp_path)
     people = made_observations(6)
     people.point_xy[-1] = np.nan
     people.save(tmp_path / "bad.npz")
     arguments = ["register", "--observations", "bad.npz", "--body", str(folder / "body.npz")]
-    done = torchrun(tmp_path, str(HERE / "small_shards.py"), *arguments, *OPTIONS)
+    done = run_pair(shards_of_four.main, [*arguments, *OPTIONS])
     lines = [line for line in done.stderr.splitlines() if line.startswith("bodyreg: error")]
     assert lines == ["bodyreg: error: bad.npz: point_xy of person 15 is not finite"]
-    assert done.returncode != 0
+    assert done.statuses == [2, 2]
     assert "UserError" not in done.stderr

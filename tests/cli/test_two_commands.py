@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from bodyreg.runs import fitted_shards
 from bodyreg.runs.lock import working_in
 from bodyreg.synthetic import generate
 
+from ..forked import PATIENCE, Forked
+from . import holding
 from .conftest import made_observations, smpl_arrays
 
 HERE = Path(__file__).parent
@@ -74,27 +75,20 @@ class Held:
 
     def __init__(self, folder: Path, arguments: list[str], out: Path) -> None:
         self._mark, self._release = folder / "mark", folder / "release"
-        self.process = subprocess.Popen(
-            [
-                sys.executable, HERE / "holding.py", self._mark, self._release,
-                *arguments, "--out", str(out),
-            ],
-            env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        limit = time.monotonic() + 120
+        self._process = Forked(holding.main, [self._mark, self._release, *arguments, "--out", out])
+        limit = time.monotonic() + PATIENCE
         while not self._mark.exists():
-            assert self.process.poll() is None, self.process.stderr.read()
+            assert self._process.status is None, self._process.printed("stderr")
             assert time.monotonic() < limit
             time.sleep(0.01)
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self._process.kill()
 
-    def finish(self) -> tuple[int, str]:
+    def finish(self) -> tuple[int | None, str]:
         self._release.touch()
-        _, error = self.process.communicate(timeout=120)
-        return self.process.returncode, error
+        self._process.wait()
+        return self._process.status, self._process.printed("stderr")
 
 
 @pytest.mark.parametrize("name", ["register", "synthesize"])

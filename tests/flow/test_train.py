@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +13,10 @@ from bodyreg import Body, Fits, register
 from bodyreg.cli import main as bodyreg
 from bodyreg.data.deepfashion import read_deepfashion
 from bodyreg.flow import FlowLearningConfig, FlowRegressor
+from tests.forked import run_pair
 from train.flow import PRESETS, drawn, lessons_of
 from train.flow import Options as FlowOptions
 from train.flow import main as train
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -101,19 +97,14 @@ def test_a_correction_and_its_pictures(folder, smoke, tmp_path, monkeypatch):
     assert np.array_equal(drawn(regressor, held_out), picture)
 
 
-def test_two_processes_end_where_one_does(folder, smoke, tmp_path):
+def test_two_processes_end_where_one_does(folder, smoke, body: Body, tmp_path):
     """Each computes a half of every batch, and normalises with all of it."""
-    fits = tmp_path / "first" / "fits.npz"
-    assert train([*smoke, "--out", str(tmp_path / "first"), "--set", "epochs=1"]) == 0
+    fits = tmp_path / "fits.npz"
+    register(body, read_deepfashion(folder).observations()[0]).save(fits)
     options = [*smoke, "--fits", str(fits), "--set", "learning_rate=0.0001", "--out"]
     assert train([*options, str(tmp_path / "one")]) == 0
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launcher, "-m", "train.flow", *options, str(tmp_path / "two")]
-    strict = {**os.environ, "PYTHONWARNINGS": "error::FutureWarning"}  # of what torch will remove
-    done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, cwd=ROOT, env=strict
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_pair(train, [*options, tmp_path / "two"])
+    assert done.statuses == [0, 0], done.stderr
     assert done.stdout.count("flow regressor: ") == 1
     one, two = (FlowRegressor.load(tmp_path / n / "flow.safetensors") for n in ("one", "two"))
     start = FlowRegressor.new(one.architecture)

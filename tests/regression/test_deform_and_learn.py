@@ -22,6 +22,7 @@ from bodyreg.lifting.network import Generator
 from bodyreg.metrics import Evaluator
 from bodyreg.regression import Regressor
 from bodyreg.training.loops import seeded
+from tests.forked import run_pair
 from train.deform_and_learn import PRESETS, Options, recipe_of
 from train.deform_and_learn import main as train
 
@@ -105,10 +106,8 @@ def test_two_processes_share_a_run(made, tmp_path):
     more = ["rounds=1", "learning.epochs=3", "lifter.steps=3", "lifter.width=16"]
     options = [*made, *FEW, *more, "--depths", "robust", "--out"]
     assert train([*options, str(tmp_path / "one")]) == 0
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launcher, "-m", "train.deform_and_learn", *options, str(tmp_path / "two")]
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    done = run_pair(train, [*options, tmp_path / "two"])
+    assert done.statuses == [0, 0], done.stderr
     assert done.stdout.count("round 1: ") == done.stdout.count("7 people; ") == 1
     files = [
         sorted(str(p.relative_to(tmp_path / n)) for p in (tmp_path / n).rglob("*.*"))

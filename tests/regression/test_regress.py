@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +14,11 @@ from bodyreg.lifting.network import Generator
 from bodyreg.metrics import joint_errors
 from bodyreg.regression import Album, Regressor, crops_of
 from bodyreg.training.loops import seeded
+from tests.forked import run_pair
 from train.options import joints_of
 from train.regress import main as train
 from train.watching import drawn
 
-ROOT = Path(__file__).parents[2]
 FEW = ["epochs=2", "batch=4", "augmentation.mirror=0", "losses.dense_weight=2.5"]
 
 
@@ -121,10 +118,9 @@ def test_two_processes_end_where_one_does(made, tmp_path):
     """Each computes a half of every batch; their sums are rounded in another order."""
     options = [*made, "--set", "epochs=4", "batch=6", "--out"]
     assert train([*options, str(tmp_path / "one")]) == 0
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launcher, "-m", "train.regress", *options, str(tmp_path / "two")]
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    command = [*options, str(tmp_path / "two")]
+    done = run_pair(train, command)
+    assert done.statuses == [0, 0], done.stderr
     assert done.stdout.count("step 4: ") == done.stdout.count("7 people, ") == 1
     one, two = (
         Regressor.load(tmp_path / name / "regressor.safetensors") for name in ("one", "two")
@@ -133,8 +129,8 @@ def test_two_processes_end_where_one_does(made, tmp_path):
     weights = [torch.cat([p.flatten() for p in r.network.parameters()]) for r in (start, one, two)]
     moved, apart = (weights[1] - weights[0]).norm(), (weights[2] - weights[1]).norm()
     assert apart < 1e-4 * moved
-    wrong = [*command, "--set", "batch=1"]
-    done = subprocess.run([sys.executable, *wrong], capture_output=True, text=True, cwd=ROOT)
+    done = run_pair(train, [*command, "--set", "batch=1"])
+    assert done.statuses == [2, 2]
     assert done.stderr.count("2 processes cannot share 1 people of a batch; start fewer") == 1
 
 
