@@ -9,7 +9,7 @@ from benchmarks.experiments.bodies.people import People
 from bodyreg.lifting import AdversarialConfig, DistilledConfig
 
 ROUNDS = 5
-"""Of the paper. A training of all rows but the short ones has as many units of epochs."""
+"""Of the paper. Most trainings have as many units of epochs."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,12 @@ ROWS = {
     "studio": Row("the studio alone", sets=("studio",)),
     "accurate-fifth": Row(
         "`accurate` labels, a fifth of the compute", labels="accurate", lifter="distilled", units=1
+    ),
+    "accurate-twice": Row(
+        "`accurate` labels, twice the compute",
+        labels="accurate",
+        lifter="distilled",
+        units=2 * ROUNDS,
     ),
     "trusted-five": Row(
         "five rounds, labels kept and weighed by their losses", set=TRUSTED, **FIVE
