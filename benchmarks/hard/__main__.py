@@ -23,10 +23,10 @@ from bodyreg import RegistrationConfig, register
 from bodyreg.data import Fits
 from bodyreg.data.fits import REASONS
 from bodyreg.files import atomic_path
-from bodyreg.registration import doubts, sides
+from bodyreg.registration import doubts, hypotheses, rejection
 
 BEFORE = RegistrationConfig.preset("accurate", suspect_error=math.inf, outside_share=1.0)
-"""Without exchanged sides, and with full weights outside of the picture."""
+"""Without exchanged sides and rejected evidence, and with full weights outside of the picture."""
 
 
 def planted(study: Study, seed: int) -> str:
@@ -45,13 +45,13 @@ def planted(study: Study, seed: int) -> str:
         if not flagged.all():
             ratio = f"{now[~flagged].mean() / clean[~flagged].mean():.2f}"
         errors = (f"{e.mean():.0f}" for e in (clean, before, now))
-        shares = _share(fits.exchanged > 0), _share(flagged)
+        shares = _share(fits.exchanged > 0), _share(fits.rejected > 0), _share(flagged)
         rows.append(_row(name, len(fits), *errors, *shares, ratio, _why(fits)))
     head = (
-        "| planted | people | clean, mm | before, mm | now, mm | exchanged | flagged "
+        "| planted | people | clean, mm | before, mm | now, mm | exchanged | rejected | flagged "
         "| not flagged, over clean | most frequent reasons |"
     )
-    return "\n".join([head, "|---" * 9 + "|", *rows])
+    return "\n".join([head, "|---" * 10 + "|", *rows])
 
 
 def false_alarms(study: Study) -> str:
@@ -71,14 +71,14 @@ def false_alarms(study: Study) -> str:
         same = np.mean(errors == study.errors(register(study.body, some, BEFORE)))
         sure = f"{errors[~flagged].mean():.0f}"
         unsure = f"{errors[flagged].mean():.0f}" if flagged.any() else "–"
-        exchanged = _share(fits.exchanged > 0)
+        changed = _share(fits.exchanged > 0), _share(fits.rejected > 0)
         alarms = _share(flagged), sure, unsure, _why(fits)
-        rows.append(_row(name, len(fits), exchanged, f"{100 * same:.1f} %", *alarms))
+        rows.append(_row(name, len(fits), *changed, f"{100 * same:.1f} %", *alarms))
     head = (
-        "| evidence | people | exchanged | same fit | false alarms | not flagged, mm "
+        "| evidence | people | exchanged | rejected | same fit | false alarms | not flagged, mm "
         "| flagged, mm | reasons |"
     )
-    return "\n".join([head, "|---" * 8 + "|", *rows])
+    return "\n".join([head, "|---" * 9 + "|", *rows])
 
 
 def _row(*cells: object) -> str:
@@ -110,7 +110,8 @@ def limits() -> str:
         "pose": f"{doubts.LEAST_LIKELY} squared standard deviations of the prior",
         "shape": f"segment scales spread by {doubts.LEAST_PROPORTIONED} (logarithms)",
         "deviation": f"joints' deviations of {doubts.LEAST_CERTAIN} mm",
-        "sides": f"exchanged sides leave {sides.ACCEPTED} to 1 of the loss",
+        "sides": f"exchanged sides leave {hypotheses.ACCEPTED} to 1 of the loss",
+        "rejected": f"without it, less than {hypotheses.ACCEPTED} of the loss is left",
         "mirrored": "the rotation is a reflection, or the scale is negative",
     }
     lines = [f"| `{name}` | {REASONS[name]} | {limit} |" for name, limit in rows.items()]
@@ -136,11 +137,22 @@ overlays and the report show them first.
 The limits are constants in `bodyreg/registration/doubts.py`. They were chosen on people of another
 seed, and hold for the preset `accurate`.
 
-**Sides.** If a fit is farther from its points or keypoints than `suspect_error` (6 px of a
-256-pixel frame), the person is fitted {len(sides.HYPOTHESES)} times more, with left and right
-exchanged: of everything, of points or keypoints alone, of hands, feet, arms, legs. If the best of
-these leaves less than {sides.ACCEPTED} of the loss, it stays, and `Fits.exchanged` says what was
-exchanged. Other people keep their fits bit for bit.
+A fit is suspect if it is farther from its points or keypoints than `suspect_error` (6 px of a
+256-pixel frame). Such a person is fitted again under hypotheses about the evidence, and one that
+leaves less than {hypotheses.ACCEPTED} of the loss stays. Other people keep their fits bit for bit.
+
+**Sides.** A detector took left for right: {len(hypotheses.EXCHANGES)} fits have left and right
+exchanged, of everything, of points or keypoints alone, of hands, feet, arms, legs.
+`Fits.exchanged` says what was exchanged.
+
+**Other people.** A detector merged people. The keypoints alone are fitted without each arm and each
+leg; the best of these fits tells which dense points lie far from the person, and the person is
+fitted without them. What is left out costs as much as if it were {rejection.CHARGED * 128:.0f} px
+away, but a limb costs nothing if a bone is longer on the picture, by
+{rejection.IMPOSSIBLE * 128:.0f} px, than the body of the other keypoints has it. People without
+dense points are suspect if a limb's keypoints are farther than
+{rejection.SUSPECT_LIMB:g} `suspect_error`. `Fits.rejected` says what was left out, and such a fit
+is doubtful.
 
 **Outside.** A keypoint clearly outside of a picture of known size was guessed by the detector: it
 has `outside_share` of its weight.
@@ -153,16 +165,15 @@ Every number below was measured by one run of
 
 ## Planted errors
 
-*Clean*: the same people without the error. *Before*: without exchanged sides, and with full weights
-outside. *Not flagged, over clean*: errors of the fits that are not flagged, over the clean errors
-of the same people.
+*Clean*: the same people without the error. *Before*: without exchanged sides and rejected evidence,
+and with full weights outside. *Not flagged, over clean*: errors of the fits that are not flagged,
+over the clean errors of the same people.
 
 {planted(study, seed)}
 
 ## False alarms
 
-The same people without planted errors. *Same fit*: the same errors as without the search for
-exchanged sides.
+The same people without planted errors. *Same fit*: the same errors as without hypotheses.
 
 {false_alarms(study)}
 

@@ -95,6 +95,16 @@ def merged(people: Observations, random: np.random.Generator) -> Observations:
     )
 
 
+def merged_keypoints(people: Observations, random: np.random.Generator) -> Observations:
+    """The keypoints of a limb are those of another person beside; there are no dense points."""
+    return merged(people, random).keypoints_alone()
+
+
+def keypoints_alone(people: Observations, random: np.random.Generator) -> Observations:
+    """The people without dense points."""
+    return people.keypoints_alone()
+
+
 def exchanged_ends(people: Observations, random: np.random.Generator) -> Observations:
     """The dense points of both hands and both feet are on the wrong side."""
     return _mirrored_points(people, np.isin(segments(people), _joints(ENDS)))
@@ -147,6 +157,7 @@ def _ends(people: Observations, random: np.random.Generator) -> np.ndarray:
 ERRORS: dict[str, Callable[[Observations, np.random.Generator], Observations]] = {
     "a strip": strip,
     "two people merged": merged,
+    "two people merged, keypoints alone": merged_keypoints,
     "hands and feet exchanged": exchanged_ends,
     "points of the other side": other_side_points,
     "keypoints of the other side": other_side_keypoints,
@@ -155,7 +166,10 @@ ERRORS: dict[str, Callable[[Observations, np.random.Generator], Observations]] =
 }
 """Name -> the error."""
 
-WITHOUT = {"keypoints guessed outside": cut_off}
+WITHOUT = {
+    "two people merged, keypoints alone": keypoints_alone,
+    "keypoints guessed outside": cut_off,
+}
 """Errors -> what the same people are without them, with the same random numbers; else nothing has
 happened to them."""
 

@@ -156,6 +156,8 @@ def report(
         )
     if summary.exchanged:
         lines.append(f"left and right of evidence exchanged: for {summary.exchanged:,}")
+    if summary.rejected:
+        lines.append(f"evidence that disagrees left out: for {summary.rejected:,}")
     if summary.doubtful:
         lines.append(f"doubtful fits: {_doubtful(summary)}")
     if summary.mirrored:

@@ -14,6 +14,7 @@ import numpy as np
 from bodyreg.body import Body, Parameters, RigPoints
 from bodyreg.data.frames import perspective_in_frame, reframed, seen_in_perspective
 from bodyreg.data.people_file import CAMERA, Layout, PeopleFile
+from bodyreg.data.rejected import parts_of
 from bodyreg.errors import UserError
 from bodyreg.npz import NpzReader, Rows, save_npz
 
@@ -35,6 +36,7 @@ REASONS = {
     "shape": "unlikely proportions",
     "deviation": "joints are uncertain",
     "sides": "left and right may be exchanged",
+    "rejected": "evidence that disagrees is left out",
     "mirrored": "a mirrored body",
 }
 """Why a fit is doubtful, as names of `Fits.doubts`, and in words."""
@@ -70,6 +72,8 @@ class Fits:
         moment: (N,) int64, the picture's number in its video. None if `track` is.
         exchanged: (N,) uint8, the groups of evidence that the fit read as of the other side, as
             sets of `data.sides`; 0 = none. None if no registration has made the fits.
+        rejected: (N,) uint8, the parts of the evidence that the fit did not read, because they
+            disagree with the others, as sets of `data.rejected`; 0 = none. None as `exchanged`.
         terms: name -> (N,) float32, the weighted terms; they add up to the loss. A term is 0 for
             a person without evidence for it.
         doubts: name -> (N,) float32 >= 0, what makes a fit doubtful, over its limit: above 1 it is
@@ -90,6 +94,7 @@ class Fits:
     track: np.ndarray | None = None
     moment: np.ndarray | None = None
     exchanged: np.ndarray | None = None
+    rejected: np.ndarray | None = None
     terms: dict[str, np.ndarray] = field(default_factory=dict)
     doubts: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -115,7 +120,16 @@ class Fits:
         """Why the fit at this position is doubtful, in words, the strongest first; [] if not."""
         found = {name: float(values[person]) for name, values in self.doubts.items()}
         names = sorted((name for name in found if found[name] > 1), key=lambda name: -found[name])
-        return [REASONS.get(name, name) for name in names]
+        words = {name: REASONS.get(name, name) for name in names}
+        if "rejected" in words and self.rejected is not None:
+            words["rejected"] += f": {', '.join(parts_of(int(self.rejected[person])))}"
+        return list(words.values())
+
+    def replaced(self, positions: np.ndarray, others: Fits) -> Fits:
+        """These fits, with the others at the positions."""
+        order = np.arange(len(self))
+        order[positions] = len(self) + np.arange(len(others))
+        return Fits.concatenate([self, others]).select(order)
 
     def select(self, people: np.ndarray | slice | Sequence[int]) -> Fits:
         """The fits at these positions (integers, a mask or a slice), in this order."""
@@ -133,15 +147,15 @@ class Fits:
             name: np.zeros((0, *shape), np.float32 if "f" in kinds else np.int64)
             for name, (kinds, shape) in ARRAYS.items()
         }
-        arrays["exchanged"] = np.zeros(0, np.uint8)
+        arrays |= {name: np.zeros(0, np.uint8) for name in SETS}
         return Fits(**arrays)
 
     @staticmethod
     def concatenate(parts: Sequence[Fits]) -> Fits:
         """Several sets of fits, one after the other.
 
-        All or none have a loss, cameras, deviations and exchanged sides, and the names of their
-        terms and doubts are equal.
+        All or none have a loss, cameras, deviations, exchanged sides and rejected parts, and the
+        names of their terms and doubts are equal.
         """
         if len(parts) == 1:
             return parts[0]
@@ -278,8 +292,9 @@ class FitsFile(PeopleFile):
         for name in TIMES:
             if name in arrays:
                 arrays[name] = arrays[name].astype(np.int64)
-        if "exchanged" in arrays:
-            arrays["exchanged"] = arrays["exchanged"].astype(np.uint8)
+        for name in SETS:
+            if name in arrays:
+                arrays[name] = arrays[name].astype(np.uint8)
         named: dict[str, Any] = {
             kind: {
                 name.removeprefix(NAMED[kind]): self._reader.rows(name, start, stop).astype(
@@ -385,15 +400,18 @@ def _layout(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
 TIMES: Layout = {"track": ("iu", ()), "moment": ("iu", ())}
 """The arrays of fits in videos."""
 
+SETS: Layout = {"exchanged": ("iu", ()), "rejected": ("iu", ())}
+"""The arrays of sets of evidence."""
+
 ARRAYS: Layout = {
     "id": ("iu", ()), "frame": ("iuf", (3,)), "pose": ("iuf", (24, 3)),
     "segment_scale": ("iuf", (24,)), "rotation": ("iuf", (3, 3)), "scale": ("iuf", ()),
     "translation": ("iuf", (2,)), "loss": ("iuf", ()), **CAMERA,
-    "joint_deviation": ("iuf", (24, 2)), **TIMES, "exchanged": ("iu", ()),
+    "joint_deviation": ("iuf", (24, 2)), **TIMES, **SETS,
 }  # fmt: skip
 """The arrays of the file format."""
 
-OPTIONAL = ("loss", *CAMERA, "joint_deviation", *TIMES, "exchanged")
+OPTIONAL = ("loss", *CAMERA, "joint_deviation", *TIMES, *SETS)
 """Those of them that may be missing."""
 
 NAMED = {"terms": TERM_PREFIX, "doubts": DOUBT_PREFIX}

@@ -87,7 +87,8 @@ def _columns(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray
 def _keypoint_group(name: str) -> int:
     part, groups = name.rpartition("/")[2], list(KEYPOINTS.values())
     found = [n for n, words in enumerate(groups) if any(word in part for word in words)]
-    return len(POINTS) + (found[0] if found else len(groups) - 1)
+    # The last one: left_foot_index is of the legs.
+    return len(POINTS) + (found[-1] if found else len(groups) - 1)
 
 
 def _segment_groups() -> np.ndarray:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.body import Parameters
-from bodyreg.data.sides import with_exchanged
+from bodyreg.data.reading import as_read
 
 if TYPE_CHECKING:
     from bodyreg.body import Body
@@ -25,7 +25,7 @@ def reprojection_error(
 ) -> dict[str, np.ndarray]:
     """Mean distance between the observed points and their places on the fit.
 
-    Left and right of evidence are exchanged as the fits have read them.
+    Of the evidence as the fits have read it: sides are exchanged, and parts left out.
 
     Args:
         fits: N fits.
@@ -37,7 +37,7 @@ def reprojection_error(
         `dense points` and `keypoints`, each (N,) pixels of such a frame; NaN for a person without
         them.
     """
-    observations = with_exchanged(observations, fits.exchanged, body)
+    observations = as_read(observations, fits, body)
     placed = placed_segments(fits, body)
     points = body.keypoints(observations.keypoint_name)
     keypoints = ops.lbs(placed, points.joint_ids, points.anchors).numpy()

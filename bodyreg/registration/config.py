@@ -49,8 +49,9 @@ class RegistrationConfig:
             the picture's size is known: a detector has guessed it.
         suspect_error: If the dense points or the keypoints of a cold fit are farther than this
             (roots of the mean robust and of the mean square, frame units), fits follow in which
-            left and right are exchanged, of everything, of one kind of evidence or of limbs. One of
-            a much lower loss stays. inf for no such fits.
+            left and right are exchanged, of everything, of one kind of evidence or of limbs, and in
+            which a limb's keypoints, and dense points far from the others, are left out. One of a
+            much lower loss stays. inf for no such fits.
         depth_weight: Squared error of the keypoints' depth relative to the pelvis, per frame unit².
         depth_weight_start: The same at the start.
         depth_spread: Spread of a depth that has these weights, frame units: a depth of another

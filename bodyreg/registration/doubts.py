@@ -49,7 +49,7 @@ def doubts(
     observations: Observations,
     config: RegistrationConfig,
     fits: Fits,
-    sides: np.ndarray,
+    sides: np.ndarray | float,
 ) -> dict[str, np.ndarray]:
     """What makes fits doubtful, as `Fits.doubts` holds it.
 
@@ -57,8 +57,8 @@ def doubts(
         body: The fitted body.
         observations: N people, as they were fitted.
         config: Of the registration.
-        fits: Their fits, with deviations.
-        sides: (N,) what `registration.sides.decide` says of exchanged sides, over its limit.
+        fits: Their fits, with deviations and with what is rejected.
+        sides: (N,) doubt whether sides are exchanged, over its limit (`hypotheses.Verdict`).
     """
     points, keypoints = residuals(body, fits, observations, config)
     count, segments, width = _seen(body, observations)
@@ -72,7 +72,8 @@ def doubts(
         "pose": _unlikely(fits, config) / LEAST_LIKELY,
         "shape": _proportions(fits, body) / LEAST_PROPORTIONED,
         "deviation": _uncertain(fits) / LEAST_CERTAIN,
-        "sides": sides,
+        "sides": np.broadcast_to(sides, len(fits)),
+        "rejected": 2.0 * (fits.rejected > 0),
         "mirrored": 2.0 * fits.mirrored,
     }
     return {name: value.astype(np.float32) for name, value in found.items()}

@@ -1,13 +1,20 @@
-"""People whose evidence may have left and right exchanged: the residuals of fits decide.
+"""What may be wrong with a person's evidence: hypotheses, which residuals of fits decide.
 
-A first fit that lies far from its evidence is suspect. The person is then fitted with groups of the
-evidence exchanged, and a much lower loss says that the detector took one side for the other. Losses
-can be compared, because the amount of evidence is the same.
+A first fit that lies far from its evidence is suspect. The person is then fitted under hypotheses,
+and one that leaves much less loss than the first fit is accepted:
+
+- a detector took left for right: groups of the evidence are exchanged, here;
+- a detector took another person for this one: parts of it are rejected, in `rejection`.
+
+Losses can be compared, because exchanges leave the amount of evidence the same, and what is
+rejected costs something.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,18 +22,19 @@ from bodyreg.body import Body
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.data.sides import KEYPOINTS, POINTS, bits, with_exchanged
+from bodyreg.registration import rejection
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.residuals import residuals
 
 ACCEPTED = 0.9
-"""Largest share of the first loss that an exchange has to leave. On 300 made people with the errors
-of a detector, no exchange left less than 0.98; where sides were exchanged, the right one left 0.16
-to 0.89 of 99 people in 100."""
+"""Largest share of the first loss that a hypothesis has to leave. On 300 made people with the
+errors of a detector, no exchange left less than 0.98; where sides were exchanged, the right one
+left 0.16 to 0.89 of 99 people in 100."""
 
 LIMBS = {"arms": ("hands", "arms"), "legs": ("feet", "legs")}
-"""Limbs -> the groups of their dense points."""
+"""Pairs of limbs -> the groups of their dense points."""
 
-HYPOTHESES = (
+EXCHANGES = (
     bits(POINTS, KEYPOINTS),
     bits(POINTS),
     bits((), KEYPOINTS),
@@ -41,26 +49,83 @@ HYPOTHESES = (
 """What may be exchanged, as sets of groups of evidence."""
 
 
-def suspects(
-    body: Body, fits: Fits, observations: Observations, config: RegistrationConfig
-) -> np.ndarray:
-    """Positions of the people whose points or keypoints are farther than `suspect_error`."""
-    if np.isinf(config.suspect_error):
-        return np.zeros(0, np.int64)
-    far = [error > config.suspect_error for error in residuals(body, fits, observations, config)]
-    return np.flatnonzero(far[0] | far[1])
+class Verdict(NamedTuple):
+    """What was accepted for N people.
+
+    Attributes:
+        fits: Their fits.
+        observations: The people as the fits have read them.
+        exchanged: (N,) uint8, as `Fits.exchanged`.
+        rejected: (N,) uint8, as `Fits.rejected`.
+        sides: (N,) doubt whether left and right are exchanged, over its limit.
+    """
+
+    fits: Fits
+    observations: Observations
+    exchanged: np.ndarray
+    rejected: np.ndarray
+    sides: np.ndarray
 
 
-def decide(
-    body: Body, observations: Observations, first: Fits, fit: Callable[[Observations], Fits]
-) -> tuple[Fits, np.ndarray, np.ndarray]:
-    """Fit people with every exchange, and choose.
+def judge(
+    body: Body,
+    observations: Observations,
+    first: Fits,
+    config: RegistrationConfig,
+    fit: Callable[[Observations, np.ndarray], Fits],
+) -> Verdict:
+    """Find suspects among fitted people, fit them under each hypothesis, and choose.
 
     Args:
         body: The body.
         observations: N people.
         first: Their fits as they are.
-        fit: Fits these people.
+        config: Of these fits.
+        fit: Fits some of the people from nothing, as they are given, at these positions.
+    """
+    exchanged, rejected = (np.zeros(len(first), np.uint8) for _ in range(2))
+    sides, fits = np.zeros(len(first)), first
+    suspects = np.flatnonzero(_far(body, fits, observations, config))
+    if len(suspects):
+        found, exchanged[suspects], share = _exchanges(
+            body,
+            observations.select(suspects),
+            fits.select(suspects),
+            lambda people: fit(people, suspects),
+        )
+        fits, sides[suspects] = fits.replaced(suspects, found), share / ACCEPTED
+        observations = with_exchanged(observations, exchanged, body)
+    far = _far(body, fits, observations, config)
+    suspects = np.flatnonzero(rejection.suspects(body, fits, observations, config, far))
+    if len(suspects):
+        tried = rejection.tried(
+            body,
+            observations.select(suspects),
+            config,
+            lambda people, rows: fit(people, suspects[rows]),
+        )
+        better = tried.score < ACCEPTED * _losses(fits)[suspects]
+        better = np.flatnonzero(better & (tried.rejected > 0))
+        fits = fits.replaced(suspects[better], tried.fits.select(better))
+        rejected[suspects[better]] = tried.rejected[better]
+        observations = _as_read(observations, suspects[better], tried.observations.select(better))
+    return Verdict(fits, observations, exchanged, rejected, sides)
+
+
+def _far(
+    body: Body, fits: Fits, observations: Observations, config: RegistrationConfig
+) -> np.ndarray:
+    """(N,) bool: people whose points or keypoints are farther than `suspect_error`."""
+    if np.isinf(config.suspect_error):
+        return np.zeros(len(fits), bool)
+    far = [error > config.suspect_error for error in residuals(body, fits, observations, config)]
+    return far[0] | far[1]
+
+
+def _exchanges(
+    body: Body, observations: Observations, first: Fits, fit: Callable[[Observations], Fits]
+) -> tuple[Fits, np.ndarray, np.ndarray]:
+    """Fit people with every exchange, and choose.
 
     Returns:
         The chosen fits, (N,) what is exchanged in them, and (N,) the share of the first loss that
@@ -70,7 +135,7 @@ def decide(
     tried, sets, rival = [first], [0], np.full(len(first), np.inf)
     # Without opposite vertices only keypoints are exchanged, and some exchanges are alike.
     possible = bits(POINTS if body.mirror_vertices is not None else (), KEYPOINTS)
-    for exchange in dict.fromkeys(some & possible for some in HYPOTHESES if some & possible):
+    for exchange in dict.fromkeys(some & possible for some in EXCHANGES if some & possible):
         exchanged = np.full(len(first), exchange, np.uint8)
         found = fit(with_exchanged(observations, exchanged, body))
         better = _losses(found) < rival
@@ -88,3 +153,14 @@ def decide(
 def _losses(fits: Fits) -> np.ndarray:
     assert fits.loss is not None
     return fits.loss.astype(np.float64)
+
+
+def _as_read(
+    observations: Observations, positions: np.ndarray, others: Observations
+) -> Observations:
+    """The people, with the weights of the others at the positions."""
+    point, keypoint = observations.point_weight.copy(), observations.keypoint_weight.copy()
+    keypoint[positions] = others.keypoint_weight
+    for row, person in enumerate(positions.tolist()):
+        point[observations.points_of(person)] = others.point_weight[others.points_of(row)]
+    return replace(observations, point_weight=point, keypoint_weight=keypoint)

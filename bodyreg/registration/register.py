@@ -16,10 +16,10 @@ from bodyreg import ops
 from bodyreg.body import AXIS_ANGLE, Body, Parameters
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
-from bodyreg.data.sides import with_exchanged
+from bodyreg.data.reading import as_read
 from bodyreg.errors import UserError
 from bodyreg.ops.fit import Evidence, Plan, Rig
-from bodyreg.registration import cameras, precision, schedule, sides, solver
+from bodyreg.registration import cameras, hypotheses, precision, schedule, solver
 from bodyreg.registration.cameras import focal_lengths
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.deviations import joint_deviations, with_focal_unknown
@@ -85,9 +85,10 @@ def register(
     Returns:
         N fits with the deviations of their joints and with doubts, in the order of the
         observations. An extra loss does not make deviations smaller. `exchanged` says of which
-        evidence left and right were exchanged (`suspect_error`). With `camera="perspective"` they
-        have the focal lengths and principal points that they were fitted with. A warm fit exchanges
-        the sides that `initial` has exchanged, and has its cameras where the picture's are unknown.
+        evidence left and right were exchanged, and `rejected` which of it was left out
+        (`suspect_error`). With `camera="perspective"` they have the focal lengths and principal
+        points that they were fitted with. A warm fit reads the evidence as `initial` has read it,
+        and has its cameras where the picture's are unknown.
 
     Raises:
         UserError: the observations do not fit the body; a person has no evidence; the initial fits
@@ -99,49 +100,49 @@ def register(
     device = torch.device(device)
     _check_engine(engine, config, extra_loss)
     observations.check(body)
-    require_evidence(observations)
 
     def fit(*args: Any, config: RegistrationConfig = config, **options: Any) -> Fits:
         return _fit(body, config, device, dtype, engine, extra_loss, *args, **options)
 
-    def with_doubts(fits: Fits, unsure: np.ndarray) -> Fits:
-        return replace(fits, doubts=doubts(body, observations, config, fits, unsure))
+    def with_doubts(fits: Fits, sides: np.ndarray | float = 0.0) -> Fits:
+        return replace(fits, doubts=doubts(body, observations, config, fits, sides))
 
-    exchanged, unsure = np.zeros(len(observations), np.uint8), np.zeros(len(observations))
     if initial is not None:
         initial = matched(initial, observations)
-        if initial.exchanged is not None:
-            exchanged = initial.exchanged
-            observations = with_exchanged(observations, exchanged, body)
+        observations = as_read(observations, initial, body)
+        require_evidence(observations)
         fits = fit(observations, initial, progress=progress)
-        return with_doubts(replace(fits, exchanged=exchanged), unsure)
-    fits = fit(observations, None, progress=progress)
-    suspects = sides.suspects(body, fits, observations, config)
-    if len(suspects):
-        some, first = observations.select(suspects), fits.select(suspects)
-        found, exchanged[suspects], share = sides.decide(
-            body, some, first, functools.partial(fit, initial=None, positions=suspects)
-        )
-        fits, unsure[suspects] = _replaced(fits, suspects, found), share / sides.ACCEPTED
-        observations = with_exchanged(observations, exchanged, body)
+        return with_doubts(_with_sets(fits, initial.exchanged, initial.rejected))
+    require_evidence(observations)
+    found = hypotheses.judge(
+        body,
+        observations,
+        fit(observations, None, progress=progress),
+        config,
+        lambda people, positions: fit(people, None, positions=positions),
+    )
+    fits, observations = found.fits, found.observations
     unknown = cameras.unknown(observations, config)
     if len(unknown):
         first, tried = fits.select(unknown), cameras.tried(observations.select(unknown), config)
-        found = cameras.best([fit(some, first, positions=unknown) for some in tried])
-        fits = _replaced(fits, unknown, with_focal_unknown(body, found))
+        best = cameras.best([fit(some, first, positions=unknown) for some in tried])
+        fits = fits.replaced(unknown, with_focal_unknown(body, best))
     precise = precision.precise(fits, observations, config)
     if len(precise):
         some, first = observations.select(precise), fits.select(precise)
-        found = fit(some, first, config=precision.for_precise(config), positions=precise)
-        fits = _replaced(fits, precise, precision.with_usual_weights(found, config))
-    return with_doubts(replace(fits, exchanged=exchanged), unsure)
+        again = fit(some, first, config=precision.for_precise(config), positions=precise)
+        fits = fits.replaced(precise, precision.with_usual_weights(again, config))
+    return with_doubts(_with_sets(fits, found.exchanged, found.rejected), found.sides)
 
 
-def _replaced(fits: Fits, positions: np.ndarray, others: Fits) -> Fits:
-    """The fits, with these others at the positions."""
-    order = np.arange(len(fits))
-    order[positions] = len(fits) + np.arange(len(others))
-    return Fits.concatenate([fits, others]).select(order)
+def _with_sets(fits: Fits, exchanged: np.ndarray | None, rejected: np.ndarray | None) -> Fits:
+    """The fits, with the sets of evidence that they have exchanged and rejected; None is none."""
+    nothing = np.zeros(len(fits), np.uint8)
+    return replace(
+        fits,
+        exchanged=nothing if exchanged is None else exchanged,
+        rejected=nothing if rejected is None else rejected,
+    )
 
 
 def _fit(

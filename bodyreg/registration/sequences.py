@@ -20,7 +20,7 @@ from bodyreg.body import AXIS_ANGLE, JOINT_NAMES, Body
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
-from bodyreg.data.sides import with_exchanged
+from bodyreg.data.reading import as_read
 from bodyreg.registration import cameras, precision, schedule, solver
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.deviations import joint_deviations
@@ -72,9 +72,9 @@ def smooth(
     """
     usual = config or RegistrationConfig.preset("accurate")
     observations.check(body)
-    require_evidence(observations)
     fits = matched(fits, observations)
-    observations = with_exchanged(observations, fits.exchanged, body)
+    observations = as_read(observations, fits, body)
+    require_evidence(observations)
     precise = 2 * len(precision.precise(fits, observations, usual)) > len(fits)
     config = precision.for_precise(usual) if precise else usual
     config = replace(config, solver="adam", warm_iterations=ITERATIONS)
@@ -103,6 +103,7 @@ def smooth(
         terms=found.terms | {"smoothness": cost},
         joint_deviation=joint_deviations(config, flat, weighted, rig, evidence, plan),
         exchanged=fits.exchanged,
+        rejected=fits.rejected,
     )
     found = precision.with_usual_weights(found, usual) if precise else found
     sides = fits.doubts.get("sides", np.zeros(len(fits)))

@@ -51,8 +51,8 @@ def trace(
 
     Args:
         body: The body.
-        observations: N people, sides exchanged as in their fits (`data.sides`). All are fitted at
-            once; memory is enough for some hundreds.
+        observations: N people, as their fits have read them (`data.reading.as_read`). All are
+            fitted at once; memory is enough for some hundreds.
         config: The configuration of the registration.
         marks: M numbers of iterations, from 0.
         initial: Earlier fits to start from, matched by id.

@@ -246,6 +246,7 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
         cameras=dict(summary.cameras),
         mirrored=summary.mirrored,
         exchanged=summary.exchanged,
+        rejected=summary.rejected,
         doubtful=dict(summary.doubtful),
         loss=summary.mean_loss,
         terms=summary.mean_terms,

@@ -256,14 +256,14 @@ def _people(
     pose: Path | None,
 ) -> dict[str, Any]:
     """The shown people: numbers, pictures, the course of their fits, and their evidence."""
-    from bodyreg.data.sides import with_exchanged
+    from bodyreg.data.reading import as_read
     from bodyreg.registration.cameras import as_fitted
     from bodyreg.registration.trace import stops, trace
     from bodyreg.viz import doubt, report
 
     fits, observations = finished.read(rows)
     body, marks, along = finished.body, [0], [fits]
-    observations = with_exchanged(observations, fits.exchanged, body)
+    observations = as_read(observations, fits, body)
     if finished.has_course:
         marks = stops(finished.config, warm_start=finished.warm)
         along = trace(

@@ -74,6 +74,7 @@ class Summary:
             or `assumed`, or there is no perspective (`weak`).
         mirrored: Fits whose rotation is a reflection.
         exchanged: Fits that read left and right of some evidence exchanged.
+        rejected: Fits that left out evidence that disagrees.
         doubtful: Doubtful fits, by the name of their strongest reason.
         loss: Sum of the losses; NaN if the fits have none.
         terms: Name -> sum of the weighted term.
@@ -91,6 +92,7 @@ class Summary:
     cameras: Counter[str] = field(default_factory=Counter)
     mirrored: int = 0
     exchanged: int = 0
+    rejected: int = 0
     doubtful: Counter[str] = field(default_factory=Counter)
     loss: float = 0.0
     terms: Counter[str] = field(default_factory=Counter)
@@ -126,7 +128,8 @@ class Summary:
             with_depths=int(observations.has_depths.sum()),
             cameras=_cameras(fits, observations),
             mirrored=int(fits.mirrored.sum()),
-            exchanged=0 if fits.exchanged is None else int((fits.exchanged > 0).sum()),
+            exchanged=_some(fits.exchanged),
+            rejected=_some(fits.rejected),
             doubtful=_doubtful(fits),
             loss=math.nan if fits.loss is None else float(fits.loss.sum(dtype=np.float64)),
             terms=Counter({n: float(t.sum(dtype=np.float64)) for n, t in fits.terms.items()}),
@@ -145,6 +148,7 @@ class Summary:
             cameras=self.cameras + other.cameras,
             mirrored=self.mirrored + other.mirrored,
             exchanged=self.exchanged + other.exchanged,
+            rejected=self.rejected + other.rejected,
             doubtful=self.doubtful + other.doubtful,
             loss=self.loss + other.loss,
             terms=_added(self.terms, other.terms),
@@ -214,6 +218,11 @@ def _deviations(fits: Fits, every: int) -> dict[str, Histogram]:
         return {}
     across, along = (Histogram.of(fits.joint_deviation[::every, 1:, axis]) for axis in (0, 1))
     return {"across": across, "along": along}
+
+
+def _some(sets: np.ndarray | None) -> int:
+    """The number of fits whose set of evidence is not empty."""
+    return 0 if sets is None else int(np.count_nonzero(sets))
 
 
 def _doubtful(fits: Fits) -> Counter[str]:

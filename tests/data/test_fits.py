@@ -42,6 +42,7 @@ def some_fits(count: int = 3, seed: int = 0) -> Fits:
         loss=np.float32(rng.uniform(0, 1, count)),
         terms={"dense": np.float32(rng.uniform(0, 1, count))},
         exchanged=rng.integers(0, 256, count).astype(np.uint8),
+        rejected=rng.integers(0, 32, count).astype(np.uint8),
         doubts={name: np.float32(rng.uniform(0, 2, count)) for name in ("parts", "of later")},
     )
 
@@ -300,10 +301,14 @@ def test_files_without_doubts_load(tmp_path):
     fits = some_fits()
     fits.save(tmp_path / "fits.npz")
     arrays = load_npz(tmp_path / "fits.npz", kind="fits")
-    old = {n: a for n, a in arrays.items() if n != "exchanged" and not n.startswith("doubt_")}
+    old = {
+        n: a
+        for n, a in arrays.items()
+        if n not in ("exchanged", "rejected") and not n.startswith("doubt_")
+    }
     save_npz(tmp_path / "old.npz", **old)
     loaded = Fits.load(tmp_path / "old.npz")
-    assert loaded.exchanged is None and loaded.doubts == {}
+    assert loaded.exchanged is None and loaded.rejected is None and loaded.doubts == {}
     assert not loaded.doubtful.any() and loaded.reasons(0) == []
     odd = {"doubt_words": np.array(["a"] * len(fits)), "doubt_short": np.zeros(1)}
     save_npz(tmp_path / "odd.npz", **old, **odd)

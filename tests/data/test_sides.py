@@ -8,7 +8,7 @@ import pytest
 from bodyreg import Body, Observations
 from bodyreg.body import JOINT_NAMES
 from bodyreg.data.sides import KEYPOINTS, POINTS, bits, with_exchanged
-from bodyreg.data.skeletons import COCO_17
+from bodyreg.data.skeletons import BLAZEPOSE_33, COCO_17
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +77,15 @@ def test_what_has_no_other_side_stays(people):
     assert with_exchanged(people, 0 * every, body) is people
     nobody = people.select(np.zeros(0, int))
     assert with_exchanged(nobody, every[:0], body) is nobody
+
+
+def test_keypoints_of_feet_are_exchanged_with_legs():
+    body, names = Body.default(), BLAZEPOSE_33.keypoints
+    feet = [i for i, name in enumerate(names) if "foot" in name or "heel" in name]
+    xy = np.random.default_rng().uniform(0, 100, (1, len(names), 2))
+    people = Observations.of_keypoints(names, xy, np.ones((1, len(names))))
+    legs, arms = (
+        with_exchanged(people, np.uint8([bits((), (limb,))]), body) for limb in ("legs", "arms")
+    )
+    assert (legs.keypoint_xy[0, feet] != people.keypoint_xy[0, feet]).all()
+    np.testing.assert_array_equal(arms.keypoint_xy[0, feet], people.keypoint_xy[0, feet])

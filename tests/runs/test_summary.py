@@ -31,6 +31,7 @@ def test_summaries_survive_as_text():
         cameras=Counter(known=1, weak=2),
         mirrored=1,
         exchanged=1,
+        rejected=2,
         doubtful=Counter(parts=2, small=1),
         loss=0.1,
         terms=Counter(dense=0.1, det=0.0),
@@ -43,7 +44,8 @@ def test_summaries_survive_as_text():
     total = sum([again, Summary(), summary], Summary())
     assert (total.people, total.mirrored, total.skipped) == (6, 2, Counter(blurred=4))
     assert total.with_depths == 4
-    assert (total.exchanged, total.doubtful) == (2, Counter(parts=4, small=2))
+    assert (total.exchanged, total.rejected) == (2, 4)
+    assert total.doubtful == Counter(parts=4, small=2)
     assert total.cameras == Counter(known=2, weak=4)
     assert total.mean_loss == pytest.approx(0.2 / 6)
     assert set(total.mean_terms) == {"dense", "det"}
