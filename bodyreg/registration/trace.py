@@ -44,10 +44,11 @@ def trace(
     """Fit people as `register` does on a CPU, and stop at several iterations.
 
     Each mark is a fit from the beginning with a shorter plan, so the result is exact: it is what
-    `register` returns after so many iterations, the best of the starts by the final weights. At
-    the last of `stops` it has the same bits as `register`'s, unless that goes on by warm fits: to
-    find a focal length (`find_focal`; here it is the assumed one), or because points are precise
-    (`precise_error`). All losses use the final weights, so they can be compared between marks.
+    `register` returns after so many iterations, the best of the starts by the final weights. At the
+    last of `stops` it has the same bits as `register`'s, unless that goes on by warm fits: to find
+    a focal length (`find_focal`; here it is the assumed one), or because points are precise
+    (`precise_error`). Where distant points are rejected, it is near. All losses use the final
+    weights, so they can be compared between marks.
 
     Args:
         body: The body.

@@ -13,6 +13,10 @@ from bodyreg.errors import UserError
 SMALLEST_DOUBT = 1e-12
 """Of a median, against a division by zero where all fits are perfect."""
 
+WRONG = ("points", "keypoints", "pose", "shape", "strip", "sides", "rejected")
+"""Reasons for doubt that tell of wrong evidence. The others tell of little evidence, and so do the
+deviations, which give such fits less weight."""
+
 READ = {"deviation": ("deviation",), "loss": ("loss",), "both": ("deviation", "loss"), "none": ()}
 """By the name of a confidence: what it reads of the fits."""
 
@@ -24,10 +28,10 @@ class LabelConfig:
     Attributes:
         keep_best: Whether a person's new fit becomes the label only if its loss is lower than that
             of the label before.
-        confidence: What a fit's weight as a label follows from. `deviation`: of its joints, the
-            best choice for fits of the preset `accurate`. `loss`: the best one for those of
-            `paper`, whose deviations say nothing of their errors. `both`: the lower of the two
-            weights. `none`: all labels weigh 1.
+        confidence: What a fit's weight as a label follows from. `deviation`: of its joints, and
+            its doubts: the best choice for fits of the preset `accurate`. `loss`: the best one for
+            those of `paper`, whose deviations say nothing of their errors. `both`: the lower of the
+            two weights. `none`: all labels weigh 1.
         doubtful: Medians of the deviations, or of the losses, from which on a fit is no label.
     """
 
@@ -61,22 +65,25 @@ def kept(before: Fits, new: Fits) -> tuple[Fits, np.ndarray]:
 def confidence_of(fits: Fits, config: LabelConfig | None = None) -> np.ndarray:
     """(N,) float32 weights of fits as labels.
 
-    1 up to the median of all fits; above, the squared ratio of the median to a fit's own; 0 for a
-    doubtful fit, and for a mirrored body. Without deviations, losses are read; without both, fits
-    weigh 1.
+    1 up to the median of all fits; above, the squared ratio of the median to a fit's own; 0 from
+    `config.doubtful` medians on, and for a mirrored body. With deviations, also 0 for a fit that is
+    doubtful for a reason of `WRONG`. Without deviations, losses are read; without both, fits weigh
+    1.
 
     Args:
-        fits: N fits, whose doubts are compared with each other.
-        config: What doubts are.
+        fits: N fits, whose deviations or losses are compared with each other.
+        config: What is read of them.
     """
     config = config or LabelConfig()
     weight = np.where(fits.mirrored, 0.0, 1.0)
     for name in READ[config.confidence]:
-        doubt, deviation = fits.loss, fits.joint_deviation
+        measure, deviation = fits.loss, fits.joint_deviation
         if name == "deviation" and deviation is not None:
-            doubt = np.sqrt(np.square(deviation).mean((1, 2)))
-        if doubt is not None and len(fits):
-            ratio = doubt / max(float(np.median(doubt)), SMALLEST_DOUBT)
+            measure = np.sqrt(np.square(deviation).mean((1, 2)))
+            for reason in WRONG:
+                weight = np.where(fits.doubts.get(reason, 0) > 1, 0, weight)
+        if measure is not None and len(fits):
+            ratio = measure / max(float(np.median(measure)), SMALLEST_DOUBT)
             trust = np.minimum(1, 1 / np.maximum(ratio, 1) ** 2)
             weight = np.minimum(weight, np.where(ratio < config.doubtful, trust, 0))
     return weight.astype(np.float32)
