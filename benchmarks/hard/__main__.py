@@ -103,6 +103,8 @@ def limits() -> str:
     rows = {
         "evidence": f"fewer than {doubts.FEWEST} points and keypoints",
         "parts": f"fewer than {math.ceil(doubts.FEWEST_SEGMENTS)} of 24 segments have any",
+        "limbs": "no point or keypoint of a leg below the hip, or of both arms below the "
+        f"shoulders; or {doubts.MANY} points and none of them there on the legs",
         "strip": f"the evidence is less than {doubts.NARROWEST} as wide as long",
         "small": f"the frame has fewer than {doubts.SMALLEST} pixels a side",
         "points": f"{doubts.FARTHEST * 128:.0f} px of a 256-pixel frame, robust root mean square",

@@ -27,6 +27,12 @@ CUT = (0.35, 0.75)
 """Where the picture ends, from the top of the person's frame to its bottom."""
 GUESSED = 30
 """Pixels of a 256-pixel frame: deviation of keypoints that a detector guesses outside."""
+INVENTED = 4
+"""Pixels of a 256-pixel frame: deviation of keypoints that a detector invents."""
+STANDING = {"knee": 0.85, "ankle": 1.7}
+"""How far below the hips joints of standing people are, over the length of the trunk."""
+LEGS = ("hip", "knee", "ankle", "foot")
+"""Joints of the segments of a leg."""
 ENDS = ("wrist", "hand", "ankle", "foot")
 """Joints of the segments that are hands and feet."""
 LIMBS = {
@@ -149,6 +155,36 @@ def guessed_outside(people: Observations, random: np.random.Generator) -> Observ
     return kept(replace(people, keypoint_xy=xy, picture_size=size), point, np.ones_like(below))
 
 
+def hidden_legs(people: Observations, random: np.random.Generator) -> Observations:
+    """Nothing is found of the legs: people sit behind a desk."""
+    point = ~np.isin(segments(people), _joints(LEGS))
+    keypoint = np.ones(people.keypoint_weight.shape, bool)
+    for side in ("left", "right"):
+        columns = _columns(people.keypoint_name, [f"{side}_{joint}" for joint in LIMBS["leg"]])
+        keypoint[:, columns] = False
+    return kept(people, point, keypoint)
+
+
+def invented_legs(people: Observations, random: np.random.Generator) -> Observations:
+    """Legs are hidden, and their keypoints are where those of a standing person would be."""
+    hidden = hidden_legs(people, random)
+    people = people.select(np.isin(people.id, hidden.id))
+    place = {name.rpartition("/")[2]: i for i, name in enumerate(people.keypoint_name)}
+    xy, weight = people.keypoint_xy.copy(), hidden.keypoint_weight.copy()
+    half = people.frame[:, 2]
+    for side in ("left", "right"):
+        hip, shoulder = (place[f"{side}_{joint}"] for joint in ("hip", "shoulder"))
+        trunk = np.linalg.norm(xy[:, hip] - xy[:, shoulder], axis=1)
+        known = (people.keypoint_weight[:, [hip, shoulder]] > 0).all(1)
+        for joint, below in STANDING.items():
+            column = place[f"{side}_{joint}"]
+            error = random.normal(0, INVENTED / 128, (len(people), 2)) * half[:, None]
+            xy[:, column] = xy[:, hip] + error
+            xy[:, column, 1] += below * trunk
+            weight[:, column] = known
+    return replace(hidden, keypoint_xy=xy, keypoint_weight=weight)
+
+
 def _ends(people: Observations, random: np.random.Generator) -> np.ndarray:
     low = people.frame[:, 1] - people.frame[:, 2]
     return low + random.uniform(*CUT, len(people)) * 2 * people.frame[:, 2]
@@ -163,6 +199,8 @@ ERRORS: dict[str, Callable[[Observations, np.random.Generator], Observations]] =
     "keypoints of the other side": other_side_keypoints,
     "all of the other side": other_side,
     "keypoints guessed outside": guessed_outside,
+    "legs hidden": hidden_legs,
+    "legs hidden, their keypoints invented": invented_legs,
 }
 """Name -> the error."""
 

@@ -28,6 +28,7 @@ TERM_PREFIX, DOUBT_PREFIX = "term_", "doubt_"
 REASONS = {
     "evidence": "few points and keypoints",
     "parts": "few parts of the body are seen",
+    "limbs": "a leg, or both arms, are hardly seen",
     "strip": "only a strip of the body is seen",
     "small": "small in the picture",
     "points": "far from the dense points",

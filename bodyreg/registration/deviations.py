@@ -45,6 +45,22 @@ MOST = 1000.0
 FAR = 1e3
 """Frame units²: a variance of such joints."""
 
+PRIOR = {
+    "elbow": (45, 2.8, 2.0),
+    "wrist": (150, 4.3, 3.1),
+    "hand": (240, 4.6, 3.6),
+    "knee": (50, 2.4, 1.4),
+    "ankle": (200, 2.1, 1.2),
+    "foot": (265, 1.9, 1.2),
+    "head": (14, 1.6, 1.2),
+}
+"""Joints that only the prior holds: their variance across the view by the prior, cm², and their
+squared errors across and along the view against it. Arms are farther from everyday poses."""
+PRIOR_BY_ERRORS = 0.2
+"""The same of squared errors across the view against the variance of the evidence."""
+SOME = 0.3
+"""Share of that variance from which on a joint is held by the prior in part."""
+
 LIMBS = np.array(
     [
         [JOINT_NAMES.index(f"{side}_{name}") for name in names for side in ("left", "right")]
@@ -53,6 +69,10 @@ LIMBS = np.array(
 )
 """(3, 4) joints at the ends of segments that are seen alike when they are mirrored in depth; the
 columns are limbs, from their beginning to their end."""
+UNSEEN = np.array(
+    [PRIOR.get(name.rpartition("_")[2], (np.inf, 0, 0)) for name in JOINT_NAMES]
+).T * [[1e-4], [1], [1]]
+"""(3, 24) the numbers of `PRIOR` for each joint, in m²; others are held by the evidence."""
 DENSE, KEYPOINT = TERMS.index("dense"), TERMS.index("keypoint")
 
 
@@ -102,9 +122,13 @@ def joint_deviations(
     errors = _errors(terms.cpu().numpy(), seen)[:, None]
     poses = config.prior_weight + ANGLE_VARIANCE * config.joint_weight
     shape = (SHAPE / 1000 * metre) ** 2
-    along = (POSES * poses + POSES_BY_ERRORS * errors) * variance[..., 2] + shape
+    flat = variance[..., 0] + variance[..., 1]
+    unseen = np.clip((poses * flat / metre**2 / UNSEEN[0] - SOME) / (1 - SOME), 0, 1)
+    spread = ((1 - unseen) * POSES + unseen * UNSEEN[2]) * poses
+    along = (spread + POSES_BY_ERRORS * errors) * variance[..., 2] + shape
     along += _mirrored(config, seen)[:, None] * _mirror(place[..., 2], rig)
-    across = ERRORS * errors * (variance[..., 0] + variance[..., 1]) + 2 * shape
+    spread = unseen * (UNSEEN[1] * poses + PRIOR_BY_ERRORS * errors)
+    across = ((1 - unseen) * (ERRORS * errors) + spread) * flat + 2 * shape
     across += _lean(place, seen.perspective) * along
     deviation = np.sqrt(np.stack([across, along], 2)) * (1000 / metre)[..., None]
     deviation[_shown(seen) < 2] = MOST  # one point tells no size, so millimetres mean nothing

@@ -147,6 +147,16 @@ def test_gross_errors_are_flagged_with_a_reason(study, people, name):
         assert fits.reasons(person)[0].startswith(REASONS[strongest])
 
 
+@pytest.mark.parametrize("name", ["legs hidden", "legs hidden, their keypoints invented"])
+def test_legs_that_are_not_seen_are_flagged(study, people, name):
+    hidden = spoilt(name, people)
+    fits = register(study.body, hidden)
+    found = fits.doubts["limbs"] > 1
+    points = np.bincount(hidden.point_person, minlength=len(hidden)) >= 20
+    assert found[points].all() and points.sum() > 10
+    assert (register(study.body, people).doubts["limbs"] > 1).sum() <= 2
+
+
 def test_few_points_small_people_and_mirrored_bodies_are_flagged(study, people):
     weight = np.where(np.arange(people.keypoint_weight.shape[1]) < 4, people.keypoint_weight, 0)
     few = replace(people.keypoints_alone(), keypoint_weight=weight)
@@ -200,9 +210,16 @@ def test_what_is_not_seen_falls_back_to_the_prior(study, people):
     for step in by_limb(people)[:5]:
         fits = register(body, step.people)
         joints = fits.joints(body) / fits.scale[:, None, None]
+        truth = study.true(fits.id).in_frames(fits.frame)
+        scale, true = truth.scale, truth.placed(truth.joints)
+        apart = (fits.joints(body) - true) / scale[:, None, None] * 1000
+        apart -= apart[:, :1].copy()
         assert (np.linalg.norm(joints - joints[:, :1], axis=2) < 1.3 * rest).all()
         deviation = np.linalg.norm(fits.joint_deviation, axis=2)
+        axes = np.stack([np.hypot(apart[..., 0], apart[..., 1]), np.abs(apart[..., 2])], 2)
+        within = axes <= fits.joint_deviation * (fits.scale / scale)[:, None, None]
         if last is not None:
+            assert 0.45 < within[step.unseen].mean() < 0.9
             new = step.unseen & ~last[1]
             assert np.median(deviation[new]) > 1.5 * np.median(last[0][new])
             size = fits.scale / last[2]
