@@ -26,9 +26,9 @@ def load_uv(path: Path, vertex_count: int) -> Charts:
     content = load_mat(path, kind="chart", names=KEYS)
     try:
         vertex, faces, part, u, v = (np.asarray(content[key]) for key in KEYS)
-        vertex = vertex.reshape(-1).astype(np.int64) - 1
-        faces = faces.reshape(-1, 3).astype(np.int64) - 1
-        part = part.reshape(-1).astype(np.int64)
+        vertex = _whole(vertex).reshape(-1) - 1
+        faces = _whole(faces).reshape(-1, 3) - 1
+        part = _whole(part).reshape(-1)
         uv = np.stack([u.reshape(-1), v.reshape(-1)], 1).astype(np.float32)
     except KeyError as error:
         raise UserError(f"{path}: has no {error}; give DensePose's UV_Processed.mat") from error
@@ -48,9 +48,30 @@ def load_uv(path: Path, vertex_count: int) -> Charts:
             )
     if len(vertex) != len(uv) or len(faces) != len(part):
         raise UserError(f"{path}: its arrays have contradictory lengths; the file is damaged")
+    sides = [uv[faces[:, corner]] - uv[faces[:, 0]] for corner in (1, 2)]
+    area = np.abs(sides[0][:, 0] * sides[1][:, 1] - sides[0][:, 1] * sides[1][:, 0])
+    flat = np.flatnonzero(np.bincount(part, area)[part] == 0)
+    if len(flat):
+        raise UserError(f"{path}: the chart of part {part[flat[0]]} has no area; it is damaged")
     if vertex.max() + 1 != vertex_count:
         raise UserError(
             f"{path}: its charts are of a body with {vertex.max() + 1} vertices, not "
             f"{vertex_count}; `bodyreg make-map` finds where they lie on this body"
         )
+    missing = np.setdiff1d(np.arange(vertex_count), vertex)
+    if len(missing):
+        raise UserError(f"{path}: has no vertex {missing[0] + 1}; the file is damaged")
     return Charts(DENSEPOSE_CHARTS, uv, vertex, faces, part)
+
+
+def _whole(numbers: np.ndarray) -> np.ndarray:
+    """Whole numbers of any type as int64.
+
+    Raises:
+        ValueError: some are not whole, or too large.
+    """
+    if numbers.dtype.kind not in "iu":
+        numbers = numbers.astype(np.float64)
+        if not ((numbers == np.rint(numbers)) & (np.abs(numbers) < 2**31)).all():
+            raise ValueError("not whole numbers")
+    return numbers.astype(np.int64)
