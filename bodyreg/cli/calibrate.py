@@ -11,10 +11,18 @@ import tyro
 
 from bodyreg.cli.body import body_files
 from bodyreg.cli.config import make_config
-from bodyreg.cli.flags import Device, OfPreset, OptionalFile, Settings, Switch, require
+from bodyreg.cli.flags import (
+    Device,
+    OfPreset,
+    OptionalFile,
+    Settings,
+    Switch,
+    require,
+    require_output,
+)
 from bodyreg.cli.sources import Sources, missing_source, source_of
 from bodyreg.errors import UserError
-from bodyreg.files import is_folder, provenance
+from bodyreg.files import provenance
 
 if TYPE_CHECKING:
     from bodyreg.registration.calibration import Calibration
@@ -68,9 +76,8 @@ def run(options: Options, command: str) -> None:
         raise UserError(
             f"Missing from bodyreg calibrate: {missing[0]}; see bodyreg calibrate --help"
         )
-    if is_folder(options.out):
-        raise UserError(f"{options.out}: is a folder; --out must be a file, such as landmarks.json")
     source, files = source_of(options), body_files(options)
+    require_output(options.out, "landmarks.json", [source.path, options.landmarks])
     config = make_config(
         options.preset, options.solver, options.starts, options.iterations, options.set
     )

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import tyro
 
-from bodyreg.cli.flags import OptionalFile, Switch
+from bodyreg.cli.flags import OptionalFile, Switch, require_output
 from bodyreg.cli.sources import Pictures, folder_of
 from bodyreg.errors import UserError
-from bodyreg.files import is_folder, provenance
+from bodyreg.files import provenance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,7 @@ def run(options: Options, command: str) -> None:
     if missing := "; ".join(name for name, value in required.items() if not value):
         raise UserError(f"Missing from bodyreg detect: {missing}; see bodyreg detect --help")
     assert options.out is not None
-    if is_folder(options.out):
-        raise UserError(f"{options.out}: is a folder; --out must be a file, such as people.npz")
+    require_output(options.out, "people.npz", [options.boxes])
     folder, names = folder_of(options.pictures)
     if names and options.boxes is not None:
         raise UserError(f"{options.pictures[0]}: a file of boxes needs the pictures' folder")

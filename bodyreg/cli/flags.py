@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from bodyreg.errors import UserError
+from bodyreg.files import is_folder, is_there, reading
 
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
@@ -32,3 +34,26 @@ def require(option: str, value: float, low: float, high: float) -> None:
     """
     if not low <= value <= high:  # NaN, too
         raise UserError(f"{option} {value}: must be {low:,} to {high:,}")
+
+
+def require_output(out: Path, example: str, read: Iterable[Path | None]) -> None:
+    """Refuse an --out that is no file of its kind, or that is read by the command.
+
+    Args:
+        out: The file to write.
+        example: A name for it; the file has the same suffix.
+        read: The files that the command reads.
+
+    Raises:
+        UserError: as said, or the operating system does not tell.
+    """
+    if is_folder(out):
+        raise UserError(f"{out}: is a folder; --out must be a file, such as {example}")
+    if out.suffix.lower() != (suffix := Path(example).suffix):
+        raise UserError(f"--out {out}: the file is a {suffix}, such as {example}")
+    for path in read:
+        if path is not None and is_there(path) and is_there(out):
+            with reading(path):
+                same = path.samefile(out)
+            if same:
+                raise UserError(f"{out}: is read, so it cannot be written; choose another --out")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from bodyreg.cli.body import body_files
-from bodyreg.cli.flags import OptionalFile, Switch
+from bodyreg.cli.flags import OptionalFile, Switch, require_output
 from bodyreg.cli.sources import Sources, missing_source, source_of
 from bodyreg.errors import UserError
 from bodyreg.files import provenance
@@ -46,6 +46,7 @@ def run(options: Options, command: str) -> None:
     if missing := missing_source(options):
         raise UserError(f"Missing from bodyreg lift: {missing[0]}; see bodyreg lift --help")
     source, files = source_of(options), body_files(options)
+    require_output(options.out, "lifted.npz", [source.path, options.body])
 
     from bodyreg.data.opening import open_people
     from bodyreg.lifting import Lifter

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import tyro
 
+from bodyreg.cli.flags import require_output
+
 
 @dataclass(frozen=True)
 class Options:
@@ -25,6 +27,7 @@ class Options:
 def run(options: Options, command: str) -> None:
     """Write the body with its map, and print how near the built-in body came to it."""
     del command
+    require_output(options.out, "mapped.npz", [options.template])
     import numpy as np
 
     from bodyreg.body import Body

@@ -290,3 +290,36 @@ def test_initial_fits_of_other_people(refused, tmp_path, observations_file, body
 def test_bad_options(refused, observations_file, arguments, expected):
     arguments = [str(observations_file) if a == "PEOPLE" else a for a in arguments]
     assert expected in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("command", "suffix"),
+    [
+        (("detect", "pictures", "--boxes", "FILE"), ".npz"),
+        (("lift", "--observations", "FILE", "--lifter", "lifter"), ".npz"),
+        (("calibrate", "--observations", "FILE"), ".json"),
+        (("make-map", "--template", "FILE"), ".npz"),
+    ],
+)
+def test_what_is_read_is_not_written(bodyreg, tmp_path, command, suffix):
+    """And no picture becomes a file of numbers."""
+    (tmp_path / "pictures").mkdir()
+    read, picture = tmp_path / f"read{suffix}", tmp_path / "picture.jpg"
+    words = [
+        word if word.startswith("-") or word == command[0]
+        else read if word == "FILE"
+        else tmp_path / word
+        for word in command
+    ]  # fmt: skip
+    for path in (read, picture):
+        path.write_bytes(b"as it was")
+    link = tmp_path / f"link{suffix}"
+    link.symlink_to(read)
+    for out, message in (
+        (read, "is read, so it cannot be written"),
+        (link, "is read, so it cannot be written"),
+        (picture, f"the file is a {suffix}"),
+        (tmp_path / "pictures", "is a folder; --out must be a file"),
+    ):
+        assert message in bodyreg(*words, "--out", out).refusal
+    assert read.read_bytes() == picture.read_bytes() == b"as it was"

@@ -175,9 +175,9 @@ def test_without_mediapipe_it_says_what_to_install(bodyreg, tmp_path, pictures, 
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     for command in (("detect", pictures), ("register", "--images", pictures)):
-        result = bodyreg(*command, "--out", tmp_path / "out")
+        result = bodyreg(*command, "--out", tmp_path / "out.npz")
         assert result.status == 2 and "pip install 'bodyreg[detect]'" in result.error
-        assert not (tmp_path / "out").exists()
+        assert not (tmp_path / "out.npz").exists()
 
 
 @pytest.mark.skipif(
