@@ -54,6 +54,8 @@ def map_smpl(body: Body) -> Mapping:
     if len(body.vertices) == SMPL_VERTEX_COUNT:
         raise UserError(f"body '{body.name}' has SMPL's vertices; --uv alone gives it its charts")
     target = Surface(body.vertices, body.faces, body.segment)
+    if np.linalg.det(target.corners).sum() < 0:  # six times the volume
+        raise UserError(f"body '{body.name}': its faces look inward; reverse their corners")
     names = [
         name
         for name, landmark in built_in.landmarks.items()

@@ -135,7 +135,7 @@ def numbers_file(path: Path) -> Path | None:
     if not path.stem.upper().endswith(MAP):
         return None
     beside = path.with_name(f"{path.stem[: -len(MAP)]}{PEOPLE}{path.suffix}")
-    return beside if is_file(beside) else None
+    return beside if os.path.lexists(beside) else None  # a broken link is an error
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,6 +105,12 @@ def test_what_is_no_person_is_refused(body, hasty):
         map_smpl(thing)
 
 
+def test_a_body_inside_out_is_refused(body, hasty):
+    other = other_mesh(body, np.random.default_rng(0))
+    with pytest.raises(UserError, match="its faces look inward"):
+        map_smpl(dataclasses.replace(other, faces=other.faces[:, ::-1].copy()))
+
+
 def test_a_handful_of_tetrahedra_is_refused(tmp_path, hasty, capsys):
     from tests.cli.conftest import smpl_arrays
 

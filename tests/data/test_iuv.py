@@ -109,6 +109,10 @@ def test_numbers_of_people(tmp_path, body):
     assert (people.point_xy[:50] < 34).all() and (people.point_xy[50:] >= 34).all()
     (tmp_path / "a_INDS.png").unlink()
     assert len(read_iuv(tmp_path, body)[0]) == 1
+    (tmp_path / "a_INDS.png").symlink_to("nowhere.png")
+    with pytest.raises(UserError, match=r"a_INDS.png: no INDS map here"):
+        read_iuv(tmp_path, body)  # two people would become one
+    (tmp_path / "a_INDS.png").unlink()
     cv2.imwrite(str(tmp_path / "a_INDS.png"), numbers[:9])
     with pytest.raises(UserError, match=r"a_INDS.png: has another size than a_IUV.png"):
         read_iuv(tmp_path, body)
