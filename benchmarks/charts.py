@@ -183,7 +183,7 @@ def held_out(
                 ),
             )
             points = body.surface_points(vertex[hidden], share[hidden])
-            shown = fits.seen(fits.points(body, points))[0, :, :2]
+            shown = fits.seen(fits.points(body, lambda _: points))[0, :, :2]
             place = (xy[hidden] - frame[0, :2]) * [1, -1] / frame[0, 2]
             away.append((shown - place) * FRAME / 2)
     return np.linalg.norm(np.concatenate(away), axis=1)

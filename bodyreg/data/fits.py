@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,8 @@ class Fits:
         track: (N,) int64, the person in a video; fits of one track are of one person. None if the
             pictures are no video.
         moment: (N,) int64, the picture's number in its video. None if `track` is.
+        shape: (N, S) float32, coefficients of the body's shape directions (`Body.with_shape`). None
+            if all people have the shape of the body.
         exchanged: (N,) uint8, the groups of evidence that the fit read as of the other side, as
             sets of `data.sides`; 0 = none. None if no registration has made the fits.
         rejected: (N,) uint8, the parts of the evidence that the fit did not read, because they
@@ -94,6 +96,7 @@ class Fits:
     joint_deviation: np.ndarray | None = None
     track: np.ndarray | None = None
     moment: np.ndarray | None = None
+    shape: np.ndarray | None = None
     exchanged: np.ndarray | None = None
     rejected: np.ndarray | None = None
     terms: dict[str, np.ndarray] = field(default_factory=dict)
@@ -147,6 +150,7 @@ class Fits:
         arrays: dict[str, Any] = {
             name: np.zeros((0, *shape), np.float32 if "f" in kinds else np.int64)
             for name, (kinds, shape) in ARRAYS.items()
+            if name != "shape"
         }
         arrays |= {name: np.zeros(0, np.uint8) for name in SETS}
         return Fits(**arrays)
@@ -155,8 +159,8 @@ class Fits:
     def concatenate(parts: Sequence[Fits]) -> Fits:
         """Several sets of fits, one after the other.
 
-        All or none have a loss, cameras, deviations, exchanged sides and rejected parts, and the
-        names of their terms and doubts are equal.
+        All or none have a loss, cameras, deviations, shapes, exchanged sides and rejected parts,
+        and the names of their terms and doubts are equal.
         """
         if len(parts) == 1:
             return parts[0]
@@ -199,9 +203,27 @@ class Fits:
             return points
         return seen_in_perspective(points, self.perspective)
 
+    def by_body(self, body: Body) -> Iterator[tuple[Fits, Body]]:
+        """The fits in their order, in groups of people with the same shape.
+
+        Yields:
+            The fits of a group, without shape, and the body in their shape.
+
+        Raises:
+            UserError: the body has other shape directions.
+        """
+        if self.shape is None or not len(self):
+            yield replace(self, shape=None), body
+            return
+        differ = (self.shape[1:] != self.shape[:-1]).any(1)
+        ends = [*(np.flatnonzero(differ) + 1).tolist(), len(self)]
+        for start, end in zip([0, *ends], ends, strict=False):
+            own = body.with_shape(self.shape[start]) if self.shape[start].any() else body
+            yield replace(self.select(slice(start, end)), shape=None), own
+
     def vertices(self, body: Body) -> np.ndarray:
         """(N, V, 3) float32 positions of all vertices, frame units; z points to the viewer."""
-        return self.points(body, body.vertex_points())
+        return self.points(body, lambda own: own.vertex_points(normals=False))
 
     def joints(self, body: Body) -> np.ndarray:
         """(N, 24, 3) float32 joint positions, frame units."""
@@ -209,10 +231,20 @@ class Fits:
 
     def keypoints(self, body: Body, names: Sequence[str]) -> np.ndarray:
         """(N, K, 3) float32 positions of joints and landmarks, frame units."""
-        return self.points(body, body.keypoints(tuple(names)))
+        return self.points(body, lambda own: own.keypoints(tuple(names)))
 
-    def points(self, body: Body, points: RigPoints) -> np.ndarray:
-        """(N, P, 3) float32 positions of rig points, frame units."""
+    def points(self, body: Body, points_of: Callable[[Body], RigPoints]) -> np.ndarray:
+        """(N, P, 3) float32 positions of rig points, frame units.
+
+        Args:
+            body: The fitted body.
+            points_of: Gives the rig points of a body; people of other shapes have other bodies.
+        """
+        groups = [some._placed(own, points_of(own)) for some, own in self.by_body(body)]
+        return groups[0] if len(groups) == 1 else np.concatenate(groups)
+
+    def _placed(self, body: Body, points: RigPoints) -> np.ndarray:
+        """`points` of people with the shape of the body."""
         from bodyreg import ops
 
         out = np.empty((len(self), len(points), 3), np.float32)
@@ -408,11 +440,11 @@ ARRAYS: Layout = {
     "id": ("iu", ()), "frame": ("iuf", (3,)), "pose": ("iuf", (24, 3)),
     "segment_scale": ("iuf", (24,)), "rotation": ("iuf", (3, 3)), "scale": ("iuf", ()),
     "translation": ("iuf", (2,)), "loss": ("iuf", ()), **CAMERA,
-    "joint_deviation": ("iuf", (24, 2)), **TIMES, **SETS,
+    "joint_deviation": ("iuf", (24, 2)), **TIMES, "shape": ("iuf", ("S",)), **SETS,
 }  # fmt: skip
 """The arrays of the file format."""
 
-OPTIONAL = ("loss", *CAMERA, "joint_deviation", *TIMES, *SETS)
+OPTIONAL = ("loss", *CAMERA, "joint_deviation", *TIMES, "shape", *SETS)
 """Those of them that may be missing."""
 
 NAMED = {"terms": TERM_PREFIX, "doubts": DOUBT_PREFIX}

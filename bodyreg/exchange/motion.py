@@ -28,7 +28,7 @@ class Motion:
     camera is not known: the pelvis of the first pose is at the origin, and moves across the view.
 
     Attributes:
-        body: The fitted body.
+        body: The fitted body, in the person's shape.
         scale: (24,) segment scales, the same in all poses.
         rotations: (T, 24, 3, 3) float64, each joint in its parent's axes, and the pelvis in those
             of the camera. The pelvis of a mirrored person is a reflection.
@@ -76,7 +76,7 @@ class Motion:
 def motion_of(body: Body, fits: Fits, moments: np.ndarray | None = None) -> Motion:
     """The motion of one person.
 
-    Its segment scales are the mean of those of the fits.
+    Its segment scales and its shape are the means of those of the fits.
 
     Args:
         body: The fitted body.
@@ -108,15 +108,17 @@ def motion_of(body: Body, fits: Fits, moments: np.ndarray | None = None) -> Moti
     rotations = turns.reshape(*shape, 3, 3)
     rotations[:, 0] = sign * fits.rotation.astype(np.float64) @ rotations[:, 0]
     scale = fits.segment_scale.astype(np.float64).mean(0)
-    motion = Motion(body, scale, rotations, _place(body, fits))
+    own = body if fits.shape is None else body.with_shape(fits.shape.mean(0))
+    motion = Motion(own, scale, rotations, _place(body, fits))
     return motion if moments is None else _filled(motion, moments)
 
 
 def _place(body: Body, fits: Fits) -> np.ndarray:
     """(T, 3) the pelvis in metres."""
     metre = abs(fits.scale.astype(np.float64))  # frame units
-    rest = body.joints[0].astype(np.float64)
-    pelvis = fits.scale[:, None] * (fits.rotation.astype(np.float64) @ rest)
+    rest = [np.tile(own.joints[0], (len(some), 1)) for some, own in fits.by_body(body)]
+    turned = fits.rotation.astype(np.float64) @ np.concatenate(rest)[..., None]
+    pelvis = fits.scale[:, None] * turned[..., 0]
     pelvis[:, :2] += fits.translation
     near = fits.perspective.astype(np.float64)
     if (near[:, 0] > 0).all():

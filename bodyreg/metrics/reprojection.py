@@ -37,7 +37,19 @@ def reprojection_error(
         `dense points` and `keypoints`, each (N,) pixels of such a frame; NaN for a person without
         them.
     """
-    observations = as_read(observations, fits, body)
+    observations, parts, start = as_read(observations, fits, body), [], 0
+    for some, own in fits.by_body(body):
+        end = start + len(some)
+        seen = observations if len(some) == len(fits) else observations.select(slice(start, end))
+        parts.append(_of_one_body(some, seen, own, side))
+        start = end
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _of_one_body(
+    fits: Fits, observations: Observations, body: Body, side: int
+) -> dict[str, np.ndarray]:
+    """`reprojection_error` of people with the shape of the body, from evidence as fits read it."""
     placed = placed_segments(fits, body)
     points = body.keypoints(observations.keypoint_name)
     keypoints = ops.lbs(placed, points.joint_ids, points.anchors).numpy()
@@ -50,7 +62,10 @@ def reprojection_error(
 
 
 def placed_segments(fits: Fits, body: Body) -> Tensor:
-    """(N, 24, 3, 4) segment transforms with which lbs gives the places of `Fits.points`."""
+    """(N, 24, 3, 4) segment transforms with which lbs gives the places of `Fits.points`.
+
+    Only for fits without shape.
+    """
     p = Parameters.of(fits)
     transforms, _ = body.pose(p.pose, p.segment_scale)
     camera = p.scale[:, None, None] * p.rotation

@@ -81,6 +81,10 @@ class RegistrationConfig:
         scale_low: Smallest segment scale that costs nothing, ratio to the template.
         scale_high: Largest such scale; a child's head on an adult template needs about this.
 
+        fit_shape: Whether fits go on with the coefficients of the body's shape directions, for
+            people who have dense points.
+        shape_weight: Squared shape coefficients: a prior about the template.
+
         upright_weight: Squared sine of the pelvis' lean toward or away from the viewer, unitless.
         det_weight: exp(-det) of the raw rotation, which keeps it from becoming a reflection; not
             used with `six_numbers`.
@@ -161,6 +165,9 @@ class RegistrationConfig:
     scale_limit_weight: float = 0.02
     scale_low: float = 0.6
     scale_high: float = 1.7
+
+    fit_shape: bool = field(default=False, metadata={"before": False})
+    shape_weight: float = field(default=8e-5, metadata={"before": 8e-5})
 
     upright_weight: float = 1e-3
     det_weight: float = 0.1

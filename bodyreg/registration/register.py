@@ -19,7 +19,7 @@ from bodyreg.data.observations import Observations
 from bodyreg.data.reading import as_read
 from bodyreg.errors import UserError
 from bodyreg.ops.fit import Evidence, Plan, Rig
-from bodyreg.registration import cameras, hypotheses, precision, schedule, solver
+from bodyreg.registration import cameras, hypotheses, precision, schedule, shapes, solver
 from bodyreg.registration.cameras import focal_lengths
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.deviations import joint_deviations, with_focal_unknown
@@ -67,7 +67,8 @@ def register(
         body: The body; its rig has the 24 joints in T-pose.
         observations: N people; every one needs at least one point or keypoint.
         config: Losses, schedule and solver; the preset `accurate` if left out.
-        initial: Earlier fits to start from, one for every person, matched by id.
+        initial: Earlier fits to start from, one for every person, matched by id. Shapes that they
+            have need `fit_shape`.
         device: Where to compute.
         dtype: torch.float32 or torch.float64.
         engine: `fit` runs the whole fit in one kernel. `ops` and `reference` compute the same
@@ -87,8 +88,9 @@ def register(
         observations. An extra loss does not make deviations smaller. `exchanged` says of which
         evidence left and right were exchanged, and `rejected` which of it was left out
         (`suspect_error`). With `camera="perspective"` they have the focal lengths and principal
-        points that they were fitted with. A warm fit reads the evidence as `initial` has read it,
-        and has its cameras where the picture's are unknown.
+        points that they were fitted with. With `fit_shape` they have shapes, and the term "shape"
+        of their prior. A warm fit reads the evidence as `initial` has read it, and has its cameras
+        where the picture's are unknown.
 
     Raises:
         UserError: the observations do not fit the body; a person has no evidence; the initial fits
@@ -100,8 +102,11 @@ def register(
     device = torch.device(device)
     _check_engine(engine, config, extra_loss)
     observations.check(body)
+    shapes.check(body, initial, config)
 
-    def fit(*args: Any, config: RegistrationConfig = config, **options: Any) -> Fits:
+    def fit(
+        *args: Any, body: Body = body, config: RegistrationConfig = config, **options: Any
+    ) -> Fits:
         return _fit(body, config, device, dtype, engine, extra_loss, *args, **options)
 
     def with_doubts(fits: Fits, sides: np.ndarray | float = 0.0) -> Fits:
@@ -111,7 +116,9 @@ def register(
         initial = matched(initial, observations)
         observations = as_read(observations, initial, body)
         require_evidence(observations)
-        fits = fit(observations, initial, progress=progress)
+        fits = shapes.refit(body, observations, initial, config, fit, progress=progress)
+        if config.fit_shape:
+            fits = shapes.fit(body, observations, fits, config, fit, progress=progress)
         return with_doubts(_with_sets(fits, initial.exchanged, initial.rejected))
     require_evidence(observations)
     found = hypotheses.judge(
@@ -126,11 +133,18 @@ def register(
     if len(unknown):
         first, tried = fits.select(unknown), cameras.tried(observations.select(unknown), config)
         best = cameras.best([fit(some, first, positions=unknown) for some in tried])
-        fits = fits.replaced(unknown, with_focal_unknown(body, best))
+        fits = fits.replaced(unknown, best)
+    if config.fit_shape:
+        fits = shapes.fit(body, observations, fits, config, fit, progress=progress)
+    if len(unknown):
+        fits = fits.replaced(unknown, with_focal_unknown(body, fits.select(unknown)))
     precise = precision.precise(fits, observations, config)
     if len(precise):
         some, first = observations.select(precise), fits.select(precise)
-        again = fit(some, first, config=precision.for_precise(config), positions=precise)
+        sharper = precision.for_precise(config)
+        again = shapes.refit(body, some, first, sharper, fit, positions=precise)
+        if config.fit_shape:
+            again = shapes.fit(body, some, again, sharper, fit, positions=precise)
         fits = fits.replaced(precise, precision.with_usual_weights(again, config))
     return with_doubts(_with_sets(fits, found.exchanged, found.rejected), found.sides)
 
