@@ -13,6 +13,7 @@ The files are not part of this project. `standing.npz` has, for each person i, w
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -182,8 +183,10 @@ def held_out(
                     body=body.fingerprint,
                 ),
             )
-            points = body.surface_points(vertex[hidden], share[hidden])
-            shown = fits.seen(fits.points(body, lambda _: points))[0, :, :2]
+            points_of = partial(
+                Body.surface_points, vertex=vertex[hidden], barycentric=share[hidden]
+            )
+            shown = fits.seen(fits.points(body, points_of))[0, :, :2]
             place = (xy[hidden] - frame[0, :2]) * [1, -1] / frame[0, 2]
             away.append((shown - place) * FRAME / 2)
     return np.linalg.norm(np.concatenate(away), axis=1)

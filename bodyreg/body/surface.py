@@ -67,8 +67,8 @@ def sample_normals(
         centres[: len(picked)] = normals[picked]
         for _ in range(10):
             owner = (normals @ centres.T)[:, : len(picked)].argmax(1)
-            sums = np.zeros_like(centres)
-            np.add.at(sums, owner, normals * areas[:, None])
+            weighted = (normals * areas[:, None]).T
+            sums = np.stack([np.bincount(owner, axis, count) for axis in weighted], 1)
             shares = np.bincount(owner, areas, count) / areas.sum()
             centres = np.where(shares[:, None] > 0, unit(sums), centres)
     return centres.astype(np.float32), shares.astype(np.float32)

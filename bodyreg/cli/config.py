@@ -19,6 +19,8 @@ def make_config(
     starts: int | None,
     iterations: int | None,
     settings: Sequence[str] | None,
+    *,
+    fit_shape: bool = False,
 ) -> RegistrationConfig:
     """A preset with some fields changed.
 
@@ -29,6 +31,7 @@ def make_config(
         iterations: The fields `iterations` and `warm_iterations`, or with lm `lm_iterations`; None
             keeps the preset's values.
         settings: Further fields, each as NAME=VALUE; None if the option is not given.
+        fit_shape: Whether the field `fit_shape` is set.
 
     Raises:
         UserError: a field is unknown, or a value does not fit.
@@ -37,6 +40,8 @@ def make_config(
 
     config = RegistrationConfig.preset(preset)
     changes: dict[str, Any] = {"solver": solver}
+    if fit_shape:
+        changes["fit_shape"] = True
     if starts is not None:
         changes["starts"] = starts
     if iterations is not None:

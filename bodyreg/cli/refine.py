@@ -59,7 +59,14 @@ def _request(options: Options) -> Request:
     iterations = options.iterations
     if iterations is None and options.solver == "adam":
         iterations = ITERATIONS
-    config = make_config(options.preset, options.solver, None, iterations, options.set)
+    config = make_config(
+        options.preset,
+        options.solver,
+        None,
+        iterations,
+        options.set,
+        fit_shape=options.fit_shape,
+    )
 
     from bodyreg.runs.job import Request
 

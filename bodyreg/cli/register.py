@@ -72,7 +72,12 @@ def _request(options: Options) -> Request:
     body = replace(body_files(options), proportions=options.proportions)
     check_run(options)
     config = make_config(
-        options.preset, options.solver, options.starts, options.iterations, options.set
+        options.preset,
+        options.solver,
+        options.starts,
+        options.iterations,
+        options.set,
+        fit_shape=options.fit_shape,
     )
 
     from bodyreg.runs.job import Request

@@ -65,12 +65,15 @@ class Fitting:
 
     Attributes:
         proportions: Usual proportions of the people (.json), which an earlier run has learned.
+        fit_shape: Also fit the shape of each person who has dense points: child or adult, woman or
+            man, slim or heavy. It takes 20 to 40 times as long.
         preset: Losses, weights and schedule: accurate, or the paper's.
         solver: Gradient steps (adam), or fewer but costlier steps that use curvature (lm).
         set: Other fields of the configuration. `bodyreg info --preset accurate` lists them.
     """
 
     proportions: OptionalFile = None
+    fit_shape: Switch = False
     preset: Literal["accurate", "paper"] = "accurate"
     solver: Literal["adam", "lm"] = "adam"
     set: Settings = None
@@ -153,6 +156,10 @@ def report(
         lines.append(
             f"median standard deviation of joints: {deviations['across']:.0f} mm across the view, "
             f"{deviations['along']:.0f} mm along it"
+        )
+    if request.config.fit_shape:
+        lines.append(
+            f"shapes: fitted for {summary.shaped:,} of {counted(summary.people, 'people')}"
         )
     if summary.exchanged:
         lines.append(f"left and right of evidence exchanged: for {summary.exchanged:,}")

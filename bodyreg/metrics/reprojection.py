@@ -66,6 +66,7 @@ def placed_segments(fits: Fits, body: Body) -> Tensor:
 
     Only for fits without shape.
     """
+    assert fits.shape is None
     p = Parameters.of(fits)
     transforms, _ = body.pose(p.pose, p.segment_scale)
     camera = p.scale[:, None, None] * p.rotation

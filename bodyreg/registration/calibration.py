@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +88,7 @@ def calibrate(
     size = body.stature / STATURE
     landmarks = {name: known[name] for name in names}
     shift = {name: np.zeros(3) for name in names}
+    config = replace(config or RegistrationConfig.preset("accurate"), fit_shape=False)
     fits, last, number = None, np.inf, 0
     while number < rounds and last > STILL:
         number += 1

@@ -41,7 +41,7 @@ def make_rig(
     """
     vertices = body.vertex_points()
     keypoints = body.keypoints((body.joint_names[0], *keypoint_names))
-    normals, area = body.surface_samples(SURFACE_SAMPLES)
+    normals, area = surface_samples(body)
     prior = pose_prior()
     inverse_spread = 1 / prior.spread
     inverse_spread[0] = 0
@@ -65,6 +65,12 @@ def make_rig(
         surface_normals=real(normals),
         surface_area=real(area),
     )
+
+
+@lru_cache(maxsize=8)
+def surface_samples(body: Body) -> tuple[Tensor, Tensor]:
+    """Normals (24, M, 3) that stand for each segment's surface, and their shares (24, M) of it."""
+    return body.surface_samples(SURFACE_SAMPLES)
 
 
 def gather(

@@ -12,7 +12,7 @@ import numpy as np
 
 from bodyreg.body import Body
 from bodyreg.data.observations import Observations
-from bodyreg.registration.evidence import SURFACE_SAMPLES
+from bodyreg.registration.evidence import surface_samples
 
 
 def visibility_floor(
@@ -50,7 +50,7 @@ def _segment_floors(body: Body, sharpness: float) -> np.ndarray:
     A normal's z is at most 1. f is convex, so its mean is at least f of the mean normal (Jensen's
     inequality), whose z is at least minus its length.
     """
-    normals, area = (np.asarray(x, np.float64) for x in body.surface_samples(SURFACE_SAMPLES))
+    normals, area = (np.asarray(x, np.float64) for x in surface_samples(body))
     length = np.linalg.norm((normals * area[..., None]).sum(1), axis=1)
     return np.log(_softplus(-sharpness * length)) - np.log(_softplus(sharpness))
 

@@ -7,6 +7,7 @@ a limb that points at the viewer or away, and standing people bend their knees.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -108,6 +109,7 @@ def learn_proportions(
             "and ankles"
         )
     found = np.zeros(len(LIMBS))
+    config = replace(config or RegistrationConfig.preset("accurate"), fit_shape=False)
     for _ in range(ROUNDS):
         now = body.with_proportions(_of_segments(found))
         fits = register(now, observations, config, device=device, progress=progress)

@@ -1,8 +1,8 @@
 """The fits of one person in a video, made smooth in time.
 
-All pictures show one body, so the fits get the same segment scales and, where it is not known, the
-same focal length. Accelerations cost their squares: one more quadratic form, which ties the
-pictures together, beside the terms of each of them. All pictures are fitted at once, by the
+All pictures show one body, so the fits get the same segment scales and shape and, where it is not
+known, the same focal length. Accelerations cost their squares: one more quadratic form, which ties
+the pictures together, beside the terms of each of them. All pictures are fitted at once, by the
 composed solver.
 """
 
@@ -31,6 +31,7 @@ from bodyreg.registration.objective import Objective, frozen_root
 from bodyreg.registration.padding import pad
 from bodyreg.registration.register import as_fits, matched, require_evidence
 from bodyreg.registration.schedule import Setting
+from bodyreg.registration.shapes import in_shapes
 from bodyreg.registration.starts import warm_starts
 
 ACCELERATION_WEIGHT = 1e-7
@@ -64,8 +65,8 @@ def smooth(
         smoothness: Factor of the weight of accelerations. 0 only makes the body the same.
 
     Returns:
-        T fits in the order of the observations, with the same segment scales. Their losses have
-        one term more: "smoothness".
+        T fits in the order of the observations, with the same segment scales and, if the given fits
+        have shapes, the mean of these. Their losses have one term more: "smoothness".
 
     Raises:
         UserError: as `register`.
@@ -78,7 +79,10 @@ def smooth(
     precise = 2 * len(precision.precise(fits, observations, usual)) > len(fits)
     config = precision.for_precise(usual) if precise else usual
     config = replace(config, solver="adam", warm_iterations=ITERATIONS)
-    fits = _of_one_body(fits)
+    fits, shape = _of_one_body(fits), None
+    if fits.shape is not None:
+        shape = np.tile(fits.shape.mean(0, dtype=np.float64), (len(fits), 1))
+        body, fits = body.with_shape(shape[0]), replace(fits, shape=None)
     observations = _of_one_camera(observations, fits)
     device, dtype = torch.device("cpu"), torch.float32
     rig = make_rig(body, observations.keypoint_name, device, dtype)
@@ -106,6 +110,8 @@ def smooth(
         rejected=fits.rejected,
     )
     found = precision.with_usual_weights(found, usual) if precise else found
+    if shape is not None:
+        found = in_shapes(found, shape, usual)
     sides = fits.doubts.get("sides", np.zeros(len(fits)))
     return replace(found, doubts=doubts(body, observations, usual, found, sides))
 

@@ -98,8 +98,7 @@ class Points(NamedTuple):
 
 
 class Normal(NamedTuple):
-    """The objective, and half of its gradient g and of its matrix of second derivatives H, by Gauss
-    and Newton: near the unknowns it is value + 2 g·d + d·H d."""
+    """The objective near some unknowns, by Gauss and Newton: value + 2 gradient·d + d·matrix d."""
 
     value: float
     gradient: np.ndarray
@@ -238,21 +237,22 @@ class ShapeSystem:
         )
         angles, apart = at.pose.reshape(-1), (at.pose - prior.mean).reshape(-1)
         beyond = (at.pose - np.clip(at.pose, prior.low, prior.high)).reshape(-1)
-        scale = at.segment_scale / self._usual
+        usual = 1 / self._usual
+        scale = at.segment_scale * usual
         change = scale - 1
         over = scale - np.clip(scale, config.scale_low, config.scale_high)
         lean = at.rotation[2, 1]
         leaning = np.array([at.rotation[1, 1], -at.rotation[0, 1], 0])
         gradient = np.concatenate([
             self._of_pose @ apart + joint * angles + limit * beyond,
-            (self._of_scale @ change + over_limit * over) / self._usual,
+            (self._of_scale @ change + over_limit * over) * usual,
             upright * lean * leaning,
             np.zeros(3),
             config.shape_weight * at.shape,
         ])  # fmt: skip
         matrix = block_diag(
             self._of_pose + np.diag(joint + limit * (beyond != 0)),
-            (self._of_scale + np.diag(over_limit * (over != 0))) / np.outer(self._usual, self._usual),
+            (self._of_scale + np.diag(over_limit * (over != 0))) * np.outer(usual, usual),
             upright * np.outer(leaning, leaning),
             np.zeros((3, 3)),
             config.shape_weight * np.eye(len(at.shape)),

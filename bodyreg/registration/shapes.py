@@ -79,7 +79,7 @@ def fit(
     from tqdm import tqdm
 
     if fits.shape is None:
-        fits = _in_shapes(fits, np.zeros((len(fits), len(body.shape_names))), config)
+        fits = in_shapes(fits, np.zeros((len(fits), len(body.shape_names))), config)
     if positions is None:
         positions = np.arange(len(fits))
     found = []
@@ -101,9 +101,7 @@ def refit(
 ) -> Fits:
     """Fit people once more, in the shapes that they have. Arguments as of `fit`."""
     if fits.shape is None:
-        return once_more(
-            observations, fits, config=config, positions=positions, progress=progress
-        )
+        return once_more(observations, fits, config=config, positions=positions, progress=progress)
     if positions is None:
         positions = np.arange(len(fits))
     found, start = [], 0
@@ -112,12 +110,12 @@ def refit(
         again = once_more(
             observations.select(people), some, body=own, config=config, positions=positions[people]
         )
-        found.append(_in_shapes(again, fits.shape[people], config))
+        found.append(in_shapes(again, fits.shape[people], config))
         start += len(some)
     return Fits.concatenate(found)
 
 
-def _in_shapes(fits: Fits, shape: np.ndarray, config: RegistrationConfig) -> Fits:
+def in_shapes(fits: Fits, shape: np.ndarray, config: RegistrationConfig) -> Fits:
     """Fits of bodies in these shapes (N, S), with the shapes and the term of their prior."""
     shape = shape.astype(np.float32)
     squares = [row @ row for row in shape.astype(np.float64)]
@@ -137,9 +135,7 @@ def _fitted(
     best = minimum(system, Unknowns.of(fits, fits.shape[0]))
     shape = np.round(best.shape, DIGITS).astype(np.float32)
     start = {name: np.float32(getattr(best, name))[None] for name in Unknowns._fields[:-1]}
-    found = once_more(
-        observations, replace(fits, **start, shape=None), body=body.with_shape(shape)
-    )
-    found = _in_shapes(found, shape[None], config)
+    found = once_more(observations, replace(fits, **start, shape=None), body=body.with_shape(shape))
+    found = in_shapes(found, shape[None], config)
     assert found.loss is not None
     return found if found.loss[0] < fits.loss[0] else fits

@@ -107,8 +107,13 @@ class Lessons:
             confidence: (N,) weights of the fits; those of `confidence_of` if left out.
 
         Raises:
-            UserError: a person has no fit.
+            UserError: a person has no fit, or the fits have shapes, which networks do not see.
         """
+        if fits.shape is not None:
+            raise UserError(
+                "fits with shapes cannot teach a network, whose bodies have the shape of the "
+                "template; register without fit_shape (--fit-shape)"
+            )
         fits = matched(fits, album.people)
         if confidence is None:
             confidence = confidence_of(fits)

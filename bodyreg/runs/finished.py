@@ -86,8 +86,12 @@ class FinishedRun:
 
     @property
     def has_course(self) -> bool:
-        """Whether fits can be followed along their iterations: each picture was fitted alone."""
-        return self.record.regressor is None and self.record.rate is None
+        """Whether fits can be followed along their iterations.
+
+        Not those of networks, of videos, and with shapes of their own.
+        """
+        alone = self.record.regressor is None and self.record.rate is None
+        return alone and not self.config.fit_shape
 
     @property
     def warm(self) -> bool:

@@ -274,6 +274,7 @@ def _people(
             initial=finished.initial(observations.id),
         )
     poses = report.poses_data(along, body)
+    own_shapes: list[dict[str, str] | None] = [None] * len(fits)
     grounds, pictured = finished.grounds(observations, report.TILE)
     paintings = [None] * len(fits)
     if pose is not None:
@@ -290,6 +291,16 @@ def _people(
     if truth is not None:
         known = truth.select(rows)
         truths, captions = report.truth_data(known, fits.frame), _true_captions(known)
+    if fits.shape is not None:
+        own_shapes = [
+            report.shape_data(own, observations.keypoint_name)
+            for some, own in fits.by_body(body)
+            for _ in range(len(some))
+        ]
+        captions = [
+            ", ".join(filter(None, (caption, report.shape_words(body, shape))))
+            for caption, shape in zip(captions, fits.shape, strict=True)
+        ]
     people = []
     for i, row in enumerate(rows.tolist()):
         deviation = None if fits.joint_deviation is None else fits.joint_deviation[i]
@@ -299,6 +310,7 @@ def _people(
             {
                 "id": int(fits.id[i]),
                 "caption": captions[i],
+                "own": own_shapes[i],
                 "reasons": fits.reasons(i),
                 "numbers": {n: e[row].item() for n, e in errors.items()},
                 "losses": [stop.loss[i].item() for stop in along] if finished.has_course else [],

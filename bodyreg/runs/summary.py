@@ -73,6 +73,7 @@ class Summary:
         cameras: The numbers of people by what is known of the camera: its focal length is `known`,
             or `assumed`, or there is no perspective (`weak`).
         mirrored: Fits whose rotation is a reflection.
+        shaped: Fits whose shape is not that of the body.
         exchanged: Fits that read left and right of some evidence exchanged.
         rejected: Fits that left out evidence that disagrees.
         doubtful: Doubtful fits, by the name of their strongest reason.
@@ -91,6 +92,7 @@ class Summary:
     with_depths: int = 0
     cameras: Counter[str] = field(default_factory=Counter)
     mirrored: int = 0
+    shaped: int = 0
     exchanged: int = 0
     rejected: int = 0
     doubtful: Counter[str] = field(default_factory=Counter)
@@ -128,6 +130,7 @@ class Summary:
             with_depths=int(observations.has_depths.sum()),
             cameras=_cameras(fits, observations),
             mirrored=int(fits.mirrored.sum()),
+            shaped=0 if fits.shape is None else int(fits.shape.any(axis=1).sum()),
             exchanged=_some(fits.exchanged),
             rejected=_some(fits.rejected),
             doubtful=_doubtful(fits),
@@ -147,6 +150,7 @@ class Summary:
             with_depths=self.with_depths + other.with_depths,
             cameras=self.cameras + other.cameras,
             mirrored=self.mirrored + other.mirrored,
+            shaped=self.shaped + other.shaped,
             exchanged=self.exchanged + other.exchanged,
             rejected=self.rejected + other.rejected,
             doubtful=self.doubtful + other.doubtful,

@@ -100,20 +100,33 @@ def histogram(values: np.ndarray, logarithmic: bool) -> dict[str, Any]:
     }
 
 
-def body_data(body: Body, keypoint_names: tuple[str, ...]) -> dict[str, Any]:
-    """What the page needs to pose a body; it moves rig points as `ops.lbs` does."""
+def shape_words(body: Body, shape: np.ndarray) -> str:
+    """The three largest coefficients of a shape (S,): "sex -0.52, child +0.31"."""
+    order = np.argsort(-np.abs(shape), kind="stable")[:3].tolist()
+    return ", ".join(f"{body.shape_names[i]} {shape[i]:+.2f}" for i in order if shape[i])
+
+
+def shape_data(body: Body, keypoint_names: tuple[str, ...]) -> dict[str, str]:
+    """What the page needs of the shape of a body, which a person may have of their own."""
     keypoints = body.keypoints(keypoint_names)
     return {
         "vertices": packed(body.vertices, "<f4"),
+        "joints": packed(body.joints, "<f4"),
+        "keypointJoints": packed(keypoints.joint_ids.numpy(), "<u1"),
+        "keypointAnchors": packed(keypoints.anchors.numpy(), "<f4"),
+    }
+
+
+def body_data(body: Body, keypoint_names: tuple[str, ...]) -> dict[str, Any]:
+    """What the page needs to pose a body; it moves rig points as `ops.lbs` does."""
+    return {
+        **shape_data(body, keypoint_names),
         "faces": packed(body.faces, "<u4"),
         "weightJoints": packed(body.weight_joint_ids, "<u1"),
         "weights": packed(body.weights, "<f4"),
         "segment": packed(body.segment, "<u1"),
-        "joints": packed(body.joints, "<f4"),
         "parents": list(body.parents),
         "jointNames": list(body.joint_names),
-        "keypointJoints": packed(keypoints.joint_ids.numpy(), "<u1"),
-        "keypointAnchors": packed(keypoints.anchors.numpy(), "<f4"),
     }
 
 
@@ -130,11 +143,17 @@ def poses_data(stops: list[Fits], body: Body) -> list[str]:
     """
     every = []
     for fits in stops:
-        transforms = placed_segments(fits, body).numpy()
-        pelvis = transforms[:, 0, 2, :3] @ body.joints[0] + transforms[:, 0, 2, 3]
-        transforms[:, :, 2, 3] -= pelvis[:, None]
-        every.append(transforms)
+        groups = [_transforms(some, own) for some, own in fits.by_body(body)]
+        every.append(np.concatenate(groups))
     return [packed(transforms, "<f4") for transforms in np.stack(every, axis=1)]
+
+
+def _transforms(fits: Fits, body: Body) -> np.ndarray:
+    """(N, 24, 3, 4) of people with the shape of the body; the pelvis has depth 0."""
+    transforms = placed_segments(fits, body).numpy()
+    pelvis = transforms[:, 0, 2, :3] @ body.joints[0] + transforms[:, 0, 2, 3]
+    transforms[:, :, 2, 3] -= pelvis[:, None]
+    return transforms
 
 
 def truth_data(truth: Truth, frames: np.ndarray) -> list[dict[str, Any]]:

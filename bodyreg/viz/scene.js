@@ -32,16 +32,13 @@ class Scene {
 
   constructor(node, body) {
     this.node = node;
-    this.rest = unpack(body.vertices, Float32Array);
+    this.template = body;
     this.weights = unpack(body.weights, Float32Array);
     this.weightJoints = unpack(body.weightJoints, Uint8Array);
     this.segment = unpack(body.segment, Uint8Array);
-    this.joints = unpack(body.joints, Float32Array);
-    this.keypointJoints = unpack(body.keypointJoints, Uint8Array);
-    this.keypointAnchors = unpack(body.keypointAnchors, Float32Array);
     this.parents = body.parents;
     this.jointNames = body.jointNames;
-    this.count = this.rest.length / 3;
+    this.count = this.segment.length;
     this.slots = this.weights.length / this.count;
     const faces = unpack(body.faces, Uint32Array);
     this.corners = [0, 1, 2].map((c) => Uint32Array.from({ length: faces.length / 3 }, (_, f) => faces[3 * f + c]));
@@ -59,6 +56,11 @@ class Scene {
   // Show a person, and choose what is shown.
   show(person, mark) {
     this.person = person;
+    const own = person.own ?? this.template;
+    this.rest = unpack(own.vertices, Float32Array);
+    this.joints = unpack(own.joints, Float32Array);
+    this.keypointJoints = unpack(own.keypointJoints, Uint8Array);
+    this.keypointAnchors = unpack(own.keypointAnchors, Float32Array);
     this.transforms = unpack(person.poses, Float32Array);
     this.truth = person.truth ? this.truthPlaces(person.truth) : null;
     this.points = {
