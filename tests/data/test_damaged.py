@@ -274,12 +274,12 @@ def archives(folder: Path) -> dict[str, tuple[Path, Callable[[], Any]]]:
     people = make(4)
     people.picture = np.array(["a.jpg", "b.jpg", "", "c.jpg"])
     people.save(folder / "observations.npz")
+    sizes = {"V": 3, "S": 2}
     arrays = {
-        name: np.ones((4, *shape), np.int64 if kind == "iu" else np.float32)
+        name: np.ones((4, *(sizes.get(n, n) for n in shape)), "i8" if kind == "iu" else "f4")
         for name, (kind, shape) in fits.ARRAYS.items()
     }
     Fits(**arrays | {"id": np.arange(4)}).save(folder / "fits.npz")
-    sizes = {"V": 3, "S": 2}
     kinds = {"iu": "i8", "f": "f4", "iuf": "f4", "b": "?", "U": "U3"}
     arrays = {
         name: np.ones((4, *(sizes.get(n, n) for n in shape)), kinds[kind])
