@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.hard import bodies, fading
+from benchmarks.hard import fading
 from benchmarks.hard.planting import ERRORS, WITHOUT
 from benchmarks.hard.study import DISTANCE, Study
 from bodyreg import RegistrationConfig, register
@@ -193,14 +193,7 @@ next.
 
 {fading.table(study, fading.by_row(study, flat))}
 
-## Other bodies
-
-Children and adults who are neither cut nor covered, with depths: visible vertices on the picture,
-and all vertices after Procrustes, also per metre of the person's stature. Templates are the
-built-in body with shape directions at an end. The people's shapes are mixed of the same directions.
-Registration fits one template to all; the last row is what a choice by loss would give.
-
-{bodies.table(study)}
+Children, and other people who differ from the template: [other bodies](bodies.md).
 """
 
 

@@ -14,6 +14,7 @@ from bodyreg.metrics.pose import mpjpe
 from bodyreg.synthetic.dataset import make_dataset
 from bodyreg.synthetic.faults import Faults
 from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
+from bodyreg.synthetic.motions.performance import Motions
 from bodyreg.synthetic.observe import Noise
 
 DISTANCE = (2.0, 6.0)
@@ -31,10 +32,10 @@ class Study:
     truth: Truth
 
     @classmethod
-    def make(cls, count: int, seed: int) -> Study:
+    def make(cls, count: int, seed: int, motions: Motions | None = None) -> Study:
         """Made people with the usual errors of a detector, without exchanged limbs."""
         body, noise = Body.default(), Noise(faults=Faults(exchanged=0.0))
-        pictures, truth = make_dataset(body, count, seed, noise, distance=DISTANCE)
+        pictures, truth = make_dataset(body, count, seed, noise, motions=motions, distance=DISTANCE)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "people.json"
             write_densepose_coco(path, pictures, body.charts.name)

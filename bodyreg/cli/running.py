@@ -66,7 +66,7 @@ class Fitting:
     Attributes:
         proportions: Usual proportions of the people (.json), which an earlier run has learned.
         fit_shape: Also fit the shape of each person who has dense points: child or adult, woman or
-            man, slim or heavy. It takes 20 to 40 times as long.
+            man, slim or heavy. It takes about 30 times as long.
         preset: Losses, weights and schedule: accurate, or the paper's.
         solver: Gradient steps (adam), or fewer but costlier steps that use curvature (lm).
         set: Other fields of the configuration. `bodyreg info --preset accurate` lists them.

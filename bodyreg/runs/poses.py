@@ -126,12 +126,13 @@ def of_clip(path: Path, body: Body, source: Fits, height: int, width: int) -> Fi
     from bodyreg.synthetic.motions.clips import read_clip
 
     clip = read_clip(path, {}, None)
-    turns, pelvis = retarget(clip, body.joints)
+    ((_, own),) = source.by_body(body)
+    turns, pelvis = retarget(clip, own.joints)
     count = len(turns)
     front = pelvis[0, :, 2]
     facing = Rotation.from_euler("y", -np.arctan2(front[0], front[2])).as_matrix()
     pose = Rotation.from_matrix(turns.reshape(-1, 3, 3)).as_rotvec().reshape(count, -1, 3)
-    stature = body.stature * float(source.segment_scale[0].mean())
+    stature = own.stature * float(source.segment_scale[0].mean())
     pixels = abs(float(source.scale[0])) * float(source.frame[0, 2])
     pixels = min(pixels, TALLEST * height / stature)
     half = max(height, width) / 2
