@@ -25,7 +25,6 @@ from bodyreg.body import JOINT_NAMES, PARENTS, Body, RigPoints
 from bodyreg.body.joints import MIRROR_JOINTS
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
-from bodyreg.ops.fit import Evidence
 from bodyreg.reference.projection import NEAR
 from bodyreg.registration import schedule
 from bodyreg.registration.config import RegistrationConfig
@@ -68,8 +67,12 @@ class Unknowns(NamedTuple):
     @classmethod
     def of(cls, fits: Fits, shape: np.ndarray) -> Unknowns:
         """Those of the only person of `fits`, whose root is not turned."""
-        blocks = (getattr(fits, name)[0].astype(np.float64) for name in cls._fields[:4])
-        return cls(*blocks, float(fits.scale[0]), shape.astype(np.float64))
+        pose, segment_scale, rotation, translation = (
+            array[0].astype(np.float64)
+            for array in (fits.pose, fits.segment_scale, fits.rotation, fits.translation)
+        )
+        scale = float(fits.scale[0])
+        return cls(pose, segment_scale, rotation, translation, scale, shape.astype(np.float64))
 
     def moved(self, step: np.ndarray, most: float) -> Unknowns:
         """After a step (102 + S,); shape coefficients stay between -most and most."""
@@ -97,6 +100,19 @@ class Points(NamedTuple):
     direction: np.ndarray
 
 
+class Seen(NamedTuple):
+    """What is read of the evidence of one person, see `ops.fit.Evidence`."""
+
+    point_vertex: np.ndarray
+    point_barycentric: np.ndarray
+    point_xy: np.ndarray
+    point_weight: np.ndarray
+    keypoint_xy: np.ndarray
+    keypoint_weight: np.ndarray
+    keypoint_depth: np.ndarray
+    depth_weight: np.ndarray
+
+
 class Normal(NamedTuple):
     """The objective near some unknowns, by Gauss and Newton: value + 2 gradient·d + d·matrix d."""
 
@@ -122,7 +138,7 @@ class ShapeSystem:
         self._body, self._config = body, config
         self._weight = weights
         evidence = gather(observations, config, torch.device("cpu"), torch.float64)
-        self._seen = Evidence(*(array.numpy() for array in evidence))
+        self._seen = Seen(*(getattr(evidence, name).numpy() for name in Seen._fields))
         self._perspective = fits.perspective[0].astype(np.float64)
         self._pelvis = len(self._seen.point_vertex)
         keypoints = _keypoints(body, observations.keypoint_name)

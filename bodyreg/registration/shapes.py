@@ -84,8 +84,9 @@ def fit(
         positions = np.arange(len(fits))
     found = []
     for i in tqdm(range(len(fits)), unit="shape", disable=not progress):
-        own = functools.partial(once_more, config=config, positions=positions[[i]])
-        found.append(_fitted(body, observations.select([i]), fits.select([i]), config, own))
+        one = slice(i, i + 1)
+        own = functools.partial(once_more, config=config, positions=positions[one])
+        found.append(_fitted(body, observations.select(one), fits.select(one), config, own))
     return Fits.concatenate(found or [fits])
 
 

@@ -240,7 +240,7 @@ def test_shapes_that_cannot_be(body, template, config, quick):
     with pytest.raises(UserError, match=r"'ellipsoids' has no shape directions, so fit_shape"):
         register(body, people, config)
     fits = register(template, people, config)
-    with pytest.raises(UserError, match=r"have shapes of their own; .* --fit-shape"):
+    with pytest.raises(UserError, match=r"have shapes of their own; .*--fit-shape"):
         register(template, people, quick, initial=fits)
     other = replace(template, shape_names=NAMES[:2], shape_directions=template.shape_directions[:2])
     with pytest.raises(UserError, match="has 2 shape directions"):
