@@ -71,6 +71,9 @@ def test_what_cannot_be_learnt_from(pictures, body):
         Album.of(pictures, replace(people, picture=None), 32)
     with pytest.raises(UserError, match="hold no person 4"):
         Lessons.of(body, Album.of(pictures, people, 32), fits.select(slice(0, 4)))
+    shaped = replace(fits, shape=np.zeros((5, 18), np.float32))
+    with pytest.raises(UserError, match="fits with shapes cannot teach a network"):
+        Lessons.of(body, Album.of(pictures, people, 32), shaped)
     for name in ("9.png", "../0.png"):
         names = people.picture.copy().astype("<U9")
         names[2] = name
