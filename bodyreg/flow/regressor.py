@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from bodyreg.data.skeletons import COCO_18
-from bodyreg.errors import UserError
 from bodyreg.flow.bodies import extended
 from bodyreg.flow.lessons import Lessons
 from bodyreg.flow.losses import end_point_error
 from bodyreg.flow.network import FlowArchitecture, FlowNetwork, Guess, on_person
 from bodyreg.ops import Flow
 from bodyreg.reference.flow import BACKGROUND
-from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training.checkpoints import from_plain, load_network, save_network
 from bodyreg.training.loops import seeded
 
 FORMAT = "bodyreg-flow-regressor-1"
@@ -122,8 +121,8 @@ class FlowRegressor:
 
     def save(self, path: str | os.PathLike, **facts: Any) -> None:
         """Write a bodyreg-flow-regressor-1 file (safetensors); `facts` say what made it."""
-        about = {"architecture": asdict(self.architecture), "facts": {**self.facts, **facts}}
-        save_checkpoint(path, FORMAT, self.network.state_dict(), about)
+        about = {"architecture": asdict(self.architecture)}
+        save_network(path, FORMAT, self.network, about, {**self.facts, **facts})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> FlowRegressor:
@@ -132,18 +131,7 @@ class FlowRegressor:
         Raises:
             UserError: the file is missing, damaged, or no flow regressor.
         """
-        tensors, about = load_checkpoint(path, FORMAT)
-        try:
-            plain, facts = about["architecture"], about["facts"]
-            kinds = {f.name: type(f.default) for f in fields(FlowArchitecture)}
-            if not isinstance(facts, dict) or {n: type(v) for n, v in plain.items()} != kinds:
-                raise TypeError("architecture or facts")
-            architecture = FlowArchitecture(**plain)
-        except (KeyError, TypeError, AttributeError, UserError) as error:
-            raise UserError(f"{path}: what it says of the flow regressor is damaged") from error
-        with torch.device("meta"):
-            network = FlowNetwork(architecture)
-        load_module(network, tensors, "", path, assign=True)
+        network, _, facts = load_network(path, FORMAT, "flow regressor", _architecture, FlowNetwork)
         return cls(network, facts)
 
     def guess(self, joints: Tensor, *given: Tensor) -> Guess:
@@ -155,6 +143,11 @@ class FlowRegressor:
         with torch.no_grad():
             found = self.network.eval()(*(x.to(device) for x in (joints, *given)))
         return Guess([], found.flow.cpu(), found.logits.cpu())
+
+
+def _architecture(about: dict[str, Any]) -> FlowArchitecture:
+    """What a file says that the network is like."""
+    return from_plain(FlowArchitecture(), about["architecture"])
 
 
 def _resized(pictures: Tensor, size: tuple[int, int], mode: str) -> Tensor:

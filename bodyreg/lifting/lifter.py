@@ -15,7 +15,7 @@ from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.lifting.joints import JOINTS, Poses, columns, poses_of
 from bodyreg.lifting.network import LARGEST_WIDTH, Generator
-from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training.checkpoints import load_network, save_network
 
 FORMAT = "bodyreg-lifter-1"
 
@@ -106,9 +106,8 @@ class Lifter:
             "perspective": self.perspective,
             "spread_factor": self.spread_factor,
             "width": self.network.width,
-            "facts": {**self.facts, **facts},
         }
-        save_checkpoint(path, FORMAT, self.network.state_dict(), about)
+        save_network(path, FORMAT, self.network, about, {**self.facts, **facts})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Lifter:
@@ -117,26 +116,35 @@ class Lifter:
         Raises:
             UserError: the file is missing, damaged, or no lifter.
         """
-        tensors, about = load_checkpoint(path, FORMAT)
-        joints, width, facts = about.get("joints"), about.get("width"), about.get("facts")
-        factor = about.get("spread_factor")
-        if not (
-            isinstance(joints, list)
-            and joints
-            and all(name in JOINTS for name in joints)
-            and about.get("sign") in (1, -1)
-            and isinstance(about.get("perspective"), bool)
-            and isinstance(factor, float)
-            and SMALLEST_FACTOR < factor < 1 / SMALLEST_FACTOR
-            and type(width) is int
-            and 0 < width <= LARGEST_WIDTH
-            and isinstance(facts, dict)
-        ):
-            raise UserError(f"{path}: what it says of the lifter is damaged")
-        with torch.device("meta"):
-            network = Generator(width)
-        load_module(network, tensors, "", path, assign=True)
-        return cls(network, tuple(joints), about["sign"], about["perspective"], factor, facts)
+        network, about, facts = load_network(
+            path, FORMAT, "lifter", _about, lambda about: Generator(about["width"])
+        )
+        return cls(
+            network,
+            tuple(about["joints"]),
+            about["sign"],
+            about["perspective"],
+            about["spread_factor"],
+            facts,
+        )
+
+
+def _about(plain: dict[str, Any]) -> dict[str, Any]:
+    """What a file says of a lifter, which must be possible."""
+    joints, width, factor = plain["joints"], plain["width"], plain["spread_factor"]
+    if not (
+        isinstance(joints, list)
+        and joints
+        and all(name in JOINTS for name in joints)
+        and plain["sign"] in (1, -1)
+        and isinstance(plain["perspective"], bool)
+        and isinstance(factor, float)
+        and SMALLEST_FACTOR < factor < 1 / SMALLEST_FACTOR
+        and type(width) is int
+        and 0 < width <= LARGEST_WIDTH
+    ):
+        raise TypeError("impossible")
+    return plain
 
 
 def known_joints(poses: Poses) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from bodyreg.painting.pixel_warper import PixelWarper
 from bodyreg.painting.refiner import Refiner, RefinerConfig
 from bodyreg.painting.unet import UnetConfig
 from bodyreg.reference.flow import BACKGROUND, VISIBLE
-from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training.checkpoints import from_plain, load_network, save_network
 from bodyreg.training.loops import seeded
 
 FORMAT = "bodyreg-painter-1"
@@ -194,8 +194,8 @@ class Painter:
 
     def save(self, path: str | os.PathLike, **facts: Any) -> None:
         """Write a bodyreg-painter-1 file (safetensors); `facts` say what made it."""
-        about = {"architecture": asdict(self.architecture), "facts": {**self.facts, **facts}}
-        save_checkpoint(path, FORMAT, self.network.state_dict(), about)
+        about = {"architecture": asdict(self.architecture)}
+        save_network(path, FORMAT, self.network, about, {**self.facts, **facts})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Painter:
@@ -204,26 +204,10 @@ class Painter:
         Raises:
             UserError: the file is missing, damaged, or no painter.
         """
-        tensors, about = load_checkpoint(path, FORMAT)
-        try:
-            plain, facts = about["architecture"], about["facts"]
-            if not isinstance(facts, dict) or _types(plain) != _types(asdict(DEFAULT)):
-                raise TypeError("architecture or facts")
-            network = GeneratorConfig(**plain["network"])
-            architecture = PainterArchitecture(**{**plain, "network": network})
-        except (KeyError, TypeError, AttributeError, UserError) as error:
-            raise UserError(f"{path}: what it says of the painter is damaged") from error
-        with torch.device("meta"):
-            network_of = PaintingNetwork(architecture)
-        load_module(network_of, tensors, "", path, assign=True)
-        return cls(network_of, facts)
+        network, _, facts = load_network(path, FORMAT, "painter", _architecture, PaintingNetwork)
+        return cls(network, facts)
 
 
-DEFAULT = PainterArchitecture()
-
-
-def _types(value: Any) -> Any:
-    """The types of values in dictionaries."""
-    if isinstance(value, dict):
-        return {name: _types(part) for name, part in value.items()}
-    return type(value)
+def _architecture(about: dict[str, Any]) -> PainterArchitecture:
+    """What a file says that the networks are like."""
+    return from_plain(PainterArchitecture(), about["architecture"])

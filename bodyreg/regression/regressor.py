@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,11 +13,10 @@ from torch import Tensor
 from bodyreg.body import Parameters
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
-from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
 from bodyreg.regression.network import Architecture, Network
 from bodyreg.regression.outputs import as_fits
-from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training.checkpoints import load_network, save_network
 from bodyreg.training.loops import seeded
 
 FORMAT = "bodyreg-regressor-1"
@@ -90,9 +89,8 @@ class Regressor:
             "architecture": asdict(self.network.architecture),
             "side": self.side,
             "body": self.body,
-            "facts": {**self.facts, **facts},
         }
-        save_checkpoint(path, FORMAT, self.network.state_dict(), about)
+        save_network(path, FORMAT, self.network, about, {**self.facts, **facts})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Regressor:
@@ -101,20 +99,28 @@ class Regressor:
         Raises:
             UserError: the file is missing, damaged, or no regressor.
         """
-        tensors, about = load_checkpoint(path, FORMAT)
-        side, facts, body = about.get("side"), about.get("facts"), about.get("body", "")
-        try:
-            architecture = Architecture(**about["architecture"])
-            switches = architecture.six_numbers, architecture.six_number_pose
-            if type(architecture.width) is not int or any(type(s) is not bool for s in switches):
-                raise TypeError("architecture")
-            if type(side) is not int or not 0 < side <= LARGEST_SIDE or not isinstance(facts, dict):
-                raise TypeError("side or facts")
-            if not isinstance(body, str):
-                raise TypeError("body")
-        except (KeyError, TypeError, UserError) as error:
-            raise UserError(f"{path}: what it says of the regressor is damaged") from error
-        with torch.device("meta"):
-            network = Network(architecture)
-        load_module(network, tensors, "", path, assign=True)
-        return cls(network, side, facts, body)
+        network, about, facts = load_network(
+            path, FORMAT, "regressor", _about, lambda about: Network(about.architecture)
+        )
+        return cls(network, about.side, facts, about.body)
+
+
+class _About(NamedTuple):
+    """What a file says of a regressor."""
+
+    architecture: Architecture
+    side: int
+    body: str
+
+
+def _about(plain: dict[str, Any]) -> _About:
+    """What a file says; older ones do not name all of it."""
+    about = _About(Architecture(**plain["architecture"]), plain["side"], plain.get("body", ""))
+    switches = about.architecture.six_numbers, about.architecture.six_number_pose
+    if type(about.architecture.width) is not int or any(type(s) is not bool for s in switches):
+        raise TypeError("architecture")
+    if type(about.side) is not int or not 0 < about.side <= LARGEST_SIDE:
+        raise TypeError("side")
+    if not isinstance(about.body, str):
+        raise TypeError("body")
+    return about

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ FACTS = "bodyreg"
 
 LARGEST = 1 << 33
 """Bytes of a checkpoint; no network here is nearly as large."""
+
+About = TypeVar("About")
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 def save_checkpoint(
@@ -67,6 +71,75 @@ def load_checkpoint(path: str | os.PathLike, form: str) -> tuple[dict[str, Tenso
         raise UserError(f"{path}: is '{found}', expected '{form}'")
     require_finite(tensors, path)
     return tensors, facts
+
+
+def save_network(
+    path: str | os.PathLike,
+    form: str,
+    network: nn.Module,
+    about: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write a network, as of `save_checkpoint`.
+
+    Args:
+        path: The file.
+        form: The kind of checkpoint.
+        network: Its weights and statistics are written.
+        about: What the network is built from, plain values.
+        facts: What made it; plain values.
+    """
+    save_checkpoint(path, form, network.state_dict(), {**about, "facts": dict(facts)})
+
+
+def load_network(
+    path: str | os.PathLike,
+    form: str,
+    what: str,
+    read: Callable[[dict[str, Any]], About],
+    build: Callable[[About], AnyModule],
+) -> tuple[AnyModule, About, dict[str, Any]]:
+    """A network of a file of `save_network`, what it was built from, and the facts.
+
+    Args:
+        path: The file.
+        form: The kind of checkpoint.
+        what: The name of such a file's content, for messages.
+        read: Makes what `build` takes of the file's plain values. It may raise a UserError, a
+            KeyError, a TypeError or an AttributeError: then they are damaged.
+        build: Makes the network; its weights are then the file's.
+
+    Raises:
+        UserError: the file is missing, damaged, or of another kind.
+    """
+    tensors, plain = load_checkpoint(path, form)
+    try:
+        about, facts = read(plain), plain["facts"]
+        if not isinstance(facts, dict):
+            raise TypeError("facts")
+    except (KeyError, TypeError, AttributeError, UserError) as error:
+        raise UserError(f"{path}: what it says of the {what} is damaged") from error
+    with torch.device("meta"):
+        network = build(about)
+    load_module(network, tensors, "", path, assign=True)
+    return network, about, facts
+
+
+def from_plain(example: About, plain: Any) -> About:
+    """A dataclass of the kind of an example, from what `asdict` made of one.
+
+    Raises:
+        TypeError: a field is missing or unknown, or a value has another type than the example's.
+        UserError: the dataclass refuses a value.
+    """
+    if is_dataclass(example) and isinstance(plain, dict):
+        values = {field.name: getattr(example, field.name) for field in fields(example)}
+        if values.keys() != plain.keys():
+            raise TypeError(f"fields {list(plain)}")
+        return type(example)(**{n: from_plain(value, plain[n]) for n, value in values.items()})
+    if type(plain) is not type(example):
+        raise TypeError(f"{plain!r}")
+    return plain
 
 
 def load_weights(path: str | os.PathLike) -> Mapping[str, Tensor]:
