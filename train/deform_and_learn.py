@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Literal
 
 from bodyreg import Body, Observations, RegistrationConfig, UserError
-from bodyreg.files import provenance
 from bodyreg.lifting import AdversarialConfig, DistilledConfig, Lifter
 from bodyreg.regression import (
     Album,
@@ -34,13 +33,11 @@ from bodyreg.regression import (
     deform_and_learn,
 )
 from bodyreg.regression.history import Round
-from bodyreg.runs import ranks
-from bodyreg.runs.device import choose_device
-from bodyreg.training.curves import curves
 from train.options import (
     PAPERS,
     NetworkOptions,
     NewNetwork,
+    Teaching,
     another,
     changed,
     held_out_of,
@@ -48,9 +45,6 @@ from train.options import (
     joints_of,
     run,
     start_of,
-    tell_losses,
-    tell_nothing,
-    watch_nothing,
 )
 from train.watching import watcher
 
@@ -121,8 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(options: Options, command: str) -> None:
     """Run all rounds. Of several processes, the first one writes and prints."""
-    body = Body.default()
-    device, _ = choose_device(options.device)
+    body, teaching = Body.default(), Teaching.of(options, command, options.device)
     recipe = recipe_of(options)
     start = start_of(options, recipe, PRESETS[options.preset])
     data_sets = [in_pictures(options, body)]
@@ -143,9 +136,7 @@ def train(options: Options, command: str) -> None:
             [replace(album, people=with_depths(album.people, lifter)) for album in some]
             for some in (albums, held_out)
         )
-    facts = provenance(command, seed=options.seed, device=str(device))
-    first = ranks.rank() == 0
-    with curves(options.curves if first else None) as writer:
+    with teaching.curves() as writer:
         regressor = deform_and_learn(
             body,
             albums,
@@ -154,16 +145,16 @@ def train(options: Options, command: str) -> None:
             folder=options.out,
             held_out=held_out,
             seed=options.seed,
-            device=device,
-            facts=facts,
+            device=teaching.device,
+            facts=teaching.facts,
             curves=writer,
-            tell=tell_losses if first else tell_nothing,
-            watch=watcher(body, [], albums[0], recipe.registration) if first else watch_nothing,
-            report=tell_round if first else lambda done: None,
+            tell=teaching.tell,
+            watch=teaching.watch(watcher(body, [], albums[0], recipe.registration)),
+            report=tell_round if teaching.first else lambda done: None,
         )
-    if first:
+    if teaching.first:
         path = options.out / "regressor.safetensors"
-        regressor.save(path, **facts, people=sum(map(len, albums)))
+        regressor.save(path, **teaching.facts, people=sum(map(len, albums)))
         print(f"{sum(map(len, albums)):,} people; regressor: {path}")
 
 

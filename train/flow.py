@@ -15,7 +15,6 @@ They depend on the number of threads, OMP_NUM_THREADS. `torchrun --nproc-per-nod
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +26,6 @@ import torch
 from bodyreg import Body, Fits, UserError
 from bodyreg.data.deepfashion import PosePairs, read_pose_pairs
 from bodyreg.data.truth import Truth
-from bodyreg.files import provenance
 from bodyreg.flow import (
     FlowArchitecture,
     FlowAugmentation,
@@ -40,11 +38,9 @@ from bodyreg.flow import (
 )
 from bodyreg.flow.learning import Watch
 from bodyreg.pictures import read_picture
-from bodyreg.runs import ranks
-from bodyreg.runs.device import choose_device
-from bodyreg.training.curves import NO_CURVES, Curves, curves
+from bodyreg.training.curves import NO_CURVES, Curves
 from bodyreg.viz.flow import flow_picture, pair_tile, visibility_picture
-from train.options import changed, run, tell_losses, tell_nothing, watch_nothing
+from train.options import Teaching, changed, run
 from train.pairs import fits_of, pairs_of
 
 DRAWN = 8
@@ -138,35 +134,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(options: Options, command: str) -> None:
     """Train a flow regressor. Of several processes, the first one writes it and the fits."""
-    body, begin = Body.default(), time.process_time()
-    device, _ = choose_device(options.device)
+    body, teaching = Body.default(), Teaching.of(options, command, options.device)
     recipe = changed(PRESETS[options.preset], options.set)
     start = start_of(options, recipe)
     data = read_pose_pairs(options.pairs_of)
-    fits = fits_of(data, options.fits, body, device)
+    fits = fits_of(data, options.fits, body, teaching.device)
     lessons, held_out = lessons_of(options, recipe, body, data, fits, start.architecture)
-    facts = provenance(command, seed=options.seed, device=str(device))
-    first = ranks.rank() == 0
-    if first:
-        fits.save(options.out / "fits.npz", **facts)
-    with curves(options.curves if first else None) as writer:
+    if teaching.first:
+        fits.save(options.out / "fits.npz", **teaching.facts)
+    with teaching.curves() as writer:
         regressor = train_flow(
             start,
             lessons,
             recipe,
             seed=options.seed,
-            device=device,
+            device=teaching.device,
             state=options.out / "state.safetensors",
             curves=writer,
-            report=tell_losses if first else tell_nothing,
-            watch=watcher(held_out) if first else watch_nothing,
+            report=teaching.tell,
+            watch=teaching.watch(watcher(held_out)),
         )
-    if not first:
-        return
     path = options.out / "flow.safetensors"
-    regressor.save(path, **facts, pairs=len(lessons))
-    seconds = time.process_time() - begin
-    print(f"{len(lessons):,} pairs, {seconds:.0f} CPU-seconds; flow regressor: {path}")
+    teaching.keep(regressor, path, "flow regressor", len(lessons), "pairs")
 
 
 def start_of(options: Options, recipe: Recipe) -> FlowRegressor:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,6 @@ from bodyreg import Body, Observations, UserError
 from bodyreg.cli.sources import Sources, missing_source
 from bodyreg.data.frames import spread_out
 from bodyreg.data.skeletons import SKELETONS
-from bodyreg.files import provenance
 from bodyreg.lifting import (
     AdversarialConfig,
     DistilledConfig,
@@ -37,8 +35,7 @@ from bodyreg.lifting import (
 )
 from bodyreg.lifting.joints import poses_of
 from bodyreg.npz import load_npy
-from bodyreg.training.curves import curves
-from train.options import changed, people_of, run, tell_losses
+from train.options import Teaching, changed, people_of, run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(options: Options, command: str) -> None:
     """Train a lifter, and write it."""
-    body, begin = Body.default(), time.process_time()
+    body, teaching = Body.default(), Teaching.of(options, command)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)  # the network is so small that threads wait for each other
     people = taught(options, body)
     print(f"{len(people):,} people to learn from", flush=True)
-    state, path = options.out / "state.safetensors", options.out / "lifter.safetensors"
-    with curves(options.curves) as writer:
+    state = options.out / "state.safetensors"
+    with teaching.curves() as writer:
         if options.preset == "distilled":
             lifter = train_distilled(
                 body,
@@ -95,11 +92,10 @@ def train(options: Options, command: str) -> None:
                 seed=options.seed,
                 state=state,
                 curves=writer,
-                report=tell_losses,
+                report=teaching.tell,
             )
-    lifter.save(path, **provenance(command, seed=options.seed), people=len(people))
-    seconds = time.process_time() - begin
-    print(f"{len(people):,} people, {seconds:.0f} CPU-seconds; lifter: {path}")
+    path = options.out / "lifter.safetensors"
+    teaching.keep(lifter, path, "lifter", len(people), "people")
 
 
 def taught(options: Options, body: Body) -> Observations:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from bodyreg import Body, Observations, UserError
 from bodyreg.cli import process
@@ -18,11 +21,13 @@ from bodyreg.cli.sources import Sources, missing_source, source_of
 from bodyreg.data.opening import open_people
 from bodyreg.data.source import Source
 from bodyreg.data.truth import TruthFile
+from bodyreg.files import provenance
 from bodyreg.metrics import true_joints
 from bodyreg.metrics.evaluate import require_people
 from bodyreg.regression import Album, Architecture, Regressor
 from bodyreg.runs import ranks
-from bodyreg.training.curves import Curves
+from bodyreg.runs.device import choose_device
+from bodyreg.training.curves import Curves, curves
 
 LARGEST_SEED = 2**32 - 1
 AT_ONCE = 256
@@ -96,6 +101,65 @@ def run(
         return 0
 
     return process.run(name, recipe)
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """A recipe's training in this process. Of several, only the first one writes and tells.
+
+    Attributes:
+        device: Where to compute.
+        facts: What makes the network, plain values.
+        first: Whether this is the first process.
+        folder: Of TensorBoard's curves, if any.
+        begin: CPU-seconds of this process before the training.
+    """
+
+    device: torch.device
+    facts: dict[str, Any]
+    first: bool
+    folder: Path | None
+    begin: float
+
+    @classmethod
+    def of(cls, options: Any, command: str, device: str = "cpu") -> Teaching:
+        """By a recipe's options, its command line and the name of a device.
+
+        Raises:
+            UserError: there is no such device.
+        """
+        chosen, _ = choose_device(device)
+        facts = provenance(command, seed=options.seed, device=str(chosen))
+        return cls(chosen, facts, ranks.rank() == 0, options.curves, time.process_time())
+
+    def curves(self) -> AbstractContextManager[Curves]:
+        """A section that writes curves."""
+        return curves(self.folder if self.first else None)
+
+    def tell(self, step: int, numbers: dict[str, float]) -> None:
+        """Print the losses of a step."""
+        if self.first:
+            losses = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+            print(f"step {step:,}: {losses}", flush=True)
+
+    def watch(self, watch: Callable[..., dict[str, float]]) -> Callable[..., dict[str, float]]:
+        """What a loop calls to watch its network."""
+        return watch if self.first else lambda *_: {}
+
+    def keep(self, network: Any, path: Path, what: str, number: int, unit: str) -> None:
+        """Write what has learnt, and print where it is and what it cost.
+
+        Args:
+            network: With `save`.
+            path: Its file.
+            what: Its name, such as painter.
+            number: How many it has learnt from.
+            unit: Of them, such as pairs.
+        """
+        if self.first:
+            network.save(path, **self.facts, **{unit: number})
+            seconds = time.process_time() - self.begin
+            print(f"{number:,} {unit}, {seconds:.0f} CPU-seconds; {what}: {path}")
 
 
 def people_of(options: Any, body: Body, others: str = "") -> Observations:
@@ -194,21 +258,6 @@ def _value(setting: str, before: Any, text: str) -> Any:
         return type(before)(text)
     except (ValueError, TypeError, KeyError):
         raise UserError(f"--set {setting}: not a value of {setting.partition('=')[0]}") from None
-
-
-def tell_losses(step: int, numbers: dict[str, float]) -> None:
-    """Print the losses of a step."""
-    losses = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items())
-    print(f"step {step:,}: {losses}", flush=True)
-
-
-def tell_nothing(step: int, numbers: dict[str, float]) -> None:
-    """Leave it to the first process."""
-
-
-def watch_nothing(step: int, network: Any, curves: Curves) -> dict[str, float]:
-    """Leave it to the first process."""
-    return {}
 
 
 def _read(source: Source, body: Body) -> Observations:

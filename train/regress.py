@@ -13,31 +13,24 @@ continues, and ends with the same numbers. They depend on the number of threads,
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bodyreg import Body, Fits, register
-from bodyreg.files import provenance
 from bodyreg.lifting import Lifter
 from bodyreg.regression import Album, LearningConfig, Lessons, train_regressor
-from bodyreg.runs import ranks
-from bodyreg.runs.device import choose_device
-from bodyreg.training.curves import curves
 from train.options import (
     PAPERS,
     NetworkOptions,
     NewNetwork,
+    Teaching,
     changed,
     held_out_of,
     in_pictures,
     run,
     start_of,
-    tell_losses,
-    tell_nothing,
-    watch_nothing,
 )
 from train.watching import watcher
 
@@ -77,43 +70,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(options: Options, command: str) -> None:
     """Train a regressor. Of several processes, the first one writes it and its labels."""
-    body, begin = Body.default(), time.process_time()
-    device, _ = choose_device(options.device)
+    body, teaching = Body.default(), Teaching.of(options, command, options.device)
     recipe = changed(PRESETS[options.preset], options.set)
     start = start_of(options, recipe, PRESETS[options.preset])
     images, people = in_pictures(options, body)
     if options.lifter is not None:
         people = Lifter.load(options.lifter).lift(people)
     if options.fits is None:
-        labels = register(body, people, device=device)
+        labels = register(body, people, device=teaching.device)
     else:
         labels = Fits.load(options.fits)
     album = Album.of(images, people, start.side)
     lessons = Lessons.of(body, album, labels)
     held_out = held_out_of(options, body, start.side)
-    facts = provenance(command, seed=options.seed, device=str(device))
-    first = ranks.rank() == 0
-    if first:
-        labels.save(options.out / "labels.npz", **facts)
-    with curves(options.curves if first else None) as writer:
+    if teaching.first:
+        labels.save(options.out / "labels.npz", **teaching.facts)
+    with teaching.curves() as writer:
         regressor = train_regressor(
             body,
             start,
             lessons,
             recipe,
             seed=options.seed,
-            device=device,
+            device=teaching.device,
             state=options.out / "state.safetensors",
             curves=writer,
-            report=tell_losses if first else tell_nothing,
-            watch=watcher(body, held_out, album) if first else watch_nothing,
+            report=teaching.tell,
+            watch=teaching.watch(watcher(body, held_out, album)),
         )
-    if not first:
-        return
     path = options.out / "regressor.safetensors"
-    regressor.save(path, **facts, people=len(people))
-    seconds = time.process_time() - begin
-    print(f"{len(people):,} people, {seconds:.0f} CPU-seconds; regressor: {path}")
+    teaching.keep(regressor, path, "regressor", len(people), "people")
 
 
 if __name__ == "__main__":

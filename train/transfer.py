@@ -15,7 +15,6 @@ bodyreg[train]`.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +26,6 @@ import torch
 
 from bodyreg import Body, Fits, UserError, flow
 from bodyreg.data.deepfashion import PosePairs, read_pose_pairs
-from bodyreg.files import provenance
 from bodyreg.flow.bodies import parts
 from bodyreg.painting import (
     GeneratorConfig,
@@ -40,11 +38,9 @@ from bodyreg.painting import (
     vgg_for,
 )
 from bodyreg.pictures import read_picture
-from bodyreg.runs import ranks
-from bodyreg.runs.device import choose_device
-from bodyreg.training.curves import NO_CURVES, Curves, curves
+from bodyreg.training.curves import NO_CURVES, Curves
 from bodyreg.transfer.foreground import foreground_of
-from train.options import changed, run, tell_losses, tell_nothing, watch_nothing
+from train.options import Teaching, changed, run
 from train.pairs import fits_of, pairs_of
 
 EXAMPLES = 6
@@ -145,42 +141,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(options: Options, command: str) -> None:
     """Train a painter. Of several processes, the first one writes it and the fits."""
-    body, begin = Body.default(), time.process_time()
-    device, _ = choose_device(options.device)
+    body, teaching = Body.default(), Teaching.of(options, command, options.device)
     recipe = changed(PRESETS[options.preset], options.set)
     architecture = replace(recipe.architecture, kind=options.kind)
     vgg = vgg_for(recipe.losses, options.vgg)
     below = None if options.generator is None else Painter.load(options.generator)
     start = Painter.new(architecture, options.seed, below)
     people = read_pose_pairs(options.pairs)
-    fits = fits_of(people, options.fits, body, device)
+    fits = fits_of(people, options.fits, body, teaching.device)
     lessons = lessons_of(people, fits, options.split, body, architecture)
     learnt, held_out = lessons.split(recipe.held_out, options.seed)
     if options.kind == "refiner":
         learnt, held_out = painted(learnt), painted(held_out)
-    facts = provenance(command, seed=options.seed, device=str(device))
-    first = ranks.rank() == 0
-    if first:
-        fits.save(options.out / "fits.npz", **facts)
-    with curves(options.curves if first else None) as writer:
+    if teaching.first:
+        fits.save(options.out / "fits.npz", **teaching.facts)
+    with teaching.curves() as writer:
         painter = train_painter(
             start,
             learnt,
             recipe,
             vgg=vgg,
             seed=options.seed,
-            device=device,
+            device=teaching.device,
             state=options.out / "state.safetensors",
             curves=writer,
-            report=tell_losses if first else tell_nothing,
-            watch=watcher(held_out) if first else watch_nothing,
+            report=teaching.tell,
+            watch=teaching.watch(watcher(held_out)),
         )
-    if not first:
-        return
     path = options.out / "painter.safetensors"
-    painter.save(path, **facts, pairs=len(learnt))
-    seconds = time.process_time() - begin
-    print(f"{len(learnt):,} pairs, {seconds:.0f} CPU-seconds; painter: {path}")
+    teaching.keep(painter, path, "painter", len(learnt), "pairs")
 
 
 def lessons_of(

@@ -74,7 +74,7 @@ class Written:
 def test_a_correction_and_its_pictures(folder, smoke, tmp_path, monkeypatch):
     """At the start it is what the fits say; after an epoch it is still near them."""
     written = Written()
-    monkeypatch.setattr("train.flow.curves", lambda folder: contextlib.nullcontext(written))
+    monkeypatch.setattr("train.options.curves", lambda folder: contextlib.nullcontext(written))
     options = [*smoke, "--truth", str(folder / "truth.npz"), "--out", str(tmp_path)]
     assert train([*options, "--set", "architecture.corrects=true"]) == 0
     regressor = FlowRegressor.load(tmp_path / "flow.safetensors")

@@ -85,7 +85,7 @@ def test_people_who_are_held_out_are_measured_and_drawn(
     command = [*made, "--set", *FEW, "--out"]
     more = ["--held-out", "densepose-coco", made[1], made[3], str(truth)]
     with monkeypatch.context() as patch:
-        patch.setattr("train.regress.curves", lambda folder: contextlib.nullcontext(written))
+        patch.setattr("train.options.curves", lambda folder: contextlib.nullcontext(written))
         assert train([*command, str(tmp_path / "watched"), *more]) == 0
     printed = capsys.readouterr().out
     assert train([*command, str(tmp_path / "alone")]) == 0
