@@ -14,7 +14,7 @@ import secrets
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -179,6 +179,21 @@ def entries(folder: str | os.PathLike) -> list[Path]:
         return sorted(Path(folder).iterdir())
 
 
+def files_of(path: str | os.PathLike, suffixes: Collection[str]) -> list[Path]:
+    """The files of a folder with one of these suffixes, by name; a file is itself.
+
+    Args:
+        path: The folder, or a file of any name.
+        suffixes: In lower case.
+
+    Raises:
+        UserError: there is no such folder, or it cannot be read.
+    """
+    if is_file(path):
+        return [Path(path)]
+    return [file for file in entries(path) if file.suffix.lower() in suffixes]
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike, *, within: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path; move it to `path` on success, remove it on failure.
@@ -210,16 +225,23 @@ def atomic_path(path: str | os.PathLike, *, within: Path | None = None) -> Itera
                 temporary.unlink(missing_ok=True)
 
 
-def fingerprint(*paths: str | os.PathLike) -> str:
+def fingerprint(*paths: str | os.PathLike, within: Path | None = None) -> str:
     """64 hexadecimal digits that name the content of a file, or of several files in this order.
 
     For an .npz file (any zip archive) they are the SHA-256 of the members' names, sizes and CRC-32
     checksums. These are at the end of the file, so a file of any size costs one short read. For
     every other file they are the SHA-256 of the bytes.
 
+    Args:
+        paths: The files.
+        within: A folder that has all of them; then their names in it count, too.
+
     Raises:
         UserError: a file cannot be read.
     """
+    if within is not None:
+        prints = "".join(f"{Path(path).relative_to(within)}\0{fingerprint(path)}" for path in paths)
+        return hashlib.sha256(os.fsencode(prints)).hexdigest()
     if len(paths) > 1:
         return hashlib.sha256("".join(map(fingerprint, paths)).encode()).hexdigest()
     (path,) = paths

@@ -44,7 +44,7 @@ from bodyreg.data.result_lists import (
     read_list,
 )
 from bodyreg.errors import UserError
-from bodyreg.files import entries, is_file
+from bodyreg.files import files_of, is_file
 from bodyreg.npz import NpzReader, load_npy
 from bodyreg.pictures import MAX_PIXELS
 
@@ -88,9 +88,7 @@ def map_files(path: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be read, or has none.
     """
-    if is_file(path):
-        return [path]
-    files = [file for file in entries(path) if file.suffix.lower() in ARRAYS]
+    files = files_of(path, ARRAYS)
     if not files:
         raise UserError(f"{path}: no .npy or .npz array of vertices in this folder")
     return files

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bodyreg.errors import UserError
 
@@ -98,22 +100,33 @@ def read_human36m(
     return read_spin(path, joints=joints) if spin else read_videopose3d(path, positions_3d, cameras)
 
 
+def _function(name: str) -> Callable[..., Any]:
+    """A function of `bodyreg.data`, "module:function", whose module is imported now."""
+    module, _, function = name.partition(":")
+    return getattr(import_module(f"bodyreg.data.{module}"), function)
+
+
+def _reader(name: str) -> Callable[[Source, Body], tuple[Observations, Counter[str]]]:
+    """Calls a reader with a source's path, and with what else it takes."""
+
+    def read(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
+        reader = _function(name)
+        known = {"body": body, "images": source.images, **source.sampling}
+        taken = signature(reader).parameters
+        return reader(source.path, **{key: known[key] for key in known if key in taken})
+
+    return read
+
+
+def _files(name: str) -> Callable[[Source], Sequence[Path]]:
+    """Calls a function that finds a source's files by its path."""
+    return lambda source: _function(name)(source.path)
+
+
 def _densepose_coco(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
     from bodyreg.data.densepose_coco import read_densepose_coco
 
     return read_densepose_coco(source.path, body, whole_body="whole_body" in source.switches)
-
-
-def _mpii(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
-    from bodyreg.data.mpii import read_mpii
-
-    return read_mpii(source.path)
-
-
-def _lsp(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
-    from bodyreg.data.lsp import read_lsp
-
-    return read_lsp(source.path)
 
 
 def _human36m(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
@@ -123,30 +136,6 @@ def _human36m(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
         raise UserError("give one of --h36m-joints and --coco-joints")
     poses, skipped = read_human36m(source.path, joints=told[0] if told else None)
     return poses.observations, skipped
-
-
-def _openpose(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
-    from bodyreg.data.openpose import read_openpose
-
-    return read_openpose(source.path, source.images)
-
-
-def _openpose_files(source: Source) -> list[Path]:
-    from bodyreg.data.openpose import openpose_files
-
-    return openpose_files(source.path)
-
-
-def _keypoints(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
-    from bodyreg.data.keypoint_files import read_keypoints
-
-    return read_keypoints(source.path, source.images)
-
-
-def _keypoint_files(source: Source) -> list[Path]:
-    from bodyreg.data.keypoint_files import keypoint_files
-
-    return keypoint_files(source.path)
 
 
 def _deepfashion(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
@@ -178,36 +167,6 @@ def _iuv_files(source: Source) -> list[Path]:
 
     maps = map_files(source.path)
     return [file for path in maps for file in (path, numbers_file(path)) if file is not None]
-
-
-def _densepose_results(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
-    from bodyreg.data.densepose_results import read_densepose_results
-
-    return read_densepose_results(source.path, body, source.images, **source.sampling)
-
-
-def _cse(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
-    from bodyreg.data.cse import read_cse
-
-    return read_cse(source.path, body, source.images, **source.sampling)
-
-
-def _cse_files(source: Source) -> list[Path]:
-    from bodyreg.data.cse import map_files
-
-    return map_files(source.path)
-
-
-def _point_list(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
-    from bodyreg.data.point_lists import read_points
-
-    return read_points(source.path, body)
-
-
-def _boxes(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
-    from bodyreg.data.boxes import read_boxes
-
-    return read_boxes(source.path, source.images)
 
 
 def _pictures(source: Source, body: Body) -> tuple[Observations, Counter[str]]:
@@ -266,7 +225,7 @@ FORMATS: dict[str, Format] = {
             name="densepose-results",
             reads="FILE",
             what="detectron2's dump (.pkl), or DensePose's results (.json): dense points.",
-            read=_densepose_results,
+            read=_reader("densepose_results:read_densepose_results"),
             pictures="found",
             sampled=True,
             points_alone=True,
@@ -279,8 +238,8 @@ FORMATS: dict[str, Format] = {
             name="cse",
             reads="FILE|FOLDER",
             what="DensePose CSE's closest vertices: dense points.",
-            read=_cse,
-            files=_cse_files,
+            read=_reader("cse:read_cse"),
+            files=_files("cse:map_files"),
             pictures="found",
             sampled=True,
             points_alone=True,
@@ -293,7 +252,7 @@ FORMATS: dict[str, Format] = {
             name="point-list",
             reads="FILE",
             what="A table of points, .csv, .json or .npz: x, y, I, U, V, or x, y, vertex.",
-            read=_point_list,
+            read=_reader("point_lists:read_points"),
             points_alone=True,
             holds="tables of x, y, I, U, V or x, y, vertex: `.csv`, JSON, `.npz`",
             gives="dense points, weights",
@@ -303,7 +262,7 @@ FORMATS: dict[str, Format] = {
             name="mpii",
             reads="FILE",
             what="MPII's .mat, a .json of HRNet or Hourglass, or a .npy: keypoints.",
-            read=_mpii,
+            read=_reader("mpii:read_mpii"),
             holds="JSON of HRNet or of Hourglass networks, the original `.mat`, `.npy` of (N, 34)",
             gives="keypoints",
             functions=("read_mpii",),
@@ -312,7 +271,7 @@ FORMATS: dict[str, Format] = {
             name="lsp",
             reads="FILE",
             what="joints.mat of LSP, or of its extension: keypoints.",
-            read=_lsp,
+            read=_reader("lsp:read_lsp"),
             holds="joints.mat of LSP, or of its extension",
             gives="keypoints",
             functions=("read_lsp",),
@@ -336,8 +295,8 @@ FORMATS: dict[str, Format] = {
             reads="FILE|FOLDER",
             what="Keypoints of COCO, MMPose, AlphaPose, BlazePose (.json) or SAM 3D Body (.npz), "
             "or a folder of them.",
-            read=_keypoints,
-            files=_keypoint_files,
+            read=_reader("keypoint_files:read_keypoints"),
+            files=_files("keypoint_files:keypoint_files"),
             pictures="found",
             holds="COCO's annotations or results; MMPose's, AlphaPose's, BlazePose's JSON; SAM 3D "
             "Body's .npz",
@@ -348,8 +307,8 @@ FORMATS: dict[str, Format] = {
             name="openpose",
             reads="FOLDER",
             what="A folder of OpenPose's JSON files: keypoints.",
-            read=_openpose,
-            files=_openpose_files,
+            read=_reader("openpose:read_openpose"),
+            files=_files("openpose:openpose_files"),
             pictures="found",
             holds="NAME_keypoints.json or other .json of BODY_25 or COCO's 18 joints",
             gives="keypoints, confidences as weights",
@@ -369,7 +328,7 @@ FORMATS: dict[str, Format] = {
             name="boxes",
             reads="FILE",
             what="Boxes of people: COCO's annotations, or a detector's results (.json).",
-            read=_boxes,
+            read=_reader("boxes:read_boxes"),
             pictures="found",
             holds="COCO's JSON, annotations or results",
             gives="frames",

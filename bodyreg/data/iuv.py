@@ -35,7 +35,7 @@ from bodyreg.data.densepose_coco import PARTS
 from bodyreg.data.detections import Pictures
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
-from bodyreg.files import entries, is_file
+from bodyreg.files import files_of
 from bodyreg.npz import NpzReader, load_npy
 from bodyreg.pictures import (
     MAX_PIXELS,
@@ -120,13 +120,11 @@ def map_files(path: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be read, or has no maps.
     """
-    if is_file(path):
-        return [path]
-    files = [file for file in entries(path) if file.suffix.lower() in SUFFIXES]
+    files = files_of(path, SUFFIXES)
     named = [file for file in files if file.stem.upper().endswith(MAP)]
     maps = named or [file for file in files if not file.stem.upper().endswith(PEOPLE)]
     if not maps:
-        raise UserError(f"{path}: no maps (*{MAP}.png, or .npy and .npz arrays) in this folder")
+        raise UserError(f"{path}: no maps (*{MAP}.png, or .npy and .npz arrays) there")
     return maps
 
 

@@ -17,7 +17,7 @@ from bodyreg.data.observations import Observations
 from bodyreg.data.sam3d import sam3d_people
 from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
-from bodyreg.files import entries, is_file
+from bodyreg.files import files_of
 
 NPZ = ".npz"
 """How the names of SAM 3D Body's files end; those of all others end with .json."""
@@ -73,9 +73,7 @@ def keypoint_files(path: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be read, or has none.
     """
-    if is_file(path):
-        return [path]
-    files = [file for file in entries(path) if file.suffix.lower() in (".json", NPZ)]
+    files = files_of(path, (".json", NPZ))
     if not files:
         raise UserError(f"{path}: no .json file of keypoints, nor .npz, in this folder")
     return files

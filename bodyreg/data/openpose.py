@@ -14,7 +14,7 @@ from bodyreg.data.json_files import keypoint_rows, load_json
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import BODY_25, COCO_18, Skeleton
 from bodyreg.errors import UserError
-from bodyreg.files import entries, is_file
+from bodyreg.files import files_of
 
 SUFFIX = "_keypoints.json"
 KEY = "pose_keypoints_2d"
@@ -84,9 +84,7 @@ def openpose_files(folder: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be read.
     """
-    if is_file(folder):
-        return [folder]
-    files = [path for path in entries(folder) if path.suffix.lower() == ".json"]
+    files = files_of(folder, (".json",))
     return [path for path in files if path.name.lower().endswith(SUFFIX)] or files
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -96,7 +95,7 @@ def detect_for_run(request: Request, command: str, *, quiet: bool = False) -> No
     if is_there(path):
         with NpzReader(path, kind="observations") as reader:
             seen = str(reader.texts(SEEN)) if SEEN in reader.names else ""
-    pictures = _fingerprint(folder)
+    pictures = fingerprint(*(folder / name for name in picture_names(folder)), within=folder)
     if seen == pictures:
         return
     if any(is_there(path.with_name(name)) for name in (path.name, RUN, SHARDS)):
@@ -117,13 +116,6 @@ def summary(people: Observations, skipped: Counter[str]) -> str:
     """How many people were detected, for reading."""
     left_out = f"; left out {skipped.total():,}{reasons(skipped)}" if skipped else ""
     return f"detected {counted(len(people), 'people')}{left_out}"
-
-
-def _fingerprint(folder: Path) -> str:
-    """64 hexadecimal digits that name the pictures of a folder, and their content."""
-    names = picture_names(folder)
-    prints = "".join(f"{name}\0{fingerprint(folder / name)}" for name in names)
-    return hashlib.sha256(prints.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _look(
