@@ -14,16 +14,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bodyreg.body.charts import DENSEPOSE_CHARTS, Charts
+from bodyreg.body.charts import Charts, choose_charts
 from bodyreg.body.conventions import CONVENTIONS, LANDMARKS
 from bodyreg.body.joints import JOINT_NAMES, MIRROR_JOINTS, PARENTS
-from bodyreg.body.landmarks import SMPL_VERTEX_COUNT, Landmark, bases, placed
+from bodyreg.body.landmarks import (
+    SMPL_VERTEX_COUNT,
+    Landmark,
+    bases,
+    check_landmarks,
+    landmark_arrays,
+    named_points,
+)
 from bodyreg.body.proportions import check_proportions
 from bodyreg.body.rig import RigPoints
 from bodyreg.body.rotations import rotation_matrices
-from bodyreg.body.smpl import CarriedCharts, SmplVertices, built_in_table
+from bodyreg.body.smpl import CarriedCharts, SmplVertices, built_in_table, smpl_vertices
 from bodyreg.body.storage import FORMAT, read_body
-from bodyreg.body.surface import face_normals, sample_normals, vertex_normals
+from bodyreg.body.surface import segment_samples, vertex_normals
 from bodyreg.body.uv import load_uv
 from bodyreg.errors import UserError
 from bodyreg.npz import save_npz
@@ -120,24 +127,10 @@ class Body:
         if self.mirror_vertices is not None:
             arrays["mirror_vertices"] = self.mirror_vertices.astype(np.uint32)
         if self.charts is not None:
-            arrays["chart_name"] = np.array(self.charts.name)
-            arrays["chart_uv"] = self.charts.uv
-            arrays["chart_vertex"] = self.charts.vertex.astype(np.uint32)
-            arrays["chart_faces"] = self.charts.faces.astype(np.uint32)
-            arrays["chart_part"] = self.charts.part.astype(np.uint8)
+            arrays |= self.charts.arrays()
         if self.smpl is not None:
             arrays |= self.smpl.arrays()
-        if self.landmarks:
-            landmarks = list(self.landmarks.values())
-            arrays["landmark_names"] = np.array(list(self.landmarks))
-            arrays["landmark_count"] = np.array([len(item.vertices) for item in landmarks])
-            arrays["landmark_vertices"] = np.concatenate([item.vertices for item in landmarks])
-            arrays["landmark_weights"] = np.concatenate([item.weights for item in landmarks])
-        places = [(name, *p) for name, item in self.landmarks.items() for p in item.places]
-        if places:
-            names = ("landmark", "point", "offset", "moves_with", "share")
-            for name, column in zip(names, zip(*places, strict=True), strict=True):
-                arrays[f"place_{name}"] = np.array(column)
+        arrays |= landmark_arrays(self.landmarks)
         if self.shape_directions is not None:
             arrays["shape_names"] = np.array(self.shape_names)
             arrays["shape_directions"] = self.shape_directions
@@ -262,19 +255,7 @@ class Body:
         Raises:
             UserError: SMPL has no such vertex, or it is not known where they lie on this body.
         """
-        return self._smpl.of(numbers)
-
-    @property
-    def _smpl(self) -> SmplVertices:
-        if self.smpl is not None:
-            return self.smpl
-        if len(self.vertices) == SMPL_VERTEX_COUNT:
-            vertex = np.arange(SMPL_VERTEX_COUNT)[:, None].repeat(3, 1)
-            return SmplVertices(vertex, np.eye(3, dtype=np.float32)[0][None].repeat(len(vertex), 0))
-        raise UserError(
-            f"body '{self.name}': not known where SMPL's vertices lie on it; "
-            "find out with `bodyreg make-map`"
-        )
+        return smpl_vertices(self.smpl, len(self.vertices), self.name).of(numbers)
 
     def with_uv(self, path: str | os.PathLike) -> Body:
         """The body with DensePose's charts.
@@ -303,18 +284,7 @@ class Body:
             UserError: the body does not have them; the message says how to get them.
         """
         there = [charts for charts in (self.charts, self.carried_charts) if charts is not None]
-        for charts in there:
-            if charts.name == name:
-                return charts
-        has = " and ".join(f"'{charts.name}'" for charts in there) or "none"
-        needs = (
-            "give DensePose's UV_Processed.mat (--uv)"
-            if name == DENSEPOSE_CHARTS
-            else f"use the body that has '{name}'"
-        )
-        raise UserError(
-            f"its points lie in the charts '{name}', body '{self.name}' has {has}; {needs}"
-        )
+        return choose_charts(there, name, self.name)
 
     def with_landmarks(self, landmarks: Mapping[str, Landmark]) -> Body:
         """The body with these landmarks; they replace those of the same names.
@@ -322,23 +292,7 @@ class Body:
         Raises:
             UserError: one has the name of a joint, or is beside a point that the body lacks.
         """
-        for name, landmark in landmarks.items():
-            if name in self.joint_names:
-                raise UserError(
-                    f"landmark '{name}': joints of the rig cannot be moved; give it the name of a "
-                    f"convention's joint (coco/{name}) or another one"
-                )
-            for place in landmark.places:
-                if place.moves_with and place.moves_with not in self.joint_names:
-                    raise UserError(
-                        f"landmark '{name}': moves_with '{place.moves_with}' is no joint of the rig"
-                    )
-            missing = bases(landmark).difference(self._bases)
-            if missing:
-                raise UserError(
-                    f"landmark '{name}': body '{self.name}' has no '{min(missing)}' that a "
-                    f"landmark can be beside; it has {', '.join(self._bases)}"
-                )
+        check_landmarks(landmarks, self.joint_names, self._bases, self.name)
         return replace(self, landmarks={**self.landmarks, **landmarks})
 
     def with_proportions(self, segment_scale: np.ndarray | Sequence[float]) -> Body:
@@ -404,28 +358,8 @@ class Body:
     @torch.inference_mode(False)
     def _named_points(self) -> tuple[dict[str, int], RigPoints]:
         """Name -> number of its rig point, and all rig points. Of equal names, the joint counts."""
-        joints = torch.from_numpy(np.pad(self.joints, ((0, 0), (0, 1)), constant_values=1))
-        ids = torch.arange(len(joints), dtype=torch.int32, device="cpu")
-        names = self._bases
-        surface = [self.landmarks[name] for name in names[len(joints) :]]
-        # All in one array: the shorter mixes are padded with shares of 0.
-        longest = max((len(p.vertices) for p in surface), default=0)
-        index = np.zeros((len(surface), longest), np.int64)
-        shares = np.zeros((len(surface), longest), np.float32)
-        for row, landmark in enumerate(surface):
-            index[row, : len(landmark.vertices)] = landmark.vertices
-            shares[row, : len(landmark.vertices)] = landmark.weights
-        points = [
-            RigPoints(ids[:, None], joints[:, None]),
-            self._vertex_points.mix(index, shares),
-        ]
-        base = {name: i for i, name in reversed(list(enumerate(names)))}
-        points = [RigPoints.stack(points)]
-        beside = {name: item for name, item in self.named_landmarks.items() if item.places}
-        found = {name: points[0].select([row]) for name, row in base.items()}
-        points.append(placed(list(beside.values()), self.joints, found, self.stature))
-        numbers = {name: len(names) + i for i, name in enumerate(beside)} | base
-        return numbers, RigPoints.stack(points)
+        vertices, landmarks = self._vertex_points, self.named_landmarks
+        return named_points(self.joints, self._bases, landmarks, vertices, self.stature)
 
     def pose(self, pose: Tensor, segment_scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Joint transforms of poses. A segment's scale moves its children and does not scale them.
@@ -454,16 +388,10 @@ class Body:
             normals (24, M, 3) unit, and area shares (24, M) that sum to 1 per segment. A segment
             without faces has shares of zero.
         """
-        normals, areas = face_normals(self.vertices, self.faces)
         owner = self.dense_weights[self.faces].sum(1).argmax(1)
-        samples = [
-            sample_normals(normals[owner == joint], areas[owner == joint], count)
-            for joint in range(len(self.parents))
-        ]
-        return (
-            torch.from_numpy(np.stack([normals for normals, _ in samples])),
-            torch.from_numpy(np.stack([shares for _, shares in samples])),
-        )
+        samples = segment_samples(self.vertices, self.faces, owner, len(self.parents), count)
+        normals, shares = map(torch.from_numpy, samples)
+        return normals, shares
 
 
 @lru_cache(maxsize=1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -21,6 +23,17 @@ GRID_SIDE = 32
 SNAPPED = 1024
 # A point this far outside a triangle, in barycentric units, lies on its edge up to rounding.
 EDGE_TOLERANCE = 1e-6
+
+
+class Named(Protocol):
+    """Charts of any kind."""
+
+    @property
+    def name(self) -> str:
+        """What they are called."""
+
+
+AnyCharts = TypeVar("AnyCharts", bound=Named)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +56,16 @@ class Charts:
     faces: np.ndarray
     part: np.ndarray
     _tables: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Name -> array of a body file."""
+        return {
+            "chart_name": np.array(self.name),
+            "chart_uv": self.uv,
+            "chart_vertex": self.vertex.astype(np.uint32),
+            "chart_faces": self.faces.astype(np.uint32),
+            "chart_part": self.part.astype(np.uint8),
+        }
 
     def locate(self, part: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The surface point of each (part, u, v).
@@ -235,6 +258,29 @@ class Charts:
             rows = rows[candidate[rows] < end[rows]]
         barycentric = np.maximum(barycentric, 0)
         return face, barycentric / np.maximum(barycentric.sum(1, keepdims=True), 1e-12)
+
+
+def choose_charts(there: Sequence[AnyCharts], name: str, body: str) -> AnyCharts:
+    """Those of a body's charts that are called so.
+
+    Args:
+        there: All charts of the body.
+        name: The name of the charts.
+        body: The name of the body.
+
+    Raises:
+        UserError: the body does not have them; the message says how to get them.
+    """
+    for charts in there:
+        if charts.name == name:
+            return charts
+    has = " and ".join(f"'{charts.name}'" for charts in there) or "none"
+    needs = (
+        "give DensePose's UV_Processed.mat (--uv)"
+        if name == DENSEPOSE_CHARTS
+        else f"use the body that has '{name}'"
+    )
+    raise UserError(f"its points lie in the charts '{name}', body '{body}' has {has}; {needs}")
 
 
 def _check_queries(part: np.ndarray, uv: np.ndarray) -> None:

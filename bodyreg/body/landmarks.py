@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from bodyreg.body.joints import JOINT_NAMES, mirror_name
 from bodyreg.body.rig import RigPoints
+from bodyreg.errors import UserError
 
 LANDMARK_NAMES: tuple[str, ...] = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top",
@@ -106,9 +108,103 @@ def smpl_landmarks(vertices: np.ndarray) -> dict[str, Landmark]:
     return {name: landmarks[name] for name in LANDMARK_NAMES if name in landmarks}
 
 
+def check_landmarks(
+    landmarks: Mapping[str, Landmark], joints: Sequence[str], beside: Sequence[str], body: str
+) -> None:
+    """Refuse landmarks that a body cannot have.
+
+    Args:
+        landmarks: By name.
+        joints: Names of the rig's joints.
+        beside: Names of the points beside which landmarks may be.
+        body: The name of the body.
+
+    Raises:
+        UserError: one has the name of a joint, or is beside a point that the body lacks.
+    """
+    for name, landmark in landmarks.items():
+        if name in joints:
+            raise UserError(
+                f"landmark '{name}': joints of the rig cannot be moved; give it the name of a "
+                f"convention's joint (coco/{name}) or another one"
+            )
+        for place in landmark.places:
+            if place.moves_with and place.moves_with not in joints:
+                raise UserError(
+                    f"landmark '{name}': moves_with '{place.moves_with}' is no joint of the rig"
+                )
+        missing = bases(landmark).difference(beside)
+        if missing:
+            raise UserError(
+                f"landmark '{name}': body '{body}' has no '{min(missing)}' that a landmark can be "
+                f"beside; it has {', '.join(beside)}"
+            )
+
+
+def landmark_arrays(landmarks: Mapping[str, Landmark]) -> dict[str, np.ndarray]:
+    """Name -> array of a body file."""
+    if not landmarks:
+        return {}
+    items = list(landmarks.values())
+    arrays = {
+        "landmark_names": np.array(list(landmarks)),
+        "landmark_count": np.array([len(item.vertices) for item in items]),
+        "landmark_vertices": np.concatenate([item.vertices for item in items]),
+        "landmark_weights": np.concatenate([item.weights for item in items]),
+    }
+    places = [(name, *place) for name, item in landmarks.items() for place in item.places]
+    if places:
+        names = ("landmark", *Place._fields)
+        for name, column in zip(names, zip(*places, strict=True), strict=True):
+            arrays[f"place_{name}"] = np.array(column)
+    return arrays
+
+
 def bases(landmark: Landmark) -> set[str]:
     """The points beside which a landmark's places are."""
     return {place.point for place in landmark.places}
+
+
+def named_points(
+    joints: np.ndarray,
+    names: Sequence[str],
+    landmarks: Mapping[str, Landmark],
+    vertices: RigPoints,
+    stature: float,
+) -> tuple[dict[str, int], RigPoints]:
+    """Name -> number of its rig point, and all rig points. Of equal names, the joint counts.
+
+    Args:
+        joints: (24, 3) float32 the body's joints at rest.
+        names: Of the joints, then of the landmarks that are mixes of vertices.
+        landmarks: Name -> landmark: these and those that are beside points of `names`.
+        vertices: The rig points of the body's vertices.
+        stature: The body's stature, metres.
+    """
+    homogeneous = torch.from_numpy(np.pad(joints, ((0, 0), (0, 1)), constant_values=1))
+    ids = torch.arange(len(joints), dtype=torch.int32, device="cpu")
+    surface = [landmarks[name] for name in names[len(joints) :]]
+    points = RigPoints.stack(
+        [RigPoints(ids[:, None], homogeneous[:, None]), mixed(surface, vertices)]
+    )
+    base = {name: i for i, name in reversed(list(enumerate(names)))}
+    beside = {name: item for name, item in landmarks.items() if item.places}
+    found = {name: points.select([row]) for name, row in base.items()}
+    others = placed(list(beside.values()), joints, found, stature)
+    numbers = {name: len(names) + i for i, name in enumerate(beside)} | base
+    return numbers, RigPoints.stack([points, others])
+
+
+def mixed(landmarks: Sequence[Landmark], vertices: RigPoints) -> RigPoints:
+    """Landmarks that are mixes of vertices, as rig points, by the rig points of the vertices."""
+    # All in one array: the shorter mixes are padded with shares of 0.
+    longest = max((len(landmark.vertices) for landmark in landmarks), default=0)
+    index = np.zeros((len(landmarks), longest), np.int64)
+    shares = np.zeros((len(landmarks), longest), np.float32)
+    for row, landmark in enumerate(landmarks):
+        index[row, : len(landmark.vertices)] = landmark.vertices
+        shares[row, : len(landmark.vertices)] = landmark.weights
+    return vertices.mix(index, shares)
 
 
 def placed(

@@ -66,6 +66,28 @@ class SmplVertices:
         }
 
 
+def smpl_vertices(known: SmplVertices | None, count: int, body: str) -> SmplVertices:
+    """Where SMPL's vertices lie on a body.
+
+    Args:
+        known: Where they lie; if None, the body must have SMPL's own mesh.
+        count: How many vertices the body has.
+        body: The name of the body.
+
+    Raises:
+        UserError: it is not known.
+    """
+    if known is not None:
+        return known
+    if count == SMPL_VERTEX_COUNT:
+        vertex = np.arange(SMPL_VERTEX_COUNT)[:, None].repeat(3, 1)
+        return SmplVertices(vertex, np.eye(3, dtype=np.float32)[0][None].repeat(len(vertex), 0))
+    raise UserError(
+        f"body '{body}': not known where SMPL's vertices lie on it; "
+        "find out with `bodyreg make-map`"
+    )
+
+
 def built_in_table() -> SmplVertices:
     """The table of the built-in body."""
     arrays = load_npz(SMPL_TABLE, kind="table")

@@ -74,6 +74,29 @@ def sample_normals(
     return centres.astype(np.float32), shares.astype(np.float32)
 
 
+def segment_samples(
+    vertices: np.ndarray, faces: np.ndarray, owner: np.ndarray, segments: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A few normals for each segment of a surface.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3).
+        owner: (F,) the segment of each face.
+        segments: S.
+        count: M.
+
+    Returns:
+        (S, M, 3) normals and (S, M) shares, as of `sample_normals`.
+    """
+    normals, areas = face_normals(vertices, faces)
+    samples = [
+        sample_normals(normals[owner == segment], areas[owner == segment], count)
+        for segment in range(segments)
+    ]
+    return np.stack([some for some, _ in samples]), np.stack([shares for _, shares in samples])
+
+
 def barycentric_coordinates(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(P, 3) barycentrics of points (P, 2) in triangles (P, 3, 2); -1 in degenerate triangles."""
     a, b, c = np.moveaxis(corners, 1, 0)
