@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from bodyreg import Body, Fits, UserError, flow
+from bodyreg.data.bodies import pixels_per_metre
 from bodyreg.data.deepfashion import PosePairs, read_pose_pairs
 from bodyreg.flow.bodies import parts
 from bodyreg.painting import (
@@ -212,11 +213,12 @@ def painted(lessons: PaintingLessons) -> PaintingLessons:
     """The same lessons with paintings that need no training."""
     body, bodies = lessons.pairs.body, lessons.pairs.right
     silhouettes = parts(body, bodies, lessons.pairs.size).numpy() > 0
-    fineness = np.abs(bodies.scale) * bodies.frame[:, 2]
     pictures = lessons.pictures.permute(0, 2, 3, 1).numpy()
     found = [
-        foreground_of(np.ascontiguousarray(picture), silhouette, float(fine))
-        for picture, silhouette, fine in zip(pictures, silhouettes, fineness, strict=True)
+        foreground_of(np.ascontiguousarray(picture), silhouette, fine)
+        for picture, silhouette, fine in zip(
+            pictures, silhouettes, pixels_per_metre(bodies), strict=True
+        )
     ]
     return lessons.painted(np.stack(found))
 

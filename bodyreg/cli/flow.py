@@ -10,7 +10,7 @@ import tyro
 
 from bodyreg.cli.body import body_files
 from bodyreg.cli.flags import Device, OptionalFile, OptionalFolder, Switch
-from bodyreg.cli.sources import Sources, missing_source, source_of
+from bodyreg.cli.sources import Sources, missing_source, require_run_or_people, source_of
 from bodyreg.errors import UserError
 from bodyreg.runs.lock import working_in
 
@@ -97,11 +97,7 @@ def _check(options: Options) -> None:
         raise UserError("give one of --pairs and --pair")
     if options.split is not None and options.pairs is None:
         raise UserError("--split belongs to --pairs")
-    given = [f"--{name}" for name in ("body", "uv", "landmarks") if getattr(options, name)]
-    if options.run is not None and not missing_source(options):
-        given.insert(0, f"--{source_of(options).format}")
-    if options.run is not None and given:
-        raise UserError(f"{given[0]} is for a registration; a finished run (--run) has its own")
+    require_run_or_people(options)
     if options.drawn < 0:
         raise UserError("--drawn must be the number of pairs to draw")
     if options.size is not None and not 0 < min(options.size) <= max(options.size) <= 2**15:

@@ -145,6 +145,17 @@ def source_of(options: Any) -> Source:
     return _source(options, options.images)
 
 
+def require_run_or_people(options: Any) -> None:
+    """Refuse options that name people or a body beside a finished run, which has its own."""
+    if options.run is None:
+        return
+    given = [f"--{name}" for name in ("body", "uv", "landmarks") if getattr(options, name)]
+    if not missing_source(options):
+        given.insert(0, f"--{source_of(options).format}")
+    if given:
+        raise UserError(f"{given[0]} is for a registration; a finished run (--run) has its own")
+
+
 def source_to_detect(options: Any, path: Path) -> Source:
     """The source of people that no option names: they are detected in the pictures, into a file.
 

@@ -11,7 +11,7 @@ import tyro
 
 from bodyreg.cli.body import body_files
 from bodyreg.cli.flags import OptionalFile, OptionalFolder, Switch
-from bodyreg.cli.sources import Sources, missing_source, source_of
+from bodyreg.cli.sources import Sources, missing_source, require_run_or_people, source_of
 from bodyreg.data.formats import FORMATS
 from bodyreg.errors import UserError
 
@@ -100,11 +100,7 @@ def _request(options: Options) -> TransferRequest:
         raise UserError(
             f"Missing from bodyreg transfer: {'; '.join(missing)}; see bodyreg transfer --help"
         )
-    given = [f"--{name}" for name in ("body", "uv", "landmarks") if getattr(options, name)]
-    if options.run is not None and not missing_source(options):
-        given.insert(0, f"--{source_of(options).format}")
-    if options.run is not None and given:
-        raise UserError(f"{given[0]} is for a registration; a finished run (--run) has its own")
+    require_run_or_people(options)
     if options.masks and len(options.masks) != len(options.source):
         raise UserError(
             f"--masks: {len(options.masks)} masks for {len(options.source)} sources; give one each"

@@ -8,6 +8,7 @@ import numpy as np
 
 from bodyreg.body import Body
 from bodyreg.body.joints import JOINT_NAMES
+from bodyreg.data.bodies import pixels_per_metre
 from bodyreg.data.coco import FROM_INDEX, PERSON
 from bodyreg.data.fits import Fits
 from bodyreg.data.frames import image_from_frame
@@ -42,11 +43,11 @@ def keypoint_results(body: Body, fits: Fits, images: np.ndarray) -> list[dict[st
     xy = image_from_frame(seen, fits.frame[:, None].astype(np.float64)) - FROM_INDEX
     similarity = np.ones(xy.shape[:2])
     if fits.joint_deviation is not None:
-        metre = abs(fits.scale) * fits.frame[:, 2]
-        deviation = fits.joint_deviation[:, JOINTS, 0][:, known] / 1000 * metre[:, None]
+        metre = pixels_per_metre(fits)[:, None]
+        deviation = fits.joint_deviation[:, JOINTS, 0][:, known] / 1000 * metre
         area = np.maximum(np.ptp(xy, axis=1).prod(1), 1)[:, None]
         near = NEAR[known] ** 2 * area
-        similarity = near / (near + deviation.astype(np.float64) ** 2)
+        similarity = near / (near + deviation**2)
     found = np.zeros((len(fits), len(COCO_17), 3))
     found[:, known] = np.concatenate([xy, similarity[..., None]], 2)
     rows = np.round(found, 4).reshape(-1, 3 * len(COCO_17))

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from bodyreg import ops
 from bodyreg.body import Body, RigPoints
+from bodyreg.data.bodies import pixels_per_metre
 from bodyreg.data.fits import Fits
 from bodyreg.errors import UserError
 
@@ -128,7 +129,7 @@ def _place(body: Body, fits: Fits) -> np.ndarray:
     frame = fits.frame.astype(np.float64)
     pixels = pelvis[:, :2] * frame[:, 2:] + frame[:, :2] * [1, -1]
     place = np.zeros((len(fits), 3))
-    place[:, :2] = (pixels - pixels[0]) / np.median(metre * frame[:, 2])
+    place[:, :2] = (pixels - pixels[0]) / np.median(pixels_per_metre(fits))
     return place
 
 

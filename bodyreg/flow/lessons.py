@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from bodyreg.body import Body
-from bodyreg.data.bodies import Bodies, in_pixels
+from bodyreg.data.bodies import Bodies, in_pixels, shifted, zoomed
 from bodyreg.data.fits import Fits
 from bodyreg.data.skeletons import COCO_18
 from bodyreg.errors import UserError
@@ -21,8 +21,6 @@ from bodyreg.flow.augmentation import Changes, mirrored_flow, mirrored_joints, m
 from bodyreg.flow.bodies import Test, between, extended, parts
 from bodyreg.training.checkpoints import fingerprint_of
 from bodyreg.training.loops import generator
-
-T = TypeVar("T", bound=Bodies)
 
 
 class Lesson(NamedTuple):
@@ -218,30 +216,6 @@ class Lessons:
 def body_joints(body: Body, fits: Fits) -> np.ndarray:
     """(N, 18, 2) float32: the joints of COCO-18 where pictures show those of fits, pixels."""
     return in_pixels(fits, fits.keypoints(body, COCO_18.keypoints))[..., :2]
-
-
-def zoomed(people: T, factor: float) -> T:
-    """The same bodies in pictures that are larger by this factor."""
-    return replace(
-        people,
-        frame=(factor * people.frame).astype(np.float32),
-        focal=None if people.focal is None else (factor * people.focal).astype(np.float32),
-        principal_point=(
-            None
-            if people.principal_point is None
-            else (factor * people.principal_point).astype(np.float32)
-        ),
-    )
-
-
-def shifted(people: T, shift: np.ndarray) -> T:
-    """The same bodies in pictures that have moved over them by x and y (N, 2), pixels."""
-    point = people.principal_point
-    return replace(
-        people,
-        frame=(people.frame + np.pad(shift, ((0, 0), (0, 1)))).astype(np.float32),
-        principal_point=None if point is None else (point + shift).astype(np.float32),
-    )
 
 
 def _channels_first(flow: Tensor) -> Tensor:

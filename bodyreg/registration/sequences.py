@@ -18,6 +18,7 @@ from torch import Tensor
 from bodyreg import ops
 from bodyreg.body import AXIS_ANGLE, JOINT_NAMES, Body
 from bodyreg.body.rotations import rotation_matrices
+from bodyreg.data.bodies import pixels_per_metre
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.data.reading import as_read
@@ -89,7 +90,7 @@ def smooth(
     plan = schedule.warm(config)
     evidence = gather(observations, config, device, dtype)
     single = Objective(ops, rig, pad(rig, evidence), plan)
-    metre = float(np.median(abs(fits.scale) * fits.frame[:, 2]))
+    metre = float(np.median(pixels_per_metre(fits).astype(np.float32)))
     together = _Together(single, observations.frame, metre, seconds, smoothness)
     *settings, final = map(Setting.of_row, plan.settings.tolist())
     start = warm_starts(fits, body, device, dtype)[:, 0]

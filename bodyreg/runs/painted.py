@@ -33,6 +33,7 @@ def painted(
     Raises:
         UserError: as `targets_of`.
     """
+    from bodyreg.data.bodies import pixels_per_metre
     from bodyreg.transfer import Appearance, Source
     from bodyreg.transfer.compositing import before
     from bodyreg.transfer.foreground import foreground_of
@@ -43,7 +44,7 @@ def painted(
         side = len(tile)
         fit = _in_tile(fits.select([row]), side)
         silhouette = _parts(finished, fit, side) > 0
-        fineness = abs(float(fit.scale[0])) * float(fit.frame[0, 2])
+        fineness = pixels_per_metre(fit)[0]
         source = Source(tile, foreground_of(tile, silhouette, fineness), fit)
         target = targets_of([pose], fitted, fit, (side, side), 1)[0].fit
         look = Appearance(finished.body, [source])
@@ -63,7 +64,7 @@ def _in_tile(fit: Fits, side: int) -> Fits:
     """The same body in the picture of its frame alone, so many pixels wide and high."""
     import numpy as np
 
-    from bodyreg.flow.lessons import shifted, zoomed
+    from bodyreg.data.bodies import shifted, zoomed
 
     corner = fit.frame[:, :2] - fit.frame[:, 2:]
     return zoomed(shifted(fit, -corner), side / np.float32(2 * fit.frame[0, 2]))

@@ -122,6 +122,7 @@ def of_clip(path: Path, body: Body, source: Fits, height: int, width: int) -> Fi
     import numpy as np
     from scipy.spatial.transform import Rotation
 
+    from bodyreg.data.bodies import pixels_per_metre
     from bodyreg.synthetic.motions.clip_to_rig import retarget
     from bodyreg.synthetic.motions.clips import read_clip
 
@@ -133,8 +134,7 @@ def of_clip(path: Path, body: Body, source: Fits, height: int, width: int) -> Fi
     facing = Rotation.from_euler("y", -np.arctan2(front[0], front[2])).as_matrix()
     pose = Rotation.from_matrix(turns.reshape(-1, 3, 3)).as_rotvec().reshape(count, -1, 3)
     stature = own.stature * float(source.segment_scale[0].mean())
-    pixels = abs(float(source.scale[0])) * float(source.frame[0, 2])
-    pixels = min(pixels, TALLEST * height / stature)
+    pixels = min(float(pixels_per_metre(source)[0]), TALLEST * height / stature)
     half = max(height, width) / 2
     fits = replace(
         source.select(np.zeros(count, int)),

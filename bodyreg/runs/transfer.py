@@ -241,11 +241,12 @@ def _sources(
     masks: Sequence[np.ndarray],
     silhouettes: Sequence[np.ndarray],
 ) -> list[Source]:
+    from bodyreg.data.bodies import pixels_per_metre
     from bodyreg.transfer import Source
     from bodyreg.transfer.foreground import foreground_of
 
     found = masks or [
-        foreground_of(picture, silhouette, _fineness(fit))
+        foreground_of(picture, silhouette, pixels_per_metre(fit)[0])
         for picture, silhouette, fit in zip(pictures, silhouettes, fits, strict=True)
     ]
     return [Source(*parts) for parts in zip(pictures, found, fits, strict=True)]
@@ -253,17 +254,14 @@ def _sources(
 
 def _not_finer(sources: Sequence[Source], targets: Sequence[Target]) -> list[Source]:
     """The sources, reduced where they are much finer than every target."""
-    finest = max(_fineness(target.fit) for target in targets)
-    zooms = [finest / _fineness(source.fit) for source in sources]
+    from bodyreg.data.bodies import pixels_per_metre
+
+    finest = max(pixels_per_metre(target.fit)[0] for target in targets)
+    zooms = [finest / pixels_per_metre(source.fit)[0] for source in sources]
     return [
         source.zoomed(zoom) if zoom < 1 / FINER else source
         for source, zoom in zip(sources, zooms, strict=True)
     ]
-
-
-def _fineness(fit: Fits) -> float:
-    """Pixels per metre."""
-    return abs(float(fit.scale[0])) * float(fit.frame[0, 2])
 
 
 def _strip_frames(count: int) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 
 import cv2
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.body import Body
+from bodyreg.data.bodies import zoomed
 from bodyreg.data.fits import Fits
 from bodyreg.reference.flow import HIDDEN, VISIBLE
 from bodyreg.transfer.surface import GROUPS, HEAD, Surface, surface_of
@@ -69,10 +70,6 @@ class Source:
         """The same source in a smaller picture."""
         height, width = (max(1, round(zoom * side)) for side in self.foreground.shape)
         x, y = width / self.foreground.shape[1], height / self.foreground.shape[0]
-        fit, camera = self.fit, {}
-        if fit.focal is not None and fit.principal_point is not None:
-            camera["focal"] = fit.focal * np.float32(zoom)
-            camera["principal_point"] = fit.principal_point * np.array([x, y], np.float32)
         share = self.foreground.astype(np.float32)
         small = cv2.resize(share, (width, height), interpolation=cv2.INTER_AREA)
         alone = self.picture * share[..., None]  # the background is not mixed in
@@ -80,7 +77,7 @@ class Source:
         return Source(
             np.rint(colours / np.maximum(small, 1e-6)[..., None]).astype(np.uint8),
             small > 0.5,
-            replace(fit, frame=fit.frame * np.array([x, y, zoom], np.float32), **camera),
+            zoomed(self.fit, np.array([x, y, zoom])),
         )
 
 

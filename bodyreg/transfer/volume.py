@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bodyreg import ops
 from bodyreg.body.surface import vertex_normals
-from bodyreg.data.bodies import are_near, in_pixels
+from bodyreg.data.bodies import are_near, in_pixels, pixels_per_metre
 from bodyreg.data.fits import Fits
 from bodyreg.ops import Raster
 from bodyreg.transfer.surface import Surface
@@ -55,11 +55,11 @@ class Posed:
         vertices = fit.vertices(surface.body)
         inside_out = bool(fit.mirrored[0])
         normals = vertex_normals(vertices[0], surface.body.faces) * (-1 if inside_out else 1)
-        scale = abs(float(fit.scale[0]))
         if volume is not None:
+            scale = abs(float(fit.scale[0]))
             vertices = vertices + (scale * volume[:, None] * normals)[None]
         places = torch.from_numpy(in_pixels(fit, vertices.astype(np.float32)))
-        fineness = scale * float(fit.frame[0, 2])
+        fineness = float(pixels_per_metre(fit)[0])
         return cls(places, normals, bool(are_near(fit)[0]), inside_out, fineness)
 
     @property

@@ -11,12 +11,12 @@ import torch
 from bodyreg import UserError
 from bodyreg.body import MIRROR_JOINTS
 from bodyreg.data import Fits
+from bodyreg.data.bodies import zoomed
 from bodyreg.data.flip import flip_fits
 from bodyreg.data.truth import Truth
 from bodyreg.flow import FlowAugmentation, Lessons, between, body_joints, extended
 from bodyreg.flow.augmentation import Changes
 from bodyreg.flow.bodies import parts
-from bodyreg.flow.lessons import zoomed
 from bodyreg.ops import Flow
 
 from .made import in_pictures
