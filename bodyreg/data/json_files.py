@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,24 @@ def load_json(path: str | os.PathLike) -> Any:
     """Read a JSON file in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
     Raises:
-        UserError: it is missing or not JSON.
+        UserError: it is missing or not JSON, or one of its objects has a key twice.
     """
+
+    def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            key = next(key for key in found if counts[key] > 1)
+            raise UserError(f"{path}: an object has the key {key!r} twice; remove one of them")
+        return found
+
     require_file(path, "JSON")  # a pipe would wait for its writer, and a device may never end
     with reading(path), open(path, "rb") as stream:
         data = stream.read()
     if data.startswith(ZIP):
         raise UserError(f"{path}: is an .npz or another zip file; name a JSON file")
     try:
-        return json.loads(data)
+        return json.loads(data, object_pairs_hook=checked)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not readable JSON ({error}); save it as UTF-8") from error
     except (ValueError, RecursionError) as error:

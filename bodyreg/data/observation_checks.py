@@ -22,6 +22,8 @@ LARGEST_FRAME = 1e8
 FARTHEST = 1e4
 # Frame units. With a smaller spread a depth would weigh more than all else together.
 SMALLEST_SPREAD = 1e-6
+# Weights are confidences of about 1. Squares of sums of larger ones would not fit in float32.
+LARGEST_WEIGHT = 1e9
 # A shorter focal length, in pixels, is in another unit.
 SHORTEST_FOCAL = 1
 # No picture has so long a side, in pixels.
@@ -44,8 +46,6 @@ DTYPES: dict[str, Any] = {
     "picture_size": np.int32,
 }
 """Array -> the type of its numbers in memory."""
-
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def expected_shapes(people: int, points: int, keypoints: int) -> dict[str, tuple[int, ...]]:
@@ -166,6 +166,8 @@ def check_values(arrays: Mapping[str, Any], source: str) -> None:
     refuse("frame", frame[:, 2] <= 0, "has no area (half_side must be positive)")
     for name in ("point_weight", "keypoint_weight", "point_vertex"):
         refuse(name, arrays[name] < 0, "is negative")
+    for name in ("point_weight", "keypoint_weight"):
+        refuse(name, arrays[name] > LARGEST_WEIGHT, f"is more than {LARGEST_WEIGHT:g}")
     barycentric = arrays["point_barycentric"]
     refuse("point_barycentric", ~(np.abs(barycentric.sum(axis=1) - 1) < 1e-3), "does not sum to 1")
     refuse("point_barycentric", barycentric < -1e-3, "is negative")
@@ -272,8 +274,8 @@ def _bounds_hold(arrays: Mapping[str, Any]) -> bool:
         and bool(farthest.max() <= edge)
         and not _in_corner(arrays, farthest).any()
         and _within(arrays["point_xy"], -edge, edge)
-        and _within(arrays["point_weight"], 0, _LARGEST)
-        and _within(arrays["keypoint_weight"], 0, _LARGEST)
+        and _within(arrays["point_weight"], 0, LARGEST_WEIGHT)
+        and _within(arrays["keypoint_weight"], 0, LARGEST_WEIGHT)
         and _at_least(arrays["point_vertex"], 0)
         and _at_least(arrays["point_barycentric"], -1e-3)
         and _within(x + y + z, 1 - 9e-4, 1 + 9e-4)

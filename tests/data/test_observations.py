@@ -157,6 +157,8 @@ BAD = {
     "a frame larger than any picture": ("frame", lambda a: put(a, (0, 2), 1e9)),
     "flat frame": ("frame", lambda a: put(a, (1, 2), 0.0)),
     "negative weight": ("point_weight", lambda a: put(a, 2, -1.0)),
+    "huge weight": ("point_weight", lambda a: put(a, 2, 3e38)),
+    "huge keypoint weight": ("keypoint_weight", lambda a: put(a, (1, 0), 2e9)),
     "negative vertex": ("point_vertex", lambda a: put(a, (0, 0), -1)),
     "vertex too large": ("point_vertex", lambda a: put(a, (0, 0), 96)),
     "vertex too large for its type": ("point_vertex", lambda a: a.astype(np.int64) + 2**33),

@@ -61,6 +61,14 @@ def test_json_that_is_no_unicode(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_json_with_a_key_twice(tmp_path):
+    """JSON keeps the last one: which of the two is meant is not known."""
+    path = tmp_path / "a.json"
+    path.write_text('[{"id": 1}, {"id": 1, "box": {"x": 1, "y": 2, "x": 3}}]')
+    with pytest.raises(UserError, match=r"a\.json: an object has the key 'x' twice; remove one"):
+        load_json(path)
+
+
 def test_names_of_keypoints_in_bytes(tmp_path):
     """As numpy.array([b"nose"]) saves them: the same names, not "b'nose'"."""
     people = make(3)

@@ -11,6 +11,7 @@ import torch
 from bodyreg import reference
 from bodyreg.body import AXIS_ANGLE
 from bodyreg.data import Fits
+from bodyreg.data.observation_checks import LARGEST_WEIGHT
 from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig, register
 from bodyreg.registration.losses import POINT_GRAIN
@@ -33,6 +34,16 @@ def same_bits(a: Fits, b: Fits) -> bool:
     return all(np.array_equal(getattr(a, n), getattr(b, n)) for n in arrays) and all(
         np.array_equal(a.terms[n], b.terms[n]) for n in a.terms
     )
+
+
+@pytest.mark.parametrize("solver", ["adam", "lm"])
+@pytest.mark.parametrize("preset", ["accurate", "paper"])
+def test_the_largest_weights_can_be_fitted(body, people, preset, solver):
+    """Of which `Observations.check` refuses larger ones."""
+    heavy = people.observations.select([0, 1])
+    heavy.point_weight[:], heavy.keypoint_weight[:] = LARGEST_WEIGHT, LARGEST_WEIGHT
+    fits = register(body, heavy, RegistrationConfig.preset(preset, solver=solver))
+    assert np.isfinite(fits.loss).all() and np.isfinite(fits.pose).all()
 
 
 @pytest.mark.parametrize("preset", ["accurate", "paper"])
