@@ -133,8 +133,8 @@ def train_distilled(
         report: Is told of each round, when its people are fitted.
 
     Raises:
-        UserError: nobody has keypoints, or as `register` and `poses_of`; or the state is of another
-            training, or damaged.
+        UserError: no person has keypoints, or as `register` and `poses_of`; or the state is of
+            another training, or damaged.
     """
     config = config or DistilledConfig()
     registration = registration or RegistrationConfig.preset("accurate")

@@ -123,7 +123,7 @@ def train_regressor(
         watch: Looks at the regressor of now before each report, see `Watch`.
 
     Raises:
-        UserError: there is nobody to learn from, or a batch has fewer people than there are
+        UserError: there is no person to learn from, or a batch has fewer people than there are
             processes; or the state is of another training, or damaged.
         ValueError: the lessons' pictures are of another side.
     """

@@ -157,7 +157,7 @@ class Lessons:
         """(M,) int64, positions of the people in the order in which an epoch sees them.
 
         An epoch sees as many people as there are in the data sets that have a share. Of each it
-        sees its share, and nobody twice before it has seen all.
+        sees its share, and no person twice before it has seen all.
         """
         if self.shares is None:
             return torch.randperm(len(self), generator=random)
