@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,11 +132,11 @@ def from_plain(example: About, plain: Any) -> About:
         TypeError: a field is missing or unknown, or a value has another type than the example's.
         UserError: the dataclass refuses a value.
     """
-    if is_dataclass(example) and isinstance(plain, dict):
+    if is_dataclass(example) and not isinstance(example, type) and isinstance(plain, dict):
         values = {field.name: getattr(example, field.name) for field in fields(example)}
         if values.keys() != plain.keys():
             raise TypeError(f"fields {list(plain)}")
-        return type(example)(**{n: from_plain(value, plain[n]) for n, value in values.items()})
+        return replace(example, **{n: from_plain(value, plain[n]) for n, value in values.items()})
     if type(plain) is not type(example):
         raise TypeError(f"{plain!r}")
     return plain
