@@ -104,8 +104,8 @@ def judge(
             config,
             lambda people, rows: fit(people, suspects[rows]),
         )
-        better = tried.score < ACCEPTED * _losses(fits)[suspects]
-        better = np.flatnonzero(better & (tried.rejected > 0))
+        lower = tried.score < ACCEPTED * _losses(fits)[suspects]
+        better = np.flatnonzero(lower & (tried.rejected > 0))
         fits = fits.replaced(suspects[better], tried.fits.select(better))
         rejected[suspects[better]] = tried.rejected[better]
         observations = _as_read(observations, suspects[better], tried.observations.select(better))
