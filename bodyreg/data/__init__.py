@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     )
     from bodyreg.data.densepose_coco import read_densepose_coco
     from bodyreg.data.densepose_results import read_densepose_results
-    from bodyreg.data.fits import Fits, FitsById
+    from bodyreg.data.fits import Fits
+    from bodyreg.data.fits_files import FitsById
     from bodyreg.data.human36m import Poses3D, read_videopose3d
     from bodyreg.data.iuv import read_iuv
     from bodyreg.data.keypoint_files import read_keypoints
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 # Imported when first used: the options of a command need the names of the formats alone.
 _HOMES = {
     "Fits": "bodyreg.data.fits",
-    "FitsById": "bodyreg.data.fits",
+    "FitsById": "bodyreg.data.fits_files",
     "Observations": "bodyreg.data.observations",
     "ObservationsInMemory": "bodyreg.data.stored",
     "PosePairs": "bodyreg.data.deepfashion",

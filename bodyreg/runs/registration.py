@@ -192,7 +192,7 @@ def _show(shards: FittedShards, bar: tqdm) -> None:
 
 def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) -> Summary:
     """Join the shards, draw, and write the record."""
-    from bodyreg.data.fits import join_fits
+    from bodyreg.data.fits_files import join_fits
 
     request, shards = job.request, job.shards
     shards.look()

@@ -13,7 +13,7 @@ from bodyreg.body import Body
 from bodyreg.body.rotations import rotation_matrices
 from bodyreg.data import Fits, FitsById
 from bodyreg.data.bodies import are_near, in_pixels
-from bodyreg.data.fits import join_fits
+from bodyreg.data.fits_files import join_fits
 from bodyreg.data.flip import flip_fits
 from bodyreg.data.frames import image_from_frame
 from bodyreg.errors import UserError
