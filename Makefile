@@ -77,7 +77,9 @@ $(VENV)/.torch:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.torch $(NATIVE)
-	@echo "compiling the kernels: the first time this takes minutes, and prints nothing until it is done"
+	@echo "compiling the kernels: this takes minutes the first time; ninja counts the files"
+	$(PY) setup.py --quiet build_ext --inplace
+	@echo "installing what the tests need: a download, the first time"
 	$(PIP) install $(EDIT) ".[test]"
 	@touch $@
 

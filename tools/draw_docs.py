@@ -1,0 +1,66 @@
+"""Draw the pictures of README.md that show the demo: docs/demo.png and docs/report.png.
+
+    python -m bodyreg demo --out runs/demo
+    python -m tools.draw_docs runs/demo
+
+It needs Chromium and the extra `test`. docs/demo.png is the demo's overlays; docs/report.png shows
+the top of its report, and below it the person whose fit is best.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bodyreg.pictures import read_picture, write_picture
+from tests.viz.browser import chromium
+
+DOCS = Path(__file__).parents[1] / "docs"
+WIDTH, HEIGHT = 1200, 786
+"""Of the window, pixels."""
+DEMO_WIDTH = 1500
+
+
+def report(run: Path) -> np.ndarray:
+    """(2 HEIGHT, WIDTH, 3) the top of a run's report, and the person with the best fit in it."""
+    with tempfile.TemporaryDirectory() as profile, chromium(Path(profile)) as browser:
+        size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.get(f"file://{(run / 'report.html').resolve()}")
+        (best,) = (
+            button
+            for button in browser.find_elements("css selector", "#direction button")
+            if button.text == "best first"
+        )
+        best.click()
+        parts = [_screenshot(browser)]
+        browser.find_element("css selector", ".card").click()
+        parts.append(_screenshot(browser))
+    return np.concatenate(parts)
+
+
+def _screenshot(browser) -> np.ndarray:
+    time.sleep(3)  # until all is drawn
+    data = np.frombuffer(browser.get_screenshot_as_png(), np.uint8)
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+
+def main() -> None:
+    """Draw both pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="the --out folder of `bodyreg demo`")
+    run = parser.parse_args().run
+    page = read_picture(run / "overlays.png")
+    height = round(len(page) * DEMO_WIDTH / page.shape[1])
+    demo = cv2.resize(page, (DEMO_WIDTH, height), interpolation=cv2.INTER_AREA)
+    write_picture(DOCS / "demo.png", demo)
+    write_picture(DOCS / "report.png", report(run))
+
+
+if __name__ == "__main__":
+    main()
