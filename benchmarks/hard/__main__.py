@@ -130,9 +130,10 @@ def page(study: Study, command: str, seed: int) -> str:
     return f"""# Doubts
 
 A registration returns a body for any evidence, also for a strip of a person or for two people taken
-for one. So every fit says how doubtful it is, and why: `Fits.doubts`, one number for each reason,
-over its limit. A fit with a number above 1 is doubtful: `bodyreg register` counts such fits, and
-overlays and the report show them first.
+for one. So every fit says how doubtful it is, and why. `Fits.doubts` is a dictionary: for each
+reason, an array with a number for each fit, which is a measure divided by its limit. A fit is
+doubtful if one of its numbers is above 1. `bodyreg register` counts doubtful fits; overlays and the
+report show them first.
 
 {limits()}
 

@@ -78,8 +78,9 @@ class Fits:
             disagree with the others, as sets of `data.rejected`; 0 = none. None as `exchanged`.
         terms: name -> (N,) float32, the weighted terms; they add up to the loss. A term is 0 for
             a person without evidence for it.
-        doubts: name -> (N,) float32 >= 0, what makes a fit doubtful, over its limit: above 1 it is
-            doubtful. `REASONS` has the names. Empty if the fits do not tell.
+        doubts: name of a reason for doubt -> (N,) float32 >= 0, a measure of it, divided by its
+            limit. A fit is doubtful if one of its numbers is above 1. `REASONS` has the names.
+            Empty if the fits do not tell.
     """
 
     id: np.ndarray
