@@ -14,7 +14,16 @@ from bodyreg.body import Body
 from bodyreg.cli import main
 from bodyreg.data import Fits, Truth
 from bodyreg.data.frames import seen_in_perspective
-from bodyreg.viz.report import histogram, jpeg, packed, page, plain_json, poses_data, truth_data
+from bodyreg.viz.report import (
+    histogram,
+    jpeg,
+    packed,
+    page,
+    plain_json,
+    poses_data,
+    shape_data,
+    truth_data,
+)
 
 from .browser import chromium, console_errors, network_requests, picture
 
@@ -241,6 +250,23 @@ def test_the_fit_can_be_followed_and_the_truth_shown(opened):
         page.execute_async_script("setTimeout(arguments[0], 400)")
         before, begin = begin, picture(stage)
         assert (np.abs(begin - before).sum(-1) > 30).any(), choice
+
+
+def test_a_person_of_an_own_shape_is_posed(opened, runs):
+    """Their vertices move as the segments do, and the next person has the template's again."""
+    page, body = opened("demo"), Body.default()
+    page.find_element("css selector", ".card").click()
+    own = body.with_shape(np.random.default_rng(2).normal(0, 0.3, len(body.shape_names)))
+    show = (
+        "const own = arguments[0]; scene.show({ ...scene.person, own }, scene.mark);"
+        "return [scene.places.map((axis) => Array.from(axis)), Array.from(scene.transforms)]"
+    )
+    for data, shown in ((shape_data(own, ("left_hip",)), own), (None, body)):
+        places, segments = page.execute_script(show, data)
+        segments = np.reshape(segments, (-1, 24, 3, 4))[-1]
+        points = shown.vertex_points()
+        expected = np.einsum("vkij,vkj->iv", segments[points.joint_ids], points.anchors.numpy())
+        np.testing.assert_allclose(places, expected, atol=1e-5)
 
 
 def test_evidence_lies_on_the_rays_of_its_camera(opened):
