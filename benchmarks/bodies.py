@@ -1,6 +1,6 @@
 """Errors of people whose bodies differ from the template, without and with fitted shapes.
 
-    python -m benchmarks.bodies --people 300 --seeds 9401 9402 --motions BVH
+    python -m benchmarks.bodies --people 160 --seeds 9401 9402 --motions BVH
 
 The script makes people of held-out seeds, children and adults, with the usual errors of a detector
 and near cameras, in made poses and in those of BVH files. It registers everybody twice, and writes
@@ -10,7 +10,6 @@ docs/bodies.md.
 from __future__ import annotations
 
 import argparse
-import sys
 import textwrap
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -163,7 +162,8 @@ def page(studies: dict[str, list[Study]], command: str) -> str:
     made = f"""The people are of held-out seeds, {DISTANCE[0]:g} to {DISTANCE[1]:g} m from the
     camera, with the usual errors of a detector, which whole segments share, and neither cut nor
     covered. The shapes of these people are mixes of the same directions, with about the spread that
-    the prior knows: real people differ in more ways, and may gain less. In float32, on a CPU."""
+    the prior knows: real people differ in more ways, and may gain less. The weight of the prior was
+    chosen on people of another seed. In float32, on a CPU."""
     tables = "\n\n".join(parts)
     first = next(iter(known.values()))
     return f"""# Other bodies
@@ -204,7 +204,8 @@ those whose coefficient of "weight" is beyond {HEAVY}.
 
 ### What coefficients tell
 
-In made poses, with depths.
+In made poses, with depths. A coefficient is no age and no sex, and the prior makes it smaller: it
+says in which direction the body differs from the template, as far as the points show it.
 
 {coefficients(body, first)}
 """
@@ -212,7 +213,7 @@ In made poses, with depths.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--people", type=int, default=300, help="of each seed")
+    parser.add_argument("--people", type=int, default=160, help="of each seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[9401, 9402], help="held out")
     parser.add_argument("--motions", type=Path, help="a folder of BVH files")
     parser.add_argument("--out", type=Path, default=Path("docs/bodies.md"))
@@ -224,9 +225,9 @@ def main() -> None:
         poses: [Study.make(options.people, seed, motions) for seed in options.seeds]
         for poses, motions in kinds.items()
     }
-    command = " ".join(["python -m benchmarks.bodies", *sys.argv[1:]])
-    if options.motions is not None:
-        command = command.replace(str(options.motions), "BVH")
+    seeds = " ".join(map(str, options.seeds))
+    command = f"python -m benchmarks.bodies --people {options.people} --seeds {seeds}"
+    command += " --motions BVH" * (options.motions is not None)
     text = page(studies, command)
     with atomic_path(options.out) as temporary:
         temporary.write_text(text, encoding="utf-8")
