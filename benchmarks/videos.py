@@ -27,8 +27,9 @@ from bodyreg.synthetic.motions.performance import Motions
 from bodyreg.synthetic.scenes.studio import studio_cameras
 from bodyreg.synthetic.scenes.takes import TAKES, Takes
 
-NOISES = (1.0, 3.0, 6.0)
-"""Standard deviations of a keypoint in a picture, pixels of a 256-pixel frame."""
+KINDS = (("still", 0.02), ("still", 1.0), ("moving", 1.0), ("moving", 3.0), ("moving", 6.0))
+"""What people do, and standard deviations of a keypoint in a picture, pixels of a 256-pixel frame.
+Still people are seen in the pose of the first picture."""
 SHARED = 0.5
 """Those of errors that all pictures share, over these."""
 MISSING = 0.1
@@ -50,11 +51,13 @@ class Video:
     joints: np.ndarray
 
 
-def video(takes: Takes, body: Body, take: int, frames: int, noise: float) -> Video:
-    """A take as its first camera sees it."""
+def video(
+    takes: Takes, body: Body, take: int, frames: int, noise: float, *, still: bool = False
+) -> Video:
+    """A take as its first camera sees it; of still people, its first picture again and again."""
     random = np.random.default_rng([take, frames])
     first = len(studio_cameras()) * frames * take
-    scenes = [takes.scene(body, first + frame) for frame in range(frames)]
+    scenes = [takes.scene(body, first + frame * (not still)) for frame in range(frames)]
     figures = [scene.figures[0] for scene in scenes]
     names = COCO_17.keypoints
     xy = np.stack([figure.project(figure.keypoints(names))[:, :2] for figure in figures])
@@ -62,11 +65,14 @@ def video(takes: Takes, body: Body, take: int, frames: int, noise: float) -> Vid
     frame += JITTER * frame[:, 2:] * random.normal(size=frame.shape).astype(np.float32)
     pixel = pixel_sizes(frame)[:, None, None] * noise
     errors = random.normal(size=xy.shape) + SHARED * random.normal(size=xy.shape[1:])
+    found = random.random(xy.shape[:2]) > MISSING
+    if still:
+        found[:] = found[0]
     cameras = [figure.camera for figure in figures]
     people = Observations.of_keypoints(
         names,
         xy + pixel * errors,
-        (random.random(xy.shape[:2]) > MISSING).astype(float),
+        found.astype(float),
         id=np.arange(frames),
         frame=frame,
         focal=np.array([camera.focal.mean() for camera in cameras], np.float32),
@@ -114,13 +120,14 @@ def main() -> None:
     chosen = np.linspace(0, len(TAKES) - 1, options.takes).round().astype(int).tolist()
     print(f"{options.takes} videos of {options.frames} pictures")
     print(
-        "| errors of keypoints, px of 256 | fits | MPJPE, mm | PA-MPJPE, mm | acceleration, m/s² |"
+        "| people | errors of keypoints, px of 256 | fits | MPJPE, mm | PA-MPJPE, mm "
+        "| acceleration, m/s² |"
     )
-    print("|---|---|---:|---:|---:|")
-    for noise in NOISES:
+    print("|---|---|---|---:|---:|---:|")
+    for kind, noise in KINDS:
         rows: dict[str, list[np.ndarray]] = {"single": [], "together": []}
         for take in chosen:
-            made = video(takes, body, take, options.frames, noise)
+            made = video(takes, body, take, options.frames, noise, still=kind == "still")
             single = register(body, made.people)
             seconds = np.arange(options.frames) / FRAME_RATE
             together = smooth(body, made.people, single, seconds)
@@ -128,7 +135,10 @@ def main() -> None:
                 rows[name].append(errors_of(body, fits, made.joints))
         for name, row in rows.items():
             mean, pa, jitter = np.mean(row, axis=0)
-            print(f"| {noise:g} | {name} | {mean:.1f} | {pa:.1f} | {jitter:.1f} |", flush=True)
+            print(
+                f"| {kind} | {noise:g} | {name} | {mean:.1f} | {pa:.1f} | {jitter:.2f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

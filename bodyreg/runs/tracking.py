@@ -72,7 +72,7 @@ def track_people(request: Tracking, command: str, *, quiet: bool = False) -> Tra
     import numpy as np
 
     from bodyreg.data import Fits, Observations
-    from bodyreg.data.tracks import follow
+    from bodyreg.data.tracks import follow, require_motion
     from bodyreg.registration import smooth
 
     if is_there(request.out / NAME):
@@ -84,7 +84,8 @@ def track_people(request: Tracking, command: str, *, quiet: bool = False) -> Tra
     if len(set(fits.id.tolist())) < len(fits):
         raise UserError(f"{request.run}: ids are not unique, so people cannot be matched")
     _require_evidence(request.run, people)
-    track, moment = follow(people)
+    track, moment = tracks = follow(people)
+    require_motion(people, tracks, fits, run.body)
     rows = [np.flatnonzero(track == number) for number in range(track.max() + 1)]
     rows = [own[np.argsort(moment[own])] for own in rows]
     smoothed: list[Fits] = []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from bodyreg.data import Observations
-from bodyreg.data.tracks import LONGEST_GAP, follow
+from bodyreg.body import Body
+from bodyreg.data import Fits, Observations
+from bodyreg.data.tracks import LONGEST_GAP, Tracks, follow, require_motion
 from bodyreg.errors import UserError
 
 
@@ -67,6 +70,25 @@ def test_who_is_away_too_long_is_another(away, same):
 def test_who_is_elsewhere_is_another():
     track, _ = follow(people_in(["a0.jpg", "a1.jpg"], np.array([[0, 0, 50], [90, 0, 50]])))
     assert track.tolist() == [0, 1]
+
+
+def test_people_of_other_pictures_are_no_video():
+    body, random = Body.default(), np.random.default_rng()
+    count, turn = 12, np.eye(3, dtype=np.float32)
+    pose = np.float32(random.normal(0, 0.5, (count, 24, 3)))
+    frame = np.tile(np.float32([100, 100, 50]), (count, 1))
+    other = Fits(
+        id=np.arange(count), frame=frame, pose=pose, rotation=np.tile(turn, (count, 1, 1)),
+        segment_scale=np.ones((count, 24), np.float32), scale=np.full(count, 0.9, np.float32),
+        translation=np.zeros((count, 2), np.float32),
+    )  # fmt: skip
+    people = people_in([f"a{n}.jpg" for n in random.permutation(count)], frame)
+    tracks = follow(people)
+    with pytest.raises(UserError, match="do not show the motion of people"):
+        require_motion(people, tracks, other, body)
+    slow = replace(other, pose=pose[:1] + np.float32(random.normal(0, 0.02, pose.shape)))
+    require_motion(people, tracks, slow, body)
+    require_motion(people, Tracks(np.arange(count), tracks.moment), other, body)
 
 
 def test_nobody():

@@ -108,6 +108,22 @@ def test_motion_is_smoother_and_nearer_to_the_truth(seed):
     assert found.joint_deviation.shape == (len(people), 24, 2)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+def test_who_stands_still_stays_still(noise):
+    body, random = Body.default(), np.random.default_rng()
+    _, people = moving(4, 8)
+    one = people.select(np.zeros(8, int))
+    xy = one.keypoint_xy + random.normal(0, noise, one.keypoint_xy.shape)
+    people = replace(one, id=np.arange(8), keypoint_xy=xy)
+    single = register(body, people)
+    found = smooth(body, people, single, np.arange(8) / RATE)
+    before, after = (
+        np.linalg.norm(np.diff(joints_of(fits), 2, axis=0), axis=2).mean() * RATE**2
+        for fits in (single, found)
+    )
+    assert after < 1.1 * before + 1e-3
+
+
 @pytest.mark.parametrize("noise", [0.2, 3.0])
 def test_dense_points(noise):
     """Precise ones weigh more, as in a fit of a single picture, and losses have usual weights."""
