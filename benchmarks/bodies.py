@@ -113,6 +113,8 @@ def table(body: Body, found: Measured) -> str:
     }
     rows = [f"| people | number | {' | '.join(ERRORS)} | nearer |", "|---" * 7 + "|"]
     for name, people in groups.items():
+        if not people.any():
+            continue
         digits = (2, 1, 1, 1)
         cells = [
             f"{a[people].mean():.{n}f} → {b[people].mean():.{n}f}"
