@@ -18,7 +18,7 @@ from bodyreg.flow.losses import end_point_error
 from bodyreg.flow.network import FlowArchitecture, FlowNetwork, Guess, on_person
 from bodyreg.ops import Flow
 from bodyreg.reference.flow import BACKGROUND
-from bodyreg.training.checkpoints import from_plain, load_network, save_network
+from bodyreg.training.checkpoints import load_network, rebuilt, save_network
 from bodyreg.training.loops import seeded
 
 FORMAT = "bodyreg-flow-regressor-1"
@@ -147,7 +147,7 @@ class FlowRegressor:
 
 def _architecture(about: dict[str, Any]) -> FlowArchitecture:
     """What a file says that the network is like."""
-    return from_plain(FlowArchitecture(), about["architecture"])
+    return rebuilt(FlowArchitecture(), about["architecture"])
 
 
 def _resized(pictures: Tensor, size: tuple[int, int], mode: str) -> Tensor:

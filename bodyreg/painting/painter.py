@@ -17,7 +17,7 @@ from bodyreg.painting.pixel_warper import PixelWarper
 from bodyreg.painting.refiner import Refiner, RefinerConfig
 from bodyreg.painting.unet import UnetConfig
 from bodyreg.reference.flow import BACKGROUND, VISIBLE
-from bodyreg.training.checkpoints import from_plain, load_network, save_network
+from bodyreg.training.checkpoints import load_network, rebuilt, save_network
 from bodyreg.training.loops import seeded
 
 FORMAT = "bodyreg-painter-1"
@@ -210,4 +210,4 @@ class Painter:
 
 def _architecture(about: dict[str, Any]) -> PainterArchitecture:
     """What a file says that the networks are like."""
-    return from_plain(PainterArchitecture(), about["architecture"])
+    return rebuilt(PainterArchitecture(), about["architecture"])

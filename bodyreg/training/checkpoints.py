@@ -125,7 +125,7 @@ def load_network(
     return network, about, facts
 
 
-def from_plain(example: About, plain: Any) -> About:
+def rebuilt(example: About, plain: Any) -> About:
     """A dataclass of the kind of an example, from what `asdict` made of one.
 
     Raises:
@@ -136,7 +136,7 @@ def from_plain(example: About, plain: Any) -> About:
         values = {field.name: getattr(example, field.name) for field in fields(example)}
         if values.keys() != plain.keys():
             raise TypeError(f"fields {list(plain)}")
-        return replace(example, **{n: from_plain(value, plain[n]) for n, value in values.items()})
+        return replace(example, **{n: rebuilt(value, plain[n]) for n, value in values.items()})
     if type(plain) is not type(example):
         raise TypeError(f"{plain!r}")
     return plain
