@@ -86,6 +86,7 @@ def require_motion(people: Observations, tracks: Tracks, fits: Fits, body: Body)
     for number in np.unique(video):
         own = np.flatnonzero(video == number)
         if np.median(step[own]) > FARTHEST_STEP:
+            assert people.picture is not None  # moments are of pictures
             one, other = (people.picture[order[linked[own[0]] + i]] for i in (0, 1))
             raise UserError(
                 f"pictures '{one}', '{other}' and others do not show the motion of people; they "
