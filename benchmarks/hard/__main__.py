@@ -104,7 +104,7 @@ def limits() -> str:
         "evidence": f"fewer than {doubts.FEWEST} points and keypoints",
         "parts": f"fewer than {math.ceil(doubts.FEWEST_SEGMENTS)} of 24 segments have any",
         "limbs": "no point or keypoint of a leg below the hip, or of both arms below the "
-        f"shoulders; or {doubts.MANY} points and none of them there on the legs",
+        f"shoulders; or at least {doubts.MANY} dense points, but none on the legs",
         "strip": f"the evidence is less than {doubts.NARROWEST} as wide as long",
         "small": f"the frame has fewer than {doubts.SMALLEST} pixels a side",
         "points": f"{doubts.FARTHEST * 128:.0f} px of a 256-pixel frame, robust root mean square",
@@ -144,18 +144,17 @@ A fit is suspect if it is farther from its points or keypoints than `suspect_err
 256-pixel frame). Such a person is fitted again under hypotheses about the evidence, and one that
 leaves less than {hypotheses.ACCEPTED} of the loss stays. Other people keep their fits bit for bit.
 
-**Sides.** A detector took left for right: {len(hypotheses.EXCHANGES)} fits have left and right
-exchanged, of everything, of points or keypoints alone, of hands, feet, arms, legs.
+**Sides.** A detector took left for right. In {len(hypotheses.EXCHANGES)} fits left and right are
+exchanged: of everything, of points or keypoints alone, of hands, feet, arms, legs.
 `Fits.exchanged` says what was exchanged.
 
 **Other people.** A detector merged people. The keypoints alone are fitted without each arm and each
-leg; the best of these fits tells which dense points lie far from the person, and the person is
-fitted without them. What is left out costs as much as if it were {rejection.CHARGED * 128:.0f} px
-away, but a limb costs nothing if a bone is longer on the picture, by
-{rejection.IMPOSSIBLE * 128:.0f} px, than the body of the other keypoints has it. People without
-dense points are suspect if a limb's keypoints are farther than
-{rejection.SUSPECT_LIMB:g} `suspect_error`. `Fits.rejected` says what was left out, and such a fit
-is doubtful.
+leg. The best of these fits tells which dense points lie far from the person, and the person is
+fitted without them. What is left out costs as much as if it were
+{rejection.CHARGED * 128:.0f} px away. But a limb costs nothing if a bone is at least
+{rejection.IMPOSSIBLE * 128:.0f} px longer on the picture than in the body of the other keypoints. A
+person without dense points is suspect from {rejection.SUSPECT_LIMB:g} `suspect_error` on, for the
+keypoints of one limb. `Fits.rejected` says what was left out, and such a fit is doubtful.
 
 **Outside.** A keypoint clearly outside of a picture of known size was guessed by the detector: it
 has `outside_share` of its weight.
