@@ -20,6 +20,7 @@ from benchmarks.hard.study import DISTANCE, Study
 from bodyreg import Body, Fits, Observations, RegistrationConfig, register
 from bodyreg.data import Truth
 from bodyreg.files import atomic_path
+from bodyreg.metrics.pose import mpjpe
 from bodyreg.metrics.surface import pixel_error, vertex_error
 from bodyreg.metrics.table import CUT, OCCLUDED
 from bodyreg.synthetic.motions.captured import find_motions
@@ -35,7 +36,13 @@ EVIDENCE = {
     "without depths": lambda people: people.with_depths(None),
 }
 """Names of evidence, and what leaves it of people."""
-ERRORS = ("picture, px", "surface, mm", "surface, mm per metre", "from the pelvis, mm")
+ERRORS = (
+    "picture, px",
+    "surface, mm",
+    "surface, mm per metre",
+    "from the pelvis, mm",
+    "joints, mm",
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Measured:
     """Of N people who are neither cut nor covered.
 
     Attributes:
-        before, after: (4, N) `ERRORS` without and with fitted shapes.
+        before, after: (5, N) `ERRORS` without and with fitted shapes.
         shape: (N, S) fitted coefficients.
         true: (N, S) the people's own.
         child: (N,) bool.
@@ -93,9 +100,9 @@ def _errors(body: Body, fits: Fits, truth: Truth) -> np.ndarray:
     metres = np.array([body.with_shape(shape).stature for shape in truth.shape])
     ours = (vertices - joints[:, :1]) / truth.scale[:, None, None]
     away = ours - (truth.vertices - truth.joints[:, :1])
-    return np.stack(
-        [picture, surface, surface / metres, 1000 * np.linalg.norm(away, axis=2).mean(1)]
-    )
+    pelvis = 1000 * np.linalg.norm(away, axis=2).mean(1)
+    bones = 1000 * mpjpe(joints / truth.scale[:, None, None], truth.joints)
+    return np.stack([picture, surface, surface / metres, pelvis, bones])
 
 
 def table(body: Body, found: Measured) -> str:
@@ -111,11 +118,14 @@ def table(body: Body, found: Measured) -> str:
         "men": adult & (found.true[:, body.shape_names.index("sex")] > 0),
         "old people": adult & (found.true[:, body.shape_names.index("old")] > 0),
     }
-    rows = [f"| people | number | {' | '.join(ERRORS)} | nearer |", "|---" * 7 + "|"]
+    rows = [
+        f"| people | number | {' | '.join(ERRORS)} | nearer |",
+        "|---" * (3 + len(ERRORS)) + "|",
+    ]
     for name, people in groups.items():
         if not people.any():
             continue
-        digits = (2, 1, 1, 1)
+        digits = (2, 1, 1, 1, 1)
         cells = [
             f"{a[people].mean():.{n}f} → {b[people].mean():.{n}f}"
             for a, b, n in zip(found.before, found.after, digits, strict=True)
@@ -199,8 +209,8 @@ Every number was measured by one run of
 
 *Picture*: visible vertices, pixels of a 256-pixel frame. *Surface*: all vertices after Procrustes,
 also per metre of the person's stature. *From the pelvis*: all vertices without Procrustes, in true
-scale, from the pelvis. *Nearer*: people whose surface error is lower. Heavy and slim adults are
-those whose coefficient of "weight" is beyond {HEAVY}.
+scale, from the pelvis. *Joints*: all 24 joints, likewise. *Nearer*: people whose surface error is
+lower. Heavy and slim adults are those whose coefficient of "weight" is beyond {HEAVY}.
 
 {tables}
 
