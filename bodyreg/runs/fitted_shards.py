@@ -25,6 +25,9 @@ PEOPLE_PER_SHARD = 8192
 PICTURES_PER_SHARD = 1024
 """The same where a network sees pictures: some minutes' work of a large one on a CPU."""
 
+SHAPES_PER_SHARD = 256
+"""The same where shapes are fitted, one person after the other: half a minute of a core."""
+
 SUMMARY = "shard_summary"
 
 Read = TypeVar("Read")

@@ -159,6 +159,8 @@ class Job:
             "meshes": request.meshes,
         }
         size = fitted_shards.PEOPLE_PER_SHARD
+        if request.config.fit_shape:
+            size = fitted_shards.SHAPES_PER_SHARD
         if regressor_file is not None:
             depends_on["regressor"] = regressor_file.fingerprint
             size = fitted_shards.PICTURES_PER_SHARD

@@ -13,6 +13,7 @@ import trimesh
 
 from bodyreg.body import Body
 from bodyreg.data import Fits
+from bodyreg.runs import fitted_shards
 from tests.exchange.people import Glb, from_pelvis
 
 from .conftest import made_observations
@@ -64,6 +65,15 @@ def test_a_run_has_shapes(run, shaped_body):
     vertices, _ = from_pelvis(shaped_body, fits.select([1]))
     away = mesh.vertices - vertices[0]
     np.testing.assert_allclose(away, np.tile(away[:1], (len(away), 1)), atol=1e-5)
+
+
+def test_shards_have_the_same_shapes(bodyreg, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitted_shards, "SHAPES_PER_SHARD", 2)
+    options = (*run[0][:-3], tmp_path / "sharded", *run[0][-2:])
+    assert bodyreg(*options, "--fit-shape").status == 0
+    whole, shards = (Fits.load(out / "fits.npz") for out in (run[1], tmp_path / "sharded"))
+    for name in ("id", "shape", "pose", "segment_scale", "scale", "loss"):
+        np.testing.assert_array_equal(getattr(shards, name), getattr(whole, name))
 
 
 def test_a_glb_has_the_shape(bodyreg, run, tmp_path, shaped_body):
