@@ -81,7 +81,7 @@ def doubts(
         "shape": _proportions(fits, body) / LEAST_PROPORTIONED,
         "deviation": _uncertain(fits) / LEAST_CERTAIN,
         "sides": np.broadcast_to(sides, len(fits)),
-        "rejected": 2.0 * (fits.rejected > 0),
+        "rejected": np.zeros(len(fits)) if fits.rejected is None else 2.0 * (fits.rejected > 0),
         "mirrored": 2.0 * fits.mirrored,
     }
     return {name: value.astype(np.float32) for name, value in found.items()}

@@ -158,6 +158,14 @@ def test_few_pictures(count):
     assert len(found) == count and not found.terms["smoothness"].any()
 
 
+def test_fits_of_older_files():
+    """They do not tell what they have exchanged and left out."""
+    _, people = moving(4, 2)
+    old = replace(register(Body.default(), people), exchanged=None, rejected=None)
+    found = smooth(Body.default(), people, old, np.arange(2) / RATE)
+    assert not found.doubts["rejected"].any()
+
+
 def together(seconds: np.ndarray, frame: np.ndarray, metre: float) -> _Together:
     """Of a smoothness alone: its rig and plan are all that is read."""
     rig = make_rig(Body.default(), (), torch.device("cpu"), torch.float64)
