@@ -68,7 +68,6 @@ def doubts(
     """
     points, keypoints = residuals(body, fits, observations, config)
     count, segments, limb, width = _seen(body, observations)
-    assert fits.rejected is not None
     found = {
         "evidence": FEWEST / np.maximum(count, 1),
         "parts": FEWEST_SEGMENTS / np.maximum(segments, 1),
