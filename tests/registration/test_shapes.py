@@ -270,7 +270,7 @@ def test_what_reads_fits_knows_their_bodies(template, config, tmp_path):
 
 
 def test_groups_of_one_body(template, config):
-    """People next to each other with equal shapes; nobody has a shape; there are no people."""
+    """People next to each other with equal shapes; no shapes; no people."""
     people = shaped(template, [0.5, -0.5, 0.4], 4, 11)
     fits = register(template, people, config)
     shape = np.float32([[0, 0, 0], [0.5, 0, 0], [0.5, 0, 0], [0, 0.25, 0]])
