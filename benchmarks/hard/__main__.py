@@ -113,7 +113,7 @@ def limits() -> str:
         "shape": f"segment scales spread by {doubts.LEAST_PROPORTIONED} (logarithms)",
         "deviation": f"joints' deviations of {doubts.LEAST_CERTAIN} mm",
         "sides": f"exchanged sides leave {hypotheses.ACCEPTED} to 1 of the loss",
-        "rejected": f"without it, less than {hypotheses.ACCEPTED} of the loss is left",
+        "foreign": f"without them, less than {hypotheses.ACCEPTED} of the loss is left",
         "mirrored": "the rotation is a reflection, or the scale is negative",
     }
     lines = [f"| `{name}` | {REASONS[name]} | {limit} |" for name, limit in rows.items()]
@@ -142,7 +142,9 @@ seed, and hold for the preset `accurate`.
 
 A fit is suspect if it is farther from its points or keypoints than `suspect_error` (6 px of a
 256-pixel frame). Such a person is fitted again under hypotheses about the evidence, and one that
-leaves less than {hypotheses.ACCEPTED} of the loss stays. Other people keep their fits bit for bit.
+leaves much less of the loss stays: less than {hypotheses.ACCEPTED} if sides are exchanged, less
+than {hypotheses.ACCEPTED_REJECTION} if evidence is left out. Other people keep their
+fits bit for bit.
 
 **Sides.** A detector took left for right. In {len(hypotheses.EXCHANGES)} fits left and right are
 exchanged: of everything, of points or keypoints alone, of hands, feet, arms, legs.
@@ -154,7 +156,8 @@ fitted without them. What is left out costs as much as if it were
 {rejection.CHARGED * 128:.0f} px away. But a limb costs nothing if a bone is at least
 {rejection.IMPOSSIBLE * 128:.0f} px longer on the picture than in the body of the other keypoints. A
 person without dense points is suspect from {rejection.SUSPECT_LIMB:g} `suspect_error` on, for the
-keypoints of one limb. `Fits.rejected` says what was left out, and such a fit is doubtful.
+keypoints of one limb. `Fits.rejected` says what was left out. Such a fit is doubtful, and so
+is one of which less than {hypotheses.ACCEPTED} of the loss would be left.
 
 **Outside.** A keypoint clearly outside of a picture of known size was guessed by the detector: it
 has `outside_share` of its weight.

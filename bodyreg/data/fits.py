@@ -36,7 +36,7 @@ REASONS = {
     "shape": "unlikely proportions",
     "deviation": "joints are uncertain",
     "sides": "left and right may be exchanged",
-    "rejected": "evidence that disagrees is left out",
+    "foreign": "parts of the evidence may be another person's",
     "mirrored": "a mirrored body",
 }
 """Why a fit is doubtful, as names of `Fits.doubts`, and in words."""
@@ -125,8 +125,9 @@ class Fits:
         found = {name: float(values[person]) for name, values in self.doubts.items()}
         names = sorted((name for name in found if found[name] > 1), key=lambda name: -found[name])
         words = {name: REASONS.get(name, name) for name in names}
-        if "rejected" in words and self.rejected is not None:
-            words["rejected"] += f": {', '.join(parts_of(int(self.rejected[person])))}"
+        rejected = 0 if self.rejected is None else int(self.rejected[person])
+        if "foreign" in words and rejected:
+            words["foreign"] += f"; left out: {', '.join(parts_of(rejected))}"
         return list(words.values())
 
     def replaced(self, positions: np.ndarray, others: Fits) -> Fits:

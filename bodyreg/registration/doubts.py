@@ -56,6 +56,7 @@ def doubts(
     config: RegistrationConfig,
     fits: Fits,
     sides: np.ndarray | float,
+    foreign: np.ndarray | float,
 ) -> dict[str, np.ndarray]:
     """What makes fits doubtful, as `Fits.doubts` holds it.
 
@@ -65,8 +66,10 @@ def doubts(
         config: Of the registration.
         fits: Their fits, with deviations and with what is rejected.
         sides: (N,) doubt whether sides are exchanged, over its limit (`hypotheses.Verdict`).
+        foreign: (N,) doubt whether parts of the evidence are another person's, likewise.
     """
     points, keypoints = residuals(body, fits, observations, config)
+    rejected = np.zeros(len(fits), np.uint8) if fits.rejected is None else fits.rejected
     count, segments, limb, width = _seen(body, observations)
     found = {
         "evidence": FEWEST / np.maximum(count, 1),
@@ -80,7 +83,7 @@ def doubts(
         "shape": _proportions(fits, body) / LEAST_PROPORTIONED,
         "deviation": _uncertain(fits) / LEAST_CERTAIN,
         "sides": np.broadcast_to(sides, len(fits)),
-        "rejected": np.zeros(len(fits)) if fits.rejected is None else 2.0 * (fits.rejected > 0),
+        "foreign": np.maximum(foreign, 2.0 * (rejected > 0)),
         "mirrored": 2.0 * fits.mirrored,
     }
     return {name: value.astype(np.float32) for name, value in found.items()}

@@ -30,6 +30,10 @@ ACCEPTED = 0.9
 """Largest share of the first loss that a hypothesis has to leave. On 300 made people with the
 errors of a detector, no exchange left less than 0.98; where sides were exchanged, the right one
 left 0.16 to 0.89 of 99 people in 100."""
+ACCEPTED_REJECTION = 0.7
+"""The same for evidence that is left out. Where two people were merged, dense points included, the
+best rejection left less than 0.6; of clean people most that leave more make the fit worse. From
+here to `ACCEPTED` the fit stays, but is doubtful."""
 
 LIMBS = {"arms": ("hands", "arms"), "legs": ("feet", "legs")}
 """Pairs of limbs -> the groups of their dense points."""
@@ -58,6 +62,7 @@ class Verdict(NamedTuple):
         exchanged: (N,) uint8, as `Fits.exchanged`.
         rejected: (N,) uint8, as `Fits.rejected`.
         sides: (N,) doubt whether left and right are exchanged, over its limit.
+        foreign: (N,) doubt whether parts of the evidence are another person's, over its limit.
     """
 
     fits: Fits
@@ -65,6 +70,7 @@ class Verdict(NamedTuple):
     exchanged: np.ndarray
     rejected: np.ndarray
     sides: np.ndarray
+    foreign: np.ndarray
 
 
 def judge(
@@ -84,7 +90,7 @@ def judge(
         fit: Fits some of the people from nothing, as they are given, at these positions.
     """
     exchanged, rejected = (np.zeros(len(first), np.uint8) for _ in range(2))
-    sides, fits = np.zeros(len(first)), first
+    sides, foreign, fits = np.zeros(len(first)), np.zeros(len(first)), first
     suspects = np.flatnonzero(_far(body, fits, observations, config))
     if len(suspects):
         found, exchanged[suspects], share = _exchanges(
@@ -104,12 +110,13 @@ def judge(
             config,
             lambda people, rows: fit(people, suspects[rows]),
         )
-        lower = tried.score < ACCEPTED * _losses(fits)[suspects]
-        better = np.flatnonzero(lower & (tried.rejected > 0))
+        share = tried.score / np.maximum(_losses(fits)[suspects], 1e-30)
+        foreign[suspects] = np.where(tried.rejected > 0, ACCEPTED / np.maximum(share, 0.1), 0)
+        better = np.flatnonzero((share < ACCEPTED_REJECTION) & (tried.rejected > 0))
         fits = fits.replaced(suspects[better], tried.fits.select(better))
         rejected[suspects[better]] = tried.rejected[better]
         observations = _as_read(observations, suspects[better], tried.observations.select(better))
-    return Verdict(fits, observations, exchanged, rejected, sides)
+    return Verdict(fits, observations, exchanged, rejected, sides, foreign)
 
 
 def _far(

@@ -109,8 +109,8 @@ def register(
     ) -> Fits:
         return _fit(body, config, device, dtype, engine, extra_loss, *args, **options)
 
-    def with_doubts(fits: Fits, sides: np.ndarray | float = 0.0) -> Fits:
-        return replace(fits, doubts=doubts(body, observations, config, fits, sides))
+    def with_doubts(fits: Fits, *hypotheses: np.ndarray | float) -> Fits:
+        return replace(fits, doubts=doubts(body, observations, config, fits, *hypotheses))
 
     if initial is not None:
         initial = matched(initial, observations)
@@ -119,7 +119,7 @@ def register(
         fits = shapes.refit(body, observations, initial, config, fit, progress=progress)
         if config.fit_shape:
             fits = shapes.fit(body, observations, fits, config, fit, progress=progress)
-        return with_doubts(_with_sets(fits, initial.exchanged, initial.rejected))
+        return with_doubts(_with_sets(fits, initial.exchanged, initial.rejected), 0.0, 0.0)
     require_evidence(observations)
     found = hypotheses.judge(
         body,
@@ -146,7 +146,8 @@ def register(
         if config.fit_shape:
             again = shapes.fit(body, some, again, sharper, fit, positions=precise)
         fits = fits.replaced(precise, precision.with_usual_weights(again, config))
-    return with_doubts(_with_sets(fits, found.exchanged, found.rejected), found.sides)
+    fits = _with_sets(fits, found.exchanged, found.rejected)
+    return with_doubts(fits, found.sides, found.foreign)
 
 
 def _with_sets(fits: Fits, exchanged: np.ndarray | None, rejected: np.ndarray | None) -> Fits:

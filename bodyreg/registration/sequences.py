@@ -117,8 +117,8 @@ def smooth(
     found = precision.with_usual_weights(found, usual) if precise else found
     if shape is not None:
         found = in_shapes(found, shape, usual)
-    sides = fits.doubts.get("sides", np.zeros(len(fits)))
-    return replace(found, doubts=doubts(body, observations, usual, found, sides))
+    of_first = (fits.doubts.get(name, 0.0) for name in ("sides", "foreign"))
+    return replace(found, doubts=doubts(body, observations, usual, found, *of_first))
 
 
 def of_one_body(flat: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from bodyreg.errors import UserError
 SMALLEST_DOUBT = 1e-12
 """Of a median, against a division by zero where all fits are perfect."""
 
-WRONG = ("points", "keypoints", "pose", "shape", "strip", "sides", "rejected")
+WRONG = ("points", "keypoints", "pose", "shape", "strip", "sides", "foreign")
 """Reasons for doubt that tell of wrong evidence. The others tell of little evidence, and so do the
 deviations, which give such fits less weight."""
 

@@ -90,6 +90,8 @@ def test_nothing_rejected_is_the_same(people, fits):
 
 def test_reasons_name_the_parts(people, fits):
     rejected = np.full(len(people), bits(["left arm", DISTANT]), np.uint8)
-    doubts = {"rejected": np.full(len(people), 2.0, np.float32)}
+    doubts = {"foreign": np.full(len(people), 2.0, np.float32)}
     reasons = replace(fits, rejected=rejected, doubts=doubts).reasons(0)
-    assert reasons == ["evidence that disagrees is left out: left arm, distant points"]
+    words = "parts of the evidence may be another person's"
+    assert reasons == [f"{words}; left out: left arm, distant points"]
+    assert replace(fits, doubts=doubts).reasons(0) == [words]

@@ -16,6 +16,7 @@ from bodyreg.data.reading import as_read
 from bodyreg.data.sides import KEYPOINTS, POINTS, bits
 from bodyreg.registration.config import PIXEL
 from bodyreg.registration.evidence import keypoint_weights
+from bodyreg.registration.hypotheses import ACCEPTED, ACCEPTED_REJECTION
 
 PARAMETERS = ("pose", "segment_scale", "rotation", "translation", "scale", "loss")
 
@@ -119,7 +120,9 @@ def test_what_another_person_shows_is_left_out(study, people, clean, kind):
     before = register(study.body, other, RegistrationConfig(suspect_error=np.inf))
     found = fits.rejected > 0
     assert found.mean() > 0.5 and fits.doubtful[found].all()
-    assert (fits.doubts["rejected"][~found] == 0).all()
+    foreign = fits.doubts["foreign"]
+    assert (foreign[found] > ACCEPTED / ACCEPTED_REJECTION).all()
+    assert (foreign[~found] <= ACCEPTED / ACCEPTED_REJECTION).all()
     assert_same(fits.select(~found & (fits.exchanged == 0)), replace(before, doubts=fits.doubts)
                 .select(~found & (fits.exchanged == 0)))  # fmt: skip
     errors = study.errors(fits)[found], study.errors(before)[found]

@@ -163,7 +163,7 @@ def test_fits_of_older_files():
     _, people = moving(4, 2)
     old = replace(register(Body.default(), people), exchanged=None, rejected=None)
     found = smooth(Body.default(), people, old, np.arange(2) / RATE)
-    assert not found.doubts["rejected"].any()
+    assert not found.doubts["foreign"].any()
 
 
 def together(seconds: np.ndarray, frame: np.ndarray, metre: float) -> _Together:

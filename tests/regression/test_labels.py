@@ -51,7 +51,7 @@ def test_what_is_rejected_can_be_chosen(doubtful, rejected):
 def test_fits_of_wrong_evidence_are_no_labels():
     fits = doubted()
     wrong, little = np.float32([0.9, 1.1, 0, 0, 0]), np.float32([2, 0, 2, 0, 2])
-    fits = replace(fits, doubts={"rejected": wrong, "parts": little})
+    fits = replace(fits, doubts={"foreign": wrong, "parts": little})
     np.testing.assert_allclose(confidence_of(fits), [1, 0, 1, 0.25, 0], rtol=1e-6)
     for confidence in ("loss", "none"):
         config = LabelConfig(confidence=confidence)
