@@ -131,12 +131,14 @@ def seen_in_perspective(points: np.ndarray, perspective: np.ndarray) -> np.ndarr
     from bodyreg import ops
 
     people = len(points)
-    upright, size = torch.eye(3).repeat(people, 1, 1), torch.ones(people)
+    # Whatever device and type are torch's default.
+    like = {"dtype": torch.float32, "device": "cpu"}
+    upright, size = torch.eye(3, **like).repeat(people, 1, 1), torch.ones(people, **like)
     xy, depth = ops.projection(
         torch.from_numpy(np.ascontiguousarray(points, np.float32)),
         upright,
         size,
-        torch.zeros(people, 2),
+        torch.zeros(people, 2, **like),
         torch.from_numpy(perspective),
     )
     return np.concatenate([xy.numpy(), depth.numpy()[..., None]], axis=2)

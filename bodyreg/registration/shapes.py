@@ -22,7 +22,6 @@ from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.registration.config import RegistrationConfig
-from bodyreg.registration.shape_system import ShapeSystem, Unknowns, minimum
 
 LEAST_POINTS = 20
 """People with fewer dense points keep the shape of the template. With 20 points each, fitted shapes
@@ -133,6 +132,8 @@ def _fitted(
     assert fits.shape is not None and fits.loss is not None
     if (observations.point_weight > 0).sum() < LEAST_POINTS:
         return fits
+    from bodyreg.registration.shape_system import ShapeSystem, Unknowns, minimum
+
     system = ShapeSystem(body, observations, fits, config)
     best = minimum(system, Unknowns.of(fits, fits.shape[0]))
     shape = np.round(best.shape, DIGITS).astype(np.float32)

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks import videos
 from bodyreg.data import Fits
+from bodyreg.synthetic.motions.motion import FRAME_RATE
 
 
 def test_sets_are_brought_to_each_other():
@@ -45,12 +46,16 @@ def test_errors_of_fits_of_another_size(body):
     np.testing.assert_allclose(videos.errors_of(body, fits, joints), 0, atol=2e-3)
     moved = joints + 0.1 * (np.arange(24) == 7)[:, None]
     mean, pa, jitter = videos.errors_of(body, fits, moved)
-    assert mean > 100 / 24 * 3**0.5 and pa > 0 and jitter < 1
+    assert mean > 100 / 24 and pa > 0
+    # What moves evenly has no acceleration; the best size is another one, and that has some.
+    size = (joints * moved).sum() / (joints**2).sum()
+    accelerations = np.linalg.norm(np.diff(joints, 2, axis=0), axis=2) * FRAME_RATE**2
+    np.testing.assert_allclose(jitter, abs(size - 1) * accelerations.mean(), rtol=1e-2, atol=1e-3)
 
 
 def test_the_table(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["videos", "--takes", "1", "--frames", "5"])
-    monkeypatch.setattr(videos, "NOISES", (2.0,))
+    monkeypatch.setattr(videos, "KINDS", (("moving", 2.0),))
     videos.main()
     single, together = (
         list(map(float, re.findall(r"\d+\.\d", line)))

@@ -243,13 +243,14 @@ def test_a_folder_where_a_file_should_be(bodyreg, tmp_path, people, body_file, f
         ("register", "--densepose-coco", folder, "--out", tmp_path / "out"),
         ("register", "--human36m", folder, "--out", tmp_path / "out"),
         ("register", *people, "--body", folder, "--out", tmp_path / "out"),
-        ("register", *people, "--initial", folder, "--out", tmp_path / "out"),
         ("evaluate", "--fits", finished, "--truth", folder, "--body", body_file),
         ("report", finished, "--out", folder),
     ):
         line = bodyreg(*command).refusal
         assert f"{folder}: " in line
         assert "is a folder" in line
+    line = bodyreg("register", *people, "--initial", folder, "--out", tmp_path / "out").refusal
+    assert f"{folder}: no .json file of keypoints, nor .npz, in this folder" in line
     assert not (tmp_path / "out").exists()
 
 

@@ -135,9 +135,19 @@ def test_learning_does_not_depend_on_proportions_that_a_body_has(planted, usual)
 @pytest.mark.parametrize("camera", ["weak", "perspective"])
 @pytest.mark.parametrize("preset", ["accurate", "paper"])
 def test_engines_agree(proportioned, people, engine, camera, preset):
-    """Against the reference, step by step, in float64."""
+    """Against the reference, step by step, in float64.
+
+    No evidence is left out: a hand of which only the wrist is seen can turn freely, and then
+    rounding alone decides how it turns.
+    """
     config = RegistrationConfig.preset(
-        preset, iterations=6, starts=1, refresh=1, six_numbers=False, camera=camera
+        preset,
+        iterations=6,
+        starts=1,
+        refresh=1,
+        six_numbers=False,
+        camera=camera,
+        suspect_error=np.inf,
     )
     seen = near(people.observations)
     ours, theirs = (
