@@ -131,16 +131,14 @@ def seen_in_perspective(points: np.ndarray, perspective: np.ndarray) -> np.ndarr
     from bodyreg import ops
 
     people = len(points)
-    # Whatever device and type are torch's default.
-    like = {"dtype": torch.float32, "device": "cpu"}
-    upright, size = torch.eye(3, **like).repeat(people, 1, 1), torch.ones(people, **like)
-    xy, depth = ops.projection(
-        torch.from_numpy(np.ascontiguousarray(points, np.float32)),
-        upright,
-        size,
-        torch.zeros(people, 2, **like),
-        torch.from_numpy(perspective),
+    arrays = (  # of NumPy, which does not know what torch's default device and type are
+        np.ascontiguousarray(points, np.float32),
+        np.tile(np.eye(3, dtype=np.float32), (people, 1, 1)),
+        np.ones(people, np.float32),
+        np.zeros((people, 2), np.float32),
+        perspective,
     )
+    xy, depth = ops.projection(*map(torch.from_numpy, arrays))
     return np.concatenate([xy.numpy(), depth.numpy()[..., None]], axis=2)
 
 
