@@ -94,4 +94,4 @@ def test_reasons_name_the_parts(people, fits):
     reasons = replace(fits, rejected=rejected, doubts=doubts).reasons(0)
     words = "parts of the evidence may be another person's"
     assert reasons == [f"{words}; left out: left arm, distant points"]
-    assert replace(fits, doubts=doubts).reasons(0) == [words]
+    assert replace(fits, rejected=None, doubts=doubts).reasons(0) == [words]
