@@ -110,7 +110,7 @@ def judge(
             config,
             lambda people, rows: fit(people, suspects[rows]),
         )
-        share = tried.score / np.maximum(_losses(fits)[suspects], 1e-30)
+        share = tried.score / np.maximum(rejection.losses_of(fits)[suspects], 1e-30)
         foreign[suspects] = np.where(tried.rejected > 0, ACCEPTED / np.maximum(share, 0.1), 0)
         better = np.flatnonzero((share < ACCEPTED_REJECTION) & (tried.rejected > 0))
         fits = fits.replaced(suspects[better], tried.fits.select(better))
@@ -138,15 +138,15 @@ def _exchanges(
         The chosen fits, (N,) what is exchanged in them, and (N,) the share of the first loss that
         the best exchange leaves; 0 where none leaves less.
     """
-    loss, place = _losses(first), np.zeros(len(first), np.int64)
+    loss, place = rejection.losses_of(first), np.zeros(len(first), np.int64)
     tried, sets, rival = [first], [0], np.full(len(first), np.inf)
     # Without opposite vertices only keypoints are exchanged, and some exchanges are alike.
     possible = bits(POINTS if body.mirror_vertices is not None else (), KEYPOINTS)
     for exchange in dict.fromkeys(some & possible for some in EXCHANGES if some & possible):
         exchanged = np.full(len(first), exchange, np.uint8)
         found = fit(with_exchanged(observations, exchanged, body))
-        better = _losses(found) < rival
-        rival = np.where(better, _losses(found), rival)
+        better = rejection.losses_of(found) < rival
+        rival = np.where(better, rejection.losses_of(found), rival)
         place = np.where(better, len(tried), place)
         tried.append(found)
         sets.append(exchange)
@@ -155,11 +155,6 @@ def _exchanges(
     chosen = Fits.concatenate(tried).select(place * len(first) + np.arange(len(first)))
     share = np.where(rival < loss, rival / np.maximum(loss, 1e-30), 0)
     return chosen, np.array(sets, np.uint8)[place], share
-
-
-def _losses(fits: Fits) -> np.ndarray:
-    assert fits.loss is not None
-    return fits.loss.astype(np.float64)
 
 
 def _as_read(

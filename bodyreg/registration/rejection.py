@@ -107,7 +107,7 @@ def tried(body: Body, observations: Observations, config: RegistrationConfig, fi
         robust = CHARGED**2 / (1 + (CHARGED / config.dense_width) ** 2)
         lost = np.bincount(people.point_person, weight, minlength=len(people))
         cost += config.dense_weight * robust * lost
-    return Tried(found, read, rejected, _losses(found) + cost)
+    return Tried(found, read, rejected, losses_of(found) + cost)
 
 
 def _limbs(
@@ -122,7 +122,7 @@ def _limbs(
     price = config.keypoint_weight * CHARGED**2 * keypoint_weights(observations, config, np.float64)
     everybody = np.arange(count)
     best = fit(alone, everybody)
-    limb, cost, score = np.full(count, -1), np.zeros(count), _losses(best)
+    limb, cost, score = np.full(count, -1), np.zeros(count), losses_of(best)
     for place, columns in enumerate(limb_columns(observations.keypoint_name)):
         some = np.flatnonzero((alone.keypoint_weight[:, columns] > 0).any(1))
         if not len(some):
@@ -132,7 +132,7 @@ def _limbs(
         found = fit(without_limbs(people, rejected), some)
         charge = _summed(np.where(columns, price[some], 0))
         charge[_impossible(body, found, people, list(LIMBS)[place])] = 0
-        total = _losses(found) + charge
+        total = losses_of(found) + charge
         better = total < score[some]
         chosen = some[better]
         best = best.replaced(chosen, found.select(better))
@@ -167,6 +167,7 @@ def _summed(values: np.ndarray) -> np.ndarray:
     return functools.reduce(np.add, values.T, np.zeros(len(values)))
 
 
-def _losses(fits: Fits) -> np.ndarray:
+def losses_of(fits: Fits) -> np.ndarray:
+    """(N,) float64 losses of fits, which all have one."""
     assert fits.loss is not None
     return fits.loss.astype(np.float64)
