@@ -18,7 +18,7 @@ from bodyreg.regression.losses import (
     evidence_losses,
     evidence_of,
     in_views,
-    parameter_loss,
+    label_losses,
     rig_of,
     total,
 )
@@ -40,7 +40,7 @@ from bodyreg.training.loops import (
 from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
-TOLD = ("parameters", "dense", "keypoint", "depth")
+TOLD = ("parameter", "position", "dense", "keypoint", "depth")
 """The losses that are told of a step, unweighted means over its people."""
 
 Watch = Callable[[int, Regressor, Curves], dict[str, float]]
@@ -181,7 +181,7 @@ def train_regressor(
         with mixed_precision(torch.device(device), config.mixed_precision):
             seen_bodies = network(pictures)
         found = views.undo(seen_bodies)
-        of_labels = parameter_loss(found, labels)
+        of_labels = label_losses(rig, found, labels)
         of_evidence = evidence_losses(rig, seen, found, config.losses.of_bodies)
         loss = total(config.losses, of_labels, of_evidence, confidence).sum() / len(batch)
         adam.zero_grad()
@@ -192,8 +192,8 @@ def train_regressor(
         # The average of few steps must not remember the start.
         follow(average, network, min(config.average, (1 + progress.step) / (10 + progress.step)))
 
-        terms = {"parameters": confidence * of_labels, **of_evidence}
-        none = torch.zeros_like(of_labels)
+        terms = {name: confidence * term for name, term in of_labels.items()} | of_evidence
+        none = torch.zeros_like(confidence)
         numbers = summed(TOLD, [terms.get(name, none).sum() / len(batch) for name in TOLD])
         end_step(
             progress,

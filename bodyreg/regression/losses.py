@@ -2,7 +2,8 @@
 
 "Learning Body Shape and Pose from Dense Correspondences" (Yoshiyasu & Gamez, 2019): a smooth L1
 loss on parameters, and the dense and keypoint losses of the registration with lifted depths. The
-latter are the registration's own code, on the compiled kernels.
+latter are the registration's own code, on the compiled kernels. The distances of the joints from
+the label's are ours: errors of parameters add up along a limb, and those of joints do not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from bodyreg import ops
-from bodyreg.body import AXIS_ANGLE, QUATERNION, Body, Parameters, quaternion_to_axis_angle
+from bodyreg.body import (
+    AXIS_ANGLE,
+    QUATERNION,
+    Body,
+    Parameters,
+    quaternion_to_axis_angle,
+    rotation_matrices,
+)
 from bodyreg.data.observations import Observations
 from bodyreg.ops.fit import Rig
 from bodyreg.registration import RegistrationConfig
@@ -31,6 +39,9 @@ FAR = 1.2
 """Frame units from a view's middle, along either axis, from which on a keypoint weighs nothing: the
 network cannot see it."""
 
+ROUNDING = 1e-3
+"""Frame units. Shorter distances of joints cost about their square, so that none has an edge."""
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -38,6 +49,8 @@ class LossConfig:
 
     Attributes:
         parameter_weight: Smooth L1 loss of the 132 numbers, mean over the numbers.
+        position_weight: Distance of joints from the label's in space, mean over the joints, per
+            frame unit.
         dense_weight: Squared distance of dense points, mean over a person's points, per frame
             unit².
         keypoint_weight: Squared distance of keypoints, mean over a person's keypoints, per frame
@@ -48,6 +61,7 @@ class LossConfig:
     """
 
     parameter_weight: float = 1.0
+    position_weight: float = 0.0
     dense_weight: float = 5.0
     keypoint_weight: float = 5.0
     depth_weight: float = 5.0
@@ -62,6 +76,25 @@ class LossConfig:
         return tuple(name for name in names if getattr(self, f"{name}_weight"))
 
 
+def label_losses(
+    rig: Rig, found: Parameters, labels: Parameters, *, engine: ModuleType = ops
+) -> dict[str, Tensor]:
+    """How far a network's bodies are from labels, unweighted.
+
+    Args:
+        rig: Of `rig_of`.
+        found, labels: Parameters of N people in their frames, with quaternions.
+        engine: `bodyreg.ops` or `bodyreg.reference`.
+
+    Returns:
+        parameter -> (N,) of `parameter_loss`; position -> (N,) of `position_loss`.
+    """
+    return {
+        "parameter": parameter_loss(found, labels),
+        "position": position_loss(rig, found, labels, engine=engine),
+    }
+
+
 def parameter_loss(found: Parameters, labels: Parameters) -> Tensor:
     """(N,) smooth L1 loss of the 132 numbers, mean over them: e² / 2, or |e| - 1/2 from |e| = 1 on.
 
@@ -71,6 +104,25 @@ def parameter_loss(found: Parameters, labels: Parameters) -> Tensor:
         QUATERNION.join(found), QUATERNION.join(labels), reduction="none"
     )
     return error.mean(1)
+
+
+def position_loss(
+    rig: Rig, found: Parameters, labels: Parameters, *, engine: ModuleType = ops
+) -> Tensor:
+    """(N,) frame units: the mean distance of joints from the labels', the pelvis on the pelvis.
+
+    The bodies are as large as their cameras' scales show them. A distance d costs
+    (d² + `ROUNDING`²)^½ - `ROUNDING`.
+    """
+    off = _places(rig, found, engine) - _places(rig, labels, engine)
+    return ((off.square().sum(2) + ROUNDING**2).sqrt() - ROUNDING).mean(1)
+
+
+def _places(rig: Rig, p: Parameters, engine: ModuleType) -> Tensor:
+    """(N, 24, 3) joints as seen from the pelvis, frame units in camera axes."""
+    turns = rotation_matrices(quaternion_to_axis_angle(p.pose))
+    _, joints = engine.kinematics(turns, p.segment_scale, rig.joints, rig.parents)
+    return p.scale[:, None, None] * (joints - joints[:, :1]) @ p.rotation.mT
 
 
 def evidence_losses(
@@ -140,17 +192,20 @@ def in_views(evidence: Padded, views: Views, device: torch.device) -> Padded:
 
 
 def total(
-    config: LossConfig, of_parameters: Tensor, of_evidence: dict[str, Tensor], confidence: Tensor
+    config: LossConfig,
+    of_labels: dict[str, Tensor],
+    of_evidence: dict[str, Tensor],
+    confidence: Tensor,
 ) -> Tensor:
     """(N,) the people's weighted terms together, the mean of which is to be minimised.
 
     Args:
         config: Weights.
-        of_parameters: (N,) of `parameter_loss`.
+        of_labels: Of `label_losses`.
         of_evidence: Of `evidence_losses`.
         confidence: (N,) weights of the people's labels.
     """
-    loss = config.parameter_weight * confidence * of_parameters
-    for name, term in of_evidence.items():
+    loss = torch.zeros_like(confidence)
+    for name, term in ({n: confidence * t for n, t in of_labels.items()} | of_evidence).items():
         loss = loss + getattr(config, f"{name}_weight") * term
     return loss

@@ -128,7 +128,7 @@ def test_batches_of_any_size_see_everybody_once_in_an_epoch(monkeypatch, body, l
     epochs = [[n for some in part for n in some] for part in (seen[:half], seen[half:])]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(14)) and epochs[0] != epochs[1]
     assert list(told) == list(range(1, len(seen) + 1))
-    names = {"parameters", "dense", "keypoint", "depth"}
+    names = {"parameter", "position", "dense", "keypoint", "depth"}
     assert all(set(n) == names and np.isfinite(list(n.values())).all() for n in told.values())
 
 

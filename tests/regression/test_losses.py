@@ -13,11 +13,14 @@ from bodyreg.body import QUATERNION, Parameters
 from bodyreg.data.frames import frame_from_image
 from bodyreg.regression.losses import (
     FAR,
+    ROUNDING,
     LossConfig,
     evidence_losses,
     evidence_of,
     in_views,
+    label_losses,
     parameter_loss,
+    position_loss,
     rig_of,
     total,
 )
@@ -86,7 +89,9 @@ def test_kernels_and_reference_agree_in_values_and_gradients(body, focal):
     for engine in (None, reference):
         numbers = flat.clone().requires_grad_()
         options = {} if engine is None else {"engine": engine}
-        terms = evidence_losses(rig, seen, parameters_of(numbers), **options)
+        body_seen = parameters_of(numbers)
+        terms = evidence_losses(rig, seen, body_seen, **options)
+        terms |= label_losses(rig, body_seen, labels_of(fits, body), **options)
         torch.stack(list(terms.values())).sum().backward()
         found.append((*terms.values(), numbers.grad))
     for one, other in zip(*found, strict=True):
@@ -101,6 +106,23 @@ def test_the_parameter_loss_is_smooth_l1(body):
     shifted = labels._replace(scale=labels.scale + errors)
     expected = torch.tensor([0.3**2 / 2, 0.5, 3.5]) / 132
     torch.testing.assert_close(parameter_loss(shifted, labels), expected, atol=1e-6, rtol=1e-4)
+
+
+def test_the_position_loss_is_the_distance_of_joints_from_the_labels(body):
+    """As large as the cameras show them, whatever the place in the picture."""
+    fits, moved_fits = some_fits(5, 24), some_fits(5, 25)
+    rig = rig_of(body, (), CPU)
+    labels, found = labels_of(fits, body), labels_of(moved_fits, body)
+    joints = []
+    for some in (fits, moved_fits):
+        places = some.keypoints(body, body.joint_names)
+        joints.append(places - places[:, :1])
+    distance = np.linalg.norm(joints[0] - joints[1], axis=2)
+    expected = (np.sqrt(distance**2 + ROUNDING**2) - ROUNDING).mean(1)
+    np.testing.assert_allclose(position_loss(rig, found, labels), expected, rtol=1e-4)
+    aside = found._replace(translation=found.translation + 1)
+    torch.testing.assert_close(position_loss(rig, aside, labels), torch.from_numpy(expected))
+    assert not position_loss(rig, labels, labels).any()
 
 
 def test_evidence_that_is_missing_costs_nothing(body):
@@ -169,18 +191,20 @@ def test_gradients_are_finite_at_ill_numbers(body, name, focal):
     flat = ill_numbers()[name].repeat(2, 1).requires_grad_()
     found = parameters_of(flat)
     terms = evidence_losses(rig, seen, found)
-    label_term = parameter_loss(found, labels_of(fits, body))
-    loss = total(LossConfig(), label_term, terms, torch.ones(2)).sum()
+    of_labels = label_losses(rig, found, labels_of(fits, body))
+    loss = total(LossConfig(position_weight=1.0), of_labels, terms, torch.ones(2)).sum()
     loss.backward()
     assert loss.isfinite() and flat.grad.isfinite().all()
 
 
 def test_the_total_weighs_labels_by_confidence():
-    one, terms = torch.tensor([1.0, 2.0]), {"dense": torch.tensor([3.0, 5.0])}
-    terms["depth"] = torch.tensor([0.5, 0.25])
-    config = LossConfig(parameter_weight=2.0, dense_weight=10.0, depth_weight=4.0)
-    found = total(config, one, terms, torch.tensor([0.25, 0.0]))
-    assert found.tolist() == pytest.approx([2 * 0.25 * 1 + 30 + 2, 50 + 1])
+    labels = {"parameter": torch.tensor([1.0, 2.0]), "position": torch.tensor([4.0, 1.0])}
+    terms = {"dense": torch.tensor([3.0, 5.0]), "depth": torch.tensor([0.5, 0.25])}
+    config = LossConfig(
+        parameter_weight=2.0, position_weight=3.0, dense_weight=10.0, depth_weight=4.0
+    )
+    found = total(config, labels, terms, torch.tensor([0.25, 0.0]))
+    assert found.tolist() == pytest.approx([0.25 * (2 * 1 + 3 * 4) + 30 + 2, 50 + 1])
 
 
 @pytest.mark.parametrize("focal", [False, True])
@@ -195,9 +219,10 @@ def test_terms_of_bodies(body, focal):
     np.testing.assert_allclose(terms["joint"], angles, rtol=1e-4)
     steps = fits.segment_scale[:, 1:] - fits.segment_scale[:, list(body.parents[1:])]
     np.testing.assert_allclose(terms["scale_smoothness"], np.square(steps).sum(1), rtol=1e-4)
-    nothing = torch.zeros(4)
     expected = 2 * terms["joint"] + 3 * terms["scale_smoothness"]
-    torch.testing.assert_close(total(config, nothing, terms, nothing), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        total(config, {}, terms, torch.zeros(4)), expected, atol=1e-5, rtol=0
+    )
 
 
 def test_the_evidence_of_a_person_does_not_depend_on_the_others(body: Body):
