@@ -61,7 +61,7 @@ def refitted(
     of the network takes a few steps on what is annotated in that picture alone.
     """
     rig = rig_of(body, album.people.keypoint_name, torch.device("cpu"))
-    losses, crops = LossConfig(parameter_weight=0), album.in_frames(regressor.side)
+    losses, crops = LossConfig(), album.in_frames(regressor.side)
     evidence, found = evidence_of(rig, album.people, config), []
     for person in range(min(people, len(album))):
         some, seen = album.people.select([person]), evidence.select(torch.tensor([person]))
@@ -70,7 +70,7 @@ def refitted(
         adam = torch.optim.Adam(network.parameters(), REFIT_RATE)
         for _ in range(REFIT_STEPS):
             terms = evidence_losses(rig, seen, network(picture))
-            loss = total(losses, torch.zeros(1), terms, torch.ones(1)).sum()
+            loss = total(losses, {}, terms, torch.ones(1)).sum()
             adam.zero_grad()
             loss.backward()
             adam.step()

@@ -28,17 +28,16 @@ FLOORS = {
 }
 """Rows of the first table that have no network, and their names in floor.json."""
 
-BY_ROUND = ("five", "five-again", "trusted-five", "distilled-five", "accurate-five")
+BY_ROUND = ("five", "five-again", "trusted-five")
 
 BEYOND = {
     "distilled-one": "one",
-    "distilled-five": "five",
     "trusted-five": "five",
     "accurate": "distilled-one",
-    "accurate-five": "accurate",
     "deviation": "accurate",
     "pose-then-accurate": "accurate",
-    "six": "accurate",
+    "positions": "accurate",
+    "positions-twice": "positions",
 }
 """Row -> the row that it is compared with."""
 
@@ -129,8 +128,8 @@ def first(results: Results) -> Iterator[str]:
         ]
         yield line(title, *cells, "–", papers.get(name, ""))
     for who, rows in {
-        "network": ("one", "five", "accurate", "accurate-five", "truth"),
-        "refined": ("five", "accurate"),
+        "network": ("one", "five", "accurate", "truth", "positions", "positions-twice"),
+        "refined": ("five", "accurate", "positions-twice"),
     }.items():
         for row in rows:
             title = f"network: {ROWS[row].title}" + (", refined" if who == "refined" else "")
@@ -234,25 +233,22 @@ def beyond(results: Results) -> Iterator[str]:
 
 
 def compute(results: Results) -> Iterator[str]:
-    """What more compute gives, by the slope between the shortest training and the longest."""
-    yield "**Compute**, mm: MPJPE of `accurate` labels."
+    """What more compute gives, by the slope between a training and a longer one."""
+    yield "**Compute**, mm: MPJPE of `accurate` labels, by compute alone."
     yield ""
     yield from head("", *KINDS, "CPU-seconds")
-    rows = ("accurate-fifth", "accurate", "accurate-twice")
-    for row in rows:
-        cells = [results.cell(row, kind, "network", ["bone_mpjpe"]) for kind in KINDS]
-        yield line(ROWS[row].title, *cells, results.seconds(row))
-    finished = [row for row in rows if row in results.rows]
-    if len(finished) < 2:
-        return
-    least, most = finished[0], finished[-1]
-    decades = math.log10(ROWS[most].units / ROWS[least].units)
-    slopes = [
-        (results.error(most, kind, "network", "bone_mpjpe")
-         - results.error(least, kind, "network", "bone_mpjpe")) / decades
-        for kind in KINDS
-    ]  # fmt: skip
-    yield line("ten times the compute, by this slope", *(f"{slope:+.1f}" for slope in slopes), "")
+    for less, more in (("accurate-fifth", "accurate"), ("positions", "positions-twice")):
+        for row in (less, more):
+            cells = [results.cell(row, kind, "network", ["bone_mpjpe"]) for kind in KINDS]
+            yield line(ROWS[row].title, *cells, results.seconds(row))
+        if less in results.rows and more in results.rows:
+            decades = math.log10(ROWS[more].units / ROWS[less].units)
+            slopes = [
+                (results.error(more, kind, "network", "bone_mpjpe")
+                 - results.error(less, kind, "network", "bone_mpjpe")) / decades
+                for kind in KINDS
+            ]  # fmt: skip
+            yield line("ten times the compute, by their slope", *(f"{s:+.1f}" for s in slopes), "")
 
 
 def options(size: Size) -> Iterator[str]:

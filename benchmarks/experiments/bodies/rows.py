@@ -136,6 +136,9 @@ BODIES = (
 )
 """The registration's terms of bodies, for a network that learns without labels."""
 
+POSITIONS = ("learning.losses.position_weight=5",)
+"""Labels also teach where joints are."""
+
 FIVE = {"rounds": ROUNDS, "units": 1}
 TRUSTED = ("labels.keep_best=true", "labels.confidence=loss")
 
@@ -145,13 +148,6 @@ ROWS = {
     "truth": Row("taught by the truth", labels="truth", lifter="none"),
     "accurate": Row("`accurate` labels, one long round", labels="accurate", lifter="distilled"),
     "distilled-one": Row("distilled lifting, one long round", lifter="distilled"),
-    "accurate-five": Row(
-        "`accurate` labels, five rounds, the better label kept",
-        labels="accurate",
-        lifter="distilled",
-        set=("labels.keep_best=true",),
-        **FIVE,
-    ),
     "single-without": Row(
         "single step without lifted depths and terms of joints",
         lifter="none",
@@ -163,16 +159,22 @@ ROWS = {
     "accurate-fifth": Row(
         "`accurate` labels, a fifth of the compute", labels="accurate", lifter="distilled", units=1
     ),
-    "accurate-twice": Row(
-        "`accurate` labels, twice the compute",
+    "positions": Row(
+        "`accurate` labels, distances of joints, one long round",
+        labels="accurate",
+        lifter="distilled",
+        set=POSITIONS,
+    ),
+    "positions-twice": Row(
+        "`accurate` labels, distances of joints, twice the compute",
         labels="accurate",
         lifter="distilled",
         units=2 * ROUNDS,
+        set=POSITIONS,
     ),
     "trusted-five": Row(
         "five rounds, labels kept and weighed by their losses", set=TRUSTED, **FIVE
     ),
-    "distilled-five": Row("distilled lifting, five rounds", lifter="distilled", **FIVE),
     "deviation": Row(
         "`accurate` labels weighed by their deviations, one long round",
         labels="accurate",
@@ -188,12 +190,6 @@ ROWS = {
         lifter="distilled",
         units=ROUNDS - 1,
         begin="pose",
-    ),
-    "six": Row(
-        "`accurate` labels, rotations from six numbers, one long round",
-        labels="accurate",
-        lifter="distilled",
-        set=("architecture.six_numbers=true", "architecture.six_number_pose=true"),
     ),
     "one-again": Row("one long round, another seed", seed=1),
     "five-again": Row("five rounds, another seed", seed=1, **FIVE),
