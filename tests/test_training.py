@@ -28,6 +28,7 @@ from bodyreg.training.loops import (
     set_learning_rate,
     summed,
 )
+from bodyreg.training.muon import Muon
 from bodyreg.training.progress import Progress
 
 
@@ -158,7 +159,7 @@ def test_the_state_of_another_training_is_refused(tmp_path):
         loop(path, 3, made_of="two")
 
 
-@pytest.mark.parametrize("name", ["random", "adam.adam.0.exp_avg", "module.net.weight"])
+@pytest.mark.parametrize("name", ["random", "optimizer.adam.0.exp_avg", "module.net.weight"])
 def test_a_state_without_a_tensor_is_refused(tmp_path, name):
     path = tmp_path / "state.safetensors"
     loop(path, 3)
@@ -217,6 +218,31 @@ def test_nothing_is_unpickled(tmp_path):
 def test_rates():
     assert [cosine(0), cosine(1), cosine(0.5), cosine(1, 0.1)] == pytest.approx([1, 0, 0.5, 0.1])
     assert cosine(0.25) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+
+
+def test_muon_moves_weights_of_convolutions_as_matrices():
+    """Each step's singular values are alike, whatever the gradient's are."""
+    random = generator(3)
+    weight = torch.nn.Parameter(torch.randn(6, 5, 3, 3, generator=random))
+    matrix = torch.nn.Parameter(weight.detach().reshape(6, 45).clone())
+    ours, theirs = Muon([weight], 0.1), torch.optim.Muon([matrix], 0.1, weight_decay=0.0)
+    layout = torch.channels_last  # of gradients that a convolution in this layout gives
+    for _ in range(3):
+        before = weight.detach().clone()
+        gradient = (
+            torch.randn(6, 5, 3, 3, generator=random) * torch.logspace(0, -2, 5)[:, None, None]
+        )
+        weight.grad = gradient.to(memory_format=layout)
+        matrix.grad = gradient.reshape(6, 45)
+        ours.step()
+        theirs.step()
+        assert torch.equal(weight.detach().reshape(6, 45), matrix.detach())
+        step = torch.linalg.svdvals((weight.detach() - before).reshape(6, 45)) / 0.1
+        assert 0.5 < step.min() and step.max() < 1.3
+    with seeded(4):
+        layer = torch.nn.Conv2d(2, 3, 3)
+    with pytest.raises(RuntimeError, match="view"):
+        Muon([torch.nn.Parameter(layer.weight.detach().permute(1, 2, 3, 0))], 0.1)
 
 
 def test_missing_libraries_are_named(tmp_path, monkeypatch):

@@ -132,7 +132,7 @@ def train_flow(
             "lessons": lessons.fingerprint,
         },
         modules={"network": network},
-        adams={"network": adam},
+        optimizers={"network": adam},
         random=random,
     )
     progress.resume()

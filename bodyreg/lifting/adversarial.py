@@ -208,7 +208,7 @@ def train_adversarial(
             "poses": fingerprint_of(vars(poses).values()),
         },
         modules={"lifting": lifting, "judge": judge, "average": average},
-        adams={"lifting": lifting_adam, "judge": judge_adam},
+        optimizers={"lifting": lifting_adam, "judge": judge_adam},
         random=random,
     )
     progress.resume()

@@ -158,7 +158,7 @@ def train_distilled(
             "body": body.fingerprint,
         },
         modules={"network": network, "before": before},
-        adams={"network": adam},
+        optimizers={"network": adam},
         random=random,
     )
     progress.resume()

@@ -145,7 +145,7 @@ def train_painter(
             "lessons": lessons.fingerprint,
         },
         modules={"network": network, "discriminator": judge},
-        adams={"network": adam, "discriminator": judges},
+        optimizers={"network": adam, "discriminator": judges},
         random=random,
     )
     progress.resume()

@@ -29,6 +29,7 @@ from bodyreg.training.curves import NO_CURVES, Curves
 from bodyreg.training.loops import (
     batches,
     check_batch,
+    check_numbers,
     cosine,
     end_step,
     follow,
@@ -37,6 +38,7 @@ from bodyreg.training.loops import (
     set_learning_rate,
     summed,
 )
+from bodyreg.training.muon import Muon
 from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
@@ -56,6 +58,8 @@ class LearningConfig:
         epochs: How often it sees every person.
         batch: People in a step.
         learning_rate: Adam's.
+        muon: Muon's learning rate over that of Adam. Muon moves the weights of convolutions
+            (`training.muon`), and Adam the others; 0: Adam moves all. It suits small networks.
         decay: Whether it falls along a cosine to 2 %.
         part: From where to where on this cosine, from 0 to 1; a round of several takes a part.
         mixed_precision: Whether a GPU computes the network in bfloat16. Weights, what the network
@@ -70,6 +74,7 @@ class LearningConfig:
     epochs: int = 30
     batch: int = 64
     learning_rate: float = 1e-3
+    muon: float = 0.0
     decay: bool = True
     part: tuple[float, float] = (0.0, 1.0)
     mixed_precision: bool = True
@@ -77,6 +82,9 @@ class LearningConfig:
     average: float = 0.999
     losses: LossConfig = field(default_factory=LossConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+
+    def __post_init__(self) -> None:
+        check_numbers(self, ("batch", "learning_rate"), below_one=("average",))
 
     @classmethod
     def paper(cls) -> LearningConfig:
@@ -137,7 +145,7 @@ def train_regressor(
         )
     network = copy.deepcopy(start.network).to(device)
     average = copy.deepcopy(network)
-    adam = torch.optim.Adam(network.parameters(), config.learning_rate)
+    rates = optimizers_of(network, config)
     random = generator(seed)
     progress = Progress(
         state,
@@ -156,7 +164,7 @@ def train_regressor(
             "body": body.fingerprint,
         },
         modules={"network": network, "average": average},
-        adams={"network": adam},
+        optimizers={type(optimizer).__name__: optimizer for optimizer in rates},
         random=random,
     )
     progress.resume()
@@ -166,8 +174,9 @@ def train_regressor(
     for batch in batches(progress, lessons.order, config.epochs, config.batch, seed):
         if config.decay:
             begin, end = config.part
-            rate = cosine(begin + (end - begin) * batch.passed, 0.02)
-            set_learning_rate(config.learning_rate * rate, adam)
+            share = cosine(begin + (end - begin) * batch.passed, 0.02)
+            for optimizer, rate in rates.items():
+                set_learning_rate(share * rate, optimizer)
 
         mine = batch.chosen[batch.own]
         views = config.augmentation.views(len(batch), random).select(batch.own)
@@ -184,11 +193,12 @@ def train_regressor(
         of_labels = label_losses(rig, found, labels)
         of_evidence = evidence_losses(rig, seen, found, config.losses.of_bodies)
         loss = total(config.losses, of_labels, of_evidence, confidence).sum() / len(batch)
-        adam.zero_grad()
+        network.zero_grad()
         loss.backward()
         add_up_gradients(network.parameters())
         torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        adam.step()
+        for optimizer in rates:
+            optimizer.step()
         # The average of few steps must not remember the start.
         follow(average, network, min(config.average, (1 + progress.step) / (10 + progress.step)))
 
@@ -205,3 +215,16 @@ def train_regressor(
             watch=lambda step: watch(step, Regressor(average, start.side), curves),
         )
     return Regressor(average.to("cpu").eval(), start.side, body=body.fingerprint)
+
+
+def optimizers_of(
+    network: torch.nn.Module, config: LearningConfig
+) -> dict[torch.optim.Optimizer, float]:
+    """What moves a network's weights, and the learning rates at the start."""
+    weights = list(network.parameters())
+    of_convolutions = [w for w in weights if w.dim() == 4]
+    if not (config.muon and of_convolutions):
+        return {torch.optim.Adam(weights, config.learning_rate): config.learning_rate}
+    adam = torch.optim.Adam([w for w in weights if w.dim() != 4], config.learning_rate)
+    rate = config.muon * config.learning_rate
+    return {adam: config.learning_rate, Muon(of_convolutions, rate): rate}

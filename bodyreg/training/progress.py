@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ class Progress:
     Attributes:
         path: The file; None keeps nothing.
         made_of: What the loop's result depends on, plain values; another run's file is refused.
-        modules, adams: By name. Learning rates follow from the step.
+        modules, optimizers: By name. Learning rates follow from the step.
         random: The loop's only source of random numbers.
         step: Steps that are done.
     """
@@ -32,11 +32,11 @@ class Progress:
     path: Path | None
     made_of: Mapping[str, Any]
     modules: Mapping[str, nn.Module]
-    adams: Mapping[str, torch.optim.Adam]
+    optimizers: Mapping[str, torch.optim.Optimizer]
     random: torch.Generator
     step: int = 0
 
-    FORMAT = "bodyreg-progress-1"
+    FORMAT = "bodyreg-progress-2"
 
     def save(self) -> None:
         """Keep the state of now. Of several processes, the first one does."""
@@ -45,9 +45,9 @@ class Progress:
         tensors = {"random": self.random.get_state()}
         for name, module in self.modules.items():
             tensors |= {f"module.{name}.{key}": t for key, t in module.state_dict().items()}
-        for name, adam in self.adams.items():
-            for number, state in adam.state_dict()["state"].items():
-                tensors |= {f"adam.{name}.{number}.{key}": t for key, t in state.items()}
+        for name, optimizer in self.optimizers.items():
+            for number, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{name}.{number}.{key}": t for key, t in state.items()}
         facts = {"step": self.step, "made_of": dict(self.made_of)}
         save_checkpoint(self.path, self.FORMAT, tensors, facts)
 
@@ -71,8 +71,8 @@ class Progress:
         for name, module in self.modules.items():
             load_module(module, tensors, f"module.{name}.", self.path)
         try:
-            for name, adam in self.adams.items():
-                adam.load_state_dict(_adam_state(adam, tensors, f"adam.{name}."))
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(_state(optimizer, tensors, f"optimizer.{name}."))
             self.random.set_state(tensors["random"])
             self.step = facts["step"]
             if type(self.step) is not int or self.step < 0:
@@ -81,22 +81,29 @@ class Progress:
             raise UserError(f"{self.path}: damaged; remove it to begin again") from error
 
 
-def _adam_state(
-    adam: torch.optim.Adam, tensors: Mapping[str, Tensor], prefix: str
+def _state(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], prefix: str
 ) -> dict[str, Any]:
-    """What `adam` can load, of the tensors whose names begin with `prefix`.
+    """What an optimizer can load, of the tensors whose names begin with `prefix`.
 
     Raises:
-        ValueError: they are not those of its weights; Adam itself would notice it steps later.
+        ValueError: they are not those of its weights; itself it would notice it steps later.
     """
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith(prefix):
             number, key = name.removeprefix(prefix).split(".")
             state.setdefault(int(number), {})[key] = tensor
-    weights = [weight for group in adam.param_groups for weight in group["params"]]
-    expected = [{"step": (), "exp_avg": w.shape, "exp_avg_sq": w.shape} for w in weights]
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    expected = [_shapes(optimizer, weight) for weight in weights]
     found = [{key: t.shape for key, t in state[number].items()} for number in sorted(state)]
     if found not in ([], expected):
-        raise ValueError(f"{prefix} is not the state of this Adam")
-    return {"state": state, "param_groups": adam.state_dict()["param_groups"]}
+        raise ValueError(f"{prefix} is not the state of this optimizer")
+    return {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+
+
+def _shapes(optimizer: torch.optim.Optimizer, weight: Tensor) -> dict[str, Sequence[int]]:
+    """Key -> shape of what an optimizer keeps of a weight."""
+    if isinstance(optimizer, torch.optim.Muon):
+        return {"momentum_buffer": weight.shape}
+    return {"step": (), "exp_avg": weight.shape, "exp_avg_sq": weight.shape}

@@ -47,13 +47,13 @@ def same(one: Regressor, other: Regressor) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "batch", "saves"),
-    [(SMALL, 4, 1), (SMALL, 4, 2), (Architecture("resnet50"), 14, 1)],
+    ("architecture", "batch", "saves", "muon"),
+    [(SMALL, 4, 1, 0), (SMALL, 4, 2, 20), (Architecture("resnet50"), 14, 1, 0)],
 )
 def test_a_training_that_was_killed(
-    tmp_path, monkeypatch, body, lessons, architecture, batch, saves
+    tmp_path, monkeypatch, body, lessons, architecture, batch, saves, muon
 ):
-    config, every = replace(QUICK, batch=batch), 7 // batch + 1
+    config, every = replace(QUICK, batch=batch, muon=muon), 7 // batch + 1
     start, path = Regressor.new(architecture, SIDE, 1), tmp_path / "state.safetensors"
     before = [tensor.clone() for tensor in weights(start)]
     keep, kept = Progress.save, []

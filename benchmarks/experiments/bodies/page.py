@@ -37,7 +37,7 @@ BEYOND = {
     "deviation": "accurate",
     "pose-then-accurate": "accurate",
     "positions": "accurate",
-    "positions-twice": "positions",
+    "muon": "positions",
 }
 """Row -> the row that it is compared with."""
 
@@ -128,8 +128,8 @@ def first(results: Results) -> Iterator[str]:
         ]
         yield line(title, *cells, "–", papers.get(name, ""))
     for who, rows in {
-        "network": ("one", "five", "accurate", "truth", "positions", "positions-twice"),
-        "refined": ("five", "accurate", "positions-twice"),
+        "network": ("one", "five", "accurate", "truth", "positions", "muon"),
+        "refined": ("five", "accurate", "muon"),
     }.items():
         for row in rows:
             title = f"network: {ROWS[row].title}" + (", refined" if who == "refined" else "")
@@ -237,7 +237,7 @@ def compute(results: Results) -> Iterator[str]:
     yield "**Compute**, mm: MPJPE of `accurate` labels, by compute alone."
     yield ""
     yield from head("", *KINDS, "CPU-seconds")
-    for less, more in (("accurate-fifth", "accurate"), ("positions", "positions-twice")):
+    for less, more in (("accurate-fifth", "accurate"), ("muon-fifth", "muon")):
         for row in (less, more):
             cells = [results.cell(row, kind, "network", ["bone_mpjpe"]) for kind in KINDS]
             yield line(ROWS[row].title, *cells, results.seconds(row))

@@ -139,6 +139,8 @@ BODIES = (
 POSITIONS = ("learning.losses.position_weight=5",)
 """Labels also teach where joints are."""
 
+MUON = (*POSITIONS, "learning.muon=20")
+
 FIVE = {"rounds": ROUNDS, "units": 1}
 TRUSTED = ("labels.keep_best=true", "labels.confidence=loss")
 
@@ -165,12 +167,18 @@ ROWS = {
         lifter="distilled",
         set=POSITIONS,
     ),
-    "positions-twice": Row(
-        "`accurate` labels, distances of joints, twice the compute",
+    "muon": Row(
+        "`accurate` labels, distances of joints, Muon, one long round",
         labels="accurate",
         lifter="distilled",
-        units=2 * ROUNDS,
-        set=POSITIONS,
+        set=MUON,
+    ),
+    "muon-fifth": Row(
+        "`accurate` labels, distances of joints, Muon, a fifth of the compute",
+        labels="accurate",
+        lifter="distilled",
+        units=1,
+        set=MUON,
     ),
     "trusted-five": Row(
         "five rounds, labels kept and weighed by their losses", set=TRUSTED, **FIVE
