@@ -28,7 +28,7 @@ from bodyreg.training.loops import (
     set_learning_rate,
     summed,
 )
-from bodyreg.training.muon import Muon
+from bodyreg.training.optimizers import Muon
 from bodyreg.training.progress import Progress
 
 

@@ -25,6 +25,7 @@ from bodyreg.training.loops import (
     set_learning_rate,
     summed,
 )
+from bodyreg.training.optimizers import optimizers_of
 from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
@@ -44,6 +45,8 @@ class FlowLearningConfig:
         epochs: How often it sees every pair.
         batch: Pairs in a step.
         learning_rate: Adam's.
+        muon: Muon's learning rate over that of Adam; 0: Adam moves all weights. See
+            `training.optimizers`.
         halved_every: Epochs after which it is halved; the first time an epoch earlier, as in the
             paper. 0: never.
         weight_decay: Adam's.
@@ -56,6 +59,7 @@ class FlowLearningConfig:
     epochs: int = 30
     batch: int = 8
     learning_rate: float = 1e-4
+    muon: float = 0.0
     halved_every: int = 8
     weight_decay: float = 4e-4
     mixed_precision: bool = False
@@ -66,10 +70,10 @@ class FlowLearningConfig:
     def __post_init__(self) -> None:
         check_numbers(self, ("epochs", "batch", "learning_rate"), below_one=("held_out",))
 
-    def rate(self, epoch: int) -> float:
-        """The learning rate of an epoch, which counts from 0."""
+    def falling(self, epoch: int) -> float:
+        """The learning rate of an epoch, which counts from 0, over that of the first one."""
         halved = (epoch + 1) // self.halved_every if self.halved_every else 0
-        return self.learning_rate * 0.5**halved
+        return 0.5**halved
 
 
 def train_flow(
@@ -118,8 +122,8 @@ def train_flow(
         raise ValueError("lessons: expected fits, whose flow the network corrects, got None")
     network = copy.deepcopy(start.network).to(device)
     config.losses.level_weights(how.levels)
-    adam = torch.optim.Adam(
-        network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+    rates = optimizers_of(
+        network.parameters(), config.learning_rate, config.muon, weight_decay=config.weight_decay
     )
     random = generator(seed)
     progress = Progress(
@@ -132,12 +136,14 @@ def train_flow(
             "lessons": lessons.fingerprint,
         },
         modules={"network": network},
-        optimizers={"network": adam},
+        optimizers={type(optimizer).__name__: optimizer for optimizer in rates},
         random=random,
     )
     progress.resume()
     for batch in batches(progress, lessons.order, config.epochs, config.batch, seed):
-        set_learning_rate(config.rate(batch.epoch), adam)
+        falling = config.falling(batch.epoch)
+        for optimizer, rate in rates.items():
+            set_learning_rate(falling * rate, optimizer)
         changes = config.augmentation.draw(len(batch), random).select(batch.own)
         lesson = lessons.lesson(batch.chosen[batch.own], changes).to(torch.device(device))
 
@@ -151,10 +157,11 @@ def train_flow(
             *(lesson.flow, lesson.visibility, lesson.source, lesson.target),
         )
         loss = config.losses.total(losses).sum() / len(batch)
-        adam.zero_grad()
+        network.zero_grad()
         loss.backward()
         add_up_gradients(network.parameters())
-        adam.step()
+        for optimizer in rates:
+            optimizer.step()
 
         with torch.no_grad():
             errors = end_point_error(guess.flow.float(), lesson.flow, lesson.visibility)

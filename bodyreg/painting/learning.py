@@ -33,6 +33,7 @@ from bodyreg.training.loops import (
     set_learning_rate,
     summed,
 )
+from bodyreg.training.optimizers import optimizers_of
 from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
@@ -55,6 +56,8 @@ class PaintingConfig:
         epochs: How often it sees every pair.
         batch: Pairs in a step.
         learning_rate: Adam's.
+        muon: Muon's learning rate over that of Adam, for the painter; 0: Adam moves all weights.
+            See `training.optimizers`.
         discriminator_rate: That of the discriminator.
         decay: Whether both fall along a cosine to 2 %.
         mirror: Share of pairs that are mirrored.
@@ -66,6 +69,7 @@ class PaintingConfig:
     epochs: int = 30
     batch: int = 8
     learning_rate: float = 2e-4
+    muon: float = 0.0
     discriminator_rate: float = 2e-5
     decay: bool = False
     mirror: float = 0.5
@@ -129,7 +133,7 @@ def train_painter(
         judge = Discriminator(how.network.batch_statistics).to(there)
     vgg = None if vgg is None else vgg.to(there)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
-    adam = torch.optim.Adam(weights, config.learning_rate, BETAS)
+    rates = optimizers_of(weights, config.learning_rate, config.muon, betas=BETAS)
     judges = torch.optim.Adam(
         judge.parameters(), config.discriminator_rate, BETAS, weight_decay=DECAY
     )
@@ -145,7 +149,10 @@ def train_painter(
             "lessons": lessons.fingerprint,
         },
         modules={"network": network, "discriminator": judge},
-        optimizers={"network": adam, "discriminator": judges},
+        optimizers={
+            **{type(optimizer).__name__: optimizer for optimizer in rates},
+            "discriminator": judges,
+        },
         random=random,
     )
     progress.resume()
@@ -157,7 +164,8 @@ def train_painter(
 
         if config.decay:
             falling = cosine(batch.passed, 0.02)
-            set_learning_rate(falling * config.learning_rate, adam)
+            for optimizer, rate in rates.items():
+                set_learning_rate(falling * rate, optimizer)
             set_learning_rate(falling * config.discriminator_rate, judges)
         network.train()
         with mixed_precision(there, config.mixed_precision):
@@ -183,10 +191,11 @@ def train_painter(
             "realism": losses.adversarial,
         }
         terms = [factor * found[name] for name, factor in factors.items() if name in found]
-        adam.zero_grad()
+        network.zero_grad()
         (share * torch.stack(terms).sum()).backward()
         add_up_gradients(weights)
-        adam.step()
+        for optimizer in rates:
+            optimizer.step()
 
         none = torch.zeros((), device=there)
         numbers = summed(TOLD, [share * found.get(name, none) for name in TOLD])

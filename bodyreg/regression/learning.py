@@ -38,7 +38,7 @@ from bodyreg.training.loops import (
     set_learning_rate,
     summed,
 )
-from bodyreg.training.muon import Muon
+from bodyreg.training.optimizers import optimizers_of
 from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
@@ -58,8 +58,8 @@ class LearningConfig:
         epochs: How often it sees every person.
         batch: People in a step.
         learning_rate: Adam's.
-        muon: Muon's learning rate over that of Adam. Muon moves the weights of convolutions
-            (`training.muon`), and Adam the others; 0: Adam moves all. It suits small networks.
+        muon: Muon's learning rate over that of Adam; 0: Adam moves all weights. See
+            `training.optimizers`.
         decay: Whether it falls along a cosine to 2 %.
         part: From where to where on this cosine, from 0 to 1; a round of several takes a part.
         mixed_precision: Whether a GPU computes the network in bfloat16. Weights, what the network
@@ -145,7 +145,7 @@ def train_regressor(
         )
     network = copy.deepcopy(start.network).to(device)
     average = copy.deepcopy(network)
-    rates = optimizers_of(network, config)
+    rates = optimizers_of(network.parameters(), config.learning_rate, config.muon)
     random = generator(seed)
     progress = Progress(
         state,
@@ -215,16 +215,3 @@ def train_regressor(
             watch=lambda step: watch(step, Regressor(average, start.side), curves),
         )
     return Regressor(average.to("cpu").eval(), start.side, body=body.fingerprint)
-
-
-def optimizers_of(
-    network: torch.nn.Module, config: LearningConfig
-) -> dict[torch.optim.Optimizer, float]:
-    """What moves a network's weights, and the learning rates at the start."""
-    weights = list(network.parameters())
-    of_convolutions = [w for w in weights if w.dim() == 4]
-    if not (config.muon and of_convolutions):
-        return {torch.optim.Adam(weights, config.learning_rate): config.learning_rate}
-    adam = torch.optim.Adam([w for w in weights if w.dim() != 4], config.learning_rate)
-    rate = config.muon * config.learning_rate
-    return {adam: config.learning_rate, Muon(of_convolutions, rate): rate}

@@ -59,10 +59,10 @@ def same(one: FlowRegressor, other: FlowRegressor) -> bool:
 def test_a_training_that_was_killed(tmp_path, monkeypatch, lessons, kind, corrects):
     start = FlowRegressor.new(replace(SMALL, kind=kind, corrects=corrects), 1)
     before, path = [tensor.clone() for tensor in weights(start)], tmp_path / "state.safetensors"
-    keep = Progress.save
+    keep, config = Progress.save, replace(QUICK, muon=20.0 if corrects else 0.0)
 
     def train(state=None, seed=2):
-        return train_flow(start, lessons, QUICK, seed=seed, state=state, every=1)
+        return train_flow(start, lessons, config, seed=seed, state=state, every=1)
 
     def save(progress):
         keep(progress)
@@ -86,7 +86,7 @@ def test_a_training_that_was_killed(tmp_path, monkeypatch, lessons, kind, correc
             train(path, seed=3)
         other = replace(lessons, joints=lessons.joints + 1)
         with pytest.raises(UserError, match="of a run with other lessons"):
-            train_flow(start, other, QUICK, seed=2, state=path)
+            train_flow(start, other, config, seed=2, state=path)
 
 
 def test_what_is_told(lessons):
@@ -116,9 +116,9 @@ def test_errors_of_fits_are_those_of_their_distance(lessons):
 
 def test_the_papers_rates():
     """Of 30 epochs, counted from 1: 1 to 7, 8 to 15, 16 to 23, 24 to 30."""
-    rates = [FlowLearningConfig().rate(epoch) for epoch in range(30)]
+    rates = [1e-4 * FlowLearningConfig().falling(epoch) for epoch in range(30)]
     assert rates == [1e-4] * 7 + [0.5e-4] * 8 + [0.25e-4] * 8 + [0.125e-4] * 7
-    assert FlowLearningConfig(halved_every=0).rate(29) == 1e-4
+    assert FlowLearningConfig(halved_every=0).falling(29) == 1
 
 
 def test_what_cannot_be_learnt_from(monkeypatch, lessons):

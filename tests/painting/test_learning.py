@@ -68,7 +68,7 @@ def test_a_training_that_was_killed(tmp_path, monkeypatch, lessons, kind):
     keep, kept = Progress.save, []
 
     def train(state=None, seed=2, lessons=lessons):
-        config = replace(QUICK, decay=True)
+        config = replace(QUICK, decay=True, muon=20.0 if kind == "refiner" else 0.0)
         return train_painter(start, lessons, config, seed=seed, state=state, every=2)
 
     def save(progress):

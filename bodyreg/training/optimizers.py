@@ -1,4 +1,4 @@
-"""Muon for weights of convolutions."""
+"""What moves the weights of a network."""
 
 from __future__ import annotations
 
@@ -34,3 +34,26 @@ class Muon(torch.optim.Muon):
         for matrix, weight in zip(matrices, self._weights, strict=True):
             matrix.grad = None if weight.grad is None else weight.grad.flatten(1)
         return super().step(closure)
+
+
+def optimizers_of(
+    weights: Iterable[nn.Parameter], rate: float, muon: float = 0.0, **of_adam: Any
+) -> dict[torch.optim.Optimizer, float]:
+    """What moves weights, and the learning rates at the start.
+
+    Args:
+        weights: Of a network.
+        rate: Adam's learning rate.
+        muon: Muon's learning rate over that of Adam. Muon moves the weights of convolutions, and
+            Adam the others; 0: Adam moves all.
+        of_adam: Further options of Adam.
+    """
+    ours = list(weights)
+    by_muon = [weight for weight in ours if muon and weight.dim() == 4]
+    by_adam = [weight for weight in ours if not (muon and weight.dim() == 4)]
+    found: dict[torch.optim.Optimizer, float] = {}
+    if by_adam:
+        found[torch.optim.Adam(by_adam, rate, **of_adam)] = rate
+    if by_muon:
+        found[Muon(by_muon, muon * rate)] = muon * rate
+    return found
