@@ -182,6 +182,8 @@ def entries(folder: str | os.PathLike) -> list[Path]:
 def files_of(path: str | os.PathLike, suffixes: Collection[str]) -> list[Path]:
     """The files of a folder with one of these suffixes, by name; a file is itself.
 
+    Hidden ones, whose names begin with a dot, are left out: systems write them beside others.
+
     Args:
         path: The folder, or a file of any name.
         suffixes: In lower case.
@@ -191,7 +193,11 @@ def files_of(path: str | os.PathLike, suffixes: Collection[str]) -> list[Path]:
     """
     if is_file(path):
         return [Path(path)]
-    return [file for file in entries(path) if file.suffix.lower() in suffixes]
+    return [
+        file
+        for file in entries(path)
+        if file.suffix.lower() in suffixes and not file.name.startswith(".")
+    ]
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, entries, is_file, reading
+from bodyreg.files import atomic_path, files_of, is_file, reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 KINDS = "JPEG, PNG, BMP, WebP or TIFF"
@@ -189,8 +189,7 @@ def picture_names(folder: str | os.PathLike) -> list[str]:
     Raises:
         UserError: the folder cannot be read.
     """
-    found = (path for path in entries(folder) if path.suffix.lower() in SUFFIXES)
-    return [path.name for path in found if is_file(path)]
+    return [path.name for path in files_of(folder, SUFFIXES) if is_file(path)]
 
 
 def pictures_by_stem(folder: str | os.PathLike) -> dict[str, str]:
@@ -321,22 +320,30 @@ def _header(data: bytes) -> Header:
 
 
 def _exif(data: bytes) -> dict[int, int]:
-    """EXIF's whole numbers in a JPEG file; what is damaged is left out."""
-    if not data.startswith(b"\xff\xd8"):
-        return {}
+    """EXIF's whole numbers in a JPEG, PNG or TIFF file; what is damaged is left out."""
     found: dict[int, int] = {}
     try:
-        for marker, place in _jpeg_segments(data):
-            if marker == 0xE1 and data[place + 2 : place + 8] == b"Exif\0\0":
-                exif = data[place + 8 :]
-                order = "<" if exif.startswith(b"I") else ">"
-                found = _tiff_tags(exif, order, *struct.unpack_from(f"{order}I", exif, 4))
-                if MORE in found:
-                    found |= _tiff_tags(exif, order, found[MORE])
-                break
+        if exif := _exif_directory(data):
+            order = "<" if exif.startswith(b"I") else ">"
+            found = _tiff_tags(exif, order, *struct.unpack_from(f"{order}I", exif, 4))
+            if MORE in found:
+                found |= _tiff_tags(exif, order, found[MORE])
     except (ValueError, struct.error):
         pass
     return found
+
+
+def _exif_directory(data: bytes) -> bytes:
+    """EXIF as it lies in a picture file, which is a TIFF file without a picture; empty if none."""
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return data
+    if data.startswith(PNG):
+        return next((bytes(c) for kind, c, _ in _png_chunks(data) if kind == b"eXIf"), b"")
+    if data.startswith(b"\xff\xd8"):
+        for marker, place in _jpeg_segments(data):
+            if marker == 0xE1 and data[place + 2 : place + 8] == b"Exif\0\0":
+                return data[place + 8 :]
+    return b""
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:

@@ -155,17 +155,40 @@ def turned(picture: np.ndarray, orientation: int) -> np.ndarray:
     return changes[orientation](picture)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_are_turned_as_exif_says(tmp_path, orientation):
-    stored = np.zeros((16, 32, 3), np.uint8)
+def test_pictures_are_turned_as_exif_says(tmp_path, orientation, suffix):
+    stored, path = np.zeros((16, 32, 3), np.uint8), tmp_path / f"a{suffix}"
     stored[:8, :8], stored[8:, 24:] = (250, 250, 250), (120, 120, 120)
-    data = encode_picture(stored, ".jpg", quality=100)
-    tag = b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
-    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(tag) + 2) + tag + data[2:]
-    (tmp_path / "a.jpg").write_bytes(data)
-    np.testing.assert_allclose(
-        read_picture(tmp_path / "a.jpg"), turned(stored, orientation), atol=6
-    )
+    data = encode_picture(stored, suffix, quality=100)
+    tag = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    if suffix == ".jpg":
+        tag = b"Exif\0\0" + tag
+        data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(tag) + 2) + tag + data[2:]
+    elif suffix == ".png":
+        chunk = struct.pack(">I", len(tag)) + b"eXIf" + tag
+        data = data[:33] + chunk + struct.pack(">I", zlib.crc32(b"eXIf" + tag)) + data[33:]
+    else:
+        data = oriented_tiff(stored[..., ::-1], orientation)
+    path.write_bytes(data)
+    shown = turned(stored, orientation)
+    np.testing.assert_allclose(read_picture(path), shown, atol=6)
+    assert read_header(path)[:2] == (shown.shape[1], shown.shape[0])
+
+
+def oriented_tiff(rgb: np.ndarray, orientation: int) -> bytes:
+    """A TIFF file without compression whose tag says how to turn it."""
+    height, width = rgb.shape[:2]
+    bits, strip = 8, 14
+    pixels = strip + rgb.size
+    entries = [
+        (256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, bits), (259, 3, 1, 1), (262, 3, 1, 2),
+        (273, 4, 1, strip), (274, 3, 1, orientation), (277, 3, 1, 3), (278, 4, 1, height),
+        (279, 4, 1, rgb.size),
+    ]  # fmt: skip
+    rows = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    head = b"II*\0" + struct.pack("<I", pixels) + struct.pack("<3H", 8, 8, 8)
+    return head + rgb.tobytes() + struct.pack("<H", len(entries)) + rows + bytes(4)
 
 
 def with_exif(path: Path, picture: np.ndarray, order: str, tags: dict, more: dict) -> Path:

@@ -61,9 +61,10 @@ TRUNK = 0.518
 
 def is_blazepose(content: Any) -> bool:
     """Whether the content of a file is BlazePose's."""
-    return _is_picture(content) or (
-        isinstance(content, dict) and bool(content) and all(map(_is_picture, content.values()))
-    )
+    if _is_picture(content):
+        return True
+    pictures = [value for value in content.values() if value] if isinstance(content, dict) else []
+    return bool(pictures) and all(map(_is_picture, pictures))
 
 
 def blazepose_people(content: Any, path: Path, pictures: Pictures) -> list[Detection]:
@@ -82,6 +83,7 @@ def blazepose_people(content: Any, path: Path, pictures: Pictures) -> list[Detec
     return [
         person
         for name, of_picture in content.items()
+        if of_picture  # none where a picture shows nobody
         for person in _people(of_picture, name, f"{path}: '{name}'", pictures)
     ]
 
@@ -126,7 +128,11 @@ def detection(
 def _is_landmark(value: Any) -> bool:
     if isinstance(value, dict):
         return "x" in value and "y" in value
-    return isinstance(value, list) and len(value) in (3, 4, 5) and not isinstance(value[0], list)
+    return (
+        isinstance(value, list)
+        and len(value) in (3, 4, 5)
+        and not isinstance(value[0], list | dict)
+    )
 
 
 def _is_tensorflow(value: Any) -> bool:
@@ -136,8 +142,10 @@ def _is_tensorflow(value: Any) -> bool:
 
 def _is_picture(content: Any) -> bool:
     """Whether it is what a file has of one picture."""
-    if isinstance(content, list):
-        return bool(content) and (_is_tensorflow(content[0]) or _is_landmark(content[0]))
+    if isinstance(content, list) and content:
+        first = content[0]
+        people = isinstance(first, list) and bool(first) and _is_landmark(first[0])
+        return people or _is_tensorflow(first) or _is_landmark(first)
     if not isinstance(content, dict):
         return False
     return any(key in content for key in (*SHARES, INSIDE)) or _is_tensorflow(content)
@@ -152,8 +160,10 @@ def _people(content: Any, picture: str, where: str, pictures: Pictures) -> list[
             _in_pixels(person, picture, f"{where}: person {number}")
             for number, person in enumerate(content)
         ]
-    if isinstance(content, list) or INSIDE in content:
+    if isinstance(content, list):
         content = {SHARES[0]: content}
+    elif INSIDE in content:
+        content = content | {SHARES[0]: content}
     shares = _lists(content, SHARES)
     metres = _lists(content, METRES)
     if metres and len(metres) != len(shares):

@@ -99,9 +99,8 @@ def people_of_results(
             skipped[LOW_SCORE] += 1
             continue
         rows = from_indices(keypoint_rows(item, "keypoints", where))
-        found.append(
-            Detection(rows=rows, picture=_picture(item.get("image_id"), where, pictures), id=place)
-        )
+        picture = _picture(item.get("image_id"), where, pictures)
+        found.append(Detection(rows=rows, picture=picture, place=place))
     return found, skipped
 
 

@@ -128,6 +128,8 @@ def _of_picture(item: dict[str, Any], where: str) -> Iterator[_Found]:
         )
     if not isinstance(results, list):
         raise UserError(f"{where}: pred_densepose is not a list")
+    if not results:
+        return
     boxes = floats(item.get("pred_boxes_XYXY"), (len(results), 4), "pred_boxes_XYXY", where)
     scores = np.ones(len(results))
     if item.get("scores") is not None:

@@ -55,6 +55,7 @@ class Detection:
         rows: (J, 3) x, y, confidence, picture pixels; 0 where absent.
         picture: The picture's file; "" if not known.
         id: The person's number; None if the file has none.
+        place: Its number in the file, from 0, if the file also has people who are left out.
         box: (4,) x, y, width, height, if the frame is round this box and not that of the keypoints.
         camera: What is known of the picture's camera.
         depths: (J, 2) depths relative to the pelvis, toward the viewer, and their standard
@@ -64,6 +65,7 @@ class Detection:
     rows: np.ndarray
     picture: str = ""
     id: int | None = None
+    place: int | None = None
     box: np.ndarray | None = None
     camera: Camera = UNKNOWN
     depths: np.ndarray | None = None

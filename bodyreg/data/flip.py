@@ -14,6 +14,7 @@ import numpy as np
 from bodyreg.body.joints import MIRROR_JOINTS, mirror_name
 from bodyreg.body.parameters import Parameters, mirrored
 from bodyreg.data.corr import BACKGROUND, Correspondence
+from bodyreg.data.rejected import mirrored_parts
 from bodyreg.data.skeletons import H36M_17
 from bodyreg.errors import UserError
 
@@ -108,7 +109,10 @@ def flip_fits(fits: Fits, width: float | np.ndarray) -> Fits:
     deviation = fits.joint_deviation
     if deviation is not None:
         deviation = deviation[:, list(MIRROR_JOINTS)]
-    return replace(fits, **_flipped_parameters(fits, width), joint_deviation=deviation)
+    rejected = None if fits.rejected is None else mirrored_parts(fits.rejected)
+    return replace(
+        fits, **_flipped_parameters(fits, width), joint_deviation=deviation, rejected=rejected
+    )
 
 
 def flip_truth(truth: Truth, body: Body, width: float | np.ndarray) -> Truth:

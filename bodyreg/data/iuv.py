@@ -132,8 +132,12 @@ def numbers_file(path: Path) -> Path | None:
     """The file beside a map that tells which person a pixel shows; None if there is none."""
     if not path.stem.upper().endswith(MAP):
         return None
-    beside = path.with_name(f"{path.stem[: -len(MAP)]}{PEOPLE}{path.suffix}")
-    return beside if os.path.lexists(beside) else None  # a broken link is an error
+    for people in (PEOPLE, PEOPLE.lower()):
+        for suffix in dict.fromkeys((path.suffix, ".png", ".PNG")):
+            beside = path.with_name(f"{path.stem[: -len(MAP)]}{people}{suffix}")
+            if os.path.lexists(beside):  # a broken link is an error
+                return beside
+    return None
 
 
 @dataclass(frozen=True, eq=False)

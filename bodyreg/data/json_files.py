@@ -13,6 +13,9 @@ from bodyreg.errors import UserError
 from bodyreg.files import reading, require_file
 from bodyreg.npz import ZIP
 
+BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
+"""What may stand before the first bracket: a byte order mark, zeros of UTF-16 and UTF-32, space."""
+
 
 def load_json(path: str | os.PathLike) -> Any:
     """Read a JSON file in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bodyreg.data.alphapose import alphapose_people, is_alphapose
 from bodyreg.data.blazepose import blazepose_people, is_blazepose
@@ -17,10 +20,8 @@ from bodyreg.data.observations import Observations
 from bodyreg.data.sam3d import sam3d_people
 from bodyreg.data.skeletons import COCO_17, Skeleton
 from bodyreg.errors import UserError
-from bodyreg.files import files_of
-
-NPZ = ".npz"
-"""How the names of SAM 3D Body's files end; those of all others end with .json."""
+from bodyreg.files import files_of, first_bytes
+from bodyreg.npz import ZIP
 
 
 def read_keypoints(
@@ -41,14 +42,16 @@ def read_keypoints(
     Returns:
         The observations, and how many people were left out, by reason. The id of a person is its
         annotation's; of other files it is the person's number in all files, in the order of their
-        names, from 0.
+        names, from 0; people who are left out count.
 
     Raises:
-        UserError: the file is none of these, is damaged, or mixes skeletons; or the folder lacks a
-            picture that the file names by number or by its own name.
+        UserError: the file is none of these, is damaged, or mixes skeletons; several files of the
+            folder have an annotation of the same id; or the folder lacks a picture that the file
+            names by number or by its own name.
     """
     path, pictures = Path(path), Pictures(images)
     people: list[Detection] = []
+    before = 0  # people of the files before
     skipped = Counter[str]()
     skeleton: Skeleton | None = None
     for file in keypoint_files(path):
@@ -62,8 +65,17 @@ def read_keypoints(
                     "them one after the other"
                 )
             skeleton = own
-        people += found
+        for number, person in enumerate(found):
+            place = number if person.place is None else person.place
+            people.append(person if person.id is not None else replace(person, id=before + place))
+        before += len(found) + left_out.total()
     observations, one_place = observations_of(people, skeleton or COCO_17, str(path))
+    ids, counts = np.unique(observations.id, return_counts=True)
+    if (counts > 1).any():
+        raise UserError(
+            f"{path}: several files have a person {ids[counts.argmax()]}; register the files one "
+            "after the other"
+        )
     return observations, skipped + one_place
 
 
@@ -73,14 +85,14 @@ def keypoint_files(path: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be read, or has none.
     """
-    files = files_of(path, (".json", NPZ))
+    files = files_of(path, (".json", ".npz"))
     if not files:
         raise UserError(f"{path}: no .json file of keypoints, nor .npz, in this folder")
     return files
 
 
 def _people(path: Path, pictures: Pictures) -> tuple[list[Detection], Counter[str]]:
-    if path.suffix.lower() == NPZ:
+    if first_bytes(path, "keypoints").startswith(ZIP):
         return sam3d_people(path, pictures), Counter()
     content: Any = load_json(path)
     if is_mmpose(content):

@@ -58,24 +58,24 @@ def mmpose_people(
         UserError: the file is damaged, has other keypoints than known ones, or is of a video and
             a folder of pictures is given: frames have no names.
     """
-    items = content
-    if isinstance(content, dict):
+    items, name = content, path.stem
+    if isinstance(content, dict):  # of a demo
         _check_names(content.get("meta_info"), path)
-        items = content["instance_info"]
+        items, name = content["instance_info"], name.removeprefix(PREFIX)
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise UserError(f"{path}: expected a list of people with 'keypoints'")
     if any("instances" in item for item in items):
         items = _of_frames(items, path, pictures)
         picture = ""
     else:
-        picture = pictures.of_stem(path.stem.removeprefix(PREFIX))
+        picture = pictures.of_stem(name)
     found, skipped = [], Counter[str]()
     for number, item in enumerate(items):
         where = f"{path}: person {number}"
         if numbers({"score": [item.get("bbox_score", 1)]}, "score", where, 1)[0] < LEAST_SCORE:
             skipped[LOW_SCORE] += 1
             continue
-        found.append(Detection(rows=_rows(item, where), picture=picture))
+        found.append(Detection(rows=_rows(item, where), picture=picture, place=number))
     return found, skipped
 
 

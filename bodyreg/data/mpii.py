@@ -29,7 +29,7 @@ from bodyreg.data.frames import (
     in_one_place,
     spread_out,
 )
-from bodyreg.data.json_files import load_json, numbers
+from bodyreg.data.json_files import BEFORE_JSON, load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.data.skeletons import H36M_17, MPII_16
 from bodyreg.errors import UserError
@@ -47,9 +47,6 @@ LARGER_BY = 1.25
 # neck; slot 9, the middle of the upper neck and the head's top, is no evidence of its own.
 SLOTS = dict(enumerate(H36M_17.joints)) | {7: "thorax", 8: "upper_neck"}
 del SLOTS[9]
-
-# What may stand before the first bracket: a byte order mark, zeros of UTF-16 and UTF-32, space.
-BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 NO_JOINTS = "no labelled joint of the body"
 NO_PLACE = "neither a centre and scale nor joints apart"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from bodyreg.data.observations import Observations
     from bodyreg.data.stored import StoredPeople
 
+AT_ONCE = 1024
+"""People whose pictures are looked at together."""
+
 
 def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]:
     """Open the people of a source, and count those that cannot be registered, by reason.
@@ -36,19 +39,29 @@ def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]
         people = ObservationsInPictures(people, source.images)
     if source.focal is None:
         return people, skipped
-    if source.focal.unit == "mm" and len(people) and people.read(0, 1).picture_size is None:
+    if source.focal.unit == "mm" and len(people) and not _has_sizes(people):
+        advice = "give the pictures (--images)"
+        if source.images is not None:
+            advice = f"{source.images} has none of them, or they are damaged or WebP; check it"
         raise UserError(
             f"{source.path}: does not hold the sizes of its pictures, which a focal length in "
-            "millimetres needs; give the pictures (--images), or pixels (--focal 1145)"
+            f"millimetres needs; {advice}, or give pixels (--focal 1145)"
         )
     return ObservationsOfFocal(people, source.focal), skipped
+
+
+def _has_sizes(people: StoredPeople) -> bool:
+    """Whether the size of anyone's picture is known."""
+    starts = range(0, len(people), AT_ONCE)
+    some = (people.read(start, min(start + AT_ONCE, len(people))) for start in starts)
+    return any(found.picture_size is not None for found in some)
 
 
 def _opened(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]:
     """The people that a source's own files tell of, and how many they leave out, by reason."""
     from bodyreg.data.partners import with_keypoints_of
     from bodyreg.data.stored import ObservationsInMemory, open_observations
-    from bodyreg.files import fingerprint
+    from bodyreg.files import fingerprint, is_folder
 
     form = FORMATS.get(source.format)
     if form is None or not set(source.switches) <= set(form.switches):
@@ -61,7 +74,9 @@ def _opened(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]:
     observations, skipped = form.read(source, body)
     if form.evidence:
         observations, skipped = with_evidence(observations, skipped)
-    print_of_files = fingerprint(*form.files(source))
+    # In a folder the name of a file says which picture it is of.
+    within = source.path if is_folder(source.path) else None
+    print_of_files = fingerprint(*form.files(source), within=within)
     if source.keypoints is not None:
         others, more = _opened(source.keypoints, body)
         observations, unmatched = with_keypoints_of(

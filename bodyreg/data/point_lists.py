@@ -8,7 +8,8 @@ coordinates, or `vertex`, the number of a vertex of the body, or `smpl_vertex`, 
 - .json: a list of tables, or one: an object of lists. `picture` and `person` may be single values,
   and `charts` names charts.
 - .npz: an array for each column. If names end with numbers, as x_0 and x_1, each number is a
-  person's. `charts` names charts, and `size`, (2,), is the picture's width and height.
+  person's, and arrays without a number are of all of them. `charts` names charts, and `size`, (2,),
+  is the picture's width and height.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from bodyreg.data.cameras import Camera
 from bodyreg.data.dense_maps import DensePerson, charts_of, collect, whole
 from bodyreg.data.densepose_coco import PARTS
 from bodyreg.data.frames import boxes_of_points
-from bodyreg.data.json_files import load_json
+from bodyreg.data.json_files import BEFORE_JSON, load_json
 from bodyreg.data.observation_checks import LARGEST_SIDE
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
@@ -61,7 +62,7 @@ def read_points(path: str | os.PathLike, body: Body) -> tuple[Observations, Coun
         UserError: the file is damaged, or a column is missing or wrong; the message names it.
     """
     path = Path(path)
-    start = first_bytes(path, "point list").lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = first_bytes(path, "point list").lstrip(BEFORE_JSON)
     if start.startswith(ZIP):
         tables = list(_of_npz(path))
     elif start.startswith((b"[", b"{")):
@@ -220,7 +221,7 @@ def _of_json(path: Path) -> Iterator[_Table]:
 def _of_npz(path: Path) -> Iterator[_Table]:
     """The tables of arrays: one, or one for each number that names end with."""
     arrays = load_npz(path, kind="point list")
-    charts = str(arrays[CHARTS]) if CHARTS in arrays else DENSEPOSE_CHARTS
+    charts = str(as_texts(arrays[CHARTS])) if CHARTS in arrays else DENSEPOSE_CHARTS
     groups: dict[int, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
         base, number = _numbered(name.lower())
@@ -230,7 +231,9 @@ def _of_npz(path: Path) -> Iterator[_Table]:
             groups[number][base] = array
     if not groups:
         raise UserError(f"{path}: has no columns of points (x, y, I, U, V ...)")
+    shared = groups.pop(-1, {}) if len(groups) > 1 else {}
     for number, found in sorted(groups.items()):
+        found = shared | found
         where = str(path) if number < 0 else f"{path}: person {number}"
         size = _size(found.pop(SIZE, None), where)
         columns = {}

@@ -39,6 +39,16 @@ def parts_of(rejected: int) -> list[str]:
     return [part for place, part in enumerate(PARTS) if rejected >> place & 1]
 
 
+def mirrored_parts(rejected: np.ndarray) -> np.ndarray:
+    """The same sets of mirrored people: each left limb is a right one."""
+    found = rejected & bits([DISTANT])
+    for place, limb in enumerate(LIMBS):
+        side, _, kind = limb.partition(" ")
+        other = bits([f"{'right' if side == 'left' else 'left'} {kind}"])
+        found = found | np.where(rejected >> place & 1, other, 0).astype(rejected.dtype)
+    return found
+
+
 def limb_columns(names: tuple[str, ...]) -> np.ndarray:
     """(4, K) bool: which keypoints are of each limb."""
     found = np.zeros((len(LIMBS), len(names)), bool)

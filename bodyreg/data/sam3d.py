@@ -72,10 +72,12 @@ def _apart(content: dict[str, Any], where: str) -> list[dict[str, Any]]:
     if PLACES not in arrays or arrays[PLACES].ndim != 3:
         return [arrays]
     count = len(arrays[PLACES])
-    return [
-        {name: array[n] for name, array in arrays.items() if array.ndim and len(array) == count}
-        for n in range(count)
-    ]
+    if FOCAL in arrays and arrays[FOCAL].size == 1:  # one camera has seen them all
+        arrays[FOCAL] = np.full(count, arrays[FOCAL].reshape(()))
+    for name, array in arrays.items():
+        if not array.ndim or len(array) != count:
+            raise UserError(f"{where}: {name} is not of {count} people, as {PLACES} is")
+    return [{name: array[n] for name, array in arrays.items()} for n in range(count)]
 
 
 def _person(content: dict[str, Any], picture: str, where: str) -> Detection:

@@ -87,6 +87,7 @@ LAYOUTS = {
     "lists of bits": [entry(uv=bits().tolist())],
     "dump": [dump({"labels": labels.tolist(), "uv": uv.tolist()})],
     "quantised dump": [dump(compressed)],
+    "a picture of nobody": [dump(compressed), dump()],
     "dump of encoded maps": [dump([[3, H, W], png(bits())])],
     "dump of before": [dump() | {"pred_densepose": {"results": [[[3, H, W], png(bits())]],
                                                     "boxes_xywh": [BOX]},

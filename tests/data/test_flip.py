@@ -25,6 +25,7 @@ from bodyreg.data.flip import (
 )
 from bodyreg.data.frames import image_from_frame
 from bodyreg.data.human36m import Poses3D
+from bodyreg.data.rejected import DISTANT, bits, parts_of
 from bodyreg.data.skeletons import COCO_17, H36M_17, SKELETONS
 from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig, register
@@ -213,11 +214,16 @@ def test_keypoints_of_one_side_change_their_names(body, seen):
 
 
 def test_fits_twice_are_themselves_and_once_the_mirror_image(body, posed):
+    parts = (["left arm"], ["right leg", DISTANT])
+    rejected = np.resize(np.array([bits(some) for some in parts], np.uint8), len(posed))
+    posed = dataclasses.replace(posed, rejected=rejected)
     flipped = flip_fits(posed, WIDTH)
     assert_same(flip_fits(flipped, WIDTH), posed)
     np.testing.assert_allclose(
         flipped.vertices(body), mirrored(body, posed.vertices(body)), atol=1e-6
     )
+    assert parts_of(flipped.rejected[0]) == ["right arm"]
+    assert parts_of(flipped.rejected[1]) == ["left leg", DISTANT]
     frame = flip_points(posed.frame[:, :2], WIDTH)
     np.testing.assert_allclose(flipped.frame[:, :2], frame)
     assert (np.linalg.det(flipped.rotation) > 0).all()

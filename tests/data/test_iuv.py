@@ -107,7 +107,9 @@ def test_numbers_of_people(tmp_path, body):
     assert skipped == {NO_PART: 1}
     assert people.id.tolist() == [0, 1] and people.point_count.tolist() == [50, 50]
     assert (people.point_xy[:50] < 34).all() and (people.point_xy[50:] >= 34).all()
-    (tmp_path / "a_INDS.png").unlink()
+    (tmp_path / "a_INDS.png").rename(tmp_path / "a_inds.PNG")
+    assert len(read_iuv(tmp_path, body)[0]) == 2
+    (tmp_path / "a_inds.PNG").unlink()
     assert len(read_iuv(tmp_path, body)[0]) == 1
     (tmp_path / "a_INDS.png").symlink_to("nowhere.png")
     with pytest.raises(UserError, match=r"a_INDS.png: no INDS map here"):

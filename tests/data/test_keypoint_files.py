@@ -16,6 +16,7 @@ from bodyreg.data import read_keypoints
 from bodyreg.data.blazepose import SPREAD
 from bodyreg.data.coco import CROWD, NO_PERSON
 from bodyreg.data.detections import LOW_SCORE
+from bodyreg.data.focal import Focal
 from bodyreg.data.frames import NOT_SPREAD_OUT
 from bodyreg.data.opening import open_people
 from bodyreg.data.skeletons import (
@@ -144,8 +145,12 @@ GOOD: dict[str, tuple[Any, Skeleton]] = {
     ),
     "blazepose one person": ({"pose_landmarks": SHARES}, BLAZEPOSE_33),
     "blazepose bare": (SHARES, BLAZEPOSE_33),
+    "blazepose list of people": ([LISTS], BLAZEPOSE_33),
     "blazepose message": ({"landmark": SHARES}, BLAZEPOSE_33),
     "blazepose lists": (LISTS, BLAZEPOSE_33),
+    "blazepose named, and nobody in others": (
+        {"6.png": [], "7.png": [SHARES], "8.png": None}, BLAZEPOSE_33,
+    ),
     "blazepose named": ({"7.png": {"landmarks": SHARES}}, BLAZEPOSE_33),
     "blazepose tensorflow": (
         [
@@ -204,6 +209,8 @@ def test_shares_need_the_size_of_the_picture(read):
     people, _ = read({"landmarks": SHARES, "width": SIDE, "height": SIDE}, pictures=False)
     np.testing.assert_allclose(people.keypoint_xy[0], pixels(BLAZEPOSE_33))
     assert people.picture_size.tolist() == [[SIDE, SIDE]] and people.picture is None
+    message = {"landmark": SHARES, "width": SIDE, "height": SIDE}
+    assert read(message, pictures=False)[0].picture_size.tolist() == [[SIDE, SIDE]]
 
 
 def test_several_people_and_pictures_in_a_folder(tmp_path, images):
@@ -214,13 +221,56 @@ def test_several_people_and_pictures_in_a_folder(tmp_path, images):
     unsure = mmpose_person(bbox_score=0.1)
     nothing = mmpose_person(keypoint_scores=[0.0] * 17)
     (folder / "7.json").write_text(json.dumps([mmpose_person(), nothing, moved]))
-    (folder / "results_8.JSON").write_text(json.dumps([unsure, mmpose_person()]))
+    demo = {"instance_info": [unsure, mmpose_person()]}
+    (folder / "results_8.JSON").write_text(json.dumps(demo))
     people, skipped = read_keypoints(folder, images)
     assert skipped == {LOW_SCORE: 1, NOT_SPREAD_OUT: 1}
     assert people.picture.tolist() == ["7.png", "7.png", "8.PNG"]
-    assert people.id.tolist() == [0, 2, 3]
+    assert people.id.tolist() == [0, 2, 4]
     shift = people.keypoint_xy[1] - people.keypoint_xy[0]
     np.testing.assert_allclose(shift, 10, atol=1e-4)
+
+
+def test_ids_in_a_folder(tmp_path, images):
+    """People are numbered over all files; annotations that exist twice are refused."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "._a.json").write_bytes(b"\0\1")  # of macOS
+    for name in ("a", "b"):
+        (folder / f"{name}.json").write_text(json.dumps([result(score=0.1), result()]))
+    assert read_keypoints(folder, images)[0].id.tolist() == [1, 3]
+    for name in ("a", "b"):
+        (folder / f"{name}.json").write_text(json.dumps(annotations()))
+    with pytest.raises(UserError, match="several files have a person 3"):
+        read_keypoints(folder, images)
+
+
+def test_sizes_and_names_of_some_pictures(tmp_path, images):
+    """A focal length in millimetres is of the people whose pictures are there. A file that is
+    renamed is about another picture, so a run does not go on with it."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    missing, there = result(image_id="8.png"), result(image_id="7.png")
+    (folder / "a.json").write_text(json.dumps([missing, there]))
+    source = Source("keypoints", folder, images, focal=Focal(35, "mm"))
+    people, _ = open_people(source, Body.default())
+    focal = people.read(0, 2).focal
+    assert np.isnan(focal[0]) and focal[1] == pytest.approx(35 / 43.27 * SIDE * 2**0.5, rel=1e-3)
+    (folder / "a.json").rename(folder / "b.json")
+    assert open_people(source, Body.default())[0].fingerprint != people.fingerprint
+    (images / "7.png").unlink()
+    with pytest.raises(UserError, match="images has none of them, or they are damaged or WebP"):
+        open_people(source, Body.default())
+
+
+def test_files_of_mmposes_demos_have_a_prefix(tmp_path, images):
+    """Those of its inferencer do not: results_7.json is of results_7.png."""
+    cv2.imwrite(str(images / "results_7.png"), np.zeros((SIDE, SIDE, 3), np.uint8))
+    path = tmp_path / "results_7.json"
+    path.write_text(json.dumps([mmpose_person()]))
+    assert read_keypoints(path, images)[0].picture.tolist() == ["results_7.png"]
+    path.write_text(json.dumps({"instance_info": [mmpose_person()]}))
+    assert read_keypoints(path, images)[0].picture.tolist() == ["7.png"]
 
 
 def test_people_who_are_left_out(read):
@@ -277,15 +327,17 @@ def sam3d() -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["arrays", "two people", "dictionaries"])
+@pytest.mark.parametrize("form", ["arrays", "two people", "one camera", "dictionaries"])
 def test_sam_3d_body(tmp_path, images, form):
     path, one = tmp_path / "7.npz", sam3d()
     if form == "arrays":
         np.savez(path, **one, pred_vertices=np.zeros((9, 3)))
-    elif form == "two people":
-        np.savez(path, **{name: np.stack([array, array]) for name, array in one.items()})
+    elif form in ("two people", "one camera"):
+        two = {name: np.stack([array, array]) for name, array in one.items()}
+        np.savez(path, **two | ({} if form == "two people" else {"focal_length": 900.0}))
     else:
         np.savez(path, data=np.array([one, one | {"mask": None}], object))
+    path = path.rename(tmp_path / "7.dat")  # the content tells
     people, skipped = read_keypoints(path, images)
     assert not skipped and len(people) == 1 + (form != "arrays")
     assert people.keypoint_name == WHOLE_BODY_23.keypoints

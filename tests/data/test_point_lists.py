@@ -102,6 +102,9 @@ def test_npz_with_a_number_for_each_person(tmp_path, body):
     assert people.picture_size.tolist() == [[1024, 768], [0, 0]]
     for row, number in enumerate((2, 10)):
         check(people, row, points(number), body)
+    shared = {"size": np.array([640, 480]), "charts": b"makehuman-24"}
+    np.savez(tmp_path / "a.npz", **arrays, **shared)
+    assert read_points(tmp_path / "a.npz", body)[0].picture_size.tolist() == [[640, 480]] * 2
     np.savez(tmp_path / "b.npz", **points(4), person=np.zeros(30, int), charts="makehuman-24")
     check(read_points(tmp_path / "b.npz", body)[0], 0, points(4), body)
 
