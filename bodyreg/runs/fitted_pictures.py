@@ -99,9 +99,10 @@ class FittedPictures:
         """
         from bodyreg.data import Fits
 
-        names = ("/".join(picture.parts[start:]) for start in range(len(picture.parts)))
-        rows = (self.row(without_suffix(name)) for name in names)
-        row = next((row for row in rows if row is not None), None)
+        whole = ("/".join(picture.parts[start:]) for start in range(len(picture.parts)))
+        # Without the suffix a name may be that of another picture, too.
+        names = (name for part in whole for name in (part, without_suffix(part)))
+        row = next((row for row in map(self.row, names) if row is not None), None)
         if row is None:
             raise UserError(f"{self.where}: knows no person in '{picture.name}'; {self.named}")
         person = self.people.select([row])

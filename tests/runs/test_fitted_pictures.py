@@ -47,6 +47,15 @@ def test_names(tmp_path):
         found.fit(Path("/anywhere/a.jpg"), size)
 
 
+def test_pictures_whose_names_differ_in_the_suffix_alone(tmp_path):
+    """Each is found by its name, also where the other one shows a larger person."""
+    names = ["in/a.jpg", "in/a.png", "b.png"]
+    found = opened(saved(tmp_path / "people.npz", names, [90, 40, 60]))
+    for name, person in (("a.jpg", 70), ("a.png", 71), ("a", 70), ("a.webp", 70)):
+        assert found.fit(Path("/anywhere/in") / name, (100, 120)).id == [person]
+    assert found.fit(Path("b.jpg"), (100, 120)).id == [72]
+
+
 def test_people_without_names(tmp_path):
     found = opened(saved(tmp_path / "people.npz", None, [40, 60]))
     assert found.row("70") == 0 and found.row("71") == 1
