@@ -295,11 +295,12 @@ def _check_pictures(request: Request, people: StoredPeople) -> None:
     source = request.source
     if source.images is None:
         return
-    # At least one is read, also if none is drawn.
-    chosen = evenly(len(people), max(1, request.overlays))
-    drawn = people.read(0, int(chosen[-1]) + 1).select(chosen)
-    if drawn.picture is None:
-        ending = "; omit --images" if request.regressor is None else ""
-        raise UserError(f"{source.path}: does not name people's pictures{ending}")
-    if request.regressor is None:
-        picture_grounds(source.images, drawn)
+    # Alone, because people of files of any size may lie between them. At least one is read, also if
+    # none is drawn.
+    for row in evenly(len(people), max(1, request.overlays)).tolist():
+        person = people.read(row, row + 1)
+        if person.picture is None:
+            ending = "; omit --images" if request.regressor is None else ""
+            raise UserError(f"{source.path}: does not name people's pictures{ending}")
+        if request.regressor is None:
+            picture_grounds(source.images, person)

@@ -1,4 +1,4 @@
-"""Meshes are bodies in metres, whatever the camera."""
+"""What a run draws: meshes in metres, whatever the camera, and the people of the sheet."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,9 +8,13 @@ import pytest
 import trimesh
 
 from bodyreg.body import Body
-from bodyreg.data import Fits
+from bodyreg.data import Fits, Observations, stored
+from bodyreg.data.source import Source
+from bodyreg.errors import UserError
+from bodyreg.pictures import write_picture
+from bodyreg.registration import RegistrationConfig
 from bodyreg.runs.drawings import chosen, write_meshes
-from bodyreg.runs.job import evenly
+from bodyreg.runs.job import Job, Request, evenly
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.37, -6e-9, 0.0])
@@ -35,6 +39,29 @@ def test_a_mesh_does_not_depend_on_the_camera(tmp_path, scale):
         mesh = trimesh.load(tmp_path / "meshes" / f"{number}.ply", process=False)
         np.testing.assert_allclose(mesh.vertices, expected, atol=1e-6)
         assert 1 < np.ptp(mesh.vertices, axis=0).max() < 2.5
+
+
+def test_only_pictures_of_people_to_be_drawn_are_opened_before_the_fits(tmp_path, monkeypatch):
+    people = Observations.of_keypoints(
+        ("left_hip", "right_hip", "left_knee"),
+        np.tile(np.array([[20, 30], [60, 40], [50, 90]], float), (9, 1, 1)),
+        np.ones((9, 3)),
+        id=np.arange(9),
+        frame=np.full((9, 3), 50.0),
+        picture=np.array([f"{number}.png" for number in range(9)]),
+    )
+    people.save(tmp_path / "people.npz")
+    for number in range(9):
+        write_picture(tmp_path / f"{number}.png", np.zeros((8, 8, 3), np.uint8))
+    opened, read_header = [], stored.read_header
+    monkeypatch.setattr(stored, "read_header", lambda p: opened.append(p.stem) or read_header(p))
+    source = Source("observations", tmp_path / "people.npz", tmp_path)
+    request = Request(tmp_path / "out", source, RegistrationConfig(), "accurate", overlays=3)
+    Job.open(request)
+    assert opened == ["0", "4", "8"]
+    (tmp_path / "8.png").unlink()
+    with pytest.raises(UserError, match=r"8.png: no picture of person 8 here"):
+        Job.open(request)
 
 
 def test_people_are_chosen_evenly():
