@@ -321,7 +321,7 @@ class FitsFile(PeopleFile):
         if "joint_deviation" in arrays and (arrays["joint_deviation"] < 0).any():
             bad = (arrays["joint_deviation"] < 0).any(axis=(1, 2))
             raise UserError(
-                f"{self._path}: joint_deviation of person {ids[bad.argmax()]} is negative"
+                f"{self.path}: joint_deviation of person {ids[bad.argmax()]} is negative"
             )
         for name in TIMES:
             if name in arrays:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -42,6 +43,7 @@ class PeopleFile:
         others: Names of further arrays that must not be missing.
 
     Attributes:
+        path: The file.
         sizes: Letter of `arrays` -> its size in this file.
 
     Raises:
@@ -59,7 +61,7 @@ class PeopleFile:
         optional: Container[str] = (),
         others: Sequence[str] = (),
     ) -> None:
-        self._path = path
+        self.path = Path(path)
         self._reader = NpzReader(path, kind=kind)
         try:
             self._reader.require(form, (*(n for n in arrays if n not in optional), *others))
@@ -84,11 +86,11 @@ class PeopleFile:
             ):
                 of = "".join(f", {n} = {self.sizes[n]}" for n in rest if n in self.sizes)
                 raise UserError(
-                    f"{self._path}: {name} has shape {shape}, expected {_written(('N', *rest))} "
+                    f"{self.path}: {name} has shape {shape}, expected {_written(('N', *rest))} "
                     f"of {self._people} people{of}"
                 )
             if dtype.kind not in kinds:
-                raise UserError(f"{self._path}: {name} has dtype {dtype}, which is no {name}")
+                raise UserError(f"{self.path}: {name} has dtype {dtype}, which is no {name}")
 
     def __enter__(self: Self) -> Self:
         return self
@@ -120,7 +122,7 @@ class PeopleFile:
                 arrays[name] = self._numbers(name, arrays[name], arrays["id"])
         if "focal" in arrays and (arrays["focal"] <= 0).any():
             person = arrays["id"][(arrays["focal"] <= 0).argmax()]
-            raise UserError(f"{self._path}: focal of person {person} is not positive")
+            raise UserError(f"{self.path}: focal of person {person} is not positive")
         return arrays
 
     def _numbers(self, name: str, array: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -133,7 +135,7 @@ class PeopleFile:
         finite, near = np.isfinite(known), np.abs(known) < limit
         what = f"is not below {LARGEST:g}; check the units" if finite.all() else "is not finite"
         bad = ~(near if finite.all() else finite).reshape(len(array), -1).all(axis=1)
-        raise UserError(f"{self._path}: {name} of person {ids[bad.argmax()]} {what}")
+        raise UserError(f"{self.path}: {name} of person {ids[bad.argmax()]} {what}")
 
 
 def _written(shape: tuple[int | str, ...]) -> str:

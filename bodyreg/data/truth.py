@@ -153,7 +153,7 @@ class TruthFile(PeopleFile):
         bad = ~(truth.scale > 0)  # lengths are divided by it
         if bad.any():
             raise UserError(
-                f"{self._path}: scale of person {truth.id[bad.argmax()]} is not positive"
+                f"{self.path}: scale of person {truth.id[bad.argmax()]} is not positive"
             )
         return truth
 

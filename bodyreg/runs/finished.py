@@ -106,10 +106,18 @@ class FinishedRun:
         ids, wanted = self.people.ids(), self.fits.ids()
         if np.array_equal(ids, wanted):
             return np.arange(len(ids))
-        order = np.argsort(ids, kind="stable")
-        found = np.searchsorted(ids[order], wanted).clip(max=len(ids) - 1)
-        if not np.array_equal(ids[order][found], wanted):
-            raise UserError(f"{self.folder / 'fits.npz'}: holds people that the run has not read")
+        order = np.argsort(ids)
+        rising = ids[order]
+        found = np.searchsorted(rising, wanted).clip(max=len(ids) - 1)
+        if not np.array_equal(rising[found], wanted):
+            raise UserError(f"{self.fits.path}: holds people that the run has not read")
+        several = np.searchsorted(rising, wanted, side="right") - found > 1
+        if several.any():
+            raise UserError(
+                f"{self.fits.path}: several people of {self.source.path} have the id "
+                f"{wanted[several.argmax()]}, and not all people have a fit, so it is not known "
+                "whose fit it is; give each person an id of its own, and register again"
+            )
         return order[found]
 
     def batches(self) -> Iterator[tuple[slice, Fits, Observations]]:

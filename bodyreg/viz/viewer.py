@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -100,12 +101,12 @@ class Viewer:
         Args:
             server: A server that already serves the page.
             body: The fitted body.
-            people: The names of the people.
+            people: The names of the people. Equal ones are shown as "7", "7 (2)".
             load: Position in `people` -> what to show.
             first: The position of the first person.
         """
         self._server, self._body, self._load = server, body, load
-        self._people = {name: place for place, name in enumerate(people)}
+        self._people = {name: place for place, name in enumerate(_distinct(people))}
         self._lock, self._meshes = threading.RLock(), []
         self._quiet, self._eye = False, None
         self._patches = _patches(body) | {CERTAIN: _by_doubt(body, None)}
@@ -275,6 +276,14 @@ class Viewer:
         scene.add_point_cloud(
             "/skeleton/joints", joints, BONE, point_size=0.02, point_shape="circle", **more
         )
+
+
+def _distinct(names: Sequence[str]) -> Iterator[str]:
+    """The names; a number is added to a name that was there before."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name} ({seen[name]})"
 
 
 def _patches(body: Body) -> dict[str, list[_Patch]]:

@@ -224,3 +224,24 @@ def test_fits_of_others(run):
     fits.save(run / "fits.npz")
     with pytest.raises(UserError, match="holds people that the run has not read"):
         FinishedRun.open(run).read(np.array([0]))
+
+
+def test_ids_that_stand_twice(bodyreg, tmp_path, body_file):
+    """Where all people have fits, these are in their order; else it is not known whose they are."""
+    people = replace(made_observations(4), id=np.array([7, 7, 8, 9]))
+    people.keypoint_xy += np.arange(4, dtype=np.float32)[:, None, None]
+    people.save(tmp_path / "people.npz")
+    out = tmp_path / "out"
+    bodyreg(
+        "register", "--observations", tmp_path / "people.npz", "--body", body_file,
+        "--iterations", 2, "--out", out,
+    )  # fmt: skip
+    _, found = FinishedRun.open(out).read(np.arange(4))
+    np.testing.assert_array_equal(found.keypoint_xy, people.keypoint_xy)
+    fits = Fits.load(out / "fits.npz")
+    fits.select([2, 3]).save(out / "fits.npz")
+    _, found = FinishedRun.open(out).read(np.arange(2))
+    np.testing.assert_array_equal(found.keypoint_xy, people.keypoint_xy[2:])
+    fits.select([1, 2, 3]).save(out / "fits.npz")
+    line = bodyreg("report", out).refusal
+    assert f"fits.npz: several people of {tmp_path / 'people.npz'} have the id 7" in line

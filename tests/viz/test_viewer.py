@@ -15,11 +15,17 @@ from bodyreg.cli.view import Options, serve
 from bodyreg.errors import UserError
 from bodyreg.runs.finished import FinishedRun
 from bodyreg.viz.doubt import uncertain_joints, vertex_doubt
-from bodyreg.viz.viewer import CERTAIN
+from bodyreg.viz.viewer import CERTAIN, Shown, Viewer
 
 from .browser import chromium, console_errors, picture
 
-pytest.importorskip("viser", reason="viser (the extra 'view') is not installed")
+viser = pytest.importorskip("viser", reason="viser (the extra 'view') is not installed")
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +35,7 @@ def run(demo):
 
 @pytest.fixture(scope="module")
 def served(run):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server, viewer = serve(run, Options(run=run.folder, port=port, person=2))
+    server, viewer = serve(run, Options(run=run.folder, port=free_port(), person=2))
     yield server, viewer
     server.stop()
 
@@ -195,6 +198,20 @@ def test_a_browser_draws_it_anew(served, viewer, tmp_path):
         changed = lambda: (np.abs(picture(canvas) - before).sum(-1) > 60).mean()  # noqa: E731
         assert eventually(lambda: changed() > 0.01)
         assert console_errors(page) == []
+
+
+def test_people_with_the_same_id(run):
+    """Each of them can be chosen."""
+    shown = [Shown(run.fits.read(row, row + 1), np.zeros((4, 4, 3), np.uint8)) for row in range(4)]
+    server = viser.ViserServer(host="127.0.0.1", port=free_port(), verbose=False)
+    try:
+        viewer = Viewer(server, run.body, ["7", "7", "8", "9"], shown.__getitem__, first=3)
+        assert viewer.person.options == ("7", "7 (2)", "8", "9") and viewer.person.value == "9"
+        np.testing.assert_allclose(viewer.vertices, as_fitted(run, 3), atol=1e-6)
+        viewer.person.value = "7 (2)"
+        np.testing.assert_allclose(viewer.vertices, as_fitted(run, 1), atol=1e-6)
+    finally:
+        server.stop()
 
 
 def test_no_person_has_the_id(run):
