@@ -7,7 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -202,7 +202,8 @@ class _Opened:
         """(N,) the names of the pictures of all people of the file.
 
         Raises:
-            UserError: there is no run, or its people do not name their pictures.
+            UserError: there is no run, its people do not name their pictures, or it has not read a
+                person of the file, or several of one id.
         """
         import numpy as np
 
@@ -210,7 +211,8 @@ class _Opened:
             raise UserError(
                 f"{self.request.fits}: only a run knows people's pictures; name its folder"
             )
-        run = FinishedRun.open(self._folder, self.request.images)
+        # Of these fits, which may be other ones than the run's own.
+        run = replace(FinishedRun.open(self._folder, self.request.images), fits=self.fits)
         names = [people.picture for *_, people in run.batches()]
         if any(name is None for name in names):
             raise UserError(f"{self._folder}: its people do not name their pictures")

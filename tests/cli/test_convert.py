@@ -97,6 +97,22 @@ def test_the_body_of_a_run_and_its_pictures(bodyreg, tmp_path, body_file):
     assert result["image_id"] == 52
 
 
+def test_pictures_of_other_fits_in_the_folder_of_a_run(bodyreg, tmp_path, body_file):
+    """They are found by the ids of the people."""
+    people = replace(made_observations(), picture=np.array(["139.jpg", "7.jpg", "12.jpg"]))
+    people.save(tmp_path / "people.npz")
+    run, out = tmp_path / "run", tmp_path / "results.json"
+    bodyreg("register", "--observations", tmp_path / "people.npz", "--body", body_file,
+            "--iterations", 2, "--out", run)  # fmt: skip
+    some = Fits.load(run / "fits.npz").select([2, 1])
+    some.save(run / "some.npz")
+    assert bodyreg("convert", run / "some.npz", "--to", "coco", "--out", out).status == 0
+    assert [result["image_id"] for result in json.loads(out.read_text())] == [12, 7]
+    replace(some, id=np.array([12, 77])).save(run / "some.npz")
+    line = bodyreg("convert", run / "some.npz", "--to", "coco", "--out", out).refusal
+    assert f"{run / 'some.npz'}: holds people that the run has not read" in line
+
+
 def test_vertices_of_smpl_on_the_built_in_body(bodyreg, tmp_path, fits):
     out = tmp_path / "smpl.npz"
     bodyreg("convert", tmp_path / "fits.npz", "--to", "smpl", "--vertices", "--out", out)
