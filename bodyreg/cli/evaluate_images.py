@@ -14,6 +14,7 @@ from bodyreg.cli.flags import Folder, OptionalFile, OptionalFolder
 from bodyreg.cli.tables import overall, write
 from bodyreg.errors import UserError
 from bodyreg.files import fingerprint, provenance
+from bodyreg.pictures import picture_names
 from bodyreg.runs.lock import working_in
 
 if TYPE_CHECKING:
@@ -166,6 +167,9 @@ def _inputs(options: Options, pictures: Pictures) -> dict[str, str]:
     found = {
         str(getattr(options, name)): fingerprint(*pictures.paths(name)) for name in pictures.files
     }
+    if options.real is not None:
+        real = [options.real / name for name in picture_names(options.real)]
+        found[str(options.real)] = fingerprint(*real)
     files = (options.pairs, options.inception, *(options.lpips or ()))
     found |= {str(path): fingerprint(path) for path in files if path is not None}
     return found

@@ -125,10 +125,15 @@ def _order(errors: dict[str, np.ndarray]) -> str:
 
 
 def _choose(errors: np.ndarray, count: int) -> np.ndarray:
-    """Rows from best to worst: both ends of the order, and some evenly between them."""
+    """Rows from best to worst: both ends of the order, and some evenly between them.
+
+    People without a number are neither: they are in the middle of the order.
+    """
     import numpy as np
 
     order = np.argsort(errors, kind="stable")
+    known, unknown = np.split(order, [np.isfinite(errors).sum()])
+    order = np.insert(known, (len(known) + 1) // 2, unknown)
     if count >= len(order):
         return order
     ends = count // 3
@@ -239,13 +244,18 @@ def _maker(finished: FinishedRun) -> str:
 def _inputs(finished: FinishedRun) -> list[tuple[str, str]]:
     """The files that the run has read, and their fingerprints."""
     record = finished.record
-    inputs = [(record.source.path, record.people_fingerprint)]
-    if record.body.files.path is not None:
-        inputs.append((record.body.files.path, record.body.fingerprint))
-    for file in (record.initial_fits, record.regressor):
-        if file is not None:
-            inputs.append((file.path, file.fingerprint))
-    return [(str(path), digits) for path, digits in inputs]
+    people, body, files = record.people_fingerprint, record.body, record.body.files
+    keypoints, others = record.source.keypoints, (record.initial_fits, record.regressor)
+    inputs: list[tuple[Path | None, str | None]] = [
+        (record.source.path, people),
+        (keypoints and keypoints.path, people),  # which names both files
+        (files.path, body.fingerprint),
+        (files.uv, body.charts_fingerprint),
+        (files.landmarks, body.landmarks_fingerprint),
+        (files.proportions, body.proportions_fingerprint),
+        *((file.path, file.fingerprint) for file in others if file is not None),
+    ]
+    return [(str(path), digits or "unknown") for path, digits in inputs if path is not None]
 
 
 def _people(

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bodyreg.data.corr import Correspondence, write_corr
+from bodyreg.files import fingerprint
 from bodyreg.metrics.images import IMAGE_METRICS, flat_silhouette, image_errors
 from bodyreg.metrics.inception import Inception, inception_scores
 from bodyreg.metrics.lpips import Lpips
@@ -230,7 +231,12 @@ def test_networks(measure, made, tmp_path, monkeypatch):
     scores = inception_scores(
         MeanColours(), [people[0] for people in made], [people[1] for people in made[:2]]
     )
-    sets = json.loads((tmp_path / "out" / "evaluation.json").read_text())["sets"]
+    content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    folders = (tmp_path / name for name in ("generated", "truth", "masks", "real"))
+    assert set(content["inputs"]) == {str(path) for path in (*folders, inception, *files)}
+    real = [tmp_path / "real" / f"{row}.png" for row in range(2)]
+    assert content["inputs"][str(tmp_path / "real")] == fingerprint(*real)
+    sets = content["sets"]
     assert sets["fid"] == pytest.approx(scores.fid, rel=1e-4)
     assert sets["inception"] == pytest.approx(scores.inception, rel=1e-4)
     assert sets["real_pictures"] == 2

@@ -14,7 +14,9 @@ from bodyreg import Body
 from bodyreg.data import Fits, Observations, Truth
 from bodyreg.errors import UserError
 from bodyreg.flow.bodies import parts
+from bodyreg.runs import report
 from bodyreg.runs.finished import FinishedRun
+from bodyreg.runs.record import BodyFiles, File
 from bodyreg.viz.grounds import GROUND
 from bodyreg.viz.report import TILE
 
@@ -67,6 +69,44 @@ def test_people_are_read_in_the_order_asked_for(bodyreg, tmp_path, body_file, mo
     kept = Observations.load(tmp_path / "people.npz").select(found.id - 10)
     np.testing.assert_array_equal(found.keypoint_xy, kept.keypoint_xy)
     assert [len(fits) for _, fits, _ in finished.batches()] == [3, 3, 1]
+
+
+def test_people_without_a_number_are_neither_best_nor_worst():
+    errors = np.array([3, np.nan, 1, 2, np.nan, 0, 5, 4], np.float32)
+    assert report._choose(errors, 8).tolist() == [5, 2, 3, 1, 4, 0, 7, 6]
+    assert report._choose(errors, 4)[[0, -1]].tolist() == [5, 6]
+    assert report._choose(np.array([np.nan, 7]), 24).tolist() == [1, 0]
+
+
+def test_all_inputs_are_named(run):
+    finished = FinishedRun.open(run)
+    record = finished.record
+    files = {name: run / name for name in ("path", "uv", "landmarks", "proportions")}
+    body = replace(
+        record.body,
+        files=BodyFiles(**files),
+        charts_fingerprint=None,  # of an older run
+        landmarks_fingerprint="1",
+        proportions_fingerprint="2",
+    )
+    keypoints = replace(record.source, path=run / "keypoints")
+    more = {
+        "source": replace(record.source, keypoints=keypoints),
+        "initial_fits": File(run / "initial", "3"),
+        "regressor": File(run / "network", "4"),
+        "body": body,
+    }
+    people = record.people_fingerprint
+    assert report._inputs(replace(finished, record=replace(record, **more))) == [
+        (str(record.source.path), people),
+        (str(run / "keypoints"), people),
+        (str(run / "path"), body.fingerprint),
+        (str(run / "uv"), "unknown"),
+        (str(run / "landmarks"), "1"),
+        (str(run / "proportions"), "2"),
+        (str(run / "initial"), "3"),
+        (str(run / "network"), "4"),
+    ]
 
 
 def test_a_run_that_moved_with_what_it_has_read(
