@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bodyreg.errors import UserError
 from bodyreg.files import require_file
 from bodyreg.pictures import SUFFIXES
-from bodyreg.runs.fitted_pictures import FittedPictures, registered
+from bodyreg.runs.fitted_pictures import FittedPictures
 from bodyreg.runs.job import evenly
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def targets_of(
             continue
         require_file(path, "pose")
         if kind == ".json":
-            found = _of_joints(path, fitted.body, size)
+            found = _of_joints(path, fitted.body)
         elif kind == ".npz":
             found = Fits.load(path)
         elif kind == ".bvh":
@@ -95,14 +95,16 @@ def _of_picture(path: Path, fitted: FittedPictures) -> Target:
     return Target(path.stem, fitted.fit(path, size), size[1], size[0])
 
 
-def _of_joints(path: Path, body: Body, size: tuple[int, int]) -> Fits:
+def _of_joints(path: Path, body: Body) -> Fits:
+    """The largest person of a file, which does not tell the size of its picture."""
     from bodyreg.data import read_openpose
+    from bodyreg.registration import register
 
     people, _ = read_openpose(path)
     if not len(people):
         raise UserError(f"{path}: no person with joints in it")
     largest = int(people.frame[:, 2].argmax())
-    return registered(body, people.select([largest]), size)
+    return register(body, people.select([largest]))
 
 
 def of_clip(path: Path, body: Body, source: Fits, height: int, width: int) -> Fits:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,13 @@ from scipy.spatial.transform import Rotation
 from bodyreg import Body
 from bodyreg.body import JOINT_NAMES
 from bodyreg.cli import main
-from bodyreg.data import Fits, read_deepfashion
+from bodyreg.data import Fits, read_deepfashion, read_openpose
+from bodyreg.data.skeletons import BODY_25
 from bodyreg.pictures import read_picture, write_picture
-from bodyreg.runs.poses import of_clip
+from bodyreg.runs.fitted_pictures import FittedPictures
+from bodyreg.runs.poses import of_clip, targets_of
 from bodyreg.transfer import Appearance, Source
+from tests.exchange.people import random_fits
 from tests.synthetic.bvh_files import MIXAMO, both_sides, write_bvh
 
 
@@ -136,6 +140,33 @@ def test_joints_fits_and_a_clip(bodyreg, catalogue, run, tmp_path):
         picture = read_picture(tmp_path / "out" / name)
         assert picture.shape == ((256, 192 * 7, 3) if name == "strip.png" else (160, 120, 3))
         assert (picture == 255).mean() > 0.3 and (picture < 250).mean() > 0.02
+
+
+def test_joints_outside_of_the_painted_picture_are_read(tmp_path):
+    """A file of joints does not tell the size of its picture."""
+    body, random = Body.default(), np.random.default_rng(3)
+    person = random_fits(random, 1)
+    person = replace(
+        person,
+        frame=np.array([[700, 500, 240]], np.float32),
+        pose=0.2 * person.pose,
+        segment_scale=np.ones_like(person.segment_scale),
+        rotation=np.eye(3, dtype=np.float32)[None],
+        scale=np.ones(1, np.float32),
+        focal=None, principal_point=None, joint_deviation=None, loss=None,
+    )  # fmt: skip
+    seen = person.keypoints(body, BODY_25.keypoints)[0, :, :2]
+    rows = np.column_stack([[700, 500] + 240 * seen * [1, -1], np.ones(len(BODY_25))])
+    path = tmp_path / "joints.json"
+    path.write_text(json.dumps({"people": [{"pose_keypoints_2d": rows.reshape(-1).tolist()}]}))
+    fitted = FittedPictures(body, tmp_path, None, [], np.zeros((0, 2)), person)
+    (target,) = targets_of([path], fitted, person, (64, 48), None)
+    assert (target.width, target.height) == (64, 48)
+    found, _ = read_openpose(path)
+    read = target.fit.keypoints(body, found.keypoint_name)[0, :, :2] * [1, -1]
+    half = target.fit.frame[0, 2]
+    distance = np.linalg.norm(target.fit.frame[0, :2] + half * read - found.keypoint_xy[0], axis=1)
+    assert distance.max() < 0.1 * half
 
 
 def test_a_clip_stands_on_the_ground(run, tmp_path):
