@@ -17,17 +17,21 @@ def smpl_parameters(motion: Motion) -> dict[str, np.ndarray]:
     """The parameters of SMPL (Loper et al. 2015) for T poses of a person.
 
     SMPL has shape coefficients where a fit has segment scales. The coefficients are 0: SMPL alone
-    gives a person of the template's proportions in these poses, with the pelvis at its place. The
-    vertices of the fit are those of SMPL's skinning with two changes: the bone from joint q to its
-    child k is s_q (J_k - J_q), and the rotation that moves the vertices of segment k is multiplied
-    by s_k. SMPL's corrections by pose are no part of a fit.
+    gives a person of the template's proportions in these poses. The vertices of the fit are those
+    of SMPL's skinning with two changes: the bone from joint q to its child k is s_q (J_k - J_q),
+    and the rotation that moves the vertices of segment k is multiplied by s_k. SMPL's corrections
+    by pose are no part of a fit.
+
+    The translation is that of the fitted body's origin. If the fitted body is SMPL, SMPL's pelvis
+    is at its place. If not, add the J_0 of the fitted body to it and subtract that of SMPL.
 
     Args:
         motion: The poses. If its body is not SMPL, the angles are from its own T-pose.
 
     Returns:
         global_orient (T, 3) and body_pose (T, 69) axis-angle, radians · betas (T, 10), zeros ·
-        transl (T, 3) metres · segment_scale (T, 24). All are float32, in the axes of `motion`.
+        transl (T, 3) metres, of the origin of the fitted body · segment_scale (T, 24). All are
+        float32, in the axes of `motion`.
 
     Raises:
         UserError: the person is mirrored, which rotations cannot tell.

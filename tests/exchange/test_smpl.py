@@ -55,6 +55,17 @@ def test_smpl_alone_gives_a_person_of_the_templates_proportions(model):
     np.testing.assert_allclose(vertices, in_metres(body, fits, motion.place), atol=1e-5)
 
 
+def test_the_translation_is_of_the_bodys_own_origin(model):
+    """That of the built-in body is its pelvis; that of SMPL is not."""
+    random = np.random.default_rng(4)
+    fits = random_fits(random, 3)
+    for body in (Body.default(), model[1]):
+        motion = motion_of(body, fits)
+        found = smpl_parameters(motion)["transl"]
+        np.testing.assert_allclose(found + body.joints[0], motion.place, atol=1e-6)
+    assert not Body.default().joints[0].any() and body.joints[0].any()
+
+
 def test_with_segment_scales_it_gives_the_fit(model):
     """SMPL's skinning, with longer bones and scaled rotations, written out."""
     arrays, body = model
