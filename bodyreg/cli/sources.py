@@ -11,7 +11,7 @@ import tyro
 
 from bodyreg.cli.flags import MOST_POINTS, OptionalFolder, Switch, require
 from bodyreg.data.focal import Focal
-from bodyreg.data.formats import FORMATS, Format
+from bodyreg.data.formats import FORMATS, PICTURES, Format
 from bodyreg.data.source import Source
 from bodyreg.errors import UserError
 from bodyreg.files import is_folder, require_file
@@ -43,9 +43,6 @@ def _switches(form: Format) -> list[tuple[str, Any, Any]]:
         for name, what in form.switches.items()
     ]
 
-
-PICTURES = "pictures"
-"""The format of pictures that one person fills; other options do not name it."""
 
 LOOKED_AT = "The folder of the pictures; or some picture files of one folder."
 

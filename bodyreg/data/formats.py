@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # Readers are imported when they are used: options are made from the rows without them.
 
+PICTURES = "pictures"
+"""The format of pictures that one person fills. No option names it, and no other file is read."""
+
 
 @dataclass(frozen=True)
 class Format:
@@ -336,7 +339,7 @@ FORMATS: dict[str, Format] = {
             evidence=False,
         ),
         Format(
-            name="pictures",
+            name=PICTURES,
             reads="FOLDER",
             what="Pictures that one person fills.",
             read=_pictures,

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyreg.data.formats import FORMATS
+from bodyreg.data.formats import FORMATS, PICTURES
 from bodyreg.data.opening import open_people
 from bodyreg.data.source import Source
 from bodyreg.errors import UserError
@@ -67,11 +67,10 @@ class FinishedRun:
         if images is not None and not is_folder(images):
             raise UserError(f"{images}: no such folder; check --images")
         body = body_of(folder, record)
-        source = replace(
-            record.source,
-            path=_found(folder, record.source.path, "people"),
-            images=images or _found(folder, record.source.images, "pictures"),
-        )
+        pictures = images or _found(folder, record.source.images, "pictures")
+        path = pictures if record.source.format == PICTURES else None
+        path = path or _found(folder, record.source.path, "people")
+        source = replace(record.source, path=path, images=pictures)
         if source.keypoints is not None:
             found = _found(folder, source.keypoints.path, "keypoints")
             keypoints = replace(source.keypoints, path=found, images=source.images)

@@ -184,6 +184,21 @@ def test_a_finished_run_is_kept(predict, network, tmp_path):
     assert (tmp_path / "out" / "fits.npz").read_bytes() == before
 
 
+def test_whole_pictures_that_have_moved(predict, tmp_path):
+    assert predict("out").status == 0
+    moved = (tmp_path / "pictures").rename(tmp_path / "moved")
+    message = f"{tmp_path / 'pictures'}: the run has read its pictures here.*with --images"
+    with pytest.raises(UserError, match=message):
+        FinishedRun.open(tmp_path / "out")
+    finished = FinishedRun.open(tmp_path / "out", moved)
+    assert finished.source.path == finished.source.images == moved
+    _, people = finished.read(np.array([4]))
+    assert finished.grounds(people, 8)[1]
+    (moved / "e.png").unlink()
+    with pytest.raises(UserError, match=f"{moved}: has changed since the run"):
+        FinishedRun.open(tmp_path / "out", moved)
+
+
 def test_a_run_that_was_killed_goes_on(predict, tmp_path, monkeypatch):
     monkeypatch.setattr(fitted_shards, "PICTURES_PER_SHARD", 2)
     assert predict("whole").status == 0
