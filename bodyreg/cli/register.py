@@ -14,6 +14,7 @@ from bodyreg.cli.flags import OfPreset, Switch
 from bodyreg.cli.running import Fitting, Run, check_run, report
 from bodyreg.cli.sources import Sources, missing_source, source_of, source_to_detect
 from bodyreg.errors import UserError
+from bodyreg.files import is_there
 
 if TYPE_CHECKING:
     from bodyreg.runs.job import Request
@@ -29,9 +30,9 @@ class Options(Fitting, Run, Sources):
             body's in the mean of all people: those who stand then bend their knees less.
         starts: Number of directions that a person's fit starts from; the best result is kept.
         iterations: Iterations of a fit; with lm, its Levenberg-Marquardt steps.
-        initial: Fits to start from (fits.npz); people are matched by id. Or what SAM 3D Body has
-            found in the same pictures (.npz, or a folder of them): the body is first fitted to its
-            keypoints in space, and people are matched by picture and place.
+        initial: Fits to start from (fits.npz, or the folder of a run); people are matched by id. Or
+            what SAM 3D Body has found in the same pictures (.npz, or a folder of them): the body is
+            first fitted to its keypoints in space, and people are matched by picture and place.
     """
 
     learn_proportions: Switch = False
@@ -67,6 +68,7 @@ def _request(options: Options) -> Request:
     from bodyreg.runs.detection import NAME as DETECTED
     from bodyreg.runs.placed import NAME as PLACED
     from bodyreg.runs.placed import is_placed
+    from bodyreg.runs.record import NAME as RUN
 
     source = source_to_detect(options, options.out / DETECTED) if detects else source_of(options)
     body = replace(body_files(options), proportions=options.proportions)
@@ -83,7 +85,9 @@ def _request(options: Options) -> Request:
     from bodyreg.runs.job import Request
 
     initial, placed = options.initial, None
-    if initial is not None and is_placed(initial):
+    if initial is not None and is_there(initial / RUN):
+        initial = initial / "fits.npz"
+    elif initial is not None and is_placed(initial):
         initial, placed = options.out / PLACED, initial
     return Request(
         out=options.out,

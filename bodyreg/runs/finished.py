@@ -213,6 +213,11 @@ def body_of(folder: Path, record: Record) -> Body:
     )
     body = files.open()
     if body.fingerprint != record.body.fingerprint:
+        if files.path is None:
+            raise UserError(
+                f"{folder}: the built-in body of this version is not that of this run; register "
+                "again"
+            )
         raise UserError(f"{files.path}: is not the body of this run; register again")
     if record.body.charts_fingerprint not in (None, files.charts_fingerprint):
         raise UserError(f"{files.uv}: has changed since the run; register again")

@@ -133,6 +133,19 @@ def test_one_file_is_the_start_of_its_people(bodyreg, files, truth):
     assert Fits.load(files / "run" / "fits.npz").id.tolist() == truth.id[2:4].tolist()
 
 
+def test_a_run_is_the_start_of_its_people(bodyreg, tmp_path, observations_file, body_file):
+    """By its folder, which is no folder of SAM 3D Body's files."""
+    people = ("--observations", observations_file, "--body", body_file, "--iterations", 2)
+    first, out = tmp_path / "first", tmp_path / "out"
+    assert bodyreg("register", *people, "--out", first).status == 0
+    result = bodyreg("register", *people, "--initial", first, "--out", out)
+    assert (result.status, result.error) == (0, "")
+    record = json.loads((out / "run.json").read_text())
+    assert record["initial_fits"]["path"] == str(first / "fits.npz")
+    again = bodyreg("register", *people, "--initial", first / "fits.npz", "--out", out)
+    assert "the same run is finished here" in again.out
+
+
 def test_starts_that_cannot_be(bodyreg, files):
     (files / "empty").mkdir()
     np.savez(files / "other.npz", a=np.zeros(3))

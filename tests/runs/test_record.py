@@ -140,6 +140,14 @@ def test_text_that_is_not_json(run, text):
         read_record(run)
 
 
+def test_the_built_in_body_of_another_version(run):
+    record = content(run)
+    record["body"]["files"]["path"] = None
+    write(run, record)
+    with pytest.raises(UserError, match=f"{run}: the built-in body of this version is not that of"):
+        FinishedRun.open(run)
+
+
 def test_files_at_their_old_place_or_in_the_folder(run, tmp_path):
     """A path outside of the run's folder; then the file is put into it."""
     record = content(run)
