@@ -14,7 +14,7 @@ import secrets
 import stat
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -152,6 +152,39 @@ def require_file(path: str | os.PathLike, kind: str) -> None:
         raise UserError(f"{path}: no such {kind} file; check the path")
     if not is_file(path):
         raise UserError(f"{path}: {_kind(path)}; name a {kind} file")
+
+
+def identities(paths: Iterable[str | os.PathLike | None]) -> set[tuple[int, int]]:
+    """The devices and numbers of files and folders, as far as these are there.
+
+    Two names of one file have one identity: links, and paths that differ as text.
+
+    Raises:
+        UserError: the operating system does not tell.
+    """
+    found = set()
+    for path in paths:
+        if path is not None and is_there(path):
+            with reading(path):
+                about = os.stat(path)
+            found.add((about.st_dev, about.st_ino))
+    return found
+
+
+def require_other(out: Path, read: Collection[tuple[int, int]], *, inside: bool = False) -> None:
+    """Refuse to write over a file that is read.
+
+    Args:
+        out: The file to write.
+        read: The `identities` of the files and folders that are read.
+        inside: Whether a file in a folder that is read counts, too.
+
+    Raises:
+        UserError: as said, or the operating system does not tell.
+    """
+    places = identities([out, out.parent] if inside else [out])
+    if is_there(out) and not places.isdisjoint(read):
+        raise UserError(f"{out}: is read, so it cannot be written; choose another --out")
 
 
 def first_bytes(path: str | os.PathLike, kind: str) -> bytes:

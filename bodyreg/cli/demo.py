@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from bodyreg.data import Fits, Observations
     from bodyreg.metrics import Table
 
-FORMAT = "densepose-coco"
+FORMAT, TRUTH = "densepose-coco", "truth.npz"
 # The side of the pictures, pixels. People are then about as large as in the report.
 SIZE = 384
 # Least and largest distance from the camera, metres: near enough that perspective is seen.
@@ -94,7 +95,21 @@ def run(options: Options, command: str) -> None:
         raise UserError("--seed must be at least 0")
     require("--points", options.points, 0, MOST_POINTS)
     with working_in(options.out):
+        _require_own(options.out)
         _demonstrate(options, command)
+
+
+def _require_own(out: Path) -> None:
+    """Refuse a folder that holds a run of another command."""
+    from bodyreg.runs.record import NAME, read_record
+
+    if not is_there(out / NAME):
+        return
+    with contextlib.suppress(UserError):
+        record, _ = read_record(out)
+        if record.truth == out / FORMAT / TRUTH:
+            return
+    raise UserError(f"{out}: holds another run; remove it, or choose another --out")
 
 
 def _demonstrate(options: Options, command: str) -> None:
@@ -135,7 +150,7 @@ def _demonstrate(options: Options, command: str) -> None:
     seconds = time.perf_counter() - started
     facts = provenance(command, seed=options.seed, device=str(device))
     fits.save(options.out / "fits.npz", provenance=json.dumps(facts))
-    truth = Truth.load(folder / "truth.npz")
+    truth = Truth.load(folder / TRUTH)
     place = {person: row for row, person in enumerate(truth.id.tolist())}
     truth = truth.select([place[person] for person in fits.id.tolist()])
     table = Table.of(truth, evaluate(fits, truth, body), METRICS)
@@ -147,7 +162,7 @@ def _demonstrate(options: Options, command: str) -> None:
         depths=not options.without_depth,
         body=FittedBody(body.name, body.fingerprint, BodyFiles()),
         initial_fits=None,
-        truth=folder / "truth.npz",
+        truth=folder / TRUTH,
         preset=options.preset,
         people=people,
         people_of_earlier_starts=0,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from bodyreg.cli.flags import require_output
 from bodyreg.files import provenance
 
 
@@ -26,6 +27,8 @@ class Options:
 
 def run(options: Options, command: str) -> None:
     """Write the network, and print what goes in and what comes out."""
+    require_output(options.out, "net.onnx", [options.checkpoint])
+
     from bodyreg.body import Parameters
     from bodyreg.regression import Regressor, export_onnx
 

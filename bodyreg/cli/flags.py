@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from bodyreg.errors import UserError
-from bodyreg.files import is_folder, is_there, reading
+from bodyreg.files import identities, is_folder, require_other
 
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
@@ -51,9 +51,4 @@ def require_output(out: Path, example: str, read: Iterable[Path | None]) -> None
         raise UserError(f"{out}: is a folder; --out must be a file, such as {example}")
     if out.suffix.lower() != (suffix := Path(example).suffix):
         raise UserError(f"--out {out}: the file is a {suffix}, such as {example}")
-    for path in read:
-        if path is not None and is_there(path) and is_there(out):
-            with reading(path):
-                same = path.samefile(out)
-            if same:
-                raise UserError(f"{out}: is read, so it cannot be written; choose another --out")
+    require_other(out, identities(read))

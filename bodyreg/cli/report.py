@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from bodyreg.cli.flags import Folder, OptionalFile, OptionalFolder
+from bodyreg.cli.flags import Folder, OptionalFile, OptionalFolder, require_output
 from bodyreg.errors import UserError
 from bodyreg.files import is_folder
 from bodyreg.runs.lock import working_in
@@ -41,6 +41,9 @@ def run(options: Options, command: str) -> None:
     del command
     if options.people < 1:
         raise UserError("--people must be at least 1")
+    if options.out is not None:
+        require_output(options.out, "report.html", [options.truth, options.pose])
+
     from bodyreg.runs.finished import FinishedRun
     from bodyreg.runs.progress import counted
     from bodyreg.runs.report import write_report

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, is_file, is_folder, is_there, reading
+from bodyreg.files import atomic_path, identities, is_file, is_folder, require_other
 from bodyreg.pictures import number_of
 from bodyreg.runs.finished import AT_ONCE, FinishedRun, body_of
 from bodyreg.runs.lock import working_in
@@ -118,7 +117,7 @@ class _Opened:
         self.rate = request.rate or rate or RATE
         self._folder = folder
         file = folder / "fits.npz" if is_folder(request.fits) else request.fits
-        self._read = _identities([file, folder / NAME, request.annotations, *files])
+        self._read = identities([file, folder / NAME, request.annotations, *files])
         self.fits = FitsFile(file)
         self._tracks = self.fits.tracks()
         self._rows = self._chosen()
@@ -131,13 +130,7 @@ class _Opened:
 
     def require_other(self, out: Path) -> None:
         """Refuse to write over a file that is read, or that lies in a folder that is read."""
-        if not is_there(out):
-            return
-        for path in (out, out.parent):
-            with reading(path):
-                found = os.stat(path)
-            if (found.st_dev, found.st_ino) in self._read:
-                raise UserError(f"{out}: is read, so it cannot be written; choose another --out")
+        require_other(out, self._read, inside=True)
 
     def _chosen(self) -> np.ndarray:
         """(M,) the rows of the people that are wanted, rising."""
@@ -334,17 +327,6 @@ def _files_of(folder: Path, record: Record) -> list[Path | None]:
         files.append(record.source.keypoints.path)
     files += [file.path for file in (record.initial_fits, record.regressor) if file]
     return [place for path in files if path for place in (path, folder / path.name)]
-
-
-def _identities(paths: list[Path | None]) -> set[tuple[int, int]]:
-    """The devices and numbers of files and folders, as far as these are there."""
-    found = set()
-    for path in paths:
-        if path is not None and is_there(path):
-            with reading(path):
-                about = os.stat(path)
-            found.add((about.st_dev, about.st_ino))
-    return found
 
 
 def _require(people: int, request: Conversion) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, is_folder, is_there
+from bodyreg.files import atomic_path, identities, is_folder, is_there, require_other
 from bodyreg.pictures import SUFFIXES
 from bodyreg.runs.finished import FinishedRun
 from bodyreg.runs.fitted_pictures import FittedPictures
@@ -119,6 +119,7 @@ def transfer(request: TransferRequest, *, quiet: bool = False) -> Transferred:
     size = request.size or sizes[0]
     targets = targets_of(request.poses, fitted, fits[0], size, request.frames)
     names = _names(request, targets)
+    _require_others(request, names, [*paths, *map(fitted.file, request.poses)])
     clock.lap("bodies")
     silhouettes = [
         _silhouette(fitted.body, fit, picture) for fit, picture in zip(fits, pictures, strict=True)
@@ -194,6 +195,26 @@ def _names(request: TransferRequest, targets: Sequence[Target]) -> list[Path]:
     if count > 1 or out / STRIP in names:
         raise UserError(f"{name}: would be written for {count} poses; rename their files")
     return names
+
+
+def _require_others(
+    request: TransferRequest, names: Sequence[Path], pictures: Sequence[Path]
+) -> None:
+    """Refuse to write over what is read: these pictures, masks and a background.
+
+    Args:
+        request: What is painted.
+        names: The files of the paintings.
+        pictures: The sources and the poses.
+    """
+    read = identities([*pictures, *request.masks, request.background])
+    written = list(names)
+    if len(names) > 1:
+        written.append(request.out / STRIP)
+    if request.details:
+        written += [file for path in names for file in _details(path, len(request.sources))]
+    for path in written:
+        require_other(path, read)
 
 
 def _mask(path: Path, picture: np.ndarray) -> np.ndarray:
@@ -278,6 +299,13 @@ def _of_height(picture: np.ndarray, height: int) -> np.ndarray:
     return cv2.resize(picture, (width, height), interpolation=way)
 
 
+def _details(path: Path, sources: int) -> list[Path]:
+    """The files of what a painting was made of: provenance, and three for each source."""
+    ends = [f"-{number}" for number in range(1, sources + 1)] if sources > 1 else [""]
+    kinds = [f"{kind}{end}" for end in ends for kind in ("flow", "visibility", "foreground")]
+    return [path.with_name(f"{path.stem}-{kind}.png") for kind in ("provenance", *kinds)]
+
+
 def _write_details(
     path: Path,
     sources: Sequence[Source],
@@ -285,7 +313,7 @@ def _write_details(
     target: Target,
     painting: Painting,
 ) -> None:
-    """Write what a painting was made of, as NAME-flow.png ..., for each source."""
+    """Write what a painting was made of."""
     import numpy as np
 
     from bodyreg.flow import between
@@ -293,18 +321,15 @@ def _write_details(
     from bodyreg.viz.flow import flow_picture, visibility_picture
     from bodyreg.viz.provenance import provenance_picture
 
-    def write(name: str, picture: np.ndarray) -> None:
-        write_picture(path.with_name(f"{path.stem}-{name}.png"), picture)
-
-    write("provenance", provenance_picture(painting.provenance))
-    for number, source in enumerate(sources, 1):
-        end = f"-{number}" if len(sources) > 1 else ""
+    files = iter(_details(path, len(sources)))
+    write_picture(next(files), provenance_picture(painting.provenance))
+    for source in sources:
         size = target.height, target.width
         found = between(appearance.body, source.fit, target.fit, size, source.foreground.shape)
         flow, kind = found.flow[0].numpy(), found.visibility[0].numpy()
-        write(f"flow{end}", flow_picture(flow, kind))
-        write(f"visibility{end}", visibility_picture(kind))
-        write(f"foreground{end}", np.where(source.foreground, 255, 0).astype(np.uint8))
+        write_picture(next(files), flow_picture(flow, kind))
+        write_picture(next(files), visibility_picture(kind))
+        write_picture(next(files), np.where(source.foreground, 255, 0).astype(np.uint8))
 
 
 def _write_mesh(path: Path, appearance: Appearance, target: Target) -> None:

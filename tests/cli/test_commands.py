@@ -208,6 +208,16 @@ def test_the_demo_prints_errors_and_throughput(bodyreg, demo, tmp_path):
     assert "holds another data set (other people)" in result.refusal
 
 
+def test_the_demo_keeps_the_run_of_another_command(bodyreg, tmp_path, observations_file, body_file):
+    words = ("register", "--observations", observations_file, "--body", body_file)
+    bodyreg(*words, "--iterations", 2, "--out", tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert {path.name for path in before} == {"fits.npz", "run.json"}
+    demo = ("demo", "--people", 1, "--iterations", 2, "--out", tmp_path / "out")
+    assert f"{tmp_path / 'out'}: holds another run; remove it" in bodyreg(*demo).refusal
+    assert before == {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+
 def test_the_demo_groups_its_people():
     """An occluded child counts in both groups."""
     people = {

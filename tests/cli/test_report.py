@@ -196,9 +196,11 @@ def test_what_is_missing_is_said_in_a_line(bodyreg, run, observations_file, spoi
         (("--images", "nowhere"), "nowhere: no such folder"),
         (("--images", "."), "--images: the people of this run do not name their pictures"),
         (("--truth", "nowhere.npz"), "nowhere.npz: no such truth file"),
+        (("--out", "fits.npz"), "--out fits.npz: the file is a .html, such as report.html"),
     ],
 )
-def test_flags_that_cannot_be(bodyreg, run, flags, words):
+def test_flags_that_cannot_be(bodyreg, run, monkeypatch, flags, words):
+    monkeypatch.chdir(run)
     assert words in bodyreg("report", run, *flags).refusal
 
 

@@ -6,6 +6,7 @@ Reference: `transfer.Appearance` of the same fits, and the colours of the made p
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +220,34 @@ def test_refusals(bodyreg, catalogue, run, tmp_path):
     assert "--frames must be the number" in refusal(*base, *one, "--frames", 0)
     assert "the file is a .glb" in refusal(*base, *one, "--mesh", tmp_path / "a.obj")
     assert "from 1 to 8,192" in refusal(*base, *one, "--size", 0, 3)
+
+
+def test_what_is_read_is_not_written_over(bodyreg, catalogue, run, tmp_path):
+    """Paintings have the names of their poses, which may lie in the same folder."""
+    first, second, third = (tmp_path / f"{path.stem}.png" for path in pictures(catalogue)[:3])
+    for path, picture in zip((first, second, third), pictures(catalogue), strict=False):
+        write_picture(path, read_picture(picture))
+    mask = tmp_path / "strip.png"
+    write_picture(mask, np.full((256, 256), 255, np.uint8))
+    detail, link = tmp_path / "out-flow.png", tmp_path / "link.png"
+    write_picture(detail, np.zeros((9, 9, 3), np.uint8))
+    os.link(second, link)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    out, several = tmp_path / "out.png", ("--pose", second, third, "--out", tmp_path)
+    one = ("--pose", second, "--out")
+    for words, kept in (
+        (several, second),
+        ((*one, second), second),
+        ((*one, link), link),
+        ((*one, first), first),
+        ((*one, mask, "--masks", mask), mask),
+        ((*one, detail, "--background", detail), detail),
+        ((*one, out, "--background", detail, "--details"), detail),
+        (("--pose", *pictures(catalogue)[3:], "--out", tmp_path, "--masks", mask), mask),
+    ):
+        line = bodyreg("transfer", "--run", run, "--source", first, *words).refusal
+        assert f"{kept}: is read, so it cannot be written" in line
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 def test_pictures_of_a_run_by_their_names(bodyreg, catalogue, run, tmp_path, monkeypatch):

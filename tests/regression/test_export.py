@@ -94,6 +94,20 @@ def test_the_command(tmp_path, capsys):
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("net.safetensors", "the file is a .onnx, such as net.onnx"), ("net.onnx", "is read, so it")],
+)
+def test_the_network_is_not_written_over(tmp_path, capsys, name, words):
+    path = tmp_path / name
+    untaught(32).save(path)
+    before = path.read_bytes()
+    assert main(["export", str(path), "--out", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+    assert path.read_bytes() == before
+
+
 def test_what_cannot_be_exported(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="cannot be written"):
         export_onnx(untaught(32), "/proc/net.onnx")
