@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +67,8 @@ class AnnotationEvaluator:
             Name -> (N,), for the names in `ANNOTATION_METRICS`; NaN for a person without this
             annotation.
         """
-        fits = fits.in_frames(observations.frame)
+        # The annotations count as they are, whatever the fits have read of their evidence.
+        fits = replace(fits.in_frames(observations.frame), exchanged=None, rejected=None)
         vertices = fits.seen(fits.vertices(self.body))
         errors = reprojection_error(fits, observations, self.body, SIDE)
         similarity = self._gps(vertices, observations)

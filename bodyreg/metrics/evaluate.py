@@ -215,9 +215,11 @@ def true_joints(truth: Truth, body: Body) -> np.ndarray:
 
 
 def head_top(body: Body) -> Landmark:
-    """The body's own landmark, or its highest vertex."""
-    top = vertex_landmark(int(body.vertices[:, 1].argmax()))
-    return body.landmarks.get("head_top", top)
+    """The body's own landmark on the mesh, or its highest vertex."""
+    own = body.landmarks.get("head_top")
+    if own is not None and not own.places:
+        return own
+    return vertex_landmark(int(body.vertices[:, 1].argmax()))
 
 
 def _with_head_top(joints: np.ndarray, vertices: np.ndarray, top: Landmark) -> np.ndarray:

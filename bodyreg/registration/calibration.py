@@ -14,6 +14,7 @@ from bodyreg.body.joints import mirror_name
 from bodyreg.body.landmarks import STATURE, moved
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
+from bodyreg.data.reading import as_read
 from bodyreg.errors import UserError
 from bodyreg.metrics.reprojection import placed_segments
 from bodyreg.registration.config import RegistrationConfig
@@ -94,7 +95,7 @@ def calibrate(
         number += 1
         now = body.with_landmarks(landmarks)
         fits = register(now, observations, config, initial=fits, device=device)
-        step = landmark_offsets(now, observations, fits, names)
+        step = landmark_offsets(now, as_read(observations, fits, now), fits, names)
         last = max(float(np.linalg.norm(offset)) for offset in step.values())
         for name, offset in step.items():
             landmarks[name] = moved(landmarks[name], offset / size)

@@ -215,6 +215,9 @@ class RegistrationConfig:
     def __post_init__(self) -> None:
         for name in _POSITIVE:
             _require(self, name, lambda v: v > 0 and not math.isnan(v), "a positive number")
+        # Beyond this the softplus of a hidden surface is 0 in float32, and its logarithm infinite.
+        _require(self, "visibility_sharpness", lambda v: v <= 80, "at most 80")
+        _require(self, "camera_scale", lambda v: v < math.inf, "finite")
         _require(self, "precise_error", lambda v: 0 <= v <= MOST, f"0 to {MOST:,}")
         _require(self, "precise_factor", lambda v: 0 < v <= MOST, f"above 0, at most {MOST:,}")
         _require(self, "assumed_focal", lambda v: v >= SHORTEST_FOCAL, f">= {SHORTEST_FOCAL:g}")

@@ -109,12 +109,14 @@ def visibility(
     Args:
         normal_z, weights: (B,P), as for `facing`.
         surface_z: (B,24,M) the same z of the normals of a fixed sample of each segment's surface.
-        surface_area: (24,M) area of each sample, summing to 1 over M.
+        surface_area: (24,M) area of each sample, summing to 1 over M, or 0 for a segment without
+            faces, whose mean counts as 1.
         segment_weights: (B,24) sum of `weights` over the points of each segment.
         sharpness: per unit of n_z.
     """
     points = sum_points(softplus(sharpness * normal_z).log() * weights)
-    seen = (softplus(sharpness * surface_z) * surface_area).sum(-1).log()
+    mean = (softplus(sharpness * surface_z) * surface_area).sum(-1)
+    seen = mean.where(surface_area.sum(-1) > 0, 1).log()
     return (seen * segment_weights).sum(-1) - points
 
 

@@ -70,7 +70,8 @@ def register(
         initial: Earlier fits to start from, one for every person, matched by id. Shapes that they
             have need `fit_shape`.
         device: Where to compute.
-        dtype: torch.float32 or torch.float64.
+        dtype: torch.float32 or torch.float64. In float64 a GPU needs more shared memory a block
+            than some have (consumer GPUs from sm_86 on): the error says so.
         engine: `fit` runs the whole fit in one kernel. `ops` and `reference` compute the same
             objective step by step, with autograd and Adam: `ops` with compiled kernels, `reference`
             with plain torch. The default is `fit`, or `ops` if there is an `extra_loss`.
@@ -112,6 +113,13 @@ def register(
     def with_doubts(fits: Fits, *hypotheses: np.ndarray | float) -> Fits:
         return replace(fits, doubts=doubts(body, observations, config, fits, *hypotheses))
 
+    unknown = cameras.unknown(observations, config)
+
+    def with_unknown(fits: Fits) -> Fits:
+        if not len(unknown):
+            return fits
+        return fits.replaced(unknown, with_focal_unknown(body, fits.select(unknown)))
+
     if initial is not None:
         initial = matched(initial, observations)
         observations = as_read(observations, initial, body)
@@ -119,6 +127,7 @@ def register(
         fits = shapes.refit(body, observations, initial, config, fit, progress=progress)
         if config.fit_shape:
             fits = shapes.fit(body, observations, fits, config, fit, progress=progress)
+        fits = with_unknown(fits)
         return with_doubts(_with_sets(fits, initial.exchanged, initial.rejected), 0.0, 0.0)
     require_evidence(observations)
     found = hypotheses.judge(
@@ -129,15 +138,12 @@ def register(
         lambda people, positions: fit(people, None, positions=positions),
     )
     fits, observations = found.fits, found.observations
-    unknown = cameras.unknown(observations, config)
     if len(unknown):
         first, tried = fits.select(unknown), cameras.tried(observations.select(unknown), config)
         best = cameras.best([fit(some, first, positions=unknown) for some in tried])
         fits = fits.replaced(unknown, best)
     if config.fit_shape:
         fits = shapes.fit(body, observations, fits, config, fit, progress=progress)
-    if len(unknown):
-        fits = fits.replaced(unknown, with_focal_unknown(body, fits.select(unknown)))
     precise = precision.precise(fits, observations, config)
     if len(precise):
         some, first = observations.select(precise), fits.select(precise)
@@ -146,7 +152,7 @@ def register(
         if config.fit_shape:
             again = shapes.fit(body, some, again, sharper, fit, positions=precise)
         fits = fits.replaced(precise, precision.with_usual_weights(again, config))
-    fits = _with_sets(fits, found.exchanged, found.rejected)
+    fits = _with_sets(with_unknown(fits), found.exchanged, found.rejected)
     return with_doubts(fits, found.sides, found.foreign)
 
 

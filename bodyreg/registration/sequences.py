@@ -24,7 +24,7 @@ from bodyreg.data.observations import Observations
 from bodyreg.data.reading import as_read
 from bodyreg.registration import cameras, precision, schedule, solver
 from bodyreg.registration.config import RegistrationConfig
-from bodyreg.registration.deviations import joint_deviations
+from bodyreg.registration.deviations import joint_deviations, with_focal_unknown
 from bodyreg.registration.doubts import doubts
 from bodyreg.registration.evidence import gather, make_rig
 from bodyreg.registration.losses import TERMS
@@ -78,6 +78,7 @@ def smooth(
     fits = matched(fits, observations)
     observations = as_read(observations, fits, body)
     require_evidence(observations)
+    unknown = cameras.unknown(observations, usual)
     precise = 2 * len(precision.precise(fits, observations, usual)) > len(fits)
     config = precision.for_precise(usual) if precise else usual
     config = replace(config, solver="adam", warm_iterations=ITERATIONS)
@@ -115,6 +116,8 @@ def smooth(
         rejected=fits.rejected,
     )
     found = precision.with_usual_weights(found, usual) if precise else found
+    if len(unknown):
+        found = found.replaced(unknown, with_focal_unknown(body, found.select(unknown)))
     if shape is not None:
         found = in_shapes(found, shape, usual)
     of_first = (fits.doubts.get(name, 0.0) for name in ("sides", "foreign"))

@@ -151,12 +151,17 @@ def without_root(fits: Fits, body: Body) -> Fits:
     """The same bodies with a root joint that is not turned, in float64.
 
     Its turn becomes part of the rotation. The root joint turns about the pelvis, the camera about
-    the model's origin, so the translation changes, too.
+    the model's origin, so the translation changes, too. In perspective a person who comes nearer by
+    this, d frame units, is 1 / (1 - d / focal length) times as large.
     """
     pose = fits.pose.astype(np.float64)
     root = rotation_matrices(torch.from_numpy(pose[:, 0])).numpy()
     rotation = fits.rotation @ root
     pelvis = body.joints[0].astype(np.float64)
-    shift = (fits.rotation @ pelvis - rotation @ pelvis)[:, :2] * fits.scale[:, None]
+    shift = (fits.rotation @ pelvis - rotation @ pelvis) * fits.scale[:, None]
     pose[:, 0] = 0
-    return replace(fits, pose=pose, rotation=rotation, translation=fits.translation + shift)
+    near = fits.perspective.astype(np.float64)
+    larger = 1 / (1 - near[:, 0] * shift[:, 2])
+    moved = fits.translation + shift[:, :2]
+    moved = moved + (larger - 1)[:, None] * (moved - near[:, 1:])
+    return replace(fits, pose=pose, rotation=rotation, translation=moved, scale=larger * fits.scale)

@@ -40,6 +40,12 @@ constexpr std::size_t kSharedBudget = 96 * 1024;
 template <typename Kernel>
 void allow_shared(Kernel* kernel, std::size_t bytes) {
   if (bytes <= 48 * 1024) return;
+  const int most = device_limit(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  if (bytes > static_cast<std::size_t>(most)) {
+    throw std::runtime_error("bodyreg: a kernel needs " + std::to_string(bytes) +
+                             " bytes of shared memory, and this device gives a block " +
+                             std::to_string(most) + "; use float32");
+  }
   check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                   static_cast<int>(bytes)),
              "shared memory of a kernel");

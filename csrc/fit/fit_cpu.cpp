@@ -111,10 +111,10 @@ class Solver {
     return kept;
   }
 
-  // NaN is worse than any number.
+  // NaN counts as infinite.
   static bool precedes(T a, int i, T b, int j) {
-    const bool a_is_nan = !(a == a), b_is_nan = !(b == b);
-    if (a_is_nan || b_is_nan) return a_is_nan == b_is_nan ? i < j : b_is_nan;
+    if (!(a == a)) a = static_cast<T>(INFINITY);
+    if (!(b == b)) b = static_cast<T>(INFINITY);
     return a < b || (a == b && i < j);
   }
 

@@ -8,6 +8,7 @@ import pytest
 from bodyreg.body import Body
 from bodyreg.data import Fits, Observations
 from bodyreg.data.frames import SIDE_PER_BOX, image_from_frame
+from bodyreg.data.rejected import PARTS, bits
 from bodyreg.metrics.annotations import ANNOTATION_METRICS, AnnotationEvaluator
 from bodyreg.metrics.silhouette import silhouettes
 
@@ -103,6 +104,17 @@ def test_what_was_marked_of_the_fit_is_there(evaluator, fits, observations, body
     assert np.isnan(errors["iou"]).tolist() == [False, False, True]
     assert np.isnan(errors["gpsm"]).tolist() == [False, True, True]
     assert errors["gpsm"][0] == pytest.approx(10 * np.sqrt(errors["iou"][0]))
+
+
+def test_what_a_fit_has_not_read_counts(evaluator, fits, observations, body, box):
+    """Annotations are right, also where a registration has rejected them."""
+    masks = masks_of(fits, body, box, 64)
+    moved = shifted(fits, np.float32([0.1, 0]))
+    every = np.full(PEOPLE, bits(PARTS), np.uint8)
+    rejecting = dataclasses.replace(moved, rejected=every, exchanged=np.full(PEOPLE, 1, np.uint8))
+    errors, expected = (evaluator(f, observations, box, masks) for f in (rejecting, moved))
+    for name, values in expected.items():
+        np.testing.assert_array_equal(errors[name], values, err_msg=name)
 
 
 def shifted(fits: Fits, off: np.ndarray) -> Fits:

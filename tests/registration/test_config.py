@@ -68,6 +68,7 @@ def test_preset_takes_changes():
         {"iterations": 10**30}, {"starts": 10**9}, {"refresh": 2**64}, {"chunk": 2**31},
         {"lm_iterations": -1}, {"lm_adam_iterations": -1},
         {"camera": "fisheye"}, {"assumed_focal": 1e-3}, {"assumed_focal": math.nan},
+        {"visibility_sharpness": 200.0}, {"camera_scale": math.inf},
         {"precise_error": 1e200}, {"precise_factor": 0.0}, {"precise_factor": math.inf},
     ],
 )  # fmt: skip

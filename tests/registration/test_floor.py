@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -34,6 +36,19 @@ def test_the_visibility_term_stays_above_its_floor(body, sharpness):
         assert (value >= floor).all()
     assert (floor < 0).all()
     assert (value < 0).all()  # without the floor, the loss would be below zero
+
+
+@pytest.mark.parametrize("engine", ["fit", "ops"])
+def test_a_segment_without_faces(body, engine):
+    """Its surface is seen by nothing, so nothing is likely or not."""
+    hand, wrist = (body.joint_names.index(f"left_{name}") for name in ("hand", "wrist"))
+    ids = np.where(body.weight_joint_ids == hand, wrist, body.weight_joint_ids)
+    bare = replace(body, weight_joint_ids=ids)
+    assert not (bare.segment == hand).any()
+    people = make_people(bare, 3, seed=9).observations
+    config = RegistrationConfig(starts=1, iterations=10)
+    fits = register(bare, people, config, engine=engine)
+    assert np.isfinite(fits.loss).all()
 
 
 @pytest.mark.parametrize("engine", ["fit", "ops"])

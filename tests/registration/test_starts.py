@@ -10,7 +10,13 @@ from scipy.spatial.transform import Rotation
 
 from bodyreg import Observations, RegistrationConfig
 from bodyreg.body import AXIS_ANGLE
-from bodyreg.registration.starts import WARM_LENGTH, cold_starts, turned_as_seen, warm_starts
+from bodyreg.registration.starts import (
+    WARM_LENGTH,
+    cold_starts,
+    turned_as_seen,
+    warm_starts,
+    without_root,
+)
 from tests.data.test_fits import some_fits
 
 
@@ -24,6 +30,22 @@ def test_a_turned_root_becomes_rotation(body):
     moved = replace(turned, **p._replace(rotation=p.rotation / WARM_LENGTH).arrays())
     assert (moved.pose[:, 0] == 0).all()
     np.testing.assert_allclose(moved.joints(body)[..., :2], turned.joints(body)[..., :2], atol=2e-6)
+
+
+def test_a_turned_root_becomes_rotation_in_perspective(body):
+    """SMPL's pelvis is not at the origin about which the camera turns."""
+    off = np.float32([0, -0.22, 0.03])
+    low = replace(body, vertices=body.vertices + off, joints=body.joints + off)
+    camera = {"focal": np.float32([300, 600, np.nan]), "principal_point": np.zeros((3, 2)) + 90}
+    fits = replace(some_fits(), **camera)
+    fits.pose = fits.pose.copy()
+    fits.pose[:, 0] = np.random.default_rng(3).normal(0, 0.7, (3, 3))
+    again = without_root(fits, low)
+    single = ("pose", "rotation", "translation", "scale")
+    again = replace(again, **{name: getattr(again, name).astype(np.float32) for name in single})
+    assert (again.pose[:, 0] == 0).all() and (again.scale[:2] != fits.scale[:2]).all()
+    seen, expected = (some.seen(some.vertices(low))[..., :2] for some in (again, fits))
+    np.testing.assert_allclose(seen, expected, atol=2e-5)
 
 
 def test_lifted_people_start_as_their_trunks_are_lifted(body):

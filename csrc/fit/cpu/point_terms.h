@@ -251,6 +251,7 @@ class Person {
       for (uint32_t left = joints; left != 0; left &= left - 1) {
         const int k = __builtin_ctz(left);
         const Quad<T> seen = surface_.seen(k, view_[k], sharpness);
+        if (seen[3] == T(0)) continue;  // a segment without faces
         const T factor = visibility * total[k] / seen[3];
         for (int r = 0; r < 3; ++r) out.form[k][r][3] += factor * seen[r];
       }
@@ -299,8 +300,8 @@ class Person {
     T sum = T(0);
     for (uint32_t left = joints; left != 0; left &= left - 1) {
       const int k = __builtin_ctz(left);
-      const V seen = surface_.seen(k, view_[k], sharpness)[3];
-      sum += total[k] * log(seen).v[0];
+      const T seen = surface_.seen(k, view_[k], sharpness)[3];
+      if (seen != T(0)) sum += total[k] * log(V(seen)).v[0];
     }
     return sum - sum_of(value);
   }

@@ -258,6 +258,7 @@ __device__ __forceinline__ T see_surface(const FitProblem<T>& p, SharedMemory<T>
     seen += area * value;
     for (int c = 0; c < 3; ++c) slope[c] += rise * normal[c];
   }
+  if (seen == T(0)) return T(0);  // a segment without faces
   const T factor = weight * segment_weight * p.visibility_sharpness / seen;
   for (int c = 0; c < 3; ++c) memory.normals[k][6 + c] += factor * slope[c];
   return segment_weight * log(seen);
@@ -349,8 +350,10 @@ __device__ __forceinline__ EvidenceTerms<T> pass_evidence(const FitProblem<T>& p
     }
     const T weight = turned ? item.weight : T(0);
     const T quadratic = lack > T(0) ? facing_curvature(weight, setting) : T(0);
-    const T linear = -(p.facing_margin * quadratic) -
-                     visibility_gain(sharp, value, weight, setting, p.visibility_sharpness);
+    T linear = -(p.facing_margin * quadratic);
+    if (setting[kVisibility] != T(0)) {
+      linear -= visibility_gain(sharp, value, weight, setting, p.visibility_sharpness);
+    }
 #pragma unroll 1
     for (int m = 0; m < kItems; ++m) {
       add_normal(memory, m, __shfl_sync(kFullWarp, segment, 4 * m),
