@@ -28,6 +28,9 @@ FLOORS = {
 }
 """Rows of the first table that have no network, and their names in floor.json."""
 
+PAPER_EPOCHS = 50
+"""Of one of the paper's five rounds."""
+
 BY_ROUND = ("five", "five-again", "trusted-five")
 
 BEYOND = {
@@ -255,10 +258,15 @@ def options(size: Size) -> Iterator[str]:
     """How each row is written for `train.deform_and_learn`."""
     yield "**Rows** as options of `python -m train.deform_and_learn --preset paper`."
     yield ""
-    yield from head("name", "row", "labels", "depths", "people", "--set")
+    yield from head("name", "row", "labels", "depths", "people", "--set", "other options")
     for name, row in ROWS.items():
-        own = (f"rounds={row.rounds}", *row.set)
+        epochs = row.epochs(size, PAPER_EPOCHS)
+        own = (f"rounds={row.rounds}", f"learning.epochs={epochs}", *row.set)
+        more = f"`--seed {row.seed}`" if row.seed else ""
+        if row.begin:
+            more = f"`--start` the network of `{row.begin}`"
+        labels = "the truth, which no command takes" if row.labels == "truth" else row.labels
         yield line(
-            f"`{name}`", row.title, row.labels, row.lifter, " and ".join(row.sets),
-            f"`{' '.join(own)}`",
+            f"`{name}`", row.title, labels, row.lifter, " and ".join(row.sets),
+            f"`{' '.join(own)}`", more,
         )  # fmt: skip

@@ -118,14 +118,18 @@ class Row:
     seed: int = 0
 
     def options(self, size: Size) -> tuple[str, ...]:
-        """--set of `python -m train.deform_and_learn`.
+        """--set of `python -m train.deform_and_learn`."""
+        epochs = self.epochs(size, size.epochs)
+        return (f"rounds={self.rounds}", f"learning.epochs={epochs}", *PLAIN, *size.set, *self.set)
+
+    def epochs(self, size: Size, unit: int) -> int:
+        """Epochs of a round, if a unit has so many.
 
         Fewer people are seen more often: all trainings of as many units see as many pictures.
         """
         counts = {kind: people.count for kind, people in size.learn.items()}
         more = sum(counts.values()) / sum(counts[kind] for kind in self.sets)
-        epochs = max(1, round(size.epochs * self.units * more))
-        return (f"rounds={self.rounds}", f"learning.epochs={epochs}", *PLAIN, *size.set, *self.set)
+        return max(1, round(unit * self.units * more))
 
 
 EVIDENCE_ALONE = ("learning.losses.parameter_weight=0",)
