@@ -7,13 +7,16 @@ import math
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from bodyreg import UserError
+from bodyreg.cli import process
 from bodyreg.errors import InstallationError
+from bodyreg.runs import ranks
 from bodyreg.training.checkpoints import fingerprint_of, load_checkpoint, save_checkpoint
 from bodyreg.training.curves import NO_CURVES, curves, named
 from bodyreg.training.loops import (
@@ -29,7 +32,9 @@ from bodyreg.training.loops import (
     summed,
 )
 from bodyreg.training.optimizers import Muon
+from bodyreg.training.processes import add_up, from_first, is_first
 from bodyreg.training.progress import Progress
+from tests.forked import run_pair
 
 
 class KilledError(Exception):
@@ -179,6 +184,54 @@ def test_a_state_of_no_step_is_refused(tmp_path, step):
     save_checkpoint(path, Progress.FORMAT, tensors, facts | {"step": step})
     with pytest.raises(UserError, match="damaged"):
         loop(path, 5)
+
+
+def troubled(arguments: list[str]) -> int:
+    """A loop of several processes, of which the first one alone meets an error in its third step.
+
+    Args:
+        arguments: Where: in `watch`, or in what is written to the file of this name.
+    """
+    (where,) = arguments
+    path = None if where == "watch" else Path(where)
+    net = torch.nn.Linear(2, 1)
+    progress = Progress(path, {}, {"net": net}, {}, generator(0))
+
+    def watch(step: int) -> dict[str, float]:
+        if where == "watch" and step == 3 and is_first():
+            raise UserError("nothing to see")
+        return {}
+
+    def train() -> int:
+        with ranks.joined() as several, several.together():
+            assert from_first(ranks.rank()) == 0
+            progress.resume()
+            for step in range(5):
+                add_up([net.weight.detach()])
+                if step == 2 and is_first():
+                    net.weight.detach().fill_(torch.nan)
+                end_step(
+                    progress, {}, last=step == 4, every=1, curves=NO_CURVES,
+                    report=lambda step, numbers: print(step), watch=watch,
+                )  # fmt: skip
+        return 0
+
+    return process.run("troubled", train)
+
+
+@pytest.mark.parametrize("where", ["watch", "file"])
+def test_an_error_of_the_first_process_ends_all(where, tmp_path):
+    """The others do not wait for it for ever."""
+    path = tmp_path / "state.safetensors"
+    done = run_pair(troubled, ["watch" if where == "watch" else path])
+    assert done.statuses == [2, 2]
+    assert sorted(done.stdout.split()) == ["1", "1", "2", "2"]
+    if where == "watch":
+        assert done.stderr == "troubled: error: nothing to see\n"
+    else:
+        assert done.stderr.startswith(f"troubled: error: {path}: not written, because 'module.net.")
+        assert done.stderr.count("\n") == 1
+        assert load_checkpoint(path, Progress.FORMAT)[1]["step"] == 2
 
 
 def test_checkpoints(tmp_path):

@@ -40,7 +40,7 @@ from bodyreg.regression.lessons import Album, Lessons, check_shares
 from bodyreg.regression.regressor import Regressor
 from bodyreg.training.checkpoints import fingerprint_of
 from bodyreg.training.curves import NO_CURVES, Curves, named
-from bodyreg.training.processes import is_first
+from bodyreg.training.processes import from_first, is_first, together
 
 SEEDS = 1000
 """Seeds of a run's trainings are this many times its own, and the number of the round."""
@@ -220,8 +220,7 @@ class _Run:
                     }
                     | self._errors(album, found)
                 )
-                if is_first():
-                    found.save(path, **self.facts)
+                self.keep(found, path)
                 labels[n] = found
         return labels
 
@@ -249,10 +248,15 @@ class _Run:
                 state=state,
                 curves=named(self.curves, f"round{now.number}/{name}"),
             )
-            if is_first():
-                taught.save(path, **self.facts)
+            self.keep(taught, path)
         _remove(state)
         return taught
+
+    def keep(self, what: Fits | Regressor, path: Path) -> None:
+        """Write a file. Of several processes, the first one does."""
+        with together():
+            if is_first():
+                what.save(path, **self.facts)
 
     def measure(
         self, now: Round, labels: Labels, regressor: Regressor, copy: Regressor | None
@@ -312,19 +316,19 @@ def _lifted(
     if config.lifter is None:
         return albums, held_out
     path, state = folder / "lifter.safetensors", folder / "lifter.state.safetensors"
-    if is_file(path):
+    if from_first(is_file(path)):
         lifter = Lifter.load(path)
     else:
         names = albums[0].people.keypoint_name
         alike = [album.people for album in albums if album.people.keypoint_name == names]
         people = Observations.concatenate([one.keypoints_alone() for one in alike])
-        own = state if is_first() else None  # the first process removes it when it has finished
         if isinstance(config.lifter, DistilledConfig):
-            lifter = train_distilled(body, people, config.lifter, seed=seed, state=own)
+            lifter = train_distilled(body, people, config.lifter, seed=seed, state=state)
         else:
-            lifter = train_adversarial(poses_of(people), config.lifter, seed=seed, state=own)
-        if is_first():
-            lifter.save(path, **facts, people=len(people))
+            lifter = train_adversarial(poses_of(people), config.lifter, seed=seed, state=state)
+        with together():
+            if is_first():
+                lifter.save(path, **facts, people=len(people))
     _remove(state)
     lift = [replace(album, people=lifter.lift(album.people)) for album in (*albums, *held_out)]
     return lift[: len(albums)], lift[len(albums) :]

@@ -13,7 +13,7 @@ from typing import Any
 from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
 from bodyreg.files import atomic_path, is_file
-from bodyreg.training.processes import is_first
+from bodyreg.training.processes import from_first, is_first, together
 
 NAME = "history.json"
 
@@ -39,23 +39,11 @@ class History:
             "rounds": [],
         }
         path = folder / NAME
-        if is_file(path):
-            content = load_json(path)
-            known = isinstance(content, dict) and isinstance(content.get("made_of"), dict)
-            rounds = content.get("rounds") if known else None
-            if not isinstance(rounds, list) or not all(
-                isinstance(r, dict) and r.get("round") == n for n, r in enumerate(rounds, 1)
-            ):
-                raise UserError(f"{path}: no history of a run, or damaged; choose another folder")
-            ours, theirs = self._content["made_of"], content["made_of"]
-            other = [n for n in {**ours, **theirs} if n not in ours or theirs.get(n) != ours[n]]
-            if other:
-                raise UserError(
-                    f"{folder}: holds a run with other {', '.join(other)}; give the same options, "
-                    "or another folder"
-                )
-            self._content = content
-        else:
+        with together():  # none goes on, and writes, before all have read
+            known = is_file(path)
+            if known:
+                self._load(path)
+        if not from_first(known):
             self._save()
 
     def round(self, number: int) -> Round:
@@ -70,10 +58,28 @@ class History:
         """What is known of all rounds."""
         return self._content["rounds"]
 
+    def _load(self, path: Path) -> None:
+        content = load_json(path)
+        known = isinstance(content, dict) and isinstance(content.get("made_of"), dict)
+        rounds = content.get("rounds") if known else None
+        if not isinstance(rounds, list) or not all(
+            isinstance(r, dict) and r.get("round") == n for n, r in enumerate(rounds, 1)
+        ):
+            raise UserError(f"{path}: no history of a run, or damaged; choose another folder")
+        ours, theirs = self._content["made_of"], content["made_of"]
+        other = [n for n in {**ours, **theirs} if n not in ours or theirs.get(n) != ours[n]]
+        if other:
+            raise UserError(
+                f"{self.folder}: holds a run with other {', '.join(other)}; give the same options, "
+                "or another folder"
+            )
+        self._content = content
+
     def _save(self) -> None:
-        if is_first():
-            with atomic_path(self.folder / NAME) as temporary:
-                temporary.write_text(json.dumps(self._content, indent=1), encoding="utf-8")
+        with together():
+            if is_first():
+                with atomic_path(self.folder / NAME) as temporary:
+                    temporary.write_text(json.dumps(self._content, indent=1), encoding="utf-8")
 
 
 class Round:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bodyreg.errors import UserError
 from bodyreg.training.curves import Curves
-from bodyreg.training.processes import add_up, own_share, processes
+from bodyreg.training.processes import add_up, own_share, processes, together
 from bodyreg.training.progress import Progress
 
 EPOCHS = 1_000_003
@@ -144,13 +144,18 @@ def end_step(
         curves: Takes the numbers.
         report: Is told the number of steps that are done, and the numbers, with those of `watch`.
         watch: Number of steps -> more numbers, when there is a report.
+
+    Raises:
+        UserError: the state cannot be kept, or `watch` raises one; in all processes, even if only
+            the first one has work to do.
     """
     progress.step += 1
     for name, number in numbers.items():
         curves.add_scalar(name, number, progress.step)
     if progress.step % every == 0 or last:
         progress.save()
-        watched = watch(progress.step)
+        with together():
+            watched = watch(progress.step)
         for name, number in watched.items():
             curves.add_scalar(name, number, progress.step)
         report(progress.step, {**numbers, **watched})

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bodyreg.errors import UserError
 from bodyreg.files import is_file
 from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
-from bodyreg.training.processes import is_first
+from bodyreg.training.processes import is_first, together
 
 
 @dataclass
@@ -39,9 +39,28 @@ class Progress:
     FORMAT = "bodyreg-progress-2"
 
     def save(self) -> None:
-        """Keep the state of now. Of several processes, the first one does."""
-        if self.path is None or not is_first():
-            return
+        """Keep the state of now. Of several processes, the first one does.
+
+        Raises:
+            UserError: in all processes: the file cannot be written, or a number is not finite.
+        """
+        with together():
+            if self.path is not None and is_first():
+                self._save(self.path)
+
+    def resume(self) -> None:
+        """Go back to the state that the file keeps, if there is one.
+
+        Of several processes none goes on, and writes, before all have read.
+
+        Raises:
+            UserError: the file is damaged, or of a run that was made of something else.
+        """
+        with together():
+            if self.path is not None and is_file(self.path):
+                self._load(self.path)
+
+    def _save(self, path: Path) -> None:
         tensors = {"random": self.random.get_state()}
         for name, module in self.modules.items():
             tensors |= {f"module.{name}.{key}": t for key, t in module.state_dict().items()}
@@ -49,27 +68,20 @@ class Progress:
             for number, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{name}.{number}.{key}": t for key, t in state.items()}
         facts = {"step": self.step, "made_of": dict(self.made_of)}
-        save_checkpoint(self.path, self.FORMAT, tensors, facts)
+        save_checkpoint(path, self.FORMAT, tensors, facts)
 
-    def resume(self) -> None:
-        """Go back to the state that the file keeps, if there is one.
-
-        Raises:
-            UserError: the file is damaged, or of a run that was made of something else.
-        """
-        if self.path is None or not is_file(self.path):
-            return
-        tensors, facts = load_checkpoint(self.path, self.FORMAT)
+    def _load(self, path: Path) -> None:
+        tensors, facts = load_checkpoint(path, self.FORMAT)
         ours, theirs = json.loads(json.dumps(dict(self.made_of))), facts.get("made_of")
         if theirs != ours:
             theirs = theirs if isinstance(theirs, dict) else {}
             other = [n for n in {**ours, **theirs} if n not in ours or theirs.get(n) != ours[n]]
             raise UserError(
-                f"{self.path}: of a run with other {', '.join(other)}; give the same data and "
+                f"{path}: of a run with other {', '.join(other)}; give the same data and "
                 "options, or another folder"
             )
         for name, module in self.modules.items():
-            load_module(module, tensors, f"module.{name}.", self.path)
+            load_module(module, tensors, f"module.{name}.", path)
         try:
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(_state(optimizer, tensors, f"optimizer.{name}."))
@@ -78,7 +90,7 @@ class Progress:
             if type(self.step) is not int or self.step < 0:
                 raise ValueError("step")
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise UserError(f"{self.path}: damaged; remove it to begin again") from error
+            raise UserError(f"{path}: damaged; remove it to begin again") from error
 
 
 def _state(
