@@ -17,6 +17,7 @@ from bodyreg import UserError
 from bodyreg.cli import process
 from bodyreg.errors import InstallationError
 from bodyreg.runs import ranks
+from bodyreg.training.batch_norm import BatchNorm
 from bodyreg.training.checkpoints import fingerprint_of, load_checkpoint, save_checkpoint
 from bodyreg.training.curves import NO_CURVES, curves, named
 from bodyreg.training.loops import (
@@ -32,7 +33,7 @@ from bodyreg.training.loops import (
     summed,
 )
 from bodyreg.training.optimizers import Muon
-from bodyreg.training.processes import add_up, from_first, is_first
+from bodyreg.training.processes import add_up, from_first, is_first, own_share
 from bodyreg.training.progress import Progress
 from tests.forked import run_pair
 
@@ -232,6 +233,62 @@ def test_an_error_of_the_first_process_ends_all(where, tmp_path):
         assert done.stderr.startswith(f"troubled: error: {path}: not written, because 'module.net.")
         assert done.stderr.count("\n") == 1
         assert load_checkpoint(path, Progress.FORMAT)[1]["step"] == 2
+
+
+def features(dtype: torch.dtype) -> torch.Tensor:
+    """(6, 5, 4, 3) whose channels have other means and spreads."""
+    x = torch.randn(6, 5, 4, 3, generator=generator(7))
+    return (x * torch.logspace(-1, 1, 5)[:, None, None] + torch.arange(5.0)[:, None, None]).to(
+        dtype
+    )
+
+
+def layer_of(
+    kind: str, layer: type[torch.nn.BatchNorm2d]
+) -> tuple[torch.nn.BatchNorm2d, torch.dtype]:
+    """A layer that learns, of one kind, and the type of what it normalises."""
+    norm = layer(5, track_running_stats=kind != "batch")
+    with torch.no_grad():
+        norm.weight.copy_(torch.linspace(0.5, 2, 5))
+        norm.bias.copy_(torch.linspace(-1, 1, 5))
+    return norm, torch.bfloat16 if kind == "bfloat16" else torch.float32
+
+
+def normalised(norm: torch.nn.BatchNorm2d, x: torch.Tensor, mine: slice) -> dict[str, torch.Tensor]:
+    """What a layer makes of its part of a batch; gradients, and statistics."""
+    part = x[mine].clone().requires_grad_()
+    y = norm(part)
+    (y.float() * torch.arange(float(x.numel())).view(x.shape).sin()[mine]).sum().backward()
+    assert part.grad is not None and y.dtype == x.dtype
+    statistics = {name: value.detach() for name, value in norm.named_buffers()}
+    return {"y": y.detach(), "x": part.grad, "weight": norm.weight.grad, **statistics}
+
+
+def normalise(arguments: list[str]) -> int:
+    """A batch in parts: in the folder, a file of each kind and each process."""
+    (folder,) = arguments
+    with ranks.joined() as several:
+        for kind in ("running", "batch", "bfloat16"):
+            norm, dtype = layer_of(kind, BatchNorm)
+            found = normalised(norm, features(dtype), own_share(6))
+            torch.save(found, Path(folder) / f"{kind}{several.rank}.pt")
+    return 0
+
+
+def test_two_processes_normalise_by_the_whole_batch(tmp_path):
+    done = run_pair(normalise, [tmp_path])
+    assert done.statuses == [0, 0], done.stderr
+    for kind, tolerance in (("running", 1e-5), ("batch", 1e-5), ("bfloat16", 1e-2)):
+        norm, dtype = layer_of(kind, torch.nn.BatchNorm2d)
+        whole = normalised(norm, features(dtype), slice(None))
+        parts = [torch.load(tmp_path / f"{kind}{rank}.pt") for rank in (0, 1)]
+        found = {name: parts[0][name] for name in whole}
+        found |= {name: torch.cat([part[name] for part in parts]) for name in ("y", "x")}
+        found["weight"] = parts[0]["weight"] + parts[1]["weight"]
+        assert set(found) == set(parts[1])
+        for name, value in whole.items():
+            scale = value.abs().max()
+            assert (found[name] - value).abs().max() <= tolerance * scale, (kind, name)
 
 
 def test_checkpoints(tmp_path):

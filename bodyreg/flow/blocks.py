@@ -7,38 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bodyreg.training.processes import processes
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation whose batch is that of all processes that train together.
-
-    So several processes end where one does, up to rounding.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same shape."""
-        if not self.training or processes()[1] == 1:
-            return super().forward(x)
-        from torch.distributed._functional_collectives import all_reduce
-
-        world = torch.distributed.group.WORLD
-        assert world is not None
-        size = x.new_tensor([x.numel() / x.shape[1]])
-        sums = all_reduce(torch.cat([size, x.sum((0, 2, 3))]), "sum", world)
-        count, mean = sums[0].detach(), sums[1:] / sums[0].detach()
-        centred = x - mean[:, None, None]
-        variance = all_reduce(centred.square().sum((0, 2, 3)), "sum", world) / count
-        with torch.no_grad():
-            assert self.momentum is not None
-            assert self.running_mean is not None
-            assert self.running_var is not None
-            assert self.num_batches_tracked is not None
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-            self.num_batches_tracked += 1
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+from bodyreg.training.batch_norm import BatchNorm
 
 
 class ResidualBlock(nn.Module):

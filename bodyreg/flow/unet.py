@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bodyreg.flow.blocks import BatchNorm, Head
+from bodyreg.flow.blocks import Head
+from bodyreg.training.batch_norm import BatchNorm
 
 WIDEST = 16
 """The most channels of a level, in units of the first layer's."""

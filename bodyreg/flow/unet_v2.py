@@ -6,7 +6,8 @@ import itertools
 
 from torch import Tensor, nn
 
-from bodyreg.flow.blocks import BatchNorm, Head, ResidualBlock
+from bodyreg.flow.blocks import Head, ResidualBlock
+from bodyreg.training.batch_norm import BatchNorm
 
 WIDEST = 4
 """The most channels of a level, in units of the first layer's."""

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from bodyreg.errors import UserError
-from bodyreg.flow.blocks import BatchNorm, ResidualBlock
+from bodyreg.flow.blocks import ResidualBlock
+from bodyreg.training.batch_norm import BatchNorm
 
 DEEPEST, WIDEST = 10, 4096
 """The most levels, and channels."""
@@ -154,9 +155,7 @@ class Unet(nn.Module):
 
 def normalisation(channels: int, batch_statistics: bool) -> nn.Module:
     """A layer that normalises, after learning too by the batch if `batch_statistics`."""
-    if batch_statistics:
-        return nn.BatchNorm2d(channels, track_running_stats=False)
-    return BatchNorm(channels)
+    return BatchNorm(channels, track_running_stats=not batch_statistics)
 
 
 def head(channels: int, outputs: int) -> nn.Sequential:

@@ -111,8 +111,7 @@ def train_regressor(
 
     The same seed gives the same bits on a CPU with the same number of threads, also if the training
     was killed and goes on from `state`. Processes that torch.distributed has brought together share
-    each batch and add up their gradients, so they end where one process does, up to rounding. But a
-    network that normalises by batches (`resnet50`) does so with its own part of the batch.
+    each batch and add up their gradients, so they end where one process does, up to rounding.
 
     Args:
         body: The body of the labels.

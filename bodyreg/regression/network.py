@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bodyreg.body import QUATERNION, SIX_NUMBERS, Parameters
 from bodyreg.errors import UserError
 from bodyreg.regression.outputs import mean_parameters, parameters_of
+from bodyreg.training.batch_norm import BatchNorm
 from bodyreg.training.checkpoints import load_module, load_weights
 from bodyreg.training.imagenet import for_imagenet
 
@@ -72,7 +73,7 @@ class Network(nn.Module):
         super().__init__()
         self.architecture = architecture
         if architecture.kind == "resnet50":
-            self.backbone = ResNet(Bottleneck, (3, 4, 6, 3), 64, nn.BatchNorm2d)
+            self.backbone = ResNet(Bottleneck, (3, 4, 6, 3), 64, BatchNorm)
         else:
             self.backbone = ResNet(BasicBlock, (1, 1, 1, 1), architecture.width, _groups)
         layout = SIX_NUMBERS if architecture.six_number_pose else QUATERNION
