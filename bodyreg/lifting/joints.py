@@ -186,8 +186,13 @@ def poses_of(observations: Observations) -> Poses:
             "no keypoint can be lifted; joints are recognised by names such as coco/left_hip"
         )
     present = observations.keypoint_weight > 0
-    at = {name.rpartition("/")[2]: (xy[:, i], present[:, i]) for i, name in enumerate(names)}
     none = np.zeros_like(xy[:, 0]), np.zeros(len(xy), bool)
+    at: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for i, name in enumerate(names):
+        # People of several data sets have joints of one name in different columns.
+        joint = name.rpartition("/")[2]
+        before, known = at.get(joint, none)
+        at[joint] = np.where(known[:, None], before, xy[:, i]), known | present[:, i]
     placed = np.zeros((len(xy), len(JOINTS), 2), np.float32)
     there = np.zeros((len(xy), len(JOINTS)), bool)
     for j, joint in enumerate(JOINTS):

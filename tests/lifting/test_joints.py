@@ -40,6 +40,21 @@ def test_all_skeletons_show_the_same_joints(skeleton):
     assert apart.max() < 0.2
 
 
+def test_people_of_two_data_sets_keep_all_their_joints():
+    """Whichever columns come first."""
+    several = [
+        people(4, seed, skeleton=skeleton)[0] for seed, skeleton in enumerate((COCO_17, MPII_16))
+    ]
+    alone = [poses_of(one) for one in several]
+    for order in ((0, 1), (1, 0)):
+        names = dict.fromkeys(name for n in order for name in several[n].keypoint_name)
+        mixed = Observations.concatenate([one.with_keypoints(tuple(names)) for one in several])
+        found = poses_of(mixed)
+        for n, some in enumerate((slice(0, 4), slice(4, 8))):
+            assert torch.equal(found.present[some], alone[n].present)
+            assert torch.equal(found.xy[some], alone[n].xy)
+
+
 def test_middles_and_units():
     seen, _ = people(9, 1)
     poses = poses_of(seen)
