@@ -140,8 +140,6 @@ def train(options: Options, command: str) -> None:
     data = read_pose_pairs(options.pairs_of)
     fits = fits_of(data, options.fits, body, teaching.device)
     lessons, held_out = lessons_of(options, recipe, body, data, fits, start.architecture)
-    if teaching.first:
-        fits.save(options.out / "fits.npz", **teaching.facts)
     with teaching.curves() as writer:
         regressor = train_flow(
             start,
@@ -154,6 +152,7 @@ def train(options: Options, command: str) -> None:
             report=teaching.tell,
             watch=teaching.watch(watcher(held_out)),
         )
+    teaching.keep_fits(fits, options.out / "fits.npz")
     path = options.out / "flow.safetensors"
     teaching.keep(regressor, path, "flow regressor", len(lessons), "pairs")
 

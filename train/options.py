@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bodyreg import Body, Observations, UserError
+from bodyreg import Body, Fits, Observations, UserError
 from bodyreg.cli import process
 from bodyreg.cli.parsing import parse
 from bodyreg.cli.sources import Sources, missing_source, source_of
@@ -145,6 +145,14 @@ class Teaching:
     def watch(self, watch: Callable[..., dict[str, float]]) -> Callable[..., dict[str, float]]:
         """What a loop calls to watch its network."""
         return watch if self.first else lambda *_: {}
+
+    def keep_fits(self, fits: Fits, path: Path) -> None:
+        """Write the fits that have taught.
+
+        It is called after the training, which refuses a folder that holds another run.
+        """
+        if self.first:
+            fits.save(path, **self.facts)
 
     def keep(self, network: Any, path: Path, what: str, number: int, unit: str) -> None:
         """Write what has learnt, and print where it is and what it cost.

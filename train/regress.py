@@ -83,8 +83,6 @@ def train(options: Options, command: str) -> None:
     album = Album.of(images, people, start.side)
     lessons = Lessons.of(body, album, labels)
     held_out = held_out_of(options, body, start.side)
-    if teaching.first:
-        labels.save(options.out / "labels.npz", **teaching.facts)
     with teaching.curves() as writer:
         regressor = train_regressor(
             body,
@@ -98,6 +96,7 @@ def train(options: Options, command: str) -> None:
             report=teaching.tell,
             watch=teaching.watch(watcher(body, held_out, album)),
         )
+    teaching.keep_fits(labels, options.out / "labels.npz")
     path = options.out / "regressor.safetensors"
     teaching.keep(regressor, path, "regressor", len(people), "people")
 

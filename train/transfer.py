@@ -154,8 +154,6 @@ def train(options: Options, command: str) -> None:
     learnt, held_out = lessons.split(recipe.held_out, options.seed)
     if options.kind == "refiner":
         learnt, held_out = painted(learnt), painted(held_out)
-    if teaching.first:
-        fits.save(options.out / "fits.npz", **teaching.facts)
     with teaching.curves() as writer:
         painter = train_painter(
             start,
@@ -169,6 +167,7 @@ def train(options: Options, command: str) -> None:
             report=teaching.tell,
             watch=teaching.watch(watcher(held_out)),
         )
+    teaching.keep_fits(fits, options.out / "fits.npz")
     path = options.out / "painter.safetensors"
     teaching.keep(painter, path, "painter", len(learnt), "pairs")
 

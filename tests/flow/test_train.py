@@ -50,6 +50,10 @@ def test_from_pairs_to_a_flow_regressor(folder, smoke, tmp_path, capsys):
     assert found.flow.isfinite().all() and found.flow.shape == (3, 256, 256, 2)
     kept = path.read_bytes()
     assert train(command) == 0 and path.read_bytes() == kept
+    kept = (out / "fits.npz").read_bytes()
+    assert train([*command, "--fits", str(out / "fits.npz"), "--set", "batch=4"]) == 2
+    assert "of a run with other config; " in capsys.readouterr().err
+    assert (out / "fits.npz").read_bytes() == kept
     more = [*smoke, "--fits", str(out / "fits.npz"), "--out", str(tmp_path / "more")]
     assert train([*more, "--start", str(path)]) == 0
     again = FlowRegressor.load(tmp_path / "more" / "flow.safetensors")

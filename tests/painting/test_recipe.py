@@ -44,6 +44,9 @@ def test_from_pairs_to_painters(made, tmp_path, capsys):
     given = ["--fits", str(fits)]
     data = path.read_bytes()
     assert train(command("generator")) == 0 and path.read_bytes() == data
+    kept = fits.read_bytes()
+    assert train([*command("generator", *given), "batch=3"]) == 2
+    assert "of a run with other config; " in capsys.readouterr().err and fits.read_bytes() == kept
     assert train(command("pixel_warper", *given, "--generator", str(path))) == 0
     warper = Painter.load(tmp_path / "pixel_warper" / "painter.safetensors")
     for name, weight in Painter.load(path).network.generator.state_dict().items():

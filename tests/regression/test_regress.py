@@ -36,7 +36,7 @@ def test_from_pictures_to_a_regressor(made, tmp_path, body: Body, capsys):
     assert train(command) == 0
     path = out / "regressor.safetensors"
     printed = capsys.readouterr().out
-    assert printed.startswith("step 2: parameters ") and "\n7 people, " in printed
+    assert printed.startswith("step 2: parameter ") and "\n7 people, " in printed
     assert printed.endswith(f"regressor: {path}\n")
     regressor, labels = Regressor.load(path), Fits.load(out / "labels.npz")
     assert regressor.side == 64 and regressor.facts["people"] == 7 == len(labels)
@@ -56,6 +56,10 @@ def test_from_pictures_to_a_regressor(made, tmp_path, body: Body, capsys):
         torch.cat([p.flatten() for p in r.network.parameters()]) for r in (regressor, again)
     )
     assert 0 < (before - after).abs().max() < 0.05  # some steps on, not another network
+    kept = (out / "labels.npz").read_bytes()
+    assert train([*second[:-3], str(out), *second[-2:], "--set", *FEW, "side=48"]) == 2
+    assert "of a run with other " in capsys.readouterr().err
+    assert (out / "labels.npz").read_bytes() == kept
     for more in (["--weights", "b"], ["--set", "side=32"], ["--set", "architecture.width=8"]):
         assert train([*second, "--start", str(path), *more]) == 2
         error = capsys.readouterr().err
