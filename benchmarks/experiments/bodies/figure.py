@@ -25,7 +25,7 @@ SPREAD = 90
 TILE = 128
 """Pixels of a picture's side."""
 
-COLUMNS = ("truth", "one", "five", "accurate")
+COLUMNS = ("truth", "five", "accurate", "proper")
 """Rows whose networks are shown; what the last one sees is also refined."""
 
 

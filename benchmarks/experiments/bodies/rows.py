@@ -177,12 +177,11 @@ ROWS = {
         lifter="distilled",
         set=MUON,
     ),
-    "muon-fifth": Row(
-        "`accurate` labels, distances of joints, Muon, a fifth of the compute",
+    "proper": Row(
+        "`accurate` labels, distances of joints, Muon, no reflections, one long round",
         labels="accurate",
         lifter="distilled",
-        units=1,
-        set=MUON,
+        set=(*MUON, "architecture.six_numbers=true"),
     ),
     "trusted-five": Row(
         "five rounds, labels kept and weighed by their losses", set=TRUSTED, **FIVE

@@ -23,7 +23,7 @@ from bodyreg.pictures import read_picture
 from bodyreg.regression import Regressor
 
 SMOKE = SIZES["smoke"]
-OTHER = {"accurate-fifth": 1, "pose": 1, "muon-fifth": 1}
+OTHER = {"accurate-fifth": 1, "pose": 1}
 """Rows that see fewer or more pictures than the others: name -> units."""
 
 
