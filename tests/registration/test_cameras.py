@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import replace
 
@@ -15,6 +16,8 @@ from bodyreg.registration.cameras import TRIED, as_fitted, best
 
 from .conftest import near
 from .standing import SIDE, standing
+
+module = importlib.import_module("bodyreg.registration.register")
 
 DIAGONAL = math.hypot(SIDE, SIDE)
 QUICK = RegistrationConfig(iterations=40, starts=2, warm_iterations=10, precise_error=0.0)
@@ -54,6 +57,24 @@ def test_the_lowest_loss_stays(upright):
         np.testing.assert_array_equal(fits.pose[person], hand[chosen].pose[person])
     warm = register(body, upright, QUICK, initial=fits)
     np.testing.assert_array_equal(warm.focal, fits.focal)
+
+
+@pytest.mark.parametrize("precise", [0.0, 4.0])
+def test_deviations_have_the_share_of_an_assumed_focal_length(upright, monkeypatch, precise):
+    """Those of cold fits, of a second fit to precise points, and of warm fits."""
+
+    def marked(body: Body, fits: Fits) -> Fits:
+        more = np.full(fits.joint_deviation.shape, 500, np.float32)
+        return replace(fits, joint_deviation=fits.joint_deviation + more)
+
+    monkeypatch.setattr(module, "with_focal_unknown", marked)
+    focal = np.where(np.arange(len(upright)) % 2, math.nan, 2 * DIAGONAL)
+    some, config = replace(upright, focal=focal), replace(QUICK, precise_error=precise)
+    cold = register(Body.default(), some, config)
+    for fits in (cold, register(Body.default(), some, config, initial=cold)):
+        np.testing.assert_array_equal(
+            fits.joint_deviation.min((1, 2)) >= 500, np.isnan(focal), err_msg=str(precise)
+        )
 
 
 def test_cameras_that_fits_cannot_hold_are_infinitely_far(upright, tmp_path):
