@@ -198,19 +198,28 @@ class FinishedRun:
         return found if self.record.depths else found.with_depths(None)
 
 
+def body_files_of(folder: Path, record: Record) -> BodyFiles:
+    """The files of the body that a run has fitted, where they are now.
+
+    Raises:
+        UserError: one is missing.
+    """
+    files = record.body.files
+    return BodyFiles(
+        _found(folder, files.path, "body"),
+        _found(folder, files.uv, "charts of the body"),
+        _found(folder, files.landmarks, "landmarks"),
+        _found(folder, files.proportions, "proportions"),
+    )
+
+
 def body_of(folder: Path, record: Record) -> Body:
     """The body that a run has fitted.
 
     Raises:
         UserError: its files are missing or have changed.
     """
-    files = record.body.files
-    files = BodyFiles(
-        _found(folder, files.path, "body"),
-        _found(folder, files.uv, "charts of the body"),
-        _found(folder, files.landmarks, "landmarks"),
-        _found(folder, files.proportions, "proportions"),
-    )
+    files = body_files_of(folder, record)
     body = files.open()
     if body.fingerprint != record.body.fingerprint:
         if files.path is None:
@@ -228,17 +237,24 @@ def body_of(folder: Path, record: Record) -> Body:
     return body
 
 
+def place_of(folder: Path, path: Path) -> Path | None:
+    """Where a file or folder is: where the run has read it, or in the folder of a moved run.
+
+    None if it is at neither place.
+    """
+    return next((place for place in (path, folder / path.name) if is_there(place)), None)
+
+
 def _found(folder: Path, path: Path | None, what: str) -> Path | None:
-    """A file or folder where the run has read it, or in the folder of a run that has moved.
+    """As `place_of`.
 
     Raises:
         UserError: it is at neither place.
     """
     if path is None:
         return None
-    for place in (path, folder / path.name):
-        if is_there(place):
-            return place
+    if (place := place_of(folder, path)) is not None:
+        return place
     elsewhere = ", or name their folder with --images" if what == "pictures" else ""
     raise UserError(
         f"{path}: the run has read its {what} here, but nothing is there now; put it back, or put "

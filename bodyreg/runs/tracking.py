@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bodyreg.errors import UserError
 from bodyreg.files import fingerprint, is_there, provenance
-from bodyreg.runs.finished import FinishedRun
+from bodyreg.runs.finished import FinishedRun, body_files_of, place_of
 from bodyreg.runs.lock import working_in
 from bodyreg.runs.progress import Clock, progress_bar
 from bodyreg.runs.record import NAME, File, machine_facts, write_record
@@ -103,12 +103,15 @@ def track_people(request: Tracking, command: str, *, quiet: bool = False) -> Tra
         facts = provenance(command)
         found.save(request.out / "fits.npz", provenance=json.dumps(facts))
         clock.lap("tracking")
-        initial = request.run / "fits.npz"
+        initial, truth = request.run / "fits.npz", run.record.truth
         record = replace(
             run.record,
             **facts,
             **machine_facts(),
             source=run.source,
+            body=replace(run.record.body, files=body_files_of(run.folder, run.record)),
+            truth=truth and (place_of(run.folder, truth) or truth),
+            people_of_earlier_starts=0,
             initial_fits=File(initial, fingerprint(initial)),
             regressor=None,
             seconds=clock.laps["tracking"],

@@ -11,6 +11,8 @@ import pytest
 from bodyreg.body import Parameters
 from bodyreg.data import Fits, Observations
 from bodyreg.npz import load_npz
+from bodyreg.runs.finished import FinishedRun
+from bodyreg.runs.record import read_record
 from bodyreg.synthetic.motions.bvh import read_bvh
 from tests.exchange.people import Glb
 
@@ -91,6 +93,28 @@ def test_from_a_video_to_motion(bodyreg, tmp_path, run):
     assert "has no track of this number" in bodyreg(
         "convert", out, "--to", "glb", "--out", tmp_path / "glb", "--people", 7
     ).refusal  # fmt: skip
+
+
+def test_of_a_run_that_was_killed_and_has_moved(bodyreg, tmp_path, run, body_file, monkeypatch):
+    """Its files are found, and numbers of its own fits are not those of the tracks."""
+    monkeypatch.setattr("bodyreg.registration.smooth", lambda body, people, fits, *_, **__: fits)
+    moved = tmp_path / "moved"
+    run.rename(moved)
+    for file in (body_file, tmp_path / "people.npz"):
+        file.rename(moved / file.name)
+    (moved / "truth.npz").touch()
+    content = json.loads((moved / "run.json").read_text())
+    truth = str(tmp_path / "nowhere" / "truth.npz")
+    content |= {"people_of_earlier_starts": 8, "truth": truth}
+    (moved / "run.json").write_text(json.dumps(content))
+    for out, expected in (("a", moved / "truth.npz"), ("b", tmp_path / "nowhere" / "truth.npz")):
+        assert bodyreg("track", moved, "--out", tmp_path / out, "--quiet").status == 0
+        record, _ = read_record(tmp_path / out)
+        assert (record.people_of_earlier_starts, record.people) == (0, 9)
+        assert record.body.files.path == moved / body_file.name
+        assert record.source.path == moved / "people.npz" and record.truth == expected
+        assert len(FinishedRun.open(tmp_path / out)) == 9
+        (moved / "truth.npz").unlink(missing_ok=True)
 
 
 def test_the_same_bytes_each_time(bodyreg, tmp_path, run):
