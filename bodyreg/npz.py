@@ -200,10 +200,11 @@ class NpzReader:
         with self._explained():
             return self._array(name).read()
 
-    def texts(self, name: str) -> np.ndarray:
-        """An array of texts, as `as_texts` makes them."""
+    def texts(self, name: str, rows: tuple[int, int] | None = None) -> np.ndarray:
+        """An array of texts, or its rows from one to another, as `as_texts` makes them."""
         with self._explained():
-            return as_texts(self._array(name).read())
+            array = self._array(name)
+            return as_texts(array.read() if rows is None else array.rows(*rows))
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
         """Rows `start` to `stop` of an array of at least one dimension."""

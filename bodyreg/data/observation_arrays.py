@@ -104,6 +104,12 @@ class ObservationArrays:
         """(N,) int64, the ids of all people."""
         return self._reader.read("id")
 
+    def pictures(self, start: int, stop: int) -> np.ndarray:
+        """(stop - start,) str, the files of people's pictures; "" = unknown."""
+        if "picture" not in self._arrays:
+            return np.zeros(stop - start, np.str_)
+        return self._reader.texts("picture", (start, stop))
+
     def rows(self, start: int, stop: int) -> dict[str, np.ndarray]:
         """The arrays of the people from `start` up to `stop`, by name.
 

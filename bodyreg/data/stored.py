@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,15 +89,22 @@ class ObservationsFolder:
         """The people from `start` up to `stop`, checked; see `ObservationsFile.read`."""
         if start == stop:
             return next(self._files(self.shards[:1])).read(0, 0)
+        parts = [file.read(*rows) for file, rows in self._within(start, stop)]
+        return parts[0] if len(parts) == 1 else Observations.concatenate(parts)
+
+    def pictures(self, start: int, stop: int) -> np.ndarray:
+        """(stop - start,) str, the files of people's pictures; "" = unknown."""
+        parts = [file.pictures(*rows) for file, rows in self._within(start, stop)]
+        return np.concatenate([np.zeros(0, np.str_), *parts])
+
+    def _within(self, start: int, stop: int) -> Iterator[tuple[ObservationsFile, tuple[int, int]]]:
+        """The files of these people, and their rows in each."""
         first, last = self._start[:-1], self._start[1:]
         wanted = np.flatnonzero((first < stop) & (start < last))
-        parts = [
-            file.read(max(start - first[shard], 0), min(stop, last[shard]) - first[shard])
-            for shard, file in zip(
-                wanted, self._files([self.shards[s] for s in wanted]), strict=True
-            )
-        ]
-        return parts[0] if len(parts) == 1 else Observations.concatenate(parts)
+        files = self._files([self.shards[shard] for shard in wanted])
+        for shard, file in zip(wanted.tolist(), files, strict=True):
+            rows = max(start - first[shard], 0), min(stop, last[shard]) - first[shard]
+            yield file, rows
 
     def _files(self, shards: Sequence[Path]) -> Iterator[ObservationsFile]:
         """These files, one open at a time; the last one stays open for the next read."""
@@ -122,6 +131,11 @@ class ObservationsInMemory:
     def ids(self) -> np.ndarray:
         """(N,) int64, the ids of all people."""
         return self.observations.id
+
+    def pictures(self, start: int, stop: int) -> np.ndarray:
+        """(stop - start,) str, the files of people's pictures; "" = unknown."""
+        names = self.observations.picture
+        return np.zeros(stop - start, np.str_) if names is None else names[start:stop]
 
     def read(self, start: int, stop: int) -> Observations:
         """The people from `start` up to `stop`."""
@@ -151,6 +165,10 @@ class _MoreOfPeople:
         """(N,) int64, the ids of all people."""
         return self._people.ids()
 
+    def pictures(self, start: int, stop: int) -> np.ndarray:
+        """(stop - start,) str, the files of people's pictures; "" = unknown."""
+        return self._people.pictures(start, stop)
+
 
 class ObservationsInPictures(_MoreOfPeople):
     """People whose pictures are at hand, with the interface of the files.
@@ -164,8 +182,7 @@ class ObservationsInPictures(_MoreOfPeople):
 
     def __init__(self, people: StoredPeople, folder: Path) -> None:
         super().__init__(people)
-        self._folder = folder
-        self._header = lru_cache(maxsize=HEADERS)(self._read_header)
+        self._camera = lru_cache(maxsize=HEADERS)(partial(_camera, folder))
 
     def read(self, start: int, stop: int) -> Observations:
         """The people from `start` up to `stop`. Of a missing picture nothing is known.
@@ -176,19 +193,21 @@ class ObservationsInPictures(_MoreOfPeople):
         people = self._people.read(start, stop)
         if people.picture is None:
             return people
-        cameras = arrays_of([self._header(name) for name in people.picture.tolist()])
+        cameras = arrays_of([self._camera(name) for name in people.picture.tolist()])
         return replace(people, **_filled(people, cameras))
 
-    def _read_header(self, name: str) -> Camera:
-        if not name:
-            return Camera()
-        header = read_header(path_inside(self._folder, name, f"{self._folder}: a picture's name"))
-        if header is None:
-            return Camera()
-        size = header.width, header.height
-        if header.focal is None:
-            return Camera(picture_size=size)
-        return Camera(pixels_of_film(header.focal, *size), picture_size=size)
+
+def _camera(folder: Path, name: str) -> Camera:
+    """What the beginning of a picture's file says; nothing of a missing picture."""
+    if not name:
+        return Camera()
+    header = read_header(path_inside(folder, name, f"{folder}: a picture's name"))
+    if header is None:
+        return Camera()
+    size = header.width, header.height
+    if header.focal is None:
+        return Camera(picture_size=size)
+    return Camera(pixels_of_film(header.focal, *size), picture_size=size)
 
 
 def _filled(people: Observations, cameras: dict[str, np.ndarray | None]) -> dict[str, Any]:
@@ -227,7 +246,43 @@ StoredPeople = (
     | ObservationsInPictures
     | ObservationsOfFocal
 )
-"""A source of people: it has a length, `fingerprint`, `ids` and `read`."""
+"""A source of people: it has a length, `fingerprint`, `ids`, `pictures` and `read`."""
+
+
+def pictures_fingerprint(people: StoredPeople, folder: Path, *, content: bool) -> str:
+    """64 hexadecimal digits: a hash of people's pictures, in the order of the people.
+
+    Args:
+        people: The people.
+        folder: The folder of their pictures.
+        content: Whether it is of the pictures' content. If not, it is of their sizes and focal
+            lengths, for which only the beginnings of the files are read.
+
+    Raises:
+        UserError: a picture's name leads out of the folder.
+    """
+    read: Callable[[str], object] = lru_cache(maxsize=HEADERS)(
+        partial(_content if content else _camera, folder)
+    )
+    digest = hashlib.sha256()
+    with ThreadPoolExecutor() as threads:  # disks that are far away answer late
+        for start in range(0, len(people), HEADERS):
+            found = people.pictures(start, min(start + HEADERS, len(people)))
+            names = [name for name, _ in groupby(found.tolist())]
+            for name, what in zip(names, threads.map(read, names), strict=True):
+                digest.update(f"{name}\0{what}\0".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _content(folder: Path, name: str) -> str:
+    """The fingerprint of a picture; "" if it cannot be read."""
+    if not name:
+        return ""
+    path = path_inside(folder, name, f"{folder}: a picture's name")
+    try:
+        return fingerprint(path)
+    except UserError:
+        return ""
 
 
 def open_observations(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bodyreg.data.formats import FORMATS
 from bodyreg.data.opening import open_people, with_evidence
@@ -177,6 +177,10 @@ class Job:
             shards=FittedShards(request.out / SHARDS, len(people), depends_on, size),
         )
 
+    def depending_on(self, more: Mapping[str, Any]) -> Job:
+        """The same, where what is done depends on more values, plain ones for JSON."""
+        return replace(self, shards=self.shards.of(self.shards.depends_on | more))
+
     def in_learned_proportions(self) -> Job:
         """The same, with the proportions that `learning.learn` has left in its folder.
 
@@ -184,13 +188,8 @@ class Job:
             UserError: their file is damaged.
         """
         files = replace(self.request.body, proportions=self.request.out / PROPORTIONS)
-        found = {"proportions": files.proportions_fingerprint}
-        return replace(
-            self,
-            request=replace(self.request, body=files),
-            body=files.open(),
-            shards=self.shards.of(self.shards.depends_on | found),
-        )
+        job = self.depending_on({"proportions": files.proportions_fingerprint})
+        return replace(job, request=replace(self.request, body=files), body=files.open())
 
     def read(self, shard: int) -> Reading:
         """Read a shard's people."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from bodyreg.data.json_files import load_json
 from bodyreg.errors import UserError
 from bodyreg.files import is_there, provenance
 from bodyreg.runs.job import PROPORTIONS, some_people
@@ -31,16 +33,12 @@ def learn(job: Job, command: str, *, quiet: bool) -> None:
         UserError: the folder holds another run, or nothing can be learned.
     """
     from bodyreg.data import write_proportions
-    from bodyreg.data.json_files import load_json
     from bodyreg.registration import learn_proportions
 
     folder, made_of = job.request.out, job.shards.depends_on
-    path, theirs = folder / PROPORTIONS, None
-    if is_there(path):
-        content = load_json(path)
-        theirs = content.get("made_of") if isinstance(content, dict) else None
-        if theirs == made_of:
-            return
+    path, theirs = folder / PROPORTIONS, learned_of(folder)
+    if is_there(path) and theirs == made_of:
+        return
     if is_there(path) or is_there(folder / NAME) or job.shards.begun:
         raise UserError(
             f"{folder}: holds another run ({difference(made_of, theirs)}); remove it, or choose "
@@ -62,3 +60,15 @@ def learn(job: Job, command: str, *, quiet: bool) -> None:
         limbs={name: round(scale, 4) for name, scale in found.limbs.items()},
         people=found.people,
     )
+
+
+def learned_of(folder: Path) -> Any:
+    """What learned proportions in a folder depend on, by their untrusted file; None if unknown.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    if not is_there(folder / PROPORTIONS):
+        return None
+    content = load_json(folder / PROPORTIONS)
+    return content.get("made_of") if isinstance(content, dict) else None

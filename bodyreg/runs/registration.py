@@ -23,6 +23,7 @@ from bodyreg.runs.placed import place_for_run
 from bodyreg.runs.prediction import predict
 from bodyreg.runs.progress import Clock, progress_bar
 from bodyreg.runs.record import NAME, FittedBody, Record, machine_facts, made_of, write_record
+from bodyreg.runs.seen import seen_by
 from bodyreg.runs.shards import difference
 from bodyreg.runs.summary import Summary
 
@@ -89,6 +90,9 @@ def register_people(request: Request, command: str, *, quiet: bool = False) -> O
                     place_for_run(request, command)
         with processes.together():
             job = Job.open(request)
+            seen = seen_by(job) if processes.rank == 0 else {}
+        job = job.depending_on(processes.from_first(seen))
+        with processes.together():
             if request.learn_proportions and processes.rank == 0:
                 learn(job, command, quiet=quiet)
         with processes.together():

@@ -54,10 +54,7 @@ class Shards:
         _remove(self._leaving)
         if not self.begun:
             return
-        try:
-            theirs = load_json(self._label)
-        except UserError:
-            theirs = {}
+        theirs = self.label()
         if theirs != self.depends_on:
             raise UserError(
                 f"{self.folder}: holds the unfinished shards of another run "
@@ -72,6 +69,13 @@ class Shards:
             return False
         # A name that begins with a dot is a file that a killed process has not finished.
         return any(not path.name.startswith(".") for path in entries(self.folder))
+
+    def label(self) -> Any:
+        """What the shards in the folder depend on, by their untrusted label; {} if unknown."""
+        try:
+            return load_json(self._label)
+        except UserError:
+            return {}
 
     def begin(self) -> None:
         """Label the folder, before its first shard is written."""

@@ -17,8 +17,11 @@ from bodyreg.body import Body
 from bodyreg.cli.demo import FAILURES, ROWS, _page
 from bodyreg.cli.process import INTERRUPTED
 from bodyreg.data import Fits, Truth
+from bodyreg.errors import UserError
 from bodyreg.metrics import METRICS, Table
+from bodyreg.pictures import write_picture
 from bodyreg.registration import RegistrationConfig
+from bodyreg.runs import fitted_shards, registration
 from bodyreg.synthetic.dataset import make_dataset
 from bodyreg.synthetic.formats.densepose_coco import write_densepose_coco
 
@@ -128,6 +131,57 @@ def test_another_run_is_kept(bodyreg, tmp_path, observations_file, body_file, ch
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     (tmp_path / "out" / "run.json").write_text("{}")
     assert "holds another run (unknown)" in bodyreg(*run, "--out", tmp_path / "out").refusal
+
+
+@pytest.fixture
+def in_pictures(tmp_path, body_file):
+    """The words of a registration of two people, each in a picture, without --images."""
+    people = made_observations(2)
+    people.picture = np.array(["a.png", "b.png"])
+    people.save(tmp_path / "in pictures.npz")
+    for folder, colour, side in (("images", 0, 600), ("painted", 9, 600), ("smaller", 0, 500)):
+        for name in people.picture.tolist():
+            write_picture(tmp_path / folder / name, np.full((side, side, 3), colour, np.uint8))
+    words = ("--observations", tmp_path / "in pictures.npz", "--body", body_file)
+    return ("register", *words, "--iterations", 2, "--out", tmp_path / "out")
+
+
+def test_a_run_on_other_pictures_is_kept(bodyreg, tmp_path, in_pictures):
+    """Their sizes matter, and not their colours. A run of an older version does not know them."""
+    kept, other = "the same run is finished here", "holds another run (other content of pictures)"
+    assert bodyreg(*in_pictures, "--images", tmp_path / "images").status == 0
+    fits = (tmp_path / "out" / "fits.npz").read_bytes()
+    assert kept in bodyreg(*in_pictures, "--images", tmp_path / "painted").out
+    assert other in bodyreg(*in_pictures, "--images", tmp_path / "smaller").refusal
+    assert "other content of pictures, pictures" in bodyreg(*in_pictures).refusal
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    del record["made_of"]["content_of_pictures"]
+    (tmp_path / "out" / "run.json").write_text(json.dumps(record))
+    assert kept in bodyreg(*in_pictures, "--images", tmp_path / "smaller").out
+    assert (tmp_path / "out" / "fits.npz").read_bytes() == fits
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_killed_run_goes_on_with_its_pictures(bodyreg, tmp_path, in_pictures, older, monkeypatch):
+    monkeypatch.setattr(fitted_shards, "PEOPLE_PER_SHARD", 1)
+    write, run = fitted_shards.FittedShards.write, (*in_pictures, "--images")
+
+    def write_one(self, shard, *arguments):
+        if shard == 1:
+            raise UserError("killed")
+        write(self, shard, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitted_shards.FittedShards, "write", write_one)
+        if older:
+            patch.setattr(registration, "seen_by", lambda job: {})
+        assert "killed" in bodyreg(*run, tmp_path / "images").refusal
+    if not older:
+        refusal = bodyreg(*run, tmp_path / "smaller").refusal
+        assert "unfinished shards of another run (other content of pictures)" in refusal
+    assert "fitted before: 1 person" in bodyreg(*run, tmp_path / "images").out
+    made_of = json.loads((tmp_path / "out" / "run.json").read_text())["made_of"]
+    assert ("content_of_pictures" in made_of) is not older
 
 
 def test_people_without_evidence_are_skipped_and_counted(bodyreg, tmp_path, body_file):

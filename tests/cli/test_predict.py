@@ -184,6 +184,22 @@ def test_a_finished_run_is_kept(predict, network, tmp_path):
     assert (tmp_path / "out" / "fits.npz").read_bytes() == before
 
 
+def test_a_network_has_seen_the_content_of_pictures(predict, tmp_path):
+    """Pictures of boxes are not the people's file: other pixels of the same size count."""
+    path = tmp_path / "boxes.json"
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [{"id": 1, "image_id": 1, "bbox": [0, 0, 9, 9]}],
+    }
+    path.write_text(json.dumps(content))
+    assert predict("out", "--boxes", path).status == 0
+    assert "the same run is finished here" in predict("out", "--boxes", path).out
+    cv2.imwrite(str(tmp_path / "pictures" / "e.png"), np.zeros((48, 48, 3), np.uint8))
+    assert "the same run is finished here" in predict("out", "--boxes", path).out
+    cv2.imwrite(str(tmp_path / "pictures" / "a.png"), np.zeros((48, 48, 3), np.uint8))
+    assert "other content of pictures)" in predict("out", "--boxes", path).refusal
+
+
 def test_whole_pictures_that_have_moved(predict, tmp_path):
     assert predict("out").status == 0
     moved = (tmp_path / "pictures").rename(tmp_path / "moved")

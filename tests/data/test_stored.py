@@ -1,13 +1,18 @@
 """Observations read by people: any slice of a file or folder is that of the whole."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from bodyreg.data import Observations, ObservationsInMemory, observation_arrays, open_observations
 from bodyreg.data.focal import Focal
-from bodyreg.data.stored import ObservationsInPictures, ObservationsOfFocal
+from bodyreg.data.stored import (
+    ObservationsInPictures,
+    ObservationsOfFocal,
+    pictures_fingerprint,
+)
 from bodyreg.errors import UserError
 from bodyreg.pictures import encode_picture
 from tests.test_pictures import with_exif
@@ -47,6 +52,56 @@ def test_slices_are_the_whole_cut(source, people, cuts, monkeypatch):
     for start, stop in itertools.pairwise(cuts):
         if start <= stop:
             assert_same(source.read(start, stop), people.select(slice(start, stop)))
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, PEOPLE), (2, 5), (3, 3), (7, 9)])
+def test_names_of_pictures_are_read_alone(source, people, start, stop):
+    assert source.pictures(start, stop).tolist() == people.picture[start:stop].tolist()
+    told = ObservationsOfFocal(source, Focal(50, "px"))
+    assert told.pictures(start, stop).tolist() == people.picture[start:stop].tolist()
+
+
+def test_pictures_without_names(people, tmp_path):
+    replace(people, picture=None).save(tmp_path / "people.npz")
+    for source in (open_observations(tmp_path / "people.npz"), open_observations(tmp_path)):
+        assert source.pictures(4, 6).tolist() == ["", ""]
+    assert ObservationsInMemory(replace(people, picture=None), "").pictures(4, 6).tolist() == [
+        "", "",
+    ]  # fmt: skip
+    values = arrays(people) | {"picture": np.arange(PEOPLE)}
+    np.savez(tmp_path / "people.npz", format="bodyreg-observations-1", **values)
+    with pytest.raises(UserError, match="expected texts"):
+        open_observations(tmp_path / "people.npz").pictures(4, 6)
+
+
+def test_a_fingerprint_of_pictures(people, tmp_path):
+    """Of the headers, or of the whole content; a picture that is missing is no error."""
+    people.picture[:] = np.repeat(["1.jpg", "2.jpg", "3.jpg", ""], [4, 3, 2, 2])
+    black, white = (np.full((24, 36, 3), colour, np.uint8) for colour in (0, 255))
+
+    def prints(picture: np.ndarray | None, people: Observations = people) -> tuple[str, str]:
+        if picture is not None:
+            (tmp_path / "2.jpg").write_bytes(encode_picture(picture, ".jpg"))
+        source = ObservationsInMemory(people, "print")
+        headers, content = (
+            pictures_fingerprint(source, tmp_path, content=content) for content in (False, True)
+        )
+        return headers, content
+
+    (tmp_path / "1.jpg").write_bytes(encode_picture(white, ".jpg"))
+    found = [prints(black), prints(white), prints(white[:12])]
+    with_exif(tmp_path / "2.jpg", white[:12], ">", {}, {0xA405: 50})
+    found.append(prints(None))
+    (tmp_path / "2.jpg").unlink()
+    found.append(prints(None))
+    other = replace(people, picture=np.where(people.picture == "3.jpg", "4.jpg", people.picture))
+    found.append(prints(None, other))
+    headers, content = zip(*found, strict=True)
+    assert headers[0] == headers[1] and len(set(headers)) == 5 and len(set(content)) == 6
+    assert prints(black) == found[0] and all(len(name) == 64 for name in headers + content)
+    people.picture[2] = "../secret.jpg"
+    with pytest.raises(UserError, match="a picture's name"):
+        prints(None)
 
 
 def test_shards_without_depths_have_none_there(people, tmp_path):
