@@ -110,7 +110,8 @@ class AdversarialConfig:
     views: Views = "matched"
 
     def __post_init__(self) -> None:
-        check_numbers(self, ("width", "steps", "batch", "learning_rate"))
+        positive = ("width", "steps", "batch", "learning_rate")
+        check_numbers(self, positive, below_one=("first_moment", "average", "missing"))
         check_width(self.width)
         views = get_args(Views)
         if self.views not in views:

@@ -87,6 +87,8 @@ class AlternationConfig:
             raise UserError(f"option rounds is {self.rounds}; it must be at least 1")
         if self.starts not in ("predictions", "labels"):
             raise UserError(f"option starts is '{self.starts}'; choose predictions or labels")
+        if self.learning.part != (0.0, 1.0):
+            raise UserError("option learning.part follows from the rounds; leave it out")
 
     def shares_of(self, number: int) -> tuple[float, ...]:
         """The shares of the data sets in a round."""

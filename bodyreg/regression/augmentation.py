@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bodyreg.regression.looks import Looks
 from bodyreg.regression.views import Views
+from bodyreg.training.loops import check_numbers
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class AugmentationConfig:
     blur: float = 0.3
     occlusion: float = 0.3
     largest: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_numbers(self, ())
 
     def views(self, count: int, random: torch.Generator) -> Views:
         """Random views of N pictures."""

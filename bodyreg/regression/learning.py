@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from bodyreg.body import Body, Parameters
+from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
 from bodyreg.regression.augmentation import AugmentationConfig
 from bodyreg.regression.lessons import Lessons
@@ -84,7 +85,11 @@ class LearningConfig:
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
 
     def __post_init__(self) -> None:
-        check_numbers(self, ("batch", "learning_rate"), below_one=("average",))
+        check_numbers(self, ("batch", "learning_rate", "clip"), below_one=("average",))
+        if len(self.part) != 2 or not 0 <= self.part[0] <= self.part[1] <= 1:
+            raise UserError(
+                f"option part is {self.part}; give two numbers of 0 to 1, the lower first"
+            )
 
     @classmethod
     def paper(cls) -> LearningConfig:

@@ -134,9 +134,12 @@ class Lessons:
             shares: Of each data set in an epoch, in any unit; by their numbers of people if empty.
 
         Raises:
-            UserError: as `check_shares`.
+            UserError: as `check_shares`, or a data set with a share has no person.
         """
         check_shares(shares, len(several))
+        for number, (one, share) in enumerate(zip(several, shares, strict=False), 1):
+            if share and not len(one):
+                raise UserError(f"data set {number} has a share of {share:g}, but no person")
         if len(several) == 1:
             return several[0]
         names = dict.fromkeys(name for one in several for name in one.people.keypoint_name)
@@ -165,9 +168,9 @@ class Lessons:
         total = sum(part for part, share in pairs if share)
         seen, first = [], 0
         for part, share in pairs:
-            count = round(share * total)
-            turns = [torch.randperm(part, generator=random) for _ in range(-(-count // part))]
-            seen.append(first + torch.cat(turns)[:count] if turns else torch.zeros(0).long())
+            if count := round(share * total):
+                turns = [torch.randperm(part, generator=random) for _ in range(-(-count // part))]
+                seen.append(first + torch.cat(turns)[:count])
             first += part
         places = torch.cat(seen)
         return places[torch.randperm(len(places), generator=random)]

@@ -34,6 +34,7 @@ from bodyreg.registration.objective import Objective
 from bodyreg.registration.padding import Padded, pad
 from bodyreg.registration.schedule import Setting, warm
 from bodyreg.regression.views import Views
+from bodyreg.training.loops import check_numbers
 
 FAR = 1.2
 """Frame units from a view's middle, along either axis, from which on a keypoint weighs nothing: the
@@ -68,6 +69,9 @@ class LossConfig:
     scale_smoothness_weight: float = 0.0
     joint_weight: float = 0.0
     exponential_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_numbers(self, ())
 
     @property
     def of_bodies(self) -> tuple[str, ...]:

@@ -117,6 +117,8 @@ def test_presets():
         (AdversarialConfig, {"batch": 0}), (AdversarialConfig, {"width": 10**6}),
         (DistilledConfig, {"width": 10**6}), (AdversarialConfig, {"steps": -1}),
         (AdversarialConfig, {"facing_weight": float("nan")}), (AdversarialConfig, {"views": "two"}),
+        (AdversarialConfig, {"first_moment": 1.0}), (AdversarialConfig, {"average": 1.0}),
+        (AdversarialConfig, {"missing": 1.0}),
         (DistilledConfig, {"rounds": 0}), (DistilledConfig, {"noise": float("inf")}),
         (DistilledConfig, {"kept": 1.5}), (DistilledConfig, {"nearest": 0.0}),
     ],

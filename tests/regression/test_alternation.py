@@ -328,6 +328,8 @@ def test_what_no_run_can_have():
     for wrong in ({"rounds": 0}, {"starts": "anywhere"}):
         with pytest.raises(UserError, match=f"option {next(iter(wrong))} is"):
             AlternationConfig(**wrong)
+    with pytest.raises(UserError, match=r"option learning\.part follows from the rounds"):
+        AlternationConfig(learning=LearningConfig(part=(0.0, 0.5)))
 
 
 def test_the_papers_run():

@@ -149,6 +149,21 @@ def test_what_cannot_be_learnt_from(body, lessons):
         train_regressor(body, Regressor.new(SMALL, 64), lessons)
 
 
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        (LearningConfig, {"clip": 0.0}), (LearningConfig, {"average": 1.0}),
+        (LearningConfig, {"part": (0.5,)}), (LearningConfig, {"part": ()}),
+        (LearningConfig, {"part": (0.5, 1.5)}), (LearningConfig, {"part": (0.5, 0.25)}),
+        (LearningConfig, {"part": (0.0, np.nan)}), (LossConfig, {"dense_weight": np.nan}),
+        (LossConfig, {"position_weight": -1.0}), (AugmentationConfig, {"zoom": -2.0}),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_training_can_have(kind, wrong):
+    with pytest.raises(UserError, match=f"option {next(iter(wrong))} is "):
+        kind(**wrong)
+
+
 def test_the_papers_round():
     paper = LearningConfig.paper()
     assert (paper.epochs, paper.batch, paper.learning_rate) == (50, 30, 1e-4)

@@ -146,3 +146,15 @@ def test_shares_that_no_epoch_can_have(shares):
     with pytest.raises(UserError, match="shares"):
         check_shares(shares, 2)
     check_shares((), 2)
+
+
+def test_a_data_set_without_people_has_no_share(body):
+    one, two = several(body, 3, 2)
+    none = replace(
+        two, crops=two.crops[:0], people=two.people.select([]), parts=(0,),
+        labels=two.labels._make(block[:0] for block in two.labels), confidence=two.confidence[:0],
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"data set 2 has a share of 0\.5, but no person"):
+        Lessons.mixed([one, none], (1, 0.5))
+    for shares in ((), (1, 0)):
+        assert sorted(Lessons.mixed([one, none], shares).order(generator(0)).tolist()) == [0, 1, 2]
