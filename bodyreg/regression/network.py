@@ -91,13 +91,16 @@ class Network(nn.Module):
         Returns:
             N people's, as of `outputs.parameters_of`, in the frame units of the pictures.
         """
-        flat = self.numbers(pictures).float()
+        flat = self.numbers(pictures)
         return parameters_of(flat, six_numbers=self.architecture.six_numbers)
 
     def numbers(self, pictures: Tensor) -> Tensor:
         """The same before they are made valid: (N, 132) or (N, 180), see `parameters_of`."""
         usual = for_imagenet(pictures).contiguous(memory_format=torch.channels_last)  # faster
-        return self.head(self.backbone(usual))
+        features = self.backbone(usual)
+        # In mixed precision, too, what the network says is float32.
+        with torch.autocast(features.device.type, enabled=False):
+            return self.head(features.to(self.head.weight.dtype))
 
     def load_backbone(self, path: str | os.PathLike) -> None:
         """Read the backbone's weights from a file of torchvision's, such as ImageNet's.

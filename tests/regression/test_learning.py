@@ -19,6 +19,7 @@ from bodyreg.regression import (
     Regressor,
     train_regressor,
 )
+from bodyreg.training.imagenet import for_imagenet
 from bodyreg.training.loops import mixed_precision
 from bodyreg.training.progress import Progress
 
@@ -180,8 +181,11 @@ def test_mixed_precision_is_for_gpus(body, lessons):
     assert not mixed_precision(torch.device("cpu"), True)._enabled
     pictures = lessons.crops[:3, :, 8:40, 8:40].float() / 255
     with torch.autocast("cpu", torch.bfloat16):
-        assert start.network.numbers(pictures).dtype == torch.bfloat16
+        features = start.network.backbone(for_imagenet(pictures))
+        numbers = start.network.numbers(pictures)
         found = start.network(pictures)
+    assert features.dtype == torch.bfloat16
+    assert torch.equal(numbers, start.network.head(features.float()))
     for block, exact in zip(found, start.network(pictures), strict=True):
         assert block.dtype == torch.float32
         torch.testing.assert_close(block, exact, atol=0.01, rtol=0.01)
