@@ -135,8 +135,8 @@ def train_regressor(
         watch: Looks at the regressor of now before each report, see `Watch`.
 
     Raises:
-        UserError: there is no person to learn from, or a batch has fewer people than there are
-            processes; or the state is of another training, or damaged.
+        UserError: there is no person or loss to learn from, or a batch has fewer people than there
+            are processes; or the state is of another training, or damaged.
         ValueError: the lessons' pictures are of another side.
     """
     config = config or LearningConfig()
@@ -197,6 +197,10 @@ def train_regressor(
         of_labels = label_losses(rig, found, labels)
         of_evidence = evidence_losses(rig, seen, found, config.losses.of_bodies)
         loss = total(config.losses, of_labels, of_evidence, confidence).sum() / len(batch)
+        if not loss.requires_grad:
+            raise UserError(
+                "nothing to learn from: no loss has both a weight and something to read"
+            )
         network.zero_grad()
         loss.backward()
         add_up_gradients(network.parameters())

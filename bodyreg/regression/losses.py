@@ -211,5 +211,6 @@ def total(
     """
     loss = torch.zeros_like(confidence)
     for name, term in ({n: confidence * t for n, t in of_labels.items()} | of_evidence).items():
-        loss = loss + getattr(config, f"{name}_weight") * term
+        if weight := getattr(config, f"{name}_weight"):  # 0 times infinity would be NaN
+            loss = loss + weight * term
     return loss

@@ -146,6 +146,9 @@ def test_what_cannot_be_learnt_from(body, lessons):
     nobody = replace(lessons, crops=lessons.crops[:0], people=lessons.people.select([]))
     with pytest.raises(UserError, match="no person"):
         train_regressor(body, Regressor.new(SMALL, SIDE), nobody)
+    nothing = LossConfig(0, 0, 0, 0, 0)
+    with pytest.raises(UserError, match="nothing to learn from: no loss has both a weight and"):
+        train_regressor(body, Regressor.new(SMALL, SIDE), lessons, LearningConfig(losses=nothing))
     with pytest.raises(ValueError, match="expected crops of 96 pixels, got 48"):
         train_regressor(body, Regressor.new(SMALL, 64), lessons)
 

@@ -207,6 +207,16 @@ def test_the_total_weighs_labels_by_confidence():
     assert found.tolist() == pytest.approx([0.25 * (2 * 1 + 3 * 4) + 30 + 2, 50 + 1])
 
 
+def test_a_weight_of_0_removes_its_term():
+    """Also a term that is infinite, and its gradient."""
+    x = torch.tensor([0.5, 2.0], requires_grad=True)
+    labels, terms = {"parameter": x, "position": x / 0}, {"dense": x.square(), "depth": x / 0}
+    config = LossConfig(parameter_weight=2.0, position_weight=0, dense_weight=3.0, depth_weight=0)
+    loss = total(config, labels, terms, torch.ones(2))
+    loss.sum().backward()
+    assert loss.tolist() == [1.75, 16.0] and x.grad.tolist() == [5.0, 14.0]
+
+
 @pytest.mark.parametrize("focal", [False, True])
 def test_terms_of_bodies(body, focal):
     """They are the registration's: of angles, and of the sizes of neighbouring segments."""
