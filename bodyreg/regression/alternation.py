@@ -19,7 +19,6 @@ import torch
 
 from bodyreg.body import Body
 from bodyreg.data.fits import Fits
-from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
 from bodyreg.files import is_file
 from bodyreg.lifting import (
@@ -36,7 +35,7 @@ from bodyreg.registration.cameras import as_fitted
 from bodyreg.regression.history import History, Round, flat
 from bodyreg.regression.labels import LabelConfig, confidence_of, kept
 from bodyreg.regression.learning import LearningConfig, Watch, train_regressor
-from bodyreg.regression.lessons import Album, Lessons, check_shares
+from bodyreg.regression.lessons import Album, Lessons, check_shares, joined
 from bodyreg.regression.regressor import Regressor
 from bodyreg.training.checkpoints import fingerprint_of
 from bodyreg.training.curves import NO_CURVES, Curves, named
@@ -52,8 +51,8 @@ class AlternationConfig:
 
     Attributes:
         rounds: Rounds of registration and learning.
-        lifter: How a lifter is taught before the first round. None: no lifter is taught, and the
-            people's own depths count, if they have any.
+        lifter: How a lifter is taught before the first round, on the keypoints of all data sets.
+            None: no lifter is taught, and the people's own depths count, if they have any.
         registration: How people are fitted: in the first round by a cold fit, with `iterations`
             from the T-pose, stiff at first as `stiff` says; in later rounds by a warm fit with
             `warm_iterations`.
@@ -321,9 +320,7 @@ def _lifted(
     if from_first(is_file(path)):
         lifter = Lifter.load(path)
     else:
-        names = albums[0].people.keypoint_name
-        alike = [album.people for album in albums if album.people.keypoint_name == names]
-        people = Observations.concatenate([one.keypoints_alone() for one in alike])
+        people = joined([album.people.keypoints_alone() for album in albums])
         if isinstance(config.lifter, DistilledConfig):
             lifter = train_distilled(body, people, config.lifter, seed=seed, state=state)
         else:

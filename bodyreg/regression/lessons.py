@@ -142,11 +142,9 @@ class Lessons:
                 raise UserError(f"data set {number} has a share of {share:g}, but no person")
         if len(several) == 1:
             return several[0]
-        names = dict.fromkeys(name for one in several for name in one.people.keypoint_name)
-        people = [one.people.with_keypoints(tuple(names)) for one in several]
         return cls(
             torch.cat([one.crops for one in several]),
-            Observations.concatenate(people),
+            joined([one.people for one in several]),
             Parameters(*map(torch.cat, zip(*(one.labels for one in several), strict=True))),
             torch.cat([one.confidence for one in several]),
             tuple(len(one) for one in several),
@@ -174,6 +172,12 @@ class Lessons:
             first += part
         places = torch.cat(seen)
         return places[torch.randperm(len(places), generator=random)]
+
+
+def joined(several: Sequence[Observations]) -> Observations:
+    """The people of several data sets, which may have different keypoints."""
+    names = dict.fromkeys(name for one in several for name in one.keypoint_name)
+    return Observations.concatenate([one.with_keypoints(tuple(names)) for one in several])
 
 
 def check_shares(shares: Sequence[float], data_sets: int) -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from bodyreg import Fits, RegistrationConfig, UserError, register
-from bodyreg.lifting import AdversarialConfig, DistilledConfig, Lifter
+from bodyreg.lifting import AdversarialConfig, DistilledConfig, Lifter, train_adversarial
+from bodyreg.lifting.joints import poses_of
 from bodyreg.metrics import joint_errors
 from bodyreg.regression import (
     Album,
@@ -322,6 +323,24 @@ def test_a_lifter_is_taught_by_the_people_themselves(run, people, monkeypatch, t
         expected = lifter.lift(one.people).keypoint_depth
         np.testing.assert_array_equal(depth, expected)
         assert np.isfinite(expected).any()
+
+
+def test_a_lifter_is_taught_by_all_data_sets(run, people, monkeypatch):
+    """Whatever they call their keypoints."""
+    taught = []
+
+    def watched(poses, config, **options):
+        taught.append(poses)
+        return train_adversarial(poses, config, **options)
+
+    monkeypatch.setattr(alternation, "train_adversarial", watched)
+    names = [name.replace("coco/", "lsp/") for name in people[1].people.keypoint_name]
+    other = replace(people[1].people, keypoint_name=tuple(names))
+    lifter = AdversarialConfig(width=16, steps=2, batch=4)
+    config = replace(QUICK, rounds=1, lifter=lifter, shares=(1, 0))
+    run(config, [people[0], replace(people[1], people=other)])
+    expected = [poses_of(one.people).xy for one in people]
+    assert torch.equal(taught[0].xy, torch.cat(expected))
 
 
 def test_what_no_run_can_have():
