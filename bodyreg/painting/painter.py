@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -135,7 +135,8 @@ class Painter:
             generator: Has the generator for a pixel warper.
 
         Raises:
-            UserError: a pixel warper gets no generator, or one of another architecture.
+            UserError: a pixel warper gets no generator, or one of another architecture or other
+                pictures.
         """
         with seeded(seed):
             painter = cls(PaintingNetwork(architecture))
@@ -143,8 +144,8 @@ class Painter:
             raise UserError("a pixel warper needs a generator that has learnt; others need none")
         if generator is not None:
             about = generator.architecture
-            if about.kind != "generator" or about.network != architecture.network:
-                raise UserError("the pixel warper's generator is of another kind or size")
+            if about != replace(architecture, kind="generator", reach=about.reach):
+                raise UserError("the pixel warper's generator is of another kind, size or radius")
             painter.network.generator.load_state_dict(generator.network.generator.state_dict())
         return painter
 

@@ -149,12 +149,17 @@ def test_what_cannot_be_learnt(lessons):
 
 
 def test_painters_that_cannot_be():
-    other = replace(architecture(), network=replace(architecture().network, width=8))
+    others = (
+        architecture("plain"),
+        replace(architecture(), network=replace(architecture().network, width=8)),
+        *(replace(architecture(), **{name: 48}) for name in ("height", "width", "radius")),
+    )
+    same = Painter.new(replace(architecture(), reach=1))
+    assert Painter.new(architecture("pixel_warper"), 0, same).architecture.kind == "pixel_warper"
     for kind, below, message in (
         ("pixel_warper", None, "needs a generator that has learnt"),
         ("plain", Painter.new(architecture()), "others need none"),
-        ("pixel_warper", Painter.new(other), "of another kind or size"),
-        ("pixel_warper", Painter.new(architecture("plain")), "of another kind or size"),
+        *(("pixel_warper", Painter.new(o), "of another kind, size or radius") for o in others),
     ):
         with pytest.raises(UserError, match=message):
             Painter.new(architecture(kind), generator=below)
