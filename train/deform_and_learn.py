@@ -87,7 +87,7 @@ class Options(NetworkOptions):
     Attributes:
         out: Folder of regressor.safetensors, of history.json, and of the rounds.
         preset: paper: ResNet-50, 224 pixels, 5 rounds of 50 epochs. small: 64 pixels, for a CPU.
-            smoke: the same in two short rounds.
+            smoke: two short rounds of a smaller network, 48 pixels, without a lifter.
         labels: How people are fitted: by the preset paper or accurate of `bodyreg register`.
         depths: Where the keypoints' depths come from: a lifter that is taught in the run on the
             people's own 2-D poses (distilled, robust or paper, see train.lift), the people's files

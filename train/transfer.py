@@ -143,8 +143,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(options: Options, command: str) -> None:
     """Train a painter. Of several processes, the first one writes it and the fits."""
     body, teaching = Body.default(), Teaching.of(options, command, options.device)
-    recipe = changed(PRESETS[options.preset], options.set)
-    architecture = replace(recipe.architecture, kind=options.kind)
+    preset = PRESETS[options.preset]
+    preset = replace(preset, architecture=replace(preset.architecture, kind=options.kind))
+    recipe = changed(preset, options.set)
+    architecture = recipe.architecture
+    if architecture.kind != options.kind:
+        raise UserError(f"--set architecture.kind: give --kind {architecture.kind} instead")
     vgg = vgg_for(recipe.losses, options.vgg)
     below = None if options.generator is None else Painter.load(options.generator)
     start = Painter.new(architecture, options.seed, below)

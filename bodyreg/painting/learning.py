@@ -61,7 +61,8 @@ class PaintingConfig:
         discriminator_rate: That of the discriminator.
         decay: Whether both fall along a cosine to 2 %.
         mirror: Share of pairs that are mirrored.
-        mixed_precision: Whether a GPU computes the networks in bfloat16.
+        mixed_precision: Whether a GPU computes the painter in bfloat16. The discriminator and the
+            losses are float32.
         held_out: Share of the people who are held out to measure errors.
         losses: Weights of the losses.
     """

@@ -59,6 +59,7 @@ def test_from_pairs_to_painters(made, tmp_path, capsys):
         (["--split", "some"], "--split some: no such pairs; choose one of "),
         (["--kind", "pixel_warper"], "a pixel warper needs a generator"),
         (["--preset", "market1501"], "the losses content and style need VGG-19's weights"),
+        (["--set", "architecture.kind=plain"], "architecture.kind: give --kind plain instead"),
         (["--set", "architecture.width=64"], "cannot be taught as 64 x 32"),
     ):
         arguments = [*common, *given, "--out", str(tmp_path / "other"), *more]
