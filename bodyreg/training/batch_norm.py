@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bodyreg.errors import UserError
 from bodyreg.training.processes import processes
 
 
@@ -15,7 +16,16 @@ class BatchNorm(nn.BatchNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same shape and type."""
+        """(B, C, H, W) -> the same shape and type.
+
+        Raises:
+            UserError: the network learns, and a channel of its batch has one number alone.
+        """
+        if self.training and processes()[1] == 1 and x.shape[0] * x.shape[2:].numel() == 1:
+            raise UserError(
+                "a picture alone cannot teach a network whose innermost layers have one pixel: "
+                "give a larger batch, or larger pictures"
+            )
         if not self.training or processes()[1] == 1:
             return super().forward(x)
         from torch.distributed._functional_collectives import all_reduce

@@ -134,6 +134,9 @@ def test_what_cannot_be_learnt_from(monkeypatch, lessons):
     six = FlowRegressor.new(replace(SMALL, levels=6, height=128, width=128))
     with pytest.raises(UserError, match="has weights of 5 levels, not 6"):
         train_flow(six, replace(lessons, size=(128, 128)), coarse)
+    one_pixel = FlowRegressor.new(replace(SMALL, levels=4))
+    with pytest.raises(UserError, match="a picture alone cannot teach a network whose innermost"):
+        train_flow(one_pixel, lessons, replace(QUICK, batch=1))
     monkeypatch.setattr("bodyreg.training.loops.processes", lambda: (0, 4))
     with pytest.raises(UserError, match="4 processes cannot share 3 pairs of a batch"):
         train_flow(start, lessons, QUICK)
