@@ -41,7 +41,7 @@ from bodyreg.pictures import read_picture
 from bodyreg.training.curves import NO_CURVES, Curves
 from bodyreg.viz.flow import flow_picture, pair_tile, visibility_picture
 from train.options import Teaching, changed, run
-from train.pairs import fits_of, pairs_of
+from train.pairs import fits_of, pairs_of, require_unseen, split_facts
 
 DRAWN = 8
 """Pairs that are held out whose flow is drawn."""
@@ -140,6 +140,8 @@ def train(options: Options, command: str) -> None:
     data = read_pose_pairs(options.pairs_of)
     fits = fits_of(data, options.fits, body, teaching.device)
     lessons, held_out = lessons_of(options, recipe, body, data, fits, start.architecture)
+    if options.start is not None:
+        require_unseen(options.start, start.facts, lessons, held_out)
     with teaching.curves() as writer:
         regressor = train_flow(
             start,
@@ -154,7 +156,8 @@ def train(options: Options, command: str) -> None:
         )
     teaching.keep_fits(fits, options.out / "fits.npz")
     path = options.out / "flow.safetensors"
-    teaching.keep(regressor, path, "flow regressor", len(lessons), "pairs")
+    split = split_facts(lessons, held_out)
+    teaching.keep(regressor, path, "flow regressor", len(lessons), "pairs", **split)
 
 
 def start_of(options: Options, recipe: Recipe) -> FlowRegressor:

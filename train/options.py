@@ -154,7 +154,9 @@ class Teaching:
         if self.first:
             fits.save(path, **self.facts)
 
-    def keep(self, network: Any, path: Path, what: str, number: int, unit: str) -> None:
+    def keep(
+        self, network: Any, path: Path, what: str, number: int, unit: str, **facts: Any
+    ) -> None:
         """Write what has learnt, and print where it is and what it cost.
 
         Args:
@@ -163,9 +165,10 @@ class Teaching:
             what: Its name, such as painter.
             number: How many it has learnt from.
             unit: Of them, such as pairs.
+            facts: Further facts of the network.
         """
         if self.first:
-            network.save(path, **self.facts, **{unit: number})
+            network.save(path, **self.facts, **facts, **{unit: number})
             seconds = time.process_time() - self.begin
             print(f"{number:,} {unit}, {seconds:.0f} CPU-seconds; {what}: {path}")
 

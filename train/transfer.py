@@ -42,7 +42,7 @@ from bodyreg.pictures import read_picture
 from bodyreg.training.curves import NO_CURVES, Curves
 from bodyreg.transfer.foreground import foreground_of
 from train.options import Teaching, changed, run
-from train.pairs import fits_of, pairs_of
+from train.pairs import fits_of, pairs_of, require_unseen, split_facts
 
 EXAMPLES = 6
 """Pairs whose pictures are drawn."""
@@ -156,6 +156,9 @@ def train(options: Options, command: str) -> None:
     fits = fits_of(people, options.fits, body, teaching.device)
     lessons = lessons_of(people, fits, options.split, body, architecture)
     learnt, held_out = lessons.split(recipe.held_out, options.seed)
+    split = split_facts(learnt.pairs, held_out.pairs)
+    if below is not None and options.generator is not None:
+        require_unseen(options.generator, below.facts, learnt.pairs, held_out.pairs)
     if options.kind == "refiner":
         learnt, held_out = painted(learnt), painted(held_out)
     with teaching.curves() as writer:
@@ -173,7 +176,7 @@ def train(options: Options, command: str) -> None:
         )
     teaching.keep_fits(fits, options.out / "fits.npz")
     path = options.out / "painter.safetensors"
-    teaching.keep(painter, path, "painter", len(learnt), "pairs")
+    teaching.keep(painter, path, "painter", len(learnt), "pairs", **split)
 
 
 def lessons_of(

@@ -56,6 +56,9 @@ def test_from_pairs_to_a_flow_regressor(folder, smoke, tmp_path, capsys):
     assert (out / "fits.npz").read_bytes() == kept
     more = [*smoke, "--fits", str(out / "fits.npz"), "--out", str(tmp_path / "more")]
     assert train([*more, "--start", str(path)]) == 0
+    for other in (["--seed", "1"], ["--set", "held_out=0.6"]):
+        assert train([*more[:-1], str(tmp_path / "leak"), "--start", str(path), *other]) == 2
+        assert "has learnt from people who are held out now; " in capsys.readouterr().err
     again = FlowRegressor.load(tmp_path / "more" / "flow.safetensors")
     weights = [torch.cat([p.flatten() for p in r.network.parameters()]) for r in (regressor, again)]
     assert 0 < (weights[0] - weights[1]).abs().max() < 0.1  # some steps on, not another network

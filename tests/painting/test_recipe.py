@@ -59,6 +59,10 @@ def test_from_pairs_to_painters(made, tmp_path, capsys):
         (["--split", "some"], "--split some: no such pairs; choose one of "),
         (["--kind", "pixel_warper"], "a pixel warper needs a generator"),
         (["--preset", "market1501"], "the losses content and style need VGG-19's weights"),
+        (
+            ["--kind", "pixel_warper", "--generator", str(path), "--seed", "1", "--set", *SMALL],
+            "has learnt from people who are held out now; give its --seed",
+        ),
         (["--set", "architecture.kind=plain"], "architecture.kind: give --kind plain instead"),
         (["--set", "architecture.width=64"], "cannot be taught as 64 x 32"),
     ):
