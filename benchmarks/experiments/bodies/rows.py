@@ -166,19 +166,19 @@ ROWS = {
         "`accurate` labels, a fifth of the compute", labels="accurate", lifter="distilled", units=1
     ),
     "positions": Row(
-        "`accurate` labels, distances of joints, one long round",
+        "`accurate` labels and their joints",
         labels="accurate",
         lifter="distilled",
         set=POSITIONS,
     ),
     "muon": Row(
-        "`accurate` labels, distances of joints, Muon, one long round",
+        "`accurate` labels and their joints, by Muon",
         labels="accurate",
         lifter="distilled",
         set=MUON,
     ),
     "proper": Row(
-        "`accurate` labels, distances of joints, Muon, no reflections, one long round",
+        "`accurate` labels and their joints, by Muon, no reflections",
         labels="accurate",
         lifter="distilled",
         set=(*MUON, "architecture.six_numbers=true"),
