@@ -35,6 +35,7 @@ from bodyreg.regression import (
 from bodyreg.regression.history import Round
 from train.options import (
     PAPERS,
+    SMALL,
     NetworkOptions,
     NewNetwork,
     Teaching,
@@ -58,7 +59,7 @@ WEIGHED = LabelConfig(keep_best=True, confidence="loss")
 PRESETS = {
     "paper": Recipe(lifter=AdversarialConfig(), **vars(PAPERS)),
     "small": Recipe(
-        lifter=DistilledConfig(), labels=WEIGHED, learning=LearningConfig(epochs=6, average=0.99)
+        lifter=DistilledConfig(), labels=WEIGHED, learning=replace(SMALL, epochs=6, average=0.99)
     ),
     "smoke": Recipe(
         rounds=2,

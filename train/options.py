@@ -24,7 +24,7 @@ from bodyreg.data.truth import TruthFile
 from bodyreg.files import provenance
 from bodyreg.metrics import true_joints
 from bodyreg.metrics.evaluate import require_people
-from bodyreg.regression import Album, Architecture, Regressor
+from bodyreg.regression import Album, Architecture, LearningConfig, LossConfig, Regressor
 from bodyreg.runs import ranks
 from bodyreg.runs.device import choose_device
 from bodyreg.training.curves import Curves, curves
@@ -43,9 +43,14 @@ class NewNetwork:
         side: Pixels of its pictures.
     """
 
-    architecture: Architecture = field(default_factory=lambda: Architecture("small"))
+    architecture: Architecture = field(
+        default_factory=lambda: Architecture("small", six_numbers=True)
+    )
     side: int = 64
 
+
+SMALL = LearningConfig(muon=20.0, losses=LossConfig(parameter_weight=50.0, position_weight=5.0))
+"""How a small network learns best (docs/experiments.md)."""
 
 PAPERS = NewNetwork(Architecture("resnet50"), 224)
 

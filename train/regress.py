@@ -23,6 +23,7 @@ from bodyreg.lifting import Lifter
 from bodyreg.regression import Album, LearningConfig, Lessons, train_regressor
 from train.options import (
     PAPERS,
+    SMALL,
     NetworkOptions,
     NewNetwork,
     Teaching,
@@ -41,7 +42,7 @@ class Recipe(NewNetwork, LearningConfig):
 
 
 PRESETS = {
-    "small": Recipe(),
+    "small": Recipe(**vars(SMALL)),
     "paper": Recipe(**vars(LearningConfig.paper()) | vars(PAPERS)),
 }
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bodyreg.errors import UserError
 from bodyreg.files import is_file
 from bodyreg.training.checkpoints import load_checkpoint, load_module, save_checkpoint
+from bodyreg.training.optimizers import Muon
 from bodyreg.training.processes import is_first, together
 
 
@@ -116,6 +117,6 @@ def _state(
 
 def _shapes(optimizer: torch.optim.Optimizer, weight: Tensor) -> dict[str, Sequence[int]]:
     """Key -> shape of what an optimizer keeps of a weight."""
-    if isinstance(optimizer, torch.optim.Muon):
+    if isinstance(optimizer, Muon):
         return {"momentum_buffer": weight.shape}
     return {"step": (), "exp_avg": weight.shape, "exp_avg_sq": weight.shape}

@@ -52,8 +52,15 @@ def _numbered(counts: dict[str, int]) -> list[tuple[int, tuple[str, int]]]:
     return list(enumerate(counts.items()))
 
 
-PLAIN = ("labels.keep_best=false", "labels.confidence=none")
-"""All labels weigh 1, as in the paper."""
+PLAIN = (
+    "labels.keep_best=false",
+    "labels.confidence=none",
+    "learning.muon=0",
+    "learning.losses.position_weight=0",
+    "architecture.six_numbers=false",
+)
+"""All labels weigh 1, the network gives nine numbers for a rotation, and Adam moves all weights, as
+in the paper."""
 
 SIZES = {
     "small": Size(
