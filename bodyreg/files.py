@@ -213,9 +213,7 @@ def entries(folder: str | os.PathLike) -> list[Path]:
 
 
 def files_of(path: str | os.PathLike, suffixes: Collection[str]) -> list[Path]:
-    """The files of a folder with one of these suffixes, by name; a file is itself.
-
-    Hidden ones, whose names begin with a dot, are left out: systems write them beside others.
+    """The files of a folder with one of these suffixes, as of `files_in`; a file is itself.
 
     Args:
         path: The folder, or a file of any name.
@@ -224,11 +222,20 @@ def files_of(path: str | os.PathLike, suffixes: Collection[str]) -> list[Path]:
     Raises:
         UserError: there is no such folder, or it cannot be read.
     """
-    if is_file(path):
-        return [Path(path)]
+    return [Path(path)] if is_file(path) else files_in(path, suffixes)
+
+
+def files_in(folder: str | os.PathLike, suffixes: Collection[str]) -> list[Path]:
+    """What lies in a folder with one of these suffixes (lower case), in the order of the names.
+
+    Hidden ones, whose names begin with a dot, are left out: systems write them beside others.
+
+    Raises:
+        UserError: there is no such folder, or it cannot be read.
+    """
     return [
         file
-        for file in entries(path)
+        for file in entries(folder)
         if file.suffix.lower() in suffixes and not file.name.startswith(".")
     ]
 

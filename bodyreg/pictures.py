@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, files_of, is_file, reading
+from bodyreg.files import atomic_path, files_in, is_file, reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 KINDS = "JPEG, PNG, BMP, WebP or TIFF"
@@ -189,7 +189,7 @@ def picture_names(folder: str | os.PathLike) -> list[str]:
     Raises:
         UserError: the folder cannot be read.
     """
-    return [path.name for path in files_of(folder, SUFFIXES) if is_file(path)]
+    return [path.name for path in files_in(folder, SUFFIXES) if is_file(path)]
 
 
 def pictures_by_stem(folder: str | os.PathLike) -> dict[str, str]:

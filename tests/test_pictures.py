@@ -176,6 +176,12 @@ def test_pictures_are_turned_as_exif_says(tmp_path, orientation, suffix):
     assert read_header(path)[:2] == (shown.shape[1], shown.shape[0])
 
 
+def test_a_file_is_no_folder_of_pictures(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encode_picture(np.zeros((4, 4, 3), np.uint8), ".jpg"))
+    with pytest.raises(UserError, match=r"a\.jpg: cannot be read"):
+        picture_names(tmp_path / "a.jpg")
+
+
 def oriented_tiff(rgb: np.ndarray, orientation: int) -> bytes:
     """A TIFF file without compression whose tag says how to turn it."""
     height, width = rgb.shape[:2]

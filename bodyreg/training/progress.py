@@ -100,7 +100,7 @@ def _state(
     """What an optimizer can load, of the tensors whose names begin with `prefix`.
 
     Raises:
-        ValueError: they are not those of its weights; itself it would notice it steps later.
+        ValueError: they are not those of its weights, which it would notice steps later.
     """
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
