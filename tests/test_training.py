@@ -29,10 +29,9 @@ from bodyreg.training.loops import (
     follow,
     generator,
     seeded,
-    set_learning_rate,
     summed,
 )
-from bodyreg.training.optimizers import Muon
+from bodyreg.training.optimizers import Muon, set_learning_rate
 from bodyreg.training.processes import add_up, from_first, is_first, own_share
 from bodyreg.training.progress import Progress
 from tests.forked import run_pair

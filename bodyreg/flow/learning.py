@@ -22,10 +22,9 @@ from bodyreg.training.loops import (
     end_step,
     generator,
     mixed_precision,
-    set_learning_rate,
     summed,
 )
-from bodyreg.training.optimizers import optimizers_of
+from bodyreg.training.optimizers import Optimizers
 from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
@@ -122,7 +121,7 @@ def train_flow(
         raise ValueError("lessons: expected fits, whose flow the network corrects, got None")
     network = copy.deepcopy(start.network).to(device)
     config.losses.level_weights(how.levels)
-    rates = optimizers_of(
+    optimizers = Optimizers(
         network.parameters(), config.learning_rate, config.muon, weight_decay=config.weight_decay
     )
     random = generator(seed)
@@ -136,14 +135,12 @@ def train_flow(
             "lessons": lessons.fingerprint,
         },
         modules={"network": network},
-        optimizers={type(optimizer).__name__: optimizer for optimizer in rates},
+        optimizers=optimizers.by_name,
         random=random,
     )
     progress.resume()
     for batch in batches(progress, lessons.order, config.epochs, config.batch, seed):
-        falling = config.falling(batch.epoch)
-        for optimizer, rate in rates.items():
-            set_learning_rate(falling * rate, optimizer)
+        optimizers.set_share(config.falling(batch.epoch))
         changes = config.augmentation.draw(len(batch), random).select(batch.own)
         lesson = lessons.lesson(batch.chosen[batch.own], changes).to(torch.device(device))
 
@@ -160,8 +157,7 @@ def train_flow(
         network.zero_grad()
         loss.backward()
         add_up_gradients(network.parameters())
-        for optimizer in rates:
-            optimizer.step()
+        optimizers.step()
 
         with torch.no_grad():
             errors = end_point_error(guess.flow.float(), lesson.flow, lesson.visibility)

@@ -41,8 +41,8 @@ from bodyreg.training.loops import (
     follow,
     generator,
     seeded,
-    set_learning_rate,
 )
+from bodyreg.training.optimizers import set_learning_rate
 from bodyreg.training.progress import Progress
 
 FIXED_VIEWS = torch.arange(1, 8) * math.pi / 4

@@ -39,7 +39,8 @@ from bodyreg.lifting.network import Generator, check_width
 from bodyreg.registration import RegistrationConfig, register
 from bodyreg.training.checkpoints import fingerprint_of
 from bodyreg.training.curves import NO_CURVES, Curves
-from bodyreg.training.loops import check_numbers, cosine, generator, seeded, set_learning_rate
+from bodyreg.training.loops import check_numbers, cosine, generator, seeded
+from bodyreg.training.optimizers import set_learning_rate
 from bodyreg.training.progress import Progress
 
 NEAREST = 0.3

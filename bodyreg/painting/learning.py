@@ -30,10 +30,9 @@ from bodyreg.training.loops import (
     generator,
     mixed_precision,
     seeded,
-    set_learning_rate,
     summed,
 )
-from bodyreg.training.optimizers import optimizers_of
+from bodyreg.training.optimizers import Optimizers, set_learning_rate
 from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
@@ -134,7 +133,7 @@ def train_painter(
         judge = Discriminator(how.network.batch_statistics).to(there)
     vgg = None if vgg is None else vgg.to(there)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
-    rates = optimizers_of(weights, config.learning_rate, config.muon, betas=BETAS)
+    optimizers = Optimizers(weights, config.learning_rate, config.muon, betas=BETAS)
     judges = torch.optim.Adam(
         judge.parameters(), config.discriminator_rate, BETAS, weight_decay=DECAY
     )
@@ -150,10 +149,7 @@ def train_painter(
             "lessons": lessons.fingerprint,
         },
         modules={"network": network, "discriminator": judge},
-        optimizers={
-            **{type(optimizer).__name__: optimizer for optimizer in rates},
-            "discriminator": judges,
-        },
+        optimizers={**optimizers.by_name, "discriminator": judges},
         random=random,
     )
     progress.resume()
@@ -165,8 +161,7 @@ def train_painter(
 
         if config.decay:
             falling = cosine(batch.passed, 0.02)
-            for optimizer, rate in rates.items():
-                set_learning_rate(falling * rate, optimizer)
+            optimizers.set_share(falling)
             set_learning_rate(falling * config.discriminator_rate, judges)
         network.train()
         with mixed_precision(there, config.mixed_precision):
@@ -195,8 +190,7 @@ def train_painter(
         network.zero_grad()
         (share * torch.stack(terms).sum()).backward()
         add_up_gradients(weights)
-        for optimizer in rates:
-            optimizer.step()
+        optimizers.step()
 
         none = torch.zeros((), device=there)
         numbers = summed(TOLD, [share * found.get(name, none) for name in TOLD])

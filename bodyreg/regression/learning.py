@@ -36,10 +36,9 @@ from bodyreg.training.loops import (
     follow,
     generator,
     mixed_precision,
-    set_learning_rate,
     summed,
 )
-from bodyreg.training.optimizers import optimizers_of
+from bodyreg.training.optimizers import Optimizers
 from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
@@ -149,7 +148,7 @@ def train_regressor(
         )
     network = copy.deepcopy(start.network).to(device)
     average = copy.deepcopy(network)
-    rates = optimizers_of(network.parameters(), config.learning_rate, config.muon)
+    optimizers = Optimizers(network.parameters(), config.learning_rate, config.muon)
     random = generator(seed)
     progress = Progress(
         state,
@@ -168,7 +167,7 @@ def train_regressor(
             "body": body.fingerprint,
         },
         modules={"network": network, "average": average},
-        optimizers={type(optimizer).__name__: optimizer for optimizer in rates},
+        optimizers=optimizers.by_name,
         random=random,
     )
     progress.resume()
@@ -178,9 +177,7 @@ def train_regressor(
     for batch in batches(progress, lessons.order, config.epochs, config.batch, seed):
         if config.decay:
             begin, end = config.part
-            share = cosine(begin + (end - begin) * batch.passed, 0.02)
-            for optimizer, rate in rates.items():
-                set_learning_rate(share * rate, optimizer)
+            optimizers.set_share(cosine(begin + (end - begin) * batch.passed, 0.02))
 
         mine = batch.chosen[batch.own]
         views = config.augmentation.views(len(batch), random).select(batch.own)
@@ -205,8 +202,7 @@ def train_regressor(
         loss.backward()
         add_up_gradients(network.parameters())
         torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        for optimizer in rates:
-            optimizer.step()
+        optimizers.step()
         # The average of few steps must not remember the start.
         follow(average, network, min(config.average, (1 + progress.step) / (10 + progress.step)))
 

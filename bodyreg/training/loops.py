@@ -174,13 +174,6 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def set_learning_rate(rate: float, *optimizers: torch.optim.Optimizer) -> None:
-    """Give all parameters this learning rate."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-
-
 def cosine(progress: float, end: float = 0.0) -> float:
     """From 1 to `end` along half a cosine, as progress goes from 0 to 1."""
     return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -68,24 +68,46 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return x.mT if len(matrix) > matrix.shape[1] else x
 
 
-def optimizers_of(
-    weights: Iterable[nn.Parameter], rate: float, muon: float = 0.0, **of_adam: Any
-) -> dict[torch.optim.Optimizer, float]:
-    """What moves weights, and the learning rates at the start.
+class Optimizers:
+    """What moves the weights of a network: Adam, or Muon those of convolutions and Adam the others.
 
     Args:
-        weights: Of a network.
+        weights: Of the network.
         rate: Adam's learning rate.
-        muon: Muon's learning rate over that of Adam. Muon moves the weights of convolutions, and
-            Adam the others; 0: Adam moves all.
+        muon: Muon's learning rate over that of Adam; 0: Adam moves all weights.
         of_adam: Further options of Adam.
     """
-    ours = list(weights)
-    by_muon = [weight for weight in ours if muon and weight.dim() == 4]
-    by_adam = [weight for weight in ours if not (muon and weight.dim() == 4)]
-    found: dict[torch.optim.Optimizer, float] = {}
-    if by_adam:
-        found[torch.optim.Adam(by_adam, rate, **of_adam)] = rate
-    if by_muon:
-        found[Muon(by_muon, muon * rate)] = muon * rate
-    return found
+
+    def __init__(
+        self, weights: Iterable[nn.Parameter], rate: float, muon: float = 0.0, **of_adam: Any
+    ) -> None:
+        ours = list(weights)
+        by_muon = [weight for weight in ours if muon and weight.dim() == 4]
+        by_adam = [weight for weight in ours if not (muon and weight.dim() == 4)]
+        self._rates: dict[torch.optim.Optimizer, float] = {}
+        if by_adam:
+            self._rates[torch.optim.Adam(by_adam, rate, **of_adam)] = rate
+        if by_muon:
+            self._rates[Muon(by_muon, muon * rate)] = muon * rate
+
+    @property
+    def by_name(self) -> dict[str, torch.optim.Optimizer]:
+        """Name -> optimizer, for `Progress`."""
+        return {type(optimizer).__name__: optimizer for optimizer in self._rates}
+
+    def set_share(self, share: float) -> None:
+        """Give all weights this share of their learning rates at the start."""
+        for optimizer, rate in self._rates.items():
+            set_learning_rate(share * rate, optimizer)
+
+    def step(self) -> None:
+        """Move the weights by their gradients of now."""
+        for optimizer in self._rates:
+            optimizer.step()
+
+
+def set_learning_rate(rate: float, *optimizers: torch.optim.Optimizer) -> None:
+    """Give all parameters this learning rate."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate

@@ -18,6 +18,7 @@ from bodyreg.painting import (
     learning,
     train_painter,
 )
+from bodyreg.training import optimizers
 from bodyreg.training.checkpoints import load_checkpoint, save_checkpoint
 from bodyreg.training.progress import Progress
 
@@ -52,7 +53,8 @@ def same(one: Painter, other: Painter) -> bool:
 def test_rates_fall_along_a_cosine(monkeypatch, lessons):
     """From the whole rate to 2 % of it, whatever the epochs; without `decay` nothing sets them."""
     found: list[float] = []
-    monkeypatch.setattr(learning, "set_learning_rate", lambda rate, adam: found.append(rate))
+    for module in (learning, optimizers):
+        monkeypatch.setattr(module, "set_learning_rate", lambda rate, adam: found.append(rate))
     train_painter(new("plain"), lessons, QUICK)
     assert not found
     train_painter(new("plain"), lessons, replace(QUICK, decay=True, discriminator_rate=3e-3))
