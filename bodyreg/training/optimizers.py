@@ -58,13 +58,20 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """(M, N) with the same singular vectors, and singular values from 0.7 to 1.2.
 
     Those that are less than about 1e-3 of all together become less than that.
+
+    An iteration multiplies x by a polynomial of x xᵀ, so all of them together multiply the matrix by
+    one symmetric factor. That is found from the M x M matrix x xᵀ alone: convolutions have N = 9 M
+    or more, and this takes a third of the time.
     """
     x = matrix.mT if len(matrix) > matrix.shape[1] else matrix
     x = x / x.norm().clamp(min=1e-7)
     a, b, c = ITERATION
+    square, every = x @ x.mT, torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(ITERATIONS):
-        square = x @ x.mT
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
+        factor = torch.addmm(square, square, square, beta=b, alpha=c)
+        factor.diagonal().add_(a)
+        every, square = factor @ every, factor @ square @ factor
+    x = every @ x
     return x.mT if len(matrix) > matrix.shape[1] else x
 
 
