@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bodyreg.runs.registration import Outcome
     from bodyreg.runs.summary import Summary
 
-MESHES = ("obj", "ply")
+MESHES = ("obj", "ply", "glb")
 
 Checkpoint = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(required)")]
 
@@ -36,8 +36,8 @@ class Run:
         landmarks: Your own landmarks (.json), which replace or join those of the data sets'
             conventions.
         device: Where to compute. auto takes CUDA if it can be used.
-        meshes: Also write a plain mesh for each person: metres, x right, y up, z toward the viewer.
-            `bodyreg convert` writes GLB, with skeleton and skin.
+        meshes: Also write a mesh for each person: metres, x right, y up, z toward the viewer. obj,
+            ply: plain. glb: with skeleton and skin, as `bodyreg convert` writes it.
         overlays: Also draw this number of fits as overlays.png: over the picture with its keypoints
             (red) and dense points (dark), and from the side, with limbs that are in doubt in
             orange. Doubtful fits come first, the worst of them; the others are evenly chosen.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyreg.files import atomic_path, writing
@@ -12,28 +13,39 @@ from bodyreg.runs.job import Job, evenly
 if TYPE_CHECKING:
     import numpy as np
 
+    from bodyreg.body import Body
     from bodyreg.data import Fits, Observations
 
 
 def write_meshes(job: Job, fits: Fits) -> None:
     """Write a mesh for each fit, named by the person's id: metres, y up, z toward the viewer."""
+    write = _write_glb if job.request.meshes == "glb" else _write_plain
+    for person, number in enumerate(fits.id.tolist()):
+        path = job.request.out / "meshes" / f"{number}.{job.request.meshes}"
+        with atomic_path(path, within=job.shards.folder) as temporary:
+            write(job.body, fits.select([person]), temporary)
+
+
+def _write_glb(body: Body, fit: Fits, path: Path) -> None:
+    """Write what `bodyreg convert` writes."""
+    from bodyreg.exchange import motion_of, to_glb
+
+    path.write_bytes(to_glb(motion_of(body, fit)))
+
+
+def _write_plain(body: Body, fit: Fits, path: Path) -> None:
+    """Write a mesh in a format of trimesh's, which the path names."""
     import numpy as np
     import trimesh
 
     from bodyreg.body.surface import vertex_normals
 
-    faces = job.body.faces
     # Without the camera: a camera of a scale near 0 would leave no digits of a body.
-    scale, translation = np.ones_like(fits.scale), np.zeros_like(fits.translation)
-    fits = replace(fits, scale=scale, translation=translation)
-    for person, number in enumerate(fits.id.tolist()):
-        vertices = fits.select([person]).vertices(job.body)[0]
-        # Without normals, viewers show every face flat.
-        normals = vertex_normals(vertices, faces)
-        mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
-        path = job.request.out / "meshes" / f"{number}.{job.request.meshes}"
-        with atomic_path(path, within=job.shards.folder) as temporary:
-            mesh.export(temporary)
+    scale, translation = np.ones_like(fit.scale), np.zeros_like(fit.translation)
+    vertices = replace(fit, scale=scale, translation=translation).vertices(body)[0]
+    # Without normals, viewers show every face flat.
+    normals = vertex_normals(vertices, body.faces)
+    trimesh.Trimesh(vertices, body.faces, vertex_normals=normals, process=False).export(path)
 
 
 def draw(job: Job) -> None:

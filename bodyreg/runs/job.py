@@ -58,7 +58,7 @@ class Request:
         refines: Whether people who are not in `initial` are left out; else they are an error.
         regressor: A file of a network, which sees the people in their pictures. They are then not
             registered.
-        meshes: The kind of mesh to write for each person: obj or ply.
+        meshes: The kind of mesh to write for each person: obj, ply or glb.
         overlays: The number of fits to draw.
         learn_proportions: Whether the people's usual proportions are learned first.
         detects: Whether people are first detected in the pictures of `source`, into its file.

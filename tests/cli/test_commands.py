@@ -79,6 +79,18 @@ def test_a_mesh_is_the_body_in_metres(bodyreg, tmp_path, observations_file, body
     assert normals[kind] in path.read_bytes()
 
 
+def test_a_glb_is_that_of_convert(bodyreg, tmp_path, observations_file, body_file):
+    out, converted = tmp_path / "out", tmp_path / "glb"
+    bodyreg(
+        "register", "--observations", observations_file, "--body", body_file, "--out", out,
+        "--meshes", "glb",
+    )  # fmt: skip
+    assert bodyreg("convert", out, "--to", "glb", "--out", converted).status == 0
+    files = {path.name: path.read_bytes() for path in converted.iterdir()}
+    assert {path.name: path.read_bytes() for path in (out / "meshes").iterdir()} == files
+    assert sorted(files) == ["10.glb", "11.glb", "12.glb"]
+
+
 def test_a_finished_run_is_not_done_again(bodyreg, tmp_path, observations_file, body_file):
     """For overlays it is, and writes the same fits."""
     run = ("register", "--observations", observations_file, "--body", body_file)

@@ -9,6 +9,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import trimesh
 
 from bodyreg.body import Body
 from bodyreg.data import Fits, Observations
@@ -112,7 +113,7 @@ def test_a_picture_alone(bodyreg, tmp_path, pictures):
 def test_from_photographs_to_bodies(bodyreg, tmp_path, pictures):
     out = tmp_path / "run"
     command = ("register", "--images", pictures, "--out", out, "--iterations", 60)
-    result = bodyreg(*command, "--overlays", 1, "--meshes", "obj")
+    result = bodyreg(*command, "--overlays", 1, "--meshes", "glb")
     assert (result.status, result.error) == (0, "")
     assert "depths of keypoints: used for 2 of 2 people" in result.out
     fits, people = Fits.load(out / "fits.npz"), Observations.load(out / "detected.npz")
@@ -121,8 +122,9 @@ def test_from_photographs_to_bodies(bodyreg, tmp_path, pictures):
     assert np.abs(seen - people.keypoints_in_frame()).mean() < 0.03
     assert json.loads((out / "run.json").read_text())["source"]["format"] == "observations"
     assert (out / "overlays.png").is_file()
+    assert trimesh.load(out / "meshes" / "2.glb").geometry
     assert bodyreg("report", out).status == 0
-    assert "the same run is finished here" in bodyreg(*command, "--meshes", "obj").out
+    assert "the same run is finished here" in bodyreg(*command, "--meshes", "glb").out
     cv2.imwrite(str(pictures / "2.png"), np.full((400, 640, 3), RED, np.uint8))
     result = bodyreg(*command)
     assert result.status == 2 and "or people of other pictures; remove it" in result.error

@@ -290,7 +290,7 @@ def test_a_picture_that_is_gone(predict, tmp_path):
         (("--mpii", "poses.npy"), "poses.npy: does not name people's pictures"),
         (("--checkpoint", "none"), "none: no such checkpoint file"),
         (("--checkpoint", "poses.npy"), "poses.npy: not a checkpoint"),
-        (("--meshes", "stl"), "--meshes stl: choose one of obj, ply"),
+        (("--meshes", "stl"), "--meshes stl: choose one of obj, ply, glb"),
         (("--overlays", "-1"), "--overlays must be the number of fits to draw"),
         (("--focal", "long"), "'long' is no focal length"),
         (("--device", "tpu"), "--device tpu"),

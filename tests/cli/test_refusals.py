@@ -175,7 +175,7 @@ def test_register_on_a_disk_that_is_full(bodyreg, tmp_path, people, limit, argum
     assert bodyreg("register", *people, *arguments, "--out", tmp_path / "out").status == 0
 
 
-@pytest.mark.parametrize("kind", ["obj", "ply"])
+@pytest.mark.parametrize("kind", ["obj", "ply", "glb"])
 def test_meshes_on_a_disk_that_is_full(bodyreg, tmp_path, people, kind, monkeypatch):
     out, replace = tmp_path / "out", os.replace
 
