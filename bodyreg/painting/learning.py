@@ -36,7 +36,7 @@ from bodyreg.training.optimizers import Optimizers, set_learning_rate
 from bodyreg.training.processes import add_up_gradients
 from bodyreg.training.progress import Progress
 
-TOLD = ("colour", "content", "style", "realism", "discriminator")
+TOLD = ("colour", "structure", "content", "style", "realism", "discriminator")
 """The losses that are told of a step, unweighted but for the last; 0 if they do not count."""
 
 BETAS, DECAY = (0.5, 0.999), 4e-4
@@ -182,6 +182,7 @@ def train_painter(
             found["realism"] = realism_loss(scores, True, losses)
         factors = {
             "colour": losses.colour,
+            "structure": losses.structure,
             "content": losses.content,
             "style": losses.style,
             "realism": losses.adversarial,

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bodyreg.errors import UserError
+from bodyreg.metrics.images import K1, K2, SSIM
 from bodyreg.painting.vgg import WIDTHS, Vgg19
 from bodyreg.training.loops import check_numbers
 
@@ -24,6 +25,7 @@ class PaintingLossConfig:
 
     Attributes:
         colour: Of the mean absolute difference of the colours.
+        structure: Of 1 - SSIM, see `similarity`. The paper has no such loss.
         content: Of the same of VGG-19's features.
         style: Of the same of the features' Gram matrices.
         levels: Shares of the five resolutions in content and style, from the finest.
@@ -34,6 +36,7 @@ class PaintingLossConfig:
     """
 
     colour: float = 1.0
+    structure: float = 0.0
     content: float = 1.0
     style: float = 0.0
     levels: tuple[float, ...] = (0.125,) * 5
@@ -83,9 +86,11 @@ def painting_losses(
         vgg: See `vgg_for`.
 
     Returns:
-        By name (`colour`, `content`, `style`), scalars. Gradients reach `painted`.
+        By name (`colour`, `structure`, `content`, `style`), scalars. Gradients reach `painted`.
     """
     found = {"colour": functional.l1_loss(painted, true)}
+    if config.structure > 0:
+        found["structure"] = 1 - similarity(painted, true)
     if not config.has_features:
         return found
     if vgg is None:
@@ -103,6 +108,32 @@ def painting_losses(
             painted.new_zeros(()),
         )
     return found
+
+
+def similarity(painted: Tensor, true: Tensor) -> Tensor:
+    """Structural similarity, the mean over windows of 7 x 7 inside the pictures, over channels.
+
+    It is `ssim_7` of `metrics.images`, for values from -1 to 1 and 7 pixels or more a side.
+
+    Args:
+        painted, true: (N, 3, H, W).
+
+    Returns:
+        A scalar, at most 1. Its gradient is finite, for equal and for flat pictures too.
+    """
+    definition, extent = SSIM["ssim_7"], 2.0
+    x, y = (picture + 1 for picture in (painted, true))  # from 0 on: SSIM compares brightness too
+
+    def windowed(values: Tensor) -> Tensor:
+        return functional.avg_pool2d(values, definition.side, 1)
+
+    unbiased = definition.side**2 / (definition.side**2 - 1)
+    mean_x, mean_y = windowed(x), windowed(y)
+    variances = unbiased * (windowed(x * x + y * y) - mean_x**2 - mean_y**2)
+    covariance = unbiased * (windowed(x * y) - mean_x * mean_y)
+    c1, c2 = (K1 * extent) ** 2, (K2 * extent) ** 2
+    similar = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return (similar / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean()
 
 
 def gram(features: Tensor) -> Tensor:

@@ -59,9 +59,9 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
     Those that are less than about 1e-3 of all together become less than that.
 
-    An iteration multiplies x by a polynomial of x xᵀ, so all of them together multiply the matrix by
-    one symmetric factor. That is found from the M x M matrix x xᵀ alone: convolutions have N = 9 M
-    or more, and this takes a third of the time.
+    An iteration multiplies x by a polynomial of x xᵀ, so all of them together multiply the matrix
+    by one symmetric factor. That is found from the M x M matrix x xᵀ alone: convolutions have
+    N = 9 M or more, and this takes a third of the time.
     """
     x = matrix.mT if len(matrix) > matrix.shape[1] else matrix
     x = x / x.norm().clamp(min=1e-7)

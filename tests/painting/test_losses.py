@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
 from bodyreg import UserError
+from bodyreg.metrics.images import ssim
 from bodyreg.painting import (
     PaintingLossConfig,
     Vgg19,
@@ -16,6 +18,7 @@ from bodyreg.painting import (
     realism_loss,
     vgg_for,
 )
+from bodyreg.painting.lessons import colours
 from bodyreg.training.imagenet import PICTURE_MEAN, PICTURE_SPREAD
 from bodyreg.training.loops import seeded
 
@@ -94,6 +97,31 @@ def test_the_same_pictures_have_no_loss(vgg):
     _, true = pictures(2)
     found = painting_losses(true, true, PaintingLossConfig(style=1), vgg)
     assert {name: value.item() for name, value in found.items()} == dict.fromkeys(found, 0)
+
+
+@pytest.mark.parametrize("size", [(7, 7), (12, 9), (33, 64)])
+def test_structure_is_the_metric(size):
+    random = np.random.default_rng(5)
+    shown = random.integers(0, 256, (2, 2, *size, 3), dtype=np.uint8)
+    shown[1] = (shown[0] * 0.7 + shown[1] * 0.3).astype(np.uint8)
+    shown[:, 0, :4] = 255  # flat, as backdrops are
+    expected = 1 - np.mean([ssim(a, b, "ssim_7") for a, b in zip(*shown, strict=True)])
+    painted, true = colours(torch.from_numpy(shown).permute(0, 1, 4, 2, 3))
+    painted.requires_grad_()
+    found = painting_losses(painted, true, PaintingLossConfig(structure=1, content=0))
+    assert set(found) == {"colour", "structure"}
+    assert found["structure"].item() == pytest.approx(expected, abs=2e-5)
+    found["structure"].backward()
+    assert painted.grad.isfinite().all() and painted.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("level", [-1.0, 0.0, 1.0])
+def test_structure_of_flat_pictures(level):
+    flat = torch.full((2, 3, 16, 16), level, requires_grad=True)
+    found = painting_losses(flat, flat.detach(), PaintingLossConfig(structure=1, content=0))
+    assert found["structure"].item() == pytest.approx(0, abs=1e-6)
+    found["structure"].backward()
+    assert flat.grad.isfinite().all()
 
 
 def test_losses_without_weight_are_left_out(vgg):
