@@ -70,6 +70,7 @@ SMALL = Recipe(
     epochs=8,
     batch=16,
     learning_rate=1e-3,
+    muon=20,
     halved_every=2,
     losses=FlowLossConfig(full_size_weight=0.64),
     augmentation=FlowAugmentation(across=5, down=3),

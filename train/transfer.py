@@ -72,6 +72,7 @@ PRESETS = {
     "small": Recipe(
         epochs=4,
         learning_rate=1e-3,
+        muon=20,
         decay=True,
         held_out=0.1,
         losses=replace(ALONE, adversarial=0),
