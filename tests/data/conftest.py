@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
 from bodyreg.body import Body, Charts
+
+from .standing import SIDE
 
 
 def square_body(charts: str = "densepose") -> SimpleNamespace:
@@ -32,3 +36,12 @@ def square_body(charts: str = "densepose") -> SimpleNamespace:
 @pytest.fixture
 def body() -> SimpleNamespace:
     return square_body()
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    """A folder with the picture of `standing`."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "7.png"), np.zeros((SIDE, SIDE, 3), np.uint8))
+    return folder
