@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,6 +15,8 @@ from bodyreg.painting import Painter
 from bodyreg.painting.discriminator import Discriminator
 from bodyreg.training.loops import seeded
 from tests.forked import run_pair
+from train.paint import main as paint
+from train.transfer import lessons_of, painted
 from train.transfer import main as train
 
 SMALL = ["architecture.height=64", "architecture.width=32", "epochs=1", "held_out=0.4"]
@@ -71,6 +75,47 @@ def test_from_pairs_to_painters(made, tmp_path, capsys):
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
     assert not (tmp_path / "other").exists()
+
+
+@pytest.fixture(scope="module")
+def refiner(made, tmp_path_factory):
+    out = tmp_path_factory.mktemp("refiner")
+    options = ["--preset", "smoke", "--kind", "refiner", "--set", *SMALL]
+    assert train(["--pairs", str(made), "--out", str(out), *options]) == 0
+    return out / "painter.safetensors"
+
+
+def test_a_painter_paints_what_is_evaluated(made, refiner, tmp_path, capsys):
+    """As large as the data set's pictures, as the painter paints each pair alone, enlarged."""
+    out, fits = tmp_path / "painted", refiner.parent / "fits.npz"
+    command = ["--pairs", str(made), "--painter", str(refiner), "--fits", str(fits)]
+    assert paint([*command, "--out", str(out)]) == 0
+    people, body, painter = read_pose_pairs(made), Body.default(), Painter.load(refiner)
+    pairs = people.pairs["test"]
+    assert capsys.readouterr().out == f"{len(pairs):,} pairs: {out}\n"
+    names = [f"{people.ids[source]}_{people.ids[target]}.png" for source, target in pairs]
+    assert sorted(path.name for path in out.iterdir()) == sorted(names)
+    lessons = lessons_of(people, Fits.load(fits), "test", body, painter.architecture)
+    one = painter.paint(painted(lessons.select(np.array([len(pairs) - 1]))))[0]
+    large = cv2.resize(
+        one.permute(1, 2, 0).numpy()[..., ::-1], (64, 128), interpolation=cv2.INTER_CUBIC
+    )
+    np.testing.assert_array_equal(cv2.imread(str(out / names[-1])), large)
+    evaluate = ["evaluate-images", "--generated", str(out), "--protocol", "intrinsic-flow"]
+    assert bodyreg([*evaluate, "--truth", str(made / "Images" / "img")]) == 0
+    assert "L1" in capsys.readouterr().out
+
+
+def test_what_cannot_be_painted(made, refiner, tmp_path, capsys):
+    given, out = ["--pairs", str(made), "--out", str(tmp_path / "out")], tmp_path / "out"
+    for more, message in (
+        (["--painter", str(made)], "market1501"),
+        (["--painter", str(refiner), "--split", "some"], "--split some: no such pairs"),
+    ):
+        assert paint([*given, *more]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+    assert not out.exists()
 
 
 def test_two_processes_end_where_one_does(made, body: Body, tmp_path):
