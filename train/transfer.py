@@ -218,16 +218,16 @@ def lessons_of(
 
 def painted(lessons: PaintingLessons) -> PaintingLessons:
     """The same lessons with paintings that need no training."""
-    body, bodies = lessons.pairs.body, lessons.pairs.right
-    silhouettes = parts(body, bodies, lessons.pairs.size).numpy() > 0
-    pictures = lessons.pictures.permute(0, 2, 3, 1).numpy()
-    found = [
-        foreground_of(np.ascontiguousarray(picture), silhouette, fine)
-        for picture, silhouette, fine in zip(
-            pictures, silhouettes, pixels_per_metre(bodies), strict=True
-        )
-    ]
-    return lessons.painted(np.stack(found))
+    sources = np.unique(lessons.pairs.pairs[:, 0])
+    bodies = lessons.pairs.right.select(sources)
+    silhouettes = parts(lessons.pairs.body, bodies, lessons.pairs.size).numpy() > 0
+    foreground = np.zeros((len(lessons.pictures), *lessons.pairs.size), bool)
+    for source, silhouette, fine in zip(
+        sources.tolist(), silhouettes, pixels_per_metre(bodies), strict=True
+    ):
+        picture = np.ascontiguousarray(lessons.pictures[source].permute(1, 2, 0).numpy())
+        foreground[source] = foreground_of(picture, silhouette, fine)
+    return lessons.painted(foreground)
 
 
 def watcher(held_out: PaintingLessons) -> Callable[[int, Painter, Curves], dict[str, float]]:

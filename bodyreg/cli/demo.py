@@ -23,7 +23,7 @@ from bodyreg.cli.flags import (
     require,
 )
 from bodyreg.errors import UserError
-from bodyreg.files import is_there
+from bodyreg.files import is_there, writing
 from bodyreg.runs.lock import working_in
 from bodyreg.runs.workers import foresee
 
@@ -127,7 +127,14 @@ def _demonstrate(options: Options, command: str) -> None:
     from bodyreg.runs.device import choose_device
     from bodyreg.runs.finished import FinishedRun
     from bodyreg.runs.progress import counted, shows_progress, speed
-    from bodyreg.runs.record import BodyFiles, FittedBody, Record, machine_facts, write_record
+    from bodyreg.runs.record import (
+        NAME,
+        BodyFiles,
+        FittedBody,
+        Record,
+        machine_facts,
+        write_record,
+    )
     from bodyreg.runs.report import write_report
 
     device, _ = choose_device(options.device)
@@ -137,6 +144,11 @@ def _demonstrate(options: Options, command: str) -> None:
     if options.without_depth:
         observations = observations.with_depths(None)
     people = len(observations)
+    if not people:
+        raise UserError(
+            f"{source.path}: no person shows points or keypoints; make more people, or choose "
+            "another --seed"
+        )
     print(
         f"{counted(people, 'people')} with {len(observations.point_xy) / people:.0f} dense points "
         f"and up to {len(observations.keypoint_name)} keypoints each, "
@@ -149,6 +161,10 @@ def _demonstrate(options: Options, command: str) -> None:
     )
     seconds = time.perf_counter() - started
     facts = provenance(command, seed=options.seed, device=str(device))
+    # The record of an earlier run must not stand beside other fits if this one is killed.
+    record_file = options.out / NAME
+    with writing(record_file):
+        record_file.unlink(missing_ok=True)
     fits.save(options.out / "fits.npz", provenance=json.dumps(facts))
     truth = Truth.load(folder / TRUTH)
     place = {person: row for row, person in enumerate(truth.id.tolist())}

@@ -103,12 +103,13 @@ def match_pairs(
     """Find the generated picture of every pair of a list, named as in `match_names`.
 
     Returns:
-        The matches, in the order of the list; the generated pictures whose targets have no true
-        picture; and the pairs, as SOURCE_TARGET, without a generated picture.
+        The matches, in the order of the list, each once; the generated pictures whose targets have
+        no true picture; and the pairs, as SOURCE_TARGET, without a generated picture.
     """
     names = {_plain(name).replace("___", "_"): name for name in generated}
     matches, lacking, missing = [], [], []
-    for source, target in ((_plain(source), _plain(target)) for source, target in pairs):
+    plain = ((_plain(source), _plain(target)) for source, target in pairs)
+    for source, target in dict.fromkeys(plain):
         name = names.get(f"{source}_{target}")
         if name is None:
             missing.append(f"{source}_{target}")

@@ -124,7 +124,7 @@ class Lessons:
             UserError: the two sizes are of different shapes.
         """
         factor = size[0] / picture[0]
-        if size[1] != factor * picture[1]:
+        if size[1] * picture[0] != size[0] * picture[1]:
             raise UserError(
                 f"pictures of {picture[1]} x {picture[0]} pixels cannot be taught as {size[1]} x "
                 f"{size[0]}; give the network's width and height the same ratio"
@@ -199,9 +199,7 @@ class Lessons:
             found = extended(between(self.body, *bodies, self.size, visible=self.visible))
             given = _channels_first(found.flow), found.visibility
         joints = np.stack([self.joints[source], self.joints[target] + shift[:, None]], 1)
-        height, width = self.size
-        outside = ((joints < 0) | (joints > [width, height])).any(-1, keepdims=True)
-        joints = np.where(outside, np.nan, joints).astype(np.float32)
+        joints = inside(joints, self.size)
         plain = Lesson(
             torch.from_numpy(joints),
             _channels_first(flow),
@@ -216,6 +214,12 @@ class Lessons:
 def body_joints(body: Body, fits: Fits) -> np.ndarray:
     """(N, 18, 2) float32: the joints of COCO-18 where pictures show those of fits, pixels."""
     return in_pixels(fits, fits.keypoints(body, COCO_18.keypoints))[..., :2]
+
+
+def inside(joints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(..., 2) float32 joints of pictures of a height and a width; NaN where they are outside."""
+    outside = ((joints < 0) | (joints > size[::-1])).any(-1, keepdims=True)
+    return np.where(outside, np.nan, joints).astype(np.float32)
 
 
 def _channels_first(flow: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bodyreg.data.skeletons import COCO_18
 from bodyreg.flow.bodies import extended
-from bodyreg.flow.lessons import Lessons
+from bodyreg.flow.lessons import Lessons, inside
 from bodyreg.flow.losses import end_point_error
 from bodyreg.flow.network import FlowArchitecture, FlowNetwork, Guess, on_person
 from bodyreg.ops import Flow
@@ -75,14 +75,14 @@ class FlowRegressor:
         if size[0] * how.width != size[1] * how.height:
             raise ValueError(f"size: expected the shape of {how.size}, got {size}")
         factor = size[0] / how.height
-        joints = torch.from_numpy((np.stack([source, target], 1) / factor).astype(np.float32))
+        joints = torch.from_numpy(inside(np.stack([source, target], 1) / factor, how.size))
         given: tuple[Tensor, ...] = ()
         if how.corrects:
             if fitted is None or fitted.visibility.shape != (len(target), *size):
                 raise ValueError(f"fitted: expected flow of {len(target)} pairs of {size}")
             full = extended(fitted)
             flow = _resized(full.flow.permute(0, 3, 1, 2), how.size, "area") / factor
-            kinds = _resized(full.visibility[:, None].float(), how.size, "nearest")
+            kinds = _resized(full.visibility[:, None].float(), how.size, "nearest-exact")
             given = flow, kinds[:, 0].to(torch.uint8)
         found = []
         for few in torch.arange(len(target)).split(AT_ONCE):

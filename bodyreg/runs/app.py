@@ -207,7 +207,10 @@ def _people(source: Source, picture: str, body: Body) -> Observations:
     if found.picture is None or not found.picture.any():
         found = replace(found, picture=np.full(len(found), picture))
     base = [_name(name) for name in found.picture.tolist()]
-    found = found.select(np.flatnonzero(np.array(base, object) == picture))
+    same = np.array([name == picture for name in base], bool)
+    if not same.any():
+        same = np.array([_letters(name) == _letters(picture) for name in base], bool)
+    found = found.select(np.flatnonzero(same))
     if not len(found):
         names = ", ".join(sorted(set(base))[:3])
         told = f"; it has people of {names}" if names else reasons(skipped)
@@ -215,3 +218,8 @@ def _people(source: Source, picture: str, body: Body) -> Observations:
     largest = np.argsort(-found.frame[:, 2], kind="stable")[:MOST_PEOPLE]
     count = np.arange(1, len(largest) + 1)
     return replace(found.select(largest), id=count, picture=np.full(len(largest), picture))
+
+
+def _letters(name: str) -> str:
+    """A picture's name without brackets, spaces and the like, which Gradio takes away."""
+    return "".join(filter(str.isalnum, name))

@@ -120,7 +120,7 @@ class _Opened:
         self._read = identities([file, folder / NAME, request.annotations, *files])
         self.fits = FitsFile(file)
         self._tracks = self.fits.tracks()
-        self._rows = self._chosen()
+        self.rows = self._chosen()
 
     def __enter__(self) -> _Opened:
         return self
@@ -161,7 +161,7 @@ class _Opened:
     def batches(self) -> Iterator[tuple[np.ndarray, Fits]]:
         """The rows and the fits of the people that are wanted, some thousands at a time."""
         for start in range(0, len(self.fits), AT_ONCE):
-            rows = self._rows[(self._rows >= start) & (self._rows < start + AT_ONCE)]
+            rows = self.rows[(self.rows >= start) & (self.rows < start + AT_ONCE)]
             if len(rows):
                 fits = self.fits.read(start, min(start + AT_ONCE, len(self.fits)))
                 yield rows, fits.select(rows - start)
@@ -189,7 +189,7 @@ class _Opened:
             own = own[np.argsort(fits.moment[own], kind="stable")]
             some = fits.select(own)
             moments = some.moment if whole else None
-            yield str(number), self._rows[own], motion_of(self.body, some, moments)
+            yield str(number), self.rows[own], motion_of(self.body, some, moments)
 
     def pictures(self) -> np.ndarray:
         """(N,) the names of the pictures of all people of the file.
@@ -220,7 +220,8 @@ def _write_motions(opened: _Opened) -> Converted:
     from bodyreg.exchange import to_bvh, to_glb
 
     request, skipped, people = opened.request, Counter[str](), 0
-    if not opened.followed and len(set(ids := opened.fits.ids().tolist())) < len(ids):
+    ids = opened.fits.ids()[opened.rows].tolist()
+    if not opened.followed and len(set(ids)) < len(ids):
         raise UserError(f"{request.fits}: ids are not unique, so files cannot be named by them")
     for name, rows, motion in opened.motions(whole=True):
         if request.to == "bvh" and motion.mirrored:

@@ -95,7 +95,7 @@ class FittedPictures:
             size: Its width and height, pixels.
 
         Raises:
-            UserError: no person is known to be in it.
+            UserError: no person is known to be in it, or the picture has another size.
         """
         from bodyreg.data import Fits
 
@@ -105,6 +105,12 @@ class FittedPictures:
         row = next((row for row in map(self.row, names) if row is not None), None)
         if row is None:
             raise UserError(f"{self.where}: knows no person in '{picture.name}'; {self.named}")
+        known = tuple(self.sizes[row].tolist())
+        if all(known) and known != size:
+            raise UserError(
+                f"{picture}: has {size[0]} x {size[1]} pixels, but {self.where} knows its person "
+                f"in {known[0]} x {known[1]}; give that picture"
+            )
         person = self.people.select([row])
         return person if isinstance(person, Fits) else registered(self.body, person, size)
 

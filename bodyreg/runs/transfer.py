@@ -192,7 +192,9 @@ def _names(request: TransferRequest, targets: Sequence[Target]) -> list[Path]:
         raise UserError(f"{out}: {len(targets):,} poses make as many pictures; name a folder")
     names = [out / f"{target.name}.png" for target in targets]
     name, count = Counter(names).most_common(1)[0]
-    if count > 1 or out / STRIP in names:
+    if out / STRIP in names:
+        raise UserError(f"{out / STRIP}: is the strip of all paintings; rename the pose's file")
+    if count > 1:
         raise UserError(f"{name}: would be written for {count} poses; rename their files")
     return names
 
@@ -213,6 +215,9 @@ def _require_others(
         written.append(request.out / STRIP)
     if request.details:
         written += [file for path in names for file in _details(path, len(request.sources))]
+    file, count = Counter(written).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{file}: would be written {count} times, as --details; rename the poses")
     for path in written:
         require_other(path, read)
 

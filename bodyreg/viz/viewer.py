@@ -227,8 +227,8 @@ class Viewer:
         """Vertices (V, 3) and joints (24, 3) as the controls pose the body, frame units."""
         fit = self._shown.fit
         scale = np.array([[slider.value for slider in self.scales.values()]], np.float32)
-        # A slider moves in steps. A slider that has not been moved means the fitted number.
-        near = np.abs(scale - fit.segment_scale) < 0.006
+        # A slider moves in steps, between limits. Where it was not moved, the fitted number counts.
+        near = np.abs(scale - fit.segment_scale.clip(LOW, HIGH)) < 0.006
         fit = replace(fit, segment_scale=np.where(near, fit.segment_scale, scale))
         if self.rest.value:
             upright = np.eye(3, dtype=np.float32)[None]

@@ -229,6 +229,9 @@ def test_files_that_are_no_fits(bodyreg, tmp_path, fits):
     made_observations().save(tmp_path / "people.npz")
     Fits.empty().save(tmp_path / "none.npz")
     replace(fits, id=np.array([1, 1, 2])).save(tmp_path / "twice.npz")
+    chosen = ("convert", tmp_path / "twice.npz", "--to", "glb", "--people", 2)
+    assert bodyreg(*chosen, "--out", tmp_path / "glb").status == 0
+    assert [path.name for path in (tmp_path / "glb").iterdir()] == ["2.glb"]
     for name, message in (
         ("people.npz", "bodyreg-observations-1"),
         ("none.npz", "holds no fits"),

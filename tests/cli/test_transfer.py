@@ -205,6 +205,13 @@ def test_refusals(bodyreg, catalogue, run, tmp_path):
     assert "one pose makes one picture" in refusal(*base, "--pose", back, "--out", tmp_path / "f")
     twice = ("--pose", back, back, "--out", tmp_path / "f")
     assert "would be written for 2 poses" in refusal(*base, *twice)
+    for name, message in (
+        ("strip", "strip.png: is the strip of all paintings"),
+        (f"{back.stem}-flow", f"{back.stem}-flow.png: would be written 2 times, as --details"),
+    ):
+        pose = openpose_file(catalogue, 0, tmp_path / f"{name}.json")
+        words = ("--pose", back, pose, "--out", tmp_path / "f", "--details")
+        assert message in refusal(*base, *words)
     one = ("--pose", back, *ends)
     assert "six digits, #rrggbb" in refusal(*base, *one, "--background", "#12345z")
     assert "no background here" in refusal(*base, *one, "--background", tmp_path / "no.png")

@@ -83,7 +83,7 @@ def test_missing_pictures_are_named():
 
 
 def test_pictures_of_a_list():
-    pairs = [("a", "b"), ("b.jpg", "a.jpg"), ("a", "c"), MARKET, ("a", "d")]
+    pairs = [("a", "b"), ("b.jpg", "a.jpg"), ("a", "c"), MARKET, ("a", "d"), ("a.jpg", "b.jpg")]
     generated = ["a_b", "b.jpg___a.jpg_vis", "_".join(MARKET), "a_d", "other"]
     matches, lacking, missing = match_pairs(pairs, generated, {"a", "b", "c", MARKET[1]})
     assert matches == [

@@ -207,6 +207,12 @@ def test_pictures_of_another_size(body, lessons):
     apart = (large.flow[:, 1::4, 1::4] / 4 - small.flow).norm(dim=-1)[shown]
     assert shown.any() and apart.median() < 0.2 * small.flow[shown].norm(dim=-1).median()
     assert (large.flow[large.visibility == 2] == 0).all()
+    outside = joints.copy()
+    outside[:, :, 0] = -0.3, 5  # a part of its disc would be inside
+    absent = outside.copy()
+    absent[:, :, 0] = np.nan
+    expected = regressor.between(absent[:, 0], absent[:, 1], SIZE)
+    assert torch.equal(regressor.between(outside[:, 0], outside[:, 1], SIZE).flow, expected.flow)
     nothing = regressor.between(joints[:0, 0], joints[:0, 1], SIZE)
     assert nothing.flow.shape == (0, 32, 32, 2)
     corrects = FlowRegressor.new(replace(SMALL, corrects=True))

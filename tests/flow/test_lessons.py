@@ -190,6 +190,9 @@ def test_other_shapes_are_refused(body):
     fits = some_fits()
     with pytest.raises(UserError, match="pictures of 128 x 128 pixels cannot be taught as 64 x 96"):
         Lessons.of(body, fits, body_joints(body, fits), PAIRS, SIZE, (96, 64))
+    for picture, size in (((784, 784), (64, 64)), ((400, 600), (56, 84))):  # 64 / 784 * 784 < 64
+        found = Lessons.of(body, fits, body_joints(body, fits), PAIRS, picture, size)
+        assert found.size == size
 
 
 def test_fingerprints_tell_lessons_apart(body):

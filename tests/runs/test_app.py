@@ -127,6 +127,20 @@ def test_names_with_backslashes(made, picture, tmp_path):
     assert len(shown) == names.count(picture.name)
 
 
+def test_names_that_gradio_has_changed(made, picture, tmp_path):
+    """It takes brackets away from the names of uploaded files, not from what is in them."""
+    source, names = made
+    coco = json.loads(source.path.read_text())
+    for image in coco["images"]:
+        image["file_name"] = image["file_name"].replace(".", " (1).")
+    written = tmp_path / "some.json"
+    written.write_text(json.dumps(coco))
+    dropped = tmp_path / f"{picture.stem} 1{picture.suffix}"
+    shutil.copyfile(picture, dropped)
+    shown = Uploads(tmp_path / "work").fit(dropped, [written], DENSEPOSE)
+    assert len(shown) == names.count(picture.name)
+
+
 def test_only_the_last_results_are_kept(made, picture, tmp_path, monkeypatch):
     source, _ = made
     monkeypatch.setattr(app, "KEPT", 2)

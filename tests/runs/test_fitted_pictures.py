@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +65,13 @@ def test_people_without_names(tmp_path):
     with pytest.raises(UserError, match=r"it names no pictures \(--images\)"):
         unnamed.fit(Path("a.jpg"), (100, 100))
     assert found.body.fingerprint == Body.default().fingerprint
+
+
+def test_a_picture_of_another_size(tmp_path):
+    """A reduced copy of the picture: the fit's pixels are not its own."""
+    path = saved(tmp_path / "people.npz", ["a.jpg"], [40])
+    people = Observations.load(path)
+    replace(people, picture_size=np.array([[100, 120]], np.int32)).save(path)
+    assert opened(path).fit(Path("a.jpg"), (100, 120)).id == [70]
+    with pytest.raises(UserError, match=r"has 50 x 60 pixels, but .* its person in 100 x 120"):
+        opened(path).fit(Path("a.jpg"), (50, 60))
