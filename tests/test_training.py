@@ -31,7 +31,7 @@ from bodyreg.training.loops import (
     seeded,
     summed,
 )
-from bodyreg.training.optimizers import Muon, set_learning_rate
+from bodyreg.training.optimizers import Muon, Optimizers, set_learning_rate
 from bodyreg.training.processes import add_up, from_first, is_first, own_share
 from bodyreg.training.progress import Progress
 from tests.forked import run_pair
@@ -355,6 +355,20 @@ def test_muon_takes_steps_of_like_singular_values(shape):
         np.testing.assert_allclose(found - found.diagonal().diag(), 0, atol=1e-4)
         near = 0.05 * rate * longer
         np.testing.assert_allclose(weight.detach().flatten(1), matrix.detach(), atol=near)
+
+
+def test_muon_moves_hidden_layers_alone():
+    """Convolutions without a bias; not the last layer, nor what does not learn."""
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, bias=False), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 2, 1)
+    )
+    still = torch.nn.Conv2d(3, 4, 1, bias=False).requires_grad_(False)
+    found = Optimizers(torch.nn.ModuleList([layers, still]), 0.1, 20.0).by_name
+    moved = {name: some.param_groups[0]["params"] for name, some in found.items()}
+    assert [id(weight) for weight in moved["Muon"]] == [id(layers[0].weight)]
+    others = [layers[1].weight, layers[1].bias, layers[2].weight, layers[2].bias]
+    assert [id(weight) for weight in moved["Adam"]] == [id(weight) for weight in others]
+    assert Optimizers(layers, 0.1).by_name.keys() == {"Adam"}
 
 
 def test_missing_libraries_are_named(tmp_path, monkeypatch):

@@ -122,7 +122,7 @@ def train_flow(
     network = copy.deepcopy(start.network).to(device)
     config.losses.level_weights(how.levels)
     optimizers = Optimizers(
-        network.parameters(), config.learning_rate, config.muon, weight_decay=config.weight_decay
+        network, config.learning_rate, config.muon, weight_decay=config.weight_decay
     )
     random = generator(seed)
     progress = Progress(

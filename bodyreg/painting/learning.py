@@ -133,7 +133,7 @@ def train_painter(
         judge = Discriminator(how.network.batch_statistics).to(there)
     vgg = None if vgg is None else vgg.to(there)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
-    optimizers = Optimizers(weights, config.learning_rate, config.muon, betas=BETAS)
+    optimizers = Optimizers(network, config.learning_rate, config.muon, betas=BETAS)
     judges = torch.optim.Adam(
         judge.parameters(), config.discriminator_rate, BETAS, weight_decay=DECAY
     )

@@ -148,7 +148,7 @@ def train_regressor(
         )
     network = copy.deepcopy(start.network).to(device)
     average = copy.deepcopy(network)
-    optimizers = Optimizers(network.parameters(), config.learning_rate, config.muon)
+    optimizers = Optimizers(network, config.learning_rate, config.muon)
     random = generator(seed)
     progress = Progress(
         state,

@@ -76,21 +76,28 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
 
 class Optimizers:
-    """What moves the weights of a network: Adam, or Muon those of convolutions and Adam the others.
+    """What moves the weights of a network that learn: Adam, or Muon those of hidden layers.
+
+    Hidden layers are convolutions without a bias, because a normalisation follows them. Last layers
+    have a bias, and are Adam's: there Muon's steps, which do not become smaller with the gradient,
+    drove single pixels so far into tanh that no gradient came back.
 
     Args:
-        weights: Of the network.
+        network: Whose weights.
         rate: Adam's learning rate.
         muon: Muon's learning rate over that of Adam; 0: Adam moves all weights.
         of_adam: Further options of Adam.
     """
 
-    def __init__(
-        self, weights: Iterable[nn.Parameter], rate: float, muon: float = 0.0, **of_adam: Any
-    ) -> None:
-        ours = list(weights)
-        by_muon = [weight for weight in ours if muon and weight.dim() == 4]
-        by_adam = [weight for weight in ours if not (muon and weight.dim() == 4)]
+    def __init__(self, network: nn.Module, rate: float, muon: float = 0.0, **of_adam: Any) -> None:
+        hidden = {
+            layer.weight
+            for layer in network.modules()
+            if muon and isinstance(layer, nn.Conv2d) and layer.bias is None
+        }
+        learning = [weight for weight in network.parameters() if weight.requires_grad]
+        by_muon = [weight for weight in learning if weight in hidden]
+        by_adam = [weight for weight in learning if weight not in hidden]
         self._rates: dict[torch.optim.Optimizer, float] = {}
         if by_adam:
             self._rates[torch.optim.Adam(by_adam, rate, **of_adam)] = rate

@@ -138,10 +138,10 @@ def test_commands_of_the_tutorial(tmp_path, monkeypatch):
         content = GOOD["mmpose"][0]
         (tmp_path / "keypoints" / f"{number}.json").write_text(json.dumps(content))
     *found, app = commands("tutorial.md")
-    assert [command[0] for command in found] == ["register", "report", "convert", "register"]
+    assert [command[0] for command in found] == ["register", "report", "register"]
     assert app == ["app"]
     for command in found:
         assert main(command) == 0
     run = tmp_path / "runs" / "photographs"
-    assert {path.name for path in run.iterdir()} >= {"overlays.png", "report.html", "glb"}
-    assert len(list((run / "glb").glob("*.glb"))) == 2
+    assert {path.name for path in run.iterdir()} >= {"overlays.png", "report.html", "meshes"}
+    assert len(list((run / "meshes").glob("*.glb"))) == 2
