@@ -35,12 +35,13 @@ COMPARED = (
     ("residual", "no-flow"),
     ("residual", "warped"),
     ("residual-again", "warped-again"),
-    ("hard-gate", "warped"),
-    ("soft-gate", "warped"),
-    ("residual-alone", "warped"),
     ("pixel", "residual"),
-    ("pixel-truth", "residual-truth"),
+    ("pixel", "no-flow"),
+    ("residual-truth", "no-flow"),
+    ("residual-truth", "residual"),
     ("refiner", PAINTED["fits"]),
+    ("refiner", "pixel"),
+    ("refiner-ssim", "refiner"),
     ("refiner-truth", PAINTED["truth"]),
 )
 """Rows, and the rows, or what needs no training, that they are compared with."""

@@ -132,57 +132,34 @@ SIZES = {
 }
 
 
-def gated(gating: str) -> tuple[str, ...]:
-    """Options of a generator whose warped features are told of the visibility so."""
-    return (f"architecture.network.gating={gating}",)
-
-
-HALF = {"kind": "generator", "cost": 0.44, "share": 0.5}
-WARPER = {"kind": "pixel_warper", "cost": 0.37, "share": 0.5}
-
 FLOW_ROWS = {
     "unet": FlowRow("network `unet`, by joints alone"),
     "correction": FlowRow("network that corrects the fits to noisy joints", "correction"),
-    "unet_v2": FlowRow("network `unet_v2`, by joints alone", set=("architecture.kind=unet_v2",)),
 }
+
+WITHOUT_FLOW = ("architecture.network.warped=0",)
+WARPED = ("architecture.network.gating=none",)
+SSIM = ("losses.structure=2",)
 
 PAINTING_ROWS = {
-    "refiner": PaintingRow("refiner", "refiner", 0.28),
-    "no-flow": PaintingRow("no flow", "generator", 0.31, set=("architecture.network.warped=0",)),
-    "warped": PaintingRow("warped features", "generator", 0.30, set=gated("none")),
-    "residual": PaintingRow("+ visibility: `residual`", "generator", 0.44),
-    "half": PaintingRow("`residual`, half of the steps", **HALF),
-    "pixel": PaintingRow("+ pixel warping (half and half)", begin="half", **WARPER),
-    "refiner-ssim": PaintingRow(
-        "refiner that learns SSIM, too", "refiner", 0.29, set=("losses.structure=2",)
-    ),
-    "refiner-truth": PaintingRow("refiner", "refiner", 0.28, "truth"),
-    "hard-gate": PaintingRow(
-        "+ visibility: `hard_gate`", "generator", 0.30, set=gated("hard_gate")
-    ),
-    "soft-gate": PaintingRow(
-        "+ visibility: `soft_gate`", "generator", 0.34, set=gated("soft_gate")
-    ),
-    "residual-alone": PaintingRow(
-        "+ a residual block without visibility", "generator", 0.37, set=gated("residual_alone")
-    ),
     "plain": PaintingRow("one encoder, no flow", "plain", 0.25),
-    "residual-truth": PaintingRow("+ visibility: `residual`", "generator", 0.44, "truth"),
-    "half-truth": PaintingRow("`residual`, half of the steps", bodies="truth", **HALF),
-    "pixel-truth": PaintingRow(
-        "+ pixel warping (half and half)", bodies="truth", begin="half-truth", **WARPER
+    "no-flow": PaintingRow("no flow", "generator", 0.31, set=WITHOUT_FLOW),
+    "warped": PaintingRow("warped features", "generator", 0.30, set=WARPED),
+    "residual": PaintingRow("+ visibility", "generator", 0.44),
+    "half": PaintingRow("+ visibility, half of the steps", "generator", 0.44, share=0.5),
+    "pixel": PaintingRow(
+        "+ pixel warping (half and half)", "pixel_warper", 0.37, share=0.5, begin="half"
     ),
+    "refiner": PaintingRow("refiner", "refiner", 0.28),
+    "refiner-ssim": PaintingRow("refiner that learns SSIM, too", "refiner", 0.29, set=SSIM),
+    "residual-truth": PaintingRow("+ visibility", "generator", 0.44, "truth"),
+    "refiner-truth": PaintingRow("refiner", "refiner", 0.28, "truth"),
     "warped-again": PaintingRow(
-        "warped features, another seed", "generator", 0.30, set=gated("none"), seed=1
+        "warped features, another seed", "generator", 0.30, set=WARPED, seed=1
     ),
-    "residual-again": PaintingRow(
-        "+ visibility: `residual`, another seed", "generator", 0.44, seed=1
-    ),
+    "residual-again": PaintingRow("+ visibility, another seed", "generator", 0.44, seed=1),
 }
+"""The paper's ablation, from `plain` to `pixel`; the refiner; true bodies; other seeds."""
 
-ORDER = ("refiner", "unet", "correction")
-ROWS: dict[str, FlowRow | PaintingRow] = {
-    name: (FLOW_ROWS | PAINTING_ROWS)[name]
-    for name in dict.fromkeys((*ORDER, *PAINTING_ROWS, *FLOW_ROWS))
-}
-"""Name -> row, in the order in which they are trained: what tells most comes first."""
+ROWS: dict[str, FlowRow | PaintingRow] = FLOW_ROWS | PAINTING_ROWS
+"""Name -> row, in the order in which they are trained."""
