@@ -113,32 +113,24 @@ def test_files_of_one_name_are_not_lost_in_each_other(picture, tmp_path):
         Uploads(tmp_path / "work").fit(picture, files, OPENPOSE)
 
 
-def test_names_with_backslashes(made, picture, tmp_path):
-    """Of a dropped file, and in a detector's file that another system has written."""
+@pytest.mark.parametrize(
+    ("written", "dropped"),
+    [("C:\\images\\{}{}", "folder\\{}{}"), ("{} (1){}", "{} 1{}")],
+    ids=["backslashes", "brackets"],
+)
+def test_names_that_are_not_quite_the_same(made, picture, tmp_path, written, dropped):
+    """Of another system; and Gradio takes brackets away from the names of uploaded files."""
     source, names = made
     coco = json.loads(source.path.read_text())
     for image in coco["images"]:
-        image["file_name"] = f"C:\\images\\{image['file_name']}"
-    written = tmp_path / "from\\elsewhere.json"
-    written.write_text(json.dumps(coco))
-    dropped = tmp_path / f"folder\\{picture.name}"
-    shutil.copyfile(picture, dropped)
-    shown = Uploads(tmp_path / "work").fit(dropped, [written], DENSEPOSE)
-    assert len(shown) == names.count(picture.name)
-
-
-def test_names_that_gradio_has_changed(made, picture, tmp_path):
-    """It takes brackets away from the names of uploaded files, not from what is in them."""
-    source, names = made
-    coco = json.loads(source.path.read_text())
-    for image in coco["images"]:
-        image["file_name"] = image["file_name"].replace(".", " (1).")
-    written = tmp_path / "some.json"
-    written.write_text(json.dumps(coco))
-    dropped = tmp_path / f"{picture.stem} 1{picture.suffix}"
-    shutil.copyfile(picture, dropped)
-    shown = Uploads(tmp_path / "work").fit(dropped, [written], DENSEPOSE)
-    assert len(shown) == names.count(picture.name)
+        name = Path(image["file_name"])
+        image["file_name"] = written.format(name.stem, name.suffix)
+    detected = tmp_path / "from\\elsewhere.json"
+    detected.write_text(json.dumps(coco))
+    shown = tmp_path / dropped.format(picture.stem, picture.suffix)
+    shutil.copyfile(picture, shown)
+    found = Uploads(tmp_path / "work").fit(shown, [detected], DENSEPOSE)
+    assert len(found) == names.count(picture.name)
 
 
 def test_only_the_last_results_are_kept(made, picture, tmp_path, monkeypatch):
