@@ -16,6 +16,7 @@ from bodyreg.painting.unet import (
     Encoder,
     Unet,
     UnetConfig,
+    bounded,
     channels_last,
     head,
 )
@@ -106,7 +107,7 @@ class Generator(nn.Module):
             pairs = zip(gates.children(), skips[level], strict=True)
             skips[level] = [gate(skip, *pooled) for gate, skip in pairs]
         bottom = self.joined(torch.cat([of_pose, of_source], 1))
-        return torch.tanh(self.head(self.decoder(bottom, [pose_skips, skips])))
+        return bounded(self.head(self.decoder(bottom, [pose_skips, skips])))
 
 
 class Gate(nn.Module):
@@ -158,4 +159,4 @@ class PlainGenerator(nn.Module):
 
     def forward(self, source: Tensor, pose: Tensor) -> Tensor:
         """(N, 3, H, W) and (N, 18, H, W) -> (N, 3, H, W), as of `Generator`."""
-        return torch.tanh(self.head(self.unet(torch.cat([source, pose], 1))))
+        return bounded(self.head(self.unet(torch.cat([source, pose], 1))))

@@ -12,7 +12,7 @@ from torch.nn import functional
 from bodyreg.errors import UserError
 from bodyreg.flow.blocks import initialise
 from bodyreg.painting.generator import JOINTS
-from bodyreg.painting.unet import Unet, UnetConfig, head
+from bodyreg.painting.unet import Unet, UnetConfig, bounded, head
 from bodyreg.transfer import Provenance
 
 TRUST = 0.9
@@ -82,4 +82,4 @@ class Refiner(nn.Module):
         across = functional.max_pool2d(body, (1, 2 * reach + 1), 1, (0, reach))
         near = functional.max_pool2d(across, (2 * reach + 1, 1), 1, (reach, 0))
         trust = torch.where(near > 0, torch.sigmoid(self.trust(features)), 1)
-        return trust * painting + (1 - trust) * torch.tanh(self.colour(features)), trust
+        return trust * painting + (1 - trust) * bounded(self.colour(features)), trust

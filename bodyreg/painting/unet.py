@@ -15,6 +15,9 @@ from bodyreg.training.batch_norm import BatchNorm
 DEEPEST, WIDEST = 10, 4096
 """The most levels, and channels."""
 
+LEAST_SLOPE = 0.05
+"""By which colours follow the last layer where tanh is flat."""
+
 Normalisation = Callable[[int], nn.Module]
 """Channels -> a layer that normalises them."""
 
@@ -161,6 +164,16 @@ def normalisation(channels: int, batch_statistics: bool) -> nn.Module:
 def head(channels: int, outputs: int) -> nn.Sequential:
     """The last layer, which mirrors the picture at its border: (N, channels, H, W) -> outputs."""
     return nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(channels, outputs, 7))
+
+
+def bounded(x: Tensor) -> Tensor:
+    """tanh(x), with the gradient 1 - tanh(x)² + 0.05: colours from -1 to 1.
+
+    Discs of joints are a few pixels, so batch normalisation makes their features hundreds of times
+    as large as the mean, and the last layer goes far beyond where float32 tells tanh from 1. By
+    tanh's own gradient, a wrong colour there would stay.
+    """
+    return torch.tanh(x) + LEAST_SLOPE * (x - x.detach())
 
 
 def channels_last(pictures: Tensor) -> Tensor:

@@ -79,8 +79,8 @@ class Optimizers:
     """What moves the weights of a network that learn: Adam, or Muon those of hidden layers.
 
     Hidden layers are convolutions without a bias, because a normalisation follows them. Last layers
-    have a bias, and are Adam's: there Muon's steps, which do not become smaller with the gradient,
-    drove single pixels so far into tanh that no gradient came back.
+    have a bias, and are Adam's: Muon's steps do not become smaller with the gradient, so a last
+    layer does not come to rest.
 
     Args:
         network: Whose weights.

@@ -19,6 +19,7 @@ from bodyreg.painting import (
 )
 from bodyreg.painting.generator import Gate
 from bodyreg.painting.refiner import TRUST
+from bodyreg.painting.unet import LEAST_SLOPE, bounded
 from bodyreg.training.loops import seeded
 from bodyreg.transfer import Provenance
 
@@ -261,6 +262,31 @@ def test_refiner_without_a_body(nothing):
     grads = [weight.grad for weight in network.parameters()]
     assert all(grad.isfinite().all() for grad in grads)
     assert any(grad.abs().max() > 0 for grad in grads) != nothing
+
+
+def test_colours_learn_where_tanh_is_flat():
+    """A last layer that has gone too far comes back; its colours are tanh's."""
+    far = torch.tensor([-180.0, -3.0, 0.0, 0.5, 180.0], requires_grad=True)
+    colours = bounded(far)
+    assert torch.equal(colours, torch.tanh(far))
+    (slope,) = torch.autograd.grad(colours.sum(), far)
+    torch.testing.assert_close(slope, 1 - torch.tanh(far) ** 2 + LEAST_SLOPE)
+    assert slope.min() >= LEAST_SLOPE > 0
+
+
+@pytest.mark.parametrize("kind", [Generator, PlainGenerator])
+def test_a_generator_far_beyond_its_colours_still_learns(kind):
+    network = kind(GeneratorConfig(**SMALL, warped=0)).train()
+    with torch.no_grad():
+        network.head[-1].bias.fill_(-1000)
+    source, pose = torch.rand(2, 3, 16, 16), torch.rand(2, 18, 16, 16)
+    flow, seen = torch.zeros(2, 2, 16, 16), torch.zeros(2, 16, 16, dtype=torch.uint8)
+    painted = network(source, pose, *((flow, seen) if kind is Generator else ()))
+    assert (painted == -1).all()
+    (painted - 1).abs().mean().backward()
+    torch.testing.assert_close(
+        network.head[-1].bias.grad, torch.full((3,), -LEAST_SLOPE / 3), rtol=1e-4, atol=0
+    )
 
 
 def test_the_same_seed_gives_the_same_network():
