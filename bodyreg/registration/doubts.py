@@ -11,6 +11,7 @@ gross errors of detectors cause.
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.data.rejected import LIMBS, limb_columns
 from bodyreg.registration.config import PIXEL, RegistrationConfig
+from bodyreg.registration.evidence import outside
 from bodyreg.registration.residuals import residuals
 
 FEWEST = 10
@@ -70,7 +72,8 @@ def doubts(
     """
     points, keypoints = residuals(body, fits, observations, config)
     rejected = np.zeros(len(fits), np.uint8) if fits.rejected is None else fits.rejected
-    count, segments, limb, width = _seen(body, observations)
+    shown = np.where(outside(observations), 0, observations.keypoint_weight)
+    count, segments, limb, width = _seen(body, replace(observations, keypoint_weight=shown))
     found = {
         "evidence": FEWEST / np.maximum(count, 1),
         "parts": FEWEST_SEGMENTS / np.maximum(segments, 1),

@@ -21,10 +21,6 @@ from bodyreg.registration.prior import pose_prior
 SURFACE_SAMPLES = 16
 """Rest normals per segment that stand for its surface in the visibility term."""
 
-OUTSIDE = 8 / 128
-"""Half sides of the frame by which a keypoint outside of the picture is beyond its border: twice
-the error of a keypoint that is seen."""
-
 NUMPY_DTYPES: dict[torch.dtype, type[np.floating]] = {
     torch.float32: np.float32,
     torch.float64: np.float64,
@@ -149,12 +145,15 @@ def keypoint_weights(
 
 
 def outside(observations: Observations) -> np.ndarray:
-    """(N, K) bool: keypoints that lie clearly outside of pictures of known size."""
+    """(N, K) bool: keypoints beyond the borders of pictures of known size.
+
+    Those that errors push across a border are among them, and lose nothing that is measured; those
+    that a detector guesses often lie just behind it.
+    """
     if observations.picture_size is None:
         return np.zeros(observations.keypoint_weight.shape, bool)
-    margin = OUTSIDE * observations.frame[:, None, 2:]
     size = observations.picture_size[:, None].astype(np.float32)
-    beyond = np.maximum(-observations.keypoint_xy, observations.keypoint_xy - size) > margin
+    beyond = (observations.keypoint_xy < 0) | (observations.keypoint_xy > size)
     return beyond.any(2) & (size > 0).all(2)
 
 

@@ -187,7 +187,7 @@ def test_keypoints_outside_of_the_picture_weigh_less(study, people):
     xy = people.keypoint_xy.copy()
     xy[:, 0] = [-0.2, 0.5] * size
     xy[:, 1] = [0.5, 1.2] * size
-    xy[:, 2] = [-1e-3, 0.5] * size
+    xy[:, 2] = [0, 1] * size  # a corner
     some = replace(people, keypoint_xy=xy, keypoint_weight=random.uniform(0.5, 1, xy.shape[:2]))
     usual = keypoint_weights(replace(some, picture_size=None), config, np.float64)
     weight = keypoint_weights(some, config, np.float64)
@@ -204,6 +204,20 @@ def test_guessed_keypoints_do_less_harm(study, people):
     now = study.errors(register(study.body, guessed))
     equal = RegistrationConfig(outside_share=1.0, suspect_error=np.inf)
     assert now.mean() < 0.7 * study.errors(register(study.body, guessed, equal)).mean()
+
+
+def test_guessed_keypoints_do_not_count_as_seen(study, people):
+    """Legs below the picture are as doubtful with guessed keypoints as without any."""
+    legs = [i for i, name in enumerate(people.keypoint_name) if "knee" in name or "ankle" in name]
+    xy, none = people.keypoint_xy.copy(), people.keypoint_weight.copy()
+    xy[:, legs, 1] = people.picture_size[:, None, 1] + 1
+    none[:, legs] = 0
+    alone = people.keypoints_alone()
+    guessed = register(study.body, replace(alone, keypoint_xy=xy))
+    unseen = register(study.body, replace(alone, keypoint_weight=none))
+    for name in ("evidence", "parts", "limbs"):
+        np.testing.assert_array_equal(guessed.doubts[name], unseen.doubts[name], err_msg=name)
+    assert (guessed.doubts["limbs"] > 1).all()
 
 
 def test_what_is_not_seen_falls_back_to_the_prior(study, people):
