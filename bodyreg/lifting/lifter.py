@@ -138,7 +138,7 @@ def _about(plain: dict[str, Any]) -> dict[str, Any]:
         and all(name in JOINTS for name in joints)
         and plain["sign"] in (1, -1)
         and isinstance(plain["perspective"], bool)
-        and isinstance(factor, float)
+        and type(factor) in (int, float)
         and SMALLEST_FACTOR < factor < 1 / SMALLEST_FACTOR
         and type(width) is int
         and 0 < width <= LARGEST_WIDTH

@@ -153,7 +153,7 @@ def outside(observations: Observations) -> np.ndarray:
     if observations.picture_size is None:
         return np.zeros(observations.keypoint_weight.shape, bool)
     size = observations.picture_size[:, None].astype(np.float32)
-    beyond = (observations.keypoint_xy < 0) | (observations.keypoint_xy > size)
+    beyond = np.maximum(-observations.keypoint_xy, observations.keypoint_xy - size) > 0
     return beyond.any(2) & (size > 0).all(2)
 
 

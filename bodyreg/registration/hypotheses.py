@@ -119,6 +119,11 @@ def judge(
     return Verdict(fits, observations, exchanged, rejected, sides, foreign)
 
 
+def doubts_of(fits: Fits) -> tuple[np.ndarray | float, np.ndarray | float]:
+    """The doubts of earlier fits that hypotheses alone tell, `sides` and `foreign`; 0 without."""
+    return fits.doubts.get("sides", 0.0), fits.doubts.get("foreign", 0.0)
+
+
 def _far(
     body: Body, fits: Fits, observations: Observations, config: RegistrationConfig
 ) -> np.ndarray:

@@ -90,8 +90,8 @@ def register(
         evidence left and right were exchanged, and `rejected` which of it was left out
         (`suspect_error`). With `camera="perspective"` they have the focal lengths and principal
         points that they were fitted with. With `fit_shape` they have shapes, and the term "shape"
-        of their prior. A warm fit reads the evidence as `initial` has read it, and has its cameras
-        where the picture's are unknown.
+        of their prior. A warm fit reads the evidence as `initial` has read it, has its doubts about
+        the evidence, and has its cameras where the picture's are unknown.
 
     Raises:
         UserError: the observations do not fit the body; a person has no evidence; the initial fits
@@ -128,7 +128,8 @@ def register(
         if config.fit_shape:
             fits = shapes.fit(body, observations, fits, config, fit, progress=progress)
         fits = with_unknown(fits)
-        return with_doubts(_with_sets(fits, initial.exchanged, initial.rejected), 0.0, 0.0)
+        fits = _with_sets(fits, initial.exchanged, initial.rejected)
+        return with_doubts(fits, *hypotheses.doubts_of(initial))
     require_evidence(observations)
     found = hypotheses.judge(
         body,

@@ -22,7 +22,7 @@ from bodyreg.data.bodies import pixels_per_metre
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
 from bodyreg.data.reading import as_read
-from bodyreg.registration import cameras, precision, schedule, solver
+from bodyreg.registration import cameras, hypotheses, precision, schedule, solver
 from bodyreg.registration.config import RegistrationConfig
 from bodyreg.registration.deviations import joint_deviations, with_focal_unknown
 from bodyreg.registration.doubts import doubts
@@ -82,7 +82,7 @@ def smooth(
     precise = 2 * len(precision.precise(fits, observations, usual)) > len(fits)
     config = precision.for_precise(usual) if precise else usual
     config = replace(config, solver="adam", warm_iterations=ITERATIONS)
-    fits, shape = _of_one_body(fits), None
+    fits, shape, template = _of_one_body(fits), None, body
     if fits.shape is not None:
         shape = np.tile(fits.shape.mean(0, dtype=np.float64), (len(fits), 1))
         body, fits = body.with_shape(shape[0]), replace(fits, shape=None)
@@ -120,8 +120,8 @@ def smooth(
         found = found.replaced(unknown, with_focal_unknown(body, found.select(unknown)))
     if shape is not None:
         found = in_shapes(found, shape, usual)
-    of_first = (fits.doubts.get(name, 0.0) for name in ("sides", "foreign"))
-    return replace(found, doubts=doubts(body, observations, usual, found, *of_first))
+    of_first = hypotheses.doubts_of(fits)
+    return replace(found, doubts=doubts(template, observations, usual, found, *of_first))
 
 
 def of_one_body(flat: Tensor) -> Tensor:

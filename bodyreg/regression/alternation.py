@@ -19,6 +19,8 @@ import torch
 
 from bodyreg.body import Body
 from bodyreg.data.fits import Fits
+from bodyreg.data.observations import Observations
+from bodyreg.data.reading import as_read
 from bodyreg.errors import UserError
 from bodyreg.files import is_file
 from bodyreg.lifting import (
@@ -198,13 +200,7 @@ class _Run:
             entry["labels"] = []
             for n, path in paths.items():
                 album, last = self.albums[n], before[n]
-                found = register(
-                    self.body,
-                    album.people,
-                    self.config.registration,
-                    initial=None if now.number == 1 else self._begin(regressor, album, last),
-                    device=self.device,
-                )
+                found = self._fitted(album, None if now.number == 1 else regressor, last)
                 better = np.ones(len(found), bool)
                 if last is not None and self.config.labels.keep_best:
                     found, better = kept(last, found)
@@ -269,24 +265,37 @@ class _Run:
             entry["held_out"] = []
             for album in self.held_out:
                 seen = self._seen(regressor, album)
-                refined = register(
-                    self.body,
-                    album.people,
-                    self.config.registration,
-                    initial=seen,
-                    device=self.device,
-                )
+                refined = self._register(album.people, seen)
                 errors = {"network": self._errors(album, seen)}
                 if copy is not None:
                     errors["further"] = self._errors(album, self._seen(copy, album))
                 errors["refined"] = self._errors(album, refined)
                 entry["held_out"].append(errors)
 
-    def _begin(self, regressor: Regressor, album: Album, last: Fits | None) -> Fits:
-        """Where fits of later rounds begin."""
-        if last is not None and self.config.starts == "labels":
-            return last
-        return self._seen(regressor, album, last)
+    def _fitted(self, album: Album, regressor: Regressor | None, last: Fits | None) -> Fits:
+        """Fits of a round, which read the evidence as the last ones have.
+
+        Args:
+            album: The people.
+            regressor: What later rounds begin at; None in the first one.
+            last: The fits of the last round that had these people, if one had.
+        """
+        if regressor is None:
+            return self._register(album.people, None)
+        if last is None:
+            return self._register(album.people, self._seen(regressor, album))
+        start = last
+        if self.config.starts == "predictions":
+            start = self._seen(regressor, album, last)
+        # The evidence is read first: what a prediction is far from is not yet another person's.
+        start = replace(start, exchanged=None, rejected=None, doubts=last.doubts)
+        found = self._register(as_read(album.people, last, self.body), start)
+        return replace(found, exchanged=last.exchanged, rejected=last.rejected)
+
+    def _register(self, people: Observations, initial: Fits | None) -> Fits:
+        return register(
+            self.body, people, self.config.registration, initial=initial, device=self.device
+        )
 
     def _seen(self, regressor: Regressor, album: Album, last: Fits | None = None) -> Fits:
         """What the network sees, by the cameras of the last fits."""

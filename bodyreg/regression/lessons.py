@@ -15,8 +15,8 @@ from bodyreg.body import Body, Parameters
 from bodyreg.data.crops import picture_crops
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
+from bodyreg.data.reading import as_read
 from bodyreg.errors import UserError
-from bodyreg.registration.cameras import as_fitted
 from bodyreg.registration.register import matched
 from bodyreg.regression.labels import confidence_of
 from bodyreg.regression.outputs import labels_of
@@ -80,7 +80,8 @@ class Lessons:
 
     Attributes:
         crops: (N, 3, S, S) uint8 red, green, blue, of frames whose sides are `MARGIN` times longer.
-        people: What the pictures show; its cameras are those of the fits.
+        people: What the pictures show, as the fits have read it: by their cameras, with exchanged
+            sides, and without rejected parts.
         labels: The people's parameters, with quaternions.
         confidence: (N,) float32 weights of the labels.
         parts: How many people are of each data set; they stand one data set after the other.
@@ -117,9 +118,12 @@ class Lessons:
         fits = matched(fits, album.people)
         if confidence is None:
             confidence = confidence_of(fits)
+        read = as_read(album.people, fits, body)
+        focal = np.full(len(fits), np.nan) if fits.focal is None else fits.focal
+        focal = np.where(np.isnan(focal), np.inf, focal)  # without perspective, whatever is known
         return cls(
             album.crops,
-            as_fitted(album.people, fits),
+            replace(read, focal=focal),
             labels_of(fits, body),
             torch.from_numpy(confidence),
             (len(album),),
@@ -158,15 +162,15 @@ class Lessons:
         """(M,) int64, positions of the people in the order in which an epoch sees them.
 
         An epoch sees as many people as there are in the data sets that have a share. Of each it
-        sees its share, and no person twice before it has seen all.
+        sees its share, rounded, and no person twice before it has seen all.
         """
         if self.shares is None:
             return torch.randperm(len(self), generator=random)
-        pairs = list(zip(self.parts, self.shares, strict=True))
-        total = sum(part for part, share in pairs if share)
+        total = sum(p for p, share in zip(self.parts, self.shares, strict=True) if share)
+        ends = np.rint(total * np.cumsum(self.shares)).astype(int)  # so that no rounding adds up
         seen, first = [], 0
-        for part, share in pairs:
-            if count := round(share * total):
+        for part, count in zip(self.parts, np.diff(ends, prepend=0).tolist(), strict=True):
+            if count:
                 turns = [torch.randperm(part, generator=random) for _ in range(-(-count // part))]
                 seen.append(first + torch.cat(turns)[:count])
             first += part

@@ -36,7 +36,7 @@ class Looks:
 
     def show(self, pictures: Tensor) -> Tensor:
         """Pictures (N, 3, S, S), from 0 to 1, that look so."""
-        pictures = (self.gain[..., None, None] * pictures).clamp(max=1)
+        pictures = (self.gain[..., None, None] * pictures).clamp(0, 1)
         blur = self.blur[:, None, None, None]
         pictures = pictures + blur * (_blurred(pictures) - pictures)
         side = pictures.shape[-1]

@@ -13,6 +13,7 @@ from torch import Tensor
 from bodyreg.body import Parameters
 from bodyreg.data.fits import Fits
 from bodyreg.data.observations import Observations
+from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig
 from bodyreg.regression.network import Architecture, Network
 from bodyreg.regression.outputs import as_fits
@@ -25,7 +26,7 @@ AT_ONCE = 64
 """Pictures seen in one step."""
 
 LARGEST_SIDE = 4096
-"""Of a file's pictures, in pixels."""
+"""Of its pictures, in pixels."""
 
 
 @dataclass(eq=False)
@@ -46,7 +47,13 @@ class Regressor:
 
     @classmethod
     def new(cls, architecture: Architecture, side: int, seed: int = 0) -> Regressor:
-        """One that has not learnt yet, and gives about the mean body."""
+        """One that has not learnt yet, and gives about the mean body.
+
+        Raises:
+            UserError: the side of its pictures is not possible.
+        """
+        if not 0 < side <= LARGEST_SIDE:
+            raise UserError(f"side {side}: give 1 to {LARGEST_SIDE:,} pixels")
         with seeded(seed):
             return cls(Network(architecture), side)
 

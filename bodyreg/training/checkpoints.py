@@ -137,6 +137,8 @@ def rebuilt(example: About, plain: Any) -> About:
         if values.keys() != plain.keys():
             raise TypeError(f"fields {list(plain)}")
         return replace(example, **{n: rebuilt(value, plain[n]) for n, value in values.items()})
+    if isinstance(example, float) and type(plain) is int:
+        plain = type(example)(plain)
     if type(plain) is not type(example):
         raise TypeError(f"{plain!r}")
     return plain

@@ -137,7 +137,7 @@ def test_no_people_and_no_joints():
 
 
 def test_files(tmp_path):
-    lifter = replace(some_lifter(perspective=True, spread_factor=2.5), sign=-1, joints=JOINTS[:9])
+    lifter = replace(some_lifter(perspective=True, spread_factor=2), sign=-1, joints=JOINTS[:9])
     path = tmp_path / "lifter.safetensors"
     lifter.save(path, seed=4)
     first = path.read_bytes()
@@ -145,7 +145,7 @@ def test_files(tmp_path):
     assert path.read_bytes() == first
     found = Lifter.load(path)
     assert (found.joints, found.sign, found.perspective) == (JOINTS[:9], -1, True)
-    assert found.spread_factor == 2.5
+    assert found.spread_factor == 2
     assert found.facts == {"seed": 4}
     seen, _ = people(3, 8)
     one, other = lifter.lift(seen), found.lift(seen)

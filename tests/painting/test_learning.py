@@ -192,3 +192,10 @@ def test_damaged_painters(tmp_path, change):
     save_checkpoint(path, "bodyreg-painter-1", tensors, about)
     with pytest.raises(UserError, match="what it says of the painter is damaged"):
         Painter.load(path)
+
+
+def test_whole_numbers_in_a_file(tmp_path):
+    """An architecture says 2 where its field is 2.0."""
+    about = replace(architecture(), radius=2)
+    Painter.new(about).save(tmp_path / "p.safetensors")
+    assert Painter.load(tmp_path / "p.safetensors").architecture == about

@@ -100,14 +100,16 @@ def test_a_fit_does_not_depend_on_its_batch(study, people):
         assert_same(register(study.body, together.select(one)), fits.select(one))
 
 
-def test_a_warm_fit_keeps_the_sides(study, people, clean):
+def test_a_warm_fit_keeps_the_sides_and_their_doubts(study, people, clean):
     other = spoilt("all of the other side", people)
     fits = register(study.body, other)
     warm = register(study.body, other, initial=fits)
     np.testing.assert_array_equal(warm.exchanged, fits.exchanged)
-    assert_same(warm.select(fits.exchanged > 0), replace(
-        register(study.body, people, initial=clean), exchanged=fits.exchanged
-    ).select(fits.exchanged > 0))  # fmt: skip
+    right = register(study.body, people, initial=clean)
+    right = replace(
+        right, exchanged=fits.exchanged, doubts=right.doubts | {"sides": fits.doubts["sides"]}
+    )
+    assert_same(warm.select(fits.exchanged > 0), right.select(fits.exchanged > 0))
     unknown = register(study.body, other, initial=replace(fits, exchanged=None, rejected=None))
     np.testing.assert_array_equal(unknown.exchanged, 0)
     np.testing.assert_array_equal(unknown.rejected, 0)

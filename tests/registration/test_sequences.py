@@ -16,7 +16,9 @@ from bodyreg.data.frames import image_from_frame
 from bodyreg.data.skeletons import COCO_17
 from bodyreg.errors import UserError
 from bodyreg.registration import RegistrationConfig, register, schedule, smooth
+from bodyreg.registration.doubts import FARTHEST
 from bodyreg.registration.evidence import make_rig
+from bodyreg.registration.residuals import residuals
 from bodyreg.registration.sequences import ACCELERATION_WEIGHT, _Together, of_one_body
 
 RATE = 25.0
@@ -164,6 +166,29 @@ def test_fits_of_older_files():
     old = replace(register(Body.default(), people), exchanged=None, rejected=None)
     found = smooth(Body.default(), people, old, np.arange(2) / RATE)
     assert not found.doubts["foreign"].any()
+
+
+def test_doubts_are_those_of_the_persons_shape():
+    """Feet below the picture are guessed; the other keypoints lie on the body."""
+    body, (truth, _) = Body.default(), moving(4, 3)
+    shape = np.zeros((3, len(body.shape_names)), np.float32)
+    shape[:, list(body.shape_names).index("child")] = 0.6
+    child = replace(truth, shape=shape)
+    xy = image_from_frame(child.keypoints(body, COCO_17.keypoints)[..., :2], child.frame[:, None])
+    size = np.tile([600, int(xy[:, -1, 1].min()) - 10], (3, 1)).astype(np.int32)
+    people = Observations.of_keypoints(
+        COCO_17.keypoints,
+        xy,
+        np.ones(xy.shape[:2]),
+        id=child.id,
+        frame=child.frame,
+        picture_size=size,
+    )
+    config = RegistrationConfig.preset("accurate", camera="weak")
+    found = smooth(body, people, child, np.arange(3) / RATE, config)
+    expected = residuals(body, found, people, config)[1] / FARTHEST
+    np.testing.assert_allclose(found.doubts["keypoints"], expected, rtol=1e-4)
+    assert found.doubts["keypoints"].max() < 0.5
 
 
 def together(seconds: np.ndarray, frame: np.ndarray, metre: float) -> _Together:

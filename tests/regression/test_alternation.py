@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from bodyreg import Fits, RegistrationConfig, UserError, register
+from bodyreg.data.sides import KEYPOINTS, bits, with_exchanged
 from bodyreg.lifting import AdversarialConfig, DistilledConfig, Lifter, train_adversarial
 from bodyreg.lifting.joints import poses_of
 from bodyreg.metrics import joint_errors
@@ -247,6 +248,22 @@ def test_fits_can_go_on_from_the_labels(body, run, people, tmp_path):
     )
     expected = register(body, people[0].people, FAST, initial=first)
     np.testing.assert_array_equal(second.pose, expected.pose)
+
+
+def test_later_rounds_read_the_evidence_as_the_first_one(body, run, people, tmp_path):
+    """A prediction tells nothing of exchanged sides; the fit of the round before does."""
+    wrong = np.full(9, bits((), KEYPOINTS), np.uint8)
+    spoilt = replace(people[0], people=with_exchanged(people[0].people, wrong, body))
+    config = RegistrationConfig.preset("accurate", camera="weak")
+    run(replace(QUICK, registration=config, labels=LabelConfig(keep_best=False)), [spoilt])
+    first, second = (
+        Fits.load(tmp_path / "run" / f"round{number}" / "labels1.npz") for number in (1, 2)
+    )
+    assert (first.exchanged > 0).sum() > 4
+    for name in ("exchanged", "rejected"):
+        np.testing.assert_array_equal(getattr(second, name), getattr(first, name))
+    np.testing.assert_array_equal(second.doubts["sides"], first.doubts["sides"])
+    assert second.loss[first.exchanged > 0].mean() < 3 * first.loss[first.exchanged > 0].mean()
 
 
 def test_labels_weigh_as_they_are_trusted(body, run, monkeypatch, tmp_path):

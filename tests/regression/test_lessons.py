@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from bodyreg import UserError
+from bodyreg.data import rejected, sides
+from bodyreg.data.reading import as_read
 from bodyreg.pictures import write_picture
 from bodyreg.regression.lessons import Album, Lessons, check_shares, crops_of
 from bodyreg.regression.outputs import labels_of
@@ -63,6 +65,22 @@ def test_lessons(pictures, body):
     assert lessons.confidence.max() == 1
     own = Lessons.of(body, Album.of(pictures, people, 32), wider, np.arange(5, dtype=np.float32))
     assert own.people.id.tolist() == own.confidence.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_evidence_teaches_as_the_label_has_read_it(pictures, body):
+    """With exchanged sides, without what is another person's, and by the label's camera."""
+    fits, people = people_of(body)
+    exchanged = np.array([0, sides.bits(sides.POINTS, sides.KEYPOINTS), 0, 0, 0], np.uint8)
+    left = np.array([0, 0, rejected.bits(["left arm"]), 0, 0], np.uint8)
+    fits = replace(fits, exchanged=exchanged, rejected=left)
+    sized = replace(people, picture_size=np.full((5, 2), 250, np.int32))
+    found = Lessons.of(body, Album.of(pictures, sized, 32), fits).people
+    expected = as_read(people, fits, body)
+    for name in ("point_vertex", "point_weight", "keypoint_xy", "keypoint_weight"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+    assert (found.keypoint_weight[2] == 0).sum() > (people.keypoint_weight[2] == 0).sum()
+    assert (found.keypoint_xy[1] != people.keypoint_xy[1]).any()
+    assert np.isinf(found.focal).all()  # fits without perspective
 
 
 def test_what_cannot_be_learnt_from(pictures, body):
@@ -139,6 +157,10 @@ def test_an_epoch_has_the_shares_of_the_data_sets(body, shares, expected):
             assert np.ptp(part) <= 1  # nobody twice before everybody once
     if shares == (1, 1):
         assert (orders[0][:10] < 5).sum() < 10  # mixed, not one after the other
+
+
+def test_rounded_shares_are_a_whole_epoch(body):
+    assert len(Lessons.mixed(several(body, 1, 1, 2), (1, 1, 1)).order(generator(0))) == 4
 
 
 @pytest.mark.parametrize("shares", [(1,), (0, 0), (-1, 2), (float("nan"), 1), (float("inf"), 1)])

@@ -52,3 +52,4 @@ def test_looks_stay_pictures_and_follow_their_seed():
     assert torch.equal(one, same) and not torch.equal(one, other)
     assert one.min() >= 0 and one.max() <= 1
     assert torch.equal(looks.select(slice(3, 8)).show(plain[3:8]), one[3:8])
+    assert replace(NOTHING, colour=3.0).looks(20, generator(5)).show(plain).min() == 0

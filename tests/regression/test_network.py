@@ -151,6 +151,12 @@ def test_architectures_that_do_not_exist(options):
         Architecture(**{"kind": "small", **options})
 
 
+@pytest.mark.parametrize("side", [-5, 0, 5000])
+def test_sides_that_no_file_can_have(side):
+    with pytest.raises(UserError, match=f"side {side}: give 1 to 4,096 pixels"):
+        Regressor.new(Architecture("small", 8), side)
+
+
 def test_a_regressor_comes_back_from_its_file(tmp_path, body):
     regressor = Regressor(small(six_numbers=True), 32, {"seed": 3})
     path = tmp_path / "r.safetensors"
