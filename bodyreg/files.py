@@ -240,6 +240,16 @@ def files_in(folder: str | os.PathLike, suffixes: Collection[str]) -> list[Path]
     ]
 
 
+def require_writable(path: str | os.PathLike) -> None:
+    """Refuse a path of a file to write where a folder or a device is.
+
+    Raises:
+        UserError: one is there, or the operating system does not tell.
+    """
+    if is_there(path) and not is_file(path):
+        raise UserError(f"{path}: {_kind(path)}; name a file to write")
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike, *, within: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path; move it to `path` on success, remove it on failure.
@@ -256,8 +266,7 @@ def atomic_path(path: str | os.PathLike, *, within: Path | None = None) -> Itera
             refuses what is written inside the section. `path` is a folder or a device.
     """
     path = Path(path)
-    if is_there(path) and not is_file(path):
-        raise UserError(f"{path}: {_kind(path)}; name a file to write")
+    require_writable(path)
     temporary = (within or path.parent) / f".{secrets.token_hex(8)}{path.suffix}"
     with writing(path):
         for folder in (path.parent, temporary.parent):

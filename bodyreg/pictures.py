@@ -132,6 +132,19 @@ def read_header(path: str | os.PathLike) -> Header | None:
         return None
 
 
+def read_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Width and height of a picture as `read_picture` turns it: by its header, if that tells them.
+
+    Raises:
+        UserError: the file cannot be read, or is no picture.
+    """
+    header = read_header(path)
+    if header is not None:
+        return header.width, header.height
+    height, width = read_picture(path).shape[:2]
+    return width, height
+
+
 def encode_picture(picture: np.ndarray, suffix: str, *, quality: int | None = None) -> bytes:
     """The bytes of a picture file.
 

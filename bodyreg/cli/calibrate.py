@@ -77,7 +77,7 @@ def run(options: Options, command: str) -> None:
             f"Missing from bodyreg calibrate: {missing[0]}; see bodyreg calibrate --help"
         )
     source, files = source_of(options), body_files(options)
-    require_output(options.out, "landmarks.json", [source.path, options.landmarks])
+    require_output(options.out, "landmarks.json", [*source.paths, options.landmarks])
     config = make_config(
         options.preset, options.solver, options.starts, options.iterations, options.set
     )

@@ -37,12 +37,12 @@ def require(option: str, value: float, low: float, high: float) -> None:
 
 
 def require_output(out: Path, example: str, read: Iterable[Path | None]) -> None:
-    """Refuse an --out that is no file of its kind, or that is read by the command.
+    """Refuse an --out that is no file of its kind, or that the command reads, now or the next time.
 
     Args:
         out: The file to write.
         example: A name for it; the file has the same suffix.
-        read: The files that the command reads.
+        read: The files that the command reads, and the folders whose files it reads.
 
     Raises:
         UserError: as said, or the operating system does not tell.
@@ -51,4 +51,10 @@ def require_output(out: Path, example: str, read: Iterable[Path | None]) -> None
         raise UserError(f"{out}: is a folder; --out must be a file, such as {example}")
     if out.suffix.lower() != (suffix := Path(example).suffix):
         raise UserError(f"--out {out}: the file is a {suffix}, such as {example}")
-    require_other(out, identities(read))
+    found = identities(read)
+    require_other(out, found)
+    if not found.isdisjoint(identities([out.parent])):
+        raise UserError(
+            f"{out}: lies in a folder whose files are read, and would be one of them; choose "
+            "another --out"
+        )

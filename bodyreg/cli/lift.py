@@ -46,7 +46,7 @@ def run(options: Options, command: str) -> None:
     if missing := missing_source(options):
         raise UserError(f"Missing from bodyreg lift: {missing[0]}; see bodyreg lift --help")
     source, files = source_of(options), body_files(options)
-    require_output(options.out, "lifted.npz", [source.path, options.body])
+    require_output(options.out, "lifted.npz", [*source.paths, options.body])
 
     from bodyreg.data.opening import open_people
     from bodyreg.lifting import Lifter

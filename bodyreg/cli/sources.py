@@ -14,7 +14,7 @@ from bodyreg.data.focal import Focal
 from bodyreg.data.formats import FORMATS, PICTURES, Format
 from bodyreg.data.source import Source
 from bodyreg.errors import UserError
-from bodyreg.files import is_folder, require_file
+from bodyreg.files import is_file, is_folder, require_file
 
 
 def _field(name: str) -> str:
@@ -139,6 +139,8 @@ def source_of(options: Any) -> Source:
     Raises:
         UserError: several are named, or other options do not fit it.
     """
+    if options.images is not None and is_file(options.images):
+        raise UserError(f"{options.images}: is a file; --images is the folder of the pictures")
     return _source(options, options.images)
 
 

@@ -26,6 +26,7 @@ from bodyreg.data.json_files import numbers
 from bodyreg.data.observation_checks import LARGEST_SIDE
 from bodyreg.data.skeletons import BLAZEPOSE_33
 from bodyreg.errors import UserError
+from bodyreg.pictures import SUFFIXES
 
 SHARES = ("pose_landmarks", "poseLandmarks", "landmarks")
 METRES = (
@@ -63,8 +64,12 @@ def is_blazepose(content: Any) -> bool:
     """Whether the content of a file is BlazePose's."""
     if _is_picture(content):
         return True
-    pictures = [value for value in content.values() if value] if isinstance(content, dict) else []
-    return bool(pictures) and all(map(_is_picture, pictures))
+    if not isinstance(content, dict):
+        return False
+    pictures = [value for value in content.values() if value]
+    if not pictures:  # none of them shows anyone, so only the names tell
+        return bool(content) and all(Path(name).suffix.lower() in SUFFIXES for name in content)
+    return all(map(_is_picture, pictures))
 
 
 def blazepose_people(content: Any, path: Path, pictures: Pictures) -> list[Detection]:
@@ -168,7 +173,9 @@ def _people(content: Any, picture: str, where: str, pictures: Pictures) -> list[
     metres = _lists(content, METRES)
     if metres and len(metres) != len(shares):
         raise UserError(f"{where}: has {len(shares)} people, and {len(metres)} in metres")
-    size = _size(content, picture, where, pictures) if shares else (0, 0)
+    size = _size(content, picture, where, pictures) if shares else None
+    if size is None:  # nobody, or people of a picture that does not matter
+        return []
     found = []
     for number, person in enumerate(shares):
         here = f"{where}: person {number}"
@@ -230,18 +237,22 @@ def _landmarks(value: Any, where: str) -> np.ndarray:
     return found
 
 
-def _size(content: dict[str, Any], picture: str, where: str, pictures: Pictures) -> tuple[int, int]:
-    """Width and height of a picture, by the file or by the picture itself."""
+def _size(
+    content: dict[str, Any], picture: str, where: str, pictures: Pictures
+) -> tuple[int, int] | None:
+    """Width and height of a picture, by the file or by the picture itself.
+
+    None: it is another picture than the one that matters.
+    """
     for names in SIZES:
         if all(name in content for name in names):
             sides = numbers({"size": [content[name] for name in names]}, "size", where, 2)
             if not ((sides > 0) & (sides <= LARGEST_SIDE) & (sides % 1 == 0)).all():
                 raise UserError(f"{where}: {' and '.join(names)} are not a picture's")
             return int(sides[0]), int(sides[1])
-    found = pictures.size(picture)
-    if found is None:
+    if pictures.folder is None:
         raise UserError(
             f"{where}: its landmarks are shares of a picture whose size is not known; give the "
             "pictures (--images), or write width and height beside the landmarks"
         )
-    return found
+    return pictures.size(picture, where)

@@ -28,7 +28,7 @@ from bodyreg.data.frames import frames_of_boxes
 from bodyreg.data.json_files import flag, integer, load_json, numbers
 from bodyreg.data.observations import Observations
 from bodyreg.errors import UserError
-from bodyreg.pictures import picture_names, pictures_by_number, read_header, read_picture
+from bodyreg.pictures import picture_names, pictures_by_number, read_size
 
 LEAST_SCORE = 0.5
 """Of a detector's box; boxes below are left out."""
@@ -140,7 +140,7 @@ def whole_pictures(
     found, skipped = [], Counter[str]()
     for number, name in enumerate(chosen):
         try:
-            width, height = _size(Path(folder) / name)
+            width, height = read_size(Path(folder) / name)
         except UserError:
             skipped[unreadable(name)] += 1
             continue
@@ -189,16 +189,3 @@ def _observations(people: list[Boxed], frames: np.ndarray, source: str) -> Obser
     )
     observations.check(source=source)
     return observations
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Width and height of a picture.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    header = read_header(path)
-    if header is not None:
-        return header.width, header.height
-    height, width = read_picture(path).shape[:2]
-    return width, height

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ from bodyreg.data.skeletons import (
     Skeleton,
 )
 from bodyreg.errors import UserError
-from bodyreg.files import path_inside
-from bodyreg.pictures import pictures_by_number, pictures_by_stem, read_header
+from bodyreg.files import is_file, path_inside
+from bodyreg.pictures import pictures_by_number, pictures_by_stem, read_size
 
 _SKELETONS = (COCO_17, COCO_18, BODY_25, HALPE_26, WHOLE_BODY_23, MPII_16, BLAZEPOSE_33)
 _FOLLOWED = {68: HALPE_26, 133: WHOLE_BODY_23, 136: HALPE_26}
@@ -75,51 +75,60 @@ class Pictures:
     """Finds the pictures that files of detectors are about.
 
     Args:
-        folder: Their folder. Without it pictures are known only by the names that files give.
+        images: Their folder. Without it pictures are known only by the names that files give. Or
+            one picture, where people of others do not matter: then these need not be there.
+
+    Attributes:
+        folder: Their folder, if it is known.
     """
 
-    def __init__(self, folder: str | os.PathLike | None) -> None:
-        self.folder = None if folder is None else Path(folder)
-        self._by_stem = {} if folder is None else pictures_by_stem(folder)
-        self._by_number = {} if folder is None else pictures_by_number(folder)
+    def __init__(self, images: str | os.PathLike | None) -> None:
+        path = None if images is None else Path(images)
+        self._one = path if path is not None and is_file(path) else None
+        self.folder = path if self._one is None else self._one.parent
+        self._by_stem = {} if self.folder is None else pictures_by_stem(self.folder)
+        self._by_number = {} if self.folder is None else pictures_by_number(self.folder)
 
     def of_stem(self, stem: str) -> str:
         """The picture with this name, without suffix; "" if no folder is known.
 
         Raises:
-            UserError: the folder has no such picture.
+            UserError: the folder has no such picture, and it must be there.
         """
         if self.folder is None:
             return ""
-        if stem not in self._by_stem:
-            raise UserError(f"{self.folder}: no picture {stem} (.jpg, .png ...) in this folder")
-        return self._by_stem[stem]
+        if stem in self._by_stem or self._one is not None:
+            return self._by_stem.get(stem, stem)
+        raise UserError(f"{self.folder}: no picture {stem} (.jpg, .png ...) in this folder")
 
     def of_number(self, number: int, where: str) -> str:
         """The picture whose name ends with this number; "" if no folder is known.
 
         Raises:
-            UserError: the folder has no such picture.
+            UserError: the folder has no such picture, and it must be there.
         """
         if self.folder is None:
             return ""
-        if number not in self._by_number:
-            raise UserError(
-                f"{where}: no picture in {self.folder} has a name that ends with its image_id, "
-                f"{number}"
-            )
-        return self._by_number[number]
+        if number in self._by_number or self._one is not None:
+            return self._by_number.get(number, str(number))
+        raise UserError(
+            f"{where}: no picture in {self.folder} has a name that ends with its image_id, {number}"
+        )
 
-    def size(self, name: str) -> tuple[int, int] | None:
-        """Width and height of a picture of the folder; None if they are not known.
+    def size(self, name: str, where: str) -> tuple[int, int] | None:
+        """Width and height of a picture; None if no folder is known, or only another one matters.
 
         Raises:
-            UserError: the name leads out of the folder.
+            UserError: the name leads out of the folder, or no readable picture has it.
         """
-        if self.folder is None or not name:
+        if self.folder is None:
             return None
-        header = read_header(path_inside(self.folder, name, f"{self.folder}: a picture's name"))
-        return None if header is None else (header.width, header.height)
+        if self._one is not None:
+            return read_size(self._one) if PureWindowsPath(name).name == self._one.name else None
+        path = path_inside(self.folder, name, f"{self.folder}: a picture's name")
+        if not is_file(path):
+            raise UserError(f"{where}: no picture '{name}' in {self.folder}")
+        return read_size(path)
 
 
 def layout(joints: int, where: str) -> Skeleton:

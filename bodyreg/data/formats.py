@@ -53,6 +53,7 @@ class Format:
         functions: The readers in `bodyreg.data`, for the documentation.
         evidence: Whether people have points or keypoints. If not, they cannot be registered, only
             seen by a network.
+        nested: Whether the folder needs folders of its own, so that no list of files is enough.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Format:
     gives: str = ""
     functions: tuple[str, ...] = ()
     evidence: bool = True
+    nested: bool = False
 
     @property
     def option(self) -> str:
@@ -326,6 +328,7 @@ FORMATS: dict[str, Format] = {
             holds="Label/pose_label.pkl and pair_split.json",
             gives="keypoints; pairs",
             functions=("read_deepfashion", "read_market1501"),
+            nested=True,
         ),
         Format(
             name="boxes",

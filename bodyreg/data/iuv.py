@@ -309,7 +309,7 @@ def _people(
     height, width = iuv.part.shape
     stem = path.stem[: -len(MAP)] if path.stem.upper().endswith(MAP) else path.stem
     name = pictures.of_stem(stem)
-    size = pictures.size(name)
+    size = pictures.size(name, str(path))
     if size is not None and size != (width, height):
         raise UserError(
             f"{path}: is {width} x {height}, its picture {size[0]} x {size[1]}; a map must have "

@@ -33,10 +33,12 @@ def open_people(source: Source, body: Body) -> tuple[StoredPeople, Counter[str]]
             no such switch, or its pictures are needed and not given.
     """
     from bodyreg.data.stored import ObservationsInPictures, ObservationsOfFocal
+    from bodyreg.files import is_file
 
     people, skipped = _opened(source, body)
     if source.images is not None:
-        people = ObservationsInPictures(people, source.images)
+        folder = source.images.parent if is_file(source.images) else source.images
+        people = ObservationsInPictures(people, folder)
     if source.focal is None:
         return people, skipped
     if source.focal.unit == "mm" and len(people) and not _has_sizes(people):

@@ -15,7 +15,8 @@ class Source:
     Attributes:
         format: A name in `formats.FORMATS`.
         path: The file or folder.
-        images: The folder of the pictures that people are in.
+        images: The folder of the pictures that people are in; or one of them, where people of
+            others do not matter, as in the app.
         switches: The format's switches that are on.
         focal: The focal length of all pictures; None if only the files know it.
         names: Of `pictures`: those of the folder that are read; all if empty.
@@ -31,6 +32,11 @@ class Source:
     names: tuple[str, ...] = field(default=(), metadata={"before": ()})
     points: int | None = field(default=None, metadata={"before": None})
     keypoints: Source | None = field(default=None, metadata={"before": None})
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files and folders of people."""
+        return [self.path, *(self.keypoints.paths if self.keypoints else [])]
 
     @property
     def sampling(self) -> dict[str, int]:

@@ -45,7 +45,7 @@ COMMAND = "bodyreg app"
 def _kinds() -> dict[str, tuple[str, tuple[str, ...]]]:
     kinds: dict[str, tuple[str, tuple[str, ...]]] = {}
     for form in FORMATS.values():
-        if form.evidence:
+        if form.evidence and not form.nested:
             kinds[f"{form.name}: {form.what}"] = form.name, ()
             for switch, what in form.switches.items():
                 kinds[f"{form.name}: {form.what.rstrip('.')}; {what}."] = form.name, (switch,)
@@ -124,7 +124,7 @@ def _fit(
     read_picture(images / name)
     if files:
         form, switches = KINDS[kind]
-        source = Source(form, _file_of(files, place / "files", form), images, switches)
+        source = Source(form, _file_of(files, place / "files", form), images / name, switches)
         people = place / "people.npz"
         _people(source, name, body.open()).save(people)
     else:

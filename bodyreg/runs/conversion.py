@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bodyreg.errors import UserError
-from bodyreg.files import atomic_path, identities, is_file, is_folder, require_other
+from bodyreg.files import (
+    atomic_path,
+    identities,
+    is_file,
+    is_folder,
+    require_other,
+    require_writable,
+    writing,
+)
 from bodyreg.pictures import number_of
 from bodyreg.runs.finished import AT_ONCE, FinishedRun, body_of
 from bodyreg.runs.lock import working_in
@@ -31,7 +40,7 @@ RATE = 30.0
 MIRRORED = "mirrored"
 """Why a person is left out of files that know only rotations."""
 UNFINISHED = ".bodyreg-unfinished"
-"""The folder of files that are being written, in the folder for a file of each person."""
+"""The folder of files before all are written, in the folder for a file of each person."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +201,7 @@ class _Opened:
             yield str(number), self.rows[own], motion_of(self.body, some, moments)
 
     def pictures(self) -> np.ndarray:
-        """(N,) the names of the pictures of all people of the file.
+        """(M,) the names of the pictures of the people that are wanted.
 
         Raises:
             UserError: there is no run, its people do not name their pictures, or it has not read a
@@ -209,9 +218,9 @@ class _Opened:
         names = [people.picture for *_, people in run.batches()]
         if any(name is None for name in names):
             raise UserError(f"{self._folder}: its people do not name their pictures")
-        found = np.concatenate(names)
+        found = np.concatenate(names)[self.rows]
         if (found == "").any():
-            person = self.fits.ids()[(found == "").argmax()]
+            person = self.fits.ids()[self.rows][(found == "").argmax()]
             raise UserError(f"{self._folder}: the picture of person {person} is not known")
         return found
 
@@ -219,7 +228,8 @@ class _Opened:
 def _write_motions(opened: _Opened) -> Converted:
     from bodyreg.exchange import to_bvh, to_glb
 
-    request, skipped, people = opened.request, Counter[str](), 0
+    request, skipped = opened.request, Counter[str]()
+    unfinished, written = request.out / UNFINISHED, list[Path]()
     ids = opened.fits.ids()[opened.rows].tolist()
     if not opened.followed and len(set(ids)) < len(ids):
         raise UserError(f"{request.fits}: ids are not unique, so files cannot be named by them")
@@ -229,14 +239,20 @@ def _write_motions(opened: _Opened) -> Converted:
             continue
         path = request.out / f"{name}.{request.to}"
         opened.require_other(path)
-        with atomic_path(path, within=request.out / UNFINISHED) as temporary:
+        require_writable(path)
+        with writing(path):
+            unfinished.mkdir(exist_ok=True)
             if request.to == "glb":
-                temporary.write_bytes(to_glb(motion, opened.rate))
+                (unfinished / path.name).write_bytes(to_glb(motion, opened.rate))
             else:
-                temporary.write_text(to_bvh(motion, opened.rate), encoding="ascii")
-        people += 1
-    _require(people, request)
-    return Converted(people, +skipped)
+                text = to_bvh(motion, opened.rate)
+                (unfinished / path.name).write_text(text, encoding="ascii")
+        written.append(path)
+    _require(len(written), request)
+    for path in written:
+        with writing(path):
+            os.replace(unfinished / path.name, path)
+    return Converted(len(written), +skipped)
 
 
 def _write_arrays(opened: _Opened, facts: dict[str, Any]) -> Converted:
@@ -274,13 +290,15 @@ def _arrays_of(motion: Motion, request: Conversion) -> dict[str, np.ndarray]:
 
 
 def _write_coco(opened: _Opened) -> Converted:
+    import numpy as np
+
     from bodyreg.exchange import keypoint_results
 
-    request, pictures = opened.request, opened.pictures()
-    numbers = _numbers(pictures.tolist(), request.annotations)
+    request = opened.request
+    numbers = _numbers(opened.pictures().tolist(), request.annotations)
     results: list[dict[str, Any]] = []
     for rows, fits in opened.batches():
-        results += keypoint_results(opened.body, fits, numbers[rows])
+        results += keypoint_results(opened.body, fits, numbers[np.searchsorted(opened.rows, rows)])
     with atomic_path(request.out) as temporary:
         temporary.write_text(json.dumps(results, allow_nan=False), encoding="ascii")
     return Converted(len(results), Counter())
@@ -323,9 +341,7 @@ def _clear(folder: Path) -> None:
 
 def _files_of(folder: Path, record: Record) -> list[Path | None]:
     """What a run has read, apart from pictures: where it was, or in the folder of a moved run."""
-    files = [*vars(record.body.files).values(), record.source.path, record.truth]
-    if record.source.keypoints is not None:
-        files.append(record.source.keypoints.path)
+    files = [*vars(record.body.files).values(), *record.source.paths, record.truth]
     files += [file.path for file in (record.initial_fits, record.regressor) if file]
     return [place for path in files if path for place in (path, folder / path.name)]
 

@@ -87,11 +87,10 @@ def targets_of(
 
 
 def _of_picture(path: Path, fitted: FittedPictures) -> Target:
-    from bodyreg.pictures import read_header, read_picture
+    from bodyreg.pictures import read_size
 
     require_file(path, "pose")
-    header = read_header(path)
-    size = header[:2] if header is not None else read_picture(path).shape[1::-1]
+    size = read_size(path)
     return Target(path.stem, fitted.fit(path, size), size[1], size[0])
 
 

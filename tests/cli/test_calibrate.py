@@ -78,6 +78,8 @@ def test_bad_options_are_refused(bodyreg, tmp_path, people):
     assert not (tmp_path / "out" / "fits.npz").exists() and not (tmp_path / "a.json").exists()
     result = bodyreg("calibrate", "--densepose-coco", people, "--out", tmp_path)
     assert result.status == 2 and "is a folder; --out must be a file" in result.error
+    both = ("calibrate", "--iuv", tmp_path / "maps", "--keypoints", people, "--out", people)
+    assert f"{people}: is read, so it cannot be written" in bodyreg(*both).refusal
 
 
 def test_people_without_dense_points_get_a_warning(bodyreg, tmp_path, people):

@@ -40,6 +40,19 @@ def test_a_glb_for_each_person(bodyreg, tmp_path, fits):
         np.testing.assert_allclose(glb.vertices(), vertices[person], atol=1e-5)
 
 
+@pytest.mark.parametrize("to", ["glb", "bvh"])
+def test_nothing_is_left_where_one_person_cannot_be_written(bodyreg, tmp_path, fits, to):
+    out = tmp_path / "out"
+    words = ("convert", tmp_path / "fits.npz", "--to", to, "--out", out)
+    (out / f"139.{to}").mkdir(parents=True)
+    assert f"139.{to}: is a folder; name a file to write" in bodyreg(*words).refusal
+    assert [path.name for path in out.iterdir()] == [f"139.{to}"]
+    (out / f"139.{to}").rmdir()
+    replace(fits, scale=fits.scale * np.float32([1, 1, 0])).save(tmp_path / "fits.npz")
+    assert "the fit of person 139" in bodyreg(*words).refusal
+    assert not list(out.iterdir())
+
+
 def test_some_people_and_a_rate(bodyreg, tmp_path, fits):
     out = tmp_path / "bvh"
     result = bodyreg(
@@ -153,8 +166,13 @@ def test_pictures_without_numbers(bodyreg, tmp_path, body_file, names, message):
     bodyreg("register", "--observations", tmp_path / "people.npz", "--body", body_file,
             "--iterations", 2, "--out", tmp_path / "run")  # fmt: skip
     out = tmp_path / "results.json"
-    assert message in bodyreg("convert", tmp_path / "run", "--to", "coco", "--out", out).refusal
+    words = ("convert", tmp_path / "run", "--to", "coco", "--out", out)
+    assert message in bodyreg(*words).refusal
     assert not out.exists()
+    if names is not None:  # those of others do not matter
+        assert bodyreg(*words, "--people", 11, 12).status == 0
+        numbers = [result["image_id"] for result in json.loads(out.read_text())]
+        assert numbers == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +229,7 @@ def test_what_a_killed_command_leaves_is_removed(bodyreg, tmp_path, fits, monkey
         monkeypatch.setattr(os, "replace", lambda *names: os.kill(os.getpid(), signal.SIGKILL))
         bodyreg(*words)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
-    assert list(out.rglob(".*.glb")) and not list(out.glob("*.glb"))
+    assert list(out.rglob("*.glb")) and not list(out.glob("*.glb"))
     assert bodyreg(*words).status == 0
     assert sorted(p.name for p in out.iterdir()) == ["139.glb", "41.glb", "7.glb"]
 

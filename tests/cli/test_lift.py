@@ -120,6 +120,10 @@ def test_refusals_leave_nothing(bodyreg, people_file, lifter_file, tmp_path):
     replace(seen, keypoint_name=("head_top", "left_eye")).save(tmp_path / "eyes.npz")
     line = refused("--observations", tmp_path / "eyes.npz", "--lifter", lifter_file)
     assert "no keypoint can be lifted" in line
+    line = refused("--observations", tmp_path, "--lifter", lifter_file)
+    assert f"{out}: lies in a folder whose files are read" in line
+    line = refused("--observations", people_file, "--lifter", lifter_file, "--images", people_file)
+    assert "people.npz: is a file; --images is the folder of the pictures" in line
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,36 @@ def test_shares_need_the_size_of_the_picture(read):
     assert read(message, pictures=False)[0].picture_size.tolist() == [[SIDE, SIDE]]
 
 
+def test_a_picture_tells_its_size_whatever_its_format(read, images):
+    cv2.imwrite(str(images / "9.webp"), np.zeros((SIDE, SIDE, 3), np.uint8))
+    people, _ = read({"9.webp": [SHARES]})
+    np.testing.assert_allclose(people.keypoint_xy[0], pixels(BLAZEPOSE_33))
+    with pytest.raises(UserError, match=r"7\.json: '8\.webp': no picture '8\.webp' in .*images$"):
+        read({"8.webp": [SHARES]})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [result(), result(image_id=8)],
+        {"7.png": [SHARES], "8.png": [SHARES]},
+        {"here/7.png": {"landmarks": SHARES}, "here/8.png": {"landmarks": SHARES}},
+    ],
+    ids=["results", "blazepose", "blazepose in a folder"],
+)
+def test_people_of_one_picture(tmp_path, images, content):
+    """Others then need not be there, as in the app; in a folder they must be."""
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps(content))
+    people, _ = read_keypoints(path, images / "7.png")
+    names = people.picture.tolist()
+    assert [name.rpartition("/")[2] for name in names].count("7.png") == 1
+    if isinstance(content, list):
+        assert names == ["7.png", "8"]
+    with pytest.raises(UserError, match="no picture"):
+        read_keypoints(path, images)
+
+
 def test_several_people_and_pictures_in_a_folder(tmp_path, images):
     cv2.imwrite(str(images / "8.PNG"), np.zeros((SIDE, SIDE, 3), np.uint8))
     folder = tmp_path / "predictions"
@@ -252,6 +282,11 @@ def test_files_of_mmposes_demos_have_a_prefix(tmp_path, images):
     assert read_keypoints(path, images)[0].picture.tolist() == ["results_7.png"]
     path.write_text(json.dumps({"instance_info": [mmpose_person()]}))
     assert read_keypoints(path, images)[0].picture.tolist() == ["7.png"]
+
+
+def test_nobody_in_any_picture(read):
+    people, skipped = read({"a.jpg": None, "b.jpg": []})
+    assert len(people) == 0 and not skipped
 
 
 def test_people_who_are_left_out(read):

@@ -139,7 +139,7 @@ FLOW_ROWS = {
 
 WITHOUT_FLOW = ("architecture.network.warped=0",)
 WARPED = ("architecture.network.gating=none",)
-SSIM = ("losses.structure=10",)
+SSIM = ("losses.structure=2",)
 
 PAINTING_ROWS = {
     "plain": PaintingRow("one encoder, no flow", "plain", 0.25),
