@@ -11,6 +11,14 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.maximum(length, 1e-12)[..., None]).astype(np.float32)
 
 
+def outward_faces(faces: np.ndarray, mirrored: bool) -> np.ndarray:
+    """(F, 3) the faces of a body, counter-clockwise seen from outside.
+
+    In a mirror image of the body they are clockwise, so their order is reversed.
+    """
+    return faces[:, ::-1] if mirrored else faces
+
+
 def _length(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     # NumPy's sums along an axis of three are slow.
     return np.sqrt(x * x + y * y + z * z)

@@ -106,7 +106,7 @@ def perspective_in_frame(
 ) -> np.ndarray:
     """What the perspective of `ops.projection` is in the people's frames.
 
-    In frame units the pelvis is at the distance of the focal length, whatever the scale.
+    In frame units the model's origin is at the distance of the focal length, whatever the scale.
 
     Args:
         focal: (N,) pixels; NaN or inf = no perspective.

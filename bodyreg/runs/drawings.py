@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyreg.files import atomic_path, writing
+from bodyreg.files import atomic_path
+from bodyreg.runs.finished import FinishedRun
 from bodyreg.runs.job import Job, evenly
+from bodyreg.runs.record import read_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,52 +39,41 @@ def _write_plain(body: Body, fit: Fits, path: Path) -> None:
     import numpy as np
     import trimesh
 
-    from bodyreg.body.surface import vertex_normals
+    from bodyreg.body.surface import outward_faces, vertex_normals
 
-    # Without the camera: a camera of a scale near 0 would leave no digits of a body.
-    scale, translation = np.ones_like(fit.scale), np.zeros_like(fit.translation)
-    vertices = replace(fit, scale=scale, translation=translation).vertices(body)[0]
+    # Of the camera only the sign: a scale near 0 would leave no digits of a body.
+    sign = np.where(fit.scale < 0, -1, 1).astype(np.float32)
+    placed = replace(fit, scale=sign, translation=np.zeros_like(fit.translation))
+    vertices, faces = placed.vertices(body)[0], outward_faces(body.faces, placed.mirrored[0])
     # Without normals, viewers show every face flat.
-    normals = vertex_normals(vertices, body.faces)
-    trimesh.Trimesh(vertices, body.faces, vertex_normals=normals, process=False).export(path)
+    normals = vertex_normals(vertices, faces)
+    trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False).export(path)
 
 
 def draw(job: Job) -> None:
-    """Draw some of the fits of the finished shards over their evidence, as overlays.png.
+    """Draw some of the fits of a finished run over their evidence, as overlays.png.
 
     Doubtful fits come first, the worst of them.
     """
     import numpy as np
 
-    from bodyreg.data import Fits, Observations
-    from bodyreg.pictures import write_picture
-    from bodyreg.viz.grounds import picture_grounds
+    from bodyreg.data.fits import FitsFile
+    from bodyreg.pictures import encode_picture
+    from bodyreg.viz.grounds import TILE
     from bodyreg.viz.overlay import fit_sheet
 
-    last = np.cumsum(job.shards.counts)
-    doubt = np.concatenate([Fits.load(path).doubt for path in job.shards.paths()])
-    rows = chosen(doubt, job.request.overlays)
-    of_shard = np.searchsorted(last, rows, side="right")
-    fits, observations = [], []
-    for shard in np.unique(of_shard).tolist():
-        here = rows[of_shard == shard] - (last[shard] - job.shards.counts[shard])
-        found, read = Fits.load(job.shards.path(shard)), job.read(shard).observations
-        if len(found) < len(read):  # some of the pictures cannot be read
-            read = read.select(np.isin(read.id, found.id))
-        fits.append(found.select(here))
-        observations.append(read.select(here))
-    drawn, seen = Fits.concatenate(fits), Observations.concatenate(observations)
-    order = np.argsort(-drawn.doubt, kind="stable")
-    drawn, seen = drawn.select(order), seen.select(order)
-    images = job.request.source.images
-    grounds = None if images is None else picture_grounds(images, seen)
+    out, source = job.request.out, job.request.source
+    with FitsFile(out / "fits.npz") as file:
+        run = FinishedRun(out, *read_record(out), source, job.body, job.people, file)
+        doubt = run.doubt()
+        rows = chosen(doubt, job.request.overlays)
+        drawn, seen = run.read(rows[np.argsort(-doubt[rows], kind="stable")])
+    grounds = None if source.images is None else run.grounds(seen, TILE)[0]
     captions = [_caption(drawn, seen, person) for person in range(len(drawn))]
-    title = f"{len(drawn)} of {last[-1]:,} fits, worst first"
+    title = f"{len(drawn)} of {len(doubt):,} fits, worst first"
     page = fit_sheet(job.body, drawn, seen, captions, title, grounds)
-    write_picture(job.shards.folder / "overlays.png", page)
-    path = job.request.out / "overlays.png"
-    with writing(path):
-        os.replace(job.shards.folder / "overlays.png", path)
+    with atomic_path(out / "overlays.png", within=job.shards.folder) as temporary:
+        temporary.write_bytes(encode_picture(page, ".png"))
 
 
 def chosen(doubt: np.ndarray, count: int) -> np.ndarray:

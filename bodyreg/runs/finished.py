@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from bodyreg.data.opening import open_people
 from bodyreg.data.source import Source
 from bodyreg.errors import UserError
 from bodyreg.files import is_folder, is_there
+from bodyreg.runs.progress import counted
 from bodyreg.runs.record import BodyFiles, Record, read_record
 
 if TYPE_CHECKING:
@@ -125,6 +127,15 @@ class FinishedRun:
             rows = slice(start, min(start + AT_ONCE, len(self)))
             yield rows, self.fits.read(rows.start, rows.stop), self._observations(rows)
 
+    def doubt(self) -> np.ndarray:
+        """(N,) float32 the doubt of every fit."""
+        import numpy as np
+
+        starts = range(0, len(self), AT_ONCE)
+        ends = [min(start + AT_ONCE, len(self)) for start in starts]
+        read = self.fits.read
+        return np.concatenate([read(*rows).doubt for rows in zip(starts, ends, strict=True)])
+
     def read(self, rows: np.ndarray) -> tuple[Fits, Observations]:
         """The fits and observations of these rows, in this order."""
         import numpy as np
@@ -179,14 +190,20 @@ class FinishedRun:
     def grounds(self, observations: Observations, side: int) -> tuple[list[np.ndarray], bool]:
         """The backgrounds of these people in their frames, and whether these are their pictures.
 
-        Without pictures, they are the masks of a DensePose-COCO file, or plain.
+        Without pictures, they are the masks of a DensePose-COCO file, or plain. A picture that
+        cannot be read ends nothing: its people have a plain ground, and a warning is printed.
         """
-        from bodyreg.viz.grounds import mask_grounds, picture_grounds, plain_ground
+        from bodyreg.viz.grounds import mask_grounds, plain_ground, readable_grounds
 
         if self.source.images is not None:
             if observations.picture is None:
                 raise UserError("--images: the people of this run do not name their pictures")
-            return picture_grounds(self.source.images, observations, side), True
+            grounds, unread = readable_grounds(self.source.images, observations, side)
+            if unread:
+                count = f"{len(unread):,} of {counted(len(observations), 'people')}"
+                why = " ".join(unread[0].split())
+                print(f"warning: {count} shown without picture; {why}", file=sys.stderr)
+            return grounds, True
         if FORMATS[self.source.format].masks:
             return mask_grounds(self.source.path, observations, side), False
         return [plain_ground(side)] * len(observations), False

@@ -121,11 +121,6 @@ class FittedShards(Shards):
         """The summary of all shards known to be finished."""
         return sum((self._summaries[shard] for shard in sorted(self._summaries)), Summary())
 
-    @property
-    def counts(self) -> list[int]:
-        """The number of people who were fitted, in each shard."""
-        return [self._summaries[shard].people for shard in range(len(self))]
-
     def write(self, shard: int, fits: Fits, summary: Summary) -> None:
         """Write a finished shard.
 

@@ -285,15 +285,17 @@ def some_people(stored: StoredPeople, count: int) -> Observations:
 
 
 def _check_pictures(request: Request, people: StoredPeople) -> None:
-    """Refuse people whose pictures are wanted and missing: now, and not in the report.
+    """Refuse people whose pictures are wanted, and none can be read: now, and not in the report.
 
-    Pictures that a network cannot see are left out, one by one.
+    One readable picture is enough: people are drawn without those that cannot be read. A network
+    leaves people out whose pictures it cannot see.
     """
     from bodyreg.viz.grounds import picture_grounds
 
     source = request.source
     if source.images is None:
         return
+    refusal = None
     # Alone, because people of files of any size may lie between them. At least one is read, also if
     # none is drawn.
     for row in evenly(len(people), max(1, request.overlays)).tolist():
@@ -301,5 +303,12 @@ def _check_pictures(request: Request, people: StoredPeople) -> None:
         if person.picture is None:
             ending = "; omit --images" if request.regressor is None else ""
             raise UserError(f"{source.path}: does not name people's pictures{ending}")
-        if request.regressor is None:
-            picture_grounds(source.images, person)
+        if request.regressor is None and person.picture[0]:
+            try:
+                picture_grounds(source.images, person)
+            except UserError as error:
+                refusal = refusal or error
+            else:
+                return
+    if refusal is not None:
+        raise refusal

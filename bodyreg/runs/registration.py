@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     """What a registration came to.
 
     Attributes:
-        summary: Of all people; None if the folder held this run, finished, and nothing was done.
+        summary: Of all people; None if the folder held this run, finished, and nobody was fitted.
         people: The number of people who were fitted now.
         earlier: The number of people who were fitted by earlier starts of the same run.
         seconds: The time of the fits, reading and writing included.
@@ -63,7 +63,7 @@ def register_people(request: Request, command: str, *, quiet: bool = False) -> O
 
     They are registered, or a network sees them in their pictures. The work is done in shards, by
     as many processes as torchrun has started. A run that was killed goes on where it was. A
-    finished run is not done again, unless overlays are wanted of it. The folder is locked
+    finished run is not done again; overlays, if wanted, are drawn of its fits. The folder is locked
     meanwhile.
 
     Args:
@@ -102,8 +102,10 @@ def register_people(request: Request, command: str, *, quiet: bool = False) -> O
             if processes.rank == 0:
                 finished = _is_finished(job)
                 job.shards.take_up()
-        if processes.from_first(finished and not request.overlays):
+        if processes.from_first(finished):
             if processes.rank == 0:
+                if request.overlays:
+                    draw(job)
                 job.shards.remove()  # a process that is killed at the very end leaves them
             outcome = Outcome(None, 0, len(job.people), 0.0, job.device, processes.count)
             return outcome if processes.rank == 0 else None
@@ -195,7 +197,7 @@ def _show(shards: FittedShards, bar: tqdm) -> None:
 
 
 def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) -> Summary:
-    """Join the shards, draw, and write the record."""
+    """Join the shards, write the record, and draw."""
     from bodyreg.data.fits_files import join_fits
 
     request, shards = job.request, job.shards
@@ -213,8 +215,6 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
         within=shards.folder,
         provenance=json.dumps(facts),
     )
-    if request.overlays:
-        draw(job)
     clock.lap("writing")
     record = Record(
         **facts,
@@ -262,5 +262,7 @@ def _finish(job: Job, command: str, clock: Clock, earlier: int, processes: int) 
         seconds_fitting=round(summary.seconds, 3),
         seconds_writing=clock.laps["writing"],
     )
+    if request.overlays:
+        draw(job)
     shards.remove()
     return summary

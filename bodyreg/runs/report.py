@@ -266,6 +266,7 @@ def _people(
     pose: Path | None,
 ) -> dict[str, Any]:
     """The shown people: numbers, pictures, the course of their fits, and their evidence."""
+    from bodyreg.body.surface import outward_faces
     from bodyreg.data.reading import as_read
     from bodyreg.registration.cameras import as_fitted
     from bodyreg.registration.trace import stops, trace
@@ -292,11 +293,17 @@ def _people(
             raise UserError("--pose: the run has no pictures of its people; give --images")
         paintings = painted(finished, fits, grounds, pose)
     xy, keypoints = observations.points_in_frame(), observations.keypoints_in_frame()
-    vertices = fits.vertices(body)
+    vertices, mirrored = fits.vertices(body), fits.mirrored
     seen = fits.seen(vertices)
     before = [None] * len(fits)
     if finished.warm and finished.has_course:
-        before = along[0].seen(along[0].vertices(body))
+        start = along[0]
+        before = [
+            (places, outward_faces(body.faces, inside_out))
+            for places, inside_out in zip(
+                start.seen(start.vertices(body)), start.mirrored, strict=True
+            )
+        ]
     truths, captions = [None] * len(fits), _captions(observations)
     if truth is not None:
         known = truth.select(rows)
@@ -324,7 +331,7 @@ def _people(
                 "reasons": fits.reasons(i),
                 "numbers": {n: e[row].item() for n, e in errors.items()},
                 "losses": [stop.loss[i].item() for stop in along] if finished.has_course else [],
-                "poses": poses[i],
+                **poses[i],
                 "perspective": fits.perspective[i].tolist(),
                 "truth": truths[i],
                 "doubt": None
@@ -343,8 +350,9 @@ def _people(
                     for at, there in zip(keypoints[i], present, strict=True)
                 ],
                 "tiles": report.tiles(
-                    vertices[i], seen[i], before[i], body.faces, grounds[i], pictured, xy[own],
-                    keypoints[i][present], doubt.doubt_of(body, fits, i), paintings[i],
+                    vertices[i], seen[i], before[i], outward_faces(body.faces, mirrored[i]),
+                    grounds[i], pictured, xy[own], keypoints[i][present],
+                    doubt.doubt_of(body, fits, i), paintings[i],
                 ),
             }
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from bodyreg.data.crops import crop, picture_crops
 from bodyreg.data.densepose_coco import decode_part_masks, load_coco
 from bodyreg.data.frames import corners
+from bodyreg.errors import UserError
 
 if TYPE_CHECKING:
     from bodyreg.data import Observations
@@ -66,3 +68,25 @@ def picture_grounds(
     """
     crops = picture_crops(folder, people, side, GROUND)
     return [plain_ground(side) if found is None else found for found in crops]
+
+
+def readable_grounds(
+    folder: str | os.PathLike, people: Observations, side: int = TILE
+) -> tuple[list[np.ndarray], list[str]]:
+    """As `picture_grounds`, with a plain ground also for a picture that cannot be read.
+
+    Returns:
+        The grounds; and for each person whose picture cannot be read, why.
+    """
+    names = [""] * len(people) if people.picture is None else people.picture.tolist()
+    grounds: list[np.ndarray] = []
+    unread: list[str] = []
+    # People of one picture together, so that it is read once.
+    for _, group in groupby(range(len(people)), key=names.__getitem__):
+        rows = list(group)
+        try:
+            grounds += picture_grounds(folder, people.select(rows), side)
+        except UserError as error:
+            grounds += [plain_ground(side)] * len(rows)
+            unread += [str(error)] * len(rows)
+    return grounds, unread

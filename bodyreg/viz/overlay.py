@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from bodyreg.body.surface import outward_faces
 from bodyreg.viz.doubt import SURE, SURE_COLOUR, UNSURE, UNSURE_COLOUR, doubt_of
 from bodyreg.viz.grounds import TILE, plain_ground
 from bodyreg.viz.shading import render_body
@@ -46,7 +47,7 @@ def overlay(
     Args:
         ground: (S, S, 3) uint8.
         vertices: (V, 3) as `Fits.seen` gives them, frame units.
-        faces: (F, 3).
+        faces: (F, 3), counter-clockwise seen from outside.
         opacity: Of the body.
         doubt: (V,) from 0 to 1, which changes its colour.
     """
@@ -145,13 +146,14 @@ def fit_tiles(
     points, keypoints = observations.points_in_frame(), observations.keypoints_in_frame()
     tiles = []
     vertices = fits.vertices(body)
-    seen = fits.seen(vertices)
+    seen, mirrored = fits.seen(vertices), fits.mirrored
     for person in range(len(fits)):
+        faces = outward_faces(body.faces, mirrored[person])
         ground = plain_ground(side) if grounds is None else grounds[person]
         own = points[observations.points_of(person)]
         present = keypoints[person][observations.keypoint_weight[person] > 0]
         doubt = doubt_of(body, fits, person)
-        tile = fit_tile(vertices[person], seen[person], body.faces, ground, own, present, doubt)
+        tile = fit_tile(vertices[person], seen[person], faces, ground, own, present, doubt)
         gutter = np.full((side, GUTTER, 3), PAPER, np.uint8)
         tiles.append(tile if grounds is None else np.concatenate([ground, gutter, tile], axis=1))
     return tiles

@@ -130,30 +130,34 @@ def body_data(body: Body, keypoint_names: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def poses_data(stops: list[Fits], body: Body) -> list[str]:
-    """The segments' transforms of each person at every stop.
+def poses_data(stops: list[Fits], body: Body) -> list[dict[str, Any]]:
+    """The segments' transforms of each person at every stop, with the pelvis at depth 0.
 
     Args:
         stops: The fits of N people at M stops.
         body: The fitted body.
 
     Returns:
-        N packed arrays (M, 24, 3, 4) float32, from metres in the rest pose to frame units; the
-        pelvis has depth 0.
+        Of N people: `poses`, packed (M, 24, 3, 4) float32, from metres in the rest pose to frame
+        units; and `pelvis`, at each stop the pelvis's depth, which near cameras count from.
     """
-    every = []
+    transforms, pelvis = [], []
     for fits in stops:
         groups = [_transforms(some, own) for some, own in fits.by_body(body)]
-        every.append(np.concatenate(groups))
-    return [packed(transforms, "<f4") for transforms in np.stack(every, axis=1)]
+        transforms.append(np.concatenate([group for group, _ in groups]))
+        pelvis.append(np.concatenate([depths for _, depths in groups]))
+    return [
+        {"poses": packed(person, "<f4"), "pelvis": depths.tolist()}
+        for person, depths in zip(np.stack(transforms, 1), np.stack(pelvis, 1), strict=True)
+    ]
 
 
-def _transforms(fits: Fits, body: Body) -> np.ndarray:
-    """(N, 24, 3, 4) of people with the shape of the body; the pelvis has depth 0."""
+def _transforms(fits: Fits, body: Body) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 24, 3, 4) of people with the shape of the body, and (N,) by how much they are moved."""
     transforms = placed_segments(fits, body).numpy()
     pelvis = transforms[:, 0, 2, :3] @ body.joints[0] + transforms[:, 0, 2, 3]
     transforms[:, :, 2, 3] -= pelvis[:, None]
-    return transforms
+    return transforms, pelvis
 
 
 def truth_data(truth: Truth, frames: np.ndarray) -> list[dict[str, Any]]:
@@ -176,7 +180,7 @@ def truth_data(truth: Truth, frames: np.ndarray) -> list[dict[str, Any]]:
 def tiles(
     vertices: np.ndarray,
     seen: np.ndarray,
-    before: np.ndarray | None,
+    before: tuple[np.ndarray, np.ndarray] | None,
     faces: np.ndarray,
     ground: np.ndarray,
     pictured: bool,
@@ -190,8 +194,8 @@ def tiles(
     Args:
         vertices: (V, 3) the fit, frame units.
         seen: (V, 3) where the picture shows them, as `Fits.seen` gives them.
-        before: (V, 3) likewise, of the start of the fit, or None.
-        faces: (F, 3).
+        before: (V, 3) likewise and (F, 3), of the start of the fit, or None.
+        faces: (F, 3), counter-clockwise seen from outside.
         ground: (S, S, 3) the ground behind the body.
         pictured: Whether the ground is the person's picture.
         points, keypoints: (P, 2) and (K, 2) the evidence, frame units.
@@ -201,7 +205,7 @@ def tiles(
     found = {"picture": ground} if pictured else {}
     found["evidence"] = draw_evidence(ground, points, keypoints)
     if before is not None:
-        found["before"] = overlay(ground, before, faces)
+        found["before"] = overlay(ground, *before)
     found["fit"] = overlay(ground, seen, faces)
     found["side"] = overlay(plain_ground(len(ground)), side_view(vertices), faces, 1.0, doubt)
     if painting is not None:

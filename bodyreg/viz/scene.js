@@ -232,10 +232,11 @@ class Scene {
     return traces;
   }
 
-  // Where a camera that sees a point at xy has it at depth z.
+  // Where a camera that sees a point at xy has it at depth z. The camera counts depths from the
+  // model's origin, as the fit does.
   onRay([x, y], z) {
     const [near, ...centre] = this.person.perspective,
-      away = Math.max(1 - near * z, 0.1);
+      away = Math.max(1 - near * (z + this.person.pelvis[this.mark]), 0.1);
     return [...[x, y].map((at, axis) => centre[axis] + (at - centre[axis]) * away), z];
   }
 

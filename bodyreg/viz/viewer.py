@@ -234,6 +234,8 @@ class Viewer:
             upright = np.eye(3, dtype=np.float32)[None]
             fit = replace(fit, pose=np.zeros_like(fit.pose), rotation=upright)
         vertices, joints = fit.vertices(self._body)[0], fit.joints(self._body)[0]
+        if fit.perspective[0, 0] > 0:  # the camera is at the focal length from the model's origin
+            return vertices, joints
         depth = np.float32([0, 0, joints[0, 2]])
         return vertices - depth, joints - depth
 
@@ -252,6 +254,8 @@ class Viewer:
             for mesh in self._meshes:
                 mesh.remove()
             vertices, joints = self._posed()
+            # A mirrored body is inside out; its T-pose need not be.
+            side = "double" if self._shown.fit.mirrored[0] else "front"
             # Bones are inside the body.
             glass = self.surface.value == "glass" or self.skeleton.value
             self._meshes = [
@@ -262,6 +266,7 @@ class Viewer:
                     color=patch.colour,
                     wireframe=self.surface.value == "wireframe",
                     opacity=0.5 if glass else None,
+                    side=side,
                     visible=self.surface.value != "hidden",
                 )
                 for number, patch in enumerate(self._patches[self.colour.value])

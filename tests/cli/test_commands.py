@@ -92,7 +92,7 @@ def test_a_glb_is_that_of_convert(bodyreg, tmp_path, observations_file, body_fil
 
 
 def test_a_finished_run_is_not_done_again(bodyreg, tmp_path, observations_file, body_file):
-    """For overlays it is, and writes the same fits."""
+    """Its overlays are drawn of its fits, as in the first run."""
     run = ("register", "--observations", observations_file, "--body", body_file)
     run, out = (*run, "--iterations", 20, "--out", tmp_path / "out"), tmp_path / "out"
     assert "3 people in" in bodyreg(*run).out
@@ -103,13 +103,16 @@ def test_a_finished_run_is_not_done_again(bodyreg, tmp_path, observations_file, 
     line = f"{out}: the same run is finished here; to do it again, remove this folder\n"
     assert result.out == line
     assert {path: path.read_bytes() for path in out.iterdir()} == before
-    pose = Fits.load(out / "fits.npz").pose
-    assert bodyreg(*run, "--overlays", 1).status == 0
-    np.testing.assert_array_equal(Fits.load(out / "fits.npz").pose, pose)
-    assert (out / "overlays.png").exists()
+    assert bodyreg(*run, "--overlays", 2).out == line
+    drawn = out / "overlays.png"
+    after = {path: path.read_bytes() for path in out.iterdir()}
+    assert after == before | {drawn: after[drawn]}
     out.rename(tmp_path / "first")
     bodyreg(*run)
     assert (out / "fits.npz").read_bytes() == before[out / "fits.npz"]
+    out.rename(tmp_path / "second")
+    bodyreg(*run, "--overlays", 2)
+    assert drawn.read_bytes() == after[drawn]
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.99])

@@ -85,6 +85,7 @@ def test_every_format_is_registered(bodyreg, tmp_path):
 def test_observations_that_know_their_pictures_are_drawn_over_them(
     bodyreg, tmp_path, observations_file, body_file
 ):
+    """Also where one of the pictures is damaged, which a warning tells."""
     people = dataclasses.replace(
         Observations.load(observations_file), picture=np.array(["a.png", "b/c.png", ""])
     )
@@ -92,11 +93,24 @@ def test_observations_that_know_their_pictures_are_drawn_over_them(
     (tmp_path / "b").mkdir()
     for name, colour in (("a.png", (0, 0, 255)), ("b/c.png", (0, 255, 0))):
         cv2.imwrite(str(tmp_path / name), np.full((600, 600, 3), colour, np.uint8))
-    result = bodyreg(
+    command = (
         "register", "--observations", observations_file, "--body", body_file, "--images", tmp_path,
-        "--overlays", 3, "--iterations", 5, "--out", tmp_path / "out",
+        "--overlays", 3, "--iterations", 5, "--out",
     )  # fmt: skip
+    result = bodyreg(*command, tmp_path / "out")
     assert (result.status, result.error) == (0, "")
-    sheet = cv2.imread(str(tmp_path / "out" / "overlays.png")).reshape(-1, 3)
-    assert (sheet == (0, 0, 255)).all(1).any()
-    assert (sheet == (0, 255, 0)).all(1).any()
+    sheet = cv2.imread(str(tmp_path / "out" / "overlays.png"))
+    assert (sheet == (0, 0, 255)).all(2).any()
+    assert (sheet == (0, 255, 0)).all(2).any()
+
+    (tmp_path / "b" / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    damaged = tmp_path / "damaged"
+    warning = f"warning: 1 of 3 people shown without picture; {tmp_path}/b/c.png: no readable"
+    for words in ((*command, damaged), ("report", damaged)):
+        result = bodyreg(*words)
+        assert result.status == 0
+        assert result.error.startswith(warning) and result.error.count("\n") == 1
+    assert (damaged / "run.json").is_file() and (damaged / "report.html").is_file()
+    page = cv2.imread(str(damaged / "overlays.png"))
+    assert (page == (0, 0, 255)).all(2).any() and not (page == (0, 255, 0)).all(2).any()
+    assert page.shape == sheet.shape

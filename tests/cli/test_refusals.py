@@ -171,8 +171,10 @@ def test_register_on_a_disk_that_is_full(bodyreg, tmp_path, people, limit, argum
     assert "cannot be written (File too large); " in line
     # What is left is whole, and the same command goes on from there.
     assert not list((tmp_path / "out").rglob(".*"))
-    assert not (tmp_path / "out" / "run.json").exists()
+    # Fits without the picture of them are a finished run.
+    assert (tmp_path / "out" / "run.json").exists() == (named == "overlays.png")
     assert bodyreg("register", *people, *arguments, "--out", tmp_path / "out").status == 0
+    assert (tmp_path / "out" / named).exists() == (named != "shards")
 
 
 @pytest.mark.parametrize("kind", ["obj", "ply", "glb"])

@@ -12,6 +12,7 @@ import pytest
 
 from bodyreg import Body
 from bodyreg.data import Fits, Observations, Truth
+from bodyreg.data.fits import FitsFile
 from bodyreg.errors import UserError
 from bodyreg.flow.bodies import parts
 from bodyreg.runs import report
@@ -220,6 +221,11 @@ def test_pictures_that_have_moved(bodyreg, demo, tmp_path):
     assert bodyreg(*moved).status == 0
 
 
+def picture_of(text):
+    data = np.frombuffer(base64.b64decode(text), np.uint8)
+    return cv2.imdecode(data, cv2.IMREAD_COLOR).astype(int)
+
+
 def test_people_are_painted_in_a_pose(bodyreg, demo, tmp_path):
     """All those shown, before the report's ground, in the pose and not in their own."""
     fits = Fits.load(demo / "fits.npz").select([3])
@@ -236,11 +242,34 @@ def test_people_are_painted_in_a_pose(bodyreg, demo, tmp_path):
     shown = parts(Body.default(), replace(fits, frame=frame, focal=None, principal_point=None),
                   (TILE, TILE))[0].numpy() > 0  # fmt: skip
     for tile in tiles:
-        picture = cv2.imdecode(np.frombuffer(base64.b64decode(tile), np.uint8), cv2.IMREAD_COLOR)
-        person = np.abs(picture.astype(int) - GROUND).max(2) > 20
+        picture = picture_of(tile)
+        person = np.abs(picture - GROUND).max(2) > 20
         overlap = (person & shown).sum() / (person | shown).sum()
         assert picture.shape == (TILE, TILE, 3) and overlap > 0.7
     assert "b.bvh: no such pose file" in bodyreg(*words, "--pose", tmp_path / "b.bvh").refusal
+
+
+def test_mirrored_people_show_their_outside(demo, tmp_path, monkeypatch):
+    """Bodies in T-pose are their own mirror images, and look the same: fit, start and side."""
+    finished, tiles = FinishedRun.open(demo), []
+    fit = finished.fits.read(0, 1)
+    for mirror in (1, -1):
+        path = tmp_path / f"{mirror}.npz"
+        shown = replace(
+            fit,
+            pose=np.zeros_like(fit.pose),
+            segment_scale=np.ones_like(fit.segment_scale),
+            rotation=np.diag(np.float32([mirror, 1, 1]))[None],
+        )
+        shown.save(path)
+        monkeypatch.setattr("bodyreg.registration.trace.trace", lambda *_, s=shown, **__: [s])
+        record = replace(finished.record, initial_fits=File(path, "0"))
+        run = replace(finished, fits=FitsFile(path), record=record)
+        (person,) = report._people(run, np.array([0]), {}, None, None)["people"]
+        tiles.append({n: picture_of(uri.split(",")[1]) for n, uri in person["tiles"].items()})
+    for name in ("before", "fit", "side"):
+        one, other = (found[name] for found in tiles)
+        assert (np.abs(one - other).max(2) > 25).mean() < 0.005, name
 
 
 def test_paintings_need_pictures(bodyreg, run):

@@ -31,7 +31,8 @@ def test_a_mesh_does_not_depend_on_the_camera(tmp_path, scale):
         scale=np.full(2, scale, np.float32),
         translation=random.normal(size=(2, 2)).astype(np.float32),
     )
-    one = replace(fits, scale=np.ones(2, np.float32), translation=np.zeros((2, 2), np.float32))
+    sign = np.full(2, -1 if scale < 0 else 1, np.float32)
+    one = replace(fits, scale=sign, translation=np.zeros((2, 2), np.float32))
     request = SimpleNamespace(out=tmp_path, meshes="ply")
     job = SimpleNamespace(request=request, body=body, shards=SimpleNamespace(folder=tmp_path))
     write_meshes(job, fits)
@@ -39,9 +40,11 @@ def test_a_mesh_does_not_depend_on_the_camera(tmp_path, scale):
         mesh = trimesh.load(tmp_path / "meshes" / f"{number}.ply", process=False)
         np.testing.assert_allclose(mesh.vertices, expected, atol=1e-6)
         assert 1 < np.ptp(mesh.vertices, axis=0).max() < 2.5
+        assert mesh.volume > 0.01  # its faces look outward, also where the turn is a reflection
 
 
-def test_only_pictures_of_people_to_be_drawn_are_opened_before_the_fits(tmp_path, monkeypatch):
+def test_pictures_are_looked_at_before_the_fits(tmp_path, monkeypatch):
+    """Of people to be drawn, up to the first one that can be read."""
     people = Observations.of_keypoints(
         ("left_hip", "right_hip", "left_knee"),
         np.tile(np.array([[20, 30], [60, 40], [50, 90]], float), (9, 1, 1)),
@@ -58,9 +61,13 @@ def test_only_pictures_of_people_to_be_drawn_are_opened_before_the_fits(tmp_path
     source = Source("observations", tmp_path / "people.npz", tmp_path)
     request = Request(tmp_path / "out", source, RegistrationConfig(), "accurate", overlays=3)
     Job.open(request)
-    assert opened == ["0", "4", "8"]
+    assert opened == ["0"]
+    for name in ("0.png", "4.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    Job.open(request)
+    assert opened == ["0", "0", "4", "8"]
     (tmp_path / "8.png").unlink()
-    with pytest.raises(UserError, match=r"8.png: no picture of person 8 here"):
+    with pytest.raises(UserError, match=r"0.png: no readable picture of person 0 "):
         Job.open(request)
 
 

@@ -1,9 +1,12 @@
 """Pictures: bodies are where the frame says, covered pixels blend, sheets hold every tile."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
 
+from bodyreg.data import Fits, Observations
 from bodyreg.data.crops import crop
 from bodyreg.viz.grounds import GROUND, plain_ground, silhouette_ground
 from bodyreg.viz.overlay import (
@@ -11,6 +14,7 @@ from bodyreg.viz.overlay import (
     POINT,
     draw_evidence,
     fit_tile,
+    fit_tiles,
     legend,
     overlay,
     sheet,
@@ -55,6 +59,28 @@ def test_a_near_body_hides_a_far_one(ball):
     together, _ = render_body(both, both_faces, 100)
     np.testing.assert_allclose(together[45:55, 45:55], alone[45:55, 45:55], atol=30)
     assert np.abs(together - alone).max() > 50
+
+
+@pytest.mark.parametrize("scale", [0.8, -0.8])
+def test_a_mirrored_body_shows_its_outside(body, scale):
+    """The body is its own mirror image, so it looks the same."""
+    plain = Fits(
+        id=np.array([0]),
+        frame=np.float32([[50, 50, 50]]),
+        pose=np.zeros((1, 24, 3), np.float32),
+        segment_scale=np.ones((1, 24), np.float32),
+        rotation=np.eye(3, dtype=np.float32)[None],
+        scale=np.float32([0.8]),
+        translation=np.zeros((1, 2), np.float32),
+    )
+    mirror = np.diag(np.float32([-1, 1, 1]))[None] * np.sign(np.float32(scale))
+    mirrored = replace(plain, rotation=mirror, scale=np.float32([scale]))
+    nobody = Observations.of_keypoints(
+        ("neck",), np.zeros((1, 1, 2)), np.zeros((1, 1)), id=plain.id, frame=plain.frame
+    )
+    one, other = (fit_tiles(body, f, nobody, None, 120)[0].astype(int) for f in (plain, mirrored))
+    assert (np.abs(one - other).max(-1) > 20).mean() < 0.002
+    assert mirrored.mirrored[0] and (np.abs(one - GROUND).max(-1) > 20).mean() > 0.05
 
 
 def test_overlay_leaves_the_rest_of_the_picture(ball):

@@ -129,13 +129,16 @@ def test_a_histogram_of_equal_numbers():
 
 def test_segments_in_the_page_move_vertices_as_fits_do(runs):
     body, fits = Body.default(), Fits.load(runs["demo"] / "fits.npz")
-    for poses, one in zip(poses_data([fits, fits], body), fits.vertices(body), strict=True):
-        segments = unpacked(poses, "<f4").reshape(2, 24, 3, 4)[1]
+    away = np.float32([0, -0.22, 0.3])  # SMPL's pelvis is not at the origin
+    body = replace(body, vertices=body.vertices + away, joints=body.joints + away)
+    pelvis = fits.joints(body)[:, 0, 2]
+    data = poses_data([fits, fits], body)
+    for person, one, depth in zip(data, fits.vertices(body), pelvis, strict=True):
+        segments = unpacked(person["poses"], "<f4").reshape(2, 24, 3, 4)[1]
         points = body.vertex_points()
         placed = np.einsum("vkij,vkj->vi", segments[points.joint_ids], points.anchors.numpy())
-        np.testing.assert_allclose(placed[:, :2], one[:, :2], atol=1e-5)
-        depth = one[:, 2] - placed[:, 2]
-        np.testing.assert_allclose(depth, depth.mean(), atol=1e-5)  # the pelvis is at 0
+        np.testing.assert_allclose(placed, one - [0, 0, depth], atol=1e-5)
+        np.testing.assert_allclose(person["pelvis"], [depth, depth], atol=1e-5)
 
 
 def test_the_truth_in_the_page_is_seen_through_the_fits_frame(runs):
@@ -270,18 +273,19 @@ def test_a_person_of_an_own_shape_is_posed(opened, runs):
 
 
 def test_evidence_lies_on_the_rays_of_its_camera(opened):
-    """A point that is seen somewhere is found there again, at its depth."""
+    """A point that is seen somewhere is found there again, at its depth, from the pelvis's."""
     random = np.random.default_rng(3)
     places = random.normal(0, 0.5, (1, 6, 3)).astype(np.float32)
-    person = {"perspective": [0.3, 0.5, -0.2]}
+    person = {"perspective": [0.3, 0.5, -0.2], "pelvis": [0, 0.4]}
     seen = seen_in_perspective(places, np.float32([person["perspective"]]))[0]
     found = opened("demo").execute_script(
         "const [person, seen] = arguments;"
-        "return seen.map(([x, y, z]) => Scene.prototype.onRay.call({ person }, [x, y], z))",
+        "const scene = { person, mark: 1 };"
+        "return seen.map(([x, y, z]) => Scene.prototype.onRay.call(scene, [x, y], z))",
         person,
-        seen.tolist(),
+        (seen - [0, 0, 0.4]).tolist(),
     )
-    np.testing.assert_allclose(found, places[0], atol=1e-5)
+    np.testing.assert_allclose(found, places[0] - [0, 0, 0.4], atol=1e-5)
 
 
 def test_people_change_places(opened):

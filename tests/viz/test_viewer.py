@@ -15,6 +15,7 @@ from bodyreg.cli.view import Options, serve
 from bodyreg.errors import UserError
 from bodyreg.runs.finished import FinishedRun
 from bodyreg.viz.doubt import uncertain_joints, vertex_doubt
+from bodyreg.viz.grounds import GROUND
 from bodyreg.viz.viewer import CERTAIN, Shown, Viewer
 
 from .browser import chromium, console_errors, picture
@@ -75,9 +76,7 @@ def test_it_says_that_a_fit_has_no_loss(run, viewer, monkeypatch):
 
 
 def as_fitted(run, row, **changes):
-    fit = run.fits.read(row, row + 1)
-    vertices = replace(fit, **changes).vertices(run.body)[0]
-    return vertices - [0, 0, replace(fit, **changes).joints(run.body)[0, 0, 2]]
+    return replace(run.fits.read(row, row + 1), **changes).vertices(run.body)[0]
 
 
 def test_a_near_camera_sees_body_and_picture_in_one(run, viewer, monkeypatch):
@@ -98,24 +97,57 @@ def test_a_near_camera_sees_body_and_picture_in_one(run, viewer, monkeypatch):
     monkeypatch.setattr(viewer, "_load", without_camera)
     viewer.show()
     np.testing.assert_allclose(viewer._server.initial_camera.position, [0, 0, 14])
+    away = np.float32([0, -0.22, 0.3])  # SMPL's pelvis is not at the origin
+    body = replace(run.body, vertices=run.body.vertices + away, joints=run.body.joints + away)
     monkeypatch.setattr(viewer, "_load", near)
+    monkeypatch.setattr(viewer, "_body", body)
     viewer.show()
     fit = viewer._shown.fit
     eye, side = viewer._server.initial_camera.position, fit.frame[0, 2]
     np.testing.assert_allclose(eye, [20 / side, -10 / side, 3], rtol=1e-5)
     picture = viewer._server.scene.get_handle_by_name("/picture")
     unit = picture.render_width / 2
-    placed = fit.vertices(run.body)[0]
-    placed[:, 2] -= fit.joints(run.body)[0, 0, 2]
+    placed = viewer.vertices
     share = (eye[2] - picture.position[2]) / (eye[2] - placed[:, 2])
     hit = eye[:2] + (placed[:, :2] - eye[:2]) * share[:, None]
-    seen = fit.seen(fit.vertices(run.body))[0, :, :2]
+    seen = fit.seen(fit.vertices(body))[0, :, :2]
     np.testing.assert_allclose((hit - picture.position[:2]) / unit, seen, atol=1e-4)
     monkeypatch.setattr(viewer, "_load", without_camera)
     viewer.show()
     np.testing.assert_allclose(viewer._server.initial_camera.position, [0, 0, 14])
-    monkeypatch.setattr(viewer, "_load", load)
+    fit = viewer._shown.fit
+    pelvis = fit.vertices(body)[0] - viewer.vertices
+    np.testing.assert_allclose(pelvis - [0, 0, fit.joints(body)[0, 0, 2]], 0, atol=1e-6)
+    monkeypatch.undo()
     viewer.show()
+
+
+def test_a_mirrored_body_shows_its_outside(viewer, monkeypatch):
+    load = viewer._load
+
+    def mirrored(row):
+        fit, picture = load(row)
+        return Shown(replace(fit, rotation=np.diag(np.float32([-1, 1, 1])) @ fit.rotation), picture)
+
+    assert {mesh.side for mesh in viewer._meshes} == {"front"}
+    monkeypatch.setattr(viewer, "_load", mirrored)
+    viewer.show()
+    assert {mesh.side for mesh in viewer._meshes} == {"double"}
+
+
+def test_pictures_that_cannot_be_read(run, tmp_path, capsys):
+    """People are shown before a plain ground, and a line tells."""
+    gone = replace(run, source=replace(run.source, images=tmp_path))
+    server, viewer = serve(gone, Options(run=run.folder, port=free_port()))
+    try:
+        capsys.readouterr()
+        viewer.person.value = "3"
+        np.testing.assert_allclose(viewer.vertices, as_fitted(run, 2), atol=1e-6)
+        assert (viewer._shown.picture == GROUND[::-1]).all()
+        warning = f"warning: 1 of 1 person shown without picture; {tmp_path}"
+        assert capsys.readouterr().err.startswith(warning)
+    finally:
+        server.stop()
 
 
 def test_the_page_is_served(served):
