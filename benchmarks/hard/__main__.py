@@ -67,13 +67,11 @@ def plausible(study: Study, seed: int) -> str:
         np.median(fits.doubts["keypoints"][np.isin(fits.id, sure)]) * doubts.FARTHEST * 128
         for fits in (spoilt, good)
     ]
-    return textwrap.fill(
-        f"Of people merged by keypoints alone, {len(sure)} are not flagged. The fits lie "
-        f"{near[0]:.1f} px from their keypoints (median), as those of the same people without the "
-        f"error do, {near[1]:.1f} px: the other person's limb is where one of their own could be, so "
-        "distances do not tell.",
-        100,
-    )
+    told = f"""Of people merged by keypoints alone, {len(sure)} are not flagged. The fits lie
+    {near[0]:.1f} px from their keypoints (median), as those of the same people without the error
+    do, {near[1]:.1f} px: the other person's limb is where one of their own could be, so distances
+    do not tell."""
+    return textwrap.fill(" ".join(told.split()), 100)
 
 
 def false_alarms(study: Study) -> str:
