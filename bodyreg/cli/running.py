@@ -122,7 +122,10 @@ def report(
 
     lines, summary = [], outcome.summary
     if summary is None:
-        return f"{request.out}: the same run is finished here; to do it again, remove this folder"
+        ending = "to do it again, remove this folder"
+        if request.overlays:
+            ending = f"{request.out / 'overlays.png'} shows its fits; {ending}"
+        return f"{request.out}: the same run is finished here; {ending}"
     predicts = request.regressor is not None
     if summary.skipped:
         lines.append(f"skipped {summary.skipped.total():,}{reasons(summary.skipped)}")
