@@ -21,6 +21,8 @@ TABLE_SIDE = 256
 GRID_SIDE = 32
 # Points outside of all triangles that are moved inside in one step.
 SNAPPED = 1024
+# Letters of a name of charts, which may come from a damaged file, in messages.
+LONGEST_NAME = 60
 # A point this far outside a triangle, in barycentric units, lies on its edge up to rounding.
 EDGE_TOLERANCE = 1e-6
 
@@ -275,6 +277,7 @@ def choose_charts(there: Sequence[AnyCharts], name: str, body: str) -> AnyCharts
         if charts.name == name:
             return charts
     has = " and ".join(f"'{charts.name}'" for charts in there) or "none"
+    name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
     needs = (
         "give DensePose's UV_Processed.mat (--uv)"
         if name == DENSEPOSE_CHARTS

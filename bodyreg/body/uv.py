@@ -29,7 +29,7 @@ def load_uv(path: Path, vertex_count: int) -> Charts:
         vertex = _whole(vertex).reshape(-1) - 1
         faces = _whole(faces).reshape(-1, 3) - 1
         part = _whole(part).reshape(-1)
-        uv = np.stack([u.reshape(-1), v.reshape(-1)], 1).astype(np.float32)
+        uv = np.stack([u.reshape(-1), v.reshape(-1)], 1).astype(np.float64)
     except KeyError as error:
         raise UserError(f"{path}: has no {error}; give DensePose's UV_Processed.mat") from error
     except (TypeError, ValueError) as error:
@@ -46,6 +46,7 @@ def load_uv(path: Path, vertex_count: int) -> Charts:
             raise UserError(
                 f"{path}: {name} should lie in {low}..{high}; it belongs to another body"
             )
+    uv = uv.astype(np.float32)  # numbers that are too large for it are refused by now
     if len(vertex) != len(uv) or len(faces) != len(part):
         raise UserError(f"{path}: its arrays have contradictory lengths; the file is damaged")
     sides = [uv[faces[:, corner]] - uv[faces[:, 0]] for corner in (1, 2)]

@@ -340,6 +340,7 @@ def test_uv_processed(tmp_path):
         ({"All_FaceIndices": np.full((48, 1), 25)}, "All_FaceIndices"),
         ({"All_U_norm": np.full((96, 1), 1.5)}, "All_U_norm"),
         ({"All_V_norm": np.full((96, 1), np.nan)}, "All_U_norm and All_V_norm"),
+        ({"All_U_norm": np.full((96, 1), 1e60)}, "All_U_norm and All_V_norm"),  # no float32
         ({"All_vertices": np.ones((1, 95), int)}, "contradict"),
         ({"All_V_norm": np.ones((95, 1))}, "other types or shapes"),
         ({"All_U_norm": None}, "has no 'All_U_norm'"),

@@ -233,6 +233,10 @@ def test_maps_belong_to_their_charts(tmp_path, body):
     save(tmp_path / "a_IUV.png", person(), charts="")
     with pytest.raises(UserError, match="its points lie in the charts 'densepose'"):
         read_iuv(tmp_path, body)
+    save(tmp_path / "a_IUV.png", person(), charts="other" * 100)
+    with pytest.raises(UserError, match=r"the charts '(other){12}\.\.\.'") as caught:
+        read_iuv(tmp_path, body)
+    assert "other" * 13 not in str(caught.value)
 
 
 def test_texts_of_png_files():
