@@ -26,6 +26,8 @@ UNREADABLE = (
     ValueError, SyntaxError, TypeError, MemoryError,
 )  # fmt: skip
 
+# Letters of what a reader says of a file; it may quote what is in there.
+LONGEST_REASON = 200
 # What a user can do when the operating system refuses a path, by the number of the error.
 ADVICE = {
     errno.ENOENT: "check the path",
@@ -322,7 +324,7 @@ def unreadable(path: Path, kind: str, error: Exception) -> UserError:
         return refused(path, error, "read")
     # A LookupError of a reader says only which byte or key it did not know.
     lines = [] if isinstance(error, LookupError) else str(error).splitlines()
-    reason = f" ({lines[0]})" if lines else ""
+    reason = f" ({lines[0][:LONGEST_REASON]})" if lines else ""
     return UserError(
         f"{path}: not a readable {kind} file{reason}; it may be truncated or of another kind"
     )

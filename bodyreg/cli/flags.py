@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from bodyreg.errors import UserError
-from bodyreg.files import identities, is_folder, require_other
+from bodyreg.files import files_in, identities, is_folder, require_other
 
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
@@ -53,7 +53,8 @@ def require_output(out: Path, example: str, read: Iterable[Path | None]) -> None
         raise UserError(f"--out {out}: the file is a {suffix}, such as {example}")
     found = identities(read)
     require_other(out, found)
-    if not found.isdisjoint(identities([out.parent])):
+    # A folder's files of another kind are not read.
+    if not found.isdisjoint(identities([out.parent])) and files_in(out.parent, {suffix}):
         raise UserError(
             f"{out}: lies in a folder whose files are read, and would be one of them; choose "
             "another --out"

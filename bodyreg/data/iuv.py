@@ -309,8 +309,11 @@ def _people(
     height, width = iuv.part.shape
     stem = path.stem[: -len(MAP)] if path.stem.upper().endswith(MAP) else path.stem
     name = pictures.of_stem(stem)
-    size = pictures.size(name, str(path))
-    if size is not None and size != (width, height):
+    try:
+        size = pictures.size(name, str(path)) or (width, height)
+    except UserError:  # a damaged picture ends nothing: the map has its size
+        size = (width, height)
+    if size != (width, height):
         raise UserError(
             f"{path}: is {width} x {height}, its picture {size[0]} x {size[1]}; a map must have "
             "the size of its picture"

@@ -173,7 +173,8 @@ def bounded(x: Tensor) -> Tensor:
     as large as the mean, and the last layer goes far beyond where float32 tells tanh from 1. By
     tanh's own gradient, a wrong colour there would stay.
     """
-    return torch.tanh(x) + LEAST_SLOPE * (x - x.detach())
+    colours = torch.tanh(x)
+    return colours + LEAST_SLOPE * (x - x.detach()) if x.requires_grad else colours
 
 
 def channels_last(pictures: Tensor) -> Tensor:

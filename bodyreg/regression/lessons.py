@@ -167,9 +167,11 @@ class Lessons:
         if self.shares is None:
             return torch.randperm(len(self), generator=random)
         total = sum(p for p, share in zip(self.parts, self.shares, strict=True) if share)
-        ends = np.rint(total * np.cumsum(self.shares)).astype(int)  # so that no rounding adds up
+        wanted = total * np.array(self.shares)
+        counts = np.floor(wanted).astype(int)  # the largest remainders have what is left
+        counts[np.argsort(counts - wanted, kind="stable")[: total - counts.sum()]] += 1
         seen, first = [], 0
-        for part, count in zip(self.parts, np.diff(ends, prepend=0).tolist(), strict=True):
+        for part, count in zip(self.parts, counts.tolist(), strict=True):
             if count:
                 turns = [torch.randperm(part, generator=random) for _ in range(-(-count // part))]
                 seen.append(first + torch.cat(turns)[:count])

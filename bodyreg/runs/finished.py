@@ -113,6 +113,8 @@ class FinishedRun:
         if not np.array_equal(rising[found], wanted):
             raise UserError(f"{self.fits.path}: holds people that the run has not read")
         several = np.searchsorted(rising, wanted, side="right") - found > 1
+        if several.any() and np.array_equal(ids[with_evidence := self._with_evidence()], wanted):
+            return with_evidence
         if several.any():
             raise UserError(
                 f"{self.fits.path}: several people of {self.source.path} have the id "
@@ -120,6 +122,15 @@ class FinishedRun:
                 "whose fit it is; give each person an id of its own, and register again"
             )
         return order[found]
+
+    def _with_evidence(self) -> np.ndarray:
+        """The positions in `people` of those who can be fitted."""
+        import numpy as np
+
+        count, read = len(self.people), self.people.read
+        starts = range(0, count, AT_ONCE)
+        found = [read(start, min(start + AT_ONCE, count)).has_evidence for start in starts]
+        return np.flatnonzero(np.concatenate(found))
 
     def batches(self) -> Iterator[tuple[slice, Fits, Observations]]:
         """All people, some thousands at a time: their rows, fits and observations."""

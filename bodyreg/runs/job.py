@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8192
 """People read at a time."""
+LOOKED_AT = 8
+"""People whose pictures are looked at before the fits, at least."""
 NOT_SEEN = "not seen by the network"
 """Why a person is left out of a refinement."""
 NOT_PLACED = "without a start"
@@ -296,9 +298,9 @@ def _check_pictures(request: Request, people: StoredPeople) -> None:
     if source.images is None:
         return
     refusal = None
-    # Alone, because people of files of any size may lie between them. At least one is read, also if
-    # none is drawn.
-    for row in evenly(len(people), max(1, request.overlays)).tolist():
+    # Alone, because people of files of any size may lie between them. Some are read, also if none
+    # is drawn.
+    for row in evenly(len(people), max(LOOKED_AT, request.overlays)).tolist():
         person = people.read(row, row + 1)
         if person.picture is None:
             ending = "; omit --images" if request.regressor is None else ""

@@ -106,7 +106,7 @@ def load_network(
         form: The kind of checkpoint.
         what: The name of such a file's content, for messages.
         read: Makes what `build` takes of the file's plain values. It may raise a UserError, a
-            KeyError, a TypeError or an AttributeError: then they are damaged.
+            KeyError, a TypeError, an AttributeError or an OverflowError: then they are damaged.
         build: Makes the network; its weights are then the file's.
 
     Raises:
@@ -117,7 +117,7 @@ def load_network(
         about, facts = read(plain), plain["facts"]
         if not isinstance(facts, dict):
             raise TypeError("facts")
-    except (KeyError, TypeError, AttributeError, UserError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, UserError) as error:
         raise UserError(f"{path}: what it says of the {what} is damaged") from error
     with torch.device("meta"):
         network = build(about)
@@ -130,6 +130,7 @@ def rebuilt(example: About, plain: Any) -> About:
 
     Raises:
         TypeError: a field is missing or unknown, or a value has another type than the example's.
+        OverflowError: a whole number is too large for a field of floats.
         UserError: the dataclass refuses a value.
     """
     if is_dataclass(example) and not isinstance(example, type) and isinstance(plain, dict):

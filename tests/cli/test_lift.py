@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bodyreg import Observations
+from bodyreg.cli.flags import require_output
 from bodyreg.data.skeletons import MPII_16
 from bodyreg.lifting import Lifter
 from bodyreg.lifting.network import Generator
@@ -122,6 +123,8 @@ def test_refusals_leave_nothing(bodyreg, people_file, lifter_file, tmp_path):
     assert "no keypoint can be lifted" in line
     line = refused("--observations", tmp_path, "--lifter", lifter_file)
     assert f"{out}: lies in a folder whose files are read" in line
+    (tmp_path / "openpose").mkdir()
+    require_output(tmp_path / "openpose" / "a.npz", "a.npz", [tmp_path / "openpose"])
     line = refused("--observations", people_file, "--lifter", lifter_file, "--images", people_file)
     assert "people.npz: is a file; --images is the folder of the pictures" in line
 

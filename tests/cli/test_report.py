@@ -298,7 +298,7 @@ def test_fits_of_others(run):
 
 
 def test_ids_that_stand_twice(bodyreg, tmp_path, body_file):
-    """Where all people have fits, these are in their order; else it is not known whose they are."""
+    """Where all people with evidence have fits, these are in their order; else nothing tells."""
     people = replace(made_observations(4), id=np.array([7, 7, 8, 9]))
     people.keypoint_xy += np.arange(4, dtype=np.float32)[:, None, None]
     people.save(tmp_path / "people.npz")
@@ -316,3 +316,18 @@ def test_ids_that_stand_twice(bodyreg, tmp_path, body_file):
     fits.select([1, 2, 3]).save(out / "fits.npz")
     line = bodyreg("report", out).refusal
     assert f"fits.npz: several people of {tmp_path / 'people.npz'} have the id 7" in line
+    people.keypoint_weight[3] = 0
+    kept = people.point_person < 3
+    names = ("point_xy", "point_vertex", "point_barycentric", "point_weight")
+    replace(
+        people,
+        point_start=np.minimum(people.point_start, kept.sum()),
+        **{name: getattr(people, name)[kept] for name in names},
+    ).save(tmp_path / "people.npz")
+    bodyreg(
+        "register", "--observations", tmp_path / "people.npz", "--body", body_file,
+        "--iterations", 2, "--overlays", 2, "--out", tmp_path / "fewer",
+    )  # fmt: skip
+    assert (tmp_path / "fewer" / "overlays.png").exists()
+    _, found = FinishedRun.open(tmp_path / "fewer").read(np.arange(3))
+    np.testing.assert_array_equal(found.keypoint_xy, people.keypoint_xy[:3])

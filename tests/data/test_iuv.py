@@ -149,6 +149,8 @@ def test_pictures_are_found_by_name(tmp_path, body):
     cv2.imwrite(str(tmp_path / "images" / "b.png"), np.zeros((SIDE, 2 * SIDE, 3), np.uint8))
     with pytest.raises(UserError, match=r"b_iuv.PNG: is 64 x 64, its picture 128 x 64"):
         read_iuv(tmp_path / "maps", body, tmp_path / "images")
+    (tmp_path / "images" / "b.png").write_bytes(b"damaged; the map has its size")
+    assert len(read_iuv(tmp_path / "maps", body, tmp_path / "images")[0]) == len(people)
     (tmp_path / "images" / "b.png").unlink()
     with pytest.raises(UserError, match="no picture b "):
         read_iuv(tmp_path / "maps", body, tmp_path / "images")

@@ -179,6 +179,7 @@ def test_painters_that_cannot_be():
     [
         {"kind": "some"},
         {"height": 32.0},
+        {"radius": 10**400},
         {"network": None},
         {"network": {"levels": 3}},
         {"more": 1},

@@ -272,6 +272,8 @@ def test_colours_learn_where_tanh_is_flat():
     (slope,) = torch.autograd.grad(colours.sum(), far)
     torch.testing.assert_close(slope, 1 - torch.tanh(far) ** 2 + LEAST_SLOPE)
     assert slope.min() >= LEAST_SLOPE > 0
+    beyond = torch.tensor([-torch.inf, torch.inf])
+    assert torch.equal(bounded(beyond), torch.tensor([-1.0, 1.0]))
 
 
 @pytest.mark.parametrize("kind", [Generator, PlainGenerator])

@@ -161,6 +161,8 @@ def test_an_epoch_has_the_shares_of_the_data_sets(body, shares, expected):
 
 def test_rounded_shares_are_a_whole_epoch(body):
     assert len(Lessons.mixed(several(body, 1, 1, 2), (1, 1, 1)).order(generator(0))) == 4
+    few = Lessons.mixed(several(body, 2, 1, 2), (2.3, 0.9, 1.8)).order(generator(0))
+    assert len(few) == 5 and (few == 2).sum() == 1  # not lost between two that are rounded up
 
 
 @pytest.mark.parametrize("shares", [(1,), (0, 0), (-1, 2), (float("nan"), 1), (float("inf"), 1)])

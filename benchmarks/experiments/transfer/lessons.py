@@ -12,9 +12,9 @@ from benchmarks import flow
 from benchmarks.experiments.bodies.people import as_fits
 from benchmarks.experiments.clock import Clock
 from benchmarks.experiments.transfer import people
-from benchmarks.experiments.transfer.people import People
+from benchmarks.experiments.transfer.people import Bodies, People
 from benchmarks.experiments.transfer.results import SECONDS
-from benchmarks.experiments.transfer.rows import PAINTED, Bodies, Size
+from benchmarks.experiments.transfer.rows import PAINTED, Size
 from bodyreg import Body, Fits
 from bodyreg.flow import Lessons
 from bodyreg.npz import load_npz, save_npz
@@ -84,7 +84,7 @@ def lessons(
     pictures, foreground = people.pictures(some, folder)
     pairs = Lessons.of(
         Body.default(),
-        people.fits(some, folder) if bodies == "fits" else made.truth,
+        made.truth if bodies == "truth" else people.fits(some, folder, bodies),
         made.noisy,
         some.pairs(of_each),
         (flow.SIDE, flow.SIDE),

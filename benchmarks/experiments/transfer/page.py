@@ -27,7 +27,7 @@ from benchmarks.experiments.transfer.rows import (
 )
 from bodyreg.npz import load_npz
 
-BY = {"fits": "fits", "truth": "true bodies"}
+BY = {"fits": "fits", "dense": "fits to dense points", "truth": "true bodies"}
 
 COMPARED = (
     ("no-flow", "plain"),
@@ -37,6 +37,8 @@ COMPARED = (
     ("residual-again", "warped-again"),
     ("pixel", "residual"),
     ("pixel", "no-flow"),
+    ("residual-dense", "no-flow"),
+    ("residual-dense", "residual"),
     ("residual-truth", "no-flow"),
     ("residual-truth", "residual"),
     ("refiner", PAINTED["fits"]),

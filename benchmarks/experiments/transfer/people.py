@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -22,6 +23,10 @@ from bodyreg.synthetic.scenes.catalogue import Catalogue
 
 PEOPLE = "people"
 """Name of their folder in that of the experiments."""
+
+Bodies = Literal["fits", "dense", "truth"]
+"""By which bodies people are painted: those registered to noisy joints, those registered to dense
+points and noisy joints, or their true ones."""
 
 IN_BLOCK = 25
 """People of a block."""
@@ -82,7 +87,9 @@ def make(people: People, side: int, folder: Path, tell: Tell) -> None:
         made = flow.make(scenes, numbers)
         made.truth.save(path / "truth.npz")
         made.points.save(path / "points.npz")
-        register(body, flow.joints_alone(made.noisy), config).save(path / "fits.npz")
+        evidence = {"fits": flow.joints_alone(made.noisy), "dense": made.points}
+        for name, some in evidence.items():
+            register(body, some, config).save(path / f"{name}.npz")
         pictures = [before_white(scenes, number, side) for number in numbers]
         save_npz(
             path / "pictures.npz",
@@ -116,9 +123,10 @@ def load(people: People, folder: Path) -> flow.People:
     )
 
 
-def fits(people: People, folder: Path) -> Fits:
-    """Bodies registered to their noisy joints."""
-    return Fits.concatenate([Fits.load(path / "fits.npz") for path, _ in people.blocks(folder)])
+def fits(people: People, folder: Path, bodies: Bodies = "fits") -> Fits:
+    """Registered bodies."""
+    paths = [path / f"{bodies}.npz" for path, _ in people.blocks(folder)]
+    return Fits.concatenate([Fits.load(path) for path in paths])
 
 
 def pictures(people: People, folder: Path) -> tuple[Tensor, np.ndarray]:

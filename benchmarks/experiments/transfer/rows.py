@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from benchmarks.experiments.transfer.people import People
+from benchmarks.experiments.transfer.people import Bodies, People
 from bodyreg.painting.painter import Kind
-
-Bodies = Literal["fits", "truth"]
-"""By which bodies people are painted: those registered to noisy joints, or their true ones."""
-
 
 PAINTED: dict[Bodies, str] = {"fits": "painted", "truth": "painted-truth"}
 """By which bodies -> name of the task that paints pairs to learn from without training."""
@@ -152,6 +147,7 @@ PAINTING_ROWS = {
     ),
     "refiner": PaintingRow("refiner", "refiner", 0.28),
     "refiner-ssim": PaintingRow("refiner that learns SSIM, too", "refiner", 0.29, set=SSIM),
+    "residual-dense": PaintingRow("+ visibility", "generator", 0.44, "dense"),
     "residual-truth": PaintingRow("+ visibility", "generator", 0.44, "truth"),
     "refiner-truth": PaintingRow("refiner", "refiner", 0.28, "truth"),
     "warped-again": PaintingRow(
@@ -159,7 +155,7 @@ PAINTING_ROWS = {
     ),
     "residual-again": PaintingRow("+ visibility, another seed", "generator", 0.44, seed=1),
 }
-"""The paper's ablation, from `plain` to `pixel`; the refiner; true bodies; other seeds."""
+"""The paper's ablation, from `plain` to `pixel`; the refiner; better bodies; other seeds."""
 
 ROWS: dict[str, FlowRow | PaintingRow] = FLOW_ROWS | PAINTING_ROWS
 """Name -> row, in the order in which they are trained."""
