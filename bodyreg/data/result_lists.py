@@ -107,7 +107,8 @@ def floats(
     if array.shape != shape or array.dtype.kind not in "uif":
         what = f"an array of shape {shape}" if shape else "a number"
         raise UserError(f"{where}: {name} is missing or not {what}")
-    array = array.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of signalling NaNs, which are refused below
+        array = array.astype(np.float64)
     if not np.isfinite(array if inside is None else array[..., inside]).all():
         raise UserError(f"{where}: {name} is not finite")
     return array

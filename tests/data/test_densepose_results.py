@@ -15,6 +15,7 @@ from bodyreg.body import Body
 from bodyreg.data.coco import NO_PERSON
 from bodyreg.data.dense_maps import LOW_SCORE, NO_PART
 from bodyreg.data.densepose_results import read_densepose_results
+from bodyreg.data.result_lists import floats
 from bodyreg.errors import UserError
 from bodyreg.pictures import encode_picture
 
@@ -258,3 +259,9 @@ def test_odd_values(tmp_path, body, name):
         path.write_text(json.dumps(damaged(content, random, PLAIN)))
         refused += attempt(lambda: read_densepose_results(path, body), str(Path(path)))
     assert 0 < refused < ROUNDS
+
+
+def test_a_signalling_nan_is_not_finite():
+    values = np.array([0x7F800001], np.uint32).view(np.float32)
+    with pytest.raises(UserError, match="here: z is not finite"):
+        floats(values, (1,), "z", "here")
