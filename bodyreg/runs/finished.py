@@ -127,25 +127,20 @@ class FinishedRun:
         """The positions in `people` of those who can be fitted."""
         import numpy as np
 
-        count, read = len(self.people), self.people.read
-        starts = range(0, count, AT_ONCE)
-        found = [read(start, min(start + AT_ONCE, count)).has_evidence for start in starts]
+        found = [self.people.read(*span).has_evidence for span in _spans(len(self.people))]
         return np.flatnonzero(np.concatenate(found))
 
     def batches(self) -> Iterator[tuple[slice, Fits, Observations]]:
         """All people, some thousands at a time: their rows, fits and observations."""
-        for start in range(0, len(self), AT_ONCE):
-            rows = slice(start, min(start + AT_ONCE, len(self)))
-            yield rows, self.fits.read(rows.start, rows.stop), self._observations(rows)
+        for start, stop in _spans(len(self)):
+            rows = slice(start, stop)
+            yield rows, self.fits.read(start, stop), self._observations(rows)
 
     def doubt(self) -> np.ndarray:
         """(N,) float32 the doubt of every fit."""
         import numpy as np
 
-        starts = range(0, len(self), AT_ONCE)
-        ends = [min(start + AT_ONCE, len(self)) for start in starts]
-        read = self.fits.read
-        return np.concatenate([read(*rows).doubt for rows in zip(starts, ends, strict=True)])
+        return np.concatenate([self.fits.read(*span).doubt for span in _spans(len(self))])
 
     def read(self, rows: np.ndarray) -> tuple[Fits, Observations]:
         """The fits and observations of these rows, in this order."""
@@ -154,10 +149,10 @@ class FinishedRun:
         from bodyreg.data import Fits, Observations
 
         fits, observations, taken = [], [], []
-        for start in range(0, len(self), AT_ONCE):
-            here = rows[(rows >= start) & (rows < start + AT_ONCE)]
+        for start, stop in _spans(len(self)):
+            here = rows[(rows >= start) & (rows < stop)]
             if len(here):
-                batch = slice(start, min(start + AT_ONCE, len(self)))
+                batch = slice(start, stop)
                 fits.append(self.fits.read(batch.start, batch.stop).select(here - start))
                 observations.append(self._observations(batch).select(here - start))
                 taken.append(here)
@@ -224,6 +219,12 @@ class FinishedRun:
         first, last = int(at.min()), int(at.max()) + 1
         found = self.people.read(first, last).select(at - first)
         return found if self.record.depths else found.with_depths(None)
+
+
+def _spans(count: int) -> Iterator[tuple[int, int]]:
+    """Where parts of some thousands begin and end, one after the other."""
+    for start in range(0, count, AT_ONCE):
+        yield start, min(start + AT_ONCE, count)
 
 
 def body_files_of(folder: Path, record: Record) -> BodyFiles:
